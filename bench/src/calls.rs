@@ -1,0 +1,142 @@
+//! Row h: what one call of a channel plugin costs, without HTTP, verification and storage.
+//!
+//! Measured in a process of its own, through the same host as in the gateway; the figures go to standard output.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use bytes::Bytes;
+use gateway::event::{PluginName, Timestamp};
+use gateway::metrics::Metrics;
+use gateway::plugin::{Gatekeeper, Generation, Inbound, Instance, Limits, Manifest, PluginHost, Reuse, Settings};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::samples::{nanos, percentile};
+use crate::subject::Place;
+use crate::webhook::body;
+
+const PLUGINS: [&str; 2] = ["github", "dummy"];
+const CALLS: usize = 20_000;
+
+/// Medians in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Calls {
+    pub(crate) github: Pair,
+    pub(crate) dummy: Pair,
+}
+
+/// A call in a fresh instance, and one in an instance that is used again.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Pair {
+    pub(crate) fresh: f64,
+    pub(crate) reused: f64,
+}
+
+/// Has a process of its own measure.
+pub(crate) fn run(place: &mut Place) -> Result<Calls> {
+    let folder = place.folder()?;
+    place.copy_plugins(&folder)?;
+    let mut command = Command::new(std::env::current_exe()?);
+    let output = command.args(["as", "calls"]).args([folder.plugins(), folder.cache()]).output()?;
+    if !output.status.success() {
+        bail!("the calls could not be measured: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let lines = String::from_utf8(output.stdout)?;
+    let micros: Vec<f64> = lines.lines().map(str::parse).collect::<Result<_, _>>()?;
+    match micros[..] {
+        [fresh, dummy_fresh, reused, dummy_reused] => {
+            Ok(Calls { github: Pair { fresh, reused }, dummy: Pair { fresh: dummy_fresh, reused: dummy_reused } })
+        }
+        _ => bail!("unexpected output: {lines}"),
+    }
+}
+
+/// Prints the medians of this process, one a line: fresh for each plugin, then reused for each.
+pub(crate) fn measure(plugins: &Path, cache: &Path) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        for reuse in [None, Some(Reuse { max_calls: 1000, max_memory: 32 << 20 })] {
+            let host =
+                PluginHost::start(settings(plugins, cache, reuse), Arc::new(Metrics::new()), Arc::new(Everything));
+            let host = host.await?;
+            for plugin in PLUGINS {
+                println!("{:.3}", median_call(&host, plugin).await?);
+            }
+        }
+        Ok(())
+    })
+}
+
+async fn median_call(host: &PluginHost, plugin: &str) -> Result<f64> {
+    let generation = host.serving(plugin).with_context(|| format!("`{plugin}` does not serve"))?;
+    let instance = Arc::new(Instance::new(plugin, BTreeMap::new(), None, &generation.limits));
+    let inbound = inbound();
+    let mut times = Vec::with_capacity(CALLS);
+    for _ in 0..CALLS / 10 {
+        call(&generation, &instance, &inbound).await?;
+    }
+    for _ in 0..CALLS {
+        times.push(nanos(call(&generation, &instance, &inbound).await?));
+    }
+    Ok(f64::from(percentile(&mut times, 50)) / 1000.0)
+}
+
+async fn call(generation: &Generation, instance: &Arc<Instance>, inbound: &Inbound) -> Result<Duration> {
+    let inbound = inbound.clone();
+    let start = Instant::now();
+    let received = generation.receive(instance, inbound).await?;
+    let took = start.elapsed();
+    let receipt = received.map_err(|rejection| anyhow!("the plugin refuses the request: {}", rejection.detail))?;
+    if receipt.events.len() != 1 {
+        bail!("the plugin made {} events", receipt.events.len());
+    }
+    Ok(took)
+}
+
+/// What the gateway shows a plugin of one of the webhooks.
+fn inbound() -> Inbound {
+    let headers = [
+        ("host", "127.0.0.1"),
+        ("user-agent", "GitHub-Hookshot/044aadd"),
+        ("accept", "*/*"),
+        ("content-type", "application/json"),
+        ("content-length", "1024"),
+        ("x-github-event", "issues"),
+        ("x-github-delivery", "72d3162e-cc78-11f0-81ab-000000000000"),
+        ("x-github-hook-id", "292430182"),
+    ];
+    let header = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+    Inbound {
+        method: "POST".to_owned(),
+        path: "/".to_owned(),
+        query: String::new(),
+        headers: headers.map(header).into_iter().collect::<HeaderMap>(),
+        body: Bytes::from(body(1)),
+        received_at: Timestamp::now(),
+    }
+}
+
+/// The defaults of the gateway.
+fn settings(plugins: &Path, cache: &Path, reuse: Option<Reuse>) -> Settings {
+    Settings {
+        dir: plugins.to_owned(),
+        cache_dir: cache.to_owned(),
+        debounce: Duration::from_millis(50),
+        max_file: 64 << 20,
+        instances: 1000,
+        limits: Limits { reuse, ..Limits::default() },
+        overrides: BTreeMap::new(),
+    }
+}
+
+struct Everything;
+
+impl Gatekeeper for Everything {
+    fn admit(&self, _: &PluginName, _: Option<&Manifest>, _: &Manifest) -> Result<(), String> {
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! Row e: how long it takes from a webhook to the first byte of the agent's request, at a constant rate.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::agent::Agent;
+use crate::load;
+use crate::process::{Usage, wait_until};
+use crate::samples::{Spread, nanos};
+use crate::subject::Place;
+use crate::webhook::Requests;
+
+/// Requests in a second.
+const RATE: u32 = 1000;
+
+/// Connections that the requests take turns on.
+const CONNECTIONS: usize = 64;
+
+/// Requests before the first one that counts.
+const WARM_UP: u32 = RATE;
+
+/// What one round brought.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Delivery {
+    pub(crate) latency: Spread,
+    /// The longest, in microseconds.
+    pub(crate) worst: f64,
+    /// Events that did not arrive.
+    pub(crate) lost: usize,
+    /// Requests that could not be sent within a millisecond of their time.
+    pub(crate) late: usize,
+    /// Processor time of the gateway per request, in microseconds.
+    pub(crate) cpu: f64,
+    pub(crate) load_cpu: f64,
+}
+
+/// Sends for `time` and waits for the agent to get everything.
+pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Delivery> {
+    let agent = Agent::start()?;
+    let config = format!(
+        "[agents.receiver]\nplugin = \"http\"\nconfig = {{ url = \"http://{0}/\" }}\nallow_hosts = [\"{0}\"]\n\n\
+         [[routes]]\nchannels = [\"*\"]\nagents = [\"receiver\"]\n",
+        agent.address
+    );
+    let gateway = place.gateway(&config)?;
+    let count = RATE * u32::try_from(time.as_secs())?;
+    // One issue each, so that nothing waits for another event of its subject and each can be told by its number.
+    let mut requests = Requests::new(WARM_UP + count);
+    let mut sender = Sender::connect(gateway.server.address)?;
+    sender.send(&mut requests, WARM_UP)?;
+    wait_for(&agent, WARM_UP);
+    agent.take();
+
+    let before = (gateway.server.usage()?, Usage::own()?);
+    let (sent, late) = sender.send(&mut requests, count)?;
+    wait_for(&agent, count);
+    let after = (gateway.server.usage()?, Usage::own()?);
+    let arrivals = agent.take();
+    let mut latencies: Vec<u32> = (WARM_UP + 1..)
+        .zip(&sent)
+        .filter_map(|(issue, sent)| Some(nanos(arrivals.get(&issue)?.saturating_duration_since(*sent))))
+        .collect();
+    let per_request = |used: Duration| used.as_secs_f64() * 1e6 / f64::from(count);
+    Ok(Delivery {
+        latency: Spread::of(&mut latencies),
+        worst: f64::from(latencies.last().copied().unwrap_or_default()) / 1000.0,
+        lost: sent.len() - latencies.len(),
+        late,
+        cpu: per_request(after.0.cpu - before.0.cpu),
+        load_cpu: per_request(after.1.cpu - before.1.cpu),
+    })
+}
+
+fn wait_for(agent: &Agent, count: u32) {
+    // What is missing after that is counted as lost.
+    wait_until(Duration::from_secs(10), Duration::from_millis(5), || agent.count() >= count as usize);
+}
+
+/// Sends at fixed times, whatever becomes of the requests before.
+struct Sender {
+    /// The one that has rested longest is first.
+    connections: VecDeque<Connection>,
+}
+
+struct Connection {
+    stream: TcpStream,
+    waits: bool,
+}
+
+impl Sender {
+    fn connect(server: SocketAddr) -> Result<Self> {
+        let connect = |_| {
+            let stream = TcpStream::connect(server).with_context(|| format!("cannot connect to {server}"))?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+            Ok(Connection { stream, waits: false })
+        };
+        Ok(Self { connections: (0..CONNECTIONS).map(connect).collect::<Result<_>>()? })
+    }
+
+    /// When each of `count` requests was sent, and how many of them late.
+    fn send(&mut self, requests: &mut Requests, count: u32) -> Result<(Vec<Instant>, usize)> {
+        let step = Duration::from_secs(1) / RATE;
+        let start = Instant::now() + step;
+        let mut sent = Vec::with_capacity(count as usize);
+        let mut late = 0;
+        for index in 0..count {
+            let due = start + step * index;
+            while let Some(left) = due.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+                thread::park_timeout(left);
+            }
+            // Before the wait for a connection: that is the gateway's time too.
+            let now = Instant::now();
+            late += usize::from(now - due > Duration::from_millis(1));
+            let mut connection = self.connections.pop_front().context("there is no connection")?;
+            connection.rest()?;
+            connection.stream.write_all(requests.next())?;
+            connection.waits = true;
+            self.connections.push_back(connection);
+            sent.push(now);
+        }
+        self.connections.iter_mut().try_for_each(Connection::rest)?;
+        Ok((sent, late))
+    }
+}
+
+impl Connection {
+    /// Reads the answer that it waits for; it has mostly been there for long.
+    fn rest(&mut self) -> Result<()> {
+        let mut answer = [0; 4096];
+        let mut filled = 0;
+        while self.waits {
+            let read = self.stream.read(&mut answer[filled..]).context("the gateway does not answer")?;
+            ensure!(read > 0, "the gateway has closed the connection");
+            filled += read;
+            if let Some((status, length)) = load::parse(&answer[..filled])? {
+                ensure!(status == 202, "the gateway answers {}", String::from_utf8_lossy(&answer[..filled]));
+                self.waits = filled < length;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,168 @@
+//! Processes: starting one that serves, what it has used, and its end.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long a server may take to serve, and to stop.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Lines of a server's output that are kept for the case that it fails.
+const KEPT_LINES: usize = 20;
+
+/// A server in a process of its own. It ends when this is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    output: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Server {
+    /// Starts `command` and waits for its line `Serving on http://ADDRESS/`.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = started.with_context(|| format!("cannot start {command:?}"))?;
+        let output = Arc::default();
+        let (found, addresses) = sync_channel(1);
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        follow(stdout, &output, found.clone())?;
+        follow(stderr, &output, found)?;
+        let mut server = Self { child, address: SocketAddr::from(([0; 4], 0)), output };
+        server.address = match addresses.recv_timeout(PATIENCE) {
+            Ok(address) => address,
+            Err(RecvTimeoutError::Timeout) => bail!("{command:?} does not serve\n{}", server.last_words()),
+            Err(RecvTimeoutError::Disconnected) => bail!("{command:?} has stopped\n{}", server.last_words()),
+        };
+        Ok(server)
+    }
+
+    /// What it has used until now.
+    pub(crate) fn usage(&self) -> Result<Usage> {
+        Usage::of(&self.child.id().to_string()).with_context(|| format!("the server is gone\n{}", self.last_words()))
+    }
+
+    /// The end of what it wrote.
+    pub(crate) fn last_words(&self) -> String {
+        let lines = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().map(|line| format!("  {line}\n")).collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let asked = pid.is_some_and(|pid| kill_process(pid, Signal::TERM).is_ok());
+        let ended = |child: &mut Child| !matches!(child.try_wait(), Ok(None));
+        if asked && wait_until(PATIENCE, Duration::from_millis(10), || ended(&mut self.child)) {
+            return;
+        }
+        // Both fail only when it has ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until `done`, asking again after every `pause`; tells whether it came to that within `patience`.
+pub(crate) fn wait_until(patience: Duration, pause: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while !done() {
+        if start.elapsed() > patience {
+            return false;
+        }
+        thread::park_timeout(pause);
+    }
+    true
+}
+
+/// Reads what a server writes, so that it never waits for its reader, and tells the first address in it.
+fn follow(
+    pipe: Option<impl Read + Send + 'static>,
+    output: &Arc<Mutex<VecDeque<String>>>,
+    found: SyncSender<SocketAddr>,
+) -> Result<()> {
+    let pipe = BufReader::new(pipe.context("the server has no output")?);
+    let output = Arc::clone(output);
+    let mut found = Some(found);
+    thread::Builder::new().spawn(move || {
+        for line in pipe.lines().map_while(Result::ok) {
+            let address =
+                line.split_once("Serving on http://").and_then(|(_, url)| url.split('/').next()?.parse().ok());
+            if let Some(address) = address
+                && let Some(found) = found.take()
+            {
+                // Whoever waited may have given up.
+                let _ = found.try_send(address);
+            }
+            let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
+            output.push_back(line);
+            if output.len() > KEPT_LINES {
+                output.pop_front();
+            }
+        }
+    })?;
+    Ok(())
+}
+
+/// What a process has used since its start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    /// Processor time, the kernel's on its behalf included. In steps of 10 ms.
+    pub(crate) cpu: Duration,
+    /// Resident memory in bytes.
+    pub(crate) resident: u64,
+    /// The most that it ever was.
+    pub(crate) peak: u64,
+}
+
+impl Usage {
+    /// Of this process.
+    pub(crate) fn own() -> Result<Self> {
+        Self::of("self")
+    }
+
+    fn of(pid: &str) -> Result<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        Ok(Self {
+            cpu: cpu_ticks(&stat)
+                .map(|ticks| Duration::from_secs(1) * ticks / rustix::param::clock_ticks_per_second() as u32)
+                .context("unexpected content of /proc/PID/stat")?,
+            resident: kilobytes(&status, "VmRSS:").context("no VmRSS in /proc/PID/status")? * 1024,
+            peak: kilobytes(&status, "VmHWM:").context("no VmHWM in /proc/PID/status")? * 1024,
+        })
+    }
+}
+
+/// User and system time: the 14th and 15th field, counted after the name, which may have spaces.
+fn cpu_ticks(stat: &str) -> Option<u32> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut ticks = fields.split(' ').skip(11).map_while(|field| field.parse::<u32>().ok());
+    Some(ticks.next()? + ticks.next()?)
+}
+
+fn kilobytes(status: &str, name: &str) -> Option<u64> {
+    let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+    value.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_uses_is_read_from_proc() {
+        let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 30 12 13 14 15";
+        assert_eq!(cpu_ticks(stat), Some(42));
+        assert_eq!(kilobytes("Name:\tx\nVmHWM:\t  123 kB\nVmRSS:\t 45 kB\n", "VmRSS:"), Some(45));
+        assert!(Usage::own().unwrap().resident > 0);
+    }
+}

@@ -1,0 +1,205 @@
+//! The table.
+
+use std::collections::BTreeMap;
+
+use crate::options::{Plan, Row};
+use crate::rounds::{CONNECTIONS, Results, Throughput};
+use crate::samples::median;
+use crate::webhook::BODY;
+
+/// Prints what was found, beside what was wanted.
+pub(crate) fn print(plan: &Plan, results: &Results) {
+    print!("\n{}", results.machine);
+    println!(
+        "{} rounds of {} s, interleaved, {:.0} s in all; medians of the rounds\n",
+        plan.rounds,
+        plan.time.as_secs(),
+        results.took.as_secs_f64()
+    );
+    print_throughput(results);
+    print_others(results);
+    print_goals(results);
+}
+
+fn print_throughput(results: &Results) {
+    if results.throughput.is_empty() {
+        return;
+    }
+    println!("{CONNECTIONS} connections, each with one request of {BODY} bytes at a time");
+    println!(
+        "{:<4}{:>11}{:>20}{:>7}{:>7}{:>7}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
+        "",
+        "requests/s",
+        "from .. to",
+        "of a",
+        "of a2",
+        "of a3",
+        "p50 ms",
+        "p95 ms",
+        "p99 ms",
+        "CPU µs",
+        "load µs",
+        "peak MB"
+    );
+    for (row, rounds) in &results.throughput {
+        let of = |pick: fn(&Throughput) -> f64| median(rounds.iter().map(pick)).unwrap_or_default();
+        let ratio = |base| ratio(results, *row, base).map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
+        let rates = || rounds.iter().map(|round| round.rate);
+        println!(
+            "{:<4}{:>11}{:>20}{:>7}{:>7}{:>7}{:>9.2}{:>9.2}{:>9.2}{:>9.1}{:>9.1}{:>9.0}",
+            row.name(),
+            thousands(of(|round| round.rate)),
+            format!(
+                "{} .. {}",
+                thousands(rates().fold(f64::INFINITY, f64::min)),
+                thousands(rates().fold(0.0, f64::max))
+            ),
+            ratio(Row::Bare),
+            ratio(Row::AppendLog),
+            ratio(Row::EventLog),
+            of(|round| round.latency.p50) / 1000.0,
+            of(|round| round.latency.p95) / 1000.0,
+            of(|round| round.latency.p99) / 1000.0,
+            of(|round| round.cpu),
+            of(|round| round.load_cpu),
+            of(|round| megabytes(round.peak)),
+        );
+    }
+    println!("CPU is the subject's for one request, its delivery included, and the load generator's.\n");
+    for (row, rounds) in &results.throughput {
+        let bad: u64 = rounds.iter().flat_map(|round| round.bad.values()).sum();
+        if bad > 0 {
+            let by_status: Vec<&BTreeMap<u16, u64>> = rounds.iter().map(|round| &round.bad).collect();
+            println!("{}: {bad} answers were not 2xx, by status in each round: {by_status:?}", row.name());
+        }
+        let backlogs: Vec<_> = rounds.iter().filter_map(|round| round.backlog).collect();
+        let of = |pick: fn(&crate::rounds::Backlog) -> f64| median(backlogs.iter().map(pick)).unwrap_or_default();
+        if !backlogs.is_empty() {
+            println!(
+                "{}: {} deliveries were left at the end of a round and done {:.2} s later",
+                row.name(),
+                thousands(of(|backlog| backlog.left as f64)),
+                of(|backlog| backlog.drain.as_secs_f64()),
+            );
+        }
+        let undelivered: u64 = backlogs.iter().map(|backlog| backlog.undelivered).sum();
+        let failed: u64 = backlogs.iter().map(|backlog| backlog.failed).sum();
+        if undelivered + failed > 0 {
+            println!("{}: {undelivered} deliveries were never done, {failed} attempts failed", row.name());
+        }
+    }
+}
+
+fn print_others(results: &Results) {
+    if !results.delivery.is_empty() {
+        let of =
+            |pick: fn(&crate::delivery::Delivery) -> f64| median(results.delivery.iter().map(pick)).unwrap_or_default();
+        println!(
+            "e    from the request to its first byte at an HTTP agent, 1,000 requests/s:\n     \
+             p50 {:.2} ms, p95 {:.2} ms, p99 {:.2} ms, longest {:.1} ms; CPU {:.0} µs, of load and agent {:.0} µs",
+            of(|round| round.latency.p50) / 1000.0,
+            of(|round| round.latency.p95) / 1000.0,
+            of(|round| round.latency.p99) / 1000.0,
+            of(|round| round.worst) / 1000.0,
+            of(|round| round.cpu),
+            of(|round| round.load_cpu),
+        );
+        let lost: usize = results.delivery.iter().map(|round| round.lost).sum();
+        let late: usize = results.delivery.iter().map(|round| round.late).sum();
+        if lost + late > 0 {
+            println!("     {lost} events did not arrive within 10 s; {late} requests were sent 1 ms late or more");
+        }
+    }
+    if let Some((idle, peak)) = memory(results) {
+        println!("f    resident memory of the gateway: idle {idle:.0} MB, at the peak of b {peak:.0} MB");
+    }
+    if let Some(drop_in) = median(results.drop_in.iter().copied()) {
+        let worst = results.drop_in.iter().copied().fold(0.0, f64::max);
+        println!(
+            "g    from writing a new component to its first answer: {drop_in:.0} ms, the longest of {} {worst:.0} ms",
+            results.drop_in.len()
+        );
+    }
+    for (plugin, pick) in [("github", 0), ("dummy", 1)] {
+        let pairs = results.calls.iter().map(|calls| [calls.github, calls.dummy][pick]);
+        if let (Some(fresh), Some(reused)) =
+            (median(pairs.clone().map(|pair| pair.fresh)), median(pairs.map(|pair| pair.reused)))
+        {
+            println!("h    a call of the channel plugin `{plugin}` alone: fresh {fresh:.1} µs, reused {reused:.1} µs");
+        }
+    }
+}
+
+fn print_goals(results: &Results) {
+    let delivery = median(results.delivery.iter().map(|round| round.latency.p95)).map(|micros| micros / 1000.0);
+    let (idle, peak) = memory(results).unzip();
+    let drop_in = median(results.drop_in.iter().copied());
+    let fresh = median(results.calls.iter().map(|calls| calls.github.fresh));
+    let reused = median(results.calls.iter().map(|calls| calls.github.reused));
+    println!("\n{:<24}{:>12}{:>10}", "goal", "wanted", "found");
+    for (goal, wanted, found, unit) in [
+        ("b/a3", Wanted::AtLeast(0.7), ratio(results, Row::Gateway, Row::EventLog), ""),
+        ("b/a2", Wanted::AtLeast(0.4), ratio(results, Row::Gateway, Row::AppendLog), ""),
+        ("e p95", Wanted::Below(2.0), delivery, " ms"),
+        ("f idle", Wanted::Below(64.0), idle, " MB"),
+        ("f peak under b", Wanted::Below(256.0), peak, " MB"),
+        ("g", Wanted::Below(250.0), drop_in, " ms"),
+        ("h github, fresh", Wanted::Below(10.0), fresh, " µs"),
+        ("h github, reused", Wanted::Below(3.0), reused, " µs"),
+    ] {
+        let Some(found) = found else { continue };
+        let (wanted, met) = match wanted {
+            Wanted::AtLeast(least) => (format!(">= {least}"), found >= least),
+            Wanted::Below(limit) => (format!("< {limit}{unit}"), found < limit),
+        };
+        let met = if met { "met" } else { "missed" };
+        println!("{goal:<24}{wanted:>12}{:>10}  {met}", format!("{found:.2}{unit}"));
+    }
+}
+
+enum Wanted {
+    AtLeast(f64),
+    Below(f64),
+}
+
+/// How fast one row is compared with another: the median of what the rounds say, each with its own state of the machine.
+fn ratio(results: &Results, row: Row, base: Row) -> Option<f64> {
+    let rounds = results.throughput.get(&row)?.iter().zip(results.throughput.get(&base)?);
+    median(rounds.map(|(row, base)| row.rate / base.rate))
+}
+
+/// Idle and at the peak under row b, in megabytes.
+fn memory(results: &Results) -> Option<(f64, f64)> {
+    let rounds = results.throughput.get(&Row::Gateway)?;
+    let idle = median(rounds.iter().map(|round| megabytes(round.idle)))?;
+    Some((idle, median(rounds.iter().map(|round| megabytes(round.peak)))?))
+}
+
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// `12,345`.
+fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_numbers_are_readable() {
+        for (number, expected) in [(0.4, "0"), (999.0, "999"), (1000.0, "1,000"), (1_234_567.8, "1,234,568")] {
+            assert_eq!(thousands(number), expected);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The rounds: each measures every row once, in the order of the table.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::baseline::Baseline;
+use crate::calls::{self, Calls};
+use crate::delivery::{self, Delivery};
+use crate::drop_in;
+use crate::load::{Load, Outcome};
+use crate::machine::Machine;
+use crate::options::{Plan, Row};
+use crate::process::{Server, Usage};
+use crate::samples::Spread;
+use crate::subject::{Place, Progress, REUSE, STUB, Subject};
+use crate::webhook::{ISSUES, Requests};
+
+/// Connections of rows a to d.
+pub(crate) const CONNECTIONS: usize = 64;
+
+/// Load before the load that counts.
+const WARM_UP: Duration = Duration::from_secs(1);
+
+/// How long the gateway may take for the deliveries that are left.
+const DRAIN: Duration = Duration::from_secs(60);
+
+/// Memory counts as settled when it was the same for this long, and at the latest after `UNSETTLED`.
+const SETTLED: Duration = Duration::from_millis(500);
+const UNSETTLED: Duration = Duration::from_secs(5);
+
+/// What all rounds brought.
+pub(crate) struct Results {
+    pub(crate) machine: Machine,
+    pub(crate) throughput: BTreeMap<Row, Vec<Throughput>>,
+    pub(crate) delivery: Vec<Delivery>,
+    /// Milliseconds.
+    pub(crate) drop_in: Vec<f64>,
+    pub(crate) calls: Vec<Calls>,
+    pub(crate) took: Duration,
+}
+
+/// One round of rows a to d.
+#[derive(Debug)]
+pub(crate) struct Throughput {
+    /// Good answers in a second.
+    pub(crate) rate: f64,
+    pub(crate) latency: Spread,
+    /// Processor time of the subject per request until everything was delivered, in microseconds.
+    pub(crate) cpu: f64,
+    /// The same of the load.
+    pub(crate) load_cpu: f64,
+    /// Resident bytes before the load.
+    pub(crate) idle: u64,
+    /// The most resident bytes.
+    pub(crate) peak: u64,
+    /// Answers that were not 2xx, by status.
+    pub(crate) bad: BTreeMap<u16, u64>,
+    pub(crate) backlog: Option<Backlog>,
+}
+
+/// Deliveries that were left when the load ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backlog {
+    pub(crate) left: u64,
+    /// How long they took.
+    pub(crate) drain: Duration,
+    /// Those that were left even then.
+    pub(crate) undelivered: u64,
+    pub(crate) failed: u64,
+}
+
+/// Measures everything that `plan` asks for.
+pub(crate) fn run(plan: &Plan) -> Result<Results> {
+    let start = Instant::now();
+    let mut place = Place::find()?;
+    let machine = Machine::look(place.dir())?;
+    eprint!("{machine}");
+    let mut results = Results {
+        machine,
+        throughput: BTreeMap::new(),
+        delivery: Vec::new(),
+        drop_in: Vec::new(),
+        calls: Vec::new(),
+        took: Duration::ZERO,
+    };
+    let mut rows = plan.rows.clone();
+    if rows.contains(&Row::Memory) {
+        rows.insert(Row::Gateway);
+    }
+    for round in 1..=plan.rounds {
+        for row in &rows {
+            let name = row.name();
+            let failed = || format!("row {name} of round {round}");
+            match row {
+                Row::Bare | Row::AppendLog | Row::EventLog | Row::Gateway | Row::Reuse | Row::AcceptOnly => {
+                    let found = throughput(&mut place, *row, plan.time).with_context(failed)?;
+                    eprintln!("round {round}, {name}: {:.0} requests/s", found.rate);
+                    results.throughput.entry(*row).or_default().push(found);
+                }
+                Row::Delivery => {
+                    let found = delivery::run(&mut place, plan.time).with_context(failed)?;
+                    eprintln!("round {round}, {name}: p95 {:.0} µs", found.latency.p95);
+                    results.delivery.push(found);
+                }
+                Row::Memory => {}
+                Row::DropIn => {
+                    let found = drop_in::run(&mut place).with_context(failed)?;
+                    eprintln!("round {round}, {name}: {found:.0?} ms");
+                    results.drop_in.extend(found);
+                }
+                Row::Calls => {
+                    let found = calls::run(&mut place).with_context(failed)?;
+                    eprintln!(
+                        "round {round}, {name}: fresh {:.1} µs, reused {:.1} µs",
+                        found.github.fresh, found.github.reused
+                    );
+                    results.calls.push(found);
+                }
+            }
+        }
+    }
+    results.took = start.elapsed();
+    Ok(results)
+}
+
+fn start(place: &mut Place, row: Row) -> Result<Subject> {
+    match row {
+        Row::Bare => place.baseline(Baseline::Bare),
+        Row::AppendLog => place.baseline(Baseline::AppendLog),
+        Row::EventLog => place.baseline(Baseline::EventLog),
+        Row::Reuse => place.gateway(&format!("{STUB}{REUSE}")),
+        Row::AcceptOnly => place.gateway(""),
+        Row::Gateway | Row::Delivery | Row::Memory | Row::DropIn | Row::Calls => place.gateway(STUB),
+    }
+}
+
+fn throughput(place: &mut Place, row: Row, time: Duration) -> Result<Throughput> {
+    let subject = start(place, row)?;
+    let server = &subject.server;
+    let idle = settled(server)?;
+    let mut requests = Requests::new(ISSUES);
+    let mut load = Load::connect(server.address, CONNECTIONS)?;
+    load.run(&mut requests, WARM_UP)?;
+    let delivers = matches!(row, Row::Gateway | Row::Reuse);
+    if delivers {
+        drain(server)?;
+    }
+    let before = (server.usage()?, Usage::own()?);
+    let Outcome { good, bad, answered, latency } = load.run(&mut requests, time)?;
+    let load_cpu = Usage::own()?.cpu - before.1.cpu;
+    let backlog = if delivers { Some(drain(server)?) } else { None };
+    let after = server.usage()?;
+    let per_request = |used: Duration| used.as_secs_f64() * 1e6 / answered as f64;
+    Ok(Throughput {
+        rate: good as f64 / time.as_secs_f64(),
+        latency,
+        cpu: per_request(after.cpu - before.0.cpu),
+        load_cpu: per_request(load_cpu),
+        idle,
+        peak: after.peak,
+        bad,
+        backlog,
+    })
+}
+
+/// Resident bytes when they do not change any more.
+fn settled(server: &Server) -> Result<u64> {
+    let start = Instant::now();
+    let (mut resident, mut since) = (server.usage()?.resident, Instant::now());
+    while since.elapsed() < SETTLED && start.elapsed() < UNSETTLED {
+        thread::park_timeout(SETTLED / 10);
+        let now = server.usage()?.resident;
+        if now != resident {
+            (resident, since) = (now, Instant::now());
+        }
+    }
+    Ok(resident)
+}
+
+/// Waits until everything that was accepted is delivered.
+fn drain(server: &Server) -> Result<Backlog> {
+    let start = Instant::now();
+    let mut progress = Progress::of(server.address)?;
+    let left = progress.backlog();
+    while progress.backlog() > 0 && start.elapsed() < DRAIN {
+        thread::park_timeout(Duration::from_millis(50));
+        progress = Progress::of(server.address)?;
+    }
+    Ok(Backlog { left, drain: start.elapsed(), undelivered: progress.backlog(), failed: progress.failed })
+}

@@ -1,0 +1,206 @@
+//! What is measured: how each server is started, and what can be asked of the gateway.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::baseline::Baseline;
+use crate::load;
+use crate::process::Server;
+use crate::webhook::SECRET;
+
+/// The environment variable that the gateway reads the secret from.
+const SECRET_VARIABLE: &str = "BENCH_GITHUB_SECRET";
+
+/// The plugins that the gateway is measured with.
+const PLUGINS: [&str; 4] = ["dummy", "github", "http", "stub"];
+
+/// Where things are. What was written is removed when this is dropped.
+pub(crate) struct Place {
+    /// On the disk that holds the build: `/tmp` may be memory.
+    dir: PathBuf,
+    gateway: PathBuf,
+    plugins: PathBuf,
+    next: u32,
+}
+
+impl Place {
+    /// Finds what `cargo xtask bench` has built.
+    pub(crate) fn find() -> Result<Self> {
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
+        let gateway = program.with_file_name("gateway");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the benchmark lies in the repository")?;
+        let target = program.ancestors().nth(2).context("cannot find the target folder")?;
+        let plugins = root.join("plugins");
+        for file in PLUGINS.map(|name| plugins.join(name).with_extension("wasm")).iter().chain([&gateway]) {
+            ensure!(file.is_file(), "`{}` is missing\nhint: run `cargo xtask bench`, which builds it", file.display());
+        }
+        let dir = target.join(format!("bench-{}", std::process::id()));
+        fs::create_dir_all(&dir).with_context(|| format!("cannot create `{}`", dir.display()))?;
+        Ok(Self { dir, gateway, plugins, next: 0 })
+    }
+
+    /// Where the data of all subjects goes.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// An empty folder for one subject.
+    pub(crate) fn folder(&mut self) -> Result<Folder> {
+        self.next += 1;
+        let dir = self.dir.join(self.next.to_string());
+        fs::create_dir(&dir)?;
+        Ok(Folder(dir))
+    }
+
+    /// Copies the plugins into `folder`.
+    pub(crate) fn copy_plugins(&self, folder: &Folder) -> Result<()> {
+        let dir = folder.plugins();
+        fs::create_dir(&dir)?;
+        for name in PLUGINS {
+            let file = format!("{name}.wasm");
+            fs::copy(self.plugins.join(&file), dir.join(&file))?;
+        }
+        Ok(())
+    }
+
+    /// Starts one of the servers that the gateway is compared with.
+    pub(crate) fn baseline(&mut self, what: Baseline) -> Result<Subject> {
+        let folder = self.folder()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        let server = Server::start(command.args(["as", what.name()]).arg(&folder.0))?;
+        Ok(Subject { server, folder })
+    }
+
+    /// Starts the gateway with an empty event log and `more` below the common part of its configuration. Everything that
+    /// is not named there is at its default.
+    pub(crate) fn gateway(&mut self, more: &str) -> Result<Subject> {
+        let folder = self.folder()?;
+        self.copy_plugins(&folder)?;
+        let config = folder.0.join("gateway.toml");
+        let common = format!(
+            "[http]\nlisten = \"127.0.0.1:0\"\n\n[channels.github]\nsecret = {{ env = \"{SECRET_VARIABLE}\" }}\n\n"
+        );
+        fs::write(&config, common + more)?;
+        let mut command = Command::new(&self.gateway);
+        command.arg("serve").arg("--config").arg(&config).env(SECRET_VARIABLE, SECRET);
+        Ok(Subject { server: Server::start(&mut command)?, folder })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // It lies in the target folder, where a rest does no harm.
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// A server that runs, with its files. They go after it.
+pub(crate) struct Subject {
+    pub(crate) server: Server,
+    pub(crate) folder: Folder,
+}
+
+/// The files of one subject, removed when this is dropped.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// Where the plugins of this subject are.
+    pub(crate) fn plugins(&self) -> PathBuf {
+        self.0.join("plugins")
+    }
+
+    /// An empty folder for compiled plugins.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.0.join("compiled")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // The whole place is removed at the end.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The configuration of an agent that takes everything and does nothing, and that all events go to.
+pub(crate) const STUB: &str = "[agents.stub]\n\n[[routes]]\nchannels = [\"*\"]\nagents = [\"stub\"]\n\n";
+
+/// The configuration that lets instances of channel and agent be used again.
+pub(crate) const REUSE: &str = "[plugins.overrides.github]\nreuse = { max_calls = 1000, max_memory = \"32MiB\" }\n\n\
+                                [plugins.overrides.stub]\nreuse = { max_calls = 1000, max_memory = \"32MiB\" }\n";
+
+/// How far the gateway is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) accepted: u64,
+    pub(crate) delivered: u64,
+    /// Attempts that failed.
+    pub(crate) failed: u64,
+}
+
+impl Progress {
+    /// Asks the gateway.
+    pub(crate) fn of(gateway: SocketAddr) -> Result<Self> {
+        let (status, text) = request(gateway, "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
+        ensure!(status == 200, "/metrics answers {status}: {text}");
+        Ok(Self::read(&text))
+    }
+
+    fn read(metrics: &str) -> Self {
+        let sum = |name: &str, label: &str| {
+            let lines = metrics.lines().filter(|line| line.starts_with(name) && line.contains(label));
+            lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>()
+        };
+        let attempts = |outcome| sum("gateway_delivery_attempts_total{", outcome);
+        Self {
+            accepted: sum("gateway_events_total{", ""),
+            delivered: attempts("outcome=\"delivered\""),
+            failed: attempts("outcome=\"retry\"") + attempts("outcome=\"dead\""),
+        }
+    }
+
+    /// Events whose delivery is not done.
+    pub(crate) fn backlog(self) -> u64 {
+        self.accepted.saturating_sub(self.delivered)
+    }
+}
+
+/// Sends one request on a connection of its own; status and body of the answer.
+pub(crate) fn request(server: SocketAddr, request: &str) -> Result<(u16, String)> {
+    let mut stream = TcpStream::connect(server)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let (status, length) = load::parse(&answer)?.context("the answer ends in its headers")?;
+    ensure!(length == answer.len(), "the answer is not as long as it says");
+    let body = memchr::memmem::find(&answer, b"\r\n\r\n").map_or(0, |head| head + 4);
+    Ok((status, String::from_utf8_lossy(&answer[body..]).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_read_from_the_metrics() {
+        let metrics = "\
+# TYPE gateway_events counter
+gateway_events_total{provider=\"github\"} 12
+gateway_events_duplicate_total{provider=\"github\"} 5
+gateway_delivery_attempts_total{agent=\"stub\",outcome=\"delivered\"} 7
+gateway_delivery_attempts_total{agent=\"stub\",outcome=\"retry\"} 2
+gateway_delivery_attempts_total{agent=\"stub\",outcome=\"dead\"} 1
+# EOF
+";
+        let progress = Progress::read(metrics);
+        assert_eq!(progress, Progress { accepted: 12, delivered: 7, failed: 3 });
+        assert_eq!(progress.backlog(), 5);
+    }
+}

@@ -1,0 +1,140 @@
+//! The requests: GitHub's `issues` webhooks with a body of exactly 1 KiB.
+//!
+//! They are made and signed before anything is measured. Sending one costs no more than writing new digits into its
+//! `X-GitHub-Delivery`, which is what makes it a distinct event and is not covered by the signature.
+
+use std::fmt::Write as _;
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+/// What the channel is configured with.
+pub(crate) const SECRET: &str = "It's a Secret to Everybody";
+
+/// Bytes of a body.
+pub(crate) const BODY: usize = 1024;
+
+/// What subjects begin with; the number of the issue follows.
+pub(crate) const REPOSITORY: &str = "octo-org/kettle";
+
+/// Issues that the closed-loop rows are about: many, because events of one subject are delivered one after the other.
+pub(crate) const ISSUES: u32 = 4096;
+
+/// Digits of the delivery id that tell one request from another.
+const DIGITS: usize = 12;
+
+/// Requests for issues 1, 2, 3, and so on, and then from the first again.
+pub(crate) struct Requests {
+    /// One after the other, all of the same length.
+    bytes: Vec<u8>,
+    length: usize,
+    /// Where in a request the varying digits of its delivery id are.
+    digits: usize,
+    sent: usize,
+}
+
+impl Requests {
+    /// Requests to `/webhooks/github` about `issues` different issues.
+    pub(crate) fn new(issues: u32) -> Self {
+        let mut requests = Self { bytes: Vec::new(), length: 0, digits: 0, sent: 0 };
+        for issue in 1..=issues {
+            let request = request(&body(issue));
+            let id = memchr::memmem::find(&request, b"X-GitHub-Delivery: ").expect("the request has this header");
+            requests.length = request.len();
+            requests.digits = id + "X-GitHub-Delivery: 72d3162e-cc78-11f0-81ab-".len();
+            requests.bytes.extend(request);
+        }
+        requests
+    }
+
+    /// The next request, with a delivery id that no other had.
+    pub(crate) fn next(&mut self) -> &[u8] {
+        let start = self.sent * self.length % self.bytes.len();
+        let request = &mut self.bytes[start..start + self.length];
+        let mut rest = self.sent;
+        for digit in request[self.digits..self.digits + DIGITS].iter_mut().rev() {
+            *digit = b"0123456789abcdef"[rest % 16];
+            rest /= 16;
+        }
+        self.sent += 1;
+        request
+    }
+}
+
+/// The body of one request alone.
+pub(crate) fn body(issue: u32) -> String {
+    let mut body = format!(
+        r#"{{"action":"opened","issue":{{"url":"https://api.github.com/repos/{REPOSITORY}/issues/{issue}","id":{id},"number":{issue},"title":"Kettle does not stop when the water boils","state":"open","locked":false,"comments":0,"user":{{"login":"octo-cat","id":583231,"type":"User","site_admin":false}},"labels":[{{"id":208045946,"name":"bug","color":"d73a4a","default":true}}],"created_at":"2026-11-21T09:00:00Z","updated_at":"2026-11-21T09:00:00Z","body":""#,
+        id = 2_900_000_000_u64 + u64::from(issue),
+    );
+    let tail = format!(
+        r#""}},"repository":{{"id":1296269,"name":"kettle","full_name":"{REPOSITORY}","private":false,"owner":{{"login":"octo-org","id":6811672,"type":"Organization"}}}},"organization":{{"login":"octo-org","id":6811672}},"sender":{{"login":"octo-cat","id":583231,"type":"User"}}}}"#
+    );
+    let text = "It boiled, it whistled, and then it went on boiling. ";
+    let room = BODY - body.len() - tail.len();
+    body.extend(text.chars().cycle().take(room));
+    body + &tail
+}
+
+/// The value of `X-Hub-Signature-256`.
+pub(crate) fn signature(body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("HMAC takes keys of any length");
+    mac.update(body);
+    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+}
+
+/// The headers that GitHub sends, and the body.
+fn request(body: &str) -> Vec<u8> {
+    let mut request = String::with_capacity(BODY + 512);
+    let headers = [
+        ("Host", "127.0.0.1"),
+        ("User-Agent", "GitHub-Hookshot/044aadd"),
+        ("Accept", "*/*"),
+        ("Content-Type", "application/json"),
+        ("Content-Length", &body.len().to_string()),
+        ("X-GitHub-Event", "issues"),
+        ("X-GitHub-Delivery", "72d3162e-cc78-11f0-81ab-000000000000"),
+        ("X-GitHub-Hook-ID", "292430182"),
+        ("X-GitHub-Hook-Installation-Target-ID", "1296269"),
+        ("X-GitHub-Hook-Installation-Target-Type", "repository"),
+        ("X-Hub-Signature-256", &signature(body.as_bytes())),
+    ];
+    request.push_str("POST /webhooks/github HTTP/1.1\r\n");
+    for (name, value) in headers {
+        write!(request, "{name}: {value}\r\n").expect("writing to a String cannot fail");
+    }
+    (request + "\r\n" + body).into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_body_has_the_same_size_whatever_the_number() {
+        for issue in [1, 4096, 100_000] {
+            assert_eq!(body(issue).len(), BODY, "{issue}");
+        }
+    }
+
+    #[test]
+    fn no_two_requests_are_the_same() {
+        let mut requests = Requests::new(2);
+        let all: Vec<_> = (0..40).map(|_| String::from_utf8(requests.next().to_vec()).unwrap()).collect();
+
+        for (index, request) in all.iter().enumerate() {
+            assert!(!all[index + 1..].contains(request), "{index}");
+        }
+        assert!(all[17].contains("X-GitHub-Delivery: 72d3162e-cc78-11f0-81ab-000000000011\r\n"), "{}", all[17]);
+        assert!(all[2].ends_with(&body(1)));
+    }
+
+    /// The example of GitHub's documentation.
+    #[test]
+    fn signatures_are_those_of_github() {
+        assert_eq!(
+            signature(b"Hello, World!"),
+            "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+        );
+    }
+}

@@ -1,0 +1,102 @@
+//! The command line: `gateway serve` and everything an operator asks of it.
+//!
+//! Data goes to stdout, everything else to stderr. A command exits with 0 when it did what it was asked, with 1 when it
+//! failed, and with 2 when the call or the configuration is wrong. Deliberately absent: any way to change an event, a
+//! plugin or the configuration that the admin API does not have.
+
+mod arguments;
+mod check;
+mod client;
+mod event;
+mod failure;
+mod life;
+mod list;
+mod offline;
+mod output;
+mod plugin;
+mod request;
+mod send;
+mod serve;
+mod source;
+mod table;
+mod tail;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use self::arguments::{Arguments, Command, EventsCommand};
+use self::failure::Failure;
+use self::list::Noun;
+use self::request::Request;
+use crate::config;
+
+/// Does what the arguments of the process say.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help is no error and goes to stdout. When nobody reads it, there is nothing left to do.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    let Arguments { config: path, command } = arguments;
+    let path = path.as_deref();
+    let load = || config::load(path);
+    let list = |noun: Noun, request: &Request, output| block_on(list::run(&load()?, noun, request, output));
+    match command {
+        Command::Serve => serve::run(load()?),
+        Command::Check => check::run(path),
+        Command::Send(arguments) => block_on(send::run(&load()?, arguments)),
+        Command::Channels(arguments) | Command::ListChannels(arguments) => {
+            list(Noun::Channels, &Request::Channels, arguments.output)
+        }
+        Command::Agents(arguments) => list(Noun::Agents, &Request::Agents, arguments.output),
+        Command::Plugins(arguments) => list(Noun::Plugins, &Request::Plugins, arguments.output),
+        Command::Routes(arguments) => list(Noun::Routes, &Request::Routes, arguments.output),
+        Command::Skills(arguments) | Command::ListSkills(arguments) => {
+            list(Noun::Skills, &Request::Skills, arguments.output)
+        }
+        Command::Events { command: None, list: arguments }
+        | Command::Events { command: Some(EventsCommand::List(arguments)), .. }
+        | Command::ListEvents(arguments) => {
+            let (filter, output) = arguments.split();
+            list(Noun::Events, &Request::Events(filter), output)
+        }
+        Command::Events { command: Some(EventsCommand::Show { id, output }), .. } => {
+            block_on(event::show(&load()?, id, output))
+        }
+        Command::Events { command: Some(EventsCommand::Tail(arguments)), .. } => {
+            block_on(tail::run(&load()?, arguments))
+        }
+        Command::Events { command: Some(EventsCommand::Replay { id, agent, output }), .. } => {
+            block_on(event::replay(&load()?, id, agent.as_ref(), output))
+        }
+        Command::Deliveries(arguments) => {
+            let (filter, output) = arguments.split();
+            list(Noun::Deliveries, &Request::Deliveries(filter), output)
+        }
+        Command::Plugin { command } => block_on(plugin::run(path, command)),
+        Command::Completions { shell } => completions(shell),
+    }
+}
+
+fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "gateway", &mut script);
+    output::bytes(&script)
+}
+
+/// Runs a command that asks for something and ends.
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(anyhow::Error::from)?;
+    runtime.block_on(command)
+}

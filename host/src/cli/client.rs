@@ -1,0 +1,180 @@
+use std::error::Error;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use ::http::header::AUTHORIZATION;
+use ::http::{HeaderValue, Method, Request, StatusCode};
+use anyhow::{Context, anyhow};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::verify::Secret;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Bytes of the largest answer; an event with its data is the largest there is.
+const MAX_ANSWER: usize = 128 << 20;
+
+/// A client of the gateway that the configuration describes.
+pub(super) struct Client {
+    address: SocketAddr,
+    token: Option<Secret>,
+    pool: Pool<HttpConnector, Full<Bytes>>,
+}
+
+/// An answer, whatever its status.
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) body: Bytes,
+}
+
+/// Why there is no answer.
+pub(super) enum NoAnswer {
+    /// Nobody listens there.
+    Refused(SocketAddr),
+    /// Something else.
+    Failed(anyhow::Error),
+}
+
+impl From<NoAnswer> for anyhow::Error {
+    fn from(reason: NoAnswer) -> Self {
+        match reason {
+            NoAnswer::Refused(address) => {
+                anyhow!("no gateway answers at http://{address}\nhint: start it with `gateway serve`")
+            }
+            NoAnswer::Failed(error) => error,
+        }
+    }
+}
+
+impl Client {
+    /// A client of the admin API.
+    pub(super) fn admin(config: &Config) -> Self {
+        let admin = &config.http.admin;
+        Self::new(admin.listen.unwrap_or(config.http.listen), admin.token.clone())
+    }
+
+    /// A client of the channels.
+    pub(super) fn webhooks(config: &Config) -> Self {
+        Self::new(config.http.listen, None)
+    }
+
+    fn new(listen: SocketAddr, token: Option<Secret>) -> Self {
+        let pool = Pool::builder(TokioExecutor::new()).build_http();
+        Self { address: reachable(listen), token, pool }
+    }
+
+    /// Where the gateway is expected.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the admin API says to a `GET`.
+    pub(super) async fn get(&self, path: &str) -> Result<Value, NoAnswer> {
+        let reply = self.send(Method::GET, path, Vec::new(), Bytes::new()).await?;
+        self.read(&reply).map_err(NoAnswer::Failed)
+    }
+
+    /// What the admin API says to a `POST`.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, NoAnswer> {
+        let json = vec![("content-type".to_owned(), HeaderValue::from_static("application/json"))];
+        let reply = self.send(Method::POST, path, json, body.to_string().into()).await?;
+        self.read(&reply).map_err(NoAnswer::Failed)
+    }
+
+    /// Sends a request as it is.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: Vec<(String, HeaderValue)>,
+        body: Bytes,
+    ) -> Result<Reply, NoAnswer> {
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some(token) = &self.token {
+            let value = HeaderValue::from_bytes(&[b"Bearer ", token.expose()].concat());
+            let mut value = value.context("the admin token is no header value").map_err(NoAnswer::Failed)?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        let request = request.body(Full::new(body)).context("the request is not valid").map_err(NoAnswer::Failed)?;
+        let exchange = async {
+            let response = self.pool.request(request).await.map_err(|error| self.explain(error))?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, MAX_ANSWER).collect().await;
+            let body = body.map_err(|error| NoAnswer::Failed(anyhow!("the answer ended early: {error}")))?.to_bytes();
+            Ok(Reply { status: head.status, body })
+        };
+        let late = || NoAnswer::Failed(anyhow!("http://{} does not answer within {PATIENCE:?}", self.address));
+        tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| late())?
+    }
+
+    fn explain(&self, error: hyper_util::client::legacy::Error) -> NoAnswer {
+        let mut source: Option<&(dyn Error + 'static)> = Some(&error);
+        while let Some(cause) = source {
+            let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+            if cause.downcast_ref::<io::Error>().is_some_and(refused) {
+                return NoAnswer::Refused(self.address);
+            }
+            source = cause.source();
+        }
+        NoAnswer::Failed(anyhow::Error::from(error).context(format!("cannot ask http://{}", self.address)))
+    }
+
+    /// The JSON of an answer, or what its problem says.
+    fn read(&self, reply: &Reply) -> anyhow::Result<Value> {
+        let json: Value = match serde_json::from_slice(&reply.body) {
+            Ok(json) => json,
+            Err(_) if reply.status.is_success() => {
+                return Err(anyhow!("what answers at http://{} is no gateway", self.address));
+            }
+            Err(_) => Value::Null,
+        };
+        if reply.status.is_success() {
+            return Ok(json);
+        }
+        let said = json["detail"].as_str().or(json["title"].as_str()).unwrap_or("it gave no reason");
+        let hint = match reply.status {
+            StatusCode::UNAUTHORIZED => "\nhint: `admin.token` must be the one that the gateway was started with",
+            StatusCode::NOT_FOUND => "\nhint: `gateway events` lists the events",
+            status if status.is_server_error() => "\nhint: the gateway's log says more",
+            _ => "",
+        };
+        let said = super::output::clean(said, false);
+        Err(anyhow!("the gateway at http://{} answered {}: {said}{hint}", self.address, reply.status.as_u16()))
+    }
+}
+
+/// The address to connect to for what listens at `listen`: everywhere means here, too.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_that_listens_everywhere_is_asked_here() {
+        for (listen, expected) in
+            [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:80", "[::1]:80"), ("10.0.0.1:80", "10.0.0.1:80")]
+        {
+            assert_eq!(reachable(listen.parse().unwrap()).to_string(), expected);
+        }
+    }
+}

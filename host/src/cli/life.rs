@@ -1,0 +1,198 @@
+//! The life of one event for people: what it is, what happened to it and when, and what it carries.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use super::list::shown;
+use super::output::clean;
+use crate::event::Timestamp;
+
+/// The answer of `/admin/events/{id}` as a text.
+pub(super) fn text(event: &Value) -> String {
+    let mut text = String::new();
+    for (label, value) in facts(event).iter().filter(|(_, value)| !value.is_empty()) {
+        let _ = writeln!(text, "{label:<11} {}", clean(value, false));
+    }
+    text.push('\n');
+    text.push_str(&timeline(event));
+    text.push('\n');
+    text.push_str(&data(event));
+    text
+}
+
+fn facts(event: &Value) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("event", shown(&event["id"])),
+        ("status", shown(&event["status"])),
+        ("kind", shown(&event["kind"])),
+        ("subject", shown(&event["subject"])),
+        ("channel", format!("{} (plugin {})", shown(&event["channel"]), shown(&event["plugin"]))),
+        ("seq", shown(&event["seq"])),
+        ("request", shown(&event["request_id"])),
+    ];
+    for (name, value) in event["attributes"].as_object().into_iter().flatten() {
+        facts.push(("attribute", format!("{name} = {}", shown(value))));
+    }
+    for header in event["headers"].as_array().into_iter().flatten() {
+        facts.push(("header", format!("{}: {}", shown(&header[0]), shown(&header[1]))));
+    }
+    facts
+}
+
+/// One line for each thing that happened: when, how long after the request, what.
+fn timeline(event: &Value) -> String {
+    let moments = event["timeline"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let start = moments.first().and_then(time);
+    let lines: Vec<_> = moments
+        .iter()
+        .map(|moment| {
+            let passed = start.zip(time(moment)).map(|(start, at)| at.since(start)).unwrap_or_default();
+            (shown(&moment["at"]), format!("+{}", duration(passed)), what(moment))
+        })
+        .collect();
+    let width = lines.iter().map(|(_, passed, _)| passed.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (at, passed, what) in &lines {
+        let _ = writeln!(text, "{at}  {passed:>width$}  {}", clean(what, false));
+    }
+    for delivery in event["deliveries"].as_array().into_iter().flatten() {
+        let agent = shown(&delivery["agent"]);
+        match delivery["state"].as_str() {
+            Some("pending") => {
+                let _ = writeln!(text, "waiting for the first attempt to deliver to {agent}");
+            }
+            Some("retrying") => {
+                let _ = writeln!(text, "next attempt to deliver to {agent} at {}", shown(&delivery["next_attempt_at"]));
+            }
+            _ => {}
+        }
+    }
+    text
+}
+
+fn time(moment: &Value) -> Option<Timestamp> {
+    moment["at"].as_str()?.parse().ok()
+}
+
+/// What happened, as a sentence without a verb.
+fn what(moment: &Value) -> String {
+    let what = shown(&moment["what"]);
+    let agent = shown(&moment["agent"]);
+    match what.as_str() {
+        "attempt" => {
+            let took = duration(Duration::from_millis(moment["duration_ms"].as_u64().unwrap_or(0)));
+            let number = shown(&moment["attempt"]);
+            match moment["outcome"].as_str() {
+                Some("delivered") => format!("attempt {number} to {agent}: taken after {took}"),
+                _ => {
+                    let reasons = [shown(&moment["code"]), shown(&moment["message"])];
+                    let reasons: Vec<_> = reasons.into_iter().filter(|reason| !reason.is_empty()).collect();
+                    format!("attempt {number} to {agent}: failed after {took}, {}", reasons.join(": "))
+                }
+            }
+        }
+        "dead" => format!("dead, {agent} gets it no more; `gateway events replay` delivers it again"),
+        "replayed" => format!("replayed to {agent}"),
+        "delivered" => format!("delivered to {agent}"),
+        _ => what,
+    }
+}
+
+fn duration(duration: Duration) -> String {
+    SignedDuration::try_from(duration).map_or_else(
+        |_| format!("{duration:?}"),
+        |duration| {
+            let text = format!("{duration:#}").replace(' ', "");
+            if text == "0s" { "0ms".to_owned() } else { text }
+        },
+    )
+}
+
+fn data(event: &Value) -> String {
+    let content_type = clean(&shown(&event["content_type"]), false);
+    if let Some(base64) = event["data_base64"].as_str() {
+        let bytes = base64.trim_end_matches('=').len() * 3 / 4;
+        return format!(
+            "data        {content_type}, {bytes} bytes that are no text; `--format json` has them in base64\n"
+        );
+    }
+    let text = match &event["data"] {
+        Value::Null if !content_type.contains("json") => return format!("data        {content_type}, empty\n"),
+        Value::String(text) if !content_type.contains("json") => text.clone(),
+        json => format!("{json:#}"),
+    };
+    format!("data        {content_type}\n{}\n", clean(text.trim_end(), true))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event() -> Value {
+        json!({
+            "id": "0198", "seq": 7, "channel": "github", "plugin": "github", "kind": "github.push",
+            "subject": "acme/api\u{1b}[2J", "status": "pending", "request_id": "0199", "content_type": "application/json",
+            "attributes": {"severity": "high"}, "headers": [["x-github-event", "push"]], "data": {"ref": "main"},
+            "deliveries": [
+                {"agent": "a", "state": "delivered"},
+                {"agent": "b", "state": "retrying", "next_attempt_at": "2026-01-31T12:01:00.000Z"},
+            ],
+            "timeline": [
+                {"at": "2026-01-31T12:00:00.000Z", "what": "received"},
+                {"at": "2026-01-31T12:00:00.001Z", "what": "verified"},
+                {"at": "2026-01-31T12:00:00.003Z", "what": "stored"},
+                {"at": "2026-01-31T12:00:00.004Z", "what": "attempt", "agent": "a", "attempt": 1, "outcome": "delivered", "duration_ms": 12},
+                {"at": "2026-01-31T12:00:00.016Z", "what": "delivered", "agent": "a"},
+                {"at": "2026-01-31T12:00:01.500Z", "what": "attempt", "agent": "b", "attempt": 1, "outcome": "retry",
+                 "code": "timeout", "message": "no answer", "duration_ms": 30_000},
+            ],
+        })
+    }
+
+    #[test]
+    fn the_life_of_an_event_reads_from_top_to_bottom() {
+        assert_eq!(
+            text(&event()),
+            "event       0198\n\
+             status      pending\n\
+             kind        github.push\n\
+             subject     acme/api\u{fffd}[2J\n\
+             channel     github (plugin github)\n\
+             seq         7\n\
+             request     0199\n\
+             attribute   severity = high\n\
+             header      x-github-event: push\n\
+             \n\
+             2026-01-31T12:00:00.000Z      +0ms  received\n\
+             2026-01-31T12:00:00.001Z      +1ms  verified\n\
+             2026-01-31T12:00:00.003Z      +3ms  stored\n\
+             2026-01-31T12:00:00.004Z      +4ms  attempt 1 to a: taken after 12ms\n\
+             2026-01-31T12:00:00.016Z     +16ms  delivered to a\n\
+             2026-01-31T12:00:01.500Z  +1s500ms  attempt 1 to b: failed after 30s, timeout: no answer\n\
+             next attempt to deliver to b at 2026-01-31T12:01:00.000Z\n\
+             \n\
+             data        application/json\n\
+             {\n  \"ref\": \"main\"\n}\n"
+        );
+    }
+
+    #[test]
+    fn data_that_is_no_text_is_not_printed() {
+        for (fields, expected) in [
+            (
+                json!({"content_type": "image/png", "data_base64": "AAEC"}),
+                "data        image/png, 3 bytes that are no text; `--format json` has them in base64\n",
+            ),
+            (json!({"content_type": "text/plain", "data": "a\nb\u{7}\n"}), "data        text/plain\na\nb\u{fffd}\n"),
+            (json!({"content_type": "application/json", "data": "a"}), "data        application/json\n\"a\"\n"),
+            (json!({"content_type": "application/json", "data": null}), "data        application/json\nnull\n"),
+        ] {
+            assert_eq!(data(&fields), expected);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::arguments::{Format, OutputArguments};
+use super::failure::Failure;
+use super::output;
+use super::request::Request;
+use super::source;
+use super::table::table;
+use crate::config::Config;
+
+/// What is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noun {
+    Channels,
+    Agents,
+    Plugins,
+    Routes,
+    Skills,
+    Events,
+    Deliveries,
+}
+
+/// A column: its heading and how it is read from a row.
+type Column = (&'static str, fn(&Value) -> String);
+
+impl Noun {
+    /// The member of the answer that holds the rows.
+    fn member(self) -> &'static str {
+        match self {
+            Self::Channels => "channels",
+            Self::Agents => "agents",
+            Self::Plugins => "plugins",
+            Self::Routes => "routes",
+            Self::Skills => "skills",
+            Self::Events => "events",
+            Self::Deliveries => "deliveries",
+        }
+    }
+
+    fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Channels => &[
+                ("name", |row| shown(&row["name"])),
+                ("plugin", |row| shown(&row["plugin"])),
+                ("state", |row| shown(&row["state"])),
+                ("accepted", |row| shown(&row["accepted"])),
+                ("duplicates", |row| shown(&row["duplicates"])),
+                ("last event", |row| shown(&row["last_event_at"])),
+                ("paths", |row| shown(&row["paths"])),
+                ("detail", |row| shown(&row["detail"])),
+            ],
+            Self::Agents => &[
+                ("name", |row| shown(&row["name"])),
+                ("plugin", |row| shown(&row["plugin"])),
+                ("state", |row| shown(&row["state"])),
+                ("queued", |row| shown(&row["queued"])),
+                ("in flight", |row| shown(&row["in_flight"])),
+                ("detail", |row| shown(&row["detail"])),
+            ],
+            Self::Plugins => &[
+                ("file", |row| file_name(&row["file"])),
+                ("kind", |row| shown(&row["kind"])),
+                ("version", |row| shown(&row["version"])),
+                ("state", |row| shown(&row["state"])),
+                ("generation", |row| shown(&row["generation"])),
+                ("digest", |row| shown(&row["digest"]).chars().take(12).collect()),
+                ("error", |row| first_line(&row["error"])),
+            ],
+            Self::Routes => &[
+                ("channels", |row| shown(&row["channels"])),
+                ("kinds", |row| shown(&row["kinds"])),
+                ("agents", |row| shown(&row["agents"])),
+                ("mode", |row| shown(&row["mode"])),
+                ("skills", |row| shown(&row["skills"])),
+            ],
+            Self::Skills => &[
+                ("name", |row| shown(&row["name"])),
+                ("path", |row| shown(&row["path"])),
+                ("description", |row| shown(&row["description"])),
+            ],
+            Self::Events => &[
+                ("id", |row| shown(&row["id"])),
+                ("received", |row| shown(&row["received_at"])),
+                ("status", |row| shown(&row["status"])),
+                ("kind", |row| shown(&row["kind"])),
+                ("subject", |row| shown(&row["subject"])),
+            ],
+            Self::Deliveries => &[
+                ("event", |row| shown(&row["event"])),
+                ("agent", |row| shown(&row["agent"])),
+                ("state", |row| shown(&row["state"])),
+                ("attempts", |row| shown(&row["attempts"])),
+                ("next attempt", |row| shown(&row["next_attempt_at"])),
+                ("kind", |row| shown(&row["kind"])),
+                ("failed with", |row| failure(row)),
+            ],
+        }
+    }
+
+    /// What to say of an empty list.
+    fn none(self) -> &'static str {
+        match self {
+            Self::Channels => {
+                "no channels: add `[channels.NAME]` to the configuration, or a channel plugin to its folder"
+            }
+            Self::Agents => "no agents: add `[agents.NAME]` to the configuration",
+            Self::Plugins => "no plugins: put a `.wasm` file into the plugin folder",
+            Self::Routes => "no routes, so events are stored and go nowhere: add `[[routes]]` to the configuration",
+            Self::Skills => "no skills: put a folder with a SKILL.md into the skill folder",
+            Self::Events => "no such events; `gateway send CHANNEL FILE` sends one",
+            Self::Deliveries => "no such deliveries",
+        }
+    }
+}
+
+/// Prints a list.
+pub(super) async fn run(
+    config: &Config,
+    noun: Noun,
+    request: &Request,
+    output: OutputArguments,
+) -> Result<(), Failure> {
+    let answer = source::fetch(config, request).await?;
+    if output.format == Format::Json {
+        return output::json(&answer);
+    }
+    output::text(&text(noun, &answer))?;
+    notes(noun, &answer).iter().for_each(|line| output::note(line));
+    Ok(())
+}
+
+/// The rows as a table; nothing when there are none.
+fn text(noun: Noun, answer: &Value) -> String {
+    let rows = answer[noun.member()].as_array().map(Vec::as_slice).unwrap_or_default();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let columns = noun.columns();
+    // A column that is empty in every row says nothing.
+    let cells: Vec<Vec<String>> = rows.iter().map(|row| columns.iter().map(|(_, read)| read(row)).collect()).collect();
+    let is_used = |column: &usize| cells.iter().any(|row| !row[*column].is_empty());
+    let used: Vec<usize> = (0..columns.len()).filter(is_used).collect();
+    let headings: Vec<&str> = used.iter().map(|column| columns[*column].0).collect();
+    let cells: Vec<Vec<String>> =
+        cells.into_iter().map(|row| used.iter().map(|column| row[*column].clone()).collect()).collect();
+    table(&headings, &cells)
+}
+
+/// What belongs to the list and is no row.
+fn notes(noun: Noun, answer: &Value) -> Vec<String> {
+    let mut notes = Vec::new();
+    if answer[noun.member()].as_array().is_none_or(Vec::is_empty) && answer["next"].is_null() {
+        notes.push(noun.none().to_owned());
+    }
+    if !answer["next"].is_null() {
+        notes.push(format!("there are more: add `--cursor {}`", shown(&answer["next"])));
+    }
+    for problem in answer["problems"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        let mut line = format!("not a skill: {}", shown(&problem["path"]));
+        if let Some(number) = problem["line"].as_u64() {
+            let _ = write!(line, ":{number}");
+        }
+        let _ = write!(line, ": {}", shown(&problem["message"]));
+        notes.push(output::clean(&line, false));
+    }
+    notes
+}
+
+/// A value as a cell: lists with commas, nothing for null.
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+/// Why the latest attempt failed, on one line.
+fn failure(row: &Value) -> String {
+    let parts = [shown(&row["code"]), first_line(&row["message"])];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+}
+
+fn file_name(value: &Value) -> String {
+    let path = shown(value);
+    path.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+fn first_line(value: &Value) -> String {
+    shown(value).lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_list_is_a_table_without_empty_columns() {
+        let answer = json!({"agents": [
+            {"name": "stub", "plugin": "stub", "state": "serving", "queued": 0, "in_flight": 2, "detail": null},
+        ]});
+
+        assert_eq!(
+            text(Noun::Agents, &answer),
+            "NAME  PLUGIN  STATE    QUEUED  IN FLIGHT\nstub  stub    serving  0       2\n"
+        );
+        assert_eq!(notes(Noun::Agents, &answer), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_empty_list_says_what_to_do() {
+        let answer = json!({"routes": []});
+
+        assert_eq!(text(Noun::Routes, &answer), "");
+        assert_eq!(notes(Noun::Routes, &answer), [Noun::Routes.none()]);
+    }
+
+    #[test]
+    fn a_page_says_how_to_go_on() {
+        let answer = json!({"events": [{"id": "x"}], "next": "17"});
+
+        assert_eq!(notes(Noun::Events, &answer), ["there are more: add `--cursor 17`"]);
+    }
+
+    #[test]
+    fn what_is_no_skill_is_told_with_its_line() {
+        let answer = json!({"skills": [{"name": "a"}], "problems": [{"path": "/s/b/SKILL.md", "line": 2, "message": "no `name`"}]});
+
+        assert_eq!(notes(Noun::Skills, &answer), ["not a skill: /s/b/SKILL.md:2: no `name`"]);
+    }
+}

@@ -1,0 +1,50 @@
+use std::io::{self, ErrorKind, Write};
+
+use serde_json::Value;
+
+use super::failure::Failure;
+
+/// Prints data: a text that ends with a line break.
+pub(super) fn text(text: &str) -> Result<(), Failure> {
+    bytes(text.as_bytes())
+}
+
+/// Prints data as it is.
+pub(super) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::Unread),
+        Err(error) => Err(anyhow::Error::from(error).context("cannot write to stdout").into()),
+    }
+}
+
+/// Prints data for machines, over several lines.
+pub(super) fn json(value: &Value) -> Result<(), Failure> {
+    text(&format!("{value:#}\n"))
+}
+
+/// Tells a person something that is no data.
+pub(super) fn note(text: &str) {
+    // When stderr is closed there is nobody to tell.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Text from elsewhere without what a terminal would take for commands; line breaks only where `lines` allows them.
+pub(super) fn clean(text: &str, lines: bool) -> String {
+    let is_bidi = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let keep = |c: char| if c == '\n' || c == '\t' { lines } else { !c.is_control() && !is_bidi(c) };
+    text.chars().map(|c| if keep(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_elsewhere_cannot_command_the_terminal() {
+        assert_eq!(clean("a\u{1b}[31mb\r\u{202e}c", false), "a\u{fffd}[31mb\u{fffd}\u{fffd}c");
+        assert_eq!(clean("a\n\tb\u{7}", true), "a\n\tb\u{fffd}");
+        assert_eq!(clean("a\nb", false), "a\u{fffd}b");
+    }
+}

@@ -1,0 +1,106 @@
+//! The configuration: `gateway.toml` and the environment, turned into the settings of every module.
+//!
+//! It owns what keys are called, what they are when they are left out, and which values make sense together. It promises
+//! that a [`Config`] is valid as a whole, that a wrong one is answered with all its problems at once, and that no
+//! secret is ever shown. Deliberately absent: anything that needs a plugin, such as the settings that its manifest asks for.
+//!
+//! A key is overridden by the variable of its path: `http.listen` by `GATEWAY__HTTP__LISTEN`, `channels.my-hook.max_body`
+//! by `GATEWAY__CHANNELS__MY_HOOK__MAX_BODY`.
+
+mod agents;
+mod channels;
+mod check;
+mod limits;
+mod place;
+mod problem;
+mod raw;
+mod routes;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod unknown;
+mod value;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+pub use self::problem::{Problem, Problems};
+
+use self::raw::{Environment, Raw};
+use crate::{dispatch, eventlog, http, ingest, plugin, skill};
+
+/// The file that is read when none is named.
+pub const FILE_NAME: &str = "gateway.toml";
+
+/// Everything the gateway is started with, valid as a whole.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[http]` and `[admin]`.
+    pub http: http::Settings,
+    /// `[eventlog]`.
+    pub eventlog: eventlog::Settings,
+    /// `[plugins]`.
+    pub plugins: plugin::Settings,
+    /// `[channels.*]`.
+    pub ingest: ingest::Settings,
+    /// `[agents.*]`, `[[routes]]` and `[dispatch]`.
+    pub dispatch: dispatch::Settings,
+    /// `[skills]`.
+    pub skills: skill::Settings,
+    /// `[log]`.
+    pub log: LogSettings,
+    /// What is odd and stops nothing, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// What is logged, and how it looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// A filter of `tracing_subscriber`: a level, or a list of them by module.
+    pub level: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Reads the configuration from `path`, or from `gateway.toml` in the current folder, and from the environment.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(path: Option<&Path>) -> Result<Config, Problems> {
+    let path = path.unwrap_or(Path::new(FILE_NAME));
+    let environment = std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value)).collect();
+    let fail = |problems| Problems { file: path.display().to_string(), problems };
+    let text = fs::read_to_string(path).map_err(|error| fail(vec![unreadable(&error)]))?;
+    let base = path.parent().unwrap_or(Path::new(""));
+    read(&text, base, environment).map_err(fail)
+}
+
+/// What plugins may use when nothing is configured; compiled code goes into `cache_dir`.
+pub fn plugin_defaults(cache_dir: &Path) -> plugin::Settings {
+    check::plugin_defaults("plugins".into(), cache_dir.to_owned())
+}
+
+fn read(text: &str, base: &Path, environment: Environment) -> Result<Config, Vec<Problem>> {
+    check::check(Raw::parse(text, base, environment)?)
+}
+
+fn unreadable(error: &std::io::Error) -> Problem {
+    let (expected, hint) = match error.kind() {
+        ErrorKind::NotFound => {
+            ("the file does not exist".to_owned(), Some("name it with `--config`, or run in the folder that holds it"))
+        }
+        ErrorKind::InvalidData => ("the file is not UTF-8 text".to_owned(), None),
+        _ => (format!("the file cannot be read: {error}"), None),
+    };
+    Problem { key: String::new(), expected, found: None, hint: hint.map(str::to_owned) }
+}

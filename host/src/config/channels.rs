@@ -1,0 +1,285 @@
+use std::collections::BTreeMap;
+
+use ::http::{HeaderName, Method};
+use toml::Value;
+
+use super::limits::{Plugins, parsed_name};
+use super::place::Place;
+use super::problem::quoted;
+use super::raw::{Section, Shape, found};
+use super::secret::secrets;
+use super::value::show_size;
+use crate::event::{ChannelName, PluginName};
+use crate::ingest::ChannelSettings;
+use crate::verify::{Recipe, Scheme, Secret};
+
+/// Paths that are not for channels.
+const RESERVED: [&str; 3] = ["/admin", "/health", "/metrics"];
+
+/// The channels of `[channels.*]`.
+pub(super) fn channels(root: &Section<'_>, plugins: &Plugins<'_>, max_body: usize) -> Vec<ChannelSettings> {
+    let mut claimed = BTreeMap::new();
+    let tables = root.named("channels");
+    let read = |(name, section): (&str, Section<'_>)| channel(name, &section, plugins, max_body, &mut claimed);
+    tables.into_iter().filter_map(read).collect()
+}
+
+fn channel(
+    name: &str,
+    section: &Section<'_>,
+    plugins: &Plugins<'_>,
+    max_body: usize,
+    claimed: &mut BTreeMap<String, String>,
+) -> Option<ChannelSettings> {
+    let paths = paths(name, section, claimed);
+    let verification = verification(section);
+    let (secrets, missing_secret) = channel_secrets(name, section, verification.as_ref());
+    let required = section.flag("required").unwrap_or(false);
+    let methods = methods(section);
+    let max_body = channel_max_body(section, max_body);
+    let keep_headers = keep_headers(section);
+    let config = config_table(section);
+    let plugin = plugin_name(name, section);
+    let name: ChannelName = parsed_name(name, section)?;
+    let plugin = plugin?;
+    let limits = plugins.of(&plugin);
+    Some(ChannelSettings {
+        name,
+        plugin,
+        paths,
+        secrets,
+        missing_secret,
+        verification,
+        required,
+        methods,
+        max_body,
+        keep_headers,
+        config,
+        limits,
+    })
+}
+
+/// The plugin of a channel or agent: its key `plugin`, or the name of the table.
+pub(super) fn plugin_name(name: &str, section: &Section<'_>) -> Option<PluginName> {
+    match section.entry("plugin", &[Shape::Text]) {
+        None => name.parse().ok(),
+        Some(entry) => {
+            let text = entry.text("the name of a plugin")?;
+            let plugin = text.parse().ok();
+            if plugin.is_none() {
+                entry.place.problem_with_hint(
+                    "the name of a plugin",
+                    quoted(&text),
+                    "it is the name of its file in the plugin folder, without `.wasm`",
+                );
+            }
+            plugin
+        }
+    }
+}
+
+/// The free table `config` as the plugin is given it.
+pub(super) fn config_table(section: &Section<'_>) -> BTreeMap<String, serde_json::Value> {
+    let Some(entry) = section.entry("config", &[Shape::Table]) else { return BTreeMap::new() };
+    match &*entry.value {
+        Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
+        other => {
+            entry.place.problem("a table", found(other));
+            BTreeMap::new()
+        }
+    }
+}
+
+fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::String(text) => text.as_str().into(),
+        Value::Integer(number) => (*number).into(),
+        Value::Float(number) => (*number).into(),
+        Value::Boolean(flag) => (*flag).into(),
+        Value::Datetime(moment) => moment.to_string().into(),
+        Value::Array(items) => items.iter().map(json).collect(),
+        Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
+    }
+}
+
+fn paths(name: &str, section: &Section<'_>, claimed: &mut BTreeMap<String, String>) -> Vec<String> {
+    let single = section.entry("path", &[Shape::Text]);
+    let several = section.texts("paths");
+    let written = match (single, several) {
+        (None, None) => vec![(format!("/webhooks/{name}"), section.place("paths"))],
+        (None, Some(paths)) => {
+            if paths.is_empty() {
+                section.place("paths").problem("at least one path", "an empty list");
+            }
+            paths
+        }
+        (Some(entry), None) => entry.text("a path").map(|path| vec![(path, entry.place.clone())]).unwrap_or_default(),
+        (Some(entry), Some(_)) => {
+            entry.place.problem("either `path` or `paths`", "both");
+            Vec::new()
+        }
+    };
+    let mut paths = Vec::new();
+    for (path, place) in written {
+        match path_problem(&path) {
+            Some(expected) => place.problem(expected, quoted(&path)),
+            None => {
+                let path = path.trim_end_matches('/').to_owned();
+                if is_free(&path, name, &place, claimed) {
+                    claimed.insert(path.clone(), name.to_owned());
+                    paths.push(path);
+                }
+            }
+        }
+    }
+    paths
+}
+
+/// Whether no other path begins or goes on where this one ends.
+fn is_free(path: &str, name: &str, place: &Place<'_>, claimed: &BTreeMap<String, String>) -> bool {
+    let rival = claimed.iter().find(|(other, _)| is_below(path, other) || is_below(other, path));
+    match rival {
+        None => true,
+        Some((other, owner)) => {
+            let owner =
+                if owner == name { "this channel has already".to_owned() } else { format!("channel `{owner}` has") };
+            let relation = match path {
+                same if same == other => owner,
+                below if is_below(below, other) => format!("which is below `{other}` that {owner}"),
+                _ => format!("which is above `{other}` that {owner}"),
+            };
+            let found = if path == other {
+                format!("{}, which {relation}", quoted(path))
+            } else {
+                format!("{}, {relation}", quoted(path))
+            };
+            place.problem_with_hint("a path of its own", found, format!("give `channels.{name}` another `path`"));
+            false
+        }
+    }
+}
+
+fn is_below(path: &str, base: &str) -> bool {
+    path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn path_problem(path: &str) -> Option<String> {
+    let trimmed = path.trim_end_matches('/');
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@".contains(c);
+    let odd = |part: &str| part.is_empty() || part == "." || part == "..";
+    if !trimmed.starts_with('/') || !trimmed.chars().all(allowed) || trimmed.split('/').skip(1).any(odd) {
+        return Some("a path such as `/webhooks/github`".to_owned());
+    }
+    let reserved = RESERVED.iter().find(|reserved| is_below(trimmed, reserved))?;
+    Some(format!("a path outside `{reserved}`, which is the gateway's own"))
+}
+
+fn verification(section: &Section<'_>) -> Option<Recipe> {
+    let entry = section.entry("verification", &[Shape::List])?;
+    let expected = "`none` or a list of tables";
+    match &*entry.value {
+        Value::String(text) if text == "none" => Some(Recipe::open()),
+        Value::Array(items) if items.is_empty() => {
+            entry.place.problem_with_hint(
+                expected,
+                "an empty list",
+                format!("to switch verification off, {}", entry.place.example("\"none\"")),
+            );
+            None
+        }
+        Value::Array(items) => {
+            let scheme = |(index, item): (usize, &Value)| match item.clone().try_into::<Scheme>() {
+                Ok(scheme) => Some(scheme),
+                Err(error) => {
+                    let place = entry.place.item(index);
+                    place.problem("a scheme as in a manifest", format!("another table: {}", error.message().trim()));
+                    None
+                }
+            };
+            let schemes: Vec<_> = items.iter().enumerate().filter_map(scheme).collect();
+            if schemes.len() < items.len() {
+                return None;
+            }
+            Recipe::new(schemes)
+                .map_err(|error| entry.place.problem("a consistent list", format!("another: {error}")))
+                .ok()
+        }
+        other => {
+            entry.place.problem(expected, found(other));
+            None
+        }
+    }
+}
+
+fn channel_secrets(name: &str, section: &Section<'_>, recipe: Option<&Recipe>) -> (Vec<Secret>, Option<String>) {
+    let variable = format!("{}_WEBHOOK_SECRET", name.to_ascii_uppercase().replace('-', "_"));
+    let optional = section.flag("optional").unwrap_or(false);
+    let Some(secrets) = secrets(section, "secret", &variable) else {
+        if recipe.is_some_and(|recipe| !recipe.is_open()) {
+            let place = section.place("secret");
+            let example = place.example(&format!("{{ env = \"{variable}\" }}"));
+            place.problem_with_hint("a secret for its `verification`", "nothing", example);
+        }
+        return (Vec::new(), None);
+    };
+    if recipe.is_some_and(Recipe::is_open) {
+        section.raw().warn(format!("channels.{name}.secret: it is not used, because `verification` is `none`"));
+    }
+    for (secret, place) in &secrets.present {
+        if let Some(Err(expected)) = recipe.map(|recipe| recipe.accepts_secret(secret)) {
+            place.problem(format!("a secret that fits its `verification` ({expected})"), "another");
+        }
+    }
+    let further = format!("write `optional = true` to let channel `{name}` wait until it is there");
+    let mut missing_secret = None;
+    for missing in &secrets.missing {
+        if !optional {
+            missing.report(Some(&further));
+        } else if secrets.present.is_empty() {
+            missing_secret.get_or_insert_with(|| missing.reason.clone());
+        } else {
+            section.raw().warn(format!("{}: {}", missing.place.key(), missing.reason));
+        }
+    }
+    (secrets.present.into_iter().map(|(secret, _)| secret).collect(), missing_secret)
+}
+
+fn methods(section: &Section<'_>) -> Option<Vec<Method>> {
+    let texts = section.texts("methods")?;
+    if texts.is_empty() {
+        section.place("methods").problem("at least one method", "an empty list");
+    }
+    let method = |(text, place): &(String, Place<'_>)| match text.as_str() {
+        "GET" => Some(Method::GET),
+        "POST" => Some(Method::POST),
+        "PUT" => Some(Method::PUT),
+        other => {
+            place.problem("`GET`, `POST` or `PUT`", quoted(other));
+            None
+        }
+    };
+    Some(texts.iter().filter_map(method).collect())
+}
+
+fn channel_max_body(section: &Section<'_>, most: usize) -> Option<usize> {
+    let max_body = section.size("max_body", 1..)?;
+    if max_body > most {
+        section.place("max_body").problem_with_hint(
+            "a size of at most `http.max_body`",
+            show_size(max_body as u64),
+            format!("raise `http.max_body` above {}", show_size(most as u64)),
+        );
+    }
+    Some(max_body)
+}
+
+fn keep_headers(section: &Section<'_>) -> Vec<HeaderName> {
+    let header = |(text, place): &(String, Place<'_>)| {
+        let name = text.parse().ok();
+        if name.is_none() {
+            place.problem("the name of a header", quoted(text));
+        }
+        name
+    };
+    section.texts("keep_headers").unwrap_or_default().iter().filter_map(header).collect()
+}

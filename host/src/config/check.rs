@@ -1,0 +1,203 @@
+//! From what was written to what is valid.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ::http::HeaderValue;
+use tracing_subscriber::EnvFilter;
+
+use super::limits::{self, Plugins};
+use super::problem::{Problem, quoted};
+use super::raw::{Raw, Section};
+use super::secret::required_secret;
+use super::value::show_size;
+use super::{Config, LogFormat, LogSettings, agents, channels, routes};
+use crate::eventlog::EngineKind;
+use crate::http::AdminSettings;
+use crate::verify::Secret;
+use crate::{dispatch, eventlog, http, ingest, plugin, skill};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// The valid configuration that `raw` describes, or everything that is wrong with it.
+pub(super) fn check(raw: Raw) -> Result<Config, Vec<Problem>> {
+    let config = assemble(&raw);
+    let warnings = raw.finish()?;
+    Ok(Config { warnings, ..config })
+}
+
+/// The settings that `raw` describes, with defaults in the place of what is left out or wrong.
+pub(super) fn assemble(raw: &Raw) -> Config {
+    let root = raw.root();
+    let http = http_settings(&root);
+    let (eventlog, dir) = eventlog_settings(&root.section("eventlog"), &http);
+    let plugins = plugin_settings(&root.section("plugins"), dir);
+    let limits = Plugins { limits: &plugins.limits, overrides: &plugins.overrides };
+    let channels = channels::channels(&root, &limits, http.max_body);
+    let agents = agents::agents(&root, &limits);
+    let routes = routes::routes(&root, &channels, &agents);
+    let auto_mount = root.section("plugins").flag("auto_mount").unwrap_or(true);
+    Config {
+        ingest: ingest::Settings { channels, auto_mount, auto_limits: plugins.limits.clone() },
+        dispatch: dispatch::Settings {
+            agents,
+            routes,
+            held_bytes: root.section("dispatch").size("held_bytes", MIB..).unwrap_or(32 << 20),
+        },
+        skills: skill_settings(&root.section("skills")),
+        log: log_settings(&root.section("log")),
+        http,
+        eventlog,
+        plugins,
+        warnings: Vec::new(),
+    }
+}
+
+fn http_settings(root: &Section<'_>) -> http::Settings {
+    let section = root.section("http");
+    let listen = section.address("listen").unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
+    let default = http::Settings::new(listen);
+    let settings = http::Settings {
+        listen,
+        max_connections: section.count("max_connections", 1..).unwrap_or(default.max_connections),
+        max_requests: section.count("max_requests", 1..).unwrap_or(default.max_requests),
+        max_buffered: section.size("max_buffered", MIB..).unwrap_or(default.max_buffered),
+        max_body: section.size("max_body", KIB..=GIB).unwrap_or(default.max_body),
+        max_header_bytes: section.size("max_header_bytes", 8 * KIB..=MIB).unwrap_or(default.max_header_bytes),
+        header_timeout: section.duration("header_timeout", MILLISECOND..).unwrap_or(default.header_timeout),
+        body_timeout: section.duration("body_timeout", MILLISECOND..).unwrap_or(default.body_timeout),
+        idle_timeout: section.duration("idle_timeout", MILLISECOND..).unwrap_or(default.idle_timeout),
+        retry_after: section.duration("retry_after", SECOND..).unwrap_or(default.retry_after),
+        shutdown_grace: section.duration("shutdown_grace", Duration::ZERO..).unwrap_or(default.shutdown_grace),
+        admin: admin_settings(&root.section("admin"), listen),
+    };
+    if settings.max_body > settings.max_buffered {
+        section.place("max_body").problem_with_hint(
+            "a size of at most `http.max_buffered`, which holds the bodies of all requests",
+            show_size(settings.max_body as u64),
+            format!("raise `max_buffered` above {}", show_size(settings.max_buffered as u64)),
+        );
+    }
+    settings
+}
+
+fn admin_settings(section: &Section<'_>, public: SocketAddr) -> AdminSettings {
+    let listen = section.address("listen");
+    let token = required_secret(section, "token", "GATEWAY_ADMIN_TOKEN");
+    if let Some((secret, place)) = &token
+        && !is_header_text(secret)
+    {
+        place.problem_with_hint(
+            "a secret of visible ASCII characters",
+            "other characters",
+            "is there a second line break at its end?",
+        );
+    }
+    let (address, key) = match listen {
+        Some(address) => (address, "admin.listen"),
+        None => (public, "http.listen"),
+    };
+    if !address.ip().is_loopback() && !section.has("token") {
+        section.place("token").problem_with_hint(
+            format!("a token, because `{key}` is not a loopback address"),
+            "nothing",
+            "write `token = { env = \"GATEWAY_ADMIN_TOKEN\" }` or, to keep it on this machine, `listen = \"127.0.0.1:8081\"` in `[admin]`",
+        );
+    }
+    // Bound once: the same address twice would be in use.
+    let listen = listen.filter(|address| *address != public || address.port() == 0);
+    AdminSettings { listen, token: token.map(|(secret, _)| secret) }
+}
+
+/// Whether a secret can stand in a header: no line break, nothing invisible.
+pub(super) fn is_header_text(secret: &Secret) -> bool {
+    secret.expose().iter().all(u8::is_ascii_graphic) && HeaderValue::from_bytes(secret.expose()).is_ok()
+}
+
+fn eventlog_settings(section: &Section<'_>, http: &http::Settings) -> (eventlog::Settings, PathBuf) {
+    let is_memory = section.choice("engine", &[("sled", false), ("memory", true)]).unwrap_or(false);
+    let dir = section.path("dir").unwrap_or_else(|| section.raw().resolve("data"));
+    let cache_bytes = section.size("cache", MIB..).unwrap_or(32 << 20);
+    let ballast_bytes = section.size("ballast", ..=GIB).unwrap_or(16 << 20);
+    let capacity = section.count("capacity", 1..).unwrap_or(100_000);
+    let engine = if is_memory {
+        EngineKind::Memory { capacity }
+    } else {
+        EngineKind::Sled { dir: dir.clone(), cache_bytes: cache_bytes as u64, ballast_bytes: ballast_bytes as u64 }
+    };
+    let default = eventlog::Settings::new(engine);
+    let settings = eventlog::Settings {
+        dedup_window: section.duration("dedup_window", Duration::ZERO..).unwrap_or(default.dedup_window),
+        batch_events: section.count("batch_events", 1..).unwrap_or(default.batch_events),
+        batch_bytes: section.size("batch_bytes", KIB..).unwrap_or(default.batch_bytes),
+        queue: section.count("queue", 1..).unwrap_or(default.queue),
+        queue_bytes: section.size("queue_bytes", KIB..).unwrap_or(default.queue_bytes),
+        engine: default.engine,
+    };
+    if settings.queue_bytes <= http.max_body {
+        section.place("queue_bytes").problem(
+            format!(
+                "a size above `http.max_body` ({}): a larger body could never be stored",
+                show_size(http.max_body as u64)
+            ),
+            show_size(settings.queue_bytes as u64),
+        );
+    }
+    (settings, dir)
+}
+
+fn plugin_settings(section: &Section<'_>, data: PathBuf) -> plugin::Settings {
+    let limits = limits::limits(&section.section("limits"), &plugin::Limits::default());
+    let default = plugin_defaults(section.raw().resolve("plugins"), data.join("compiled"));
+    plugin::Settings {
+        dir: section.path("dir").unwrap_or(default.dir),
+        cache_dir: section.path("cache_dir").unwrap_or(default.cache_dir),
+        debounce: section.duration("debounce", Duration::ZERO..=10 * SECOND).unwrap_or(default.debounce),
+        max_file: section.size("max_file", KIB..=GIB).map_or(default.max_file, |size| size as u64),
+        instances: section.count("instances", 1..=10_000).unwrap_or(default.instances),
+        overrides: limits::overrides(section, &limits),
+        limits,
+    }
+}
+
+/// What plugins may use when nothing is configured.
+pub(super) fn plugin_defaults(dir: PathBuf, cache_dir: PathBuf) -> plugin::Settings {
+    plugin::Settings {
+        dir,
+        cache_dir,
+        debounce: 50 * MILLISECOND,
+        max_file: 64 << 20,
+        instances: 1000,
+        limits: plugin::Limits::default(),
+        overrides: BTreeMap::new(),
+    }
+}
+
+fn skill_settings(section: &Section<'_>) -> skill::Settings {
+    let default = skill::Settings::default();
+    skill::Settings {
+        dir: section.path("dir").unwrap_or_else(|| section.raw().resolve("skills")),
+        max_file_bytes: section.size("max_file", KIB..=16 * MIB).unwrap_or(default.max_file_bytes),
+        max_skills: section.count("max_skills", 1..=100_000).unwrap_or(default.max_skills),
+    }
+}
+
+fn log_settings(section: &Section<'_>) -> LogSettings {
+    let level = section.text("level").unwrap_or_else(|| "info".to_owned());
+    if level.is_empty() || EnvFilter::builder().parse(&level).is_err() {
+        section.place("level").problem_with_hint(
+            "a level or a list of them by module",
+            quoted(&level),
+            "the levels are `error`, `warn`, `info`, `debug` and `trace`; by module: `info,gateway::plugin=debug`",
+        );
+    }
+    let format = section.choice("format", &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    LogSettings { level, format: format.unwrap_or(LogFormat::Text) }
+}

@@ -1,0 +1,67 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::problem::quoted;
+use super::raw::Section;
+use crate::event::PluginName;
+use crate::plugin::{Limits, MAX_MEMORY, MAX_TABLE_ELEMENTS, Reuse};
+
+/// One page of WebAssembly: no memory is smaller.
+const PAGE: u64 = 64 << 10;
+
+/// What calls of each plugin may use.
+pub(super) struct Plugins<'a> {
+    pub(super) limits: &'a Limits,
+    pub(super) overrides: &'a BTreeMap<PluginName, Limits>,
+}
+
+impl Plugins<'_> {
+    /// The limits of `plugin`.
+    pub(super) fn of(&self, plugin: &PluginName) -> Limits {
+        self.overrides.get(plugin).unwrap_or(self.limits).clone()
+    }
+}
+
+/// The limits in `section`; those that it does not name are those of `base`.
+pub(super) fn limits(section: &Section<'_>, base: &Limits) -> Limits {
+    const LEAST: Duration = Duration::from_millis(1);
+    Limits {
+        memory: section.size("memory", PAGE..=MAX_MEMORY as u64).unwrap_or(base.memory),
+        table_elements: section.count("table_elements", 1..=MAX_TABLE_ELEMENTS as i64).unwrap_or(base.table_elements),
+        cpu: section.duration("cpu", Duration::from_millis(10)..).unwrap_or(base.cpu),
+        time: section.duration("time", LEAST..).unwrap_or(base.time),
+        concurrency: section.count("concurrency", 1..).unwrap_or(base.concurrency),
+        queue: section.count("queue", 0..).unwrap_or(base.queue),
+        output: section.size("output", 1 << 10..=MAX_MEMORY as u64).unwrap_or(base.output),
+        log_lines: section.count("log_lines", 0..).unwrap_or(base.log_lines),
+        reuse: base.reuse,
+    }
+}
+
+/// The complete limits of each plugin that has its own.
+pub(super) fn overrides(section: &Section<'_>, base: &Limits) -> BTreeMap<PluginName, Limits> {
+    let mut overrides = BTreeMap::new();
+    for (name, section) in section.named("overrides") {
+        let limits = Limits { reuse: reuse(&section), ..limits(&section, base) };
+        if let Some(name) = parsed_name(name, &section) {
+            overrides.insert(name, limits);
+        }
+    }
+    overrides
+}
+
+fn reuse(section: &Section<'_>) -> Option<Reuse> {
+    let section = section.section("reuse");
+    let max_calls = section.count("max_calls", 1..).unwrap_or(1000);
+    let max_memory = section.size("max_memory", PAGE..=MAX_MEMORY as u64).unwrap_or(32 << 20);
+    section.is_present().then_some(Reuse { max_calls, max_memory })
+}
+
+/// The name of a table as the name of a channel, agent or plugin.
+pub(super) fn parsed_name<T: std::str::FromStr>(name: &str, section: &Section<'_>) -> Option<T> {
+    let parsed = name.parse().ok();
+    if parsed.is_none() {
+        section.own_place().problem("a name of 1 to 63 of `a-z`, `0-9` and `-`, not starting with `-`", quoted(name));
+    }
+    parsed
+}

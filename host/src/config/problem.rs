@@ -1,0 +1,111 @@
+use std::error::Error;
+use std::fmt;
+
+/// One thing in the configuration that cannot stay as it is. Never shows a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where: a key (`http.listen`), an environment variable, or a line and a column; empty for the file as a whole.
+    pub key: String,
+    /// What should have been there; the whole sentence when `found` is none.
+    pub expected: String,
+    /// What was there.
+    pub found: Option<String>,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        match &self.found {
+            Some(found) => write!(f, "expected {}, found {found}", self.expected),
+            None => f.write_str(&self.expected),
+        }
+    }
+}
+
+/// Everything that is wrong with a configuration, at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problems {
+    /// The file as it was named.
+    pub file: String,
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.problems.len();
+        write!(f, "`{}` has {count} problem{}", self.file, if count == 1 { "" } else { "s" })?;
+        for problem in &self.problems {
+            write!(f, "\n  {problem}")?;
+        }
+        let mut told = Vec::new();
+        for hint in self.problems.iter().filter_map(|problem| problem.hint.as_deref()) {
+            if !told.contains(&hint) {
+                write!(f, "\nhint: {hint}")?;
+                told.push(hint);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Error for Problems {}
+
+/// A text between backticks, on one line and not endless.
+pub(super) fn quoted(text: &str) -> String {
+    const SHOWN: usize = 80;
+    let clean = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let mut shown: String = text.chars().take(SHOWN).map(clean).collect();
+    if shown.is_empty() {
+        return "an empty text".to_owned();
+    }
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+/// Texts between backticks, as a sentence lists them: "`a`, `b` or `c`".
+pub(super) fn alternatives(texts: &[&str]) -> String {
+    match texts {
+        [] => String::new(),
+        [only] => format!("`{only}`"),
+        [rest @ .., last] => format!("`{}` or `{last}`", rest.join("`, `")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_problems_come_first_and_every_hint_once() {
+        let problem = |key: &str, hint: &str| Problem {
+            key: key.to_owned(),
+            expected: "`ip:port`".to_owned(),
+            found: Some("`8080`".to_owned()),
+            hint: Some(hint.to_owned()),
+        };
+        let problems = Problems {
+            file: "gateway.toml".to_owned(),
+            problems: vec![problem("http.listen", "one"), problem("admin.listen", "one")],
+        };
+
+        assert_eq!(
+            problems.to_string(),
+            "`gateway.toml` has 2 problems\n  http.listen: expected `ip:port`, found `8080`\n  \
+             admin.listen: expected `ip:port`, found `8080`\nhint: one"
+        );
+    }
+
+    #[test]
+    fn what_is_shown_stays_on_one_line() {
+        assert_eq!(quoted("a\nb\u{1b}[31m"), "`a\u{fffd}b\u{fffd}[31m`");
+        assert_eq!(quoted(&"x".repeat(100)), format!("`{}…`", "x".repeat(80)));
+        assert_eq!(quoted(""), "an empty text");
+    }
+}

@@ -1,0 +1,281 @@
+use std::fs;
+use std::io::ErrorKind;
+
+use toml::Value;
+
+use super::place::Place;
+use super::problem::quoted;
+use super::raw::{Section, Shape, found};
+use crate::verify::Secret;
+
+/// The largest secret file that is read; more is a wrong file.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// What the references of a `secret` key lead to.
+#[derive(Default)]
+pub(super) struct Secrets<'a> {
+    /// The secrets that are there, in the order of the references, each with its reference.
+    pub(super) present: Vec<(Secret, Place<'a>)>,
+    /// The references that lead to nothing.
+    pub(super) missing: Vec<Missing<'a>>,
+}
+
+/// A reference that leads to no secret.
+pub(super) struct Missing<'a> {
+    /// Where the reference stands.
+    pub(super) place: Place<'a>,
+    /// Why, such as "environment variable `X` is not set".
+    pub(super) reason: String,
+    hint: String,
+}
+
+impl Missing<'_> {
+    /// Notes it as a problem.
+    pub(super) fn report(&self, further_hint: Option<&str>) {
+        let hint = match further_hint {
+            Some(further) => format!("{}, or {further}", self.hint),
+            None => self.hint.clone(),
+        };
+        self.place.problem_with_hint("a secret", format!("nothing: {}", self.reason), hint);
+    }
+}
+
+/// Where a secret is kept.
+enum Reference<'a> {
+    Environment(&'a str),
+    File(&'a str),
+}
+
+/// Follows the references at `name`: one, or a list of them. None when there is no such key.
+///
+/// `variable` is the one to suggest.
+pub(super) fn secrets<'a>(section: &Section<'a>, name: &str, variable: &str) -> Option<Secrets<'a>> {
+    let entry = section.entry(name, &[Shape::Table, Shape::List])?;
+    let mut secrets = Secrets::default();
+    match &*entry.value {
+        Value::Array(items) if items.is_empty() => {
+            entry.place.problem_with_hint("a secret", "an empty list", suggestion(&entry.place, variable));
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                secrets.follow(&entry.place.item(index), item, variable);
+            }
+        }
+        single => secrets.follow(&entry.place, single, variable),
+    }
+    Some(secrets)
+}
+
+/// Follows the single reference at `name`; what it leads to must be there.
+pub(super) fn required_secret<'a>(section: &Section<'a>, name: &str, variable: &str) -> Option<(Secret, Place<'a>)> {
+    let mut secrets = secrets(section, name, variable)?;
+    secrets.missing.iter().for_each(|missing| missing.report(None));
+    if secrets.present.len() > 1 {
+        section.place(name).problem("a single secret", "a list of them");
+    }
+    secrets.present.pop()
+}
+
+impl<'a> Secrets<'a> {
+    fn follow(&mut self, place: &Place<'a>, value: &Value, variable: &str) {
+        let Some(reference) = reference(place, value, variable) else { return };
+        let (source, read) = match reference {
+            Reference::Environment(name) => (format!("environment variable `{name}`"), from_environment(place, name)),
+            Reference::File(path) => (format!("file `{path}`"), from_file(place, path)),
+        };
+        let hint = match reference {
+            Reference::Environment(name) => format!("set `{name}`"),
+            Reference::File(path) => format!("write the secret into `{}`", place.raw().resolve(path).display()),
+        };
+        match read.map(Secret::new) {
+            Err(reason) => {
+                self.missing.push(Missing { place: place.clone(), reason: format!("{source} {reason}"), hint });
+            }
+            Ok(Err(_)) => {
+                self.missing.push(Missing { place: place.clone(), reason: format!("{source} is empty"), hint });
+            }
+            Ok(Ok(secret)) => {
+                let bytes = secret.expose();
+                if [bytes.first(), bytes.last()].iter().any(|byte| byte.is_some_and(u8::is_ascii_whitespace)) {
+                    let key = place.key();
+                    place.raw().warn(format!("{key}: the secret from {source} begins or ends with white space"));
+                }
+                self.present.push((secret, place.clone()));
+            }
+        }
+    }
+}
+
+/// Reads `{ env = "X" }` or `{ file = "path" }`. Never shows what stands there instead: it may be the secret itself.
+fn reference<'v>(place: &Place<'_>, value: &'v Value, variable: &str) -> Option<Reference<'v>> {
+    const EXPECTED: &str = "`{ env = \"...\" }` or `{ file = \"...\" }`";
+    let Value::Table(table) = value else {
+        let (found, hint) = match value {
+            Value::String(_) => {
+                ("a plain text", format!("secrets do not belong in the configuration: {}", suggestion(place, variable)))
+            }
+            Value::Array(_) => ("a list", suggestion(place, variable)),
+            _ => ("something else", suggestion(place, variable)),
+        };
+        place.problem_with_hint(EXPECTED, found, hint);
+        return None;
+    };
+    match (table.len(), table.get("env"), table.get("file")) {
+        (1, Some(name), None) => Some(Reference::Environment(member(place, "env", name)?)),
+        (1, None, Some(path)) => Some(Reference::File(member(place, "file", path)?)),
+        (_, Some(_), Some(_)) => {
+            place.problem(EXPECTED, "both");
+            None
+        }
+        _ => {
+            let names: Vec<_> = table.keys().map(|name| quoted(name)).collect();
+            let found = if names.is_empty() {
+                "an empty table".to_owned()
+            } else {
+                format!("a table with {}", names.join(" and "))
+            };
+            place.problem_with_hint(EXPECTED, found, suggestion(place, variable));
+            None
+        }
+    }
+}
+
+fn member<'v>(place: &Place<'_>, name: &str, value: &'v Value) -> Option<&'v str> {
+    let expected = if name == "env" { "the name of an environment variable" } else { "a path" };
+    match value {
+        Value::String(text) if name == "env" && !is_variable(text) => {
+            // Somebody may have written the secret itself.
+            place.member(name).problem(expected, "a text that cannot be one");
+            None
+        }
+        Value::String(text) if !text.is_empty() => Some(text),
+        Value::String(_) => {
+            place.member(name).problem(expected, "an empty text");
+            None
+        }
+        other => {
+            place.member(name).problem(expected, found(other));
+            None
+        }
+    }
+}
+
+fn is_variable(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !text.is_empty() && text.chars().all(allowed) && !text.starts_with(|c: char| c.is_ascii_digit())
+}
+
+fn suggestion(place: &Place<'_>, variable: &str) -> String {
+    place.example(&format!("{{ env = \"{variable}\" }}"))
+}
+
+fn from_environment(place: &Place<'_>, name: &str) -> Result<Vec<u8>, String> {
+    match place.raw().environment().get(name) {
+        Some(value) => Ok(value.clone().into_encoded_bytes()),
+        None => Err("is not set".to_owned()),
+    }
+}
+
+/// The bytes of the file without exactly one newline at its end, which editors add.
+fn from_file(place: &Place<'_>, path: &str) -> Result<Vec<u8>, String> {
+    let path = place.raw().resolve(path);
+    let explain = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => "does not exist".to_owned(),
+        _ => format!("cannot be read: {error}"),
+    };
+    let meta = fs::metadata(&path).map_err(explain)?;
+    if !meta.is_file() {
+        return Err("is not a file".to_owned());
+    }
+    if meta.len() > MAX_FILE {
+        return Err("is too large for a secret".to_owned());
+    }
+    let mut bytes = fs::read(&path).map_err(explain)?;
+    if bytes.pop_if(|last| *last == b'\n').is_some() {
+        bytes.pop_if(|last| *last == b'\r');
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::raw::Raw;
+
+    /// The bytes of the secrets, or the problems.
+    fn check(text: &str, expected: Result<&[&str], &[&str]>) {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, content) in [("one", "alpha\n"), ("two", "alpha\n\n"), ("crlf", "alpha\r\n"), ("none", "\n")] {
+            fs::write(dir.path().join(name), content).unwrap();
+        }
+        let environment = [("SET", "beta"), ("EMPTY", "")].map(|(name, value)| (name.to_owned(), value.into()));
+        let raw = Raw::parse(text, dir.path(), environment.into()).unwrap();
+        let found = secrets(&raw.root(), "secret", "API_SECRET").unwrap();
+        found.missing.iter().for_each(|missing| missing.report(None));
+        let bytes: Vec<_> =
+            found.present.iter().map(|(secret, _)| String::from_utf8_lossy(secret.expose()).into_owned()).collect();
+        drop(found);
+
+        let outcome = raw.finish().map_err(|problems| {
+            problems
+                .into_iter()
+                .map(|problem| format!("{problem}; {}", problem.hint.as_deref().unwrap_or_default()))
+                .collect::<Vec<_>>()
+        });
+        let root = dir.path().display().to_string();
+        match (outcome, expected) {
+            (Ok(_), Ok(expected)) => assert_eq!(bytes, expected, "{text}"),
+            (Err(problems), Err(expected)) => {
+                let problems: Vec<_> = problems.iter().map(|problem| problem.replace(&root, "DIR")).collect();
+                assert_eq!(problems, expected, "{text}");
+            }
+            (outcome, _) => panic!("{text}: {outcome:?}"),
+        }
+    }
+
+    #[test]
+    fn references_lead_to_secrets_and_one_newline_is_removed() {
+        check("secret = { env = 'SET' }", Ok(&["beta"]));
+        check("secret = { file = 'one' }", Ok(&["alpha"]));
+        check("secret = { file = 'crlf' }", Ok(&["alpha"]));
+        check("secret = { file = 'two' }", Ok(&["alpha\n"]));
+        check("secret = [{ env = 'SET' }, { file = 'one' }]", Ok(&["beta", "alpha"]));
+    }
+
+    #[test]
+    fn what_leads_to_no_secret_is_told_without_showing_anything() {
+        const EXPECTED: &str = "expected `{ env = \"...\" }` or `{ file = \"...\" }`";
+        check(
+            "secret = { env = 'UNSET' }",
+            Err(&["secret: expected a secret, found nothing: environment variable `UNSET` is not set; set `UNSET`"]),
+        );
+        check(
+            "secret = { env = 'EMPTY' }",
+            Err(&["secret: expected a secret, found nothing: environment variable `EMPTY` is empty; set `EMPTY`"]),
+        );
+        check(
+            "secret = [{ file = 'none' }, { file = 'gone' }]",
+            Err(&[
+                "secret[0]: expected a secret, found nothing: file `none` is empty; write the secret into `DIR/none`",
+                "secret[1]: expected a secret, found nothing: file `gone` does not exist; write the secret into `DIR/gone`",
+            ]),
+        );
+        check(
+            "secret = 'hunter2'",
+            Err(&[&format!(
+                "secret: {EXPECTED}, found a plain text; secrets do not belong in the configuration: write `secret = {{ env = \"API_SECRET\" }}`"
+            )]),
+        );
+        check(
+            "secret = { env = 'hunter-2' }",
+            Err(&["secret.env: expected the name of an environment variable, found a text that cannot be one; "]),
+        );
+        check("secret = { env = 'SET', file = 'one' }", Err(&[&format!("secret: {EXPECTED}, found both; ")]));
+        check(
+            "secret = { var = 'SET' }",
+            Err(&[&format!(
+                "secret: {EXPECTED}, found a table with `var`; write `secret = {{ env = \"API_SECRET\" }}`"
+            )]),
+        );
+    }
+}

@@ -1,0 +1,133 @@
+use std::time::Duration;
+
+use super::{check_problems, config, config_with};
+use crate::dispatch::{Mode, OnTimeout};
+use crate::plugin::CredentialKind;
+
+#[test]
+fn agents_reach_what_they_are_granted() {
+    let text = r#"
+        [agents.a]
+        plugin = "http"
+        timeout = "3s"
+        allow_hosts = ["127.0.0.1:9000", { host = "x.internal", port = 8080, scheme = "http", path = "/v1", methods = ["POST"], private = true }]
+        [agents.a.credentials.api]
+        kind = "header"
+        header = "X-Api-Key"
+        secret = { env = "KEY" }
+        hosts = ["127.0.0.1:9000", "elsewhere.example"]
+    "#;
+    let config = config_with(text, &[("KEY", "k")]).unwrap();
+
+    let agent = &config.dispatch.agents[0];
+    assert_eq!(agent.limits.time, Duration::from_secs(3));
+    assert_eq!(agent.limits.concurrency, 16);
+    assert_eq!(agent.egress.grants[0], "127.0.0.1:9000".parse().unwrap());
+    let table = &agent.egress.grants[1];
+    assert_eq!(
+        (table.port, table.scheme.as_deref(), table.path.as_deref(), table.private),
+        (Some(8080), Some("http"), Some("/v1"), true)
+    );
+    assert_eq!(agent.egress.credentials["api"].kind, CredentialKind::Header("x-api-key".parse().unwrap()));
+    assert_eq!(
+        config.warnings[0],
+        "agents.a.credentials.api.hosts: `elsewhere.example` is not in `allow_hosts` of agent `a`"
+    );
+}
+
+#[test]
+fn what_is_no_grant_or_credential_is_told() {
+    for (text, expected) in [
+        ("allow_hosts = 'a'", "agents.a.allow_hosts: expected a list, found `a`"),
+        (
+            "allow_hosts = ['*.example.com']",
+            "agents.a.allow_hosts[0]: expected `host`, `host:port` or `scheme://host:port`, found `*.example.com`",
+        ),
+        (
+            "allow_hosts = ['u:hunter2@example.com']",
+            "agents.a.allow_hosts[0]: expected `host`, `host:port` or `scheme://host:port`, found a text with `@`",
+        ),
+        ("allow_hosts = [{ port = 1 }]", "agents.a.allow_hosts[0].host: expected `host`, found nothing"),
+        (
+            "allow_hosts = [{ host = 'a', prt = 1 }]",
+            "agents.a.allow_hosts[0].prt: expected `host`, `port`, `scheme`, `path`, `methods` or `private`, found `prt`",
+        ),
+        (
+            "allow_hosts = [{ host = 'a', port = 0 }]",
+            "agents.a.allow_hosts[0].port: expected a port from 1 to 65535, found `0`",
+        ),
+        (
+            "allow_hosts = [{ host = 'a', methods = ['post'] }]",
+            "agents.a.allow_hosts[0].methods[0]: expected a method such as `POST`, found `post`",
+        ),
+    ] {
+        check_problems(&format!("[agents.a]\n{text}"), &[expected]);
+    }
+    for (text, expected) in [
+        ("kind = 'bearer'\nhosts = ['h']", "secret: expected a secret, found nothing"),
+        (
+            "secret = { env = 'S' }\nhosts = ['h']",
+            "kind: expected `bearer`, `basic`, `header` or `standard-webhooks`, found nothing",
+        ),
+        (
+            "kind = 'bearer'\nsecret = { env = 'S' }",
+            "hosts: expected the hosts that the credential may go to, found nothing",
+        ),
+        (
+            "kind = 'header'\nsecret = { env = 'S' }\nhosts = ['h']",
+            "header: expected the name of the header, found nothing",
+        ),
+        (
+            "kind = 'basic'\nsecret = { env = 'S' }\nhosts = ['h']",
+            "secret: expected a secret of the form `user:password`, found one without `:`",
+        ),
+        (
+            "kind = 'bearer'\nheader = 'x'\nsecret = { env = 'S' }\nhosts = ['h']",
+            "header: expected no such key beside this `kind`, found one",
+        ),
+        (
+            "kind = 'bearer'\nsecret = 'hunter2'\nhosts = ['h']",
+            "secret: expected `{ env = \"...\" }` or `{ file = \"...\" }`, found a plain text",
+        ),
+    ] {
+        let text = format!("[agents.a]\nallow_hosts = ['h']\n[agents.a.credentials.c]\n{text}");
+        let problems = config_with(&text, &[("S", "s")]).unwrap_err();
+        assert_eq!(problems, [format!("agents.a.credentials.c.{expected}")], "{text}");
+    }
+}
+
+#[test]
+fn routes_name_agents_that_exist() {
+    let agents = "[agents.a]\n[agents.b]\n[channels.c]\n";
+    let route = |text: &str| format!("{agents}[[routes]]\n{text}");
+    for (text, expected) in [
+        ("channels = ['c']", "routes[0].agents: expected the names of agents, found nothing"),
+        ("agents = []", "routes[0].agents: expected at least one agent, found an empty list"),
+        ("agents = ['a', 'a']", "routes[0].agents[1]: expected every agent once, found `a`"),
+        ("agents = ['x']", "routes[0].agents[0]: expected the name of an agent, found `x`"),
+        ("agents = ['a']\nkinds = []", "routes[0].kinds: expected at least one pattern, found an empty list"),
+        (
+            "agents = ['a']\ntimeout = '1s'",
+            "routes[0].timeout: expected no such key without `mode = \"sync\"`, found one",
+        ),
+        (
+            "agents = ['a']\nmode = 'sync'",
+            "routes[0].timeout: expected how long a request waits for the agent, found nothing",
+        ),
+        (
+            "agents = ['a', 'b']\nmode = 'sync'\ntimeout = '1s'",
+            "routes[0].agents: expected exactly one agent with `mode = \"sync\"`, found `2`",
+        ),
+        ("agents = ['a']\nmode = 'later'", "routes[0].mode: expected `async` or `sync`, found `later`"),
+        ("agent = ['a']\nagents = ['a']", "routes[0].agent: expected a key of `routes[0]`, found `agent`"),
+    ] {
+        check_problems(&route(text), &[expected]);
+    }
+
+    let config = config(&route(
+        "channels = ['c', 'later', 'gh*']\nagents = ['a']\nmode = 'sync'\ntimeout = '1s'\non_timeout = 504",
+    ));
+    assert_eq!(config.warnings, ["routes[0].channels: there is no channel `later` yet"]);
+    let Mode::Sync(sync) = config.dispatch.routes[0].mode else { panic!("sync") };
+    assert_eq!((sync.timeout, sync.on_timeout), (Duration::from_secs(1), OnTimeout::GatewayTimeout));
+}

@@ -1,0 +1,128 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::{config, config_with, environment};
+use crate::config::raw::Raw;
+use crate::config::{Config, LogFormat, check};
+use crate::eventlog::EngineKind;
+use crate::plugin::{Limits, Reuse};
+
+const SHIPPED: &str = include_str!("../../../../gateway.toml");
+
+/// The shipped file with every key and example switched on.
+fn with_everything_on() -> String {
+    let switch_on = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    SHIPPED.lines().map(switch_on).collect::<Vec<_>>().join("\n")
+}
+
+const SECRETS: &[(&str, &str)] = &[
+    ("GATEWAY_ADMIN_TOKEN", "t"),
+    ("GITHUB_WEBHOOK_SECRET", "s"),
+    ("GRAFANA_WEBHOOK_SECRET", "s"),
+    ("HOOK_SECRET", "s"),
+    ("HOOK_SECRET_OLD", "s"),
+    ("TRIAGE_TOKEN", "s"),
+    ("TRIAGE_KEY", "s"),
+];
+
+#[test]
+fn the_shipped_file_works_as_it_is() {
+    let config = config(SHIPPED);
+
+    assert_eq!(config.warnings, Vec::<String>::new());
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.plugins.dir, Path::new("/etc/gateway/plugins"));
+    assert_eq!(config.plugins.cache_dir, Path::new("/etc/gateway/data/compiled"));
+    assert_eq!(config.log.format, LogFormat::Text);
+    let channels: Vec<_> = config.ingest.channels.iter().map(|channel| channel.name.as_str()).collect();
+    assert_eq!(channels, ["dummy", "github", "grafana"]);
+    let github = &config.ingest.channels[1];
+    assert!(github.secrets.is_empty());
+    assert_eq!(github.missing_secret.as_deref(), Some("environment variable `GITHUB_WEBHOOK_SECRET` is not set"));
+    assert_eq!(github.paths, ["/webhooks/github"]);
+    assert_eq!(config.dispatch.routes.len(), 1);
+    assert_eq!(config.dispatch.routes[0].agents[0].as_str(), "stub");
+}
+
+#[test]
+fn the_shipped_file_documents_the_defaults() {
+    let documented = config_with(&with_everything_on(), SECRETS).unwrap();
+    let defaults = config("");
+
+    let http = |config: &Config| {
+        format!("{:?}", crate::http::Settings { admin: defaults.http.admin.clone(), ..config.http.clone() })
+    };
+    assert_eq!(http(&documented), http(&defaults));
+    assert_eq!(documented.http.admin.listen, defaults.http.admin.listen);
+    assert_eq!(documented.eventlog, defaults.eventlog);
+    assert_eq!(documented.skills, defaults.skills);
+    assert_eq!(documented.log, defaults.log);
+    assert_eq!(documented.dispatch.held_bytes, defaults.dispatch.held_bytes);
+    assert_eq!(documented.ingest.auto_mount, defaults.ingest.auto_mount);
+    assert_eq!(documented.plugins.limits, Limits::default());
+    assert_eq!(defaults.plugins.limits, Limits::default());
+    let plugins = |config: &Config| {
+        let plugins = &config.plugins;
+        (plugins.dir.clone(), plugins.cache_dir.clone(), plugins.debounce, plugins.max_file, plugins.instances)
+    };
+    assert_eq!(plugins(&documented), plugins(&defaults));
+    let reuse = Some(Reuse { max_calls: 1000, max_memory: 32 << 20 });
+    assert_eq!(documented.plugins.overrides["github"], Limits { reuse, ..Limits::default() });
+
+    let [stub, triage] = documented.dispatch.agents.as_slice() else { panic!("two agents") };
+    assert_eq!(triage.limits, stub.limits);
+    assert_eq!(triage.retry, stub.retry);
+    assert_eq!(triage.queue, stub.queue);
+    assert_eq!(triage.egress.max_response, stub.egress.max_response);
+    assert_eq!(triage.egress.connect_timeout, stub.egress.connect_timeout);
+}
+
+#[test]
+fn the_shipped_file_has_every_key() {
+    let document = with_everything_on();
+    let mut written = BTreeSet::new();
+    collect("", &toml::Value::Table(document.parse().unwrap()), &mut written);
+    let raw = Raw::parse(&document, Path::new("."), environment(SECRETS)).unwrap();
+    check::assemble(&raw);
+
+    let asked: BTreeSet<_> = raw.asked_keys().iter().map(|key| general(key)).collect();
+    let missing: Vec<_> = asked.difference(&written).collect();
+
+    assert_eq!(missing, Vec::<&String>::new(), "keys that gateway.toml does not show");
+}
+
+/// A key with `*` for the names and numbers that are the operator's.
+fn general(key: &str) -> String {
+    let mut parts: Vec<_> = key.split('.').map(|part| part.split('[').next().unwrap()).collect();
+    for (position, table) in [(1, "channels"), (1, "agents"), (2, "overrides"), (3, "credentials")] {
+        if parts.get(position - 1) == Some(&table) && parts.len() > position {
+            parts[position] = "*";
+        }
+    }
+    parts.join(".")
+}
+
+fn collect(path: &str, value: &toml::Value, keys: &mut BTreeSet<String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (name, value) in table {
+                let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                keys.insert(general(&key));
+                collect(&key, value, keys);
+            }
+        }
+        toml::Value::Array(items) => items.iter().for_each(|item| collect(path, item, keys)),
+        _ => {}
+    }
+}
+
+#[test]
+fn keys_that_are_left_out_have_their_defaults() {
+    let memory = config("[eventlog]\nengine = 'memory'");
+
+    assert_eq!(memory.eventlog.engine, EngineKind::Memory { capacity: 100_000 });
+    assert_eq!(memory.warnings, ["routes: there is none, so events are stored and go nowhere"]);
+}

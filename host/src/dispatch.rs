@@ -1,0 +1,162 @@
+//! Delivery: every routed event reaches its agents, in order per subject, retried, and again after a restart.
+//!
+//! It owns routes and the queues in memory. The log owns the truth: what does not fit in memory stays there and is read
+//! when there is room, and a start is nothing else than being behind from the beginning. It promises at least one
+//! attempt to the end of each delivery, one at a time per agent and subject. Deliberately absent: what agents are.
+
+mod agent;
+mod attempt;
+mod held;
+mod inbox;
+mod lane;
+mod retry;
+mod route;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::{AgentName, ChannelName, DeliveryId, Event, PluginName, RequestId};
+use crate::eventlog::{CommitSink, EventLog};
+use crate::metrics::Metrics;
+use crate::plugin::{EgressSettings, Limits, PluginHost};
+use crate::skill::Skills;
+
+pub use self::agent::{AgentState, AgentStatus};
+pub use self::retry::RetrySettings;
+pub use self::route::{Mode, OnTimeout, Pattern, PatternError, RouteSettings, RouteStatus, SyncMode};
+pub use self::watch::{SyncOutcome, Watch};
+
+use self::agent::Agent;
+use self::held::Budget;
+use self::lane::Lanes;
+use self::route::Routes;
+use self::watch::Watchers;
+
+/// Valid input of the module.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The configured agents.
+    pub agents: Vec<AgentSettings>,
+    /// The configured routes.
+    pub routes: Vec<RouteSettings>,
+    /// Bytes of events that are kept in memory while they wait; others are read from the log when it is their turn.
+    pub held_bytes: usize,
+}
+
+/// One configured agent.
+#[derive(Clone, Debug)]
+pub struct AgentSettings {
+    /// Its name.
+    pub name: AgentName,
+    /// The plugin behind it.
+    pub plugin: PluginName,
+    /// Settings of the plugin.
+    pub config: BTreeMap<String, serde_json::Value>,
+    /// The network it is granted.
+    pub egress: EgressSettings,
+    /// What one attempt may use: `time` is the agent's timeout, `concurrency` its attempts at once.
+    pub limits: Limits,
+    /// When failed attempts are repeated.
+    pub retry: RetrySettings,
+    /// Deliveries that wait in memory; more stay in the log until there is room.
+    pub queue: usize,
+}
+
+/// The front of the module.
+#[derive(Clone)]
+pub struct Dispatch(Arc<Inner>);
+
+struct Inner {
+    routes: Routes,
+    agents: BTreeMap<AgentName, Arc<Agent>>,
+    plugins: PluginHost,
+    skills: Skills,
+    watchers: Arc<Watchers>,
+    metrics: Arc<Metrics>,
+}
+
+/// The running deliveries.
+pub struct Running {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Dispatch {
+    /// Prepares routes and agents. Nothing is delivered before [`Dispatch::start`], and nothing is lost: the log has it.
+    pub fn new(settings: Settings, plugins: PluginHost, skills: Skills, metrics: Arc<Metrics>) -> Self {
+        let budget = Arc::new(Budget::new(settings.held_bytes));
+        let agents = settings.agents.into_iter().map(|agent| Arc::new(Agent::new(agent, Arc::clone(&budget))));
+        let agents = agents.map(|agent| (agent.settings.name.clone(), agent)).collect();
+        let routes = Routes::new(settings.routes);
+        Self(Arc::new(Inner { routes, agents, plugins, skills, watchers: Arc::default(), metrics }))
+    }
+
+    /// Starts delivering what `log` holds and what comes.
+    pub fn start(&self, log: &EventLog) -> Running {
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        for agent in self.0.agents.values() {
+            if let Some(lanes) = Lanes::new(agent, &self.0, log) {
+                tasks.spawn(lanes.run(stop.clone()));
+            }
+        }
+        Running { tasks, stop }
+    }
+
+    /// The agents that get events of this kind from this channel, each once.
+    pub fn agents_for(&self, channel: &ChannelName, kind: &str) -> Vec<AgentName> {
+        self.0.routes.agents(channel, kind)
+    }
+
+    /// Whether some synchronous route covers the channel.
+    pub fn may_wait(&self, channel: &ChannelName) -> bool {
+        self.0.routes.may_wait(channel)
+    }
+
+    /// How the caller waits for the agent's answer; none when more than one route takes the event, or it is asynchronous.
+    pub fn sync_mode(&self, channel: &ChannelName, kind: &str) -> Option<SyncMode> {
+        self.0.routes.sync_mode(channel, kind)
+    }
+
+    /// Waits for the end of a delivery that `request` will bring. Call it before the events are appended.
+    pub fn watch(&self, request: RequestId) -> Watch {
+        Watch::new(&self.0.watchers, request)
+    }
+
+    /// Every agent with its state, by name.
+    pub fn agents(&self) -> Vec<AgentStatus> {
+        self.0.agents.values().map(|agent| agent.status(&self.0.plugins)).collect()
+    }
+
+    /// Every route, in order.
+    pub fn routes(&self) -> Vec<RouteStatus> {
+        self.0.routes.list()
+    }
+}
+
+impl CommitSink for Dispatch {
+    fn committed(&self, event: &Arc<Event>, deliveries: &[(DeliveryId, AgentName)]) {
+        for (id, agent) in deliveries {
+            if let Some(agent) = self.0.agents.get(agent) {
+                agent.inbox.put(*id, event);
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Starts no further attempt and waits for those in flight until `grace` is over. What is cut off is tried again
+    /// after the next start.
+    pub async fn stop(mut self, grace: Duration) {
+        self.stop.cancel();
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, ended).await.is_err() {
+            tracing::warn!(?grace, "Attempts were cut off, their deliveries go on after the next start");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::event::Event;
+
+/// What an event takes in memory beside its data.
+const OVERHEAD: usize = 512;
+
+/// Memory for events that wait for their turn, shared by all agents.
+pub(super) struct Budget {
+    left: AtomicUsize,
+}
+
+impl Budget {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self { left: AtomicUsize::new(bytes) }
+    }
+
+    /// Keeps `event` in memory when there is room for it.
+    pub(super) fn hold(self: &Arc<Self>, event: &Arc<Event>) -> Option<Held> {
+        let bytes = event.data.len() + OVERHEAD;
+        let take = |left: usize| left.checked_sub(bytes);
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        Some(Held { event: Arc::clone(event), bytes, budget: Arc::clone(self) })
+    }
+}
+
+/// An event in memory; gives its room back when it is dropped.
+pub(super) struct Held {
+    pub(super) event: Arc<Event>,
+    bytes: usize,
+    budget: Arc<Budget>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.budget.left.fetch_add(self.bytes, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,236 @@
+use std::fmt;
+use std::time::Duration;
+
+use globset::{GlobBuilder, GlobMatcher};
+use serde::Serialize;
+
+use crate::event::{AgentName, ChannelName};
+
+/// Which events of which channels go to which agents.
+#[derive(Clone, Debug)]
+pub struct RouteSettings {
+    /// The route takes channels that one of these matches.
+    pub channels: Vec<Pattern>,
+    /// The route takes kinds that one of these matches.
+    pub kinds: Vec<Pattern>,
+    /// Who gets the events.
+    pub agents: Vec<AgentName>,
+    /// Whether the caller waits for the agent.
+    pub mode: Mode,
+    /// Names of the skills that are offered with the events; `*` means all.
+    pub skills: Vec<String>,
+}
+
+/// Whether the caller waits for the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The caller is answered when the events are durable.
+    Async,
+    /// The caller is answered with what the route's only agent says.
+    Sync(SyncMode),
+}
+
+/// How long a caller waits for an agent's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncMode {
+    /// At most this long.
+    pub timeout: Duration,
+    /// What the caller is told then. The delivery goes on.
+    pub on_timeout: OnTimeout,
+}
+
+/// What a caller is told when an agent takes too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnTimeout {
+    /// 202 with the ids of the events.
+    Accepted,
+    /// 504.
+    GatewayTimeout,
+}
+
+/// A glob over names and kinds: `*` stands for any text, dots included.
+#[derive(Clone)]
+pub struct Pattern {
+    text: String,
+    /// none matches everything.
+    matcher: Option<GlobMatcher>,
+}
+
+/// A text that is no pattern.
+#[derive(Debug, thiserror::Error)]
+#[error("`{text}` is no pattern: {reason}")]
+pub struct PatternError {
+    text: String,
+    reason: String,
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    pub fn new(text: &str) -> Result<Self, PatternError> {
+        let matcher = match text {
+            "*" => None,
+            _ => Some(GlobBuilder::new(text).literal_separator(false).build()),
+        };
+        let matcher = matcher
+            .transpose()
+            .map_err(|error| PatternError { text: text.to_owned(), reason: error.kind().to_string() })?;
+        Ok(Self { text: text.to_owned(), matcher: matcher.map(|glob| glob.compile_matcher()) })
+    }
+
+    /// Whether it covers `name`.
+    pub fn matches(&self, name: &str) -> bool {
+        self.matcher.as_ref().is_none_or(|matcher| matcher.is_match(name))
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Default for Pattern {
+    fn default() -> Self {
+        Self { text: "*".to_owned(), matcher: None }
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+/// One row of `/admin/routes`.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the JSON names are the keys of the configuration")]
+pub struct RouteStatus {
+    pub channels: Vec<String>,
+    pub kinds: Vec<String>,
+    pub agents: Vec<AgentName>,
+    pub mode: &'static str,
+    pub timeout_ms: Option<u64>,
+    pub skills: Vec<String>,
+}
+
+/// All routes, in the order of the configuration.
+pub(super) struct Routes(Vec<RouteSettings>);
+
+impl Routes {
+    pub(super) fn new(routes: Vec<RouteSettings>) -> Self {
+        Self(routes)
+    }
+
+    fn matching(&self, channel: &ChannelName, kind: &str) -> impl Iterator<Item = &RouteSettings> {
+        let covers = |patterns: &[Pattern], name: &str| patterns.iter().any(|pattern| pattern.matches(name));
+        self.0.iter().filter(move |route| covers(&route.channels, channel.as_str()) && covers(&route.kinds, kind))
+    }
+
+    pub(super) fn agents(&self, channel: &ChannelName, kind: &str) -> Vec<AgentName> {
+        let mut agents: Vec<AgentName> = Vec::new();
+        for agent in self.matching(channel, kind).flat_map(|route| &route.agents) {
+            if !agents.contains(agent) {
+                agents.push(agent.clone());
+            }
+        }
+        agents
+    }
+
+    /// Names of the skills that `agent` is offered with such an event, each once.
+    pub(super) fn skills(&self, channel: &ChannelName, kind: &str, agent: &AgentName) -> Vec<String> {
+        let routes = self.matching(channel, kind).filter(|route| route.agents.contains(agent));
+        let mut names: Vec<_> = routes.flat_map(|route| route.skills.iter().cloned()).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    pub(super) fn may_wait(&self, channel: &ChannelName) -> bool {
+        let sync = self.0.iter().filter(|route| route.mode != Mode::Async);
+        sync.flat_map(|route| &route.channels).any(|pattern| pattern.matches(channel.as_str()))
+    }
+
+    pub(super) fn sync_mode(&self, channel: &ChannelName, kind: &str) -> Option<SyncMode> {
+        let mut matching = self.matching(channel, kind);
+        match (matching.next()?.mode, matching.next()) {
+            (Mode::Sync(mode), None) => Some(mode),
+            _ => None,
+        }
+    }
+
+    pub(super) fn list(&self) -> Vec<RouteStatus> {
+        let texts = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.text.clone()).collect();
+        let status = |route: &RouteSettings| RouteStatus {
+            channels: texts(&route.channels),
+            kinds: texts(&route.kinds),
+            agents: route.agents.clone(),
+            mode: if route.mode == Mode::Async { "async" } else { "sync" },
+            timeout_ms: match route.mode {
+                Mode::Async => None,
+                Mode::Sync(mode) => u64::try_from(mode.timeout.as_millis()).ok(),
+            },
+            skills: route.skills.clone(),
+        };
+        self.0.iter().map(status).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SYNC: SyncMode = SyncMode { timeout: Duration::from_secs(1), on_timeout: OnTimeout::Accepted };
+
+    fn route(channels: &[&str], kinds: &[&str], agents: &[&str], mode: Mode) -> RouteSettings {
+        let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern::new(text).unwrap()).collect();
+        RouteSettings {
+            channels: patterns(channels),
+            kinds: patterns(kinds),
+            agents: agents.iter().map(|agent| agent.parse().unwrap()).collect(),
+            mode,
+            skills: vec![agents[0].to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, text, expected) in [
+            ("*", "github.push", true),
+            ("github.*", "github.issue_comment.created", true),
+            ("github.push", "github.push", true),
+            ("github.push", "github.pushed", false),
+            ("git{hub,lab}.*", "gitlab.push", true),
+            ("*.created", "github.issues.created", true),
+        ] {
+            assert_eq!(Pattern::new(pattern).unwrap().matches(text), expected, "{pattern} {text}");
+        }
+        assert!(Pattern::new("a[").is_err());
+    }
+
+    #[test]
+    fn an_event_goes_to_every_agent_of_every_route_that_takes_it_once() {
+        let routes = Routes::new(vec![
+            route(&["github"], &["*"], &["a", "b"], Mode::Async),
+            route(&["*"], &["*.push"], &["b", "c"], Mode::Async),
+        ]);
+        let channel = "github".parse().unwrap();
+        let names = |kind| routes.agents(&channel, kind).iter().map(ToString::to_string).collect::<Vec<_>>();
+
+        assert_eq!(names("github.push"), ["a", "b", "c"]);
+        assert_eq!(names("github.ping"), ["a", "b"]);
+        assert_eq!(routes.skills(&channel, "github.push", &"b".parse().unwrap()), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_caller_waits_only_for_a_single_synchronous_route() {
+        let routes = Routes::new(vec![
+            route(&["github"], &["*"], &["a"], Mode::Sync(SYNC)),
+            route(&["*"], &["*.push"], &["b"], Mode::Async),
+        ]);
+        let channel = "github".parse().unwrap();
+
+        assert!(routes.may_wait(&channel));
+        assert!(!routes.may_wait(&"grafana".parse().unwrap()));
+        assert_eq!(routes.sync_mode(&channel, "github.ping"), Some(SYNC));
+        assert_eq!(routes.sync_mode(&channel, "github.push"), None);
+    }
+}

@@ -1,0 +1,168 @@
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use super::Event;
+
+/// Context attributes and members that the host fills: no attribute of an event may take their place.
+const RESERVED: &[&str] = &[
+    "specversion",
+    "id",
+    "source",
+    "type",
+    "subject",
+    "time",
+    "datacontenttype",
+    "dataschema",
+    "data",
+    "correlationid",
+    "seq",
+];
+
+/// An event as a CloudEvent 1.0 in structured JSON. `correlationid`, `seq` and the attributes are extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct CloudEvent<'a>(&'a Event);
+
+/// A payload as a member of a JSON object (CloudEvents JSON format, section 3.1).
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Payload<'a> {
+    /// JSON, embedded as it was received: no number loses a digit, and nothing is parsed twice.
+    Json(&'a RawValue),
+    /// Other text, as a string.
+    Text(&'a str),
+    /// Everything else, in base64.
+    Base64(String),
+}
+
+impl Payload<'_> {
+    /// The member's name: `data` or `data_base64`.
+    pub const fn member(&self) -> &'static str {
+        match self {
+            Self::Json(_) | Self::Text(_) => "data",
+            Self::Base64(_) => "data_base64",
+        }
+    }
+}
+
+impl Event {
+    /// The event as a CloudEvent.
+    pub const fn cloud_event(&self) -> CloudEvent<'_> {
+        CloudEvent(self)
+    }
+
+    /// The payload by what it is.
+    pub fn payload(&self) -> Payload<'_> {
+        if self.is_json()
+            && let Ok(json) = serde_json::from_slice(&self.data)
+        {
+            return Payload::Json(json);
+        }
+        match std::str::from_utf8(&self.data) {
+            Ok(text) => Payload::Text(text),
+            Err(_) => Payload::Base64(STANDARD.encode(&self.data)),
+        }
+    }
+
+    fn is_json(&self) -> bool {
+        let essence = self.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        essence == "application/json" || essence.ends_with("+json")
+    }
+}
+
+impl CloudEvent<'_> {
+    /// The JSON text.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("an event holds strings, numbers and JSON text")
+    }
+}
+
+impl Serialize for CloudEvent<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(event) = self;
+        let mut object = serializer.serialize_map(None)?;
+        object.serialize_entry("specversion", "1.0")?;
+        object.serialize_entry("id", &event.id)?;
+        object.serialize_entry("source", &format_args!("/channels/{}", event.channel))?;
+        object.serialize_entry("type", &event.kind)?;
+        if let Some(subject) = &event.subject {
+            object.serialize_entry("subject", subject)?;
+        }
+        object.serialize_entry("time", &event.time)?;
+        object.serialize_entry("datacontenttype", &event.content_type)?;
+        object.serialize_entry("correlationid", &event.request_id)?;
+        object.serialize_entry("seq", &event.seq)?;
+        for (name, value) in event.attributes.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())) {
+            object.serialize_entry(name, value)?;
+        }
+        let payload = event.payload();
+        object.serialize_entry(payload.member(), &payload)?;
+        object.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::{Value, json};
+
+    use super::super::{EventId, RequestId, Seq, Timestamp};
+    use super::*;
+
+    fn event(content_type: &str, data: &'static [u8]) -> Event {
+        let time = Timestamp::from_millis(1_700_000_000_000);
+        Event {
+            id: EventId::new(time, Seq(7), 1),
+            seq: Seq(7),
+            channel: "github".parse().unwrap(),
+            plugin: "github".parse().unwrap(),
+            kind: "github.push".to_owned(),
+            subject: Some("octo/repo".to_owned()),
+            time,
+            verified_at: None,
+            stored_at: time,
+            content_type: content_type.to_owned(),
+            data: Bytes::from_static(data),
+            attributes: vec![("severity".to_owned(), "high".to_owned()), ("id".to_owned(), "mine".to_owned())],
+            headers: Vec::new(),
+            request_id: RequestId::new(),
+        }
+    }
+
+    #[test]
+    fn a_payload_is_embedded_by_what_it_is() {
+        for (content_type, data, member, expected) in [
+            ("application/json", &br#"{"a":1}"#[..], "data", json!({ "a": 1 })),
+            ("application/problem+json; charset=utf-8", b"[]", "data", json!([])),
+            ("application/json", b"{broken", "data", json!("{broken")),
+            ("text/plain", b"hello", "data", json!("hello")),
+            ("application/octet-stream", b"\xff\x00", "data_base64", json!("/wA=")),
+        ] {
+            let object: Value = serde_json::from_str(&event(content_type, data).cloud_event().to_json()).unwrap();
+
+            assert_eq!(object[member], expected, "{object}");
+        }
+    }
+
+    #[test]
+    fn json_is_passed_on_as_it_was_received() {
+        let event = event("application/json", br#"{ "big": 12345678901234567890123, "a": 1, "a": 2 }"#);
+
+        assert!(event.cloud_event().to_json().contains(r#"{ "big": 12345678901234567890123, "a": 1, "a": 2 }"#));
+    }
+
+    #[test]
+    fn an_attribute_cannot_forge_a_context_attribute() {
+        let event = event("text/plain", b"hello");
+
+        let object: Value = serde_json::from_str(&event.cloud_event().to_json()).unwrap();
+
+        assert_eq!(object["id"], Value::from(event.id.to_string()));
+        assert_eq!(object["severity"], "high");
+        assert_eq!(object["source"], "/channels/github");
+        assert_eq!(object["seq"], 7);
+        assert_eq!(object["time"], "2023-11-14T22:13:20.000Z");
+    }
+}

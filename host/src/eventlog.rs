@@ -1,0 +1,449 @@
+//! The event log: the ordered, durable record of every accepted event and of what became of its deliveries.
+//!
+//! It owns order, durability and deduplication and nothing else: not meaning, not delivery. One thread writes; what
+//! waits while it syncs the disk is committed together. Everything but the ordered key-value store below
+//! (`engine.rs`) is shared by all engines.
+//!
+//! # Contract
+//! 1. When `append` returns `Ok`, its events survive a crash and are there after the log is opened again.
+//! 2. Positions start at 1, grow by 1 and are never reused, also across restarts.
+//! 3. A receipt is stored as a whole or not at all.
+//! 4. An identity that is known and younger than the window is a duplicate of the event that first had it, within a
+//!    commit, across commits and across restarts; the times of the events decide, not the clock.
+//! 5. A replay adds deliveries to an event and is never a duplicate.
+//! 6. A payload of any size comes back byte for byte.
+//! 7. Lists are newest first, filtered, and go on exactly where their cursor says.
+//! 8. Open deliveries are found oldest first from the first open one, also after a replay of an old event.
+//! 9. A recorded attempt changes its delivery, the event's status and the counts, also across restarts.
+//! 10. A consumer's position is what was last written, 0 before.
+//! 11. A record that is not what was written is an error, never wrong bytes.
+//! 12. The sink is told of every commit in the order of positions, before its callers are.
+//! 13. After a failed write nothing is acknowledged any more, and the log says why.
+//! 14. A full queue refuses at once.
+//! 15. A log with a capacity drops its oldest events with everything that belongs to them.
+//! 16. A closed log has committed what it had taken, and takes nothing more.
+//!
+//! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
+
+mod bucket;
+#[cfg(test)]
+mod contract;
+mod counts;
+mod engine;
+mod error;
+mod identities;
+mod identity;
+mod key;
+mod ledger;
+mod memory;
+mod published;
+mod query;
+mod queue;
+mod reader;
+mod record;
+mod sled;
+mod store;
+mod writer;
+
+use std::any::Any;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+pub use self::counts::{ChannelCounts, Counts};
+use self::engine::Engine;
+pub use self::error::EventLogError;
+pub use self::identity::Identity;
+use self::ledger::Ledger;
+use self::memory::Memory;
+use self::published::{Condition, Published};
+pub use self::query::{DeliveryFilter, DeliveryPage, Filter, ListedDelivery, OpenDeliveries, Page, Stored};
+use self::queue::{Queue, Weight};
+use self::reader::Reader;
+use self::sled::Sled;
+use self::store::Store;
+use self::writer::{Limits, Reply, Request, Work, Writer};
+use crate::event::{
+    AgentName, Attempt, ChannelName, DeliveryId, Event, EventId, PluginName, RequestId, Seq, Timestamp,
+};
+use crate::metrics::Metrics;
+
+/// What a log is opened with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where events are kept.
+    pub engine: EngineKind,
+    /// How long the identity of an event is remembered.
+    pub dedup_window: Duration,
+    /// The most events of one commit; a larger receipt is committed alone.
+    pub batch_events: usize,
+    /// The most bytes of one commit; a larger receipt is committed alone.
+    pub batch_bytes: usize,
+    /// The most receipts that wait for a commit, and the most other writes.
+    pub queue: usize,
+    /// The most bytes that wait for a commit; a larger receipt is refused.
+    pub queue_bytes: usize,
+}
+
+impl Settings {
+    /// The defaults around `engine`.
+    pub fn new(engine: EngineKind) -> Self {
+        Self {
+            engine,
+            dedup_window: Duration::from_secs(72 * 60 * 60),
+            batch_events: 512,
+            batch_bytes: 8 * 1024 * 1024,
+            queue: 4096,
+            queue_bytes: 256 * 1024 * 1024,
+        }
+    }
+}
+
+/// Where events are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    /// On disk.
+    Sled {
+        /// The directory, created when it is not there.
+        dir: PathBuf,
+        /// Memory for pages of the store.
+        cache_bytes: u64,
+        /// Size of a file that is given up when the disk is full, so that the store can be opened.
+        ballast_bytes: u64,
+    },
+    /// In memory, gone with the process.
+    Memory {
+        /// How many events are held; the oldest goes first.
+        capacity: usize,
+    },
+}
+
+/// An event that is to be stored.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are those of `Event`, and the two below")]
+pub struct NewEvent {
+    pub channel: ChannelName,
+    pub plugin: PluginName,
+    pub kind: String,
+    pub subject: Option<String>,
+    pub time: Timestamp,
+    pub verified_at: Option<Timestamp>,
+    pub content_type: String,
+    pub data: Bytes,
+    pub attributes: Vec<(String, String)>,
+    pub headers: Vec<(String, String)>,
+    pub request_id: RequestId,
+    /// What makes it the same as another one; none is never a duplicate.
+    pub identity: Option<Identity>,
+    /// Who is to get it.
+    pub agents: Vec<AgentName>,
+}
+
+impl NewEvent {
+    /// At least what it takes in the log without its payload.
+    fn facts_bytes(&self) -> usize {
+        let pairs = self.attributes.iter().chain(&self.headers).map(|(name, value)| name.len() + value.len() + 6);
+        let names = self.channel.as_str().len() + self.plugin.as_str().len() + self.kind.len();
+        let agents = self.agents.iter().map(|agent| agent.as_str().len() + 1);
+        let subject = self.subject.as_ref().map_or(0, String::len);
+        200 + names + subject + self.content_type.len() + pairs.sum::<usize>() + agents.sum::<usize>()
+    }
+}
+
+/// What became of an event that was to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is stored.
+    Accepted(Arc<Event>),
+    /// The event with this id has the same identity; nothing was stored.
+    Duplicate(EventId),
+}
+
+/// Told of every commit, in order of position, on the writer's thread, after the commit is durable and before its
+/// callers are answered. Must not block.
+pub trait CommitSink: Send + Sync {
+    /// `deliveries` of `event` are new: those that it was accepted with, or those of a replay.
+    fn committed(&self, event: &Arc<Event>, deliveries: &[(DeliveryId, AgentName)]);
+}
+
+/// A handle on the log; clones are the same log. The last one closes it.
+#[derive(Clone)]
+pub struct EventLog(Arc<Log>);
+
+struct Log {
+    queue: Arc<Queue<Request>>,
+    published: Arc<Published>,
+    reader: Reader,
+    metrics: Arc<Metrics>,
+    queue_bytes: usize,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.queue.close();
+        let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // The sink may hold the last handle, and a thread cannot wait for itself; a stuck commit never ends.
+        if let Some(writer) = writer
+            && writer.thread().id() != std::thread::current().id()
+            && self.published.stalled().is_none()
+        {
+            drop(writer.join());
+        }
+    }
+}
+
+impl std::fmt::Debug for EventLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EventLog").field("head", &self.head()).finish_non_exhaustive()
+    }
+}
+
+impl EventLog {
+    /// Opens the log and starts its writer. Reads the last events, so it may take a moment.
+    ///
+    /// # Errors
+    /// `Locked` while another process has it, `Corrupt` and `Format` when it cannot be read, `Full` and `Io`.
+    pub fn open(settings: &Settings, metrics: Arc<Metrics>, sink: Arc<dyn CommitSink>) -> Result<Self, EventLogError> {
+        let engine: Arc<dyn Engine> = match &settings.engine {
+            EngineKind::Sled { dir, cache_bytes, ballast_bytes } => {
+                Arc::new(Sled::open(dir, *cache_bytes, *ballast_bytes)?)
+            }
+            EngineKind::Memory { capacity } => Arc::new(Memory::new(*capacity)),
+        };
+        Self::start(engine, settings, metrics, sink)
+    }
+
+    fn start(
+        engine: Arc<dyn Engine>,
+        settings: &Settings,
+        metrics: Arc<Metrics>,
+        sink: Arc<dyn CommitSink>,
+    ) -> Result<Self, EventLogError> {
+        let store = Store { engine: Arc::clone(&engine) };
+        let ledger =
+            Ledger::load(store.clone(), settings.dedup_window, Arc::clone(&metrics)).inspect_err(|_| engine.close())?;
+        let published = Arc::new(Published::new());
+        published.show_all(&ledger);
+        let queue = Arc::new(Queue::new(settings.queue, settings.queue_bytes));
+        let writer = Writer {
+            engine,
+            ledger,
+            queue: Arc::clone(&queue),
+            published: Arc::clone(&published),
+            sink,
+            metrics: Arc::clone(&metrics),
+            limits: Limits {
+                batch_events: settings.batch_events,
+                batch_bytes: settings.batch_bytes,
+                dedup_window: settings.dedup_window,
+            },
+            in_doubt: Vec::new(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("eventlog".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| EventLogError::Io(format!("cannot start a thread: {error}")))?;
+        Ok(Self(Arc::new(Log {
+            queue,
+            reader: Reader { store, published: Arc::clone(&published) },
+            published,
+            metrics,
+            queue_bytes: settings.queue_bytes,
+            writer: Mutex::new(Some(thread)),
+        })))
+    }
+
+    /// Stores the events of one receipt, in one commit and in their order, and returns when they are durable.
+    ///
+    /// Cancel safe: the receipt is stored as a whole or not at all, also when the caller stops waiting.
+    ///
+    /// # Errors
+    /// `Overloaded` at once when too much waits; `Full`, `Poisoned` and `Closed` when the log takes no events;
+    /// `TooLarge` for a receipt that can never be stored. After `Full` and `Poisoned` it is unknown whether the
+    /// events are stored: their identities tell when they are sent again.
+    pub async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, EventLogError> {
+        let mut bytes = 0_usize;
+        for event in &events {
+            let facts = event.facts_bytes();
+            fits("the event without its data", facts, record::MAX_FACTS)?;
+            bytes = bytes.saturating_add(facts).saturating_add(event.data.len());
+        }
+        fits("the receipt", bytes, self.0.queue_bytes)?;
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.0.published.condition.borrow().takes_intake()?;
+        let weight = Weight { intake: true, events: events.len(), bytes };
+        self.submit(weight, |reply| Work::Append { events, reply }).await
+    }
+
+    /// Adds a delivery of a stored event to each of `agents` and returns their ids when they are durable.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such event; those of [`EventLog::append`].
+    pub async fn replay(&self, id: EventId, agents: Vec<AgentName>) -> Result<Vec<DeliveryId>, EventLogError> {
+        if agents.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.0.published.condition.borrow().takes_upkeep()?;
+        let weight = Weight { intake: false, events: 1, bytes: 1024 };
+        self.submit(weight, |reply| Work::Replay { id, agents, reply }).await
+    }
+
+    /// Adds a finished attempt to a delivery and returns when it is durable.
+    ///
+    /// `next_attempt_at` says when to try again and counts only for an attempt that is worth repeating.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such delivery; those of [`EventLog::append`].
+    pub async fn record(
+        &self,
+        id: DeliveryId,
+        attempt: Attempt,
+        next_attempt_at: Option<Timestamp>,
+    ) -> Result<(), EventLogError> {
+        self.0.published.condition.borrow().takes_upkeep()?;
+        let weight = Weight { intake: false, events: 1, bytes: 256 + attempt.code.len() + attempt.message.len() };
+        self.submit(weight, |reply| Work::Record { id, attempt, next_attempt_at, reply }).await
+    }
+
+    /// Keeps the position of a consumer and returns when it is durable.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::append`].
+    pub async fn checkpoint(&self, consumer: &str, seq: Seq) -> Result<(), EventLogError> {
+        self.0.published.condition.borrow().takes_upkeep()?;
+        fits("the name of the consumer", consumer.len(), 256)?;
+        let consumer = consumer.to_owned();
+        let weight = Weight { intake: false, events: 1, bytes: 256 };
+        self.submit(weight, |reply| Work::Checkpoint { consumer, seq, reply }).await
+    }
+
+    async fn submit<T>(&self, weight: Weight, work: impl FnOnce(Reply<T>) -> Work) -> Result<T, EventLogError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.metrics.eventlog_queue.inc();
+        if let Err(error) = self.0.queue.push(Request { work: work(reply), weight }, weight) {
+            self.0.metrics.eventlog_queue.dec();
+            return Err(error);
+        }
+        answer.await.unwrap_or(Err(EventLogError::Closed))
+    }
+
+    /// The position that a consumer has kept; 0 when it has kept none.
+    ///
+    /// # Errors
+    /// `Corrupt` and `Io`, as for every read. Reads may wait for the disk.
+    pub fn position(&self, consumer: &str) -> Result<Seq, EventLogError> {
+        Ok(self.0.reader.store.read(&key::consumer(consumer))?.unwrap_or_default())
+    }
+
+    /// The event at `seq`.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::position`].
+    pub fn get(&self, seq: Seq) -> Result<Option<Stored>, EventLogError> {
+        self.0.reader.get(seq)
+    }
+
+    /// The event with `id`.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::position`].
+    pub fn find(&self, id: EventId) -> Result<Option<Stored>, EventLogError> {
+        self.0.reader.find(id)
+    }
+
+    /// The events after `after`, oldest first: at most `limit`, fewer when their payloads are large, and none only
+    /// at the head.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::position`].
+    pub fn read(&self, after: Seq, limit: usize) -> Result<Vec<Stored>, EventLogError> {
+        self.0.reader.read(after, limit)
+    }
+
+    /// Events that `filter` takes, newest first and without payloads, from the last one before `before`.
+    ///
+    /// Looks at no more than 10,000 events; the page may have fewer than `limit` items and still a `next`.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::position`].
+    pub fn list(&self, filter: &Filter, before: Option<Seq>, limit: usize) -> Result<Page, EventLogError> {
+        self.0.reader.list(filter, before, limit)
+    }
+
+    /// Deliveries that `filter` takes, newest event first, from the last one before `before`; as bounded as `list`.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::position`].
+    pub fn list_deliveries(
+        &self,
+        filter: &DeliveryFilter,
+        before: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<DeliveryPage, EventLogError> {
+        self.0.reader.list_deliveries(filter, before, limit)
+    }
+
+    /// Deliveries to `agent` that are not settled, oldest first, of events at `from` or later.
+    ///
+    /// Begins at the position below which all are settled, however low `from` is, and is as bounded as `list`. The
+    /// deliveries of one event are never divided, so that there may be a few more than `limit`.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::position`].
+    pub fn open_deliveries(&self, agent: &AgentName, from: Seq, limit: usize) -> Result<OpenDeliveries, EventLogError> {
+        self.0.reader.open_deliveries(agent, from, limit)
+    }
+
+    /// The figures as of the last commit. Cheap.
+    pub fn counts(&self) -> Counts {
+        self.0.published.counts()
+    }
+
+    /// The position of the last event; 0 before the first. Cheap.
+    pub fn head(&self) -> Seq {
+        self.0.published.head()
+    }
+
+    /// Whether events are taken, and why not. Cheap.
+    ///
+    /// # Errors
+    /// `Full`, `Poisoned`, `Closed`, or `Io` while a commit hangs.
+    pub fn health(&self) -> Result<(), EventLogError> {
+        self.0.published.health()
+    }
+
+    /// Waits until the log has failed in a way that only a new process can recover from.
+    pub async fn failed(&self) -> EventLogError {
+        let mut condition = self.0.published.condition.subscribe();
+        match condition.wait_for(|condition| matches!(condition, Condition::Failed(_))).await.as_deref() {
+            Ok(Condition::Failed(error)) => error.clone(),
+            Ok(_) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Commits what waits, refuses what comes later, and returns when files and locks are released.
+    pub async fn close(self) {
+        let mut condition = self.0.published.condition.subscribe();
+        self.0.queue.close();
+        let ended = |condition: &Condition| matches!(condition, Condition::Closed | Condition::Failed(_));
+        // An error means that the writer is gone, and with it everything it held.
+        drop(condition.wait_for(ended).await);
+    }
+}
+
+fn fits(what: &'static str, bytes: usize, limit: usize) -> Result<(), EventLogError> {
+    if bytes > limit { Err(EventLogError::TooLarge { what, bytes, limit }) } else { Ok(()) }
+}
+
+/// The text of a panic.
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("no message"))
+}

@@ -1,0 +1,224 @@
+//! The promises of the event log, one function each, run against every engine.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use super::engine::{Direction, Engine, EngineError, Op, Pair, Purpose};
+use super::memory::Memory;
+use super::sled::Sled;
+use super::*;
+use crate::event::{Delivery, DeliveryState, EventStatus, Outcome};
+
+mod disk;
+mod lists;
+mod promises;
+
+/// Runs `$promise` against every engine; an engine joins with one line.
+macro_rules! engines {
+    ($($promise:ident)+) => {
+        mod sled_keeps { $( #[tokio::test] async fn $promise() { super::$promise(super::Bed::sled()).await; } )+ }
+        mod memory_keeps { $( #[tokio::test] async fn $promise() { super::$promise(super::Bed::memory()).await; } )+ }
+    };
+}
+use engines;
+
+/// An engine that can be opened again and made to fail, with what the sink was told.
+struct Bed {
+    settings: Settings,
+    dir: TempDir,
+    memory: Option<Arc<Memory>>,
+    fault: Arc<Mutex<Option<EngineError>>>,
+    held: Arc<AtomicBool>,
+    told: Arc<Told>,
+    /// Whether the store may hit the end of the disk.
+    reckless: bool,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Default)]
+struct Told(Mutex<Vec<(Seq, Vec<DeliveryId>)>>);
+
+impl CommitSink for Told {
+    fn committed(&self, event: &Arc<Event>, deliveries: &[(DeliveryId, AgentName)]) {
+        let ids = deliveries.iter().map(|(id, _)| *id).collect();
+        self.0.lock().unwrap().push((event.seq, ids));
+    }
+}
+
+impl Bed {
+    fn sled() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        Self::new(dir, EngineKind::Sled { dir: path, cache_bytes: 16 << 20, ballast_bytes: 64 << 10 })
+    }
+
+    fn memory() -> Self {
+        let mut bed = Self::new(tempfile::tempdir().unwrap(), EngineKind::Memory { capacity: 100_000 });
+        bed.memory = Some(Arc::new(Memory::new(100_000)));
+        bed
+    }
+
+    fn new(dir: TempDir, engine: EngineKind) -> Self {
+        Self {
+            settings: Settings::new(engine),
+            dir,
+            memory: None,
+            fault: Arc::default(),
+            held: Arc::default(),
+            told: Arc::default(),
+            reckless: false,
+            metrics: Arc::new(Metrics::new()),
+        }
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn open(&self) -> EventLog {
+        self.try_open().unwrap()
+    }
+
+    fn try_open(&self) -> Result<EventLog, EventLogError> {
+        let engine: Arc<dyn Engine> = match (&self.memory, &self.settings.engine) {
+            (Some(memory), _) => Arc::clone(memory) as Arc<dyn Engine>,
+            (None, EngineKind::Sled { dir, cache_bytes, ballast_bytes }) => {
+                let engine = Sled::open(dir, *cache_bytes, *ballast_bytes)?;
+                Arc::new(if self.reckless { engine.reckless() } else { engine })
+            }
+            (None, EngineKind::Memory { capacity }) => Arc::new(Memory::new(*capacity)),
+        };
+        let faulty = Faulty { engine, fault: Arc::clone(&self.fault), held: Arc::clone(&self.held) };
+        EventLog::start(
+            Arc::new(faulty),
+            &self.settings,
+            Arc::clone(&self.metrics),
+            Arc::clone(&self.told) as Arc<dyn CommitSink>,
+        )
+    }
+
+    async fn reopen(&self, log: EventLog) -> EventLog {
+        log.close().await;
+        self.open()
+    }
+
+    fn told(&self) -> Vec<(u64, usize)> {
+        self.told.0.lock().unwrap().iter().map(|(seq, ids)| (seq.0, ids.len())).collect()
+    }
+
+    fn fail_with(&self, error: EngineError) {
+        *self.fault.lock().unwrap() = Some(error);
+    }
+}
+
+/// Fails or waits where the engine below would not.
+struct Faulty {
+    engine: Arc<dyn Engine>,
+    fault: Arc<Mutex<Option<EngineError>>>,
+    held: Arc<AtomicBool>,
+}
+
+impl Engine for Faulty {
+    fn write(&self, ops: Vec<Op>) -> Result<(), EngineError> {
+        while self.held.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        match self.fault.lock().unwrap().clone() {
+            Some(error) => Err(error),
+            None => self.engine.write(ops),
+        }
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        self.engine.get(key)
+    }
+
+    fn scan(
+        &self,
+        range: std::ops::Range<&[u8]>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Pair>, EngineError> {
+        self.engine.scan(range, direction, limit)
+    }
+
+    fn room(&self, bytes: usize, purpose: Purpose) -> Result<(), EngineError> {
+        self.engine.room(bytes, purpose)
+    }
+
+    fn refill(&self) -> Result<(), EngineError> {
+        self.engine.refill()
+    }
+
+    fn reopen(&self) -> Result<(), EngineError> {
+        match self.fault.lock().unwrap().clone() {
+            Some(error) => Err(error),
+            None => self.engine.reopen(),
+        }
+    }
+
+    fn close(&self) {
+        self.engine.close();
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        self.engine.capacity()
+    }
+
+    fn block_bytes(&self) -> usize {
+        self.engine.block_bytes()
+    }
+}
+
+fn new_event(data: impl Into<Bytes>) -> NewEvent {
+    NewEvent {
+        channel: "github".parse().unwrap(),
+        plugin: "github".parse().unwrap(),
+        kind: "github.push".to_owned(),
+        subject: Some("octo/repo".to_owned()),
+        time: Timestamp::from_millis(1_700_000_000_000),
+        verified_at: None,
+        content_type: "application/json".to_owned(),
+        data: data.into(),
+        attributes: vec![("action".to_owned(), "created".to_owned())],
+        headers: Vec::new(),
+        request_id: RequestId::new(),
+        identity: None,
+        agents: Vec::new(),
+    }
+}
+
+fn routed(agents: &[&str]) -> NewEvent {
+    NewEvent { agents: agents.iter().map(|agent| agent.parse().unwrap()).collect(), ..new_event("{}") }
+}
+
+fn known_as(key: &str, millis: i64) -> NewEvent {
+    let event = new_event("{}");
+    NewEvent {
+        identity: Some(Identity::of_key(&event.channel, key)),
+        time: Timestamp::from_millis(1_700_000_000_000 + millis),
+        ..event
+    }
+}
+
+async fn accept(log: &EventLog, event: NewEvent) -> Arc<Event> {
+    match log.append(vec![event]).await.unwrap().remove(0) {
+        Appended::Accepted(event) => event,
+        Appended::Duplicate(id) => panic!("duplicate of {id}"),
+    }
+}
+
+fn attempt(number: u32, outcome: Outcome) -> Attempt {
+    let moment = Timestamp::from_millis(1_700_000_000_500);
+    Attempt { number, started_at: moment, ended_at: moment, outcome, code: String::new(), message: String::new() }
+}
+
+fn statuses(log: &EventLog) -> Vec<u64> {
+    let counts = log.counts();
+    EventStatus::ALL.iter().map(|status| counts.with_status(*status)).collect()
+}

@@ -1,0 +1,416 @@
+#![expect(clippy::disallowed_methods, reason = "the tasks of a test end with its runtime")]
+
+use super::*;
+
+engines! {
+    events_are_there_after_a_restart
+    positions_grow_by_one_across_restarts
+    a_receipt_is_stored_as_a_whole
+    identities_are_known_within_their_window
+    old_identities_leave_the_store
+    a_replay_adds_deliveries
+    payloads_of_any_size_come_back
+    attempts_change_status_and_counts
+    many_attempts_and_deliveries_come_back
+    a_consumer_goes_on_where_it_was
+    the_sink_is_told_in_order_and_before_the_callers
+    nothing_is_acknowledged_after_a_failed_write
+    a_full_store_goes_on_when_there_is_room
+    a_full_queue_refuses_at_once
+    a_closed_log_has_committed_what_it_took
+    what_is_unknown_is_not_found
+    what_can_never_be_stored_is_refused
+}
+
+async fn events_are_there_after_a_restart(bed: Bed) {
+    let log = bed.open();
+    let mut accepted = Vec::new();
+    for index in 0..40 {
+        accepted.push(accept(&log, NewEvent { subject: Some(index.to_string()), ..routed(&["a", "b"]) }).await);
+    }
+
+    let log = bed.reopen(log).await;
+
+    for event in &accepted {
+        let stored = log.find(event.id).unwrap().unwrap();
+        assert_eq!(stored.event, **event);
+        assert_eq!(stored.deliveries.len(), 2);
+        assert_eq!(log.get(event.seq).unwrap(), Some(stored));
+    }
+    let read = log.read(Seq(0), 1000).unwrap();
+    assert_eq!(
+        read.iter().map(|stored| &stored.event).collect::<Vec<_>>(),
+        accepted.iter().map(|event| &**event).collect::<Vec<_>>()
+    );
+    assert_eq!(log.read(Seq(38), 1).unwrap()[0].event.seq, Seq(39));
+    assert_eq!(log.read(Seq(40), 10).unwrap(), []);
+    let counts = log.counts();
+    assert_eq!(counts.head, Seq(40));
+    assert_eq!(counts.channels[&accepted[0].channel].accepted, 40);
+    assert_eq!(counts.channels[&accepted[0].channel].last_event_at, Some(accepted[0].time));
+    assert_eq!(statuses(&log), [0, 40, 0, 0]);
+}
+
+async fn positions_grow_by_one_across_restarts(bed: Bed) {
+    let mut log = bed.open();
+    let mut seqs = Vec::new();
+    for _ in 0..5 {
+        let receipts = (0..7).map(|_| log.append(vec![new_event("1"), new_event("2")]));
+        for receipt in futures_util::future::join_all(receipts).await {
+            for appended in receipt.unwrap() {
+                let Appended::Accepted(event) = appended else { panic!("no duplicate") };
+                assert_eq!(event.id.seq(), event.seq);
+                seqs.push(event.seq.0);
+            }
+        }
+        log = bed.reopen(log).await;
+    }
+
+    seqs.sort_unstable();
+
+    assert_eq!(seqs, (1..=70).collect::<Vec<_>>());
+    assert_eq!(log.head(), Seq(70));
+}
+
+async fn a_receipt_is_stored_as_a_whole(mut bed: Bed) {
+    bed.settings.batch_events = 4;
+    bed.settings.batch_bytes = 2000;
+    let log = bed.open();
+    let receipt = |count: usize| (0..count).map(|_| new_event(vec![7; 300])).collect::<Vec<_>>();
+
+    let (large, small, none) = tokio::join!(log.append(receipt(50)), log.append(receipt(3)), log.append(Vec::new()));
+
+    assert_eq!((large.unwrap().len(), small.unwrap().len(), none.unwrap().len()), (50, 3, 0));
+    bed.fail_with(EngineError::Failed("no".to_owned()));
+    log.append(receipt(50)).await.unwrap_err();
+    bed.fault.lock().unwrap().take();
+    drop(log);
+    assert_eq!(bed.open().read(Seq(0), 1000).unwrap().len(), 53);
+}
+
+async fn identities_are_known_within_their_window(mut bed: Bed) {
+    bed.settings.dedup_window = Duration::from_secs(60);
+    let log = bed.open();
+    let first = accept(&log, known_as("one", 0)).await;
+    let duplicate = vec![Appended::Duplicate(first.id)];
+
+    assert_eq!(log.append(vec![known_as("one", 59_999)]).await.unwrap(), duplicate);
+    let log = bed.reopen(log).await;
+    assert_eq!(log.append(vec![known_as("one", 59_999)]).await.unwrap(), duplicate);
+    assert_eq!(log.append(vec![known_as("one", -5_000)]).await.unwrap(), duplicate);
+
+    let together =
+        futures_util::future::join_all((0..20).map(|_| log.append(vec![known_as("two", 1), known_as("two", 2)]))).await;
+    let together: Vec<_> = together.into_iter().flat_map(Result::unwrap).collect();
+    let accepted: Vec<_> = together
+        .iter()
+        .filter_map(|appended| match appended {
+            Appended::Accepted(event) => Some(event.id),
+            Appended::Duplicate(_) => None,
+        })
+        .collect();
+    assert_eq!(accepted.len(), 1);
+    assert_eq!(together.iter().filter(|appended| **appended == Appended::Duplicate(accepted[0])).count(), 39);
+
+    let again = accept(&log, known_as("one", 60_000)).await;
+    assert_eq!(again.seq, Seq(3));
+    assert_eq!(log.append(vec![known_as("one", 60_001)]).await.unwrap(), [Appended::Duplicate(again.id)]);
+    let counts = log.counts();
+    let counts = counts.channels[&first.channel];
+    assert_eq!((counts.accepted, counts.duplicates), (3, 43));
+    let log = bed.reopen(log).await;
+    assert_eq!(log.counts().channels[&first.channel], counts);
+}
+
+async fn old_identities_leave_the_store(mut bed: Bed) {
+    bed.settings.dedup_window = Duration::from_secs(60);
+    let mut log = bed.open();
+    let mut ids = Vec::new();
+    for index in 0..450 {
+        ids.push(accept(&log, known_as(&index.to_string(), index)).await.id);
+        if index % 130 == 0 {
+            log = bed.reopen(log).await;
+        }
+    }
+    let keys = |log: &EventLog| {
+        let range =
+            |start: u8| log.0.reader.store.engine.scan(&[start]..&[start + 1], Direction::Up, 10_000).unwrap().len();
+        range(b'i') + range(b'k')
+    };
+    let most = keys(&log);
+    for index in (0..450).rev().step_by(7) {
+        let known = known_as(&index.to_string(), 30_000);
+        assert_eq!(log.append(vec![known]).await.unwrap(), [Appended::Duplicate(ids[index])], "{index}");
+    }
+
+    for index in 0..250 {
+        let again = accept(&log, known_as(&index.to_string(), 200_000)).await;
+        assert_eq!(
+            log.append(vec![known_as(&index.to_string(), 200_001)]).await.unwrap(),
+            [Appended::Duplicate(again.id)]
+        );
+    }
+
+    assert!(keys(&log) <= most, "{most} {}", keys(&log));
+    let log = bed.reopen(log).await;
+    assert_eq!(log.append(vec![known_as("7", 200_001)]).await.unwrap().len(), 1);
+    assert_eq!(log.head(), Seq(700));
+}
+
+async fn a_replay_adds_deliveries(bed: Bed) {
+    let log = bed.open();
+    let event = accept(&log, NewEvent { agents: routed(&["a"]).agents, ..known_as("one", 0) }).await;
+    log.record(DeliveryId { seq: event.seq, index: 0 }, attempt(1, Outcome::Delivered), None).await.unwrap();
+
+    let ids = log.replay(event.id, routed(&["a", "b"]).agents).await.unwrap();
+
+    assert_eq!(ids, [DeliveryId { seq: event.seq, index: 1 }, DeliveryId { seq: event.seq, index: 2 }]);
+    assert_eq!(bed.told(), [(1, 1), (1, 2)]);
+    let log = bed.reopen(log).await;
+    let stored = log.find(event.id).unwrap().unwrap();
+    assert_eq!(stored.deliveries.iter().map(|delivery| delivery.replay).collect::<Vec<_>>(), [false, true, true]);
+    assert_eq!(stored.status(), EventStatus::Pending);
+    assert_eq!(log.head(), Seq(1));
+    assert_eq!(log.replay(event.id, Vec::new()).await.unwrap(), []);
+}
+
+async fn payloads_of_any_size_come_back(bed: Bed) {
+    let log = bed.open();
+    let sizes = [0, 1, 31 << 10, (32 << 10) - 1, 32 << 10, 33 << 10, 1 << 20, 25 << 20];
+    let payload = |size: usize| (0..size).map(|index| (index * 31 + size) as u8).collect::<Vec<u8>>();
+    for size in sizes {
+        accept(&log, new_event(payload(size))).await;
+    }
+    log.append(sizes[..7].iter().map(|size| new_event(payload(*size))).collect()).await.unwrap();
+
+    let log = bed.reopen(log).await;
+
+    for (seq, size) in (1..).map(Seq).zip(sizes.iter().chain(&sizes[..7])) {
+        assert!(log.get(seq).unwrap().unwrap().event.data == payload(*size), "{size}");
+    }
+    assert_eq!(log.list(&Filter::default(), None, 100).unwrap().items[7].event.data.len(), 0);
+    let mut after = Seq(0);
+    while let Some(last) = log.read(after, 4).unwrap().last() {
+        after = last.event.seq;
+    }
+    assert_eq!(after, Seq(15));
+}
+
+async fn attempts_change_status_and_counts(bed: Bed) {
+    let log = bed.open();
+    for event in [routed(&[]), routed(&["a"]), routed(&["a", "b"]), routed(&["a"])] {
+        accept(&log, event).await;
+    }
+    assert_eq!(statuses(&log), [1, 3, 0, 0]);
+    let id = |seq, index| DeliveryId { seq: Seq(seq), index };
+    log.record(id(2, 0), attempt(1, Outcome::Delivered), None).await.unwrap();
+    log.record(id(3, 0), attempt(1, Outcome::Dead), None).await.unwrap();
+    assert_eq!(statuses(&log), [1, 2, 0, 1]);
+    log.record(id(3, 1), attempt(1, Outcome::Delivered), None).await.unwrap();
+    let retry = |number| log.record(id(4, 0), attempt(number, Outcome::Retry), Some(Timestamp::from_millis(7)));
+    for attempt in futures_util::future::join_all((1..=30).map(retry)).await {
+        attempt.unwrap();
+    }
+    assert_eq!(statuses(&log), [1, 1, 1, 1]);
+
+    let log = bed.reopen(log).await;
+
+    assert_eq!(statuses(&log), [1, 1, 1, 1]);
+    let retried = &log.get(Seq(4)).unwrap().unwrap().deliveries[0];
+    assert_eq!((retried.attempts_made, retried.attempts.len()), (30, Delivery::ATTEMPTS_KEPT));
+    assert_eq!(retried.next_attempt_at, Some(Timestamp::from_millis(7)));
+    log.replay(log.get(Seq(3)).unwrap().unwrap().event.id, routed(&["a"]).agents).await.unwrap();
+    assert_eq!(statuses(&log), [1, 2, 0, 1]);
+}
+
+async fn many_attempts_and_deliveries_come_back(bed: Bed) {
+    let log = bed.open();
+    let event = accept(&log, routed(&["a"])).await;
+    log.replay(event.id, (0..100).map(|agent| format!("agent-{agent}").parse().unwrap()).collect()).await.unwrap();
+    let explained = |number| Attempt { message: "because ".repeat(100), ..attempt(number, Outcome::Retry) };
+    for index in 0..=100 {
+        let id = DeliveryId { seq: event.seq, index };
+        let attempts = (1..=3).map(|number| log.record(id, explained(number), None));
+        assert!(futures_util::future::join_all(attempts).await.iter().all(Result::is_ok));
+    }
+
+    let log = bed.reopen(log).await;
+
+    let stored = log.get(event.seq).unwrap().unwrap();
+    assert_eq!(stored.deliveries.len(), 101);
+    assert!(
+        stored.deliveries.iter().all(|delivery| delivery.attempts.len() == 3 && delivery.attempts[2] == explained(3))
+    );
+}
+
+async fn a_consumer_goes_on_where_it_was(bed: Bed) {
+    let log = bed.open();
+    assert_eq!(log.position("audit").unwrap(), Seq(0));
+    log.checkpoint("audit", Seq(7)).await.unwrap();
+    log.checkpoint("other", Seq(9)).await.unwrap();
+    log.checkpoint("audit", Seq(8)).await.unwrap();
+
+    let log = bed.reopen(log).await;
+
+    assert_eq!((log.position("audit").unwrap(), log.position("other").unwrap()), (Seq(8), Seq(9)));
+}
+
+async fn the_sink_is_told_in_order_and_before_the_callers(bed: Bed) {
+    let log = bed.open();
+    let appends = (0..50).map(|_| async {
+        let event = accept(&log, routed(&["a"])).await;
+        assert!(bed.told().contains(&(event.seq.0, 1)));
+    });
+    futures_util::future::join_all(appends).await;
+
+    assert_eq!(bed.told(), (1..=50).map(|seq| (seq, 1)).collect::<Vec<_>>());
+}
+
+async fn nothing_is_acknowledged_after_a_failed_write(bed: Bed) {
+    let log = bed.open();
+    let first = accept(&log, known_as("one", 0)).await;
+    log.health().unwrap();
+    bed.fail_with(EngineError::Failed("input/output error".to_owned()));
+    let poisoned = EventLogError::Poisoned("input/output error".to_owned());
+
+    assert_eq!(log.append(vec![new_event("{}")]).await.unwrap_err(), poisoned);
+
+    bed.fault.lock().unwrap().take();
+    assert_eq!(log.failed().await, poisoned);
+    assert_eq!(log.health().unwrap_err(), poisoned);
+    assert_eq!(log.append(vec![known_as("one", 0)]).await.unwrap_err(), poisoned);
+    assert_eq!(log.checkpoint("x", Seq(1)).await.unwrap_err(), poisoned);
+    assert_eq!(log.get(Seq(1)).unwrap().unwrap().event, *first);
+    assert_eq!(log.head(), Seq(1));
+    assert_eq!(bed.told(), [(1, 0)]);
+    drop(log);
+    assert_eq!(bed.open().head(), Seq(1));
+}
+
+async fn a_full_store_goes_on_when_there_is_room(bed: Bed) {
+    let log = bed.open();
+    accept(&log, new_event("{}")).await;
+    bed.fail_with(EngineError::Full("no space".to_owned()));
+    let full = log.append(vec![new_event("{}")]).await.unwrap_err();
+    assert!(matches!(full, EventLogError::Full(_)) && full.is_transient());
+    assert!(log.append(vec![new_event("{}")]).await.is_err());
+    assert!(log.health().is_err());
+    bed.fault.lock().unwrap().take();
+
+    let mut condition = log.0.published.condition.subscribe();
+    condition.wait_for(|condition| *condition == Condition::Serving).await.unwrap();
+
+    assert_eq!(accept(&log, new_event("{}")).await.seq, Seq(2));
+    assert_eq!(log.read(Seq(0), 10).unwrap().len(), 2);
+}
+
+async fn a_full_queue_refuses_at_once(mut bed: Bed) {
+    bed.settings.queue = 3;
+    bed.settings.batch_events = 1;
+    let log = bed.open();
+    accept(&log, routed(&["a"])).await;
+    bed.held.store(true, Ordering::Release);
+    let spawn = || {
+        tokio::spawn({
+            let log = log.clone();
+            async move { log.append(vec![new_event("{}")]).await.map(|appended| appended.len()) }
+        })
+    };
+    let mut waiting = Vec::new();
+    // One is taken by the writer, which hangs, and three wait; whether it has taken one yet is not known here.
+    let refused = loop {
+        waiting.push(spawn());
+        tokio::task::yield_now().await;
+        if let Some(index) = waiting.iter().position(tokio::task::JoinHandle::is_finished) {
+            break waiting.swap_remove(index).await.unwrap();
+        }
+    };
+
+    let record = tokio::spawn({
+        let log = log.clone();
+        async move { log.record(DeliveryId { seq: Seq(1), index: 0 }, attempt(1, Outcome::Delivered), None).await }
+    });
+    tokio::task::yield_now().await;
+    bed.held.store(false, Ordering::Release);
+    assert_eq!(refused, Err(EventLogError::Overloaded));
+    assert!(EventLogError::Overloaded.is_transient());
+    assert!(waiting.len() <= 4, "{}", waiting.len());
+    for appended in waiting {
+        assert_eq!(appended.await.unwrap(), Ok(1));
+    }
+    record.await.unwrap().unwrap();
+}
+
+async fn a_closed_log_has_committed_what_it_took(bed: Bed) {
+    let log = bed.open();
+    let clone = log.clone();
+    let append = tokio::spawn({
+        let log = log.clone();
+        async move { log.append(vec![new_event("{}")]).await.map(|appended| appended.len()) }
+    });
+    tokio::task::yield_now().await;
+
+    log.close().await;
+
+    assert_eq!(append.await.unwrap(), Ok(1));
+    assert_eq!(clone.append(vec![new_event("{}")]).await.unwrap_err(), EventLogError::Closed);
+    assert_eq!(clone.health().unwrap_err(), EventLogError::Closed);
+    assert_eq!(bed.open().head(), Seq(1));
+}
+
+async fn what_is_unknown_is_not_found(bed: Bed) {
+    let log = bed.open();
+    let event = accept(&log, routed(&["a"])).await;
+    let foreign = EventId::new(event.time, event.seq, 12_345);
+    let ahead = EventId::new(event.time, Seq(99), 1);
+
+    for id in [foreign, ahead] {
+        assert_eq!(log.find(id).unwrap(), None);
+        assert_eq!(log.replay(id, routed(&["a"]).agents).await.unwrap_err(), EventLogError::NotFound);
+    }
+    for (seq, index) in [(1, 1), (2, 0), (0, 0), (17, 0)] {
+        let id = DeliveryId { seq: Seq(seq), index };
+        assert_eq!(log.record(id, attempt(1, Outcome::Dead), None).await.unwrap_err(), EventLogError::NotFound);
+    }
+    assert_eq!(log.get(Seq(0)).unwrap(), None);
+    assert_eq!(log.get(Seq(2)).unwrap(), None);
+    assert_eq!(accept(&log, new_event("{}")).await.seq, Seq(2));
+}
+
+async fn what_can_never_be_stored_is_refused(mut bed: Bed) {
+    bed.settings.queue_bytes = 100_000;
+    let log = bed.open();
+    let wide = NewEvent { subject: Some("x".repeat(30_000)), ..new_event("{}") };
+    for receipt in [vec![wide], vec![new_event(vec![0; 200_000])]] {
+        let error = log.append(receipt).await.unwrap_err();
+        assert!(matches!(error, EventLogError::TooLarge { .. }) && !error.is_transient());
+    }
+    let nearly = NewEvent { subject: Some("x".repeat(20_000)), ..new_event(vec![1; 40_000]) };
+    let event = accept(&log, nearly).await;
+    assert_eq!(log.get(event.seq).unwrap().unwrap().event, *event);
+}
+
+#[tokio::test]
+async fn a_log_with_a_capacity_drops_its_oldest_events() {
+    let mut bed = Bed::memory();
+    let memory = Arc::new(Memory::new(10));
+    bed.memory = Some(Arc::clone(&memory));
+    let log = bed.open();
+    for index in 0..100 {
+        let event = known_as(&index.to_string(), index);
+        accept(&log, NewEvent { agents: routed(&["a"]).agents, data: vec![1; 40_000].into(), ..event }).await;
+        log.record(DeliveryId { seq: log.head(), index: 0 }, attempt(1, Outcome::Delivered), None).await.unwrap();
+    }
+    log.append((0..30).map(|_| routed(&["a"])).collect()).await.unwrap();
+
+    assert_eq!(
+        log.read(Seq(0), 1000).unwrap().iter().map(|stored| stored.event.seq.0).collect::<Vec<_>>(),
+        (121..=130).collect::<Vec<_>>()
+    );
+    assert_eq!(log.get(Seq(120)).unwrap(), None);
+    assert_eq!(log.list(&Filter::default(), None, 100).unwrap().items.len(), 10);
+    assert_eq!(statuses(&log), [0, 10, 0, 0]);
+    assert_eq!(accept(&log, known_as("3", 200)).await.seq, Seq(131));
+    let keys = memory.scan(&[]..&[255], Direction::Up, usize::MAX).unwrap();
+    assert!(keys.len() < 20, "{:?}", keys.iter().map(|(key, _)| key::display(key)).collect::<Vec<_>>());
+}

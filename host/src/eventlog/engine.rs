@@ -1,0 +1,90 @@
+use std::ops::Range;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+
+/// A small ordered key-value store. Everything that makes it an event log is above it and written once.
+///
+/// One thread writes; any thread reads, also while a write is under way.
+pub(crate) trait Engine: Send + Sync {
+    /// Applies all of `ops` or none of them, and returns when they are durable.
+    ///
+    /// After an error it is unknown which of both happened, and the engine takes no write until [`Engine::reopen`].
+    fn write(&self, ops: Vec<Op>) -> Result<(), EngineError>;
+
+    /// The value at `key`.
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError>;
+
+    /// The first `limit` pairs of `range`, seen in `direction`.
+    fn scan(&self, range: Range<&[u8]>, direction: Direction, limit: usize) -> Result<Vec<Pair>, EngineError>;
+
+    /// Whether a write of `bytes` for `purpose` fits and leaves the reserve untouched; [`EngineError::Full`] if not.
+    fn room(&self, bytes: usize, purpose: Purpose) -> Result<(), EngineError>;
+
+    /// Restores a reserve that was used up; [`EngineError::Full`] while there is no room for it.
+    fn refill(&self) -> Result<(), EngineError>;
+
+    /// Opens the store again after [`EngineError::Full`], without trusting what the kernel has cached of it.
+    fn reopen(&self) -> Result<(), EngineError>;
+
+    /// Releases files and locks; later calls fail.
+    fn close(&self);
+
+    /// How many events it holds at most; none without a limit. With one, [`Engine::block_bytes`] is 0.
+    fn capacity(&self) -> Option<usize> {
+        None
+    }
+
+    /// Up to which size the events of one commit share a record.
+    fn block_bytes(&self) -> usize;
+}
+
+/// A key and its value.
+pub(crate) type Pair = (Bytes, Bytes);
+
+/// One change of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Put(Vec<u8>, Vec<u8>),
+    Remove(Vec<u8>),
+}
+
+impl Op {
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Put(key, value) => key.len() + value.len(),
+            Self::Remove(key) => key.len(),
+        }
+    }
+}
+
+/// Which way a scan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Up,
+    Down,
+}
+
+/// What room is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// New events: stops first.
+    Intake,
+    /// What happens to stored events: may use half of the reserve, so that deliveries go on when intake has stopped.
+    Upkeep,
+}
+
+/// Why an engine failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EngineError {
+    #[error("no room: {0}")]
+    Full(String),
+    #[error("{0}")]
+    Failed(String),
+    #[error("damaged at `{place}`: {detail}")]
+    Damaged { place: String, detail: String },
+    #[error("`{0}` is locked")]
+    Locked(PathBuf),
+    #[error("{0}")]
+    Unavailable(String),
+}

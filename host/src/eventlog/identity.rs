@@ -1,0 +1,63 @@
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::event::ChannelName;
+
+/// What two requests that bring the same fact have in common.
+///
+/// A hash over length-prefixed parts, so that no two different lists of parts meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Identity(pub(crate) [u8; 16]);
+
+impl Identity {
+    /// The identity that a channel plugin states with `key`.
+    pub fn of_key(channel: &ChannelName, key: &str) -> Self {
+        Self::of_parts(b"key", &[channel.as_str().as_bytes(), key.as_bytes()])
+    }
+
+    /// The identity of the event at `index` of a receipt for the provider's `delivery_id`.
+    ///
+    /// The digest of the body is part of it, because providers do not sign the id: a forged request with a known id
+    /// must not suppress the real event.
+    pub fn of_delivery(channel: &ChannelName, delivery_id: &str, body_sha256: &[u8; 32], index: u32) -> Self {
+        Self::of_parts(
+            b"delivery",
+            &[channel.as_str().as_bytes(), delivery_id.as_bytes(), body_sha256, &index.to_be_bytes()],
+        )
+    }
+
+    fn of_parts(kind: &[u8], parts: &[&[u8]]) -> Self {
+        let mut hasher = Sha256::new();
+        for part in std::iter::once(&kind).chain(parts) {
+            hasher.update((part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
+        let digest = hasher.finalize();
+        let mut identity = [0; 16];
+        identity.copy_from_slice(&digest[..16]);
+        Self(identity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_differ_by_every_part() {
+        let [a, b]: [ChannelName; 2] = ["a".parse().unwrap(), "ab".parse().unwrap()];
+        let all = [
+            Identity::of_key(&a, "bc"),
+            Identity::of_key(&b, "c"),
+            Identity::of_delivery(&a, "bc", &[0; 32], 0),
+            Identity::of_delivery(&a, "bc", &[0; 32], 1),
+            Identity::of_delivery(&a, "bc", &[1; 32], 0),
+            Identity::of_delivery(&b, "c", &[0; 32], 0),
+        ];
+
+        for (index, identity) in all.iter().enumerate() {
+            assert!(!all[index + 1..].contains(identity), "{index}");
+        }
+        assert_eq!(all[0], Identity::of_key(&a, "bc"));
+    }
+}

@@ -1,0 +1,446 @@
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use serde::{Deserialize, Serialize};
+use tracing::warn;
+
+use super::bucket::{Buckets, Slot};
+use super::counts::{ChannelCounts, Counts};
+use super::engine::{Direction, Op};
+use super::identities::{Identities, received_at};
+use super::record::{self, BUCKET, BlockWriter, bucket_of, corrupt, first_deliveries};
+use super::store::{Store, Walk, parts};
+use super::{Appended, EventLogError, NewEvent, key};
+use crate::event::{
+    AgentName, Attempt, ChannelName, Delivery, DeliveryId, Event, EventId, EventStatus, Seq, Timestamp,
+};
+use crate::metrics::{ByProvider, Metrics};
+
+/// The writer's view of the log: positions and figures in memory, and the commit that is being built.
+///
+/// A failed commit leaves it ahead of the store: it has to be loaded again.
+pub(crate) struct Ledger {
+    store: Store,
+    dedup_window: Duration,
+    metrics: Arc<Metrics>,
+    state: State,
+    tallies: HashMap<ChannelName, Tally>,
+    buckets: Buckets,
+    /// Positions below `state.settled` that are open again.
+    reopened: BTreeSet<Seq>,
+    reopened_changed: bool,
+    /// An open position, known so that it is not looked up with every commit.
+    blocked_on: Option<Seq>,
+    identities: Identities,
+    random: u64,
+    commit: Commit,
+    block: BlockWriter,
+    latest: Option<Timestamp>,
+}
+
+/// What is known of the log as a whole; written with every commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// The last position given.
+    pub(crate) head: Seq,
+    /// The first position that is still held.
+    pub(crate) floor: Seq,
+    /// All deliveries of events below are settled, save those reopened.
+    pub(crate) settled: Seq,
+    /// Events by status.
+    pub(crate) statuses: [u64; EventStatus::ALL.len()],
+}
+
+impl State {
+    const EMPTY: Self = Self { head: Seq(0), floor: Seq(1), settled: Seq(1), statuses: [0; 4] };
+}
+
+struct Tally {
+    counts: ChannelCounts,
+    accepted: Counter,
+    duplicates: Counter,
+    /// As it was in the store before this commit; none when nothing changed.
+    before: Option<ChannelCounts>,
+}
+
+/// One atomic write and what follows from it.
+#[derive(Default)]
+pub(crate) struct Commit {
+    pub(crate) ops: Vec<Op>,
+    pub(crate) news: Vec<News>,
+    pub(crate) events: usize,
+}
+
+/// What the sink is to be told.
+pub(crate) struct News {
+    pub(crate) event: Arc<Event>,
+    pub(crate) deliveries: Vec<(DeliveryId, AgentName)>,
+}
+
+const FORMAT: &str = "format";
+const STATE: &str = "state";
+const REOPENED: &str = "reopened";
+const CHANNEL: &str = "channel/";
+
+impl Ledger {
+    /// How many events at the end are read in full before the log is used.
+    const TAIL: u64 = 64;
+    /// How many settled events a commit looks at, at least.
+    const UPKEEP: usize = 256;
+    /// How many reopened positions are kept; with more, the low-water mark moves back.
+    const REOPENED: usize = 256;
+
+    /// Reads what is needed to go on after the last commit, and begins an empty store.
+    pub(crate) fn load(store: Store, dedup_window: Duration, metrics: Arc<Metrics>) -> Result<Self, EventLogError> {
+        if store.read::<u8>(&key::meta(FORMAT))?.is_none() {
+            begin(&store)?;
+        }
+        let state_key = key::meta(STATE);
+        let state: State = store.read(&state_key)?.ok_or_else(|| corrupt(&state_key, "it is missing".to_owned()))?;
+        verify_tail(&store, &state, Self::TAIL)?;
+        let reopened = store.read(&key::meta(REOPENED))?.unwrap_or_default();
+        let identities = Identities::load(&store, state.floor, state.head)?;
+        let block = BlockWriter::new(store.engine.block_bytes());
+        let mut ledger = Self {
+            store,
+            dedup_window,
+            metrics,
+            state,
+            tallies: HashMap::new(),
+            buckets: Buckets::default(),
+            reopened,
+            reopened_changed: false,
+            blocked_on: None,
+            identities,
+            random: getrandom::u64().map_err(|error| EventLogError::Io(format!("no random numbers: {error}")))?,
+            commit: Commit::default(),
+            block,
+            latest: None,
+        };
+        ledger.load_tallies()?;
+        Ok(ledger)
+    }
+
+    fn load_tallies(&mut self) -> Result<(), EventLogError> {
+        let prefix = key::meta(CHANNEL);
+        let range = key::starting_with(&prefix);
+        for (key, value) in self.store.engine.scan(&range.start..&range.end, Direction::Up, usize::MAX)? {
+            let name = std::str::from_utf8(&key[prefix.len()..]).ok().and_then(|name| name.parse().ok());
+            let name: ChannelName = name.ok_or_else(|| corrupt(&key, "no name of a channel".to_owned()))?;
+            self.tally(&name).counts = record::decode(&key, &value)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) const fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(crate) const fn reopened(&self) -> &BTreeSet<Seq> {
+        &self.reopened
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let channels = self.tallies.iter().map(|(name, tally)| (name.clone(), tally.counts)).collect();
+        Counts { channels, head: self.state.head, statuses: self.state.statuses }
+    }
+
+    /// Adds a receipt to the commit.
+    pub(crate) fn append(&mut self, events: Vec<NewEvent>, now: Timestamp) -> Result<Vec<Appended>, EventLogError> {
+        // After these reads nothing can fail, so that a receipt is added as a whole.
+        self.buckets.get(&self.store, self.state.head, self.state.head.next())?;
+        let mut known = Vec::with_capacity(events.len());
+        for event in &events {
+            known.push(match event.identity {
+                Some(identity) => self.identities.find(&self.store, &identity)?,
+                None => None,
+            });
+        }
+        events.into_iter().zip(known).map(|(event, known)| self.append_one(event, known, now)).collect()
+    }
+
+    fn append_one(&mut self, new: NewEvent, known: Option<EventId>, now: Timestamp) -> Result<Appended, EventLogError> {
+        // One before it in its receipt may have the same identity.
+        let known = new.identity.and_then(|identity| self.identities.recent(&identity)).or(known);
+        if let Some(first) = known
+            && new.time.since(received_at(first)) < self.dedup_window
+        {
+            self.tally_changed(&new.channel).counts.duplicates += 1;
+            return Ok(Appended::Duplicate(first));
+        }
+        let seq = self.state.head.next();
+        let event = Event {
+            id: EventId::new(new.time, seq, self.next_random()),
+            seq,
+            channel: new.channel,
+            plugin: new.plugin,
+            kind: new.kind,
+            subject: new.subject,
+            time: new.time,
+            verified_at: new.verified_at,
+            stored_at: now,
+            content_type: new.content_type,
+            data: new.data,
+            attributes: new.attributes,
+            headers: new.headers,
+            request_id: new.request_id,
+        };
+        let slot = Slot::new(first_deliveries(&event, &new.agents));
+        self.state.statuses[EventStatus::of(&slot.deliveries) as usize] += 1;
+        self.buckets.push(&self.store, seq, slot)?;
+        self.state.head = seq;
+        let ops = &mut self.commit.ops;
+        self.block.add(&event, new.identity, &new.agents, &mut |key, value| ops.push(Op::Put(key, value)));
+        if let Some(identity) = new.identity {
+            self.identities.add(identity, event.id);
+        }
+        let counts = &mut self.tally_changed(&event.channel).counts;
+        counts.accepted += 1;
+        counts.last_event_at = counts.last_event_at.max(Some(event.time));
+        self.latest = self.latest.max(Some(event.time));
+        let event = Arc::new(event);
+        let deliveries = (0..).map(|index| DeliveryId { seq, index }).zip(new.agents).collect();
+        self.commit.news.push(News { event: Arc::clone(&event), deliveries });
+        self.commit.events += 1;
+        Ok(Appended::Accepted(event))
+    }
+
+    /// Adds deliveries of a stored event to the commit.
+    pub(crate) fn replay(
+        &mut self,
+        id: EventId,
+        agents: Vec<AgentName>,
+        now: Timestamp,
+    ) -> Result<Vec<DeliveryId>, EventLogError> {
+        let seq = id.seq();
+        if seq < self.state.floor || seq > self.state.head {
+            return Err(EventLogError::NotFound);
+        }
+        let facts = Walk::new(&self.store).facts(seq)?.filter(|facts| facts.event.id == id);
+        let Some(facts) = facts else { return Err(EventLogError::NotFound) };
+        let data = self.store.payload(&facts)?;
+        let event = Arc::new(Event { data, ..facts.event });
+        let mut added = Vec::with_capacity(agents.len());
+        self.change(seq, |deliveries| {
+            for agent in agents {
+                let index = u32::try_from(deliveries.len()).map_err(|_| EventLogError::NotFound)?;
+                deliveries.push(Delivery::new(agent.clone(), now, true));
+                added.push((DeliveryId { seq, index }, agent));
+            }
+            Ok(())
+        })?;
+        let ids = added.iter().map(|(id, _)| *id).collect();
+        self.commit.news.push(News { event, deliveries: added });
+        Ok(ids)
+    }
+
+    /// Adds a finished attempt to the commit.
+    pub(crate) fn record(
+        &mut self,
+        id: DeliveryId,
+        attempt: Attempt,
+        next_attempt_at: Option<Timestamp>,
+    ) -> Result<(), EventLogError> {
+        if id.seq < self.state.floor || id.seq > self.state.head {
+            return Err(EventLogError::NotFound);
+        }
+        let known = self.buckets.get(&self.store, self.state.head, id.seq)?;
+        if known.is_none_or(|slot| slot.deliveries.len() <= id.index as usize) {
+            return Err(EventLogError::NotFound);
+        }
+        self.change(id.seq, |deliveries| {
+            if let Some(delivery) = deliveries.get_mut(id.index as usize) {
+                delivery.record(attempt, next_attempt_at);
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds a consumer's position to the commit.
+    pub(crate) fn checkpoint(&mut self, consumer: &str, seq: Seq) {
+        let key = key::consumer(consumer);
+        let value = record::encode(&key, &seq);
+        self.commit.ops.push(Op::Put(key, value));
+    }
+
+    fn change(
+        &mut self,
+        seq: Seq,
+        change: impl FnOnce(&mut Vec<Delivery>) -> Result<(), EventLogError>,
+    ) -> Result<(), EventLogError> {
+        self.buckets.get(&self.store, self.state.head, seq)?;
+        let Some(slot) = self.buckets.change(seq) else { return Err(EventLogError::NotFound) };
+        let before = EventStatus::of(&slot.deliveries);
+        change(&mut slot.deliveries)?;
+        let after = EventStatus::of(&slot.deliveries);
+        let open = slot.is_open();
+        self.state.statuses[before as usize] -= 1;
+        self.state.statuses[after as usize] += 1;
+        if open && seq < self.state.settled {
+            self.reopened_changed |= self.reopened.insert(seq);
+        } else if !open {
+            self.reopened_changed |= self.reopened.remove(&seq);
+            self.blocked_on = self.blocked_on.filter(|blocked| *blocked != seq);
+        }
+        Ok(())
+    }
+
+    /// Completes the commit; nothing of it may be shown before it is written.
+    pub(crate) fn finish(&mut self) -> Commit {
+        let ops = &mut self.commit.ops;
+        self.block.finish(&mut |key, value| ops.push(Op::Put(key, value)));
+        self.buckets.write(ops);
+        let upkeep = Self::UPKEEP + 2 * self.commit.events;
+        self.advance_settled(upkeep);
+        self.identities.write(self.latest.take(), self.dedup_window, &mut self.commit.ops);
+        for (name, tally) in self.tallies.iter().filter(|(_, tally)| tally.before.is_some()) {
+            let key = key::meta(&format!("{CHANNEL}{name}"));
+            let value = record::encode(&key, &tally.counts);
+            self.commit.ops.push(Op::Put(key, value));
+        }
+        if std::mem::take(&mut self.reopened_changed) {
+            let key = key::meta(REOPENED);
+            let value = record::encode(&key, &self.reopened);
+            self.commit.ops.push(Op::Put(key, value));
+        }
+        let mut commit = std::mem::take(&mut self.commit);
+        if !commit.ops.is_empty() {
+            commit.ops.push(self.state_op());
+        }
+        commit
+    }
+
+    /// Counts what was written, in `counts` and in the metrics.
+    pub(crate) fn committed(&mut self, counts: &mut Counts) {
+        for (name, tally) in &mut self.tallies {
+            if let Some(before) = tally.before.take() {
+                tally.accepted.inc_by(tally.counts.accepted - before.accepted);
+                tally.duplicates.inc_by(tally.counts.duplicates - before.duplicates);
+                match counts.channels.get_mut(name) {
+                    Some(channel) => *channel = tally.counts,
+                    None => drop(counts.channels.insert(name.clone(), tally.counts)),
+                }
+            }
+        }
+        counts.head = self.state.head;
+        counts.statuses = self.state.statuses;
+        self.buckets.shrink(self.state.settled);
+    }
+
+    /// What removes the oldest events, so that no more than `capacity` are held.
+    ///
+    /// An engine with a capacity gives each event a block of its own.
+    pub(crate) fn trim(&mut self, capacity: usize) -> Result<Vec<Op>, EventLogError> {
+        let capacity = u64::try_from(capacity.max(1)).unwrap_or(u64::MAX);
+        let mut ops = Vec::new();
+        while self.state.head.0 + 1 - self.state.floor.0 > capacity {
+            let seq = self.state.floor;
+            let status =
+                self.buckets.get(&self.store, self.state.head, seq)?.map(|slot| EventStatus::of(&slot.deliveries));
+            if let Some(facts) = Walk::new(&self.store).facts(seq)? {
+                ops.push(Op::Remove(key::block(seq).to_vec()));
+                ops.extend((0..parts(facts.apart)).map(|part| Op::Remove(key::body(seq, part).to_vec())));
+                if let Some(identity) = facts.identity {
+                    self.identities.forget(&identity, seq);
+                }
+                self.state.statuses[status.unwrap_or(EventStatus::Accepted) as usize] -= 1;
+            }
+            self.state.floor = seq.next();
+            self.reopened_changed |= self.reopened.remove(&seq);
+            if self.state.floor.0.is_multiple_of(BUCKET) {
+                self.buckets.remove(&self.store, bucket_of(seq), &mut ops)?;
+            }
+        }
+        if !ops.is_empty() {
+            self.state.settled = self.state.settled.max(self.state.floor);
+            ops.push(self.state_op());
+        }
+        Ok(ops)
+    }
+
+    fn state_op(&self) -> Op {
+        let key = key::meta(STATE);
+        let value = record::encode(&key, &self.state);
+        Op::Put(key, value)
+    }
+
+    /// Moves the low-water mark up to the first open event, looking at no more than `limit` events.
+    fn advance_settled(&mut self, limit: usize) {
+        for _ in 0..limit {
+            let seq = self.state.settled;
+            if seq > self.state.head || self.blocked_on == Some(seq) {
+                break;
+            }
+            match self.buckets.get(&self.store, self.state.head, seq) {
+                Ok(slot) if !slot.is_some_and(Slot::is_open) => self.state.settled = seq.next(),
+                Ok(_) => self.blocked_on = Some(seq),
+                Err(error) => {
+                    warn!(%seq, %error, "Event cannot be read, low-water mark stays");
+                    self.blocked_on = Some(seq);
+                }
+            }
+        }
+        if self.reopened.len() > Self::REOPENED
+            && let Some(first) = self.reopened.pop_first()
+        {
+            self.state.settled = first;
+            self.reopened.clear();
+            self.reopened_changed = true;
+            self.blocked_on = None;
+        }
+    }
+
+    fn tally(&mut self, channel: &ChannelName) -> &mut Tally {
+        if !self.tallies.contains_key(channel) {
+            let label = ByProvider::new(channel);
+            let accepted = self.metrics.events.get_or_create(&label).clone();
+            let duplicates = self.metrics.duplicates.get_or_create(&label).clone();
+            let tally = Tally { counts: ChannelCounts::default(), accepted, duplicates, before: None };
+            self.tallies.insert(channel.clone(), tally);
+        }
+        self.tallies.get_mut(channel).expect("it was inserted above")
+    }
+
+    fn tally_changed(&mut self, channel: &ChannelName) -> &mut Tally {
+        let tally = self.tally(channel);
+        tally.before.get_or_insert(tally.counts);
+        tally
+    }
+
+    /// 32 random bits (SplitMix64), enough to tell the ids of two logs apart.
+    fn next_random(&mut self) -> u32 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed >> 32) as u32
+    }
+}
+
+fn begin(store: &Store) -> Result<(), EventLogError> {
+    if let Some((key, _)) = store.engine.scan(&[]..&[u8::MAX], Direction::Up, 1)?.first() {
+        return Err(corrupt(&key::meta(FORMAT), format!("it is missing although `{}` is there", key::display(key))));
+    }
+    let put = |key: Vec<u8>, value| Op::Put(key, value);
+    let (format, state) = (key::meta(FORMAT), key::meta(STATE));
+    let format_value = record::encode(&format, &record::FORMAT);
+    let state_value = record::encode(&state, &State::EMPTY);
+    Ok(store.engine.write(vec![put(format, format_value), put(state, state_value)])?)
+}
+
+/// Reads the last events in full: what was written last is what a crash may have damaged.
+fn verify_tail(store: &Store, state: &State, events: u64) -> Result<(), EventLogError> {
+    let last = store.block_at(Seq(u64::MAX - 1))?.map_or(Seq(0), |block| block.last());
+    if last != state.head {
+        let detail = format!("the last event is {last}, expected {}", state.head);
+        return Err(corrupt(&key::meta(STATE), detail));
+    }
+    let mut walk = Walk::new(store);
+    let first = state.floor.0.max((state.head.0 + 1).saturating_sub(events));
+    for seq in (first..=state.head.0).map(Seq) {
+        let facts = walk.facts(seq)?.ok_or_else(|| corrupt(&key::block(seq), "it is missing".to_owned()))?;
+        store.payload(&facts)?;
+        walk.deliveries(&facts)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::EventLogError;
+use super::counts::Counts;
+use super::ledger::Ledger;
+use crate::event::Seq;
+
+/// Whether the log takes writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// It takes everything.
+    Serving,
+    /// Little room is left: no new events, but what happens to stored ones is still written.
+    Low(String),
+    /// The store ran full and is opened again when there is room.
+    Down(String),
+    /// The process has to stop.
+    Failed(EventLogError),
+    /// It was closed.
+    Closed,
+}
+
+impl Condition {
+    pub(crate) fn takes_intake(&self) -> Result<(), EventLogError> {
+        match self {
+            Self::Low(detail) => Err(EventLogError::Full(detail.clone())),
+            _ => self.takes_upkeep(),
+        }
+    }
+
+    pub(crate) fn takes_upkeep(&self) -> Result<(), EventLogError> {
+        match self {
+            Self::Serving | Self::Low(_) => Ok(()),
+            Self::Down(detail) => Err(EventLogError::Full(detail.clone())),
+            Self::Failed(error) => Err(error.clone()),
+            Self::Closed => Err(EventLogError::Closed),
+        }
+    }
+}
+
+/// What the writer lets others see, always as of a durable commit.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub(crate) condition: watch::Sender<Condition>,
+    counts: RwLock<Counts>,
+    head: AtomicU64,
+    floor: AtomicU64,
+    settled: AtomicU64,
+    reopened: Mutex<Arc<BTreeSet<Seq>>>,
+    began: Instant,
+    /// Milliseconds from `began` to the start of the running commit, plus one; 0 while there is none.
+    committing: AtomicU64,
+}
+
+impl Published {
+    /// A commit that takes longer is reported as a failure.
+    const STALLED: Duration = Duration::from_secs(30);
+
+    pub(crate) fn new() -> Self {
+        Self {
+            condition: watch::Sender::new(Condition::Serving),
+            counts: RwLock::default(),
+            head: AtomicU64::new(0),
+            floor: AtomicU64::new(1),
+            settled: AtomicU64::new(1),
+            reopened: Mutex::default(),
+            began: Instant::now(),
+            committing: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn head(&self) -> Seq {
+        Seq(self.head.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn floor(&self) -> Seq {
+        Seq(self.floor.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn settled(&self) -> Seq {
+        Seq(self.settled.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn reopened(&self) -> Arc<BTreeSet<Seq>> {
+        Arc::clone(&self.reopened.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn health(&self) -> Result<(), EventLogError> {
+        self.condition.borrow().takes_intake()?;
+        match self.stalled() {
+            Some(running) => Err(EventLogError::Io(format!("a commit has been running for {} s", running.as_secs()))),
+            None => Ok(()),
+        }
+    }
+
+    /// How long the commit has been running that does not end.
+    pub(crate) fn stalled(&self) -> Option<Duration> {
+        let since = self.committing.load(Ordering::Acquire).checked_sub(1)?;
+        let running = self.began.elapsed().saturating_sub(Duration::from_millis(since));
+        (running > Self::STALLED).then_some(running)
+    }
+
+    pub(crate) fn commit_begins(&self) {
+        let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.committing.store(since + 1, Ordering::Release);
+    }
+
+    pub(crate) fn commit_ends(&self) {
+        self.committing.store(0, Ordering::Release);
+    }
+
+    /// Shows what `ledger` holds now.
+    pub(crate) fn show(&self, ledger: &mut Ledger) {
+        ledger.committed(&mut self.counts.write().unwrap_or_else(PoisonError::into_inner));
+        self.show_positions(ledger);
+    }
+
+    /// Shows what `ledger` holds after it was loaded.
+    pub(crate) fn show_all(&self, ledger: &Ledger) {
+        *self.counts.write().unwrap_or_else(PoisonError::into_inner) = ledger.counts();
+        self.show_positions(ledger);
+    }
+
+    fn show_positions(&self, ledger: &Ledger) {
+        let state = ledger.state();
+        {
+            let mut reopened = self.reopened.lock().unwrap_or_else(PoisonError::into_inner);
+            if **reopened != *ledger.reopened() {
+                *reopened = Arc::new(ledger.reopened().clone());
+            }
+        }
+        self.floor.store(state.floor.0, Ordering::Release);
+        self.settled.store(state.settled.0, Ordering::Release);
+        self.head.store(state.head.0, Ordering::Release);
+    }
+}

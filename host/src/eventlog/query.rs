@@ -1,0 +1,110 @@
+use crate::event::{
+    AgentName, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Seq, Timestamp,
+};
+
+/// An event and its deliveries, in the order of their ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The event.
+    pub event: Event,
+    /// One for each agent it was routed to, and one for each replay.
+    pub deliveries: Vec<Delivery>,
+}
+
+impl Stored {
+    /// Where the event stands.
+    pub fn status(&self) -> EventStatus {
+        EventStatus::of(&self.deliveries)
+    }
+}
+
+/// Which events to list; a field that is none takes all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this channel.
+    pub channel: Option<ChannelName>,
+    /// Of this kind; with a `*` at the end, of all kinds that start so.
+    pub kind: Option<String>,
+    /// With this status.
+    pub status: Option<EventStatus>,
+    /// Received at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Received before this moment.
+    pub until: Option<Timestamp>,
+}
+
+impl Filter {
+    pub(crate) fn takes_event(&self, event: &Event) -> bool {
+        self.channel.as_ref().is_none_or(|channel| *channel == event.channel)
+            && self.kind.as_ref().is_none_or(|kind| match kind.strip_suffix('*') {
+                Some(start) => event.kind.starts_with(start),
+                None => *kind == event.kind,
+            })
+            && self.since.is_none_or(|since| event.time >= since)
+            && self.until.is_none_or(|until| event.time < until)
+    }
+
+    pub(crate) fn takes_status(&self, deliveries: &[Delivery]) -> bool {
+        self.status.is_none_or(|status| status == EventStatus::of(deliveries))
+    }
+}
+
+/// A part of a list of events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Newest first, without payloads.
+    pub items: Vec<Stored>,
+    /// Where the list goes on: the `before` of the next call; none at the end.
+    pub next: Option<Seq>,
+}
+
+/// Which deliveries to list; a field that is none takes all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// In this state.
+    pub state: Option<DeliveryState>,
+    /// To this agent.
+    pub agent: Option<AgentName>,
+}
+
+impl DeliveryFilter {
+    pub(crate) fn takes(&self, delivery: &Delivery) -> bool {
+        self.state.is_none_or(|state| state == delivery.state)
+            && self.agent.as_ref().is_none_or(|agent| *agent == delivery.agent)
+    }
+}
+
+/// A delivery with what people want to know of its event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedDelivery {
+    /// The delivery's id.
+    pub id: DeliveryId,
+    /// The delivery.
+    pub delivery: Delivery,
+    /// The event's id.
+    pub event: EventId,
+    /// The event's channel.
+    pub channel: ChannelName,
+    /// The event's kind.
+    pub kind: String,
+    /// The event's subject.
+    pub subject: Option<String>,
+}
+
+/// A part of a list of deliveries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryPage {
+    /// Newest event first.
+    pub items: Vec<ListedDelivery>,
+    /// Where the list goes on: the `before` of the next call; none at the end.
+    pub next: Option<DeliveryId>,
+}
+
+/// Deliveries of one agent that are not settled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenDeliveries {
+    /// Oldest first, each with the subject of its event.
+    pub items: Vec<(DeliveryId, Delivery, Option<String>)>,
+    /// Where to go on: the `from` of the next call; none when the head was reached.
+    pub next: Option<Seq>,
+}

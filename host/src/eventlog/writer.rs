@@ -1,0 +1,330 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tracing::{error, info, warn};
+
+use super::engine::{Engine, EngineError, Purpose};
+use super::ledger::{Commit, Ledger, News};
+use super::published::{Condition, Published};
+use super::queue::{Gather, Queue, Taken, Weight};
+use super::store::{Store, Walk};
+use super::{Appended, CommitSink, EventLogError, NewEvent};
+use crate::event::{AgentName, Attempt, DeliveryId, EventId, Seq, Timestamp};
+use crate::metrics::Metrics;
+
+/// A write that waits, with the way to answer it.
+pub(crate) struct Request {
+    pub(crate) work: Work,
+    pub(crate) weight: Weight,
+}
+
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, EventLogError>>;
+
+pub(crate) enum Work {
+    Append { events: Vec<NewEvent>, reply: Reply<Vec<Appended>> },
+    Replay { id: EventId, agents: Vec<AgentName>, reply: Reply<Vec<DeliveryId>> },
+    Record { id: DeliveryId, attempt: Attempt, next_attempt_at: Option<Timestamp>, reply: Reply<()> },
+    Checkpoint { consumer: String, seq: Seq, reply: Reply<()> },
+}
+
+/// What a request is told once its commit is durable.
+enum Answer {
+    Append(Reply<Vec<Appended>>, Vec<Appended>),
+    Replay(Reply<Vec<DeliveryId>>, Vec<DeliveryId>),
+    Done(Reply<()>),
+}
+
+// A caller that went away is not told; what it asked for is done all the same.
+impl Answer {
+    fn send(self) {
+        match self {
+            Self::Append(reply, appended) => drop(reply.send(Ok(appended))),
+            Self::Replay(reply, ids) => drop(reply.send(Ok(ids))),
+            Self::Done(reply) => drop(reply.send(Ok(()))),
+        }
+    }
+
+    fn refuse(self, error: EventLogError) {
+        match self {
+            Self::Append(reply, _) => drop(reply.send(Err(error))),
+            Self::Replay(reply, _) => drop(reply.send(Err(error))),
+            Self::Done(reply) => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+impl Work {
+    fn refuse(self, error: EventLogError) {
+        match self {
+            Self::Append { reply, .. } => drop(reply.send(Err(error))),
+            Self::Replay { reply, .. } => drop(reply.send(Err(error))),
+            Self::Record { reply, .. } | Self::Checkpoint { reply, .. } => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+/// How much one commit holds at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) batch_events: usize,
+    pub(crate) batch_bytes: usize,
+    pub(crate) dedup_window: Duration,
+}
+
+/// The one thread that writes: owns order, deduplication and commits.
+pub(crate) struct Writer {
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) ledger: Ledger,
+    pub(crate) queue: Arc<Queue<Request>>,
+    pub(crate) published: Arc<Published>,
+    pub(crate) sink: Arc<dyn CommitSink>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) limits: Limits,
+    /// What the sink may have to be told of a commit that ended in doubt.
+    pub(crate) in_doubt: Vec<News>,
+}
+
+impl Writer {
+    /// The longest that a receipt waits for others; never longer than the commit before took.
+    const LINGER: Duration = Duration::from_millis(2);
+    /// Fewer callers than this are not worth waiting for.
+    const MANY_CALLERS: usize = 8;
+    /// How long other writes wait for a receipt.
+    const UPKEEP_LINGER: Duration = Duration::from_millis(2);
+    const CHECK_ROOM: Duration = Duration::from_millis(250);
+    const REOPEN: Duration = Duration::from_secs(2);
+
+    /// Works until the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        let mut last_check = Instant::now();
+        let mut gather = Gather { upkeep: Self::UPKEEP_LINGER, ..Gather::default() };
+        loop {
+            let patience = self.patience();
+            let Limits { batch_events, batch_bytes, .. } = self.limits;
+            match self.queue.take(batch_events, batch_bytes, gather, patience) {
+                Taken::Batch(requests) => {
+                    self.metrics.eventlog_queue.dec_by(i64::try_from(requests.len()).unwrap_or(i64::MAX));
+                    let started = Instant::now();
+                    let receipts = requests.iter().filter(|request| request.weight.intake).count();
+                    self.serve(requests);
+                    // Those who are answered now and those who came meanwhile are everybody who sends at the moment.
+                    let callers = receipts + self.queue.receipts();
+                    gather.receipts = if callers < Self::MANY_CALLERS { 0 } else { callers.min(batch_events) };
+                    gather.linger = started.elapsed().min(Self::LINGER);
+                }
+                Taken::TimedOut => {}
+                Taken::Closed => break,
+            }
+            if self.patience().is_some_and(|patience| last_check.elapsed() >= patience) {
+                self.mend();
+                last_check = Instant::now();
+            }
+        }
+        self.engine.close();
+        self.published.condition.send_if_modified(|condition| {
+            let failed = matches!(condition, Condition::Failed(_));
+            if !failed {
+                *condition = Condition::Closed;
+            }
+            !failed
+        });
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        match *self.published.condition.borrow() {
+            Condition::Low(_) => Some(Self::CHECK_ROOM),
+            Condition::Down(_) => Some(Self::REOPEN),
+            Condition::Serving | Condition::Failed(_) | Condition::Closed => None,
+        }
+    }
+
+    fn serve(&mut self, requests: Vec<Request>) {
+        self.published.commit_begins();
+        let started = Instant::now();
+        let now = Timestamp::now();
+        let (intake, upkeep) = self.admission(&requests);
+        let mut answers = Vec::with_capacity(requests.len());
+        for Request { work, weight } in requests {
+            match if weight.intake { &intake } else { &upkeep } {
+                Ok(()) => answers.extend(self.add(work, now)),
+                Err(error) => work.refuse(error.clone()),
+            }
+        }
+        if !answers.is_empty() {
+            let commit = self.ledger.finish();
+            self.commit(commit, answers, started);
+        }
+        self.published.commit_ends();
+    }
+
+    /// Whether new events and other changes are taken now.
+    fn admission(&self, requests: &[Request]) -> (Result<(), EventLogError>, Result<(), EventLogError>) {
+        let condition = self.published.condition.borrow().clone();
+        let bytes = |intake: bool| {
+            let weights = requests.iter().map(|request| request.weight);
+            weights.filter(|weight| weight.intake == intake).map(|weight| weight.bytes).sum::<usize>()
+        };
+        let upkeep = condition
+            .takes_upkeep()
+            .and_then(|()| self.engine.room(bytes(false), Purpose::Upkeep).map_err(EventLogError::from));
+        let intake = condition.takes_intake().and_then(|()| {
+            self.engine.room(bytes(true), Purpose::Intake).map_err(|error| {
+                warn!(%error, "Little room is left, no new events are taken");
+                self.set(Condition::Low(error.to_string()));
+                EventLogError::from(error)
+            })
+        });
+        (intake, upkeep)
+    }
+
+    /// Adds one request to the commit; one that cannot be done is answered here.
+    fn add(&mut self, work: Work, now: Timestamp) -> Option<Answer> {
+        match work {
+            Work::Append { events, reply } => match self.ledger.append(events, now) {
+                Ok(appended) => Some(Answer::Append(reply, appended)),
+                Err(error) => refused(reply, error),
+            },
+            Work::Replay { id, agents, reply } => match self.ledger.replay(id, agents, now) {
+                Ok(ids) => Some(Answer::Replay(reply, ids)),
+                Err(error) => refused(reply, error),
+            },
+            Work::Record { id, attempt, next_attempt_at, reply } => {
+                match self.ledger.record(id, attempt, next_attempt_at) {
+                    Ok(()) => Some(Answer::Done(reply)),
+                    Err(error) => refused(reply, error),
+                }
+            }
+            Work::Checkpoint { consumer, seq, reply } => {
+                self.ledger.checkpoint(&consumer, seq);
+                Some(Answer::Done(reply))
+            }
+        }
+    }
+
+    /// Writes the commit, tells the sink, then the callers.
+    fn commit(&mut self, commit: Commit, answers: Vec<Answer>, started: Instant) {
+        let Commit { ops, news, events } = commit;
+        let bytes: usize = ops.iter().map(super::engine::Op::size).sum();
+        let writes = !ops.is_empty();
+        match self.write(ops) {
+            Ok(()) => {}
+            Err(error) => {
+                self.in_doubt.extend(news);
+                self.stop(&error);
+                let error = EventLogError::from(error);
+                answers.into_iter().for_each(|answer| answer.refuse(error.clone()));
+                return;
+            }
+        }
+        if writes {
+            self.metrics.commits.inc();
+            self.metrics.commit_events.observe(events as f64);
+            self.metrics.commit_bytes.observe(bytes as f64);
+            self.metrics.commit_duration.observe(started.elapsed().as_secs_f64());
+        }
+        self.published.show(&mut self.ledger);
+        self.trim();
+        for News { event, deliveries } in &news {
+            self.sink.committed(event, deliveries);
+        }
+        answers.into_iter().for_each(Answer::send);
+    }
+
+    /// Removes what a bounded engine has no place for.
+    fn trim(&mut self) {
+        let Some(capacity) = self.engine.capacity() else { return };
+        let trimmed = self
+            .ledger
+            .trim(capacity)
+            .and_then(|ops| if ops.is_empty() { Ok(()) } else { self.write(ops).map_err(EventLogError::from) });
+        match trimmed {
+            Ok(()) => self.published.show(&mut self.ledger),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn write(&self, ops: Vec<super::engine::Op>) -> Result<(), EngineError> {
+        if ops.is_empty() {
+            return Ok(());
+        }
+        // The store asserts much of itself; nothing that it panics about may take the process with it.
+        catch_unwind(AssertUnwindSafe(|| self.engine.write(ops)))
+            .unwrap_or_else(|panic| Err(EngineError::Failed(super::panic_message(&*panic))))
+    }
+
+    fn stop(&mut self, failure: &EngineError) {
+        match failure {
+            EngineError::Full(detail) => {
+                warn!(error = %failure, "Event log is full, no writes are taken");
+                self.set(Condition::Down(detail.clone()));
+                self.mend();
+            }
+            other => self.fail(EventLogError::Poisoned(other.to_string())),
+        }
+    }
+
+    fn fail(&self, failure: EventLogError) {
+        error!(error = %failure, "Event log failed, the process has to stop");
+        self.set(Condition::Failed(failure));
+    }
+
+    fn set(&self, condition: Condition) {
+        self.published.condition.send_replace(condition);
+    }
+
+    /// Brings a full store back when there is room.
+    fn mend(&mut self) {
+        if let Condition::Down(_) = *self.published.condition.borrow() {
+        } else {
+            return self.refill();
+        }
+        let store = Store { engine: Arc::clone(&self.engine) };
+        let reopened = catch_unwind(AssertUnwindSafe(|| self.engine.reopen()))
+            .unwrap_or_else(|panic| Err(EngineError::Failed(super::panic_message(&*panic))));
+        let loaded = reopened
+            .map_err(EventLogError::from)
+            .and_then(|()| Ledger::load(store, self.limits.dedup_window, Arc::clone(&self.metrics)));
+        match loaded {
+            Ok(ledger) => {
+                self.ledger = ledger;
+                self.published.show_all(&self.ledger);
+                self.set(Condition::Low("the store ran full and was opened again".to_owned()));
+                info!("Event log was opened again");
+                self.settle_doubt();
+                self.refill();
+            }
+            Err(error) if error.is_transient() => warn!(%error, "Event log is still full"),
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn refill(&self) {
+        if matches!(*self.published.condition.borrow(), Condition::Low(_)) && self.engine.refill().is_ok() {
+            info!("There is room again, new events are taken");
+            self.set(Condition::Serving);
+        }
+    }
+
+    /// Tells the sink of what turned out to be stored although its callers were told that it failed.
+    fn settle_doubt(&mut self) {
+        let store = Store { engine: Arc::clone(&self.engine) };
+        let mut walk = Walk::new(&store);
+        for News { event, deliveries } in std::mem::take(&mut self.in_doubt) {
+            let stored = walk.facts(event.seq).and_then(|facts| match facts {
+                Some(facts) if facts.event.id == event.id => Ok(walk.deliveries(&facts)?.len()),
+                _ => Ok(0),
+            });
+            let stored = stored.unwrap_or(0);
+            if deliveries.iter().all(|(id, _)| (id.index as usize) < stored) && stored > 0 {
+                self.sink.committed(&event, &deliveries);
+            }
+        }
+    }
+}
+
+fn refused<T>(reply: Reply<T>, error: EventLogError) -> Option<Answer> {
+    drop(reply.send(Err(error)));
+    None
+}

@@ -1,0 +1,177 @@
+//! The front door: webhooks in, answers out, and the admin API beside it.
+//!
+//! It owns sockets, limits and the words in which callers are told what happened. It promises that a request costs
+//! nothing before the cheap refusals are over, that at most [`Settings::max_buffered`] bytes of bodies are held, and that
+//! every answer carries `x-request-id`. Deliberately absent: what a webhook means (its plugin), and what happens to an
+//! event afterwards.
+
+mod access;
+mod admin;
+mod body;
+mod connection;
+mod figures;
+mod front;
+mod health;
+mod listener;
+mod query;
+mod refusal;
+mod respond;
+mod route;
+#[cfg(test)]
+mod tests;
+pub mod view;
+mod webhook;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::dispatch::Dispatch;
+use crate::event::Timestamp;
+use crate::eventlog::EventLog;
+use crate::ingest::Ingest;
+use crate::metrics::Metrics;
+use crate::plugin::PluginHost;
+use crate::skill::Skills;
+use crate::verify::Secret;
+
+pub use self::query::{BadParameter, DeliveriesQuery, EventsQuery};
+
+use self::front::Front;
+use self::listener::Listener;
+use self::route::Surface;
+
+/// Connections that a separate admin address takes at once.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// Valid input of the module.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where webhooks are received.
+    pub listen: SocketAddr,
+    /// Connections open at once; more are answered 503 and closed.
+    pub max_connections: usize,
+    /// Webhook requests in flight; more are answered 503.
+    pub max_requests: usize,
+    /// Bytes of request bodies held at once; more are answered 503.
+    pub max_buffered: usize,
+    /// Bytes of the largest body of any channel.
+    pub max_body: usize,
+    /// Bytes of the largest head of a request; at least 8 KiB with HTTP/1.
+    pub max_header_bytes: usize,
+    /// How long the head of a request may take.
+    pub header_timeout: Duration,
+    /// How long the body of a request may take.
+    pub body_timeout: Duration,
+    /// How long a connection may be open without a request.
+    pub idle_timeout: Duration,
+    /// What a caller is told to wait when it is answered 503.
+    pub retry_after: Duration,
+    /// How long requests in flight may take after the shutdown began.
+    pub shutdown_grace: Duration,
+    /// The admin API.
+    pub admin: AdminSettings,
+}
+
+/// Where the admin API answers, and to whom.
+#[derive(Clone, Debug, Default)]
+pub struct AdminSettings {
+    /// Its own address; none means the same as webhooks.
+    pub listen: Option<SocketAddr>,
+    /// What a caller must know; without it only callers on this machine are answered.
+    pub token: Option<Secret>,
+}
+
+impl Settings {
+    /// The defaults around `listen`.
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            max_connections: 4096,
+            max_requests: 1024,
+            max_buffered: 256 << 20,
+            max_body: 25 << 20,
+            max_header_bytes: 32 << 10,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(60),
+            retry_after: Duration::from_secs(5),
+            shutdown_grace: Duration::from_secs(20),
+            admin: AdminSettings::default(),
+        }
+    }
+}
+
+/// What the front door leads to.
+#[expect(missing_docs, reason = "each field is the handle its type documents")]
+pub struct Services {
+    pub ingest: Ingest,
+    pub dispatch: Dispatch,
+    pub log: EventLog,
+    pub plugins: PluginHost,
+    pub skills: Skills,
+    pub metrics: Arc<Metrics>,
+    /// When the process started.
+    pub started_at: Timestamp,
+}
+
+/// Why there is nothing to serve on.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The address cannot be had.
+    #[error("cannot listen on `{address}`: {source}\nhint: choose another address, or end what listens there")]
+    Bind {
+        /// The configured address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A front door that is open but lets nobody in before [`Server::run`].
+pub struct Server {
+    front: Arc<Front>,
+    listeners: Vec<Listener>,
+}
+
+impl Server {
+    /// Takes the addresses of `settings`. Callers that connect from now on wait for [`Server::run`].
+    ///
+    /// # Errors
+    /// `Bind` when an address is not this machine's or is in use.
+    pub async fn bind(settings: Settings, services: Services) -> Result<Self, HttpError> {
+        let mut listeners = Vec::new();
+        let public = if settings.admin.listen.is_some() { Surface::Public } else { Surface::Everything };
+        listeners.push(Listener::bind(settings.listen, public, settings.max_connections).await?);
+        if let Some(address) = settings.admin.listen {
+            listeners.push(Listener::bind(address, Surface::Admin, ADMIN_CONNECTIONS).await?);
+        }
+        Ok(Self { front: Arc::new(Front::new(settings, services)), listeners })
+    }
+
+    /// The real addresses: webhooks first, then the admin API's own.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(|listener| listener.address).collect()
+    }
+
+    /// Serves until `shutdown`, then lets requests in flight finish within [`Settings::shutdown_grace`].
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self { front, listeners } = self;
+        let tasks = TaskTracker::new();
+        for listener in listeners {
+            tasks.spawn(listener.serve(Arc::clone(&front), tasks.clone(), shutdown.clone()));
+        }
+        shutdown.cancelled().await;
+        front.close();
+        tasks.close();
+        // Connections end themselves when the grace is over; what they started may take a moment longer.
+        let patience = front.settings.shutdown_grace + Duration::from_secs(1);
+        if tokio::time::timeout(patience, tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = tasks.len(), "Requests were cut off at the end of the grace");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The admin API: what operators read, and the little they may change.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::StatusCode;
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::event::{EventId, Timestamp};
+use crate::eventlog::{EventLog, EventLogError, Stored};
+
+use super::front::{Call, Front};
+use super::query::{self, DeliveriesQuery, EventsQuery, ReplayQuery};
+use super::refusal::{Refusal, Shortage};
+use super::respond::{Answer, with_json, with_json_text};
+use super::route::Endpoint;
+use super::view;
+
+/// How long a request waits for its turn to read the event log.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Answers a caller that may ask.
+pub(super) async fn answer(front: &Arc<Front>, call: &Call, endpoint: Endpoint, id: &str) -> Result<Answer, Refusal> {
+    let services = &front.services;
+    let query = call.head.uri.query().unwrap_or_default();
+    if !matches!(endpoint, Endpoint::Events | Endpoint::Deliveries | Endpoint::Replay) {
+        query::no_parameters(query)?;
+    }
+    match endpoint {
+        Endpoint::Events => {
+            let query = EventsQuery::parse(query)?;
+            read(front, move |log| view::events_page(log, &query)).await
+        }
+        Endpoint::Deliveries => {
+            let query = DeliveriesQuery::parse(query)?;
+            read(front, move |log| view::deliveries_page(log, &query)).await
+        }
+        Endpoint::Event => {
+            let known = event_id(id)?;
+            let unknown = Refusal::UnknownEvent(id.to_owned());
+            let find = move |log: &EventLog| Ok(log.find(known)?.map(|stored| json(&view::event_detail(&stored))));
+            let text = blocking(front, find).await?.ok_or(unknown)?;
+            Ok(with_json_text(StatusCode::OK, text))
+        }
+        Endpoint::Replay => replay(front, id, &ReplayQuery::parse(query)?).await,
+        Endpoint::Channels => {
+            let channels = view::channels(services.ingest.channels(), &services.log.counts());
+            Ok(with_json(StatusCode::OK, &channels))
+        }
+        Endpoint::Agents => Ok(with_json(StatusCode::OK, &view::Agents { agents: services.dispatch.agents() })),
+        Endpoint::Plugins => Ok(with_json(StatusCode::OK, &view::Plugins { plugins: services.plugins.list() })),
+        Endpoint::Routes => Ok(with_json(StatusCode::OK, &view::Routes { routes: services.dispatch.routes() })),
+        Endpoint::Skills => Ok(with_json(StatusCode::OK, &view::skills(&services.skills.current()))),
+        Endpoint::Stats => {
+            let stats = view::stats(&services.log.counts(), Some(services.started_at), Timestamp::now());
+            Ok(with_json(StatusCode::OK, &stats))
+        }
+        Endpoint::Root | Endpoint::Live | Endpoint::Ready | Endpoint::Metrics => Err(Refusal::NotFound),
+    }
+}
+
+async fn replay(front: &Arc<Front>, id: &str, query: &ReplayQuery) -> Result<Answer, Refusal> {
+    let known = event_id(id)?;
+    let found = blocking(front, move |log| log.find(known)).await?;
+    let Some(Stored { event, .. }) = found else { return Err(Refusal::UnknownEvent(id.to_owned())) };
+    let mut agents = front.services.dispatch.agents_for(&event.channel, &event.kind);
+    agents.retain(|agent| query.agent.as_ref().is_none_or(|only| only == agent));
+    if agents.is_empty() {
+        return Err(Refusal::Unrouted);
+    }
+    let deliveries = front.services.log.replay(known, agents).await?;
+    tracing::info!(event = %known, deliveries = deliveries.len(), "Event replayed");
+    Ok(with_json(StatusCode::ACCEPTED, &view::Replayed::new(known, &deliveries)))
+}
+
+/// A text that is no id names no event either.
+fn event_id(id: &str) -> Result<EventId, Refusal> {
+    id.parse().map_err(|_| Refusal::UnknownEvent(id.to_owned()))
+}
+
+async fn read<T: Serialize>(
+    front: &Arc<Front>,
+    read: impl FnOnce(&EventLog) -> Result<T, EventLogError> + Send + 'static,
+) -> Result<Answer, Refusal> {
+    let text = blocking(front, move |log| Ok(json(&read(log)?))).await?;
+    Ok(with_json_text(StatusCode::OK, text))
+}
+
+/// Reads the event log on a thread that may wait for the disk.
+async fn blocking<T: Send + 'static>(
+    front: &Arc<Front>,
+    read: impl FnOnce(&EventLog) -> Result<T, EventLogError> + Send + 'static,
+) -> Result<T, Refusal> {
+    let turn = tokio::time::timeout(PATIENCE, Arc::clone(&front.store_reads).acquire_owned()).await;
+    let Ok(Ok(turn)) = turn else { return Err(Refusal::Overloaded(Shortage::Reads)) };
+    let log = front.services.log.clone();
+    let done = tokio::task::spawn_blocking(move || {
+        let result = read(&log);
+        drop(turn);
+        result
+    });
+    match done.await {
+        Ok(result) => Ok(result?),
+        Err(error) => Err(Refusal::Internal(error.to_string())),
+    }
+}
+
+/// JSON, made where the time it takes blocks nobody.
+fn json(value: &impl Serialize) -> Bytes {
+    let mut text = serde_json::to_vec(value).expect("views have text keys only");
+    text.push(b'\n');
+    text.into()
+}

@@ -1,0 +1,196 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use ::http::header::{CONTENT_LENGTH, HOST};
+use ::http::request::Parts;
+use ::http::{HeaderValue, Method, Request, StatusCode};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body, Incoming};
+use tokio::sync::Semaphore;
+use tracing::Level;
+
+use crate::event::RequestId;
+use crate::metrics::{self, ByReason};
+
+use super::body::Budget;
+use super::connection::Ends;
+use super::figures::{Figures, Pace};
+use super::refusal::Refusal;
+use super::respond::{Answer, Problem, X_REQUEST_ID, protect, with_body, with_json_text};
+use super::route::{self, Endpoint, Surface};
+use super::{Services, Settings, access, admin, health, webhook};
+
+/// Reads of the event log for the admin API at once: they take a thread each and the disk.
+const STORE_READS: usize = 4;
+
+/// Where channels are mounted unless their paths say otherwise.
+const WEBHOOKS: &str = "/webhooks/";
+
+const ROOT: &str =
+    "{\"name\":\"gateway\",\"health\":\"/health\",\"metrics\":\"/metrics\",\"admin\":\"/admin/stats\"}\n";
+const OPENMETRICS: HeaderValue = HeaderValue::from_static(metrics::CONTENT_TYPE);
+
+/// What all requests share.
+pub(super) struct Front {
+    pub(super) settings: Settings,
+    pub(super) services: Services,
+    pub(super) figures: Figures,
+    /// Webhook requests that may still come in.
+    pub(super) requests: Semaphore,
+    pub(super) budget: Budget,
+    pub(super) store_reads: Arc<Semaphore>,
+    pub(super) retry_after: HeaderValue,
+    closing: AtomicBool,
+    pace: Pace,
+}
+
+/// One request on its way through the front door.
+pub(super) struct Call {
+    pub(super) id: RequestId,
+    pub(super) started: Instant,
+    pub(super) head: Parts,
+}
+
+impl Front {
+    pub(super) fn new(settings: Settings, services: Services) -> Self {
+        let seconds = settings.retry_after.as_millis().div_ceil(1000).max(1);
+        Self {
+            figures: Figures::new(Arc::clone(&services.metrics)),
+            requests: Semaphore::new(settings.max_requests.min(Semaphore::MAX_PERMITS)),
+            budget: Budget::new(settings.max_buffered),
+            store_reads: Arc::new(Semaphore::new(STORE_READS)),
+            retry_after: HeaderValue::try_from(seconds.to_string()).expect("digits may stand in a header"),
+            closing: AtomicBool::new(false),
+            pace: Pace::new(),
+            settings,
+            services,
+        }
+    }
+
+    /// Says that the gateway is not ready any more.
+    pub(super) fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Logs what an operator should know of, within reason.
+    pub(super) fn log_failure(&self, message: fmt::Arguments<'_>) {
+        if self.pace.allows() {
+            tracing::warn!("{message}");
+        } else {
+            tracing::debug!("{message}");
+        }
+    }
+
+    /// Answers one request.
+    pub(super) async fn serve(self: Arc<Self>, request: Request<Incoming>, surface: Surface, ends: Ends) -> Answer {
+        let (head, body) = request.into_parts();
+        let call = Call { id: RequestId::new(), started: Instant::now(), head };
+        let (id, started) = (call.id, call.started);
+        let is_head = call.head.method == Method::HEAD;
+        let shown =
+            tracing::enabled!(Level::DEBUG).then(|| (call.head.method.clone(), call.head.uri.path().to_owned()));
+        let mut answer = match self.answer(call, body, surface, ends).await {
+            Ok(answer) => answer,
+            Err(refusal) => self.refuse(id, &refusal),
+        };
+        let name = HeaderValue::try_from(id.to_string()).expect("a UUID may stand in a header");
+        answer.headers_mut().insert(X_REQUEST_ID, name);
+        if is_head {
+            without_body(&mut answer);
+        }
+        if let Some((method, path)) = shown {
+            let status = answer.status().as_u16();
+            tracing::debug!(request_id = %id, %method, path, status, time = ?started.elapsed(), peer = %ends.peer, "Request answered");
+        }
+        answer
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        call: Call,
+        body: Incoming,
+        surface: Surface,
+        ends: Ends,
+    ) -> Result<Answer, Refusal> {
+        if call.head.headers.get_all(HOST).iter().nth(1).is_some() {
+            return Err(Refusal::AmbiguousHost);
+        }
+        let path = call.head.uri.path();
+        if surface.has_webhooks() && path.starts_with(WEBHOOKS) {
+            return webhook::answer(self, call, body).await;
+        }
+        let Some(found) = route::find(surface, path) else {
+            return if surface.has_webhooks() {
+                webhook::answer(self, call, body).await
+            } else {
+                Err(Refusal::NotFound)
+            };
+        };
+        drop(body);
+        if !found.endpoint.is_admin() {
+            return match found.refuses(&call.head.method) {
+                Some(methods) => Err(Refusal::Method(methods)),
+                None => Ok(self.open_answer(found.endpoint)),
+            };
+        }
+        let Parts { method, uri, headers, .. } = &call.head;
+        let mut answer = match access::check(self.settings.admin.token.as_ref(), ends, method, uri, headers) {
+            Err(refusal) => self.refuse(call.id, &refusal),
+            Ok(()) => match found.refuses(method) {
+                Some(methods) => self.refuse(call.id, &Refusal::Method(methods)),
+                None => match admin::answer(self, &call, found.endpoint, found.id).await {
+                    Ok(answer) => answer,
+                    Err(refusal) => self.refuse(call.id, &refusal),
+                },
+            },
+        };
+        protect(answer.headers_mut());
+        Ok(answer)
+    }
+
+    /// What everybody is answered.
+    fn open_answer(&self, endpoint: Endpoint) -> Answer {
+        match endpoint {
+            Endpoint::Ready => health::ready(self),
+            Endpoint::Metrics => with_body(StatusCode::OK, OPENMETRICS, self.services.metrics.encode().into()),
+            Endpoint::Root => with_json_text(StatusCode::OK, ROOT),
+            _ => health::live(),
+        }
+    }
+
+    /// Tells the caller what it may know, and the log the rest.
+    fn refuse(&self, id: RequestId, refusal: &Refusal) -> Answer {
+        let problem = Problem::from(refusal);
+        if let Refusal::Overloaded(shortage) = refusal {
+            self.services.metrics.refused.get_or_create(&ByReason::new(shortage.as_str())).inc();
+        }
+        let internal = problem.internal.as_deref();
+        if problem.status.is_server_error() && self.pace.allows() {
+            tracing::warn!(request_id = %id, code = problem.code, status = problem.status.as_u16(), internal, "Request failed");
+        } else {
+            tracing::debug!(request_id = %id, code = problem.code, status = problem.status.as_u16(), internal, "Request refused");
+        }
+        problem.answer(id, &self.retry_after)
+    }
+
+    /// The answer to a refusal that has headers of its own.
+    pub(super) fn refuse_with(&self, id: RequestId, refusal: &Refusal, headers: impl FnOnce(&mut Answer)) -> Answer {
+        let mut answer = self.refuse(id, refusal);
+        headers(&mut answer);
+        answer
+    }
+}
+
+/// `HEAD`: the length stays, the body goes.
+fn without_body(answer: &mut Answer) {
+    let length = answer.body().size_hint().exact().unwrap_or(0);
+    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    *answer.body_mut() = Full::new(Bytes::new());
+}

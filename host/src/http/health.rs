@@ -1,0 +1,87 @@
+use ::http::StatusCode;
+use serde::Serialize;
+
+use crate::ingest::ChannelState;
+
+use super::front::Front;
+use super::respond::{Answer, with_json, with_json_text};
+
+/// Whether the gateway should be sent requests, and everything that is wrong.
+#[derive(Serialize)]
+struct Readiness {
+    status: &'static str,
+    failing: Vec<Failing>,
+}
+
+/// A part that does not do its work.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Failing {
+    part: String,
+    detail: String,
+    /// Whether the gateway is ready only without it.
+    required: bool,
+}
+
+impl Readiness {
+    fn of(failing: Vec<Failing>) -> (StatusCode, Self) {
+        let required = failing.iter().any(|part| part.required);
+        let (status, word) =
+            if required { (StatusCode::SERVICE_UNAVAILABLE, "failing") } else { (StatusCode::OK, "ok") };
+        (status, Self { status: word, failing })
+    }
+}
+
+/// The process serves: whoever reads this knows.
+pub(super) fn live() -> Answer {
+    with_json_text(StatusCode::OK, "{\"status\":\"ok\"}\n")
+}
+
+/// Whether the gateway should be sent requests.
+pub(super) fn ready(front: &Front) -> Answer {
+    let (status, readiness) = Readiness::of(failing(front));
+    with_json(status, &readiness)
+}
+
+fn failing(front: &Front) -> Vec<Failing> {
+    let mut failing = Vec::new();
+    if front.is_closing() {
+        let detail = "the gateway is shutting down".to_owned();
+        failing.push(Failing { part: "gateway".to_owned(), detail, required: true });
+    }
+    if let Err(error) = front.services.log.health() {
+        failing.push(Failing { part: "eventlog".to_owned(), detail: error.to_string(), required: true });
+    }
+    for channel in front.services.ingest.channels() {
+        if channel.state == ChannelState::Waiting {
+            let detail = channel.detail.unwrap_or_default();
+            failing.push(Failing { part: format!("channel:{}", channel.name), detail, required: channel.required });
+        }
+    }
+    for plugin in front.services.plugins.list() {
+        if let Some(detail) = plugin.error {
+            let name = plugin.name.unwrap_or(plugin.file);
+            failing.push(Failing { part: format!("plugin:{name}"), detail, required: false });
+        }
+    }
+    failing
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_required_part_makes_the_gateway_unready() {
+        let part = |required| Failing { part: "channel:github".to_owned(), detail: "no secret".to_owned(), required };
+        for (failing, status, word) in
+            [(vec![], 200, "ok"), (vec![part(false)], 200, "ok"), (vec![part(false), part(true)], 503, "failing")]
+        {
+            let listed = failing.len();
+
+            let (found, readiness) = Readiness::of(failing);
+
+            assert_eq!((found.as_u16(), readiness.status), (status, word));
+            assert_eq!(readiness.failing.len(), listed);
+        }
+    }
+}

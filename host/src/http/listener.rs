@@ -1,0 +1,117 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::HeaderValue;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::event::RequestId;
+use crate::metrics::ByReason;
+
+use super::HttpError;
+use super::connection::Connection;
+use super::front::Front;
+use super::route::Surface;
+
+/// Callers beyond the limit of connections that are told so at once; the rest is hung up on.
+const TURNED_AWAY: usize = 64;
+
+/// What such a caller is told, but for the request id, and how long it may take to hear it.
+const BUSY: &str = "{\"type\":\"urn:gateway:problem:overloaded\",\"title\":\"Overloaded\",\"status\":503,\
+    \"detail\":\"all connections are taken, try again later\",\"code\":\"overloaded\"";
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long to wait when the system has no descriptors left.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// One address that is listened on.
+pub(super) struct Listener {
+    pub(super) address: SocketAddr,
+    socket: TcpListener,
+    surface: Surface,
+    connections: Arc<Semaphore>,
+}
+
+impl Listener {
+    pub(super) async fn bind(address: SocketAddr, surface: Surface, connections: usize) -> Result<Self, HttpError> {
+        let failed = |source| HttpError::Bind { address, source };
+        let socket = TcpListener::bind(address).await.map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        let connections = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
+        Ok(Self { address, socket, surface, connections })
+    }
+
+    /// Accepts until `shutdown`; the address is free when this returns.
+    ///
+    /// A caller beyond the limit is accepted and told 503 rather than left in the system's queue: it learns at once that
+    /// it should come back, and a health check does not hang.
+    pub(super) async fn serve(self, front: Arc<Front>, tasks: TaskTracker, shutdown: CancellationToken) {
+        let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                accepted = self.socket.accept() => accepted,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) if concerns_one_caller(&error) => continue,
+                Err(error) => {
+                    front.log_failure(format_args!("Cannot accept connections: {error}"));
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            };
+            if let Ok(place) = Arc::clone(&self.connections).try_acquire_owned() {
+                let stop = shutdown.child_token();
+                let connection = Connection::new(Arc::clone(&front), self.surface, peer, tasks.clone());
+                tasks.spawn(async move {
+                    connection.serve(stream, stop).await;
+                    drop(place);
+                });
+                continue;
+            }
+            front.services.metrics.refused.get_or_create(&ByReason::new("connections")).inc();
+            front.log_failure(format_args!("All connections are taken, callers are turned away"));
+            if let Ok(place) = Arc::clone(&turned_away).try_acquire_owned() {
+                let busy = busy(&front.retry_after);
+                tasks.spawn(async move {
+                    // Whether the caller hears it is its own affair.
+                    drop(tokio::time::timeout(FAREWELL, turn_away(stream, &busy)).await);
+                    drop(place);
+                });
+            }
+        }
+    }
+}
+
+/// Says 503 and reads on until the caller hangs up: unread bytes would make the system discard the answer.
+async fn turn_away(mut stream: TcpStream, busy: &str) -> io::Result<()> {
+    stream.write_all(busy.as_bytes()).await?;
+    stream.shutdown().await?;
+    let mut ignored = [0; 4096];
+    while stream.read(&mut ignored).await? > 0 {}
+    Ok(())
+}
+
+/// Whether a failed `accept` says something of one caller and nothing of the listener.
+fn concerns_one_caller(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// The whole answer to a caller whose request is not even read.
+fn busy(retry_after: &HeaderValue) -> String {
+    let (id, retry_after) = (RequestId::new(), retry_after.to_str().unwrap_or("5"));
+    let body = format!("{BUSY},\"request_id\":\"{id}\"}}\n");
+    let length = body.len();
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nx-request-id: {id}\r\n\
+         retry-after: {retry_after}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+}

@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+use ::http::Method;
+
+use crate::eventlog::EventLogError;
+use crate::ingest::IngestError;
+
+use super::query::BadParameter;
+
+/// Why a request is not answered with what it asked for. Facts only; `respond` says what a caller is told.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// Nothing is served at the path.
+    NotFound,
+    /// No channel is mounted at the path.
+    UnknownChannel,
+    /// The path has other methods.
+    Method(Vec<Method>),
+    /// More than one `Host`: two readers of the request could take it for two things.
+    AmbiguousHost,
+    /// The body is encoded, and verification needs the bytes as they were signed.
+    Encoding,
+    /// The body is larger than the channel takes.
+    TooLarge {
+        /// Bytes that it takes.
+        limit: usize,
+    },
+    /// The body did not arrive in time.
+    BodyTimeout(Duration),
+    /// The body ended early or is malformed.
+    Body(String),
+    /// Too much is being done already.
+    Overloaded(Shortage),
+    /// A query parameter has no meaning.
+    Parameter(BadParameter),
+    /// The admin API wants its token.
+    Unauthorized,
+    /// The admin API does not answer such a caller.
+    Forbidden(&'static str),
+    /// No event with this id.
+    UnknownEvent(String),
+    /// No route takes the event, so that it cannot be replayed.
+    Unrouted,
+    /// The channel did not take the request.
+    Ingest(IngestError),
+    /// The log did not answer.
+    Log(EventLogError),
+    /// A response of a plugin that cannot be sent.
+    PluginResponse {
+        /// Its status.
+        status: u16,
+    },
+    /// In sync mode: the delivery is dead.
+    Undelivered {
+        /// Why, in the agent's or the host's word.
+        code: String,
+        /// The same for people.
+        message: String,
+    },
+    /// In sync mode: the agent has not answered in time; the delivery goes on.
+    AgentTimeout(Duration),
+    /// The host broke its own rules.
+    Internal(String),
+}
+
+/// What there is not enough of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shortage {
+    /// Requests in flight.
+    Requests,
+    /// Bytes of bodies.
+    Bytes,
+    /// Reads of the event log.
+    Reads,
+}
+
+impl Shortage {
+    /// The value of the label `reason`.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Bytes => "bytes",
+            Self::Reads => "reads",
+        }
+    }
+}
+
+impl From<IngestError> for Refusal {
+    fn from(error: IngestError) -> Self {
+        match error {
+            IngestError::Method(methods) => Self::Method(methods),
+            IngestError::Log(error) => Self::Log(error),
+            error => Self::Ingest(error),
+        }
+    }
+}
+
+impl From<EventLogError> for Refusal {
+    fn from(error: EventLogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+impl From<BadParameter> for Refusal {
+    fn from(parameter: BadParameter) -> Self {
+        Self::Parameter(parameter)
+    }
+}

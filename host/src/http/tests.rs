@@ -1,0 +1,378 @@
+//! The front door over real sockets, with a log in memory and no plugins.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::dispatch::{self, Dispatch};
+use crate::event::{AgentName, ChannelName, EventId, RequestId, Timestamp};
+use crate::eventlog::{self, Appended, EngineKind, EventLog, NewEvent};
+use crate::ingest::{self, ChannelSettings, Guard, Ingest, Router};
+use crate::metrics::Metrics;
+use crate::plugin::{self, Limits, PluginHost};
+use crate::skill::Skills;
+use crate::verify::Secret;
+
+use super::{Server, Services, Settings};
+
+/// Long enough for every test, short enough for a person.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct NoRoutes;
+
+impl Router for NoRoutes {
+    fn agents(&self, _: &ChannelName, _: &str) -> Vec<AgentName> {
+        Vec::new()
+    }
+}
+
+struct Gateway {
+    addresses: Vec<SocketAddr>,
+    log: EventLog,
+    shutdown: CancellationToken,
+    serving: JoinSet<()>,
+    _dir: TempDir,
+}
+
+struct Reply {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// A refusal in the shape that all refusals have.
+    fn expect_problem(&self, status: u16, code: &str) -> &Self {
+        let json = self.json();
+        assert_eq!((self.status, json["code"].as_str().unwrap()), (status, code), "{}", self.body);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"));
+        assert_eq!(json["status"], status);
+        assert_eq!(json["type"], format!("urn:gateway:problem:{code}"));
+        assert!(json["title"].is_string() && json["detail"].is_string());
+        assert_eq!(self.header("x-request-id"), json["request_id"].as_str());
+        self
+    }
+}
+
+impl Gateway {
+    async fn start(change: impl FnOnce(&mut Settings)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut settings = Settings::new("127.0.0.1:0".parse().unwrap());
+        change(&mut settings);
+        let metrics = Arc::new(Metrics::new());
+        let ingest = ingest::Settings {
+            channels: vec![waiting("optional", false)],
+            auto_mount: true,
+            auto_limits: Limits::default(),
+        };
+        let plugins = plugin::Settings {
+            dir: dir.path().join("plugins"),
+            cache_dir: dir.path().join("cache"),
+            debounce: Duration::from_millis(10),
+            max_file: 1 << 20,
+            instances: 1,
+            limits: Limits::default(),
+            overrides: BTreeMap::new(),
+        };
+        std::fs::create_dir_all(&plugins.dir).unwrap();
+        let guard = Arc::new(Guard::new(&ingest));
+        let plugins = PluginHost::start(plugins, Arc::clone(&metrics), guard).await.unwrap();
+        let dispatch = dispatch::Settings { agents: Vec::new(), routes: Vec::new(), held_bytes: 1 << 20 };
+        let dispatch = Dispatch::new(dispatch, plugins.clone(), Skills::default(), Arc::clone(&metrics));
+        let memory = eventlog::Settings::new(EngineKind::Memory { capacity: 100 });
+        let log = EventLog::open(&memory, Arc::clone(&metrics), Arc::new(dispatch.clone())).unwrap();
+        let ingest = Ingest::new(ingest, plugins.clone(), log.clone(), Arc::new(NoRoutes), Arc::clone(&metrics));
+        let services = Services {
+            ingest,
+            dispatch,
+            log: log.clone(),
+            plugins,
+            skills: Skills::default(),
+            metrics,
+            started_at: Timestamp::now(),
+        };
+        let server = Server::bind(settings, services).await.unwrap();
+        let (addresses, shutdown, mut serving) = (server.local_addrs(), CancellationToken::new(), JoinSet::new());
+        serving.spawn(server.run(shutdown.clone()));
+        Self { addresses, log, shutdown, serving, _dir: dir }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address()).await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path, "").await
+    }
+
+    /// `headers` are whole lines.
+    async fn ask(&self, method: &str, path: &str, headers: &str) -> Reply {
+        ask(self.address(), method, path, headers).await
+    }
+
+    async fn append(&self, text: &'static str) -> EventId {
+        let now = Timestamp::now();
+        let event = NewEvent {
+            channel: "github".parse().unwrap(),
+            plugin: "github".parse().unwrap(),
+            kind: "github.push".to_owned(),
+            subject: None,
+            time: now,
+            verified_at: None,
+            content_type: "text/plain".to_owned(),
+            data: Bytes::from_static(text.as_bytes()),
+            attributes: Vec::new(),
+            headers: Vec::new(),
+            request_id: RequestId::new(),
+            identity: None,
+            agents: Vec::new(),
+        };
+        match self.log.append(vec![event]).await.unwrap().remove(0) {
+            Appended::Accepted(event) => event.id,
+            Appended::Duplicate(id) => id,
+        }
+    }
+}
+
+fn waiting(name: &str, required: bool) -> ChannelSettings {
+    ChannelSettings {
+        name: name.parse().unwrap(),
+        plugin: "absent".parse().unwrap(),
+        paths: vec![format!("/webhooks/{name}"), "/webhook/custom".to_owned()],
+        secrets: Vec::new(),
+        missing_secret: None,
+        verification: None,
+        required,
+        methods: None,
+        max_body: None,
+        keep_headers: Vec::new(),
+        config: BTreeMap::new(),
+        limits: Limits::default(),
+    }
+}
+
+async fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> Reply {
+    let host =
+        if headers.to_ascii_lowercase().contains("host:") { String::new() } else { format!("host: {address}\r\n") };
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("{method} {path} HTTP/1.1\r\n{host}connection: close\r\n{headers}\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    reply(&mut stream).await
+}
+
+/// Everything until the gateway hangs up.
+async fn reply(stream: &mut TcpStream) -> Reply {
+    let mut text = String::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_string(&mut text)).await.expect("an answer in time").unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    Reply { status, head: head.to_owned(), body: body.to_owned() }
+}
+
+#[tokio::test]
+async fn everybody_may_ask_how_it_is() {
+    let gateway = Gateway::start(|_| {}).await;
+
+    for path in ["/health", "/health/live"] {
+        let reply = gateway.ask("GET", path, "host: elsewhere\r\nx-forwarded-for: 1.2.3.4\r\n").await;
+        assert_eq!((reply.status, reply.json()), (200, serde_json::json!({"status": "ok"})));
+        assert!(reply.header("x-request-id").is_some());
+    }
+    let ready = gateway.get("/health/ready").await;
+    assert_eq!(ready.status, 200);
+    assert_eq!(ready.json()["failing"][0]["part"], "channel:optional");
+    assert_eq!(ready.json()["failing"][0]["required"], false);
+    let metrics = gateway.get("/metrics").await;
+    assert!(metrics.body.contains("gateway_http_connections 1\n"), "{}", metrics.body);
+    assert_eq!(gateway.get("/").await.json()["health"], "/health");
+}
+
+#[tokio::test]
+async fn a_head_request_gets_the_length_without_the_body() {
+    let gateway = Gateway::start(|_| {}).await;
+
+    let (get, head) = (gateway.get("/health").await, gateway.ask("HEAD", "/health", "").await);
+
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    assert_eq!(head.header("content-length"), get.header("content-length"));
+    assert_eq!(get.header("content-length"), Some("16"));
+}
+
+#[tokio::test]
+async fn refusals_say_what_is_wrong() {
+    let gateway = Gateway::start(|_| {}).await;
+
+    gateway.ask("POST", "/webhooks/nobody", "").await.expect_problem(404, "unknown_channel");
+    gateway.get("/elsewhere").await.expect_problem(404, "not_found");
+    let method = gateway.ask("POST", "/health", "").await;
+    assert_eq!(method.expect_problem(405, "method_not_allowed").header("allow"), Some("GET, HEAD"));
+    for path in ["/webhooks/optional", "/webhook/custom", "/webhook/custom/below"] {
+        let waiting = gateway.ask("POST", path, "content-length: 0\r\n").await;
+        assert_eq!(waiting.expect_problem(503, "channel_waiting").header("retry-after"), Some("5"));
+    }
+    gateway.ask("GET", "/health", "host: a\r\nhost: b\r\n").await.expect_problem(400, "malformed");
+    let metrics = gateway.get("/metrics").await.body;
+    for line in [
+        "webhook_requests_total{provider=\"_unknown\",status=\"404\"} 2",
+        "webhook_requests_total{provider=\"optional\",status=\"503\"} 3",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is missing in\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn the_admin_api_shows_what_the_log_holds() {
+    let gateway = Gateway::start(|_| {}).await;
+    let (first, second) = (gateway.append("one").await, gateway.append("two").await);
+
+    let page = gateway.get("/admin/events?limit=1").await;
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    let page = page.json();
+    assert_eq!(page["events"][0]["id"], second.to_string());
+    let next = gateway.get(&format!("/admin/events?limit=1&cursor={}", page["next"].as_str().unwrap())).await.json();
+    assert_eq!(next["events"][0]["id"], first.to_string());
+
+    let event = gateway.get(&format!("/admin/events/{first}")).await.json();
+    assert_eq!((&event["data"], &event["status"]), (&Value::from("one"), &Value::from("accepted")));
+    let stranger = format!("/admin/events/{}", RequestId::new());
+    gateway.get(&stranger).await.expect_problem(404, "unknown_event");
+    gateway.get("/admin/events/x").await.expect_problem(404, "unknown_event");
+    let bad = gateway.get("/admin/events?limit=0").await;
+    assert_eq!(bad.expect_problem(400, "invalid_parameter").json()["parameter"], "limit");
+
+    let replay = format!("/admin/events/{first}/replay");
+    gateway.ask("POST", &replay, "").await.expect_problem(409, "unrouted");
+    gateway.ask("POST", &replay, "origin: http://evil.example\r\n").await.expect_problem(403, "forbidden");
+    assert_eq!(gateway.get(&replay).await.header("allow"), Some("POST"));
+
+    assert_eq!(gateway.get("/admin/stats").await.json()["events"]["accepted"], 2);
+    let channels = gateway.get("/admin/channels").await.json();
+    assert_eq!(
+        (&channels["channels"][0]["state"], &channels["channels"][0]["accepted"]),
+        (&"waiting".into(), &0.into())
+    );
+    for noun in ["agents", "plugins", "routes", "skills", "deliveries"] {
+        assert_eq!(gateway.get(&format!("/admin/{noun}")).await.json()[noun], serde_json::json!([]), "{noun}");
+    }
+}
+
+#[tokio::test]
+async fn the_admin_api_is_for_operators() {
+    let open = Gateway::start(|_| {}).await;
+    for headers in ["host: evil.example\r\n", "x-forwarded-for: 1.2.3.4\r\n", "via: 1.1 proxy\r\n"] {
+        open.ask("GET", "/admin/stats", headers).await.expect_problem(403, "forbidden");
+    }
+
+    let apart = Gateway::start(|settings| {
+        settings.admin.listen = Some("127.0.0.1:0".parse().unwrap());
+        settings.admin.token = Some(Secret::new(b"sesame".to_vec()).unwrap());
+    })
+    .await;
+    apart.get("/admin/stats").await.expect_problem(404, "not_found");
+    let [public, admin] = apart.addresses[..] else { panic!("two addresses") };
+    ask(admin, "POST", "/webhooks/optional", "").await.expect_problem(404, "not_found");
+    let refused = ask(admin, "GET", "/admin/stats", "").await;
+    assert!(refused.expect_problem(401, "unauthorized").header("www-authenticate").unwrap().starts_with("Bearer"));
+    assert_eq!(ask(admin, "GET", "/admin/stats", "authorization: Bearer sesame\r\n").await.status, 200);
+    for address in [public, admin] {
+        assert_eq!(ask(address, "GET", "/health", "").await.status, 200);
+        assert_eq!(ask(address, "GET", "/metrics", "").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_caller_too_many_is_told_so() {
+    let gateway = Gateway::start(|settings| settings.max_connections = 1).await;
+    let mut first = gateway.connect().await;
+    first.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    first.readable().await.unwrap();
+
+    let refused = gateway.get("/health").await;
+    assert_eq!(refused.expect_problem(503, "overloaded").header("retry-after"), Some("5"));
+    assert_eq!(refused.header("content-length"), Some(refused.body.len().to_string().as_str()));
+    drop(first);
+
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while gateway.get("/health").await.status != 200 {
+        assert!(tokio::time::Instant::now() < deadline, "the place is not given back");
+    }
+}
+
+#[tokio::test]
+async fn requests_beyond_the_limit_are_refused_before_any_work() {
+    let gateway = Gateway::start(|settings| {
+        settings.max_requests = 0;
+        settings.retry_after = Duration::from_millis(1500);
+    })
+    .await;
+
+    let refused = gateway.ask("POST", "/webhooks/optional", "content-length: 5\r\nexpect: 100-continue\r\n").await;
+
+    assert_eq!(refused.expect_problem(503, "overloaded").header("retry-after"), Some("2"));
+    assert_eq!(gateway.get("/health").await.status, 200);
+}
+
+#[tokio::test]
+async fn whoever_says_nothing_or_too_little_is_hung_up_on() {
+    let gateway = Gateway::start(|settings| {
+        settings.header_timeout = Duration::from_millis(50);
+        settings.idle_timeout = Duration::from_millis(100);
+    })
+    .await;
+
+    for said in ["", "PRI * HT", "POST /webhooks/optional HTTP/1.1\r\nhost:", "GET /health HTTP/1.1\r\nhost: x\r\n\r\n"]
+    {
+        let mut stream = gateway.connect().await;
+        stream.write_all(said.as_bytes()).await.unwrap();
+        let reply = reply(&mut stream).await;
+        assert_eq!(reply.status, if said.starts_with("GET") { 200 } else { 0 }, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let gateway = Gateway::start(|settings| settings.max_header_bytes = 8 << 10).await;
+
+    let reply = gateway.ask("GET", "/health", &format!("x-long: {}\r\n", "a".repeat(9 << 10))).await;
+
+    assert_eq!(reply.status, 431);
+}
+
+#[tokio::test]
+async fn shutdown_closes_the_door_and_lets_nobody_hang() {
+    let mut gateway = Gateway::start(|settings| settings.shutdown_grace = Duration::from_millis(200)).await;
+    let mut idle = gateway.connect().await;
+    idle.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    idle.readable().await.unwrap();
+    let mut slow = gateway.connect().await;
+    slow.write_all(b"POST /webhooks/optional HTTP/1.1\r\nhost: x\r\ncontent-le").await.unwrap();
+
+    gateway.shutdown.cancel();
+
+    assert_eq!(reply(&mut idle).await.status, 200);
+    tokio::time::timeout(PATIENCE, gateway.serving.join_next()).await.expect("an end in time");
+    assert!(TcpStream::connect(gateway.address()).await.is_err());
+}

@@ -1,0 +1,229 @@
+//! The JSON of the admin API, made from what the modules say of themselves.
+//!
+//! Pure: the command line makes the same JSON from a log that it opened itself.
+
+mod event;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::dispatch::{AgentStatus, RouteStatus};
+use crate::event::{AgentName, ChannelName, DeliveryId, DeliveryState, EventId, EventStatus, Seq, Timestamp};
+use crate::eventlog::{ChannelCounts, Counts, EventLog, EventLogError, ListedDelivery, Stored};
+use crate::ingest::ChannelStatus;
+use crate::plugin::PluginStatus;
+use crate::skill::{Catalog, Problem, Skill};
+
+pub use self::event::{AttemptView, DeliveryView, EventDetail, Moment, event_detail};
+
+use super::query::{DeliveriesQuery, DeliveryText, EventsQuery};
+
+/// `GET /admin/events`.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventsPage {
+    /// Newest first.
+    pub events: Vec<EventRow>,
+    /// The cursor of the next page; none at the end.
+    pub next: Option<String>,
+}
+
+/// An event in a list.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of `Event`, and its status")]
+pub struct EventRow {
+    pub id: EventId,
+    pub seq: Seq,
+    pub channel: ChannelName,
+    pub kind: String,
+    pub subject: Option<String>,
+    pub status: EventStatus,
+    pub received_at: Timestamp,
+}
+
+/// `GET /admin/deliveries`.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeliveriesPage {
+    /// Newest event first.
+    pub deliveries: Vec<DeliveryRow>,
+    /// The cursor of the next page; none at the end.
+    pub next: Option<String>,
+}
+
+/// A delivery in a list.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of `ListedDelivery` and `Delivery`")]
+pub struct DeliveryRow {
+    pub id: String,
+    pub event: EventId,
+    pub seq: Seq,
+    pub channel: ChannelName,
+    pub kind: String,
+    pub subject: Option<String>,
+    pub agent: AgentName,
+    pub state: DeliveryState,
+    pub replay: bool,
+    pub attempts: u32,
+    pub created_at: Timestamp,
+    pub next_attempt_at: Option<Timestamp>,
+    /// Why the latest attempt failed: its code.
+    pub code: Option<String>,
+    /// The same for people.
+    pub message: Option<String>,
+}
+
+/// `GET /admin/channels`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Channels {
+    /// By name.
+    pub channels: Vec<ChannelRow>,
+}
+
+/// A channel in a list.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChannelRow {
+    /// What the channel says of itself.
+    #[serde(flatten)]
+    pub status: ChannelStatus,
+    /// What the log says of it.
+    #[serde(flatten)]
+    pub counts: ChannelCounts,
+}
+
+/// `GET /admin/agents`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Agents {
+    /// By name.
+    pub agents: Vec<AgentStatus>,
+}
+
+/// `GET /admin/plugins`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plugins {
+    /// By file name.
+    pub plugins: Vec<PluginStatus>,
+}
+
+/// `GET /admin/routes`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Routes {
+    /// In the order of the configuration.
+    pub routes: Vec<RouteStatus>,
+}
+
+/// `GET /admin/skills`.
+#[derive(Clone, Debug, Serialize)]
+pub struct SkillList<'a> {
+    /// By name.
+    pub skills: Vec<&'a Skill>,
+    /// What kept folders from being skills.
+    pub problems: &'a [Problem],
+}
+
+/// `GET /admin/stats`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stats {
+    /// The version of this program.
+    pub version: &'static str,
+    /// When the gateway started; none when none runs.
+    pub started_at: Option<Timestamp>,
+    /// Whole seconds since then.
+    pub uptime_seconds: Option<u64>,
+    /// The position of the last event; 0 before the first.
+    pub head: Seq,
+    /// Stored events by status.
+    pub events: BTreeMap<&'static str, u64>,
+    /// By channel; a channel appears with its first event.
+    pub channels: BTreeMap<ChannelName, ChannelCounts>,
+}
+
+/// `POST /admin/events/{id}/replay`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Replayed {
+    /// The event.
+    pub id: EventId,
+    /// Its new deliveries.
+    pub deliveries: Vec<String>,
+}
+
+impl Replayed {
+    /// `deliveries` are new ones of the event `id`.
+    pub fn new(id: EventId, deliveries: &[DeliveryId]) -> Self {
+        Self { id, deliveries: deliveries.iter().map(|id| DeliveryText(*id).to_string()).collect() }
+    }
+}
+
+/// A page of events. May wait for the disk.
+///
+/// # Errors
+/// Those of [`EventLog::list`].
+pub fn events_page(log: &EventLog, query: &EventsQuery) -> Result<EventsPage, EventLogError> {
+    let page = log.list(&query.filter, query.before, query.limit)?;
+    let row = |stored: Stored| EventRow {
+        status: stored.status(),
+        id: stored.event.id,
+        seq: stored.event.seq,
+        channel: stored.event.channel,
+        kind: stored.event.kind,
+        subject: stored.event.subject,
+        received_at: stored.event.time,
+    };
+    Ok(EventsPage { events: page.items.into_iter().map(row).collect(), next: page.next.map(|seq| seq.to_string()) })
+}
+
+/// A page of deliveries. May wait for the disk.
+///
+/// # Errors
+/// Those of [`EventLog::list_deliveries`].
+pub fn deliveries_page(log: &EventLog, query: &DeliveriesQuery) -> Result<DeliveriesPage, EventLogError> {
+    let page = log.list_deliveries(&query.filter, query.before, query.limit)?;
+    let next = page.next.map(|id| DeliveryText(id).to_string());
+    Ok(DeliveriesPage { deliveries: page.items.into_iter().map(delivery_row).collect(), next })
+}
+
+fn delivery_row(listed: ListedDelivery) -> DeliveryRow {
+    let ListedDelivery { id, delivery, event, channel, kind, subject } = listed;
+    let failure = delivery.attempts.last().filter(|attempt| !attempt.code.is_empty());
+    DeliveryRow {
+        id: DeliveryText(id).to_string(),
+        event,
+        seq: id.seq,
+        channel,
+        kind,
+        subject,
+        state: delivery.state,
+        replay: delivery.replay,
+        attempts: delivery.attempts_made,
+        created_at: delivery.created_at,
+        next_attempt_at: delivery.next_attempt_at,
+        code: failure.map(|attempt| attempt.code.clone()),
+        message: failure.map(|attempt| attempt.message.clone()),
+        agent: delivery.agent,
+    }
+}
+
+/// The channels with what the log knows of each.
+pub fn channels(statuses: Vec<ChannelStatus>, counts: &Counts) -> Channels {
+    let row = |status: ChannelStatus| {
+        let counts = counts.channels.get(status.name.as_str()).copied().unwrap_or_default();
+        ChannelRow { status, counts }
+    };
+    Channels { channels: statuses.into_iter().map(row).collect() }
+}
+
+/// The skills and what is wrong with others.
+pub fn skills(catalog: &Catalog) -> SkillList<'_> {
+    SkillList { skills: catalog.skills.iter().map(AsRef::as_ref).collect(), problems: &catalog.problems }
+}
+
+/// The figures of the log, and of the gateway when one runs.
+pub fn stats(counts: &Counts, started_at: Option<Timestamp>, now: Timestamp) -> Stats {
+    Stats {
+        version: env!("CARGO_PKG_VERSION"),
+        started_at,
+        uptime_seconds: started_at.map(|started_at| now.since(started_at).as_secs()),
+        head: counts.head,
+        events: EventStatus::ALL.into_iter().map(|status| (status.as_str(), counts.with_status(status))).collect(),
+        channels: counts.channels.clone(),
+    }
+}

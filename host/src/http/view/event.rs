@@ -1,0 +1,291 @@
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::event::{
+    AgentName, Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Outcome,
+    Payload, PluginName, RequestId, Seq, Timestamp,
+};
+use crate::eventlog::Stored;
+
+use super::super::query::DeliveryText;
+
+/// `GET /admin/events/{id}`.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of `Event`, and those below")]
+pub struct EventDetail<'a> {
+    pub id: EventId,
+    pub seq: Seq,
+    pub channel: &'a ChannelName,
+    pub plugin: &'a PluginName,
+    pub kind: &'a str,
+    pub subject: Option<&'a str>,
+    pub status: EventStatus,
+    pub received_at: Timestamp,
+    pub verified_at: Option<Timestamp>,
+    pub stored_at: Timestamp,
+    pub request_id: RequestId,
+    pub content_type: &'a str,
+    #[serde(serialize_with = "as_object")]
+    pub attributes: &'a [(String, String)],
+    /// In order; names may repeat.
+    pub headers: &'a [(String, String)],
+    /// JSON as it is, other text as a string.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<Payload<'a>>,
+    /// Everything else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_base64: Option<Payload<'a>>,
+    pub deliveries: Vec<DeliveryView<'a>>,
+    /// What happened, in the order in which it did.
+    pub timeline: Vec<Moment<'a>>,
+}
+
+/// A delivery of the event.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of `Delivery`")]
+pub struct DeliveryView<'a> {
+    pub id: String,
+    pub agent: &'a AgentName,
+    pub state: DeliveryState,
+    pub replay: bool,
+    pub created_at: Timestamp,
+    pub next_attempt_at: Option<Timestamp>,
+    pub attempts_made: u32,
+    /// The latest ones, oldest first.
+    pub attempts: Vec<AttemptView<'a>>,
+}
+
+/// An attempt of the delivery.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of `Attempt`")]
+pub struct AttemptView<'a> {
+    pub number: u32,
+    pub started_at: Timestamp,
+    pub ended_at: Timestamp,
+    pub duration_ms: u64,
+    pub outcome: Outcome,
+    pub code: Option<&'a str>,
+    pub message: Option<&'a str>,
+}
+
+/// One thing that happened to the event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Moment<'a> {
+    /// When.
+    pub at: Timestamp,
+    /// `received`, `verified`, `stored`, `replayed`, `attempt`, `delivered` or `dead`.
+    pub what: &'static str,
+    /// The destination it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<&'a AgentName>,
+    /// The number of the attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// What the attempt came to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'a str>,
+    /// The same for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<&'a str>,
+    /// How long it took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+}
+
+/// The event with everything that is known of it.
+pub fn event_detail(stored: &Stored) -> EventDetail<'_> {
+    let Stored { event, deliveries } = stored;
+    let (data, data_base64) = match event.payload() {
+        payload @ Payload::Base64(_) => (None, Some(payload)),
+        payload => (Some(payload), None),
+    };
+    EventDetail {
+        id: event.id,
+        seq: event.seq,
+        channel: &event.channel,
+        plugin: &event.plugin,
+        kind: &event.kind,
+        subject: event.subject.as_deref(),
+        status: stored.status(),
+        received_at: event.time,
+        verified_at: event.verified_at,
+        stored_at: event.stored_at,
+        request_id: event.request_id,
+        content_type: &event.content_type,
+        attributes: &event.attributes,
+        headers: &event.headers,
+        data,
+        data_base64,
+        deliveries: (0..).zip(deliveries).map(|(index, delivery)| delivery_view(event.seq, index, delivery)).collect(),
+        timeline: timeline(event, deliveries),
+    }
+}
+
+fn delivery_view(seq: Seq, index: u32, delivery: &Delivery) -> DeliveryView<'_> {
+    DeliveryView {
+        id: DeliveryText(DeliveryId { seq, index }).to_string(),
+        agent: &delivery.agent,
+        state: delivery.state,
+        replay: delivery.replay,
+        created_at: delivery.created_at,
+        next_attempt_at: delivery.next_attempt_at,
+        attempts_made: delivery.attempts_made,
+        attempts: delivery.attempts.iter().map(attempt_view).collect(),
+    }
+}
+
+fn attempt_view(attempt: &Attempt) -> AttemptView<'_> {
+    AttemptView {
+        number: attempt.number,
+        started_at: attempt.started_at,
+        ended_at: attempt.ended_at,
+        duration_ms: millis(attempt.ended_at.since(attempt.started_at)),
+        outcome: attempt.outcome,
+        code: not_empty(&attempt.code),
+        message: not_empty(&attempt.message),
+    }
+}
+
+fn timeline<'a>(event: &Event, deliveries: &'a [Delivery]) -> Vec<Moment<'a>> {
+    let verified = event.verified_at.map(|at| moment(at, "verified"));
+    let mut moments = vec![moment(event.time, "received")];
+    moments.extend(verified);
+    moments.push(moment(event.stored_at, "stored"));
+    for delivery in deliveries {
+        let agent = Some(&delivery.agent);
+        if delivery.replay {
+            moments.push(Moment { agent, ..moment(delivery.created_at, "replayed") });
+        }
+        for attempt in &delivery.attempts {
+            moments.push(Moment {
+                agent,
+                attempt: Some(attempt.number),
+                outcome: Some(attempt.outcome),
+                code: not_empty(&attempt.code),
+                message: not_empty(&attempt.message),
+                duration_ms: Some(millis(attempt.ended_at.since(attempt.started_at))),
+                ..moment(attempt.started_at, "attempt")
+            });
+        }
+        if let (false, Some(last)) = (delivery.state.is_open(), delivery.attempts.last()) {
+            moments.push(Moment { agent, ..moment(last.ended_at, delivery.state.as_str()) });
+        }
+    }
+    // Stable: what happened within one millisecond keeps its order.
+    moments.sort_by_key(|moment| moment.at);
+    moments
+}
+
+fn moment<'a>(at: Timestamp, what: &'static str) -> Moment<'a> {
+    Moment { at, what, agent: None, attempt: None, outcome: None, code: None, message: None, duration_ms: None }
+}
+
+fn not_empty(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn as_object<S: Serializer>(pairs: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn attempt(number: u32, started: i64, outcome: Outcome) -> Attempt {
+        let code = if outcome == Outcome::Delivered { "" } else { "timeout" };
+        Attempt {
+            number,
+            started_at: at(started),
+            ended_at: at(started + 5),
+            outcome,
+            code: code.to_owned(),
+            message: code.to_owned(),
+        }
+    }
+
+    fn stored() -> Stored {
+        let event = Event {
+            id: EventId::new(at(1000), Seq(7), 1),
+            seq: Seq(7),
+            channel: "github".parse().unwrap(),
+            plugin: "github".parse().unwrap(),
+            kind: "github.push".to_owned(),
+            subject: None,
+            time: at(1000),
+            verified_at: Some(at(1001)),
+            stored_at: at(1003),
+            content_type: "application/json".to_owned(),
+            data: Bytes::from_static(b"{\"a\":1}"),
+            attributes: vec![("severity".to_owned(), "high".to_owned())],
+            headers: vec![("x-github-event".to_owned(), "push".to_owned())],
+            request_id: RequestId::new(),
+        };
+        let mut first = Delivery::new("a".parse().unwrap(), at(1003), false);
+        first.record(attempt(1, 1010, Outcome::Retry), Some(at(2000)));
+        first.record(attempt(2, 2000, Outcome::Dead), None);
+        let mut second = Delivery::new("b".parse().unwrap(), at(1003), false);
+        second.record(attempt(1, 1004, Outcome::Delivered), None);
+        let third = Delivery::new("a".parse().unwrap(), at(5000), true);
+        Stored { event, deliveries: vec![first, second, third] }
+    }
+
+    #[test]
+    fn the_timeline_tells_what_happened_in_order() {
+        let stored = stored();
+
+        let detail = event_detail(&stored);
+
+        let told: Vec<_> = detail
+            .timeline
+            .iter()
+            .map(|moment| (moment.at.as_millis(), moment.what, moment.agent.map_or("", AgentName::as_str)))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (1000, "received", ""),
+                (1001, "verified", ""),
+                (1003, "stored", ""),
+                (1004, "attempt", "b"),
+                (1009, "delivered", "b"),
+                (1010, "attempt", "a"),
+                (2000, "attempt", "a"),
+                (2005, "dead", "a"),
+                (5000, "replayed", "a"),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_detail_of_an_event_is_readable_json() {
+        let stored = stored();
+
+        let json = serde_json::to_value(event_detail(&stored)).unwrap();
+
+        assert_eq!(json["status"], "pending");
+        assert_eq!(json["data"], serde_json::json!({"a": 1}));
+        assert!(json.get("data_base64").is_none());
+        assert_eq!(json["attributes"], serde_json::json!({"severity": "high"}));
+        assert_eq!(json["headers"], serde_json::json!([["x-github-event", "push"]]));
+        assert_eq!(json["deliveries"][0]["id"], "7.0");
+        assert_eq!(json["deliveries"][0]["attempts"][1]["code"], "timeout");
+        assert_eq!(json["deliveries"][1]["attempts"][0]["duration_ms"], 5);
+        assert_eq!(json["timeline"][3]["outcome"], "delivered");
+        assert!(json["timeline"][0].get("outcome").is_none());
+    }
+}

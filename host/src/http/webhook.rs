@@ -1,0 +1,286 @@
+//! From a webhook request to its answer.
+
+use std::sync::Arc;
+
+use ::http::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HeaderMap,
+    PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, X_CONTENT_TYPE_OPTIONS,
+};
+use ::http::{HeaderName, HeaderValue, StatusCode};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use serde::{Serialize, Serializer};
+
+use crate::dispatch::{OnTimeout, SyncOutcome, Watch};
+use crate::event::{EventId, RequestId, Timestamp};
+use crate::ingest::{Mount, Received, ReceivedEvent, WebhookRequest};
+use crate::plugin;
+
+use super::body::{self, Limits};
+use super::front::{Call, Front};
+use super::refusal::{Refusal, Shortage};
+use super::respond::{Answer, Problem, X_REQUEST_ID, with_body, with_json};
+
+/// Names the event in the answer of an agent.
+const GATEWAY_EVENT_ID: HeaderName = HeaderName::from_static("gateway-event-id");
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
+/// What a plugin or an agent wrote may be shown by a browser at the address of the admin API: it gets no script, no
+/// form and an origin of its own.
+const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox; default-src 'none'");
+const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+
+/// Answers a request to a channel and counts it.
+pub(super) async fn answer(front: &Arc<Front>, call: Call, body: Incoming) -> Result<Answer, Refusal> {
+    let started = call.started;
+    let path = call.head.uri.path();
+    let Some(mount) = front.services.ingest.mount(path) else {
+        let refusal = if path.starts_with("/webhooks/") { Refusal::UnknownChannel } else { Refusal::NotFound };
+        front.figures.of_strangers().count(StatusCode::NOT_FOUND, started);
+        return Err(refusal);
+    };
+    let figures = front.figures.of(mount.channel.name());
+    let result = receive(front, mount, call, body).await;
+    let status = match &result {
+        Ok(answer) => answer.status(),
+        Err(refusal) => Problem::from(refusal).status,
+    };
+    figures.count(status, started);
+    result
+}
+
+async fn receive(front: &Arc<Front>, mount: Mount, call: Call, body: Incoming) -> Result<Answer, Refusal> {
+    let Call { id, head, .. } = call;
+    let received_at = Timestamp::now();
+    let _place = front.requests.try_acquire().map_err(|_| Refusal::Overloaded(Shortage::Requests))?;
+    let services = &front.services;
+    let open = services.ingest.open(&mount)?;
+    open.check_head(&head.method, &head.headers)?;
+    if is_encoded(&head.headers) {
+        return Err(Refusal::Encoding);
+    }
+    let limits = Limits { max: open.max_body().min(front.settings.max_body), time: front.settings.body_timeout };
+    let (body, share) = body::read(body, limits, &front.budget, head.headers.contains_key(EXPECT)).await?;
+    let channel = mount.channel.name();
+    let watch = services.dispatch.may_wait(channel).then(|| services.dispatch.watch(id));
+    let query = head.uri.query().unwrap_or_default().to_owned();
+    let request =
+        WebhookRequest { method: head.method, path: mount.rest, query, headers: head.headers, body, received_at, id };
+    let received = services.ingest.receive(&open, request).await?;
+    drop(share);
+    if let Some(response) = received.response {
+        return plugin_answer(response);
+    }
+    if let (Some(watch), [event]) = (watch, received.events.as_slice())
+        && !event.duplicate
+        && let Some(mode) = services.dispatch.sync_mode(channel, &event.kind)
+    {
+        return Ok(agent_answer(front, id, &received, event.id, watch, mode).await);
+    }
+    Ok(accepted(id, &received.events))
+}
+
+async fn agent_answer(
+    front: &Front,
+    id: RequestId,
+    received: &Received,
+    event: EventId,
+    mut watch: Watch,
+    mode: crate::dispatch::SyncMode,
+) -> Answer {
+    let name_event = |answer: &mut Answer| {
+        let name = HeaderValue::try_from(event.to_string()).expect("a UUID may stand in a header");
+        answer.headers_mut().insert(GATEWAY_EVENT_ID, name);
+    };
+    match (tokio::time::timeout(mode.timeout, watch.outcome()).await, mode.on_timeout) {
+        (Ok(SyncOutcome::Delivered(plugin::Answer { content_type, body, .. })), _) => {
+            let content_type = HeaderValue::try_from(content_type).ok().filter(|text| !text.is_empty());
+            let mut answer = with_body(StatusCode::OK, content_type.unwrap_or(OCTETS), body);
+            disarm(answer.headers_mut());
+            name_event(&mut answer);
+            answer
+        }
+        (Ok(SyncOutcome::Dead { code, message }), _) => {
+            front.refuse_with(id, &Refusal::Undelivered { code, message }, name_event)
+        }
+        (Err(_), OnTimeout::GatewayTimeout) => front.refuse_with(id, &Refusal::AgentTimeout(mode.timeout), name_event),
+        (Err(_), OnTimeout::Accepted) => accepted(id, &received.events),
+    }
+}
+
+/// Whether the body is something else than the bytes that were signed.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_ENCODING).iter().any(|value| {
+        let codings = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        codings.into_iter().any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
+    })
+}
+
+/// 202, or 200 when nothing is new.
+fn accepted(request_id: RequestId, events: &[ReceivedEvent]) -> Answer {
+    let is_new = events.iter().any(|event| !event.duplicate);
+    let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
+    with_json(status, &Accepted { request_id, events: Events(events) })
+}
+
+#[derive(Serialize)]
+struct Accepted<'a> {
+    request_id: RequestId,
+    events: Events<'a>,
+}
+
+struct Events<'a>(&'a [ReceivedEvent]);
+
+impl Serialize for Events<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Row<'a> {
+            id: EventId,
+            kind: &'a str,
+            status: &'static str,
+        }
+        serializer.collect_seq(self.0.iter().map(|event| Row {
+            id: event.id,
+            kind: &event.kind,
+            status: if event.duplicate { "duplicate" } else { "accepted" },
+        }))
+    }
+}
+
+/// The plugin's own answer, without what is not the plugin's to say.
+fn plugin_answer(response: plugin::Response) -> Result<Answer, Refusal> {
+    let plugin::Response { status, headers, body } = response;
+    let status = match StatusCode::from_u16(status) {
+        Ok(valid) if (200..600).contains(&status) => valid,
+        _ => return Err(Refusal::PluginResponse { status }),
+    };
+    let has_body = status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED;
+    let mut answer = Answer::new(Full::new(if has_body { body } else { Bytes::new() }));
+    *answer.status_mut() = status;
+    let connection = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(CONNECTION.as_str()));
+    let named: Vec<String> =
+        connection.flat_map(|(_, value)| value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect();
+    for (name, value) in headers {
+        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else { continue };
+        if !is_the_hosts(&name) && !named.iter().any(|own| own == name.as_str()) {
+            answer.headers_mut().append(name, value);
+        }
+    }
+    if has_body && !answer.headers().contains_key(CONTENT_TYPE) {
+        answer.headers_mut().insert(CONTENT_TYPE, OCTETS);
+    }
+    disarm(answer.headers_mut());
+    Ok(answer)
+}
+
+/// Headers that speak of the connection or of the host, not of the response.
+fn is_the_hosts(name: &HeaderName) -> bool {
+    [
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_AUTHENTICATE,
+        PROXY_CONNECTION,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+        CONTENT_LENGTH,
+        X_REQUEST_ID,
+    ]
+    .contains(name)
+}
+
+fn disarm(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_SECURITY_POLICY, SANDBOX);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::event::Seq;
+
+    use super::*;
+
+    fn event(duplicate: bool) -> ReceivedEvent {
+        let id = EventId::new(Timestamp::from_millis(1_700_000_000_000), Seq(7), 1);
+        ReceivedEvent { id, kind: "github.\"push\"".to_owned(), duplicate }
+    }
+
+    #[test]
+    fn an_answer_is_202_while_something_is_new() {
+        for (events, expected) in
+            [(vec![], 200), (vec![event(false)], 202), (vec![event(true)], 200), (vec![event(true), event(false)], 202)]
+        {
+            assert_eq!(accepted(RequestId::new(), &events).status(), expected);
+        }
+    }
+
+    #[test]
+    fn the_json_of_an_answer_is_the_contracts() {
+        let id = RequestId::new();
+        let events = [event(false), event(true)];
+
+        let json = serde_json::to_value(Accepted { request_id: id, events: Events(&events) }).unwrap();
+
+        let row = |status| serde_json::json!({"id": events[0].id, "kind": "github.\"push\"", "status": status});
+        let expected = serde_json::json!({"request_id": id, "events": [row("accepted"), row("duplicate")]});
+        assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn a_plugin_says_what_it_likes_but_not_in_the_hosts_name() {
+        let own = |status: u16| {
+            let headers = [
+                ("content-type", "text/plain"),
+                ("x-own", "1"),
+                ("x-own", "2"),
+                ("Transfer-Encoding", "chunked"),
+                ("Connection", "close, X-Named"),
+                ("x-named", "by `connection`"),
+                ("content-length", "5"),
+                ("x-request-id", "forged"),
+                ("content-security-policy", "script-src *"),
+                ("bad name", "x"),
+                ("x-bad-value", "a\nb"),
+            ];
+            let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            plugin_answer(plugin::Response { status, headers, body: Bytes::from_static(b"hello") })
+        };
+
+        let answer = own(200).unwrap();
+        let names: Vec<_> =
+            answer.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
+        let sandbox = SANDBOX;
+        assert_eq!(
+            names,
+            [
+                ("content-type", "text/plain"),
+                ("x-own", "1"),
+                ("x-own", "2"),
+                ("content-security-policy", sandbox.to_str().unwrap()),
+                ("x-content-type-options", "nosniff"),
+            ]
+        );
+        for status in [0, 100, 101, 199, 600, 999] {
+            assert!(own(status).is_err(), "{status}");
+        }
+        assert_eq!(own(204).unwrap().status(), 204);
+    }
+
+    #[test]
+    fn only_plain_bodies_are_read() {
+        for (value, expected) in
+            [("identity", false), ("Identity", false), ("", false), ("gzip", true), ("identity, br", true)]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(value));
+
+            assert_eq!(is_encoded(&headers), expected, "{value}");
+        }
+        assert!(!is_encoded(&HeaderMap::new()));
+    }
+}

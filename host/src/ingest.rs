@@ -1,0 +1,254 @@
+//! From a request to durable events: which channel it is for, whether it may pass, and what its plugin made of it.
+//!
+//! It owns channels and their state. It promises that unverified bytes reach neither a plugin nor the disk, and that
+//! [`Ingest::receive`] returns only when the events are durable. Deliberately absent: HTTP, and where events go.
+
+mod channel;
+mod guard;
+mod mount;
+mod receipt;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method};
+use sha2::{Digest, Sha256};
+
+use crate::event::{AgentName, ChannelName, EventId, PluginName, RequestId, Timestamp};
+use crate::eventlog::{Appended, EventLog, EventLogError};
+use crate::metrics::{ByProvider, Metrics};
+use crate::plugin::{CallError, Inbound, Limits, PluginHost, Rejection, Response};
+use crate::verify::{Recipe, Secret, Signed, VerifyError};
+
+pub use self::channel::{Channel, ChannelState, ChannelStatus, Open};
+pub use self::guard::Guard;
+pub use self::mount::Mount;
+
+use self::mount::Mounts;
+use self::receipt::{Context, new_events};
+
+/// Valid input of the module.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The configured channels.
+    pub channels: Vec<ChannelSettings>,
+    /// Whether a channel plugin without a channel of its own is served at `/webhooks/<name>`.
+    pub auto_mount: bool,
+    /// What a call for such a channel may use.
+    pub auto_limits: Limits,
+}
+
+/// One configured channel.
+#[derive(Clone, Debug)]
+pub struct ChannelSettings {
+    /// Its name.
+    pub name: ChannelName,
+    /// The plugin behind it.
+    pub plugin: PluginName,
+    /// Where it is mounted: absolute paths without a slash at the end.
+    pub paths: Vec<String>,
+    /// Any of them verifies a request.
+    pub secrets: Vec<Secret>,
+    /// Why there is no secret although one is configured.
+    pub missing_secret: Option<String>,
+    /// What takes the place of the manifest's verification.
+    pub verification: Option<Recipe>,
+    /// Whether the gateway is ready only while this channel is.
+    pub required: bool,
+    /// Narrows the manifest's methods.
+    pub methods: Option<Vec<Method>>,
+    /// Narrows the manifest's limit; bytes.
+    pub max_body: Option<usize>,
+    /// Request headers that are kept with the event.
+    pub keep_headers: Vec<HeaderName>,
+    /// Settings of the plugin.
+    pub config: BTreeMap<String, serde_json::Value>,
+    /// What a call may use.
+    pub limits: Limits,
+}
+
+/// Where events go, as far as ingest must know: their first deliveries are part of their commit.
+pub trait Router: Send + Sync {
+    /// The agents that get events of this kind from this channel, each once.
+    fn agents(&self, channel: &ChannelName, kind: &str) -> Vec<AgentName>;
+}
+
+/// One request, read in full.
+pub struct WebhookRequest {
+    /// Its method.
+    pub method: Method,
+    /// The path below the mount point; starts with `/`.
+    pub path: String,
+    /// Without `?`, undecoded.
+    pub query: String,
+    /// As received.
+    pub headers: HeaderMap,
+    /// As received.
+    pub body: Bytes,
+    /// When its first byte arrived.
+    pub received_at: Timestamp,
+    /// Its identity.
+    pub id: RequestId,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub struct Received {
+    /// Its events, in order.
+    pub events: Vec<ReceivedEvent>,
+    /// The plugin's own answer.
+    pub response: Option<Response>,
+}
+
+/// One event of an answer.
+#[derive(Clone, Debug)]
+pub struct ReceivedEvent {
+    /// The event's id; of a duplicate, the first one's.
+    pub id: EventId,
+    /// Its kind.
+    pub kind: String,
+    /// Whether it was in the log already.
+    pub duplicate: bool,
+}
+
+/// Why a request brought no events.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The channel cannot serve yet or any more.
+    #[error("channel `{channel}` waits: {detail}")]
+    Waiting {
+        /// The channel.
+        channel: ChannelName,
+        /// What it waits for.
+        detail: String,
+    },
+    /// The method is not one of the channel's.
+    #[error("the method is not allowed")]
+    Method(Vec<Method>),
+    /// The media type is not one of the channel's.
+    #[error("the content type is not one of {}", .0.join(", "))]
+    ContentType(Vec<String>),
+    /// The request does not come from the provider.
+    #[error(transparent)]
+    Verification(#[from] VerifyError),
+    /// The plugin refuses the content.
+    #[error("{}", .0.detail)]
+    Rejected(Rejection),
+    /// The plugin failed.
+    #[error("the plugin failed: {0}")]
+    Plugin(#[from] CallError),
+    /// The plugin answered something that is no receipt.
+    #[error("the plugin's receipt is invalid: {0}")]
+    Receipt(String),
+    /// The log did not take the events.
+    #[error(transparent)]
+    Log(#[from] EventLogError),
+}
+
+/// The front of the module.
+#[derive(Clone)]
+pub struct Ingest(Arc<Inner>);
+
+struct Inner {
+    mounts: Mounts,
+    plugins: PluginHost,
+    log: EventLog,
+    router: Arc<dyn Router>,
+    metrics: Arc<Metrics>,
+}
+
+impl Ingest {
+    /// Serves the channels of `settings`.
+    pub fn new(
+        settings: Settings,
+        plugins: PluginHost,
+        log: EventLog,
+        router: Arc<dyn Router>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let mounts = Mounts::new(settings, plugins.clone());
+        Self(Arc::new(Inner { mounts, plugins, log, router, metrics }))
+    }
+
+    /// The channel that serves `path`, and the rest of the path below it.
+    pub fn mount(&self, path: &str) -> Option<Mount> {
+        self.0.mounts.find(path)
+    }
+
+    /// What the channel accepts right now, before anything of the body is read.
+    pub fn open(&self, mount: &Mount) -> Result<Open, IngestError> {
+        mount.channel.open(&self.0.plugins)
+    }
+
+    /// Every channel with its state, by name.
+    pub fn channels(&self) -> Vec<ChannelStatus> {
+        self.0.mounts.channels().iter().map(|channel| channel.status(&self.0.plugins)).collect()
+    }
+
+    /// Verifies the request, has the plugin turn it into events and makes them durable.
+    ///
+    /// Cancel safe: a request that is given up leaves all of its events in the log or none.
+    pub async fn receive(&self, open: &Open, request: WebhookRequest) -> Result<Received, IngestError> {
+        let Inner { log, router, .. } = &*self.0;
+        let channel = open.channel();
+        let verified_at = self.verify(open, &request)?;
+        let context = Context {
+            channel: &channel.settings.name,
+            plugin: &open.generation.plugin,
+            time: request.received_at,
+            verified_at,
+            request_id: request.id,
+            content_type: content_type(&request.headers),
+            headers: channel.kept_headers(&request.headers),
+            body: request.body.clone(),
+        };
+        let inbound = Inbound {
+            method: request.method.as_str().to_owned(),
+            path: request.path,
+            query: open.recipe().strip_query(&request.query).into_owned(),
+            headers: open.without_credentials(request.headers),
+            body: request.body,
+            received_at: request.received_at,
+        };
+        let called = open.generation.receive(&channel.instance, inbound).await;
+        let receipt = called.inspect_err(|error| channel.warn_of(error))?.map_err(IngestError::Rejected)?;
+        let response = receipt.response;
+        let digest = || Sha256::digest(&context.body).into();
+        let events = new_events(receipt.events, &context, digest, |kind| router.agents(context.channel, kind))
+            .map_err(IngestError::Receipt)?;
+        if events.is_empty() {
+            return Ok(Received { events: Vec::new(), response });
+        }
+        let kinds: Vec<_> = events.iter().map(|event| event.kind.clone()).collect();
+        let appended = log.append(events).await?;
+        let received = |(appended, kind)| match appended {
+            Appended::Accepted(event) => ReceivedEvent { id: event.id, kind, duplicate: false },
+            Appended::Duplicate(id) => ReceivedEvent { id, kind, duplicate: true },
+        };
+        let events = appended.into_iter().zip(kinds).map(received).collect();
+        Ok(Received { events, response })
+    }
+
+    fn verify(&self, open: &Open, request: &WebhookRequest) -> Result<Option<Timestamp>, IngestError> {
+        let recipe = open.recipe();
+        if recipe.is_open() {
+            return Ok(None);
+        }
+        let channel = open.channel();
+        let signed = Signed { headers: &request.headers, query: &request.query, body: &request.body };
+        let now = Timestamp::now();
+        recipe.verify(&channel.settings.secrets, &signed, now).inspect_err(|error| {
+            let provider = ByProvider::new(&channel.settings.name);
+            self.0.metrics.signature_failures.get_or_create(&provider).inc();
+            channel.warn_of(error);
+        })?;
+        Ok(Some(now))
+    }
+}
+
+/// The request's media type; bytes of an unnamed type are just bytes (RFC 9110, section 8.3).
+fn content_type(headers: &HeaderMap) -> String {
+    let value = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    value.unwrap_or("application/octet-stream").to_owned()
+}

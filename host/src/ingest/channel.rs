@@ -1,0 +1,250 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use arc_swap::ArcSwapOption;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION};
+use http::{HeaderMap, Method};
+use serde::Serialize;
+
+use crate::event::Timestamp;
+use crate::plugin::{Generation, Instance, Kind, PluginHost, config_text};
+use crate::verify::{Recipe, Scheme};
+
+use super::{ChannelSettings, IngestError};
+
+/// Failures of one channel are logged once in this many milliseconds: whoever forges requests must not fill the log.
+const WARN_EVERY: i64 = 10_000;
+
+/// A configured source. Lives as long as the gateway; generations of its plugin come and go.
+pub struct Channel {
+    pub(super) settings: ChannelSettings,
+    pub(super) instance: Arc<Instance>,
+    /// Whether it was mounted without a table in the configuration.
+    pub(super) automatic: bool,
+    terms: ArcSwapOption<Terms>,
+    warned_at: AtomicI64,
+}
+
+/// What a channel accepts with one generation of its plugin.
+struct Terms {
+    digest: String,
+    recipe: Recipe,
+    methods: Vec<Method>,
+    content_types: Vec<String>,
+    max_body: usize,
+    /// Why it cannot serve all the same.
+    obstacle: Option<String>,
+}
+
+/// A channel that serves: its terms and the generation that a request will run on.
+pub struct Open {
+    pub(super) generation: Arc<Generation>,
+    channel: Arc<Channel>,
+    terms: Arc<Terms>,
+}
+
+/// Whether a channel serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelState {
+    /// Requests are received.
+    Serving,
+    /// Something is missing; requests are answered 503.
+    Waiting,
+}
+
+/// One row of `/admin/channels`, without the counts.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the JSON names speak for themselves and stand in the contract")]
+pub struct ChannelStatus {
+    pub name: String,
+    pub plugin: String,
+    pub paths: Vec<String>,
+    pub state: ChannelState,
+    /// What it waits for.
+    pub detail: Option<String>,
+    pub required: bool,
+    pub automatic: bool,
+    pub generation: Option<u64>,
+    pub methods: Vec<String>,
+    pub max_body: Option<usize>,
+    /// The verification in force, in the manifest's form; empty when the channel is open.
+    pub verification: Vec<Scheme>,
+}
+
+impl Channel {
+    pub(super) fn new(settings: ChannelSettings, automatic: bool) -> Self {
+        let config = settings.config.iter().map(|(key, value)| (key.clone(), config_text(value))).collect();
+        let instance = Arc::new(Instance::new(settings.name.as_str(), config, None, &settings.limits));
+        Self { settings, instance, automatic, terms: ArcSwapOption::empty(), warned_at: AtomicI64::new(0) }
+    }
+
+    pub(super) fn open(self: &Arc<Self>, plugins: &PluginHost) -> Result<Open, IngestError> {
+        let waiting = |detail| IngestError::Waiting { channel: self.settings.name.clone(), detail };
+        let generation = self.generation(plugins).map_err(waiting)?;
+        let terms = self.terms(&generation);
+        match &terms.obstacle {
+            Some(detail) => Err(waiting(detail.clone())),
+            None => Ok(Open { generation, channel: Arc::clone(self), terms }),
+        }
+    }
+
+    pub(super) fn status(&self, plugins: &PluginHost) -> ChannelStatus {
+        let generation = self.generation(plugins);
+        let terms = generation.as_ref().ok().map(|generation| self.terms(generation));
+        let detail = match (&generation, &terms) {
+            (Err(detail), _) => Some(detail.clone()),
+            (Ok(_), terms) => terms.as_ref().and_then(|terms| terms.obstacle.clone()),
+        };
+        ChannelStatus {
+            name: self.settings.name.to_string(),
+            plugin: self.settings.plugin.to_string(),
+            paths: self.settings.paths.clone(),
+            state: if detail.is_none() { ChannelState::Serving } else { ChannelState::Waiting },
+            detail,
+            required: self.settings.required,
+            automatic: self.automatic,
+            generation: generation.as_ref().ok().map(|generation| generation.number),
+            methods: terms.iter().flat_map(|terms| &terms.methods).map(ToString::to_string).collect(),
+            max_body: terms.as_ref().map(|terms| terms.max_body),
+            verification: terms.iter().flat_map(|terms| terms.recipe.schemes()).cloned().collect(),
+        }
+    }
+
+    fn generation(&self, plugins: &PluginHost) -> Result<Arc<Generation>, String> {
+        let plugin = &self.settings.plugin;
+        let generation = plugins
+            .serving(plugin.as_str())
+            .ok_or_else(|| format!("no serving plugin `{plugin}` in the plugin folder"))?;
+        match generation.kind() {
+            Kind::Channel => Ok(generation),
+            Kind::Agent => Err(format!("plugin `{plugin}` is an agent plugin")),
+        }
+    }
+
+    /// The terms with this generation, made once for each.
+    fn terms(&self, generation: &Generation) -> Arc<Terms> {
+        if let Some(terms) = &*self.terms.load()
+            && terms.digest == generation.digest
+        {
+            return Arc::clone(terms);
+        }
+        let terms = Arc::new(Terms::new(&self.settings, generation));
+        if let Some(obstacle) = &terms.obstacle {
+            tracing::warn!(channel = %self.settings.name, "Channel waits: {obstacle}");
+        }
+        self.terms.store(Some(Arc::clone(&terms)));
+        terms
+    }
+
+    /// The headers that are kept with events.
+    pub(super) fn kept_headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {
+        let kept =
+            self.settings.keep_headers.iter().flat_map(|name| headers.get_all(name).iter().map(move |v| (name, v)));
+        kept.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect()
+    }
+
+    /// Logs a failure of a request, now and then.
+    pub(super) fn warn_of(&self, error: &dyn std::error::Error) {
+        let now = Timestamp::now().as_millis();
+        let last = self.warned_at.load(Ordering::Relaxed);
+        let due = now - last >= WARN_EVERY;
+        if due && self.warned_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            tracing::warn!(channel = %self.settings.name, "Request failed: {error}");
+        } else {
+            tracing::debug!(channel = %self.settings.name, "Request failed: {error}");
+        }
+    }
+}
+
+impl Terms {
+    fn new(settings: &ChannelSettings, generation: &Generation) -> Self {
+        let manifest = &generation.manifest;
+        let mut methods = manifest.methods.clone();
+        if let Some(narrowed) = &settings.methods {
+            methods.retain(|method| narrowed.contains(method));
+        }
+        let recipe = settings.verification.clone().unwrap_or_else(|| manifest.recipe.clone());
+        Self {
+            digest: generation.digest.clone(),
+            obstacle: obstacle(settings, &recipe)
+                .or_else(|| manifest.check_config(&settings.config).into_iter().next())
+                .or_else(|| methods.is_empty().then(|| "`methods` leaves none of the plugin's methods".to_owned())),
+            recipe,
+            methods,
+            content_types: manifest.content_types.clone(),
+            max_body: manifest.max_body.min(settings.max_body.unwrap_or(usize::MAX)),
+        }
+    }
+}
+
+/// What keeps a channel from serving with this verification.
+fn obstacle(settings: &ChannelSettings, recipe: &Recipe) -> Option<String> {
+    let name = &settings.name;
+    let operator_opened = settings.verification.as_ref().is_some_and(Recipe::is_open);
+    match (recipe.is_open(), settings.secrets.as_slice()) {
+        (true, []) => None,
+        (true, _) if operator_opened => None,
+        (true, _) => Some(format!(
+            "a secret is configured, but the plugin verifies nothing; remove `channels.{name}.secret` or set `channels.{name}.verification`"
+        )),
+        (false, []) => Some(match &settings.missing_secret {
+            Some(reason) => format!("`channels.{name}.secret`: {reason}"),
+            None => format!("the plugin verifies requests; set `channels.{name}.secret`"),
+        }),
+        (false, secrets) => {
+            let bad = secrets.iter().find_map(|secret| recipe.accepts_secret(secret).err());
+            bad.map(|problem| format!("`channels.{name}.secret`: {problem}"))
+        }
+    }
+}
+
+impl Open {
+    /// The channel.
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// The verification in force.
+    pub(super) fn recipe(&self) -> &Recipe {
+        &self.terms.recipe
+    }
+
+    /// Bytes of the largest body.
+    pub fn max_body(&self) -> usize {
+        self.terms.max_body
+    }
+
+    /// Refuses what the head of a request is enough to refuse.
+    pub fn check_head(&self, method: &Method, headers: &HeaderMap) -> Result<(), IngestError> {
+        let Terms { methods, content_types, .. } = &*self.terms;
+        if !methods.contains(method) {
+            return Err(IngestError::Method(methods.clone()));
+        }
+        let found = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if !content_types.is_empty() && !content_types.contains(&essence) {
+            return Err(IngestError::ContentType(content_types.clone()));
+        }
+        Ok(())
+    }
+
+    /// The headers that a guest may see.
+    pub(super) fn without_credentials(&self, mut headers: HeaderMap) -> HeaderMap {
+        for name in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
+            headers.remove(name);
+        }
+        let hidden: Vec<_> = headers.keys().filter(|name| self.recipe().hides_header(name.as_str())).cloned().collect();
+        for name in hidden {
+            headers.remove(name);
+        }
+        headers
+    }
+}
+
+impl Channel {
+    /// Its name.
+    pub fn name(&self) -> &crate::event::ChannelName {
+        &self.settings.name
+    }
+}

@@ -1,0 +1,128 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::event::ChannelName;
+use crate::plugin::{Limits, PluginHost};
+
+use super::channel::Channel;
+use super::{ChannelSettings, Settings};
+
+/// Where channels are mounted that have no path of their own.
+const PREFIX: &str = "/webhooks/";
+
+/// A channel that serves a path.
+pub struct Mount {
+    /// The channel.
+    pub channel: Arc<Channel>,
+    /// The path below the mount point; starts with `/`.
+    pub rest: String,
+}
+
+/// The table of paths.
+pub(super) struct Mounts {
+    configured: BTreeMap<ChannelName, Arc<Channel>>,
+    /// Longest first, so that the first match is the closest.
+    paths: Vec<(String, Arc<Channel>)>,
+    plugins: PluginHost,
+    auto_limits: Option<Limits>,
+    /// Channels of plugins without a table, made when they are first asked for. As many as there are plugin files.
+    automatic: RwLock<BTreeMap<ChannelName, Arc<Channel>>>,
+}
+
+impl Mounts {
+    pub(super) fn new(settings: Settings, plugins: PluginHost) -> Self {
+        let auto_limits = settings.auto_mount.then_some(settings.auto_limits);
+        let channels = settings.channels.into_iter().map(|channel| Arc::new(Channel::new(channel, false)));
+        let configured: BTreeMap<_, _> = channels.map(|channel| (channel.settings.name.clone(), channel)).collect();
+        let mut paths: Vec<_> = configured
+            .values()
+            .flat_map(|channel| channel.settings.paths.iter().map(|path| (path.clone(), Arc::clone(channel))))
+            .collect();
+        paths.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+        Self { configured, paths, plugins, auto_limits, automatic: RwLock::default() }
+    }
+
+    pub(super) fn find(&self, path: &str) -> Option<Mount> {
+        let configured = self.paths.iter().find_map(|(prefix, channel)| Some((below(path, prefix)?, channel)));
+        if let Some((rest, channel)) = configured {
+            return Some(Mount { channel: Arc::clone(channel), rest });
+        }
+        let name = path.strip_prefix(PREFIX)?.split('/').next()?;
+        let rest = below(path, &path[..PREFIX.len() + name.len()])?;
+        let channel = self.automatic(&name.parse().ok()?)?;
+        Some(Mount { channel, rest })
+    }
+
+    /// Every channel, by name.
+    pub(super) fn channels(&self) -> Vec<Arc<Channel>> {
+        let mut channels = self.configured.clone();
+        for generation in self.plugins.serving_channels() {
+            let name = generation.plugin.as_str().parse().ok();
+            if let Some(channel) = name.and_then(|name| self.automatic(&name)) {
+                channels.insert(channel.settings.name.clone(), channel);
+            }
+        }
+        channels.into_values().collect()
+    }
+
+    /// The channel of a serving plugin that no configured channel is named after.
+    fn automatic(&self, name: &ChannelName) -> Option<Arc<Channel>> {
+        let limits = self.auto_limits.as_ref()?;
+        if self.configured.contains_key(name)
+            || self.configured.values().any(|own| own.settings.plugin.as_str() == name.as_str())
+        {
+            return None;
+        }
+        self.plugins.serving(name.as_str())?;
+        let known = self.automatic.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        Some(known.unwrap_or_else(|| {
+            let mut automatic = self.automatic.write().unwrap_or_else(PoisonError::into_inner);
+            let new = || Arc::new(Channel::new(settings_of(name, limits), true));
+            Arc::clone(automatic.entry(name.clone()).or_insert_with(new))
+        }))
+    }
+}
+
+fn settings_of(name: &ChannelName, limits: &Limits) -> ChannelSettings {
+    ChannelSettings {
+        name: name.clone(),
+        plugin: name.as_str().parse().expect("channels and plugins are named by the same rule"),
+        paths: vec![format!("{PREFIX}{name}")],
+        secrets: Vec::new(),
+        missing_secret: None,
+        verification: None,
+        required: false,
+        methods: None,
+        max_body: None,
+        keep_headers: Vec::new(),
+        config: BTreeMap::new(),
+        limits: limits.clone(),
+    }
+}
+
+/// The rest of `path` below `prefix`, which ends at a segment; `/` when nothing is left.
+fn below(path: &str, prefix: &str) -> Option<String> {
+    match path.strip_prefix(prefix)? {
+        "" => Some("/".to_owned()),
+        rest if rest.starts_with('/') => Some(rest.to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_point_ends_at_a_segment() {
+        for (path, expected) in [
+            ("/webhooks/github", Some("/")),
+            ("/webhooks/github/", Some("/")),
+            ("/webhooks/github/a/b", Some("/a/b")),
+            ("/webhooks/github2", None),
+            ("/webhooks", None),
+        ] {
+            assert_eq!(below(path, "/webhooks/github").as_deref(), expected, "{path}");
+        }
+    }
+}

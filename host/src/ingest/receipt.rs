@@ -1,0 +1,180 @@
+//! Checks what a plugin made of a request and completes it to events.
+
+use bytes::Bytes;
+
+use crate::event::{AgentName, ChannelName, PluginName, RequestId, Timestamp};
+use crate::eventlog::{Identity, NewEvent};
+use crate::plugin::ReceiptEvent;
+
+/// Events of one receipt.
+const MAX_EVENTS: usize = 1000;
+/// Bytes of a kind, as the plugin says it.
+const MAX_KIND: usize = 128;
+/// Bytes of a subject, a delivery id or a key.
+const MAX_ID: usize = 1024;
+/// Attributes of one event.
+const MAX_ATTRIBUTES: usize = 64;
+/// Bytes of the value of an attribute.
+const MAX_ATTRIBUTE: usize = 4096;
+
+/// What all events of a request have in common.
+pub(super) struct Context<'a> {
+    pub(super) channel: &'a ChannelName,
+    pub(super) plugin: &'a PluginName,
+    pub(super) time: Timestamp,
+    pub(super) verified_at: Option<Timestamp>,
+    pub(super) request_id: RequestId,
+    pub(super) content_type: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) body: Bytes,
+}
+
+/// The events of a receipt, or what is wrong with it. `digest` is the SHA-256 of the body, asked for when it is needed.
+pub(super) fn new_events(
+    events: Vec<ReceiptEvent>,
+    context: &Context<'_>,
+    digest: impl Fn() -> [u8; 32],
+    agents: impl Fn(&str) -> Vec<AgentName>,
+) -> Result<Vec<NewEvent>, String> {
+    if events.len() > MAX_EVENTS {
+        return Err(format!("{} events, expected at most {MAX_EVENTS}", events.len()));
+    }
+    let mut body_digest = None;
+    let mut complete = Vec::with_capacity(events.len());
+    for (index, event) in (0..).zip(events) {
+        check(&event).map_err(|problem| format!("event {index}: {problem}"))?;
+        let identity = match (&event.key, &event.delivery_id) {
+            (Some(key), _) => Some(Identity::of_key(context.channel, key)),
+            (None, Some(id)) => {
+                let digest = body_digest.get_or_insert_with(&digest);
+                Some(Identity::of_delivery(context.channel, id, digest, index))
+            }
+            (None, None) => None,
+        };
+        let kind = format!("{}.{}", context.channel, event.kind);
+        complete.push(NewEvent {
+            channel: context.channel.clone(),
+            plugin: context.plugin.clone(),
+            agents: agents(&kind),
+            kind,
+            subject: event.subject,
+            time: context.time,
+            verified_at: context.verified_at,
+            content_type: event.content_type.unwrap_or_else(|| context.content_type.clone()),
+            data: event.data.unwrap_or_else(|| context.body.clone()),
+            attributes: event.attributes,
+            headers: context.headers.clone(),
+            request_id: context.request_id,
+            identity,
+        });
+    }
+    Ok(complete)
+}
+
+fn check(event: &ReceiptEvent) -> Result<(), String> {
+    let text = |name: &str, value: &str, limit: usize| {
+        if value.is_empty() || value.len() > limit || value.chars().any(char::is_control) {
+            return Err(format!("`{name}` must have 1 to {limit} bytes and no control characters"));
+        }
+        Ok(())
+    };
+    text("kind", &event.kind, MAX_KIND)?;
+    for (name, value) in [("subject", &event.subject), ("delivery-id", &event.delivery_id), ("key", &event.key)] {
+        value.as_deref().map_or(Ok(()), |value| text(name, value, MAX_ID))?;
+    }
+    if let Some(content_type) = &event.content_type {
+        text("content-type", content_type, MAX_KIND)?;
+    }
+    if event.attributes.len() > MAX_ATTRIBUTES {
+        return Err(format!("{} attributes, expected at most {MAX_ATTRIBUTES}", event.attributes.len()));
+    }
+    for (name, value) in &event.attributes {
+        let named = (1..=20).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        if !named {
+            return Err(format!("attribute `{}` must have 1 to 20 of `a-z0-9`", name.escape_default()));
+        }
+        if value.len() > MAX_ATTRIBUTE {
+            return Err(format!("attribute `{name}` has {} bytes, expected at most {MAX_ATTRIBUTE}", value.len()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> ReceiptEvent {
+        ReceiptEvent {
+            kind: "push".to_owned(),
+            subject: None,
+            delivery_id: None,
+            key: None,
+            data: None,
+            content_type: None,
+            attributes: Vec::new(),
+        }
+    }
+
+    fn complete(events: Vec<ReceiptEvent>) -> Result<Vec<NewEvent>, String> {
+        let [channel, plugin] = ["github", "github"];
+        let context = Context {
+            channel: &channel.parse().unwrap(),
+            plugin: &plugin.parse().unwrap(),
+            time: Timestamp::from_millis(1),
+            verified_at: None,
+            request_id: RequestId::new(),
+            content_type: "application/json".to_owned(),
+            headers: Vec::new(),
+            body: Bytes::from_static(b"{}"),
+        };
+        new_events(events, &context, || [7; 32], |_| Vec::new())
+    }
+
+    #[test]
+    fn what_the_plugin_leaves_out_comes_from_the_request() {
+        let own = ReceiptEvent {
+            data: Some(Bytes::from_static(b"own")),
+            content_type: Some("text/plain".to_owned()),
+            ..event()
+        };
+
+        let events = complete(vec![event(), own]).unwrap();
+
+        assert_eq!(events[0].kind, "github.push");
+        assert_eq!((&events[0].data[..], events[0].content_type.as_str()), (&b"{}"[..], "application/json"));
+        assert_eq!((&events[1].data[..], events[1].content_type.as_str()), (&b"own"[..], "text/plain"));
+    }
+
+    #[test]
+    fn a_key_is_an_identity_before_a_delivery_id_is() {
+        let keyed = ReceiptEvent { key: Some("k".to_owned()), delivery_id: Some("d".to_owned()), ..event() };
+        let delivered = ReceiptEvent { delivery_id: Some("d".to_owned()), ..event() };
+        let channel: ChannelName = "github".parse().unwrap();
+
+        let events = complete(vec![keyed, delivered, event()]).unwrap();
+
+        assert_eq!(events[0].identity, Some(Identity::of_key(&channel, "k")));
+        assert_eq!(events[1].identity, Some(Identity::of_delivery(&channel, "d", &[7; 32], 1)));
+        assert_eq!(events[2].identity, None);
+    }
+
+    #[test]
+    fn a_receipt_that_breaks_the_rules_is_refused_as_a_whole() {
+        let attribute =
+            |name: &str, value: &str| ReceiptEvent { attributes: vec![(name.to_owned(), value.to_owned())], ..event() };
+        for (bad, expected) in [
+            (ReceiptEvent { kind: String::new(), ..event() }, "`kind`"),
+            (ReceiptEvent { kind: "a\nb".to_owned(), ..event() }, "`kind`"),
+            (ReceiptEvent { subject: Some("x".repeat(MAX_ID + 1)), ..event() }, "`subject`"),
+            (attribute("Upper", "x"), "attribute `Upper`"),
+            (attribute("a", &"x".repeat(MAX_ATTRIBUTE + 1)), "4097 bytes"),
+        ] {
+            let problem = complete(vec![event(), bad]).unwrap_err();
+
+            assert!(problem.starts_with("event 1:") && problem.contains(expected), "{problem}");
+        }
+        assert!(complete(vec![event(); MAX_EVENTS + 1]).unwrap_err().contains("1001 events"));
+    }
+}

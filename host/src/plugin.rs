@@ -1,0 +1,200 @@
+//! The plugin host: turns the files of a folder into sandboxed adapters and calls them.
+//!
+//! It owns which generation of a plugin serves, what a call may use, and what a guest can reach. It promises that
+//! a plugin costs its own calls only: a trap, a limit or a bad file never touches another plugin, and a file that does not
+//! load leaves the last good generation serving. Deliberately absent: who may call what, and what events mean.
+
+mod bindings;
+mod call;
+mod compile;
+mod contract;
+mod egress;
+mod engine;
+mod generation;
+mod guest;
+mod inspect;
+mod instance;
+mod limits;
+mod manifest;
+mod output;
+mod registry;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::PluginName;
+use crate::metrics::Metrics;
+
+pub use self::call::{Answer, Failure, Inbound, Outgoing, Receipt, ReceiptEvent, Rejection, Response};
+pub use self::contract::{ContractError, Kind, SERVED};
+pub use self::egress::{Credential, CredentialKind, Egress, EgressError, EgressSettings, Grant, GrantError};
+pub use self::engine::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
+pub use self::generation::Generation;
+pub use self::inspect::{Inspection, inspect};
+pub use self::instance::Instance;
+pub use self::limits::{Limits, Reuse};
+pub use self::manifest::{ConfigKey, Manifest, ManifestError, config_text};
+pub use self::registry::PluginStatus;
+
+use self::registry::Registry;
+
+/// Valid input of the plugin host.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder of `*.wasm` files.
+    pub dir: PathBuf,
+    /// The folder of compiled code, which only the host writes.
+    pub cache_dir: PathBuf,
+    /// How long a file must be still before it is loaded, when nothing says that it is complete.
+    pub debounce: Duration,
+    /// Bytes of the largest plugin file.
+    pub max_file: u64,
+    /// Live instances of all plugins together.
+    pub instances: usize,
+    /// What a call may use.
+    pub limits: Limits,
+    /// The same for single plugins, complete.
+    pub overrides: BTreeMap<PluginName, Limits>,
+}
+
+/// Says whether a generation may serve. Asked before every swap.
+pub trait Gatekeeper: Send + Sync {
+    /// Refuses `next`, with the reason for the operator, when it must not take the place of `serving`.
+    fn admit(&self, plugin: &PluginName, serving: Option<&Manifest>, next: &Manifest) -> Result<(), String>;
+}
+
+/// Why the plugin host cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    /// The compiler or the pool of instances.
+    #[error("cannot set up the WebAssembly engine: {0}")]
+    Engine(String),
+    /// A thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// A folder.
+    #[error("cannot use the folder `{}`", dir.display())]
+    Folder {
+        /// The folder.
+        dir: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why a file was not taken into service. The text is for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file's stem is no name.
+    #[error("`{0}` is not a plugin name: expected 1 to 63 of `a-z`, `0-9` and `-`\nhint: rename the file")]
+    Name(String),
+    /// The file cannot be read.
+    #[error("it cannot be read: {0}")]
+    Read(io::Error),
+    /// The file is too large.
+    #[error("it has {size} bytes, more than `plugins.max_file` allows ({limit})")]
+    TooLarge {
+        /// Bytes of the file.
+        size: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The file's first bytes are not those of a component.
+    #[error("it is no WebAssembly component: {0}")]
+    NotAComponent(&'static str),
+    /// The compiler refused it.
+    #[error("it does not compile: {0}\nhint: a file that is still being written is loaded again when it is complete")]
+    Compile(String),
+    /// It keeps no contract of this gateway.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
+    /// An import has another shape than the contract says.
+    #[error(
+        "its imports or exports differ from `wit/plugin.wit` {SERVED}: {0}\nhint: build it against the `wit/plugin.wit` of this release"
+    )]
+    Link(String),
+    /// `describe` failed.
+    #[error("its `describe` failed: {0}")]
+    Describe(CallError),
+    /// `describe` returned something else than a manifest.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// It must not take the place of what serves.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Why a file could not be inspected.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// The plugin host.
+    #[error(transparent)]
+    Host(#[from] PluginError),
+    /// The file.
+    #[error(transparent)]
+    File(#[from] LoadError),
+}
+
+/// Why a call of a plugin brought no result.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// All places are taken and the queue is full, or the time was over before there was a place.
+    #[error("all places are taken")]
+    Busy,
+    /// The call went beyond a limit and was stopped.
+    #[error("stopped by the limit `{limit}`: {detail}")]
+    Limit {
+        /// `cpu`, `time`, `memory`, `table`, `stack` or `output`.
+        limit: &'static str,
+        /// What the engine said.
+        detail: String,
+    },
+    /// The guest trapped.
+    #[error("trapped: {0}")]
+    Trap(String),
+}
+
+/// The front of the plugin host. Dropping the last one stops the loader.
+#[derive(Clone)]
+pub struct PluginHost {
+    registry: Arc<Registry>,
+    _loader: Arc<watch::Loader>,
+}
+
+impl PluginHost {
+    /// Loads every file of the folder and follows it from then on. A file that does not load is no error.
+    pub async fn start(
+        settings: Settings,
+        metrics: Arc<Metrics>,
+        gatekeeper: Arc<dyn Gatekeeper>,
+    ) -> Result<Self, PluginError> {
+        let registry = Arc::new(Registry::new(settings, metrics, gatekeeper)?);
+        let loader = watch::start(Arc::clone(&registry)).await?;
+        Ok(Self { registry, _loader: Arc::new(loader) })
+    }
+
+    /// The serving generation of a plugin. Hold it for one call only, so that a swap takes effect.
+    pub fn serving(&self, plugin: &str) -> Option<Arc<Generation>> {
+        self.registry.serving(plugin)
+    }
+
+    /// The serving generations of all channel plugins, in no order.
+    pub fn serving_channels(&self) -> Vec<Arc<Generation>> {
+        self.registry.serving_channels()
+    }
+
+    /// Every file of the folder with what serves and what failed, by file name.
+    pub fn list(&self) -> Vec<PluginStatus> {
+        self.registry.list()
+    }
+
+    /// Changes whenever a generation was swapped, retired or refused.
+    pub fn subscribe(&self) -> tokio::sync::watch::Receiver<()> {
+        self.registry.subscribe()
+    }
+}

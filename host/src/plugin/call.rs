@@ -1,0 +1,153 @@
+//! What goes into a call of a plugin and what comes out of it, in the host's own types.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::HeaderMap;
+
+use crate::event::{Event, SkillRef, Timestamp};
+
+use super::bindings::agent::exports::gateway::plugin::agent;
+use super::bindings::channel::exports::gateway::plugin::channel;
+use super::bindings::channel::gateway::plugin::types;
+
+/// A verified request on its way into a channel plugin.
+#[derive(Clone, Debug)]
+pub struct Inbound {
+    /// `POST`, ...
+    pub method: String,
+    /// The path below the channel's mount point; starts with `/`.
+    pub path: String,
+    /// Undecoded, without `?`, without credentials.
+    pub query: String,
+    /// Without credentials.
+    pub headers: HeaderMap,
+    /// As received.
+    pub body: Bytes,
+    /// When the host received it.
+    pub received_at: Timestamp,
+}
+
+/// What a channel plugin made of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The events, in order.
+    pub events: Vec<ReceiptEvent>,
+    /// The plugin's own answer.
+    pub response: Option<Response>,
+}
+
+/// One event of a receipt; the fields are those of `channel.event` in the WIT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the WIT documents every field")]
+pub struct ReceiptEvent {
+    pub kind: String,
+    pub subject: Option<String>,
+    pub delivery_id: Option<String>,
+    pub key: Option<String>,
+    pub data: Option<Bytes>,
+    pub content_type: Option<String>,
+    pub attributes: Vec<(String, String)>,
+}
+
+/// An HTTP response as a plugin sees or makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// In order; names may repeat.
+    pub headers: Vec<(String, String)>,
+    /// Empty when there is none.
+    pub body: Bytes,
+}
+
+/// A channel plugin's refusal of a request's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// 400 to 499.
+    pub status: u16,
+    /// Why, for the caller.
+    pub detail: String,
+}
+
+/// An event on its way into an agent plugin.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The event.
+    pub event: Arc<Event>,
+    /// The skills of the route.
+    pub skills: Arc<[SkillRef]>,
+    /// Counts from 1.
+    pub attempt: u32,
+}
+
+/// What an agent answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Media type of `body`.
+    pub content_type: String,
+    /// Empty when there is none.
+    pub body: Bytes,
+    /// Further facts.
+    pub attributes: Vec<(String, String)>,
+}
+
+/// Why an agent plugin did not deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Whether another attempt makes sense.
+    pub retry: bool,
+    /// The plugin's word for the cause.
+    pub code: String,
+    /// The same for people.
+    pub message: String,
+    /// The agent's `Retry-After` as it was sent.
+    pub after: Option<String>,
+}
+
+impl From<channel::Receipt> for Receipt {
+    fn from(receipt: channel::Receipt) -> Self {
+        let event = |event: channel::Event| ReceiptEvent {
+            kind: event.kind,
+            subject: event.subject,
+            delivery_id: event.delivery_id,
+            key: event.key,
+            data: event.data.map(Bytes::from),
+            content_type: event.content_type,
+            attributes: event.attributes,
+        };
+        Self { events: receipt.events.into_iter().map(event).collect(), response: receipt.response.map(Response::from) }
+    }
+}
+
+impl From<types::Response> for Response {
+    fn from(response: types::Response) -> Self {
+        let types::Response { status, headers, body } = response;
+        Self { status, headers, body: body.map(Bytes::from).unwrap_or_default() }
+    }
+}
+
+impl From<channel::Rejection> for Rejection {
+    fn from(rejection: channel::Rejection) -> Self {
+        let status = if (400..500).contains(&rejection.status) { rejection.status } else { 422 };
+        Self { status, detail: rejection.detail }
+    }
+}
+
+impl From<agent::Answer> for Answer {
+    fn from(answer: agent::Answer) -> Self {
+        let agent::Answer { content_type, body, attributes } = answer;
+        Self { content_type, body: body.map(Bytes::from).unwrap_or_default(), attributes }
+    }
+}
+
+impl From<agent::Failure> for Failure {
+    fn from(failure: agent::Failure) -> Self {
+        match failure {
+            agent::Failure::Retry(agent::Retry { code, message, after }) => Self { retry: true, code, message, after },
+            agent::Failure::Reject(agent::Refusal { code, message }) => {
+                Self { retry: false, code, message, after: None }
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Which contract a component keeps, read from its type before any of its code runs.
+
+use semver::Version;
+use serde::Serialize;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// The version of `wit/plugin.wit` that this gateway serves; patches of it are interchangeable.
+pub const SERVED: &str = "0.1.0";
+
+/// What a plugin is, by the interface it exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A source of events.
+    Channel,
+    /// A destination of events.
+    Agent,
+}
+
+impl Kind {
+    /// The word for it in JSON and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Channel => "channel",
+            Self::Agent => "agent",
+        }
+    }
+}
+
+/// Why a component keeps no contract of this gateway.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ContractError {
+    /// It exports neither interface.
+    #[error(
+        "it exports neither `gateway:plugin/channel` nor `gateway:plugin/agent`, but {found}\nhint: build it for the world `channel-plugin` or `agent-plugin` of `wit/plugin.wit`"
+    )]
+    NoInterface {
+        /// What it exports.
+        found: String,
+    },
+    /// It exports both interfaces.
+    #[error("it exports both `gateway:plugin/channel` and `gateway:plugin/agent`\nhint: make two plugins of it")]
+    Both,
+    /// An interface of another version.
+    #[error(
+        "it {how} `{interface}`, and this gateway serves {SERVED} and its patches\nhint: build it against the `wit/plugin.wit` of this release"
+    )]
+    Version {
+        /// `exports` or `imports`.
+        how: &'static str,
+        /// The interface with its version.
+        interface: String,
+    },
+    /// It wants HTTP without the host's checks.
+    #[error(
+        "it imports `{0}`, which reaches the network without the host's checks\nhint: send with `http.send` of `gateway:plugin/http`, which agent plugins import"
+    )]
+    WasiHttp(String),
+    /// It wants something that nobody offers.
+    #[error(
+        "it imports `{0}`, which this gateway does not offer\nhint: plugins have `gateway:plugin` {SERVED} and WASI 0.2"
+    )]
+    UnknownImport(String),
+    /// A channel plugin that imports what is an agent's, or the other way round.
+    #[error("it imports `{interface}`, which {kind} plugins do not have", kind = .kind.as_str())]
+    NotForKind {
+        /// What it is.
+        kind: Kind,
+        /// The interface.
+        interface: String,
+    },
+}
+
+/// Reads what kind of plugin `component` is and refuses what cannot be served.
+pub(super) fn classify(engine: &Engine, component: &Component) -> Result<Kind, ContractError> {
+    let ty = component.component_type();
+    let exports: Vec<_> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
+    let imports: Vec<_> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
+    classify_names(&exports, &imports)
+}
+
+fn classify_names(exports: &[String], imports: &[String]) -> Result<Kind, ContractError> {
+    let exported = |interface: &str| exports.iter().find(|name| split(name).0 == interface);
+    let (kind, name) = match (exported("gateway:plugin/channel"), exported("gateway:plugin/agent")) {
+        (Some(name), None) => (Kind::Channel, name),
+        (None, Some(name)) => (Kind::Agent, name),
+        (Some(_), Some(_)) => return Err(ContractError::Both),
+        (None, None) => return Err(ContractError::NoInterface { found: listed(exports) }),
+    };
+    if !is_served(name, SERVED) {
+        return Err(ContractError::Version { how: "exports", interface: name.clone() });
+    }
+    imports.iter().try_for_each(|name| check_import(kind, name))?;
+    Ok(kind)
+}
+
+fn check_import(kind: Kind, name: &str) -> Result<(), ContractError> {
+    let (interface, _) = split(name);
+    if let Some(own) = interface.strip_prefix("gateway:plugin/") {
+        if !is_served(name, SERVED) {
+            return Err(ContractError::Version { how: "imports", interface: name.to_owned() });
+        }
+        return match (kind, own) {
+            (_, "host" | "types") | (Kind::Channel, "inbound") | (Kind::Agent, "outbound" | "http") => Ok(()),
+            (_, "inbound" | "outbound" | "http") => Err(ContractError::NotForKind { kind, interface: name.to_owned() }),
+            _ => Err(ContractError::UnknownImport(name.to_owned())),
+        };
+    }
+    if interface.starts_with("wasi:http/") {
+        return Err(ContractError::WasiHttp(name.to_owned()));
+    }
+    let offered = ["wasi:cli/", "wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/", "wasi:sockets/"];
+    if offered.iter().any(|package| interface.starts_with(package)) && is_served(name, "0.2.0") {
+        return Ok(());
+    }
+    Err(ContractError::UnknownImport(name.to_owned()))
+}
+
+/// An interface name and its version, both as text.
+fn split(name: &str) -> (&str, Option<&str>) {
+    match name.split_once('@') {
+        Some((interface, version)) => (interface, Some(version)),
+        None => (name, None),
+    }
+}
+
+/// Whether `name` carries a version that differs from `served` in its patch at most.
+fn is_served(name: &str, served: &str) -> bool {
+    let version = |text: &str| text.parse::<Version>().ok().map(|version| (version.major, version.minor));
+    split(name).1.and_then(version).is_some_and(|found| Some(found) == version(served))
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        return "nothing".to_owned();
+    }
+    let shown: Vec<_> = names.iter().take(5).map(|name| format!("`{name}`")).collect();
+    if names.len() > 5 { format!("{} and {} more", shown.join(", "), names.len() - 5) } else { shown.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(exports: &[&str], imports: &[&str], expected: Result<Kind, &str>) {
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let found = classify_names(&own(exports), &own(imports)).map_err(|error| error.to_string());
+        match (&found, expected) {
+            (Ok(kind), Ok(expected)) => assert_eq!(*kind, expected),
+            (Err(message), Err(part)) => assert!(message.contains(part), "{message} should contain {part}"),
+            _ => panic!("found {found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn a_component_is_what_it_exports() {
+        const CHANNEL: &str = "gateway:plugin/channel@0.1.0";
+        const AGENT: &str = "gateway:plugin/agent@0.1.7";
+        check(&[CHANNEL, "init"], &["gateway:plugin/inbound@0.1.0", "wasi:io/poll@0.2.6"], Ok(Kind::Channel));
+        check(&[AGENT], &["gateway:plugin/http@0.1.0", "wasi:sockets/tcp@0.2.0"], Ok(Kind::Agent));
+        check(&[CHANNEL, AGENT], &[], Err("exports both"));
+        check(&["wasi:cli/run@0.2.0"], &[], Err("but `wasi:cli/run@0.2.0`"));
+        check(&[], &[], Err("but nothing"));
+        check(
+            &["gateway:plugin/channel@0.2.0"],
+            &[],
+            Err("exports `gateway:plugin/channel@0.2.0`, and this gateway serves 0.1.0"),
+        );
+        check(&[CHANNEL], &["gateway:plugin/host@0.2.0"], Err("imports `gateway:plugin/host@0.2.0`"));
+        check(&[CHANNEL], &["gateway:plugin/http@0.1.0"], Err("which channel plugins do not have"));
+        check(&[CHANNEL], &["wasi:http/outgoing-handler@0.2.4"], Err("hint: send with `http.send`"));
+        check(&[CHANNEL], &["acme:own/thing@1.0.0"], Err("does not offer"));
+        check(&[CHANNEL], &["wasi:io/poll@0.3.0"], Err("does not offer"));
+    }
+}

@@ -1,0 +1,97 @@
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use super::PluginError;
+
+/// How often running guests are interrupted: the step in which processor time is counted.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+
+/// The address space of one linear memory; no configured limit can be above it.
+pub const MAX_MEMORY: usize = 1 << 30;
+
+/// Tables are reserved for this many elements each; no configured limit can be above it.
+pub const MAX_TABLE_ELEMENTS: usize = 100_000;
+
+/// Bytes of a linear memory that stay mapped between calls instead of being given back and faulted in again.
+const KEPT_MEMORY: usize = 256 << 10;
+
+/// The same for tables.
+const KEPT_TABLE: usize = 64 << 10;
+
+/// The compiler and the pool of instances, with the thread that interrupts guests.
+pub(super) struct Machine {
+    pub(super) engine: Engine,
+    /// Live instances that the pool holds at most.
+    pub(super) instances: usize,
+    _ticker: Ticker,
+}
+
+impl Machine {
+    /// Reserves room for `instances` live instances, or for half as many as often as the address space is too small.
+    pub(super) fn new(instances: usize) -> Result<Self, PluginError> {
+        let mut instances = instances;
+        loop {
+            match Engine::new(&config(instances)) {
+                Ok(engine) => {
+                    let ticker = Ticker::start(&engine)?;
+                    return Ok(Self { engine, instances, _ticker: ticker });
+                }
+                Err(error) if instances <= 16 => return Err(PluginError::Engine(format!("{error:#}"))),
+                Err(error) => {
+                    tracing::warn!(instances, error = %error, "Address space is small, trying with half the instances");
+                    instances /= 2;
+                }
+            }
+        }
+    }
+}
+
+fn config(instances: usize) -> Config {
+    let count = |each: usize| u32::try_from(instances * each).unwrap_or(u32::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    // Components of interpreters hold several core instances, memories and tables each (reference: QuickJS uses
+    // 2 to 3 memories, Python about 20 core instances); what runs out first makes that call fail, not the others.
+    pool.total_component_instances(count(1))
+        .total_core_instances(count(8))
+        .total_memories(count(2))
+        .total_tables(count(4))
+        .total_stacks(count(1))
+        .max_core_instances_per_component(64)
+        .max_memories_per_component(8)
+        .max_tables_per_component(32)
+        .max_memory_size(MAX_MEMORY)
+        .table_elements(MAX_TABLE_ELEMENTS)
+        .linear_memory_keep_resident(KEPT_MEMORY)
+        .table_keep_resident(KEPT_TABLE)
+        .pagemap_scan(Enabled::Auto);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8));
+    config
+}
+
+/// Moves the engine's epoch forward until it is dropped.
+struct Ticker {
+    _stop: SyncSender<()>,
+}
+
+impl Ticker {
+    fn start(engine: &Engine) -> Result<Self, PluginError> {
+        let (stop, stopped) = sync_channel::<()>(0);
+        let engine = engine.weak();
+        let tick = move || {
+            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                let Some(engine) = engine.upgrade() else { return };
+                engine.increment_epoch();
+            }
+        };
+        thread::Builder::new().name("plugin-ticker".to_owned()).spawn(tick).map_err(PluginError::Thread)?;
+        Ok(Self { _stop: stop })
+    }
+}

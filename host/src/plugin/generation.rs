@@ -1,0 +1,336 @@
+//! One loaded version of a plugin file, and how it is called.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::histogram::Histogram;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use wasmtime::{Engine, Store, Trap};
+
+use crate::event::PluginName;
+use crate::metrics::{ByCall, ByLimit, ByPlugin, Metrics};
+
+use super::CallError;
+use super::bindings::agent::{AgentPlugin, AgentPluginPre};
+use super::bindings::channel::{ChannelPlugin, ChannelPluginPre};
+use super::call::{Answer, Failure, Inbound, Outgoing, Receipt, Rejection};
+use super::contract::Kind;
+use super::guest::{Guest, Subject};
+use super::instance::Instance;
+use super::limits::Limits;
+use super::manifest::Manifest;
+
+/// Places in the pool of instances. Agents wait for the network, so they may not take the last quarter: a channel
+/// always finds a place.
+pub(super) struct Places {
+    all: Semaphore,
+    agents: Semaphore,
+}
+
+impl Places {
+    pub(super) fn new(instances: usize) -> Self {
+        Self { all: Semaphore::new(instances), agents: Semaphore::new((instances - instances / 4).max(1)) }
+    }
+
+    async fn take(&self, kind: Kind, deadline: Instant) -> Result<[Option<SemaphorePermit<'_>>; 2], CallError> {
+        let take = async {
+            let agent = match kind {
+                Kind::Agent => self.agents.acquire().await.ok(),
+                Kind::Channel => None,
+            };
+            [agent, self.all.acquire().await.ok()]
+        };
+        tokio::time::timeout_at(deadline.into(), take).await.map_err(|_| CallError::Busy)
+    }
+}
+
+/// The prepared component: imports are linked, so an instance is made without any lookup.
+#[derive(Clone)]
+pub(super) enum Prepared {
+    Channel(ChannelPluginPre<Guest>),
+    Agent(AgentPluginPre<Guest>),
+}
+
+/// A live instance: its store and its exports.
+struct Live {
+    store: Store<Guest>,
+    exports: Exports,
+    calls: u32,
+    /// Whose it is: what one channel left in memory is not shown to another.
+    owner: Weak<Instance>,
+}
+
+enum Exports {
+    Channel(ChannelPlugin),
+    Agent(AgentPlugin),
+}
+
+/// One loaded version of a plugin file. Calls hold it by `Arc`, so a swapped one lives until its last call ends.
+pub struct Generation {
+    /// The plugin.
+    pub plugin: PluginName,
+    /// Grows by 1 with every version that is taken into service while the gateway runs; 0 before.
+    pub number: u64,
+    /// SHA-256 of the file in hex.
+    pub digest: String,
+    /// What the plugin says of itself.
+    pub manifest: Arc<Manifest>,
+    /// What a call may use.
+    pub limits: Limits,
+    engine: Engine,
+    prepared: Prepared,
+    places: Arc<Places>,
+    idle: Mutex<Vec<Live>>,
+    counters: Counters,
+    traps: AtomicU64,
+}
+
+/// This plugin's rows of the metrics, looked up once.
+struct Counters {
+    metrics: Arc<Metrics>,
+    good: Counter,
+    duration: Histogram,
+}
+
+/// What a generation is made of, besides the component.
+pub(super) struct Parts {
+    pub(super) plugin: PluginName,
+    pub(super) digest: String,
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) limits: Limits,
+    pub(super) engine: Engine,
+    pub(super) places: Arc<Places>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Generation {
+    pub(super) fn new(prepared: Prepared, parts: Parts) -> Self {
+        let Parts { plugin, digest, manifest, limits, engine, places, metrics } = parts;
+        let counters = Counters {
+            good: metrics.plugin_calls.get_or_create_owned(&ByCall::new(&plugin, "ok")),
+            duration: metrics.plugin_call_duration.get_or_create_owned(&ByPlugin::new(&plugin)),
+            metrics,
+        };
+        let idle = Mutex::default();
+        let traps = AtomicU64::new(0);
+        Self { plugin, number: 0, digest, manifest, limits, engine, prepared, places, idle, counters, traps }
+    }
+
+    /// Whether it is a channel or an agent plugin.
+    pub fn kind(&self) -> Kind {
+        match self.prepared {
+            Prepared::Channel(_) => Kind::Channel,
+            Prepared::Agent(_) => Kind::Agent,
+        }
+    }
+
+    /// The interfaces that the component imports, and those that it exports.
+    pub(super) fn interfaces(&self) -> (Vec<String>, Vec<String>) {
+        let component = match &self.prepared {
+            Prepared::Channel(channel) => channel.instance_pre().component(),
+            Prepared::Agent(agent) => agent.instance_pre().component(),
+        };
+        let ty = component.component_type();
+        let imports = ty.imports(&self.engine).map(|(name, _)| name.to_owned()).collect();
+        let exports = ty.exports(&self.engine).map(|(name, _)| name.to_owned()).collect();
+        (imports, exports)
+    }
+
+    /// Calls that trapped or went beyond a limit.
+    pub fn traps(&self) -> u64 {
+        self.traps.load(Ordering::Relaxed)
+    }
+
+    /// Turns a request into events.
+    ///
+    /// Cancel safe: a call that is dropped half way takes its instance with it.
+    pub async fn receive(
+        &self,
+        instance: &Arc<Instance>,
+        inbound: Inbound,
+    ) -> Result<Result<Receipt, Rejection>, CallError> {
+        self.call(instance, Subject::Inbound(inbound), async |live: &mut Live| {
+            let Exports::Channel(channel) = &live.exports else { return Err(wrong_kind("channel")) };
+            let received = channel.gateway_plugin_channel().call_receive(&mut live.store).await?;
+            Ok(received.map(Receipt::from).map_err(Rejection::from))
+        })
+        .await
+    }
+
+    /// Hands an event to an agent.
+    ///
+    /// Cancel safe: a call that is dropped half way takes its instance with it.
+    pub async fn deliver(
+        &self,
+        instance: &Arc<Instance>,
+        outgoing: Outgoing,
+    ) -> Result<Result<Answer, Failure>, CallError> {
+        self.call(instance, Subject::Outgoing(outgoing), async |live: &mut Live| {
+            let Exports::Agent(agent) = &live.exports else { return Err(wrong_kind("agent")) };
+            let delivered = agent.gateway_plugin_agent().call_deliver(&mut live.store).await?;
+            Ok(delivered.map(Answer::from).map_err(Failure::from))
+        })
+        .await
+    }
+
+    async fn call<T>(
+        &self,
+        instance: &Arc<Instance>,
+        subject: Subject,
+        run: impl AsyncFnOnce(&mut Live) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        let start = Instant::now();
+        let deadline = start + instance.time;
+        let _turn = instance.enter(deadline).await?;
+        let _place = self.places.take(self.kind(), deadline).await?;
+        let mut live = None;
+        let called = tokio::time::timeout_at(deadline.into(), async {
+            let live = live.insert(self.live(instance, subject, deadline).await?);
+            run(live).await
+        });
+        let result = match called.await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(error)) => Err(explain(&error, live.as_ref().map(|live| live.store.data()))),
+            Err(_) => Err(CallError::Limit { limit: "time", detail: stated(instance.time) }),
+        };
+        self.count(&result, start.elapsed(), live.as_ref());
+        if let (Ok(_), Some(live)) = (&result, live) {
+            self.keep(live);
+        }
+        result
+    }
+
+    /// An idle instance of this owner, or a fresh one.
+    async fn live(&self, instance: &Arc<Instance>, subject: Subject, deadline: Instant) -> wasmtime::Result<Live> {
+        if self.limits.reuse.is_some() {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let own = |live: &Live| std::ptr::eq(live.owner.as_ptr(), Arc::as_ptr(instance));
+            if let Some(position) = idle.iter().rposition(own) {
+                let mut live = idle.swap_remove(position);
+                live.store.data_mut().renew(&self.limits, subject, deadline);
+                live.store.set_epoch_deadline(1);
+                return Ok(live);
+            }
+        }
+        let manifest = Some(Arc::clone(&self.manifest));
+        let guest = Guest::new(self.plugin.clone(), &self.limits, Arc::clone(instance), manifest, subject, deadline);
+        let mut store = new_store(&self.engine, guest, &self.limits);
+        let exports = self.prepared.instantiate(&mut store).await?;
+        Ok(Live { store, exports, calls: 0, owner: Arc::downgrade(instance) })
+    }
+
+    /// Keeps an instance whose call ended well for the next one, where the limits allow that.
+    fn keep(&self, mut live: Live) {
+        let Some(reuse) = self.limits.reuse else { return };
+        live.calls += 1;
+        if live.calls < reuse.max_calls && live.store.data().limiter.memory() <= reuse.max_memory {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.len() < self.limits.concurrency {
+                idle.push(live);
+            }
+        }
+    }
+
+    fn count<T>(&self, result: &Result<T, CallError>, took: Duration, live: Option<&Live>) {
+        let Counters { metrics, good, duration } = &self.counters;
+        duration.observe(took.as_secs_f64());
+        let outcome = match result {
+            Ok(_) => {
+                good.inc();
+                None
+            }
+            Err(CallError::Busy) => Some("busy"),
+            Err(CallError::Limit { limit, .. }) => {
+                metrics.plugin_limit_hits.get_or_create(&ByLimit::new(&self.plugin, limit)).inc();
+                Some("limit")
+            }
+            Err(CallError::Trap(_)) => {
+                metrics.plugin_traps.get_or_create(&ByPlugin::new(&self.plugin)).inc();
+                Some("trap")
+            }
+        };
+        if let Some(outcome) = outcome {
+            self.traps.fetch_add(u64::from(outcome != "busy"), Ordering::Relaxed);
+            metrics.plugin_calls.get_or_create(&ByCall::new(&self.plugin, outcome)).inc();
+        }
+        let dropped = live.map_or(0, |live| live.store.data().log.dropped());
+        if dropped > 0 {
+            metrics.plugin_limit_hits.get_or_create(&ByLimit::new(&self.plugin, "log")).inc();
+            tracing::debug!(plugin = %self.plugin, dropped, "Log lines beyond the limit were dropped");
+        }
+    }
+}
+
+impl Prepared {
+    async fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<Exports> {
+        match self {
+            Self::Channel(channel) => channel.instantiate_async(store).await.map(Exports::Channel),
+            Self::Agent(agent) => agent.instantiate_async(store).await.map(Exports::Agent),
+        }
+    }
+
+    /// Asks a new plugin for its manifest, in an instance of its own under the plugin's limits.
+    pub(super) async fn describe(
+        &self,
+        engine: &Engine,
+        plugin: &PluginName,
+        limits: &Limits,
+    ) -> Result<String, CallError> {
+        let deadline = Instant::now() + limits.time;
+        let nobody = Arc::new(Instance::new("describe", Default::default(), None, limits));
+        let guest = Guest::new(plugin.clone(), limits, nobody, None, Subject::Nothing, deadline);
+        let mut store = new_store(engine, guest, limits);
+        let described = tokio::time::timeout_at(deadline.into(), async {
+            match self.instantiate(&mut store).await? {
+                Exports::Channel(channel) => channel.gateway_plugin_channel().call_describe(&mut store).await,
+                Exports::Agent(agent) => agent.gateway_plugin_agent().call_describe(&mut store).await,
+            }
+        });
+        match described.await {
+            Ok(Ok(text)) => Ok(text),
+            Ok(Err(error)) => Err(explain(&error, Some(store.data()))),
+            Err(_) => Err(CallError::Limit { limit: "time", detail: stated(limits.time) }),
+        }
+    }
+}
+
+fn new_store(engine: &Engine, guest: Guest, limits: &Limits) -> Store<Guest> {
+    let mut store = Store::new(engine, guest);
+    store.limiter(|guest| &mut guest.limiter);
+    store.set_hostcall_fuel(limits.output);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|mut context| Ok(context.data_mut().tick()));
+    store
+}
+
+fn wrong_kind(expected: &str) -> wasmtime::Error {
+    wasmtime::Error::msg(format!("this is no {expected} plugin"))
+}
+
+fn stated(limit: Duration) -> String {
+    format!("more than {limit:?}")
+}
+
+/// Names the limit that ended a call, or says what the guest said last.
+fn explain(error: &wasmtime::Error, guest: Option<&Guest>) -> CallError {
+    let detail = error.root_cause().to_string();
+    if let Some(limit) = guest.and_then(|guest| guest.limiter.hit) {
+        return CallError::Limit { limit, detail };
+    }
+    if error.downcast_ref::<Trap>() == Some(&Trap::StackOverflow) {
+        return CallError::Limit { limit: "stack", detail };
+    }
+    // wasmtime has no type for these two.
+    if detail.contains("fuel allocated for hostcalls") {
+        return CallError::Limit { limit: "output", detail };
+    }
+    if detail.contains("concurrent") && detail.contains("limit") && detail.contains("reached") {
+        return CallError::Busy;
+    }
+    match guest.and_then(|guest| guest.log.last_words()) {
+        Some(words) => CallError::Trap(format!("{detail}: {words}")),
+        None => CallError::Trap(detail),
+    }
+}

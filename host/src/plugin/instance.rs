@@ -1,0 +1,87 @@
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::CallError;
+use super::egress::Egress;
+use super::limits::Limits;
+
+/// One configured channel or agent as its plugin sees it: settings, grants and a number of places.
+///
+/// It outlives the generations of the plugin, so that a swap neither forgets nor doubles what is in flight.
+pub struct Instance {
+    /// The channel's or agent's name.
+    pub name: String,
+    /// The `config` table: strings as they are, everything else as JSON.
+    pub config: BTreeMap<String, String>,
+    /// The network that was granted; none for channels.
+    pub egress: Option<Egress>,
+    /// Time on the clock that one call may take.
+    pub time: Duration,
+    places: Semaphore,
+    waiting: AtomicUsize,
+    queue: usize,
+}
+
+impl Instance {
+    /// An instance whose calls take as long, and are as many at once, as `limits` says.
+    pub fn new(name: &str, config: BTreeMap<String, String>, egress: Option<Egress>, limits: &Limits) -> Self {
+        Self {
+            name: name.to_owned(),
+            config,
+            egress,
+            time: limits.time,
+            places: Semaphore::new(limits.concurrency),
+            waiting: AtomicUsize::new(0),
+            queue: limits.queue,
+        }
+    }
+
+    /// Takes a place, waiting until `deadline` at most; refuses at once when too many wait already.
+    pub(super) async fn enter(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, CallError> {
+        if let Ok(place) = self.places.try_acquire() {
+            return Ok(place);
+        }
+        let _waiter = Waiter::new(self).ok_or(CallError::Busy)?;
+        match tokio::time::timeout_at(deadline.into(), self.places.acquire()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(CallError::Busy),
+        }
+    }
+}
+
+/// Counts one waiting call for as long as it lives.
+struct Waiter<'a>(&'a AtomicUsize);
+
+impl<'a> Waiter<'a> {
+    fn new(instance: &'a Instance) -> Option<Self> {
+        let waiter = Self(&instance.waiting);
+        let before = waiter.0.fetch_add(1, Ordering::Relaxed);
+        (before < instance.queue).then_some(waiter)
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once() {
+        let limits = Limits { concurrency: 1, queue: 0, ..Limits::default() };
+        let instance = Instance::new("dummy", BTreeMap::new(), None, &limits);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let place = instance.enter(deadline).await.unwrap();
+
+        assert!(matches!(instance.enter(deadline).await, Err(CallError::Busy)));
+        drop(place);
+        assert!(instance.enter(deadline).await.is_ok());
+    }
+}

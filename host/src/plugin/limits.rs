@@ -1,0 +1,49 @@
+use std::time::Duration;
+
+/// What one call of a plugin may use. A call that goes beyond is stopped; nothing else notices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of linear memory of all memories together.
+    pub memory: usize,
+    /// Elements of all tables together.
+    pub table_elements: usize,
+    /// Time on the processor, in steps of [`super::engine::TICK`].
+    pub cpu: Duration,
+    /// Time on the clock, waiting for a place and for the network included; an agent has its own.
+    pub time: Duration,
+    /// Calls in flight per channel or agent.
+    pub concurrency: usize,
+    /// Calls that wait for a place per channel or agent; more are refused at once.
+    pub queue: usize,
+    /// Bytes that one host call or the result may hand to the host.
+    pub output: usize,
+    /// Lines that one call may log, its stdout and stderr included.
+    pub log_lines: u32,
+    /// How often one instance is used; none means a fresh instance for every call.
+    pub reuse: Option<Reuse>,
+}
+
+/// When an instance may serve more than one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reuse {
+    /// Calls after which the instance is dropped.
+    pub max_calls: u32,
+    /// Bytes of linear memory above which the instance is dropped.
+    pub max_memory: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 64 << 20,
+            table_elements: 20_000,
+            cpu: Duration::from_secs(1),
+            time: Duration::from_secs(10),
+            concurrency: 64,
+            queue: 1024,
+            output: 32 << 20,
+            log_lines: 100,
+            reuse: None,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use http::Method;
+use jsonschema::Validator;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::verify::{Recipe, Scheme};
+
+/// What a plugin says of itself, checked against `wit/manifest.schema.json`.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// The name for people; the plugin's own name is its file stem.
+    pub name: String,
+    /// Semantic version of the plugin.
+    pub version: semver::Version,
+    /// One line for lists.
+    pub summary: String,
+    /// Methods that a channel accepts.
+    pub methods: Vec<Method>,
+    /// Media types that a channel accepts, in lower case; empty means any.
+    pub content_types: Vec<String>,
+    /// Bytes of the largest body that a channel accepts.
+    pub max_body: usize,
+    /// How requests of a channel are verified.
+    pub recipe: Recipe,
+    /// The keys of the instance's `config` table.
+    pub config: BTreeMap<String, ConfigKey>,
+    /// Hosts that an agent will ask to reach.
+    pub hosts: Vec<String>,
+}
+
+/// One key of a plugin's `config` table.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ConfigKey {
+    /// `string`, `number`, `boolean`, `array` or `object`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it is for.
+    pub summary: String,
+    /// The value when the operator sets none.
+    pub default: Option<Value>,
+    /// Whether the operator must set it.
+    #[serde(default)]
+    pub required: bool,
+}
+
+impl ConfigKey {
+    /// The default as a guest sees it: strings as they are, everything else as JSON.
+    pub fn default_text(&self) -> Option<String> {
+        self.default.as_ref().map(config_text)
+    }
+
+    /// Whether `value` is of the key's type.
+    pub fn accepts(&self, value: &Value) -> bool {
+        match self.kind.as_str() {
+            "string" => value.is_string(),
+            "number" => value.is_number(),
+            "boolean" => value.is_boolean(),
+            "array" => value.is_array(),
+            _ => value.is_object(),
+        }
+    }
+}
+
+/// A value of a `config` table as a guest sees it: strings as they are, everything else as JSON.
+pub fn config_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Why a manifest was not taken.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// The text is not JSON.
+    #[error("the manifest is not JSON: {0}")]
+    Json(String),
+    /// The JSON does not match the schema.
+    #[error("the manifest breaks its schema: {0}")]
+    Schema(String),
+    /// A value matches the schema and makes no sense all the same.
+    #[error("the manifest's `{key}` {problem}")]
+    Value {
+        /// The member.
+        key: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    name: String,
+    version: String,
+    summary: String,
+    methods: Option<Vec<String>>,
+    #[serde(default)]
+    content_types: Vec<String>,
+    max_body: Option<String>,
+    #[serde(default)]
+    verification: Vec<Scheme>,
+    #[serde(default)]
+    config: BTreeMap<String, ConfigKey>,
+    #[serde(default)]
+    hosts: Vec<String>,
+}
+
+/// Bytes of a body when the manifest names no limit.
+const DEFAULT_MAX_BODY: usize = 1 << 20;
+
+static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
+    let schema = serde_json::from_str(include_str!("../../../wit/manifest.schema.json"))
+        .expect("the schema of this release is JSON");
+    jsonschema::validator_for(&schema).expect("the schema of this release is a schema")
+});
+
+impl Manifest {
+    /// Reads what `describe` returned. Unknown members are accepted: the manifest may grow.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        let json: Value = serde_json::from_str(text).map_err(|error| ManifestError::Json(error.to_string()))?;
+        let problems: Vec<_> = SCHEMA.iter_errors(&json).take(5).map(|error| describe(&error)).collect();
+        if !problems.is_empty() {
+            return Err(ManifestError::Schema(problems.join("; ")));
+        }
+        let raw: Raw = serde_json::from_value(json).map_err(|error| ManifestError::Schema(error.to_string()))?;
+        let bad = |key, problem: String| ManifestError::Value { key, problem };
+        for (name, key) in &raw.config {
+            if key.default.as_ref().is_some_and(|default| !key.accepts(default)) {
+                return Err(bad("config", format!("gives `{name}` a default that is no {}", key.kind)));
+            }
+        }
+        Ok(Self {
+            version: raw.version.parse().map_err(|error| {
+                bad("version", format!("is `{}`, expected a semantic version: {error}", raw.version))
+            })?,
+            methods: methods(raw.methods.as_deref()).map_err(|problem| bad("methods", problem))?,
+            max_body: match &raw.max_body {
+                Some(text) => bytes(text).map_err(|problem| bad("max_body", problem))?,
+                None => DEFAULT_MAX_BODY,
+            },
+            recipe: Recipe::new(raw.verification).map_err(|error| bad("verification", error.to_string()))?,
+            content_types: raw.content_types.iter().map(|kind| kind.to_ascii_lowercase()).collect(),
+            name: raw.name,
+            summary: raw.summary,
+            config: raw.config,
+            hosts: raw.hosts,
+        })
+    }
+
+    /// What is wrong with the `config` table of an instance, one sentence each.
+    pub fn check_config(&self, config: &BTreeMap<String, Value>) -> Vec<String> {
+        let unknown = config.keys().filter(|name| !self.config.contains_key(*name)).map(|name| {
+            let known: Vec<_> = self.config.keys().map(|known| format!("`{known}`")).collect();
+            let known = if known.is_empty() { "no settings".to_owned() } else { known.join(", ") };
+            format!("`config.{name}` is unknown; the plugin has {known}")
+        });
+        let wrong = self.config.iter().filter_map(|(name, key)| match config.get(name) {
+            Some(value) if !key.accepts(value) => Some(format!("`config.{name}` must be of type {}", key.kind)),
+            None if key.required => Some(format!("`config.{name}` is required: {}", key.summary)),
+            _ => None,
+        });
+        unknown.chain(wrong).collect()
+    }
+}
+
+fn describe(error: &jsonschema::ValidationError<'_>) -> String {
+    let place = error.instance_path().to_string();
+    let place = if place.is_empty() { "the manifest".to_owned() } else { format!("`{place}`") };
+    format!("{place}: {error}")
+}
+
+fn methods(names: Option<&[String]>) -> Result<Vec<Method>, String> {
+    match names {
+        None => Ok(vec![Method::POST]),
+        Some([]) => Err("is empty, expected at least one method".to_owned()),
+        Some(names) => {
+            let parse = |name: &String| name.parse().map_err(|_| format!("names `{name}`, which is no method"));
+            names.iter().map(parse).collect()
+        }
+    }
+}
+
+fn bytes(text: &str) -> Result<usize, String> {
+    let size: bytesize::ByteSize = text.parse().map_err(|error| format!("is `{text}`: {error}"))?;
+    usize::try_from(size.as_u64()).map_err(|_| format!("is `{text}`, more than this machine can hold"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GITHUB: &str = r#"{
+        "name": "github", "version": "0.1.0", "summary": "GitHub webhooks",
+        "verification": [{"scheme": "hmac", "algorithm": "sha256", "header": "x-hub-signature-256",
+                          "prefix": "sha256=", "encoding": "hex", "signed": ["body"]}],
+        "config": {"ignore_senders": {"type": "array", "summary": "logins whose events are dropped", "default": []}},
+        "methods": ["POST"], "max_body": "25MiB", "later": true
+    }"#;
+
+    #[test]
+    fn a_manifest_gives_what_it_says_and_defaults_for_the_rest() {
+        let github = Manifest::parse(GITHUB).unwrap();
+        let small = Manifest::parse(r#"{"name": "n", "version": "1.0.0", "summary": "s"}"#).unwrap();
+
+        assert_eq!(github.max_body, 25 << 20);
+        assert!(!github.recipe.is_open());
+        assert_eq!(github.config["ignore_senders"].default_text().unwrap(), "[]");
+        assert_eq!(small.methods, [Method::POST]);
+        assert_eq!(small.max_body, 1 << 20);
+        assert!(small.recipe.is_open());
+    }
+
+    #[test]
+    fn a_bad_manifest_says_where_and_why() {
+        for (text, expected) in [
+            ("nonsense", "not JSON"),
+            ("{}", "\"name\" is a required property"),
+            (r#"{"name": 7, "version": "1.0.0", "summary": "s"}"#, "`/name`"),
+            (r#"{"name": "n", "version": "one", "summary": "s"}"#, "semantic version"),
+            (r#"{"name": "n", "version": "1.0.0", "summary": "s", "max_body": "5 fish"}"#, "`/max_body`"),
+            (r#"{"name": "n", "version": "1.0.0", "summary": "s", "methods": []}"#, "at least one method"),
+            (
+                r#"{"name": "n", "version": "1.0.0", "summary": "s", "config": {"a": {"type": "array", "summary": "s", "default": 1}}}"#,
+                "`a` a default that is no array",
+            ),
+        ] {
+            let message = Manifest::parse(text).unwrap_err().to_string();
+
+            assert!(message.contains(expected), "{message} should contain {expected}");
+        }
+    }
+
+    #[test]
+    fn settings_are_checked_against_the_manifest() {
+        let manifest = Manifest::parse(
+            r#"{"name": "n", "version": "1.0.0", "summary": "s", "config": {"url": {"type": "string", "summary": "where to", "required": true}}}"#,
+        )
+        .unwrap();
+        let config = |json: Value| serde_json::from_value(json).unwrap();
+
+        assert_eq!(manifest.check_config(&config(serde_json::json!({"url": "http://a"}))), Vec::<String>::new());
+        assert_eq!(manifest.check_config(&config(serde_json::json!({}))), ["`config.url` is required: where to"]);
+        assert_eq!(
+            manifest.check_config(&config(serde_json::json!({"url": 1, "ulr": 2}))),
+            ["`config.ulr` is unknown; the plugin has `url`", "`config.url` must be of type string"]
+        );
+    }
+}

@@ -1,0 +1,216 @@
+//! What a guest says: its log lines, stdout and stderr, bounded and stripped of control characters.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+
+use crate::event::PluginName;
+
+/// Bytes of one line; the rest of a longer one is dropped.
+const MAX_LINE: usize = 4 << 10;
+
+/// The latest lines of stderr that stand in the error of a trap.
+const KEPT_LINES: usize = 8;
+
+/// Where the lines of one instance go, with what it may still say.
+pub(super) struct GuestLog {
+    plugin: PluginName,
+    allowance: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    written: u32,
+    dropped: u32,
+    stderr: VecDeque<String>,
+}
+
+impl GuestLog {
+    pub(super) fn new(plugin: PluginName, allowance: u32) -> Self {
+        Self { plugin, allowance, state: Mutex::default() }
+    }
+
+    /// Starts the allowance of a new call.
+    pub(super) fn renew(&self) {
+        *self.lock() = State::default();
+    }
+
+    /// Writes one line under the plugin's name, unless the call has said enough.
+    pub(super) fn write(&self, level: &str, message: &str) {
+        {
+            let mut state = self.lock();
+            if state.written == self.allowance {
+                state.dropped = state.dropped.saturating_add(1);
+                return;
+            }
+            state.written += 1;
+        }
+        let line = printable(message);
+        let plugin = &self.plugin;
+        match level {
+            "debug" => tracing::debug!(%plugin, "{line}"),
+            "warn" => tracing::warn!(%plugin, "{line}"),
+            "error" => tracing::error!(%plugin, "{line}"),
+            _ => tracing::info!(%plugin, "{line}"),
+        }
+    }
+
+    /// Lines that were not written because the call had said enough.
+    pub(super) fn dropped(&self) -> u32 {
+        self.lock().dropped
+    }
+
+    /// The latest lines of stderr: the reason of a panic stands there.
+    pub(super) fn last_words(&self) -> Option<String> {
+        let state = self.lock();
+        let lines: Vec<_> = state.stderr.iter().map(String::as_str).collect();
+        (!lines.is_empty()).then(|| lines.join("; "))
+    }
+
+    fn write_stream(&self, name: &'static str, line: &str) {
+        if name == "stderr" {
+            let mut state = self.lock();
+            if state.stderr.len() == KEPT_LINES {
+                state.stderr.pop_front();
+            }
+            state.stderr.push_back(printable(line));
+        }
+        self.write(if name == "stderr" { "warn" } else { "info" }, line);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The start of `text` on one line, without anything that could steer a terminal.
+fn printable(text: &str) -> String {
+    let mut line: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .scan(0, |length, c| {
+            *length += c.len_utf8();
+            (*length <= MAX_LINE).then_some(c)
+        })
+        .collect();
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// A guest's stdout or stderr, cut into lines.
+pub(super) struct Stream {
+    log: Arc<GuestLog>,
+    name: &'static str,
+    line: Vec<u8>,
+}
+
+impl Stream {
+    pub(super) fn new(log: &Arc<GuestLog>, name: &'static str) -> Self {
+        Self { log: Arc::clone(log), name, line: Vec::new() }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if byte == b'\n' {
+                self.end_line();
+            } else if self.line.len() < MAX_LINE {
+                self.line.push(byte);
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        if !self.line.is_empty() {
+            self.log.write_stream(self.name, &String::from_utf8_lossy(&self.line));
+            self.line.clear();
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.end_line();
+    }
+}
+
+impl IsTerminal for Stream {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Stream {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(Self::new(&self.log, self.name))
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(Self::new(&self.log, self.name))
+    }
+}
+
+impl OutputStream for Stream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.push(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(64 << 10)
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Stream {
+    async fn ready(&mut self) {}
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        self.push(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_cannot_steer_a_terminal_or_fill_the_log() {
+        assert_eq!(printable("a\u{1b}[31mred\r\nb"), "a [31mred  b");
+        assert_eq!(printable(&"é".repeat(MAX_LINE)).len(), MAX_LINE);
+    }
+
+    #[test]
+    fn the_last_words_are_the_latest_lines_of_stderr() {
+        let log = Arc::new(GuestLog::new("trap".parse().unwrap(), 2));
+        let mut stderr = Stream::new(&log, "stderr");
+
+        for number in 0..20 {
+            stderr.push(format!("line {number}\n").as_bytes());
+        }
+
+        assert!(log.last_words().unwrap().starts_with("line 12; line 13"));
+        assert_eq!(log.dropped(), 18);
+    }
+}

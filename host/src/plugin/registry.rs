@@ -1,0 +1,324 @@
+//! The plugins of the folder: which generation of each serves, and why another one does not.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use serde::Serialize;
+use tokio::sync::watch;
+use wasmtime::component::{HasSelf, Linker};
+
+use crate::event::{PluginName, Timestamp};
+use crate::metrics::{ByPlugin, Metrics};
+
+use super::bindings::agent::AgentPluginPre;
+use super::bindings::agent::gateway::plugin::{http, outbound};
+use super::bindings::channel::ChannelPluginPre;
+use super::bindings::channel::gateway::plugin::{host, inbound, types};
+use super::compile::{self, Cache};
+use super::contract::{Kind, classify};
+use super::engine::Machine;
+use super::generation::{Generation, Parts, Places, Prepared};
+use super::guest::Guest;
+use super::manifest::Manifest;
+use super::{Gatekeeper, LoadError, PluginError, Settings};
+
+/// What is known of one file of the folder.
+#[derive(Clone)]
+pub(super) struct Slot {
+    pub(super) file: PathBuf,
+    pub(super) name: Option<PluginName>,
+    pub(super) serving: Option<Arc<Generation>>,
+    pub(super) loaded_at: Option<Timestamp>,
+    /// The last failed load.
+    pub(super) failure: Option<Failed>,
+}
+
+/// A version of a file that was not taken into service.
+#[derive(Clone, Debug)]
+pub(super) struct Failed {
+    pub(super) message: String,
+    pub(super) at: Timestamp,
+}
+
+/// One row of `/admin/plugins`.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the JSON names speak for themselves and stand in the contract")]
+pub struct PluginStatus {
+    pub file: String,
+    pub name: Option<String>,
+    pub kind: Option<Kind>,
+    pub version: Option<String>,
+    pub summary: Option<String>,
+    pub digest: Option<String>,
+    pub generation: Option<u64>,
+    pub loaded_at: Option<Timestamp>,
+    /// `serving`, or `failed` when nothing serves.
+    pub state: &'static str,
+    /// Calls of the serving generation that trapped or went beyond a limit.
+    pub traps: u64,
+    /// The last failed load; it can stand beside `serving`.
+    pub error: Option<String>,
+    pub failed_at: Option<Timestamp>,
+}
+
+impl Slot {
+    fn status(&self) -> PluginStatus {
+        let serving = self.serving.as_deref();
+        PluginStatus {
+            file: self.file.display().to_string(),
+            name: self.name.as_ref().map(ToString::to_string),
+            kind: serving.map(Generation::kind),
+            version: serving.map(|generation| generation.manifest.version.to_string()),
+            summary: serving.map(|generation| generation.manifest.summary.clone()),
+            digest: serving.map(|generation| generation.digest.clone()),
+            generation: serving.map(|generation| generation.number),
+            loaded_at: self.loaded_at,
+            state: if serving.is_some() { "serving" } else { "failed" },
+            traps: serving.map_or(0, Generation::traps),
+            error: self.failure.as_ref().map(|failed| failed.message.clone()),
+            failed_at: self.failure.as_ref().map(|failed| failed.at),
+        }
+    }
+}
+
+/// Loads files and holds what serves. Read from every request, written by the loader alone.
+pub(super) struct Registry {
+    settings: Settings,
+    machine: Machine,
+    linkers: Linkers,
+    cache: Cache,
+    places: Arc<Places>,
+    metrics: Arc<Metrics>,
+    gatekeeper: Arc<dyn Gatekeeper>,
+    /// Replaced as a whole, so that readers see one state and never wait.
+    slots: ArcSwap<Slots>,
+    /// The last generation number of every plugin; a file that comes back goes on counting.
+    numbers: Mutex<HashMap<PluginName, u64>>,
+    changed: watch::Sender<()>,
+}
+
+/// One state of the folder.
+#[derive(Clone, Default)]
+struct Slots {
+    /// By file name.
+    files: BTreeMap<String, Slot>,
+    /// What serves, by plugin: every request asks for it.
+    serving: HashMap<PluginName, Arc<Generation>>,
+}
+
+struct Linkers {
+    channel: Linker<Guest>,
+    agent: Linker<Guest>,
+}
+
+impl Linkers {
+    fn new(machine: &Machine) -> wasmtime::Result<Self> {
+        let mut base: Linker<Guest> = Linker::new(&machine.engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut base)?;
+        types::add_to_linker::<Guest, HasSelf<Guest>>(&mut base, |guest| guest)?;
+        host::add_to_linker::<Guest, HasSelf<Guest>>(&mut base, |guest| guest)?;
+        let mut channel = base.clone();
+        inbound::add_to_linker::<Guest, HasSelf<Guest>>(&mut channel, |guest| guest)?;
+        let mut agent = base;
+        outbound::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
+        http::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
+        Ok(Self { channel, agent })
+    }
+}
+
+impl Registry {
+    pub(super) fn new(
+        settings: Settings,
+        metrics: Arc<Metrics>,
+        gatekeeper: Arc<dyn Gatekeeper>,
+    ) -> Result<Self, PluginError> {
+        let machine = Machine::new(settings.instances)?;
+        let linkers = Linkers::new(&machine).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
+        let cache = Cache::open(&settings.cache_dir, &machine.engine)
+            .map_err(|source| PluginError::Folder { dir: settings.cache_dir.clone(), source })?;
+        let places = Arc::new(Places::new(machine.instances));
+        Ok(Self {
+            settings,
+            machine,
+            linkers,
+            cache,
+            places,
+            metrics,
+            gatekeeper,
+            slots: ArcSwap::default(),
+            numbers: Mutex::default(),
+            changed: watch::Sender::new(()),
+        })
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The serving generation of a plugin.
+    pub(super) fn serving(&self, name: &str) -> Option<Arc<Generation>> {
+        self.slots.load().serving.get(name).cloned()
+    }
+
+    pub(super) fn serving_channels(&self) -> Vec<Arc<Generation>> {
+        let slots = self.slots.load();
+        let channels = slots.serving.values().filter(|generation| generation.kind() == Kind::Channel);
+        channels.cloned().collect()
+    }
+
+    pub(super) fn list(&self) -> Vec<PluginStatus> {
+        self.slots.load().files.values().map(Slot::status).collect()
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// A generation of the file that serves nobody.
+    pub(super) async fn inspect(&self, path: &Path) -> Result<Generation, LoadError> {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let name = stem.parse().map_err(|_| LoadError::Name(stem.into_owned()))?;
+        self.build(&name, self.read(path)?).await
+    }
+
+    /// Takes a new or changed file into service, or keeps what serves and says why.
+    pub(super) async fn load(&self, path: &Path) {
+        let file = file_name(path);
+        let mut slot = self.slots.load().files.get(&file).cloned().unwrap_or_else(|| Slot {
+            file: path.to_owned(),
+            name: None,
+            serving: None,
+            loaded_at: None,
+            failure: None,
+        });
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        slot.name = stem.parse().ok();
+        let loaded = match &slot.name {
+            Some(name) => self.next(name, path, slot.serving.as_ref()).await,
+            None => Err(LoadError::Name(stem.into_owned())),
+        };
+        match loaded {
+            Ok(Some(generation)) => {
+                tracing::info!(
+                    plugin = %generation.plugin,
+                    kind = generation.kind().as_str(),
+                    version = %generation.manifest.version,
+                    generation = generation.number,
+                    digest = &generation.digest[..12],
+                    "Plugin serves"
+                );
+                let by = ByPlugin::new(&generation.plugin);
+                self.metrics.plugin_generation.get_or_create(&by).set(generation.number.cast_signed());
+                slot.serving = Some(Arc::new(generation));
+                slot.loaded_at = Some(Timestamp::now());
+                slot.failure = None;
+            }
+            Ok(None) => slot.failure = None,
+            Err(error) => {
+                let message = error.to_string();
+                let kept = slot.serving.as_ref().map(|generation| generation.number);
+                tracing::error!(file = %path.display(), kept_generation = kept, "Plugin was not taken: {message}");
+                self.metrics.plugin_load_failures.get_or_create(&ByPlugin::new(stem_label(&slot, &file))).inc();
+                slot.failure = Some(Failed { message, at: Timestamp::now() });
+            }
+        }
+        self.replace(file, Some(slot));
+    }
+
+    /// Retires the plugin of a file that is gone. Calls in flight finish.
+    pub(super) fn retire(&self, file: &str) {
+        let slots = self.slots.load();
+        let Some(slot) = slots.files.get(file) else { return };
+        if let Some(generation) = &slot.serving {
+            tracing::info!(plugin = %generation.plugin, generation = generation.number, "Plugin retired, its file is gone");
+            self.metrics.plugin_generation.remove(&ByPlugin::new(&generation.plugin));
+        }
+        self.replace(file.to_owned(), None);
+    }
+
+    fn replace(&self, file: String, slot: Option<Slot>) {
+        let mut slots = Slots::clone(&self.slots.load());
+        match slot {
+            Some(slot) => slots.files.insert(file, slot),
+            None => slots.files.remove(&file),
+        };
+        let serving = slots.files.values().filter_map(|slot| slot.serving.clone());
+        slots.serving = serving.map(|generation| (generation.plugin.clone(), generation)).collect();
+        self.slots.store(Arc::new(slots));
+        self.changed.send_replace(());
+    }
+
+    /// The generation that takes the place of `serving`; none when the file is what serves already.
+    async fn next(
+        &self,
+        name: &PluginName,
+        path: &Path,
+        serving: Option<&Arc<Generation>>,
+    ) -> Result<Option<Generation>, LoadError> {
+        let bytes = self.read(path)?;
+        if serving.is_some_and(|serving| serving.digest == compile::digest(&bytes)) {
+            return Ok(None);
+        }
+        let mut generation = self.build(name, bytes).await?;
+        self.gatekeeper
+            .admit(name, serving.map(|serving| serving.manifest.as_ref()), &generation.manifest)
+            .map_err(LoadError::Refused)?;
+        generation.number = self.next_number(name);
+        Ok(Some(generation))
+    }
+
+    /// Everything between the bytes of a file and a generation that could serve.
+    async fn build(&self, name: &PluginName, bytes: Vec<u8>) -> Result<Generation, LoadError> {
+        compile::check_header(&bytes)?;
+        let digest = compile::digest(&bytes);
+        let engine = &self.machine.engine;
+        let component = self.cache.compile(engine, &bytes, &digest)?;
+        drop(bytes);
+        let prepared = match classify(engine, &component)? {
+            Kind::Channel => {
+                self.linkers.channel.instantiate_pre(&component).and_then(ChannelPluginPre::new).map(Prepared::Channel)
+            }
+            Kind::Agent => {
+                self.linkers.agent.instantiate_pre(&component).and_then(AgentPluginPre::new).map(Prepared::Agent)
+            }
+        }
+        .map_err(|error| LoadError::Link(format!("{error:#}")))?;
+        let limits = self.settings.overrides.get(name).unwrap_or(&self.settings.limits).clone();
+        let text = prepared.describe(engine, name, &limits).await.map_err(LoadError::Describe)?;
+        let parts = Parts {
+            plugin: name.clone(),
+            digest,
+            manifest: Arc::new(Manifest::parse(&text)?),
+            limits,
+            engine: engine.clone(),
+            places: Arc::clone(&self.places),
+            metrics: Arc::clone(&self.metrics),
+        };
+        Ok(Generation::new(prepared, parts))
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<u8>, LoadError> {
+        let size = std::fs::metadata(path).map_err(LoadError::Read)?.len();
+        if size > self.settings.max_file {
+            return Err(LoadError::TooLarge { size, limit: self.settings.max_file });
+        }
+        std::fs::read(path).map_err(LoadError::Read)
+    }
+
+    fn next_number(&self, name: &PluginName) -> u64 {
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = numbers.entry(name.clone()).or_default();
+        *number += 1;
+        *number
+    }
+}
+
+fn stem_label(slot: &Slot, file: &str) -> String {
+    slot.name.as_ref().map_or_else(|| file.to_owned(), ToString::to_string)
+}
+
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,0 +1,346 @@
+//! Keeps the served skills equal to the folder while the gateway runs.
+//!
+//! One thread waits for the file system to say that something happened, waits until it is quiet, and scans again.
+//! What happened is not asked: a scan is cheap, and nothing that was missed can leave a stale catalog behind. The folder
+//! need not exist: its nearest existing ancestor is watched then. Where the file system cannot be watched the folder is
+//! scanned every few seconds.
+
+use std::fs;
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use tracing::warn;
+
+use super::{Settings, Skills, scan};
+use crate::metrics::Metrics;
+
+/// How long nothing may happen before the folder is read: editors and `git` write in several steps.
+const QUIET: Duration = Duration::from_millis(200);
+/// The longest wait for quiet.
+const IMPATIENT: Duration = Duration::from_secs(2);
+/// The time between two scans where the file system cannot be watched.
+const POLL: Duration = Duration::from_secs(5);
+
+/// Why no watching was started.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The folder's path cannot be made absolute.
+    #[error("cannot find the skills folder `{}`", dir.display())]
+    Path {
+        /// The folder as it was given.
+        dir: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The thread cannot be started.
+    #[error("cannot start the thread that watches skills")]
+    Thread(#[source] io::Error),
+}
+
+/// Watches for as long as it lives.
+#[derive(Debug)]
+pub struct Watcher {
+    stop: Arc<AtomicBool>,
+    wake: SyncSender<()>,
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        // A full channel means that the thread is about to wake anyway.
+        let _ = self.wake.try_send(());
+    }
+}
+
+/// Scans at once and after every change, and has `skills` serve the result, until the [`Watcher`] is dropped.
+///
+/// # Errors
+/// Only when nothing can be watched at all; a file system that cannot be watched is polled instead.
+pub fn watch(settings: Settings, skills: Skills, metrics: Arc<Metrics>) -> Result<Watcher, WatchError> {
+    watch_with(settings, skills, metrics, arm, POLL)
+}
+
+/// What tells of changes, and stops when it is dropped.
+type Arm = fn(&Settings, SyncSender<()>) -> notify::Result<RecommendedWatcher>;
+
+fn watch_with(
+    mut settings: Settings,
+    skills: Skills,
+    metrics: Arc<Metrics>,
+    arm: Arm,
+    poll: Duration,
+) -> Result<Watcher, WatchError> {
+    settings.dir =
+        std::path::absolute(&settings.dir).map_err(|source| WatchError::Path { dir: settings.dir.clone(), source })?;
+    let (wake, changes) = sync_channel(1);
+    let stop = Arc::new(AtomicBool::new(false));
+    let task = Task { settings, skills, metrics, arm, poll, wake: wake.clone(), changes, stop: Arc::clone(&stop) };
+    thread::Builder::new().name("skills".to_owned()).spawn(move || task.run()).map_err(WatchError::Thread)?;
+    Ok(Watcher { stop, wake })
+}
+
+struct Task {
+    settings: Settings,
+    skills: Skills,
+    metrics: Arc<Metrics>,
+    arm: Arm,
+    poll: Duration,
+    wake: SyncSender<()>,
+    /// Holds one token at most: something happened since the last scan began.
+    changes: Receiver<()>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Task {
+    fn run(self) {
+        let mut watcher = None;
+        let mut polling = false;
+        while !self.stop.load(Ordering::Acquire) {
+            // Armed anew each time, because folders come and go; before the scan, so that nothing is missed between
+            // the two; and before the old watcher goes.
+            let armed = self.armed(polling);
+            polling = armed.is_none();
+            drop(mem::replace(&mut watcher, armed));
+            self.rescan();
+            self.wait(polling);
+        }
+    }
+
+    /// A fresh watcher; none when the folder must be polled, and a warning unless it is so already.
+    fn armed(&self, polling: bool) -> Option<RecommendedWatcher> {
+        (self.arm)(&self.settings, self.wake.clone())
+            .inspect_err(|error| {
+                if !polling {
+                    let dir = self.settings.dir.display();
+                    warn!(%dir, %error, every = ?self.poll, "Cannot watch the skills folder, it is polled");
+                }
+            })
+            .ok()
+    }
+
+    fn rescan(&self) {
+        let catalog = scan(&self.settings);
+        if self.stop.load(Ordering::Acquire) {
+            return;
+        }
+        self.metrics.skills.set(i64::try_from(catalog.skills.len()).unwrap_or(i64::MAX));
+        if catalog != *self.skills.current() {
+            self.skills.replace(catalog);
+        }
+    }
+
+    /// Returns when something has happened and then nothing for a while.
+    fn wait(&self, polling: bool) {
+        if !polling {
+            // The task holds a sender itself: this fails never, and waits for a change or the end.
+            let _ = self.changes.recv();
+        } else if let Err(RecvTimeoutError::Timeout) = self.changes.recv_timeout(self.poll) {
+            return;
+        }
+        let since = Instant::now();
+        while !self.stop.load(Ordering::Acquire)
+            && since.elapsed() < IMPATIENT
+            && self.changes.recv_timeout(QUIET).is_ok()
+        {}
+    }
+}
+
+/// Watches the folder, the folders in it, and the nearest ancestor that exists, each without what lies deeper.
+fn arm(settings: &Settings, wake: SyncSender<()>) -> notify::Result<RecommendedWatcher> {
+    let dir = settings.dir.clone();
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+        // An error may hide a change.
+        if event.as_ref().map_or(true, |event| concerns(&dir, event)) {
+            // A full channel holds the token that this one would be.
+            let _ = wake.try_send(());
+        }
+    })?;
+    if let Some(ancestor) = settings.dir.ancestors().skip(1).find(|path| path.is_dir()) {
+        watcher.watch(ancestor, RecursiveMode::NonRecursive)?;
+    }
+    // What goes while it is listed is told of by the folder above it.
+    let mut watch = |path: &Path| match watcher.watch(path, RecursiveMode::NonRecursive) {
+        Err(error) if is_gone(&error) => Ok(()),
+        result => result,
+    };
+    if settings.dir.is_dir() {
+        watch(&settings.dir)?;
+        let entries =
+            fs::read_dir(&settings.dir).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+        for folder in entries.filter(|path| path.is_dir()).take(settings.max_skills) {
+            watch(&folder)?;
+        }
+    }
+    Ok(watcher)
+}
+
+fn is_gone(error: &notify::Error) -> bool {
+    match &error.kind {
+        notify::ErrorKind::PathNotFound => true,
+        notify::ErrorKind::Io(error) => error.kind() == io::ErrorKind::NotFound,
+        _ => false,
+    }
+}
+
+/// Whether an event can change what a scan finds. Reading cannot: a scan must not wake itself.
+fn concerns(dir: &Path, event: &Event) -> bool {
+    let writes = !matches!(event.kind, EventKind::Access(kind) if kind != AccessKind::Close(AccessMode::Write));
+    // An ancestor that comes into being may hold the folder; its other children do not matter.
+    let near = event.paths.iter().any(|path| path.starts_with(dir) || dir.starts_with(path));
+    event.need_rescan() || (writes && near)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::skill::Catalog;
+
+    /// How long a test waits for what must happen.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    struct Watched {
+        folder: tempfile::TempDir,
+        skills: Skills,
+        metrics: Arc<Metrics>,
+        watcher: Watcher,
+    }
+
+    impl Watched {
+        fn new(prepare: impl FnOnce(&Path), arm: Arm) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            prepare(folder.path());
+            let settings = Settings { dir: folder.path().join("deep/skills"), ..Settings::default() };
+            let (skills, metrics) = (Skills::new(Catalog::default()), Arc::new(Metrics::new()));
+            let watcher =
+                watch_with(settings, skills.clone(), Arc::clone(&metrics), arm, Duration::from_millis(20)).unwrap();
+            Self { folder, skills, metrics, watcher }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.folder.path().join("deep/skills").join(name)
+        }
+
+        #[track_caller]
+        fn wait_for(&self, what: &str, condition: impl Fn(&Catalog) -> bool) {
+            let started = Instant::now();
+            while !condition(&self.skills.current()) {
+                assert!(started.elapsed() < PATIENCE, "waited for: {what}; found {:?}", self.skills.current());
+                thread::park_timeout(Duration::from_millis(5));
+            }
+        }
+
+        #[track_caller]
+        fn wait_for_names(&self, names: &[&str]) {
+            self.wait_for(&format!("{names:?}"), |catalog| {
+                catalog.skills.iter().map(|skill| skill.name.as_str()).eq(names.iter().copied())
+            });
+        }
+    }
+
+    fn write(root: &Path, name: &str, description: &str) {
+        let folder = root.join("deep/skills").join(name);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("SKILL.md"), format!("---\nname: {name}\ndescription: {description}\n---\n")).unwrap();
+    }
+
+    #[test]
+    fn the_served_skills_follow_the_folder() {
+        let watched = Watched::new(|root| write(root, "first", "old"), arm);
+        let root = watched.folder.path();
+        watched.wait_for_names(&["first"]);
+
+        write(root, "second", "new");
+        watched.wait_for_names(&["first", "second"]);
+
+        write(root, "first", "changed");
+        watched.wait_for("a changed description", |catalog| catalog.skills[0].description == "changed");
+
+        let temporary = root.join("temporary");
+        fs::write(&temporary, "---\nname: first\ndescription: renamed over\n---\n").unwrap();
+        fs::rename(&temporary, watched.path("first/SKILL.md")).unwrap();
+        watched.wait_for("a renamed file", |catalog| catalog.skills[0].description == "renamed over");
+
+        fs::write(watched.path("second/SKILL.md"), "nothing").unwrap();
+        watched.wait_for("a problem", |catalog| catalog.skills.len() == 1 && catalog.problems.len() == 1);
+
+        write(root, "second", "repaired");
+        watched.wait_for("no problem", |catalog| catalog.skills.len() == 2 && catalog.problems.is_empty());
+
+        fs::remove_dir_all(watched.path("first")).unwrap();
+        watched.wait_for_names(&["second"]);
+        assert_eq!(watched.metrics.skills.get(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_comes_goes_and_comes_again_is_followed() {
+        let watched = Watched::new(|_| (), arm);
+        let root = watched.folder.path();
+
+        write(root, "first", "d");
+        watched.wait_for_names(&["first"]);
+
+        fs::remove_dir_all(root.join("deep")).unwrap();
+        watched.wait_for_names(&[]);
+
+        write(root, "second", "d");
+        watched.wait_for_names(&["second"]);
+
+        fs::rename(root.join("deep"), root.join("away")).unwrap();
+        watched.wait_for_names(&[]);
+
+        fs::rename(root.join("away"), root.join("deep")).unwrap();
+        watched.wait_for_names(&["second"]);
+    }
+
+    #[test]
+    fn a_file_system_that_cannot_be_watched_is_polled() {
+        let refuse: Arm = |_, _| Err(notify::Error::generic("not here"));
+        let watched = Watched::new(|root| write(root, "first", "d"), refuse);
+        watched.wait_for_names(&["first"]);
+
+        write(watched.folder.path(), "second", "d");
+
+        watched.wait_for_names(&["first", "second"]);
+    }
+
+    #[test]
+    fn a_dropped_watcher_lets_go_of_everything() {
+        let Watched { folder, skills, metrics, watcher } = Watched::new(|root| write(root, "first", "d"), arm);
+        drop(watcher);
+
+        let started = Instant::now();
+        while Arc::strong_count(&metrics) > 1 {
+            assert!(started.elapsed() < PATIENCE, "the thread still runs");
+            thread::park_timeout(Duration::from_millis(5));
+        }
+        drop((folder, skills));
+    }
+
+    #[test]
+    fn only_writes_near_the_folder_matter() {
+        use notify::event::{CreateKind, ModifyKind, RemoveKind};
+
+        let check = |kind: EventKind, path: &str, expected: bool| {
+            let event = Event::new(kind).add_path(PathBuf::from(path));
+            assert_eq!(concerns(Path::new("/srv/gateway/skills"), &event), expected, "{event:?}");
+        };
+
+        check(EventKind::Create(CreateKind::Folder), "/srv/gateway/skills/a", true);
+        check(EventKind::Create(CreateKind::Folder), "/srv/gateway", true);
+        check(EventKind::Modify(ModifyKind::Any), "/srv/gateway/skills/a/SKILL.md", true);
+        check(EventKind::Remove(RemoveKind::Folder), "/srv/gateway/skills", true);
+        check(EventKind::Access(AccessKind::Close(AccessMode::Write)), "/srv/gateway/skills/a/SKILL.md", true);
+        check(EventKind::Access(AccessKind::Open(AccessMode::Any)), "/srv/gateway/skills/a/SKILL.md", false);
+        check(EventKind::Access(AccessKind::Close(AccessMode::Read)), "/srv/gateway/skills", false);
+        check(EventKind::Modify(ModifyKind::Any), "/srv/gateway/gateway.log", false);
+        check(EventKind::Create(CreateKind::Folder), "/srv/gateway/skills-other", false);
+    }
+}

@@ -1,0 +1,66 @@
+use ed25519_dalek::{Signature, VerifyingKey};
+use serde::{Deserialize, Serialize};
+
+use super::message::{self, Part};
+use super::signature::{Candidates, Encoding, Format};
+use super::timestamp::{TimestampRule, TimestampSource};
+use super::{Header, Secret, Signed, VerifyError};
+use crate::event::Timestamp;
+
+/// The provider's private key signs parts of the request; the secret is its public key in hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ed25519 {
+    pub(super) header: Header,
+    #[serde(default)]
+    encoding: Encoding,
+    pub(super) signed: Vec<Part>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) timestamp: Option<TimestampRule>,
+}
+
+impl Ed25519 {
+    pub(super) fn check(&self) -> Result<(), String> {
+        if matches!(self.timestamp, Some(TimestampRule { from: TimestampSource::ListKey(_), .. })) {
+            return Err("`list_key` needs a header that is a list, and the signature stands alone".to_owned());
+        }
+        message::check(&self.signed, self.timestamp.as_ref())
+    }
+
+    pub(super) fn verify(&self, secrets: &[Secret], request: &Signed<'_>, now: Timestamp) -> Result<(), VerifyError> {
+        let value = self.header.only(request.headers)?;
+        let timestamp = match &self.timestamp {
+            Some(rule) => rule.in_headers(request, value, ",", now)?,
+            None => None,
+        };
+        let format = Format { separator: None, prefix: "", encoding: self.encoding, length: Signature::BYTE_SIZE };
+        let candidates = Candidates::read(&self.header, value, &format)?;
+        // The signature hashes the message twice, so it has to be in one piece.
+        let mut message = Vec::with_capacity(request.body.len() + 64);
+        message::feed(&self.signed, request, timestamp, &mut |piece| message.extend_from_slice(piece))?;
+        let mut refused = VerifyError::NoSecret;
+        for key in secrets.iter().filter_map(|secret| public_key(secret).ok()) {
+            let passes = |candidate| {
+                Signature::from_slice(candidate).is_ok_and(|signature| key.verify_strict(&message, &signature).is_ok())
+            };
+            if candidates.iter().any(passes) {
+                return self.timestamp.as_ref().map_or(Ok(()), |rule| rule.in_body(request.body, now));
+            }
+            refused = VerifyError::Mismatch;
+        }
+        Err(refused)
+    }
+
+    pub(super) fn accepts_secret(secret: &Secret) -> Result<(), &'static str> {
+        public_key(secret).map(drop)
+    }
+}
+
+fn public_key(secret: &Secret) -> Result<VerifyingKey, &'static str> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(secret.expose(), &mut bytes).map_err(|_| "expected a public key of 64 hexadecimal digits")?;
+    match VerifyingKey::from_bytes(&bytes) {
+        Ok(key) if !key.is_weak() => Ok(key),
+        _ => Err("expected an Ed25519 public key, found 64 digits that are none"),
+    }
+}

@@ -1,0 +1,118 @@
+//! How much a recipe asks for, to notice when the next one asks for less.
+//!
+//! Four things count: the kind of proof, whether the body is covered, whether there is a timestamp, and how far it may be
+//! off. A scheme is at least as strong as another when it is so in each of the four. Which header carries what, how it is
+//! encoded and how the secret is written do not count.
+
+use super::{Algorithm, Part, Recipe, Scheme, Tolerance};
+
+/// The kinds of proof, weakest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Proof {
+    /// The secret itself travels.
+    Token,
+    /// HMAC-SHA-1.
+    Legacy,
+    /// HMAC-SHA-256 and up, Ed25519, Standard Webhooks.
+    Modern,
+}
+
+struct Strength {
+    proof: Proof,
+    covers_body: bool,
+    tolerance: Option<Tolerance>,
+}
+
+impl Strength {
+    fn of(scheme: &Scheme) -> Self {
+        let covers_body = |parts: &[Part]| parts.contains(&Part::Body);
+        match scheme {
+            Scheme::Token(_) => Self { proof: Proof::Token, covers_body: false, tolerance: None },
+            Scheme::Hmac(hmac) => Self {
+                proof: if hmac.algorithm == Algorithm::Sha1 { Proof::Legacy } else { Proof::Modern },
+                covers_body: covers_body(&hmac.signed),
+                tolerance: hmac.timestamp.as_ref().map(|rule| rule.tolerance),
+            },
+            Scheme::Ed25519(ed25519) => Self {
+                proof: Proof::Modern,
+                covers_body: covers_body(&ed25519.signed),
+                tolerance: ed25519.timestamp.as_ref().map(|rule| rule.tolerance),
+            },
+            Scheme::StandardWebhooks(scheme) => {
+                Self { proof: Proof::Modern, covers_body: true, tolerance: Some(scheme.tolerance) }
+            }
+        }
+    }
+
+    fn is_at_least(&self, other: &Self) -> bool {
+        let as_fresh = match (self.tolerance, other.tolerance) {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(own), Some(others)) => own <= others,
+        };
+        self.proof >= other.proof && self.covers_body >= other.covers_body && as_fresh
+    }
+}
+
+/// Whether `recipe` has an alternative that no alternative of `other` is a match for.
+pub(super) fn is_weaker(recipe: &Recipe, other: &Recipe) -> bool {
+    if recipe.is_open() || other.is_open() {
+        return recipe.is_open() && !other.is_open();
+    }
+    let others: Vec<_> = other.schemes().iter().map(Strength::of).collect();
+    let keeps_up = |own: &Scheme| others.iter().any(|other| Strength::of(own).is_at_least(other));
+    !recipe.schemes().iter().all(keeps_up)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn recipe(schemes: &[Value]) -> Recipe {
+        let schemes = schemes.iter().map(|scheme| serde_json::from_value(scheme.clone()).unwrap()).collect();
+        Recipe::new(schemes).unwrap()
+    }
+
+    #[test]
+    fn a_recipe_is_weaker_when_one_alternative_asks_for_less() {
+        let hmac = |algorithm: &str, signed: Value| json!({"scheme": "hmac", "algorithm": algorithm, "header": "x-s", "encoding": "hex", "signed": signed});
+        let timed = |tolerance: &str| {
+            let mut scheme = hmac("sha256", json!(["timestamp", "body"]));
+            scheme["timestamp"] = json!({"from": {"header": "x-t"}, "tolerance": tolerance});
+            scheme
+        };
+        let token = json!({"scheme": "token", "in": "bearer"});
+        let (sha1, sha256, sha512) =
+            (hmac("sha1", json!(["body"])), hmac("sha256", json!(["body"])), hmac("sha512", json!(["body"])));
+        let bodiless = hmac("sha256", json!([{"header": "x-id"}]));
+        let standard = json!({"scheme": "standard-webhooks"});
+        let ed25519 = json!({"scheme": "ed25519", "header": "x-s", "signed": ["body"]});
+        for (own, other, expected) in [
+            (vec![], vec![], false),
+            (vec![], vec![&token], true),
+            (vec![&token], vec![], false),
+            (vec![&token], vec![&token], false),
+            (vec![&token], vec![&sha1], true),
+            (vec![&sha1], vec![&token], false),
+            (vec![&sha1], vec![&sha256], true),
+            (vec![&sha256], vec![&sha512], false),
+            (vec![&ed25519], vec![&sha256], false),
+            (vec![&sha256], vec![&timed("5m")], true),
+            (vec![&timed("5m")], vec![&sha256], false),
+            (vec![&timed("5m")], vec![&standard], false),
+            (vec![&timed("1h")], vec![&standard], true),
+            (vec![&timed("1m")], vec![&standard], false),
+            (vec![&bodiless], vec![&sha256], true),
+            (vec![&bodiless], vec![&sha1], true),
+            (vec![&sha256, &token], vec![&sha256], true),
+            (vec![&sha256, &token], vec![&token, &sha256], false),
+            (vec![&sha256], vec![&token, &sha256], false),
+        ] {
+            let owned = |schemes: &[&Value]| recipe(&schemes.iter().copied().cloned().collect::<Vec<_>>());
+
+            assert_eq!(is_weaker(&owned(&own), &owned(&other)), expected, "{own:?} against {other:?}");
+        }
+    }
+}

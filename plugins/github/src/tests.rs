@@ -1,0 +1,168 @@
+use super::*;
+
+/// A recorded delivery: `samples/<name>` is the body, `samples/<name without .json>.headers` the headers.
+macro_rules! sample {
+    ($headers:literal, $body:literal) => {
+        include_str!(concat!("../samples/", $headers, ".headers"))
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .fold(Request::new("POST"), |request, (name, value)| request.with_header(name, value))
+            .with_body(include_str!(concat!("../samples/", $body)))
+    };
+}
+
+fn delivery(event: &str, body: &str) -> Request {
+    Request::new("POST").with_header("X-GitHub-Event", event).with_body(body)
+}
+
+fn received(request: &Request) -> Event {
+    let mut events = receive(request).unwrap().events;
+    assert_eq!(events.len(), 1);
+    events.remove(0)
+}
+
+#[test]
+fn an_issue_is_named_by_its_number() {
+    let event = received(&sample!("issues.opened", "issues.opened.json"));
+    let expected = Event::new("issues.opened")
+        .with_subject(Some(String::from("octo-org/kettle#7")))
+        .with_delivery_id(Some(String::from("5a1f0c60-0d38-11f0-8a6a-1d6f3b1f2c01")))
+        .with_attribute("action", "opened")
+        .with_attribute("sender", "octo-cat")
+        .with_attribute("repository", "octo-org/kettle");
+    assert_eq!(event, expected);
+}
+
+#[test]
+fn a_push_is_named_by_its_reference() {
+    let event = received(&sample!("push", "push.json"));
+    assert_eq!((event.kind.as_str(), event.subject.as_deref()), ("push", Some("octo-org/kettle@refs/heads/main")));
+}
+
+#[test]
+fn a_ping_is_an_event() {
+    let event = received(&sample!("ping", "ping.json"));
+    assert_eq!((event.kind.as_str(), event.subject.as_deref()), ("ping", Some("octo-org")));
+}
+
+#[test]
+fn a_form_gives_the_json_it_holds() {
+    let event = received(&sample!("issue_comment.created.form", "issue_comment.created.form"));
+    assert_eq!(event.kind, "issue_comment.created");
+    assert_eq!(event.subject.as_deref(), Some("octo-org/kettle#8"));
+    assert_eq!(event.content_type.as_deref(), Some("application/json"));
+    let data: serde_json::Value = serde_json::from_slice(event.data.unwrap().as_bytes()).unwrap();
+    assert_eq!(data["comment"]["body"], "a + b = 100 % café");
+}
+
+#[test]
+fn the_subject_is_the_narrowest_thing_that_is_named() {
+    const R: &str = r#""repository":{"full_name":"o/r"}"#;
+    for (body, expected) in [
+        (format!(r#"{{"pull_request":{{"number":3}},{R}}}"#), Some("o/r#3")),
+        (format!(r#"{{"issue":{{"number":3,"pull_request":{{}}}},{R}}}"#), Some("o/r#3")),
+        (format!(r#"{{"discussion":{{"number":4}},{R}}}"#), Some("o/r#4")),
+        (format!(r#"{{"ref":"v1","ref_type":"tag",{R}}}"#), Some("o/r@refs/tags/v1")),
+        (format!(r#"{{"ref":"main","ref_type":"branch",{R}}}"#), Some("o/r@refs/heads/main")),
+        (format!(r#"{{"workflow_run":{{"head_branch":"main"}},{R}}}"#), Some("o/r@refs/heads/main")),
+        (format!(r#"{{"workflow_job":{{"head_branch":"main"}},{R}}}"#), Some("o/r@refs/heads/main")),
+        (format!(r#"{{"check_suite":{{"head_branch":"main"}},{R}}}"#), Some("o/r@refs/heads/main")),
+        (format!(r#"{{"check_run":{{"check_suite":{{"head_branch":"main"}}}},{R}}}"#), Some("o/r@refs/heads/main")),
+        (format!(r#"{{"check_run":{{"check_suite":{{"head_branch":null}}}},{R}}}"#), Some("o/r")),
+        (format!(r#"{{"ref":"",{R}}}"#), Some("o/r")),
+        (format!(r#"{{"starred_at":null,{R},"organization":{{"login":"o"}}}}"#), Some("o/r")),
+        (String::from(r#"{"organization":{"login":"o"},"membership":{}}"#), Some("o")),
+        (String::from(r#"{"installation":{"id":1}}"#), None),
+    ] {
+        assert_eq!(received(&delivery("any", &body)).subject.as_deref(), expected, "{body}");
+    }
+}
+
+#[test]
+fn the_severity_is_that_of_the_finding_or_medium_for_a_failure() {
+    for (body, expected) in [
+        (r#"{"alert":{"security_advisory":{"severity":"high"}}}"#, Some("high")),
+        (r#"{"security_advisory":{"severity":"critical"}}"#, Some("critical")),
+        (r#"{"repository_advisory":{"severity":"low"}}"#, Some("low")),
+        (r#"{"alert":{"severity":"moderate"}}"#, Some("moderate")),
+        (r#"{"alert":{"rule":{"severity":"error","security_severity_level":"medium"}}}"#, Some("medium")),
+        (r#"{"alert":{"rule":{"severity":"error","security_severity_level":null}}}"#, Some("error")),
+        (r#"{"workflow_run":{"conclusion":"failure"}}"#, Some("medium")),
+        (r#"{"check_run":{"conclusion":"failure"}}"#, Some("medium")),
+        (r#"{"check_suite":{"conclusion":"success"}}"#, None),
+        (r#"{"workflow_run":{"conclusion":null}}"#, None),
+        (r#"{"action":"opened"}"#, None),
+    ] {
+        assert_eq!(received(&delivery("any", body)).attribute("severity"), expected, "{body}");
+    }
+}
+
+#[test]
+fn an_ignored_sender_is_answered_and_dropped() {
+    for (config, body, expected) in [
+        (r#"["Triage-Bot[bot]"]"#, r#"{"sender":{"login":"triage-bot[bot]"}}"#, 0),
+        (r#"["a", "b\u0063"]"#, r#"{"sender":{"login":"bc"}}"#, 0),
+        (r#"["triage"]"#, r#"{"sender":{"login":"triage-bot[bot]"}}"#, 1),
+        (r#"["triage"]"#, r#"{"sender":null}"#, 1),
+        ("[]", r#"{"sender":{"login":"a"}}"#, 1),
+    ] {
+        let request = delivery("issues", body).with_config("ignore_senders", config);
+        assert_eq!(receive(&request).unwrap().events.len(), expected, "{config} {body}");
+    }
+}
+
+#[test]
+fn an_unreadable_setting_ignores_nobody_and_says_so() {
+    let request = delivery("issues", r#"{"sender":{"login":"a"}}"#).with_config("ignore_senders", "a");
+    assert_eq!(receive(&request).unwrap().events.len(), 1);
+    assert_eq!(request.host().logged()[0].0, Level::Error);
+}
+
+#[test]
+fn what_is_no_delivery_is_refused_with_the_reason() {
+    let form = || Request::new("POST").with_header("x-github-event", "push").with_header("content-type", FORM);
+    const FORM: &str = "Application/X-WWW-Form-Urlencoded; charset=utf-8";
+    for (request, expected) in [
+        (Request::new("POST").with_body("{}"), "header `x-github-event` is missing"),
+        (delivery("", "{}"), "header `x-github-event` is no event name: expected 1 to 64 of `a-z0-9_`"),
+        (delivery("a.b", "{}"), "header `x-github-event` is no event name: expected 1 to 64 of `a-z0-9_`"),
+        (delivery("push", ""), "body is not JSON: EOF while parsing a value at line 1 column 0"),
+        (delivery("push", "{\n\"a\":1,}"), "body is not JSON: trailing comma at line 2 column 7"),
+        (
+            delivery("push", r#"{"action":5,"#),
+            "body is not JSON: invalid type: integer `5`, expected a string at line 1 column 11",
+        ),
+        (
+            form().with_body("a=1"),
+            "form field `payload` is missing; set the hook's content type, or send `payload=<JSON>`",
+        ),
+        (
+            form().with_body(b"payload=\xff".to_vec()),
+            "body is not UTF-8: invalid utf-8 sequence of 1 bytes from index 8",
+        ),
+    ] {
+        assert_eq!(receive(&request).unwrap_err(), Rejection::new(400, expected));
+    }
+}
+
+#[test]
+fn json_of_an_unexpected_shape_is_kept() {
+    for body in ["[]", "7", r#"{"action":5}"#, r#"{"issue":"none"}"#, r#"{"action":"a","action":"b"}"#] {
+        let request = delivery("future_event", body);
+        let event = received(&request);
+        assert_eq!((event.kind.as_str(), event.data), ("future_event", None), "{body}");
+        assert_eq!(request.host().logged()[0].0, Level::Warn, "{body}");
+    }
+}
+
+#[test]
+fn a_dispatched_action_cannot_break_the_kind() {
+    for (action, expected) in [
+        ("deploy prod\\n", "repository_dispatch.deploy_prod_"),
+        ("a.b", "repository_dispatch.a_b"),
+        ("", "repository_dispatch"),
+    ] {
+        let event = received(&delivery("repository_dispatch", &format!(r#"{{"action":"{action}"}}"#)));
+        assert_eq!(event.kind, expected);
+    }
+}

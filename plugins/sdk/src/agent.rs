@@ -1,0 +1,246 @@
+//! A destination of events: `fn deliver(&Delivery) -> Result<Answer, Failure>`.
+
+use std::fmt;
+
+pub use crate::bindings::agent::exports::gateway::plugin::agent::{Answer, Failure, Refusal, Retry};
+pub use crate::bindings::agent::gateway::plugin::http::{Error as HttpError, Request as HttpRequest};
+use crate::bindings::agent::gateway::plugin::{http, outbound};
+use crate::{Content, Host, Response};
+
+/// What `deliver` returns.
+pub type Delivered = Result<Answer, Failure>;
+
+/// The delivery under way: one event on its way to one agent, and the way out.
+///
+/// In a component each method is one call to the host, so ask for what is needed and keep the answer.
+#[derive(Debug)]
+pub struct Delivery {
+    host: Host,
+    given: Option<Given>,
+}
+
+/// What a test puts in the place of the network.
+type Remote = Box<dyn Fn(&HttpRequest) -> Result<Response, HttpError>>;
+
+struct Given {
+    id: String,
+    kind: String,
+    subject: Option<String>,
+    attributes: Vec<(String, String)>,
+    content_type: String,
+    data: Vec<u8>,
+    attempt: u32,
+    remote: Remote,
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Given").field("id", &self.id).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl Delivery {
+    /// The delivery under way in this component.
+    #[doc(hidden)]
+    pub fn from_host() -> Self {
+        Delivery { host: Host::real(), given: None }
+    }
+
+    /// A delivery for a test: the first attempt, without subject and attributes, data `{}`, and a network that denies.
+    pub fn new(id: &str, kind: &str) -> Self {
+        let given = Given {
+            id: id.to_owned(),
+            kind: kind.to_owned(),
+            subject: None,
+            attributes: Vec::new(),
+            content_type: String::from("application/json"),
+            data: b"{}".to_vec(),
+            attempt: 1,
+            remote: Box::new(|_| Err(HttpError { code: String::from("denied"), message: String::from("no network") })),
+        };
+        Delivery { host: Host::stand_in(), given: Some(given) }
+    }
+
+    /// Sets the subject.
+    pub fn with_subject(mut self, subject: &str) -> Self {
+        self.given().subject = Some(subject.to_owned());
+        self
+    }
+
+    /// Adds an attribute.
+    pub fn with_attribute(mut self, name: &str, value: &str) -> Self {
+        self.given().attributes.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets the data and its media type.
+    pub fn with_data(mut self, content_type: &str, data: impl Into<Vec<u8>>) -> Self {
+        self.given().content_type = content_type.to_owned();
+        self.given().data = data.into();
+        self
+    }
+
+    /// Sets which attempt this is; 1 is the first.
+    pub fn with_attempt(mut self, attempt: u32) -> Self {
+        self.given().attempt = attempt;
+        self
+    }
+
+    /// Sets a value of the `config` table: a string as it is, anything else as JSON text.
+    pub fn with_config(mut self, key: &str, value: &str) -> Self {
+        self.host.set_config(key, value);
+        self
+    }
+
+    /// Sets what answers [`send`](Self::send).
+    pub fn with_remote(mut self, remote: impl Fn(&HttpRequest) -> Result<Response, HttpError> + 'static) -> Self {
+        self.given().remote = Box::new(remote);
+        self
+    }
+
+    fn given(&mut self) -> &mut Given {
+        self.given.as_mut().expect("`with_` is for deliveries made by `new`")
+    }
+
+    /// Settings, log, clock.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The event's id; also the idempotency key to hand on.
+    pub fn id(&self) -> String {
+        self.given.as_ref().map_or_else(outbound::id, |given| given.id.clone())
+    }
+
+    /// `<channel>.<what the channel plugin said>`.
+    pub fn kind(&self) -> String {
+        self.given.as_ref().map_or_else(outbound::kind, |given| given.kind.clone())
+    }
+
+    /// What the event is about.
+    pub fn subject(&self) -> Option<String> {
+        self.given.as_ref().map_or_else(outbound::subject, |given| given.subject.clone())
+    }
+
+    /// The value of an attribute.
+    pub fn attribute(&self, name: &str) -> Option<String> {
+        match &self.given {
+            None => outbound::attribute(name),
+            Some(given) => given.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()),
+        }
+    }
+
+    /// All attributes.
+    pub fn attributes(&self) -> Vec<(String, String)> {
+        self.given.as_ref().map_or_else(outbound::attributes, |given| given.attributes.clone())
+    }
+
+    /// Media type of the data.
+    pub fn content_type(&self) -> String {
+        self.given.as_ref().map_or_else(outbound::content_type, |given| given.content_type.clone())
+    }
+
+    /// The payload.
+    pub fn data(&self) -> Vec<u8> {
+        self.given.as_ref().map_or_else(outbound::data, |given| given.data.clone())
+    }
+
+    /// The payload as text; bytes that are not UTF-8 become U+FFFD.
+    pub fn text(&self) -> String {
+        self.given.as_ref().map_or_else(outbound::text, |given| String::from_utf8_lossy(&given.data).into_owned())
+    }
+
+    /// The event as a CloudEvent 1.0 in structured mode, JSON. In a test it holds `specversion`, `id`, `type` and `data`.
+    pub fn cloud_event(&self) -> String {
+        match &self.given {
+            None => outbound::cloud_event(),
+            Some(given) => format!(
+                r#"{{"specversion":"1.0","id":"{}","type":"{}","data":{}}}"#,
+                given.id,
+                given.kind,
+                String::from_utf8_lossy(&given.data)
+            ),
+        }
+    }
+
+    /// The envelope as JSON. In a test it holds `version`, `attempt` and `event`.
+    pub fn envelope(&self) -> String {
+        match &self.given {
+            None => outbound::envelope(),
+            Some(given) => {
+                format!(r#"{{"version":"1","attempt":{},"event":{}}}"#, given.attempt, self.cloud_event())
+            }
+        }
+    }
+
+    /// 1 for the first try.
+    pub fn attempt(&self) -> u32 {
+        self.given.as_ref().map_or_else(outbound::attempt, |given| given.attempt)
+    }
+
+    /// Sends a request through the host, which keeps the allow list and adds the credential.
+    ///
+    /// Any status is a response; an error means that there was none.
+    pub fn send(&self, request: &HttpRequest) -> Result<Response, HttpError> {
+        match &self.given {
+            None => http::send(request),
+            Some(given) => (given.remote)(request),
+        }
+    }
+}
+
+impl HttpRequest {
+    /// A request without headers, body or credential, with the agent's own time limit.
+    pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
+        HttpRequest {
+            method: method.into(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: None,
+            credential: None,
+            timeout_ms: None,
+        }
+    }
+
+    /// Adds a header.
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets the body.
+    pub fn with_body(mut self, body: impl Into<Content>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// Names the credential in `gateway.toml` that the host adds.
+    pub fn with_credential(mut self, name: Option<String>) -> Self {
+        self.credential = name;
+        self
+    }
+
+    /// The first value of a header, by name in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+impl Answer {
+    /// What the agent answered; in sync mode the caller gets it.
+    pub fn new(content_type: impl Into<String>, body: impl Into<Content>) -> Self {
+        Answer { content_type: content_type.into(), body: Some(body.into()), attributes: Vec::new() }
+    }
+}
+
+impl Failure {
+    /// Worth another attempt; `after` is the agent's `Retry-After` as it was sent.
+    pub fn retry(code: impl Into<String>, message: impl Into<String>, after: Option<String>) -> Self {
+        Failure::Retry(Retry { code: code.into(), message: message.into(), after })
+    }
+
+    /// Never try this event again.
+    pub fn reject(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Failure::Reject(Refusal { code: code.into(), message: message.into() })
+    }
+}

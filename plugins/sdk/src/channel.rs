@@ -1,0 +1,216 @@
+//! A source of events: `fn receive(&Request) -> Result<Receipt, Rejection>`.
+
+pub use crate::bindings::channel::exports::gateway::plugin::channel::{Event, Receipt, Rejection};
+use crate::bindings::channel::gateway::plugin::inbound;
+use crate::{Content, Host, Response};
+
+/// What `receive` returns.
+pub type Received = Result<Receipt, Rejection>;
+
+/// The request being received; the host has verified it already.
+///
+/// In a component each method is one call to the host, so ask for what is needed and keep the answer.
+#[derive(Debug)]
+pub struct Request {
+    host: Host,
+    given: Option<Given>,
+}
+
+#[derive(Debug)]
+struct Given {
+    method: String,
+    path: String,
+    query: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    /// The request under way in this component.
+    #[doc(hidden)]
+    pub fn from_host() -> Self {
+        Request { host: Host::real(), given: None }
+    }
+
+    /// A request for a test: path `/`, no query, headers, body or settings.
+    pub fn new(method: &str) -> Self {
+        let given = Given {
+            method: method.to_owned(),
+            path: String::from("/"),
+            query: String::new(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
+        Request { host: Host::stand_in(), given: Some(given) }
+    }
+
+    /// Sets the path below the channel's mount point.
+    pub fn with_path(mut self, path: &str) -> Self {
+        self.given().path = path.to_owned();
+        self
+    }
+
+    /// Sets the query, undecoded.
+    pub fn with_query(mut self, query: &str) -> Self {
+        self.given().query = query.to_owned();
+        self
+    }
+
+    /// Adds a header.
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.given().headers.push((name.to_ascii_lowercase(), value.to_owned()));
+        self
+    }
+
+    /// Sets the body.
+    pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.given().body = body.into();
+        self
+    }
+
+    /// Sets a value of the `config` table: a string as it is, anything else as JSON text.
+    pub fn with_config(mut self, key: &str, value: &str) -> Self {
+        self.host.set_config(key, value);
+        self
+    }
+
+    fn given(&mut self) -> &mut Given {
+        self.given.as_mut().expect("`with_` is for requests made by `new`")
+    }
+
+    /// Settings, log, clock.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// `POST`, `PUT` or `GET`, as the manifest allows.
+    pub fn method(&self) -> String {
+        self.given.as_ref().map_or_else(inbound::method, |given| given.method.clone())
+    }
+
+    /// The path below the channel's mount point; starts with `/`.
+    pub fn path(&self) -> String {
+        self.given.as_ref().map_or_else(inbound::path, |given| given.path.clone())
+    }
+
+    /// The query without `?`, undecoded; [`form_values`](crate::form_values) reads it.
+    pub fn query(&self) -> String {
+        self.given.as_ref().map_or_else(inbound::query, |given| given.query.clone())
+    }
+
+    /// The first value of a header, by name in any case. Credentials are never shown.
+    pub fn header(&self, name: &str) -> Option<String> {
+        match &self.given {
+            None => inbound::header(name),
+            Some(given) => {
+                given.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+            }
+        }
+    }
+
+    /// All headers in order, names in lower case, without credentials.
+    pub fn headers(&self) -> Vec<(String, String)> {
+        self.given.as_ref().map_or_else(inbound::headers, |given| given.headers.clone())
+    }
+
+    /// The body exactly as it was received.
+    pub fn body(&self) -> Vec<u8> {
+        self.given.as_ref().map_or_else(inbound::body, |given| given.body.clone())
+    }
+
+    /// The body as text; bytes that are not UTF-8 become U+FFFD.
+    pub fn text(&self) -> String {
+        self.given.as_ref().map_or_else(inbound::text, |given| String::from_utf8_lossy(&given.body).into_owned())
+    }
+
+    /// When the host received the request: RFC 3339, UTC, milliseconds.
+    pub fn received_at(&self) -> String {
+        match &self.given {
+            None => inbound::received_at(),
+            Some(_) => self.host.now(),
+        }
+    }
+}
+
+impl Event {
+    /// An event whose data is the request body, byte for byte; the body is not copied.
+    pub fn new(kind: impl Into<String>) -> Self {
+        Event {
+            kind: kind.into(),
+            subject: None,
+            delivery_id: None,
+            key: None,
+            data: None,
+            content_type: None,
+            attributes: Vec::new(),
+        }
+    }
+
+    /// Sets what the event is about; events of one subject are delivered in order.
+    pub fn with_subject(mut self, subject: Option<String>) -> Self {
+        self.subject = subject;
+        self
+    }
+
+    /// Sets the provider's id of the delivery.
+    pub fn with_delivery_id(mut self, id: Option<String>) -> Self {
+        self.delivery_id = id;
+        self
+    }
+
+    /// Sets the key that says "the same event" whatever the delivery.
+    pub fn with_key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Sets a payload other than the request body, with its media type.
+    pub fn with_data(mut self, content_type: &str, data: impl Into<Content>) -> Self {
+        self.content_type = Some(content_type.to_owned());
+        self.data = Some(data.into());
+        self
+    }
+
+    /// Adds a further fact; `name` is 1 to 20 of `a-z0-9`.
+    pub fn with_attribute(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.attributes.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// The value of an attribute.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl Receipt {
+    /// A receipt without events: the request is fine and nothing comes of it.
+    pub fn empty() -> Self {
+        Receipt { events: Vec::new(), response: None }
+    }
+
+    /// Sets what to answer instead of the host's own answer.
+    pub fn with_response(mut self, response: Response) -> Self {
+        self.response = Some(response);
+        self
+    }
+}
+
+impl From<Event> for Receipt {
+    fn from(event: Event) -> Self {
+        Receipt { events: vec![event], response: None }
+    }
+}
+
+impl From<Vec<Event>> for Receipt {
+    fn from(events: Vec<Event>) -> Self {
+        Receipt { events, response: None }
+    }
+}
+
+impl Rejection {
+    /// `status` is 400 to 499; `detail` is shown to the caller.
+    pub fn new(status: u16, detail: impl Into<String>) -> Self {
+        Rejection { status, detail: detail.into() }
+    }
+}

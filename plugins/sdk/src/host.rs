@@ -1,0 +1,97 @@
+//! What every plugin may ask of the host: its settings, the log, the clock and random bytes.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::bindings::channel::gateway::plugin::host as imports;
+
+/// How much a log line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// For the author of the plugin.
+    Debug,
+    /// A person's action took effect.
+    Info,
+    /// Unexpected, but handled.
+    Warn,
+    /// An operator is needed.
+    Error,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error => "error",
+        }
+    }
+}
+
+/// The host as a plugin sees it: the real one in a component, a stand-in with given settings in a test.
+#[derive(Debug)]
+pub struct Host {
+    stand_in: Option<StandIn>,
+}
+
+#[derive(Debug, Default)]
+struct StandIn {
+    config: BTreeMap<String, String>,
+    logged: RefCell<Vec<(Level, String)>>,
+}
+
+impl Host {
+    pub(crate) fn real() -> Self {
+        Host { stand_in: None }
+    }
+
+    pub(crate) fn stand_in() -> Self {
+        Host { stand_in: Some(StandIn::default()) }
+    }
+
+    pub(crate) fn set_config(&mut self, key: &str, value: &str) {
+        self.stand_in
+            .as_mut()
+            .expect("settings are given to a stand-in only")
+            .config
+            .insert(key.to_owned(), value.to_owned());
+    }
+
+    /// A value of the instance's `config` table: a string as it is, anything else as JSON text.
+    pub fn config(&self, key: &str) -> Option<String> {
+        match &self.stand_in {
+            None => imports::config(key),
+            Some(stand_in) => stand_in.config.get(key).cloned(),
+        }
+    }
+
+    /// Writes one line to the gateway's log under the plugin's name.
+    pub fn log(&self, level: Level, message: &str) {
+        match &self.stand_in {
+            None => imports::log(level.name(), message),
+            Some(stand_in) => stand_in.logged.borrow_mut().push((level, message.to_owned())),
+        }
+    }
+
+    /// The lines logged so far; a stand-in keeps them for the test, the real host gives none back.
+    pub fn logged(&self) -> Vec<(Level, String)> {
+        self.stand_in.as_ref().map(|stand_in| stand_in.logged.borrow().clone()).unwrap_or_default()
+    }
+
+    /// The host's clock: RFC 3339, UTC, milliseconds. A stand-in stands still.
+    pub fn now(&self) -> String {
+        match &self.stand_in {
+            None => imports::now(),
+            Some(_) => String::from("2026-01-01T00:00:00.000Z"),
+        }
+    }
+
+    /// `count` random bytes, at most 1024. A stand-in gives zeros.
+    pub fn random(&self, count: u32) -> Vec<u8> {
+        match &self.stand_in {
+            None => imports::random(count),
+            Some(_) => (0..count.min(1024)).map(|_| 0).collect(),
+        }
+    }
+}

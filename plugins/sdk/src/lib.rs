@@ -1,0 +1,88 @@
+//! What a plugin of the gateway is written with: a channel turns a request into events, an agent hands an event on.
+//!
+//! A plugin is one function over plain values and a manifest, the JSON after `wit/manifest.schema.json`:
+//!
+//! ```
+//! use gateway_plugin_sdk::channel::{Event, Receipt, Rejection, Request};
+//!
+//! fn receive(request: &Request) -> Result<Receipt, Rejection> {
+//!     let kind = request.header("x-kind").ok_or_else(|| Rejection::new(400, "header `x-kind` is missing"))?;
+//!     Ok(Event::new(kind).into())
+//! }
+//!
+//! gateway_plugin_sdk::export_channel!(r#"{"name": "kinds", "version": "0.1.0", "summary": "Kind by header"}"#, receive);
+//!
+//! // The same function in a native test:
+//! let receipt = receive(&Request::new("POST").with_header("x-kind", "opened")).expect("the header is there");
+//! assert_eq!(receipt.events[0].kind, "opened");
+//! ```
+//!
+//! What a function learns about the world it learns through its argument. In the component that argument asks the host,
+//! value by value and only when asked; in a test it holds what the test put in. The export macros exist for Wasm only, so
+//! the crate of a plugin builds, links and is tested natively.
+
+pub mod agent;
+#[doc(hidden)]
+pub mod bindings;
+pub mod channel;
+mod content;
+mod host;
+mod query;
+
+pub use self::content::{Content, Response};
+pub use self::host::{Host, Level};
+pub use self::query::{decode_form, form_values};
+
+/// Exports a channel plugin: its manifest (a `&str` or a `String`) and its function
+/// `fn(&channel::Request) -> Result<channel::Receipt, channel::Rejection>`.
+#[macro_export]
+macro_rules! export_channel {
+    ($manifest:expr, $receive:expr) => {
+        // Checks and uses the function where there is nothing to export.
+        const _: fn(&$crate::channel::Request) -> $crate::channel::Received = $receive;
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Plugin;
+
+            impl $crate::bindings::channel::Exported for Plugin {
+                fn describe() -> ::std::string::String {
+                    ::std::convert::Into::into($manifest)
+                }
+
+                fn receive() -> $crate::channel::Received {
+                    $receive(&$crate::channel::Request::from_host())
+                }
+            }
+
+    $crate::bindings::channel::export!(Plugin with_types_in $crate::bindings::channel);
+        };
+    };
+}
+
+/// Exports an agent plugin: its manifest (a `&str` or a `String`) and its function
+/// `fn(&agent::Delivery) -> Result<agent::Answer, agent::Failure>`.
+#[macro_export]
+macro_rules! export_agent {
+    ($manifest:expr, $deliver:expr) => {
+        // Checks and uses the function where there is nothing to export.
+        const _: fn(&$crate::agent::Delivery) -> $crate::agent::Delivered = $deliver;
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Plugin;
+
+            impl $crate::bindings::agent::Exported for Plugin {
+                fn describe() -> ::std::string::String {
+                    ::std::convert::Into::into($manifest)
+                }
+
+                fn deliver() -> $crate::agent::Delivered {
+                    $deliver(&$crate::agent::Delivery::from_host())
+                }
+            }
+
+    $crate::bindings::agent::export!(Plugin with_types_in $crate::bindings::agent);
+        };
+    };
+}

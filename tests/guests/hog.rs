@@ -1,0 +1,12 @@
+//! Allocates without end, and writes to every page so that the memory is really there.
+
+use gateway_plugin_sdk::channel::{Received, Request};
+
+gateway_plugin_sdk::export_channel!(guests::manifest("hog", "1.0.0"), receive);
+
+fn receive(_: &Request) -> Received {
+    let mut held = Vec::new();
+    loop {
+        held.push(std::hint::black_box(vec![1_u8; 1 << 20]));
+    }
+}

@@ -1,0 +1,206 @@
+//! The command line: what it says, what it prints where, and how it ends.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
+mod help;
+
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{BINARY, Setup, TO_STUB, built_in};
+
+/// Runs `gateway ARGS` outside of any folder with a configuration.
+fn gateway(arguments: &[&str]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(arguments).current_dir(dir.path()).stdin(Stdio::null());
+    command.env_remove("GATEWAY_CONFIG").env_remove("GITHUB_WEBHOOK_SECRET").env_remove("GRAFANA_WEBHOOK_SECRET");
+    command.output().unwrap()
+}
+
+/// The exit code, stdout and stderr.
+fn told(output: Output) -> (i32, String, String) {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn all_problems_of_a_configuration_are_told_at_once() {
+    let setup = Setup::new().config(
+        r#"
+        [htp]
+        [plugins.limits]
+        time = 5
+        memory = "2GiB"
+        [channels.github]
+        secret = "hunter2"
+        optionl = true
+        [channels.grafana]
+        secret = { env = "GRAFANA_WEBHOOK_SECRET" }
+        [[routes]]
+        agents = ["stub"]
+        "#,
+    );
+    let output = setup.command(&["check"]).env_remove("GRAFANA_WEBHOOK_SECRET").output().unwrap();
+
+    let (code, data, error) = told(output);
+
+    assert_eq!((code, data.as_str()), (2, ""));
+    let file = setup.path().join("gateway.toml").display().to_string();
+    assert_eq!(
+        error.replace(&file, "gateway.toml"),
+        r#"error: `gateway.toml` has 7 problems
+  plugins.limits.memory: expected a size from `64KiB` to `1GiB`, found `2GiB`
+  plugins.limits.time: expected a duration with a unit, found `5`
+  channels.github.secret: expected `{ env = "..." }` or `{ file = "..." }`, found a plain text
+  channels.grafana.secret: expected a secret, found nothing: environment variable `GRAFANA_WEBHOOK_SECRET` is not set
+  routes[0].agents[0]: expected the name of an agent, found `stub`
+  channels.github.optionl: expected a key of `channels.github`, found `optionl`
+  htp: expected the name of a table, found `htp`
+hint: write `time = "5s"`
+hint: secrets do not belong in the configuration: write `secret = { env = "GITHUB_WEBHOOK_SECRET" }`
+hint: set `GRAFANA_WEBHOOK_SECRET`, or write `optional = true` to let channel `grafana` wait until it is there
+hint: add `[agents.stub]`
+hint: did you mean `optional` instead of `optionl`?
+hint: did you mean `http` instead of `htp`?
+"#
+    );
+}
+
+#[test]
+fn a_configuration_that_is_no_toml_is_told_by_line_without_showing_it() {
+    let setup = Setup::new().config("\n[admin]\ntoken = \"hunter2\n");
+
+    let (code, _, error) = told(setup.command(&["serve"]).output().unwrap());
+
+    assert_eq!(code, 2);
+    assert!(error.contains("column 17: invalid basic string"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn the_shipped_configuration_is_valid() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../gateway.toml");
+
+    let (code, data, error) = told(gateway(&["check", "--config", file]));
+
+    assert_eq!(code, 0, "{error}");
+    assert_eq!(data, format!("`{file}` is valid: 3 channels, 1 agent, 1 route\n"));
+    // Whether the plugins are built is another matter.
+    let warnings: Vec<_> = error.lines().filter(|line| !line.contains("there is no plugin")).collect();
+    assert_eq!(
+        warnings,
+        [
+            "warning: channel `github` will wait: environment variable `GITHUB_WEBHOOK_SECRET` is not set",
+            "warning: channel `grafana` will wait: environment variable `GRAFANA_WEBHOOK_SECRET` is not set",
+        ]
+    );
+}
+
+#[test]
+fn a_wrong_call_ends_with_2_and_a_failed_one_with_1() {
+    let (code, _, error) = told(gateway(&["events", "--limit", "0"]));
+    assert_eq!(code, 2, "{error}");
+
+    let (code, _, error) = told(gateway(&["events"]));
+    assert_eq!(code, 2);
+    assert_eq!(
+        error,
+        "error: `gateway.toml` has 1 problem\n  the file does not exist\n\
+         hint: name it with `--config`, or run in the folder that holds it\n"
+    );
+
+    let setup = Setup::new();
+    let output = setup.command(&["events", "show", "00000000-0000-0000-0000-000000000000"]).output().unwrap();
+    let (code, data, error) = told(output);
+    assert_eq!((code, data.as_str()), (1, ""), "{error}");
+    assert!(error.ends_with("hint: `gateway events` lists them\n"), "{error}");
+}
+
+#[test]
+fn an_empty_list_says_what_to_do_and_prints_no_data() {
+    let setup = Setup::new();
+
+    for (noun, expected) in [
+        ("channels", "no channels: add `[channels.NAME]` to the configuration, or a channel plugin to its folder"),
+        ("agents", "no agents: add `[agents.NAME]` to the configuration"),
+        ("plugins", "no plugins: put a `.wasm` file into the plugin folder"),
+        ("routes", "no routes, so events are stored and go nowhere: add `[[routes]]` to the configuration"),
+        ("skills", "no skills: put a folder with a SKILL.md into the skill folder"),
+        ("events", "no such events; `gateway send CHANNEL FILE` sends one"),
+        ("deliveries", "no such deliveries"),
+    ] {
+        let (code, data, error) = told(setup.command(&[noun]).output().unwrap());
+        assert_eq!((code, data.as_str()), (0, ""), "{noun}: {error}");
+        assert_eq!(error.lines().last(), Some(expected), "{noun}");
+    }
+    assert!(!setup.path().join("data/db").exists(), "looking must not create a log");
+}
+
+/// A request that `send` signs passes the verification of the channel.
+#[tokio::test]
+async fn send_signs_as_the_provider_does() {
+    let gateway =
+        Setup::new().github().file("ping.json", r#"{"zen":"Keep it logically awesome.","hook_id":1}"#).start().await;
+
+    let send = ["send", "github", "ping.json", "-H", "X-GitHub-Event: ping", "-H", "X-GitHub-Delivery: d-1"];
+    let (code, answer, error) = gateway.cli(&send);
+    assert_eq!(code, 0, "{error}");
+    assert!(serde_json::from_str::<Value>(&answer).is_ok(), "{answer}");
+
+    let forged = [send.as_slice(), &["-H", "x-hub-signature-256: sha256=00"]].concat();
+    let (code, _, error) = gateway.cli(&forged);
+    assert_eq!((code, error.as_str()), (1, "401 Unauthorized\n"));
+
+    let (code, _, error) = gateway.cli(&["send", "nope", "ping.json"]);
+    assert_eq!(code, 1);
+    assert!(error.starts_with("error: the gateway has no channel `nope`, but `github`"), "{error}");
+}
+
+/// The same rows from the running gateway and, when it is gone, from what it left; stderr says which.
+#[tokio::test]
+async fn lists_are_the_same_with_and_without_a_running_gateway() {
+    let gateway = Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).config(TO_STUB).start().await;
+    let id = gateway.post("dummy", r#"{"test":true}"#).await.expect_accepted();
+    gateway.event_until(&id, "delivered").await;
+    let show = ["events", "show", id.as_str(), "--format", "json"];
+    let lists: [&[&str]; 4] =
+        [&["events", "--format", "json"], &["deliveries", "--format", "json"], &["routes", "--format", "json"], &show];
+
+    let online: Vec<_> = lists.iter().map(|list| gateway.cli(list)).collect();
+    let (_, setup) = gateway.stop().await;
+
+    for (list, (code, data, error)) in lists.into_iter().zip(online) {
+        assert_eq!(code, 0, "{error}");
+        assert!(error.starts_with("from the gateway at http://127.0.0.1:"), "{error}");
+        let (code, offline, error) = told(setup.command(list).output().unwrap());
+        assert_eq!(code, 0, "{error}");
+        assert!(error.starts_with("no gateway answers at http://127.0.0.1:"), "{error}");
+        assert_eq!(offline, data, "{list:?}");
+    }
+}
+
+#[test]
+fn a_plugin_file_is_checked_without_serving_it() {
+    let setup = Setup::new().plugin(built_in::DUMMY).file("plugins/broken.wasm", "nonsense");
+
+    let (code, data, error) =
+        told(setup.command(&["plugin", "check", "plugins/dummy.wasm", "plugins/broken.wasm"]).output().unwrap());
+
+    assert_eq!(code, 1);
+    assert_eq!(data, "plugins/dummy.wasm: channel plugin, version 0.1.0\n");
+    assert_eq!(error, "error: plugins/broken.wasm: it is no WebAssembly component: it is not WebAssembly\n");
+
+    let (code, data, error) = told(setup.command(&["plugin", "inspect", "plugins/dummy.wasm"]).output().unwrap());
+    assert_eq!(code, 0, "{error}");
+    assert!(data.contains("\nverified  no, anybody may post to it\n"), "{data}");
+}
+
+#[test]
+fn completions_are_a_script_of_the_shell() {
+    let (code, script, error) = told(gateway(&["completions", "bash"]));
+
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert!(script.starts_with("_gateway() {"), "{script}");
+}

@@ -1,0 +1,326 @@
+//! The help of every command, word for word.
+
+use super::{gateway, told};
+
+#[track_caller]
+fn check_help(command: &[&str], expected: &str) {
+    let (code, help, error) = told(gateway(&[command, &["--help"]].concat()));
+
+    assert_eq!((code, error.as_str()), (0, ""));
+    assert_eq!(help.trim_end(), expected.trim(), "{command:?}");
+}
+
+#[test]
+fn every_command_explains_itself() {
+    check_help(
+        &[],
+        r"
+Webhooks in, durable events, agents out
+
+Usage: gateway [OPTIONS] <COMMAND>
+
+Commands:
+  serve        Serve until SIGTERM or Ctrl-C [alias: run]
+  check        Check the configuration and tell all its problems at once
+  send         Sign a body as its provider would and send it to a channel of the running gateway
+  channels     List channels: what receives webhooks
+  agents       List agents: who gets the events
+  plugins      List plugin files with what serves and what failed
+  routes       List routes: which events go to which agents
+  skills       List skills, and the folders that are none
+  events       List events, or show, follow and replay them
+  deliveries   List deliveries: events on their way to agents
+  plugin       Look into plugin files without serving them
+  completions  Print the completion script of a shell
+
+Options:
+      --config <FILE>  The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help           Print help
+  -V, --version        Print version
+
+Exit codes: 0 fine, 1 failed, 2 wrong call or configuration
+",
+    );
+    check_help(
+        &["serve"],
+        r"
+Serve until SIGTERM or Ctrl-C
+
+Usage: gateway serve [OPTIONS]
+
+Options:
+      --config <FILE>  The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help           Print help
+",
+    );
+    check_help(
+        &["check"],
+        r"
+Check the configuration and tell all its problems at once
+
+Usage: gateway check [OPTIONS]
+
+Options:
+      --config <FILE>  The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help           Print help
+",
+    );
+    check_help(
+        &["send"],
+        r"
+Sign a body as its provider would and send it to a channel of the running gateway
+
+Usage: gateway send [OPTIONS] <CHANNEL> [FILE]
+
+Arguments:
+  <CHANNEL>  The channel, as in `gateway channels`
+  [FILE]     The body; stdin when left out or `-`
+
+Options:
+  -H, --header <HEADER>  A header, as `Name: value`, or `@FILE` with one on each line; can be
+                         repeated
+      --query <QUERY>    The query of the URL, without `?`
+      --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["channels"],
+        r"
+List channels: what receives webhooks
+
+Usage: gateway channels [OPTIONS]
+
+Options:
+      --format <FORMAT>  text for people, json for machines [default: text]
+      --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["agents"],
+        r"
+List agents: who gets the events
+
+Usage: gateway agents [OPTIONS]
+
+Options:
+      --format <FORMAT>  text for people, json for machines [default: text]
+      --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["plugins"],
+        r"
+List plugin files with what serves and what failed
+
+Usage: gateway plugins [OPTIONS]
+
+Options:
+      --format <FORMAT>  text for people, json for machines [default: text]
+      --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["routes"],
+        r"
+List routes: which events go to which agents
+
+Usage: gateway routes [OPTIONS]
+
+Options:
+      --format <FORMAT>  text for people, json for machines [default: text]
+      --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["skills"],
+        r"
+List skills, and the folders that are none
+
+Usage: gateway skills [OPTIONS]
+
+Options:
+      --format <FORMAT>  text for people, json for machines [default: text]
+      --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["events"],
+        r"
+List events, or show, follow and replay them
+
+Usage: gateway events [OPTIONS]
+       gateway events <COMMAND>
+
+Commands:
+  list    List events, newest first
+  show    Show the life of one event: received, stored, every attempt, and its data
+  tail    Print new events as they are stored, until Ctrl-C
+  replay  Deliver an event again
+
+Options:
+      --limit <LIMIT>      How many at most, 1 to 500 [default: 50]
+      --cursor <CURSOR>    Go on where an earlier list ended
+      --channel <CHANNEL>  Only of this channel
+      --kind <KIND>        Only of this kind; `*` at the end stands for any rest
+      --status <STATUS>    Only with this status: accepted, pending, dead or delivered
+      --since <TIME>       Received since: a time (2026-01-31T12:00:00Z) or how long ago (15m)
+      --until <TIME>       Received before: a time or how long ago
+      --format <FORMAT>    text for people, json for machines [default: text]
+      --config <FILE>      The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help               Print help
+",
+    );
+    check_help(
+        &["events", "list"],
+        r"
+List events, newest first
+
+Usage: gateway events list [OPTIONS]
+
+Options:
+      --limit <LIMIT>      How many at most, 1 to 500 [default: 50]
+      --cursor <CURSOR>    Go on where an earlier list ended
+      --channel <CHANNEL>  Only of this channel
+      --kind <KIND>        Only of this kind; `*` at the end stands for any rest
+      --status <STATUS>    Only with this status: accepted, pending, dead or delivered
+      --since <TIME>       Received since: a time (2026-01-31T12:00:00Z) or how long ago (15m)
+      --until <TIME>       Received before: a time or how long ago
+      --format <FORMAT>    text for people, json for machines [default: text]
+      --config <FILE>      The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help               Print help
+",
+    );
+    check_help(
+        &["events", "show"],
+        r"
+Show the life of one event: received, stored, every attempt, and its data
+
+Usage: gateway events show [OPTIONS] <ID>
+
+Arguments:
+  <ID>  The event's id, as in the list
+
+Options:
+      --format <FORMAT>  text for people, json for machines [default: text]
+      --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["events", "tail"],
+        r"
+Print new events as they are stored, until Ctrl-C
+
+Usage: gateway events tail [OPTIONS]
+
+Options:
+      --channel <CHANNEL>  Only of this channel
+      --kind <KIND>        Only of this kind; `*` at the end stands for any rest
+      --format <FORMAT>    text for people, json for machines [default: text]
+      --config <FILE>      The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help               Print help
+",
+    );
+    check_help(
+        &["events", "replay"],
+        r"
+Deliver an event again
+
+Usage: gateway events replay [OPTIONS] <ID>
+
+Arguments:
+  <ID>  The event's id, as in the list
+
+Options:
+      --agent <AGENT>    Only to this agent; to all agents of its routes when left out
+      --format <FORMAT>  text for people, json for machines [default: text]
+      --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["deliveries"],
+        r"
+List deliveries: events on their way to agents
+
+Usage: gateway deliveries [OPTIONS]
+
+Options:
+      --limit <LIMIT>    How many at most, 1 to 500 [default: 50]
+      --cursor <CURSOR>  Go on where an earlier list ended
+      --state <STATE>    Only in this state: pending, retrying, delivered or dead
+      --agent <AGENT>    Only to this agent
+      --format <FORMAT>  text for people, json for machines [default: text]
+      --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["plugin"],
+        r"
+Look into plugin files without serving them
+
+Usage: gateway plugin [OPTIONS] <COMMAND>
+
+Commands:
+  check    Load files as the gateway would, and tell why one would not serve
+  inspect  Show what a file is: kind, version, verification, settings, imports
+
+Options:
+      --config <FILE>  The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help           Print help
+",
+    );
+    check_help(
+        &["plugin", "check"],
+        r"
+Load files as the gateway would, and tell why one would not serve
+
+Usage: gateway plugin check [OPTIONS] <FILE>...
+
+Arguments:
+  <FILE>...  Plugin files
+
+Options:
+      --config <FILE>  The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help           Print help
+",
+    );
+    check_help(
+        &["plugin", "inspect"],
+        r"
+Show what a file is: kind, version, verification, settings, imports
+
+Usage: gateway plugin inspect [OPTIONS] <FILE>
+
+Arguments:
+  <FILE>  A plugin file
+
+Options:
+      --format <FORMAT>  text for people, json for machines [default: text]
+      --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["completions"],
+        r"
+Print the completion script of a shell
+
+Usage: gateway completions [OPTIONS] <SHELL>
+
+Arguments:
+  <SHELL>  The shell [possible values: bash, elvish, fish, powershell, zsh]
+
+Options:
+      --config <FILE>  The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help           Print help
+",
+    );
+}

@@ -1,0 +1,12 @@
+//! The gateway as its users meet it: the real binary, real plugins, real requests.
+
+mod cli;
+mod delivery;
+mod faults;
+mod http_agent;
+mod main_path;
+mod plugins;
+mod skills;
+mod support;
+mod tidy;
+mod verification;

@@ -1,0 +1,219 @@
+//! Plugins come, change, misbehave and go; the others notice nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crate::support::{Setup, TO_STUB, TestGateway, built_in, guest};
+
+/// Rounds of replacing a plugin under load.
+const SWAPS: usize = 200;
+
+#[tokio::test]
+async fn a_dropped_file_serves_and_a_removed_one_does_not() {
+    let gateway = Setup::new().start().await;
+    gateway.post("echo", "{}").await.expect_problem(404, "unknown_channel");
+
+    gateway.replace_plugin("echo", &guest::ECHO);
+    gateway.plugin_until("echo", |row| row["state"] == "serving").await;
+    gateway.post("echo", "{}").await.expect_status(200);
+
+    gateway.remove_plugin("echo");
+    gateway.until("the plugin to retire", async || gateway.plugin("echo").await.is_none().then_some(())).await;
+    gateway.post("echo", "{}").await.expect_problem(404, "unknown_channel");
+}
+
+/// Every answer during 200 swaps is that of the old or the new version.
+#[tokio::test(flavor = "multi_thread")]
+async fn swapping_a_plugin_under_load_fails_no_request() {
+    let gateway = Setup::new().plugin(guest::ECHO).plugin(built_in::STUB).config(TO_STUB).start().await;
+    let swapping = Arc::new(AtomicBool::new(true));
+    let answered = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let senders: Vec<_> = (0..8)
+        .map(|_| {
+            let (client, swapping, answered) = (gateway.client.clone(), Arc::clone(&swapping), Arc::clone(&answered));
+            let send = async move {
+                while swapping.load(Ordering::Relaxed) {
+                    let reply = client.post("/webhooks/echo", &[], "{}").await.expect_status(200).json();
+                    match reply["version"].as_str() {
+                        Some("1") => answered[0].fetch_add(1, Ordering::Relaxed),
+                        Some("2") => answered[1].fetch_add(1, Ordering::Relaxed),
+                        _ => panic!("neither version answered {reply}"),
+                    };
+                }
+            };
+            #[expect(clippy::disallowed_methods, reason = "it is awaited below")]
+            tokio::spawn(send)
+        })
+        .collect();
+
+    for round in 1..=SWAPS {
+        let next = if round % 2 == 1 { guest::ECHO_TWO } else { guest::ECHO };
+        gateway.replace_plugin("echo", &next);
+        gateway.plugin_until("echo", |row| row["generation"] == round + 1).await;
+    }
+
+    swapping.store(false, Ordering::Relaxed);
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let [one, two] = [&answered[0], &answered[1]].map(|count| count.load(Ordering::Relaxed));
+    assert!(one > 0 && two > 0, "both versions must have served: {one}, {two}");
+    assert!(gateway.plugin("echo").await.unwrap()["error"].is_null());
+}
+
+/// A file that does not load is named with its reason, and what served before serves on.
+#[tokio::test]
+async fn a_bad_file_keeps_the_last_good_version_and_says_why() {
+    let gateway = Setup::new().plugin(guest::ECHO).start().await;
+    let whole = guest::ECHO_TWO.bytes();
+    let wat = |text: &str| wat::parse_str(text).unwrap();
+    let exports = |name: &str| format!("(component (instance $i) (export \"{name}\" (instance $i)))");
+    let cases = [
+        (b"nonsense".to_vec(), "not WebAssembly"),
+        (wat("(module)"), "core module"),
+        (whole[..whole.len() / 2].to_vec(), "does not compile"),
+        (wat("(component)"), "exports neither"),
+        (wat(&exports("gateway:plugin/channel@0.2.0")), "serves 0.1.0"),
+        (
+            wat(
+                "(component (import \"wasi:http/types@0.2.0\" (instance)) (instance $i) (export \"gateway:plugin/channel@0.1.0\" (instance $i)))",
+            ),
+            "http.send",
+        ),
+        (wat(&exports("gateway:plugin/channel@0.1.0")), "differ from"),
+        (guest::BAD_MANIFEST.bytes(), "manifest"),
+        (guest::SPIN_DESCRIBE.bytes(), "`describe` failed"),
+    ];
+
+    for (bytes, reason) in cases {
+        gateway.write_plugin("echo.wasm", &bytes);
+        let row =
+            gateway.plugin_until("echo", |row| row["error"].as_str().is_some_and(|error| error.contains(reason))).await;
+        assert_eq!(row["state"], "serving", "{reason}");
+        assert_eq!(row["generation"], 1, "{reason}");
+        let reply = gateway.post("echo", "{}").await.expect_status(200).json();
+        assert_eq!(reply["version"], "1", "{reason}");
+    }
+
+    gateway.logged(&["echo.wasm", "core module"]).await;
+    let ready = gateway.json("/health/ready").await;
+    assert!(ready.to_string().contains("plugin:echo"), "{ready}");
+    gateway.write_plugin("echo.wasm", &whole);
+    gateway.plugin_until("echo", |row| row["generation"] == 2 && row["error"].is_null()).await;
+}
+
+#[tokio::test]
+async fn a_file_with_a_bad_name_is_refused_with_a_message() {
+    let gateway = Setup::new().start().await;
+
+    gateway.write_plugin("Not_A_Name.wasm", &guest::ECHO.bytes());
+
+    let row = gateway.plugin_until("Not_A_Name", |_| true).await;
+    assert_eq!(row["state"], "failed");
+    assert!(row["error"].as_str().unwrap().contains("not a plugin name"), "{row}");
+}
+
+/// Each hostile plugin costs its own call, with an answer that says so, and its neighbour serves on.
+#[tokio::test]
+async fn a_hostile_plugin_costs_its_own_calls_only() {
+    let gateway = Setup::new()
+        .plugin(built_in::DUMMY)
+        .plugin(guest::TRAP)
+        .plugin(guest::SPIN)
+        .plugin(guest::HOG)
+        .plugin(guest::RECURSE)
+        .plugin(guest::FLOOD)
+        .config("\n[plugins.limits]\ncpu = \"200ms\"\n")
+        .start()
+        .await;
+    let calls = [
+        ("trap", "trap", None),
+        ("spin", "spin", Some("cpu")),
+        ("hog", "hog", Some("memory")),
+        ("recurse", "recurse", Some("stack")),
+        ("flood", "flood?bytes=40000000", Some("output")),
+        ("flood", "flood", Some("memory")),
+    ];
+
+    for (plugin, path, limit) in calls {
+        let start = Instant::now();
+        gateway.client.post(&format!("/webhooks/{path}"), &[], "{}").await.expect_problem(502, "plugin_failed");
+        assert!(start.elapsed().as_secs() < 5, "{path} took {:?}", start.elapsed());
+        gateway.post("dummy", "{}").await.expect_accepted();
+        let metrics = gateway.metrics().await;
+        let line = match limit {
+            Some(limit) => format!("gateway_plugin_limit_hits_total{{plugin=\"{plugin}\",limit=\"{limit}\"}} 1"),
+            None => format!("gateway_plugin_traps_total{{plugin=\"{plugin}\"}} 1"),
+        };
+        assert!(metrics.contains(&line), "{line} is missing in\n{metrics}");
+    }
+    assert_eq!(gateway.plugin("trap").await.unwrap()["traps"], 1);
+    gateway.logged(&["plugin=trap", "wasm trap"]).await;
+}
+
+/// Nothing leaks from one call to the next unless the operator asked for reuse.
+#[tokio::test]
+async fn instances_are_fresh_unless_reuse_is_configured() {
+    let fresh = Setup::new().plugin(guest::ECHO).start().await;
+    let reused = Setup::new()
+        .plugin(guest::ECHO)
+        .config("\n[plugins.overrides.echo]\nreuse = { max_calls = 3, max_memory = \"32MiB\" }\n")
+        .start()
+        .await;
+    let calls = async |gateway: &TestGateway| {
+        let mut calls = Vec::new();
+        for _ in 0..4 {
+            calls.push(gateway.post("echo", "{}").await.json()["instance"].as_u64().unwrap());
+        }
+        calls
+    };
+
+    assert_eq!(calls(&fresh).await, [1, 1, 1, 1]);
+    assert_eq!(calls(&reused).await, [1, 2, 3, 1]);
+}
+
+/// A plugin's own answer is what the caller gets.
+#[tokio::test]
+async fn a_plugin_may_answer_or_refuse_in_its_own_words() {
+    let gateway = Setup::new().plugin(guest::RESPONDER).plugin(guest::REJECTING).start().await;
+
+    let own = gateway.client.post("/webhooks/responder?status=201", &[], "{}").await;
+    let teapot = gateway.client.post("/webhooks/rejecting?status=418", &[], "{}").await;
+    let odd = gateway.client.post("/webhooks/rejecting?status=600", &[], "{}").await;
+
+    assert_eq!(own.status, 201);
+    assert!(!own.headers.contains_key("connection"), "{:?}", own.headers);
+    teapot.expect_problem(418, "rejected");
+    odd.expect_problem(422, "rejected");
+}
+
+/// What a plugin says is a line of the log, up to a limit, and cannot steer a terminal.
+#[tokio::test]
+async fn a_talkative_plugin_cannot_flood_the_log() {
+    let gateway = Setup::new().plugin(guest::LOGGER).start().await;
+
+    gateway.client.post("/webhooks/logger?lines=5000", &[], "{}").await;
+
+    let metrics = gateway.metrics().await;
+    assert!(metrics.contains(r#"gateway_plugin_limit_hits_total{plugin="logger",limit="log"} 1"#), "{metrics}");
+    gateway.logged(&["Request answered", "/webhooks/logger"]).await;
+    let lines = gateway.log().lines().filter(|line| line.contains("plugin=logger")).count();
+    assert!(lines < 200, "{lines} lines");
+}
+
+/// A restart loads compiled code from the cache.
+#[tokio::test]
+async fn a_restart_does_not_compile_again() {
+    let gateway = Setup::new().plugin(guest::ECHO).start().await;
+    let cache = gateway.path().join("data/compiled");
+    let entry = std::fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
+    let inode = |path: &std::path::Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).unwrap());
+    let before = inode(&entry);
+
+    let gateway = gateway.kill().start().await;
+
+    gateway.post("echo", "{}").await.expect_status(200);
+    assert_eq!(inode(&entry), before, "the cached file was written again");
+    assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 1);
+}

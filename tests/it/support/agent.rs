@@ -1,0 +1,88 @@
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+/// What an agent received.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivered {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Delivered {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+type Answer = dyn Fn(usize, &Delivered) -> Response<Full<Bytes>> + Send + Sync;
+
+/// An HTTP server that stands for somebody's agent and remembers what it was sent.
+pub(crate) struct RemoteAgent {
+    pub(crate) address: SocketAddr,
+    received: Arc<Mutex<Vec<Delivered>>>,
+}
+
+impl RemoteAgent {
+    /// Answers every request with 200 and `{"ok":true}`.
+    pub(crate) async fn start() -> Self {
+        Self::answering(|_, _| {
+            Response::builder().header("content-type", "application/json").body(Full::from("{\"ok\":true}")).unwrap()
+        })
+        .await
+    }
+
+    /// Answers each request with what `answer` makes of its number, from 0, and of what it holds.
+    pub(crate) async fn answering(
+        answer: impl Fn(usize, &Delivered) -> Response<Full<Bytes>> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let answer: Arc<Answer> = Arc::new(answer);
+        let log = Arc::clone(&received);
+        #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (log, answer) = (Arc::clone(&log), Arc::clone(&answer));
+                tokio::spawn(async move {
+                    let serve = service_fn(move |request| receive(request, Arc::clone(&log), Arc::clone(&answer)));
+                    let _ =
+                        auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), serve).await;
+                });
+            }
+        });
+        Self { address, received }
+    }
+
+    /// Everything it was sent so far, in order.
+    pub(crate) fn received(&self) -> Vec<Delivered> {
+        self.received.lock().unwrap().clone()
+    }
+}
+
+async fn receive(
+    request: Request<Incoming>,
+    log: Arc<Mutex<Vec<Delivered>>>,
+    answer: Arc<Answer>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    let delivered = Delivered { headers: head.headers, body };
+    let number = {
+        let mut log = log.lock().unwrap();
+        log.push(delivered.clone());
+        log.len() - 1
+    };
+    Ok(answer(number, &delivered))
+}

@@ -1,0 +1,92 @@
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+/// A client of one gateway.
+#[derive(Clone)]
+pub(crate) struct Client {
+    address: SocketAddr,
+    pool: Pool<HttpConnector, Full<Bytes>>,
+}
+
+/// An answer of the gateway.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Client {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self { address, pool: Pool::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// Where the gateway serves.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send("GET", path, &[], Vec::new()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Reply {
+        self.send("POST", path, headers, body.into()).await
+    }
+
+    /// Sends a request and panics when there is no answer.
+    pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Reply {
+        self.try_send(method, path, headers, body).await.unwrap()
+    }
+
+    /// Sends a request; the error is that of the connection.
+    pub(crate) async fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Reply, Box<dyn std::error::Error + Send + Sync>> {
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.pool.request(request.body(Full::new(body.into()))?).await?;
+        let (head, body) = response.into_parts();
+        Ok(Reply { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes() })
+    }
+}
+
+impl Reply {
+    /// Panics unless the answer has this status.
+    pub(crate) fn expect_status(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
+        self
+    }
+
+    /// Panics unless the request was accepted; returns the id of its first event.
+    pub(crate) fn expect_accepted(self) -> String {
+        let json = self.expect_status(202).json();
+        assert_eq!(json["events"][0]["status"], "accepted", "{json}");
+        json["events"][0]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Panics unless the answer is a problem with this status and code; returns its detail.
+    pub(crate) fn expect_problem(self, status: u16, code: &str) -> String {
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        let json = self.expect_status(status).json();
+        assert_eq!(json["code"], code, "{json}");
+        json["detail"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+}

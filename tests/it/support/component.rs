@@ -1,0 +1,71 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A component that was built for the tests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Guest {
+    file: &'static str,
+    example: bool,
+}
+
+impl Guest {
+    const fn built_in(file: &'static str) -> Self {
+        Self { file, example: false }
+    }
+
+    const fn example(file: &'static str) -> Self {
+        Self { file, example: true }
+    }
+
+    /// Its name as a plugin.
+    pub(crate) fn name(&self) -> String {
+        self.file.replace('_', "-")
+    }
+
+    /// The built file. A missing one is a mistake in how the tests were started.
+    pub(crate) fn path(&self) -> PathBuf {
+        let target = Path::new(super::BINARY).ancestors().nth(2).unwrap();
+        let folder = target.join("wasm32-wasip2/guest");
+        let folder = if self.example { folder.join("examples") } else { folder };
+        let path = folder.join(format!("{}.wasm", self.file));
+        assert!(path.is_file(), "{} is missing; run `cargo xtask test`, which builds it", path.display());
+        path
+    }
+
+    /// Its bytes.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        fs::read(self.path()).unwrap()
+    }
+}
+
+/// The plugins that come with the gateway.
+pub(crate) mod built_in {
+    use super::Guest;
+
+    pub(crate) const DUMMY: Guest = Guest::built_in("dummy");
+    pub(crate) const GITHUB: Guest = Guest::built_in("github");
+    pub(crate) const GRAFANA: Guest = Guest::built_in("grafana");
+    pub(crate) const HTTP: Guest = Guest::built_in("http");
+    pub(crate) const STUB: Guest = Guest::built_in("stub");
+}
+
+/// The guests of `tests/guests`.
+pub(crate) mod guest {
+    use super::Guest;
+
+    pub(crate) const BAD_MANIFEST: Guest = Guest::example("bad_manifest");
+    pub(crate) const ECHO: Guest = Guest::example("echo");
+    pub(crate) const ECHO_TWO: Guest = Guest::example("echo_two");
+    pub(crate) const FETCH_AGENT: Guest = Guest::example("fetch_agent");
+    pub(crate) const FLAKY_AGENT: Guest = Guest::example("flaky_agent");
+    pub(crate) const FLOOD: Guest = Guest::example("flood");
+    pub(crate) const HOG: Guest = Guest::example("hog");
+    pub(crate) const LOGGER: Guest = Guest::example("logger");
+    pub(crate) const RECURSE: Guest = Guest::example("recurse");
+    pub(crate) const REJECTING: Guest = Guest::example("rejecting");
+    pub(crate) const RESPONDER: Guest = Guest::example("responder");
+    pub(crate) const SEALED: Guest = Guest::example("sealed");
+    pub(crate) const SPIN: Guest = Guest::example("spin");
+    pub(crate) const SPIN_DESCRIBE: Guest = Guest::example("spin_describe");
+    pub(crate) const TRAP: Guest = Guest::example("trap");
+}

@@ -1,0 +1,119 @@
+//! The built-in plugins: a folder `plugins/NAME` is the package `plugin-NAME` and becomes `plugins/NAME.wasm`.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+/// The crate that plugins are written with; the one folder in `plugins/` that is none itself.
+const SDK: &str = "sdk";
+
+/// One built-in plugin, by the name of its folder.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Plugin(String);
+
+impl Plugin {
+    /// The package's name.
+    pub(crate) fn package(&self) -> String {
+        format!("plugin-{}", self.0)
+    }
+
+    /// The file that cargo writes: named after the library, which is named after the folder.
+    pub(crate) fn artifact(&self) -> String {
+        format!("{}.wasm", self.0.replace('-', "_"))
+    }
+
+    /// The file that the gateway loads.
+    pub(crate) fn file(&self) -> String {
+        format!("{}.wasm", self.0)
+    }
+}
+
+/// The plugins in `plugins/`, by name.
+pub(crate) fn list(root: &Path) -> Result<Vec<Plugin>> {
+    let dir = root.join("plugins");
+    let mut plugins = Vec::new();
+    for entry in fs::read_dir(&dir).with_context(|| format!("cannot read {}", dir.display()))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name != SDK && entry.path().join("Cargo.toml").is_file() {
+            plugins.push(Plugin(name));
+        }
+    }
+    plugins.sort_unstable();
+    Ok(plugins)
+}
+
+/// Copies `built` over `installed` in one step, so that a gateway that watches the folder never sees half a file, and only
+/// when that changes something, so that it does not load the same again. Tells whether it did.
+pub(crate) fn install(built: &Path, installed: &Path) -> Result<bool> {
+    let new = fs::read(built).with_context(|| {
+        format!("cannot read {}; the `[lib]` of a plugin must have the name of its folder", built.display())
+    })?;
+    match fs::read(installed) {
+        Ok(old) if old == new => return Ok(false),
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", installed.display())),
+    }
+    // Not `*.wasm`: the gateway must not take it for a plugin.
+    let temporary = installed.with_extension(format!("wasm.{}.new", std::process::id()));
+    let written = fs::write(&temporary, new).and_then(|()| fs::rename(&temporary, installed));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written.with_context(|| format!("cannot write {}", installed.display()))?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plugins_are_the_folders_with_a_package_but_not_the_sdk() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["sdk", "github", "generic-json"] {
+            let dir = root.path().join("plugins").join(name);
+            fs::create_dir_all(&dir).unwrap();
+            fs::write(dir.join("Cargo.toml"), "").unwrap();
+        }
+        fs::create_dir(root.path().join("plugins/notes")).unwrap();
+        fs::write(root.path().join("plugins/github.wasm"), "").unwrap();
+
+        let plugins = list(root.path()).unwrap();
+
+        assert_eq!(plugins, [Plugin("generic-json".into()), Plugin("github".into())]);
+        assert_eq!(plugins[0].package(), "plugin-generic-json");
+        assert_eq!(plugins[0].artifact(), "generic_json.wasm");
+        assert_eq!(plugins[0].file(), "generic-json.wasm");
+    }
+
+    #[test]
+    fn a_plugin_is_installed_only_when_it_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (built, installed) = (dir.path().join("built"), dir.path().join("github.wasm"));
+        let check = |content: &str, expected: bool| {
+            fs::write(&built, content).unwrap();
+            assert_eq!(install(&built, &installed).unwrap(), expected, "{content}");
+            assert_eq!(fs::read_to_string(&installed).unwrap(), content);
+        };
+
+        check("one", true);
+        check("one", false);
+        check("two", true);
+
+        let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+    }
+
+    #[test]
+    fn a_plugin_that_was_not_built_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+
+        let error = install(&dir.path().join("absent.wasm"), &dir.path().join("x.wasm")).unwrap_err();
+
+        assert!(error.to_string().contains("absent.wasm"), "{error}");
+    }
+}

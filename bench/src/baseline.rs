@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
-use gateway::event::{AgentName, DeliveryId, Event, RequestId, Timestamp};
-use gateway::eventlog::{Appended, CommitSink, EngineKind, EventLog, Identity, NewEvent, Settings};
+use gateway::event::{Event, RequestId, Timestamp};
+use gateway::eventlog::{Appended, CommitSink, EngineKind, EventLog, Identity, NewDelivery, NewEvent, Settings};
 use gateway::metrics::Metrics;
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -169,7 +169,7 @@ fn new_event(delivery: &str, body: Bytes) -> Result<NewEvent> {
         request_id: RequestId::new(),
         identity: Some(Identity::of_delivery(&channel, delivery, &digest, 0)),
         channel,
-        agents: Vec::new(),
+        recipients: Vec::new(),
     })
 }
 
@@ -177,5 +177,5 @@ fn new_event(delivery: &str, body: Bytes) -> Result<NewEvent> {
 struct Nobody;
 
 impl CommitSink for Nobody {
-    fn committed(&self, _: &Arc<Event>, _: &[(DeliveryId, AgentName)]) {}
+    fn committed(&self, _: &Arc<Event>, _: &[NewDelivery]) {}
 }

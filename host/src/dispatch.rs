@@ -20,8 +20,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::event::{AgentName, ChannelName, DeliveryId, Event, PluginName, RequestId};
-use crate::eventlog::{CommitSink, EventLog};
+use crate::event::{AgentName, ChannelName, Event, PluginName, Recipient, RequestId};
+use crate::eventlog::{CommitSink, EventLog, NewDelivery};
 use crate::metrics::Metrics;
 use crate::plugin::{EgressSettings, Limits, PluginHost};
 use crate::skill::Skills;
@@ -108,9 +108,9 @@ impl Dispatch {
         Running { tasks, stop }
     }
 
-    /// The agents that get events of this kind from this channel, each once.
-    pub fn agents_for(&self, channel: &ChannelName, kind: &str) -> Vec<AgentName> {
-        self.0.routes.agents(channel, kind)
+    /// Who gets such an event from this channel, each agent once.
+    pub fn recipients(&self, channel: &ChannelName, kind: &str, attributes: &[(String, String)]) -> Vec<Recipient> {
+        self.0.routes.recipients(channel, kind, attributes)
     }
 
     /// Whether some synchronous route covers the channel.
@@ -140,10 +140,10 @@ impl Dispatch {
 }
 
 impl CommitSink for Dispatch {
-    fn committed(&self, event: &Arc<Event>, deliveries: &[(DeliveryId, AgentName)]) {
-        for (id, agent) in deliveries {
-            if let Some(agent) = self.0.agents.get(agent) {
-                agent.inbox.put(*id, event);
+    fn committed(&self, event: &Arc<Event>, deliveries: &[NewDelivery]) {
+        for delivery in deliveries {
+            if let Some(agent) = self.0.agents.get(&delivery.agent) {
+                agent.inbox.put(delivery, event);
             }
         }
     }

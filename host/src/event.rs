@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use self::cloud_event::{CloudEvent, Payload};
-pub use self::delivery::{Attempt, Delivery, DeliveryId, DeliveryState, EventStatus, Outcome};
+pub use self::delivery::{Attempt, Delivery, DeliveryId, DeliveryState, EventStatus, Outcome, Priority, Recipient};
 pub use self::envelope::{Envelope, SkillRef};
 pub use self::id::{EventId, RequestId, Seq};
 pub use self::name::{AgentName, ChannelName, NameError, PluginName};

@@ -68,7 +68,8 @@ use self::sled::Sled;
 use self::store::Store;
 use self::writer::{Limits, Reply, Request, Work, Writer};
 use crate::event::{
-    AgentName, Attempt, ChannelName, DeliveryId, Event, EventId, PluginName, RequestId, Seq, Timestamp,
+    AgentName, Attempt, ChannelName, DeliveryId, Event, EventId, PluginName, Priority, Recipient, RequestId, Seq,
+    Timestamp,
 };
 use crate::metrics::Metrics;
 
@@ -140,7 +141,7 @@ pub struct NewEvent {
     /// What makes it the same as another one; none is never a duplicate.
     pub identity: Option<Identity>,
     /// Who is to get it.
-    pub agents: Vec<AgentName>,
+    pub recipients: Vec<Recipient>,
 }
 
 impl NewEvent {
@@ -148,9 +149,9 @@ impl NewEvent {
     fn facts_bytes(&self) -> usize {
         let pairs = self.attributes.iter().chain(&self.headers).map(|(name, value)| name.len() + value.len() + 6);
         let names = self.channel.as_str().len() + self.plugin.as_str().len() + self.kind.len();
-        let agents = self.agents.iter().map(|agent| agent.as_str().len() + 1);
+        let recipients = self.recipients.iter().map(|recipient| recipient.agent.as_str().len() + 2);
         let subject = self.subject.as_ref().map_or(0, String::len);
-        200 + names + subject + self.content_type.len() + pairs.sum::<usize>() + agents.sum::<usize>()
+        200 + names + subject + self.content_type.len() + pairs.sum::<usize>() + recipients.sum::<usize>()
     }
 }
 
@@ -163,11 +164,24 @@ pub enum Appended {
     Duplicate(EventId),
 }
 
+/// A delivery that a commit has brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// The destination.
+    pub agent: AgentName,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Whether somebody asked for the event again.
+    pub replay: bool,
+}
+
 /// Told of every commit, in order of position, on the writer's thread, after the commit is durable and before its
 /// callers are answered. Must not block.
 pub trait CommitSink: Send + Sync {
     /// `deliveries` of `event` are new: those that it was accepted with, or those of a replay.
-    fn committed(&self, event: &Arc<Event>, deliveries: &[(DeliveryId, AgentName)]);
+    fn committed(&self, event: &Arc<Event>, deliveries: &[NewDelivery]);
 }
 
 /// A handle on the log; clones are the same log. The last one closes it.
@@ -282,17 +296,24 @@ impl EventLog {
         self.submit(weight, |reply| Work::Append { events, reply }).await
     }
 
-    /// Adds a delivery of a stored event to each of `agents` and returns their ids when they are durable.
+    /// Adds a delivery of a stored event to each of `recipients`, on behalf of `by`, and returns their ids when they are
+    /// durable.
     ///
     /// # Errors
     /// `NotFound` when there is no such event; those of [`EventLog::append`].
-    pub async fn replay(&self, id: EventId, agents: Vec<AgentName>) -> Result<Vec<DeliveryId>, EventLogError> {
-        if agents.is_empty() {
+    pub async fn replay(
+        &self,
+        id: EventId,
+        recipients: Vec<Recipient>,
+        by: &str,
+    ) -> Result<Vec<DeliveryId>, EventLogError> {
+        if recipients.is_empty() {
             return Ok(Vec::new());
         }
         self.0.published.condition.borrow().takes_upkeep()?;
         let weight = Weight { intake: false, events: 1, bytes: 1024 };
-        self.submit(weight, |reply| Work::Replay { id, agents, reply }).await
+        let by = by.to_owned();
+        self.submit(weight, |reply| Work::Replay { id, recipients, by, reply }).await
     }
 
     /// Adds a finished attempt to a delivery and returns when it is durable.

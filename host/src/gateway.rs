@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::dispatch::Dispatch;
-use crate::event::{AgentName, ChannelName, Timestamp};
+use crate::event::{ChannelName, Recipient, Timestamp};
 use crate::eventlog::{EventLog, EventLogError};
 use crate::http::{HttpError, Server, Services};
 use crate::ingest::{Guard, Ingest, Router};
@@ -102,8 +102,8 @@ fn url(address: SocketAddr) -> String {
 struct Routing(Dispatch);
 
 impl Router for Routing {
-    fn agents(&self, channel: &ChannelName, kind: &str) -> Vec<AgentName> {
-        self.0.agents_for(channel, kind)
+    fn recipients(&self, channel: &ChannelName, kind: &str, attributes: &[(String, String)]) -> Vec<Recipient> {
+        self.0.recipients(channel, kind, attributes)
     }
 }
 

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method};
 use sha2::{Digest, Sha256};
 
-use crate::event::{AgentName, ChannelName, EventId, PluginName, RequestId, Timestamp};
+use crate::event::{ChannelName, EventId, PluginName, Recipient, RequestId, Timestamp};
 use crate::eventlog::{Appended, EventLog, EventLogError};
 use crate::metrics::{ByProvider, Metrics};
 use crate::plugin::{CallError, Inbound, Limits, PluginHost, Rejection, Response};
@@ -70,8 +70,8 @@ pub struct ChannelSettings {
 
 /// Where events go, as far as ingest must know: their first deliveries are part of their commit.
 pub trait Router: Send + Sync {
-    /// The agents that get events of this kind from this channel, each once.
-    fn agents(&self, channel: &ChannelName, kind: &str) -> Vec<AgentName>;
+    /// Who gets such an event from this channel, each agent once.
+    fn recipients(&self, channel: &ChannelName, kind: &str, attributes: &[(String, String)]) -> Vec<Recipient>;
 }
 
 /// One request, read in full.
@@ -215,8 +215,8 @@ impl Ingest {
         let receipt = called.inspect_err(|error| channel.warn_of(error))?.map_err(IngestError::Rejected)?;
         let response = receipt.response;
         let digest = || Sha256::digest(&context.body).into();
-        let events = new_events(receipt.events, &context, digest, |kind| router.agents(context.channel, kind))
-            .map_err(IngestError::Receipt)?;
+        let recipients = |kind: &str, attributes: &[_]| router.recipients(context.channel, kind, attributes);
+        let events = new_events(receipt.events, &context, digest, recipients).map_err(IngestError::Receipt)?;
         if events.is_empty() {
             return Ok(Received { events: Vec::new(), response });
         }

@@ -96,7 +96,8 @@ async fn a_bad_file_keeps_the_last_good_version_and_says_why() {
         assert_eq!(reply["version"], "1", "{reason}");
     }
 
-    gateway.logged(&["echo.wasm", "core module"]).await;
+    gateway.logged(&["Plugin was not taken", "core module"]).await;
+    gateway.logged(&["plugins/echo.wasm"]).await;
     let ready = gateway.json("/health/ready").await;
     assert!(ready.to_string().contains("plugin:echo"), "{ready}");
     gateway.write_plugin("echo.wasm", &whole);
@@ -149,7 +150,7 @@ async fn a_hostile_plugin_costs_its_own_calls_only() {
         assert!(metrics.contains(&line), "{line} is missing in\n{metrics}");
     }
     assert_eq!(gateway.plugin("trap").await.unwrap()["traps"], 1);
-    gateway.logged(&["plugin=trap", "wasm trap"]).await;
+    gateway.logged(&["wasm trap", "channel=trap"]).await;
 }
 
 /// Nothing leaks from one call to the next unless the operator asked for reuse.

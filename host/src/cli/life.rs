@@ -95,7 +95,7 @@ fn what(moment: &Value) -> String {
             }
         }
         "dead" => format!("dead, {agent} gets it no more; `gateway events replay` delivers it again"),
-        "replayed" => format!("replayed to {agent}"),
+        "replayed" => format!("replayed to {agent} by {}", shown(&moment["by"])),
         "delivered" => format!("delivered to {agent}"),
         _ => what,
     }

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::request::Request;
 use crate::config::Config;
 use crate::dispatch::Dispatch;
-use crate::event::{AgentName, ChannelName, DeliveryId, Event};
-use crate::eventlog::{CommitSink, EngineKind, EventLog, EventLogError};
+use crate::event::{ChannelName, Event, Recipient};
+use crate::eventlog::{CommitSink, EngineKind, EventLog, EventLogError, NewDelivery};
 use crate::http::{DeliveriesQuery, EventsQuery, view};
 use crate::ingest::{Guard, Ingest, Router};
 use crate::metrics::Metrics;
@@ -104,11 +104,11 @@ fn to_json(view: &impl Serialize) -> Value {
 struct Nobody;
 
 impl CommitSink for Nobody {
-    fn committed(&self, _: &Arc<Event>, _: &[(DeliveryId, AgentName)]) {}
+    fn committed(&self, _: &Arc<Event>, _: &[NewDelivery]) {}
 }
 
 impl Router for Nobody {
-    fn agents(&self, _: &ChannelName, _: &str) -> Vec<AgentName> {
+    fn recipients(&self, _: &ChannelName, _: &str, _: &[(String, String)]) -> Vec<Recipient> {
         Vec::new()
     }
 }

@@ -4,8 +4,14 @@ use super::problem::quoted;
 use super::raw::Section;
 use super::unknown::nearest;
 use crate::dispatch::{AgentSettings, Mode, OnTimeout, Pattern, RouteSettings, SyncMode};
-use crate::event::AgentName;
+use crate::event::{AgentName, Priority};
 use crate::ingest::ChannelSettings;
+
+const PRIORITIES: [(&str, Priority); 3] = [
+    (Priority::High.as_str(), Priority::High),
+    (Priority::Normal.as_str(), Priority::Normal),
+    (Priority::Low.as_str(), Priority::Low),
+];
 
 /// The routes of `[[routes]]`, in their order.
 pub(super) fn routes(root: &Section<'_>, channels: &[ChannelSettings], agents: &[AgentSettings]) -> Vec<RouteSettings> {
@@ -38,6 +44,7 @@ fn route(
         channels: patterns,
         kinds: self::patterns(section, "kinds"),
         mode: mode(section, agents.len()),
+        priority: section.choice("priority", &PRIORITIES),
         agents,
         skills: skills.into_iter().map(|(skill, _)| skill).collect(),
     }

@@ -5,6 +5,8 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::event::{DeliveryId, Event, Seq};
 
+use crate::eventlog::NewDelivery;
+
 use super::held::{Budget, Held};
 
 /// Nothing is behind.
@@ -48,7 +50,8 @@ impl Inbox {
     }
 
     /// Hands a committed delivery over, or leaves it in the log. Never blocks.
-    pub(super) fn put(&self, id: DeliveryId, event: &Arc<Event>) {
+    pub(super) fn put(&self, new: &NewDelivery, event: &Arc<Event>) {
+        let id = new.id;
         if !self.is_behind() {
             let held = self.budget.hold(event);
             let job = Job { id, subject: event.subject.clone(), held, attempts: 0, due: None };

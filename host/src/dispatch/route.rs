@@ -4,7 +4,7 @@ use std::time::Duration;
 use globset::{GlobBuilder, GlobMatcher};
 use serde::Serialize;
 
-use crate::event::{AgentName, ChannelName};
+use crate::event::{AgentName, ChannelName, Priority, Recipient};
 
 /// Which events of which channels go to which agents.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct RouteSettings {
     pub agents: Vec<AgentName>,
     /// Whether the caller waits for the agent.
     pub mode: Mode,
+    /// How urgent the events are; none leaves it to their attribute `priority`.
+    pub priority: Option<Priority>,
     /// Names of the skills that are offered with the events; `*` means all.
     pub skills: Vec<String>,
 }
@@ -109,6 +111,7 @@ pub struct RouteStatus {
     pub agents: Vec<AgentName>,
     pub mode: &'static str,
     pub timeout_ms: Option<u64>,
+    pub priority: Option<Priority>,
     pub skills: Vec<String>,
 }
 
@@ -125,14 +128,24 @@ impl Routes {
         self.0.iter().filter(move |route| covers(&route.channels, channel.as_str()) && covers(&route.kinds, kind))
     }
 
-    pub(super) fn agents(&self, channel: &ChannelName, kind: &str) -> Vec<AgentName> {
-        let mut agents: Vec<AgentName> = Vec::new();
-        for agent in self.matching(channel, kind).flat_map(|route| &route.agents) {
-            if !agents.contains(agent) {
-                agents.push(agent.clone());
+    /// Each agent once; of several routes to it the most urgent counts.
+    pub(super) fn recipients(
+        &self,
+        channel: &ChannelName,
+        kind: &str,
+        attributes: &[(String, String)],
+    ) -> Vec<Recipient> {
+        let mut recipients: Vec<Recipient> = Vec::new();
+        for route in self.matching(channel, kind) {
+            let priority = route.priority.or_else(|| priority_of(attributes)).unwrap_or_default();
+            for agent in &route.agents {
+                match recipients.iter_mut().find(|recipient| recipient.agent == *agent) {
+                    Some(known) => known.priority = known.priority.max(priority),
+                    None => recipients.push(Recipient { agent: agent.clone(), priority }),
+                }
             }
         }
-        agents
+        recipients
     }
 
     /// Names of the skills that `agent` is offered with such an event, each once.
@@ -168,10 +181,17 @@ impl Routes {
                 Mode::Async => None,
                 Mode::Sync(mode) => u64::try_from(mode.timeout.as_millis()).ok(),
             },
+            priority: route.priority,
             skills: route.skills.clone(),
         };
         self.0.iter().map(status).collect()
     }
+}
+
+/// What an event says of itself; another word than the three says nothing.
+fn priority_of(attributes: &[(String, String)]) -> Option<Priority> {
+    let (_, word) = attributes.iter().find(|(name, _)| name == "priority")?;
+    Priority::ALL.into_iter().find(|priority| priority.as_str() == word)
 }
 
 #[cfg(test)]
@@ -187,6 +207,7 @@ mod tests {
             kinds: patterns(kinds),
             agents: agents.iter().map(|agent| agent.parse().unwrap()).collect(),
             mode,
+            priority: None,
             skills: vec![agents[0].to_owned()],
         }
     }
@@ -213,11 +234,30 @@ mod tests {
             route(&["*"], &["*.push"], &["b", "c"], Mode::Async),
         ]);
         let channel = "github".parse().unwrap();
-        let names = |kind| routes.agents(&channel, kind).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let names =
+            |kind| routes.recipients(&channel, kind, &[]).iter().map(|to| to.agent.to_string()).collect::<Vec<_>>();
 
         assert_eq!(names("github.push"), ["a", "b", "c"]);
         assert_eq!(names("github.ping"), ["a", "b"]);
         assert_eq!(routes.skills(&channel, "github.push", &"b".parse().unwrap()), ["a", "b"]);
+    }
+
+    #[test]
+    fn the_route_says_how_urgent_an_event_is_or_else_the_event_itself() {
+        let mut routes =
+            [route(&["github"], &["*"], &["a", "b"], Mode::Async), route(&["*"], &["*.push"], &["b"], Mode::Async)];
+        routes[1].priority = Some(Priority::High);
+        let routes = Routes::new(routes.to_vec());
+        let check = |kind: &str, attribute: &str, expected: &[(&str, Priority)]| {
+            let attributes = [("priority".to_owned(), attribute.to_owned())];
+            let found = routes.recipients(&"github".parse().unwrap(), kind, &attributes);
+            let found: Vec<_> = found.iter().map(|to| (to.agent.as_str(), to.priority)).collect();
+            assert_eq!(found, expected, "{kind} {attribute}");
+        };
+
+        check("github.ping", "low", &[("a", Priority::Low), ("b", Priority::Low)]);
+        check("github.ping", "urgent", &[("a", Priority::Normal), ("b", Priority::Normal)]);
+        check("github.push", "low", &[("a", Priority::Low), ("b", Priority::High)]);
     }
 
     #[test]

@@ -15,6 +15,42 @@ pub struct DeliveryId {
     pub index: u32,
 }
 
+/// How urgent a delivery is, beside others to the same agent; never beside others of its own subject.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// After the others, but always moving.
+    Low,
+    /// What nothing was said about.
+    #[default]
+    Normal,
+    /// Before the others.
+    High,
+}
+
+impl Priority {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+
+    /// The word for it in the configuration, in JSON and in an event's attribute.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+        }
+    }
+}
+
+/// Who is to get an event, and how urgently.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    /// The destination.
+    pub agent: AgentName,
+    /// How urgent it is.
+    pub priority: Priority,
+}
+
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -86,14 +122,16 @@ pub struct Attempt {
 pub struct Delivery {
     /// The destination.
     pub agent: AgentName,
+    /// How urgent it is.
+    pub priority: Priority,
     /// Where it stands.
     pub state: DeliveryState,
     /// When it was added: with the event, or by a replay.
     pub created_at: Timestamp,
     /// When the next attempt is due; set exactly while `state` is `Retrying`.
     pub next_attempt_at: Option<Timestamp>,
-    /// Whether an operator asked for it.
-    pub replay: bool,
+    /// Who asked for it again; none when it came with the event.
+    pub replayed_by: Option<String>,
     /// How often it was tried in all.
     pub attempts_made: u32,
     /// The latest attempts, oldest first, at most [`Delivery::ATTEMPTS_KEPT`].
@@ -104,14 +142,16 @@ impl Delivery {
     /// How many attempts are kept in full; `attempts_made` counts all of them.
     pub const ATTEMPTS_KEPT: usize = 20;
 
-    /// A delivery that was not tried yet.
-    pub fn new(agent: AgentName, created_at: Timestamp, replay: bool) -> Self {
+    /// A delivery that came with the event and was not tried yet.
+    pub fn new(recipient: Recipient, created_at: Timestamp) -> Self {
+        let Recipient { agent, priority } = recipient;
         Self {
             agent,
+            priority,
             state: DeliveryState::Pending,
             created_at,
             next_attempt_at: None,
-            replay,
+            replayed_by: None,
             attempts_made: 0,
             attempts: Vec::new(),
         }
@@ -188,7 +228,8 @@ mod tests {
     use super::*;
 
     fn delivery(agent: &str, state: DeliveryState) -> Delivery {
-        Delivery { state, ..Delivery::new(agent.parse().unwrap(), Timestamp::from_millis(0), false) }
+        let recipient = Recipient { agent: agent.parse().unwrap(), priority: Priority::Normal };
+        Delivery { state, ..Delivery::new(recipient, Timestamp::from_millis(0)) }
     }
 
     #[test]

@@ -44,8 +44,8 @@ struct Bed {
 struct Told(Mutex<Vec<(Seq, Vec<DeliveryId>)>>);
 
 impl CommitSink for Told {
-    fn committed(&self, event: &Arc<Event>, deliveries: &[(DeliveryId, AgentName)]) {
-        let ids = deliveries.iter().map(|(id, _)| *id).collect();
+    fn committed(&self, event: &Arc<Event>, deliveries: &[NewDelivery]) {
+        let ids = deliveries.iter().map(|new| new.id).collect();
         self.0.lock().unwrap().push((event.seq, ids));
     }
 }
@@ -189,12 +189,17 @@ fn new_event(data: impl Into<Bytes>) -> NewEvent {
         headers: Vec::new(),
         request_id: RequestId::new(),
         identity: None,
-        agents: Vec::new(),
+        recipients: Vec::new(),
     }
 }
 
 fn routed(agents: &[&str]) -> NewEvent {
-    NewEvent { agents: agents.iter().map(|agent| agent.parse().unwrap()).collect(), ..new_event("{}") }
+    NewEvent { recipients: recipients(agents), ..new_event("{}") }
+}
+
+fn recipients(agents: &[&str]) -> Vec<Recipient> {
+    let recipient = |agent: &&str| Recipient { agent: agent.parse().unwrap(), priority: Priority::Normal };
+    agents.iter().map(recipient).collect()
 }
 
 fn known_as(key: &str, millis: i64) -> NewEvent {

@@ -12,9 +12,9 @@ use super::engine::{Direction, Op};
 use super::identities::{Identities, received_at};
 use super::record::{self, BUCKET, BlockWriter, bucket_of, corrupt, first_deliveries};
 use super::store::{Store, Walk, parts};
-use super::{Appended, EventLogError, NewEvent, key};
+use super::{Appended, EventLogError, NewDelivery, NewEvent, key};
 use crate::event::{
-    AgentName, Attempt, ChannelName, Delivery, DeliveryId, Event, EventId, EventStatus, Seq, Timestamp,
+    Attempt, ChannelName, Delivery, DeliveryId, Event, EventId, EventStatus, Recipient, Seq, Timestamp,
 };
 use crate::metrics::{ByProvider, Metrics};
 
@@ -76,7 +76,7 @@ pub(crate) struct Commit {
 /// What the sink is to be told.
 pub(crate) struct News {
     pub(crate) event: Arc<Event>,
-    pub(crate) deliveries: Vec<(DeliveryId, AgentName)>,
+    pub(crate) deliveries: Vec<NewDelivery>,
 }
 
 const FORMAT: &str = "format";
@@ -187,12 +187,12 @@ impl Ledger {
             headers: new.headers,
             request_id: new.request_id,
         };
-        let slot = Slot::new(first_deliveries(&event, &new.agents));
+        let slot = Slot::new(first_deliveries(&event, &new.recipients));
         self.state.statuses[EventStatus::of(&slot.deliveries) as usize] += 1;
         self.buckets.push(&self.store, seq, slot)?;
         self.state.head = seq;
         let ops = &mut self.commit.ops;
-        self.block.add(&event, new.identity, &new.agents, &mut |key, value| ops.push(Op::Put(key, value)));
+        self.block.add(&event, new.identity, &new.recipients, &mut |key, value| ops.push(Op::Put(key, value)));
         if let Some(identity) = new.identity {
             self.identities.add(identity, event.id);
         }
@@ -201,7 +201,11 @@ impl Ledger {
         counts.last_event_at = counts.last_event_at.max(Some(event.time));
         self.latest = self.latest.max(Some(event.time));
         let event = Arc::new(event);
-        let deliveries = (0..).map(|index| DeliveryId { seq, index }).zip(new.agents).collect();
+        let delivery = |(index, Recipient { agent, priority })| {
+            let id = DeliveryId { seq, index };
+            NewDelivery { id, agent, priority, replay: false }
+        };
+        let deliveries = (0..).zip(new.recipients).map(delivery).collect();
         self.commit.news.push(News { event: Arc::clone(&event), deliveries });
         self.commit.events += 1;
         Ok(Appended::Accepted(event))
@@ -211,7 +215,8 @@ impl Ledger {
     pub(crate) fn replay(
         &mut self,
         id: EventId,
-        agents: Vec<AgentName>,
+        recipients: Vec<Recipient>,
+        by: &str,
         now: Timestamp,
     ) -> Result<Vec<DeliveryId>, EventLogError> {
         let seq = id.seq();
@@ -222,16 +227,17 @@ impl Ledger {
         let Some(facts) = facts else { return Err(EventLogError::NotFound) };
         let data = self.store.payload(&facts)?;
         let event = Arc::new(Event { data, ..facts.event });
-        let mut added = Vec::with_capacity(agents.len());
+        let mut added = Vec::with_capacity(recipients.len());
         self.change(seq, |deliveries| {
-            for agent in agents {
+            for recipient in recipients {
                 let index = u32::try_from(deliveries.len()).map_err(|_| EventLogError::NotFound)?;
-                deliveries.push(Delivery::new(agent.clone(), now, true));
-                added.push((DeliveryId { seq, index }, agent));
+                let Recipient { agent, priority } = recipient.clone();
+                added.push(NewDelivery { id: DeliveryId { seq, index }, agent, priority, replay: true });
+                deliveries.push(Delivery { replayed_by: Some(by.to_owned()), ..Delivery::new(recipient, now) });
             }
             Ok(())
         })?;
-        let ids = added.iter().map(|(id, _)| *id).collect();
+        let ids = added.iter().map(|new| new.id).collect();
         self.commit.news.push(News { event, deliveries: added });
         Ok(ids)
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::EventLogError;
 use super::identity::Identity;
 use super::key;
-use crate::event::{AgentName, Delivery, Event, Seq};
+use crate::event::{Delivery, Event, Recipient, Seq};
 
 /// The format of every record; another one is never read.
 pub(crate) const FORMAT: u8 = 1;
@@ -88,7 +88,7 @@ pub(crate) struct Facts {
     pub(crate) event: Event,
     pub(crate) identity: Option<Identity>,
     /// Who was to get it when it was accepted.
-    pub(crate) agents: Vec<AgentName>,
+    pub(crate) recipients: Vec<Recipient>,
     /// Bytes of the payload in records of their own; 0 when it follows the facts.
     pub(crate) apart: u64,
 }
@@ -96,12 +96,12 @@ pub(crate) struct Facts {
 impl Facts {
     /// The deliveries that the event started with.
     pub(crate) fn first_deliveries(&self) -> Vec<Delivery> {
-        first_deliveries(&self.event, &self.agents)
+        first_deliveries(&self.event, &self.recipients)
     }
 }
 
-pub(crate) fn first_deliveries(event: &Event, agents: &[AgentName]) -> Vec<Delivery> {
-    agents.iter().map(|agent| Delivery::new(agent.clone(), event.stored_at, false)).collect()
+pub(crate) fn first_deliveries(event: &Event, recipients: &[Recipient]) -> Vec<Delivery> {
+    recipients.iter().map(|recipient| Delivery::new(recipient.clone(), event.stored_at)).collect()
 }
 
 /// [`Facts`] for writing; the fields are in the same order.
@@ -109,7 +109,7 @@ pub(crate) fn first_deliveries(event: &Event, agents: &[AgentName]) -> Vec<Deliv
 pub(crate) struct FactsRef<'a> {
     pub(crate) event: &'a Event,
     pub(crate) identity: Option<Identity>,
-    pub(crate) agents: &'a [AgentName],
+    pub(crate) recipients: &'a [Recipient],
     pub(crate) apart: u64,
 }
 
@@ -132,10 +132,10 @@ impl BlockWriter {
         &mut self,
         event: &Event,
         identity: Option<Identity>,
-        agents: &[AgentName],
+        recipients: &[Recipient],
         put: &mut dyn FnMut(Vec<u8>, Vec<u8>),
     ) {
-        let facts = |apart| FactsRef { event, identity, agents, apart };
+        let facts = |apart| FactsRef { event, identity, recipients, apart };
         self.entry.clear();
         self.entry = push(std::mem::take(&mut self.entry), &facts(0));
         if HEADER + LENGTH + self.entry.len() + event.data.len() <= MAX_VALUE {

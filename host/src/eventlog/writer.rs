@@ -11,7 +11,7 @@ use super::published::{Condition, Published};
 use super::queue::{Gather, Queue, Taken, Weight};
 use super::store::{Store, Walk};
 use super::{Appended, CommitSink, EventLogError, NewEvent};
-use crate::event::{AgentName, Attempt, DeliveryId, EventId, Seq, Timestamp};
+use crate::event::{Attempt, DeliveryId, EventId, Recipient, Seq, Timestamp};
 use crate::metrics::Metrics;
 
 /// A write that waits, with the way to answer it.
@@ -24,7 +24,7 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, EventLogError>>;
 
 pub(crate) enum Work {
     Append { events: Vec<NewEvent>, reply: Reply<Vec<Appended>> },
-    Replay { id: EventId, agents: Vec<AgentName>, reply: Reply<Vec<DeliveryId>> },
+    Replay { id: EventId, recipients: Vec<Recipient>, by: String, reply: Reply<Vec<DeliveryId>> },
     Record { id: DeliveryId, attempt: Attempt, next_attempt_at: Option<Timestamp>, reply: Reply<()> },
     Checkpoint { consumer: String, seq: Seq, reply: Reply<()> },
 }
@@ -186,7 +186,7 @@ impl Writer {
                 Ok(appended) => Some(Answer::Append(reply, appended)),
                 Err(error) => refused(reply, error),
             },
-            Work::Replay { id, agents, reply } => match self.ledger.replay(id, agents, now) {
+            Work::Replay { id, recipients, by, reply } => match self.ledger.replay(id, recipients, &by, now) {
                 Ok(ids) => Some(Answer::Replay(reply, ids)),
                 Err(error) => refused(reply, error),
             },
@@ -317,7 +317,7 @@ impl Writer {
                 _ => Ok(0),
             });
             let stored = stored.unwrap_or(0);
-            if deliveries.iter().all(|(id, _)| (id.index as usize) < stored) && stored > 0 {
+            if deliveries.iter().all(|new| (new.id.index as usize) < stored) && stored > 0 {
                 self.sink.committed(&event, &deliveries);
             }
         }

@@ -20,6 +20,9 @@ use super::view;
 /// How long a request waits for its turn to read the event log.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Who asked for a replay, when the caller does not say.
+const BY: &str = "admin API";
+
 /// Answers a caller that may ask.
 pub(super) async fn answer(front: &Arc<Front>, call: &Call, endpoint: Endpoint, id: &str) -> Result<Answer, Refusal> {
     let services = &front.services;
@@ -64,12 +67,12 @@ async fn replay(front: &Arc<Front>, id: &str, query: &ReplayQuery) -> Result<Ans
     let known = event_id(id)?;
     let found = blocking(front, move |log| log.find(known)).await?;
     let Some(Stored { event, .. }) = found else { return Err(Refusal::UnknownEvent(id.to_owned())) };
-    let mut agents = front.services.dispatch.agents_for(&event.channel, &event.kind);
-    agents.retain(|agent| query.agent.as_ref().is_none_or(|only| only == agent));
-    if agents.is_empty() {
+    let mut recipients = front.services.dispatch.recipients(&event.channel, &event.kind, &event.attributes);
+    recipients.retain(|recipient| query.agent.as_ref().is_none_or(|only| *only == recipient.agent));
+    if recipients.is_empty() {
         return Err(Refusal::Unrouted);
     }
-    let deliveries = front.services.log.replay(known, agents).await?;
+    let deliveries = front.services.log.replay(known, recipients, BY).await?;
     tracing::info!(event = %known, deliveries = deliveries.len(), "Event replayed");
     Ok(with_json(StatusCode::ACCEPTED, &view::Replayed::new(known, &deliveries)))
 }

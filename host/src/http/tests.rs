@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::{self, Dispatch};
-use crate::event::{AgentName, ChannelName, EventId, RequestId, Timestamp};
+use crate::event::{ChannelName, EventId, Recipient, RequestId, Timestamp};
 use crate::eventlog::{self, Appended, EngineKind, EventLog, NewEvent};
 use crate::ingest::{self, ChannelSettings, Guard, Ingest, Router};
 use crate::metrics::Metrics;
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct NoRoutes;
 
 impl Router for NoRoutes {
-    fn agents(&self, _: &ChannelName, _: &str) -> Vec<AgentName> {
+    fn recipients(&self, _: &ChannelName, _: &str, _: &[(String, String)]) -> Vec<Recipient> {
         Vec::new()
     }
 }
@@ -147,7 +147,7 @@ impl Gateway {
             headers: Vec::new(),
             request_id: RequestId::new(),
             identity: None,
-            agents: Vec::new(),
+            recipients: Vec::new(),
         };
         match self.log.append(vec![event]).await.unwrap().remove(0) {
             Appended::Accepted(event) => event.id,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::dispatch::{AgentStatus, RouteStatus};
-use crate::event::{AgentName, ChannelName, DeliveryId, DeliveryState, EventId, EventStatus, Seq, Timestamp};
+use crate::event::{AgentName, ChannelName, DeliveryId, DeliveryState, EventId, EventStatus, Priority, Seq, Timestamp};
 use crate::eventlog::{ChannelCounts, Counts, EventLog, EventLogError, ListedDelivery, Stored};
 use crate::ingest::ChannelStatus;
 use crate::plugin::PluginStatus;
@@ -62,7 +62,9 @@ pub struct DeliveryRow {
     pub subject: Option<String>,
     pub agent: AgentName,
     pub state: DeliveryState,
-    pub replay: bool,
+    pub priority: Priority,
+    /// Who asked for it again; none when it came with the event.
+    pub replayed_by: Option<String>,
     pub attempts: u32,
     pub created_at: Timestamp,
     pub next_attempt_at: Option<Timestamp>,
@@ -192,7 +194,8 @@ fn delivery_row(listed: ListedDelivery) -> DeliveryRow {
         kind,
         subject,
         state: delivery.state,
-        replay: delivery.replay,
+        replayed_by: delivery.replayed_by,
+        priority: delivery.priority,
         attempts: delivery.attempts_made,
         created_at: delivery.created_at,
         next_attempt_at: delivery.next_attempt_at,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::event::{AgentName, ChannelName, PluginName, RequestId, Timestamp};
+use crate::event::{ChannelName, PluginName, Recipient, RequestId, Timestamp};
 use crate::eventlog::{Identity, NewEvent};
 use crate::plugin::ReceiptEvent;
 
@@ -34,7 +34,7 @@ pub(super) fn new_events(
     events: Vec<ReceiptEvent>,
     context: &Context<'_>,
     digest: impl Fn() -> [u8; 32],
-    agents: impl Fn(&str) -> Vec<AgentName>,
+    recipients: impl Fn(&str, &[(String, String)]) -> Vec<Recipient>,
 ) -> Result<Vec<NewEvent>, String> {
     if events.len() > MAX_EVENTS {
         return Err(format!("{} events, expected at most {MAX_EVENTS}", events.len()));
@@ -55,7 +55,7 @@ pub(super) fn new_events(
         complete.push(NewEvent {
             channel: context.channel.clone(),
             plugin: context.plugin.clone(),
-            agents: agents(&kind),
+            recipients: recipients(&kind, &event.attributes),
             kind,
             subject: event.subject,
             time: context.time,
@@ -129,7 +129,7 @@ mod tests {
             headers: Vec::new(),
             body: Bytes::from_static(b"{}"),
         };
-        new_events(events, &context, || [7; 32], |_| Vec::new())
+        new_events(events, &context, || [7; 32], |_, _| Vec::new())
     }
 
     #[test]

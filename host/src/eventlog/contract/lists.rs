@@ -104,7 +104,7 @@ async fn open_deliveries_are_found_from_the_first_open_one(bed: Bed) {
     assert_eq!((items[0].1.state, items[0].1.next_attempt_at), (DeliveryState::Retrying, retry_at));
     assert_eq!(items[0].2.as_deref(), Some("octo/repo"));
 
-    log.replay(events[6].id, routed(&["b"]).agents).await.unwrap();
+    log.replay(events[6].id, recipients(&["b"]), "me").await.unwrap();
     let log = bed.reopen(log).await;
     assert_eq!(log.0.published.settled(), Seq(40));
     assert_eq!(open(&log, "b", 0, 2), (vec![7, 40], Some(41)));
@@ -112,7 +112,7 @@ async fn open_deliveries_are_found_from_the_first_open_one(bed: Bed) {
     assert_eq!(open(&log, "b", 0, 1), (vec![40], Some(41)));
 
     for event in &events[..30] {
-        log.replay(event.id, routed(&["c"; 10]).agents).await.unwrap();
+        log.replay(event.id, recipients(&["c"; 10]), "me").await.unwrap();
     }
     assert_eq!(open(&log, "c", 0, 1000).0.len(), 300);
 }

@@ -159,19 +159,20 @@ async fn old_identities_leave_the_store(mut bed: Bed) {
 
 async fn a_replay_adds_deliveries(bed: Bed) {
     let log = bed.open();
-    let event = accept(&log, NewEvent { agents: routed(&["a"]).agents, ..known_as("one", 0) }).await;
+    let event = accept(&log, NewEvent { recipients: recipients(&["a"]), ..known_as("one", 0) }).await;
     log.record(DeliveryId { seq: event.seq, index: 0 }, attempt(1, Outcome::Delivered), None).await.unwrap();
 
-    let ids = log.replay(event.id, routed(&["a", "b"]).agents).await.unwrap();
+    let ids = log.replay(event.id, recipients(&["a", "b"]), "me").await.unwrap();
 
     assert_eq!(ids, [DeliveryId { seq: event.seq, index: 1 }, DeliveryId { seq: event.seq, index: 2 }]);
     assert_eq!(bed.told(), [(1, 1), (1, 2)]);
     let log = bed.reopen(log).await;
     let stored = log.find(event.id).unwrap().unwrap();
-    assert_eq!(stored.deliveries.iter().map(|delivery| delivery.replay).collect::<Vec<_>>(), [false, true, true]);
+    let replayed_by = stored.deliveries.iter().map(|delivery| delivery.replayed_by.as_deref()).collect::<Vec<_>>();
+    assert_eq!(replayed_by, [None, Some("me"), Some("me")]);
     assert_eq!(stored.status(), EventStatus::Pending);
     assert_eq!(log.head(), Seq(1));
-    assert_eq!(log.replay(event.id, Vec::new()).await.unwrap(), []);
+    assert_eq!(log.replay(event.id, Vec::new(), "me").await.unwrap(), []);
 }
 
 async fn payloads_of_any_size_come_back(bed: Bed) {
@@ -219,14 +220,16 @@ async fn attempts_change_status_and_counts(bed: Bed) {
     let retried = &log.get(Seq(4)).unwrap().unwrap().deliveries[0];
     assert_eq!((retried.attempts_made, retried.attempts.len()), (30, Delivery::ATTEMPTS_KEPT));
     assert_eq!(retried.next_attempt_at, Some(Timestamp::from_millis(7)));
-    log.replay(log.get(Seq(3)).unwrap().unwrap().event.id, routed(&["a"]).agents).await.unwrap();
+    log.replay(log.get(Seq(3)).unwrap().unwrap().event.id, recipients(&["a"]), "me").await.unwrap();
     assert_eq!(statuses(&log), [1, 2, 0, 1]);
 }
 
 async fn many_attempts_and_deliveries_come_back(bed: Bed) {
     let log = bed.open();
     let event = accept(&log, routed(&["a"])).await;
-    log.replay(event.id, (0..100).map(|agent| format!("agent-{agent}").parse().unwrap()).collect()).await.unwrap();
+    let agents: Vec<_> = (0..100).map(|agent| format!("agent-{agent}")).collect();
+    let agents: Vec<_> = agents.iter().map(String::as_str).collect();
+    log.replay(event.id, recipients(&agents), "me").await.unwrap();
     let explained = |number| Attempt { message: "because ".repeat(100), ..attempt(number, Outcome::Retry) };
     for index in 0..=100 {
         let id = DeliveryId { seq: event.seq, index };
@@ -366,7 +369,7 @@ async fn what_is_unknown_is_not_found(bed: Bed) {
 
     for id in [foreign, ahead] {
         assert_eq!(log.find(id).unwrap(), None);
-        assert_eq!(log.replay(id, routed(&["a"]).agents).await.unwrap_err(), EventLogError::NotFound);
+        assert_eq!(log.replay(id, recipients(&["a"]), "me").await.unwrap_err(), EventLogError::NotFound);
     }
     for (seq, index) in [(1, 1), (2, 0), (0, 0), (17, 0)] {
         let id = DeliveryId { seq: Seq(seq), index };
@@ -398,7 +401,7 @@ async fn a_log_with_a_capacity_drops_its_oldest_events() {
     let log = bed.open();
     for index in 0..100 {
         let event = known_as(&index.to_string(), index);
-        accept(&log, NewEvent { agents: routed(&["a"]).agents, data: vec![1; 40_000].into(), ..event }).await;
+        accept(&log, NewEvent { recipients: recipients(&["a"]), data: vec![1; 40_000].into(), ..event }).await;
         log.record(DeliveryId { seq: log.head(), index: 0 }, attempt(1, Outcome::Delivered), None).await.unwrap();
     }
     log.append((0..30).map(|_| routed(&["a"])).collect()).await.unwrap();

@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use crate::event::{
     AgentName, Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Outcome,
-    Payload, PluginName, RequestId, Seq, Timestamp,
+    Payload, PluginName, Priority, RequestId, Seq, Timestamp,
 };
 use crate::eventlog::Stored;
 
@@ -48,7 +48,9 @@ pub struct DeliveryView<'a> {
     pub id: String,
     pub agent: &'a AgentName,
     pub state: DeliveryState,
-    pub replay: bool,
+    pub priority: Priority,
+    /// Who asked for it again; none when it came with the event.
+    pub replayed_by: Option<&'a str>,
     pub created_at: Timestamp,
     pub next_attempt_at: Option<Timestamp>,
     pub attempts_made: u32,
@@ -79,6 +81,9 @@ pub struct Moment<'a> {
     /// The destination it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<&'a AgentName>,
+    /// Who asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<&'a str>,
     /// The number of the attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
@@ -130,7 +135,8 @@ fn delivery_view(seq: Seq, index: u32, delivery: &Delivery) -> DeliveryView<'_> 
         id: DeliveryText(DeliveryId { seq, index }).to_string(),
         agent: &delivery.agent,
         state: delivery.state,
-        replay: delivery.replay,
+        priority: delivery.priority,
+        replayed_by: delivery.replayed_by.as_deref(),
         created_at: delivery.created_at,
         next_attempt_at: delivery.next_attempt_at,
         attempts_made: delivery.attempts_made,
@@ -157,8 +163,8 @@ fn timeline<'a>(event: &Event, deliveries: &'a [Delivery]) -> Vec<Moment<'a>> {
     moments.push(moment(event.stored_at, "stored"));
     for delivery in deliveries {
         let agent = Some(&delivery.agent);
-        if delivery.replay {
-            moments.push(Moment { agent, ..moment(delivery.created_at, "replayed") });
+        if let Some(by) = &delivery.replayed_by {
+            moments.push(Moment { agent, by: Some(by), ..moment(delivery.created_at, "replayed") });
         }
         for attempt in &delivery.attempts {
             moments.push(Moment {
@@ -181,7 +187,17 @@ fn timeline<'a>(event: &Event, deliveries: &'a [Delivery]) -> Vec<Moment<'a>> {
 }
 
 fn moment<'a>(at: Timestamp, what: &'static str) -> Moment<'a> {
-    Moment { at, what, agent: None, attempt: None, outcome: None, code: None, message: None, duration_ms: None }
+    Moment {
+        at,
+        what,
+        agent: None,
+        by: None,
+        attempt: None,
+        outcome: None,
+        code: None,
+        message: None,
+        duration_ms: None,
+    }
 }
 
 fn not_empty(text: &str) -> Option<&str> {
@@ -201,6 +217,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::event::Recipient;
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -235,12 +252,13 @@ mod tests {
             headers: vec![("x-github-event".to_owned(), "push".to_owned())],
             request_id: RequestId::new(),
         };
-        let mut first = Delivery::new("a".parse().unwrap(), at(1003), false);
+        let recipient = |agent: &str| Recipient { agent: agent.parse().unwrap(), priority: Priority::Normal };
+        let mut first = Delivery::new(recipient("a"), at(1003));
         first.record(attempt(1, 1010, Outcome::Retry), Some(at(2000)));
         first.record(attempt(2, 2000, Outcome::Dead), None);
-        let mut second = Delivery::new("b".parse().unwrap(), at(1003), false);
+        let mut second = Delivery::new(recipient("b"), at(1003));
         second.record(attempt(1, 1004, Outcome::Delivered), None);
-        let third = Delivery::new("a".parse().unwrap(), at(5000), true);
+        let third = Delivery { replayed_by: Some("me".to_owned()), ..Delivery::new(recipient("a"), at(5000)) };
         Stored { event, deliveries: vec![first, second, third] }
     }
 
@@ -287,5 +305,6 @@ mod tests {
         assert_eq!(json["deliveries"][1]["attempts"][0]["duration_ms"], 5);
         assert_eq!(json["timeline"][3]["outcome"], "delivered");
         assert!(json["timeline"][0].get("outcome").is_none());
+        assert_eq!(json["timeline"][8]["by"], "me");
     }
 }

@@ -6,11 +6,16 @@
 
 mod agent;
 mod attempt;
+mod breaker;
 mod held;
 mod inbox;
-mod lane;
+mod job;
+mod queues;
 mod retry;
 mod route;
+mod survey;
+mod task;
+mod turns;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -26,15 +31,18 @@ use crate::metrics::Metrics;
 use crate::plugin::{EgressSettings, Limits, PluginHost};
 use crate::skill::Skills;
 
-pub use self::agent::{AgentState, AgentStatus};
+pub use self::agent::{AgentState, AgentStatus, BreakerStatus};
+pub use self::breaker::{BreakerSettings, BreakerState};
+pub use self::queues::OnFailure;
 pub use self::retry::RetrySettings;
 pub use self::route::{Mode, OnTimeout, Pattern, PatternError, RouteSettings, RouteStatus, SyncMode};
 pub use self::watch::{SyncOutcome, Watch};
 
 use self::agent::Agent;
 use self::held::Budget;
-use self::lane::Lanes;
 use self::route::Routes;
+use self::survey::Survey;
+use self::task::AgentTask;
 use self::watch::Watchers;
 
 /// Valid input of the module.
@@ -63,7 +71,11 @@ pub struct AgentSettings {
     pub limits: Limits,
     /// When failed attempts are repeated.
     pub retry: RetrySettings,
-    /// Deliveries that wait in memory; more stay in the log until there is room.
+    /// What happens meanwhile to the deliveries behind a failed one.
+    pub on_failure: OnFailure,
+    /// When the agent is left alone for a while.
+    pub breaker: BreakerSettings,
+    /// Deliveries of each priority that wait in memory; more stay in the log until there is room.
     pub queue: usize,
 }
 
@@ -100,11 +112,15 @@ impl Dispatch {
     pub fn start(&self, log: &EventLog) -> Running {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        let survey = Arc::new(Survey::new());
         for agent in self.0.agents.values() {
-            if let Some(lanes) = Lanes::new(agent, &self.0, log) {
-                tasks.spawn(lanes.run(stop.clone()));
+            agent.inbox.begin(log.head());
+            agent.show_breaker(&self.0.metrics);
+            if let Some(task) = AgentTask::new(agent, &self.0, log, &survey) {
+                tasks.spawn(task.run(stop.clone()));
             }
         }
+        tasks.spawn(survey.run(self.0.agents.clone(), log.clone(), stop.clone()));
         Running { tasks, stop }
     }
 

@@ -68,8 +68,8 @@ use self::sled::Sled;
 use self::store::Store;
 use self::writer::{Limits, Reply, Request, Work, Writer};
 use crate::event::{
-    AgentName, Attempt, ChannelName, DeliveryId, Event, EventId, PluginName, Priority, Recipient, RequestId, Seq,
-    Timestamp,
+    AgentName, Attempt, ChannelName, Delivery, DeliveryId, Event, EventId, PluginName, Priority, Recipient, RequestId,
+    Seq, Timestamp,
 };
 use crate::metrics::Metrics;
 
@@ -411,15 +411,22 @@ impl EventLog {
         self.0.reader.list_deliveries(filter, before, limit)
     }
 
-    /// Deliveries to `agent` that are not settled, oldest first, of events at `from` or later.
+    /// Deliveries that are not settled and that `takes` wants, given the event's subject; oldest first, of events from
+    /// `from` up to `until`, which is not included.
     ///
     /// Begins at the position below which all are settled, however low `from` is, and is as bounded as `list`. The
     /// deliveries of one event are never divided, so that there may be a few more than `limit`.
     ///
     /// # Errors
     /// Those of [`EventLog::position`].
-    pub fn open_deliveries(&self, agent: &AgentName, from: Seq, limit: usize) -> Result<OpenDeliveries, EventLogError> {
-        self.0.reader.open_deliveries(agent, from, limit)
+    pub fn open_deliveries(
+        &self,
+        from: Seq,
+        until: Seq,
+        limit: usize,
+        takes: impl Fn(&Delivery, Option<&str>) -> bool,
+    ) -> Result<OpenDeliveries, EventLogError> {
+        self.0.reader.open_deliveries(from, until, limit, takes)
     }
 
     /// The figures as of the last commit. Cheap.

@@ -101,6 +101,8 @@ pub struct Metrics {
     pub task_duration: Family<ByAgent, Histogram, Durations>,
     pub tasks_in_queue: Family<ByAgent, Gauge>,
     pub attempts: Family<ByOutcome, Counter>,
+    pub breaker_state: Family<ByAgent, Gauge>,
+    pub breaker_opened: Family<ByAgent, Counter>,
     pub plugin_calls: Family<ByCall, Counter>,
     pub plugin_call_duration: Family<ByPlugin, Histogram, Durations>,
     pub plugin_traps: Family<ByPlugin, Counter>,
@@ -137,6 +139,8 @@ impl Metrics {
             task_duration: Family::new_with_constructor(Durations),
             tasks_in_queue: Family::default(),
             attempts: Family::default(),
+            breaker_state: Family::default(),
+            breaker_opened: Family::default(),
             plugin_calls: Family::default(),
             plugin_call_duration: Family::new_with_constructor(Durations),
             plugin_traps: Family::default(),
@@ -195,6 +199,16 @@ impl Metrics {
         );
         registry.register("tasks_in_queue", "Deliveries that wait in memory", self.tasks_in_queue.clone());
         registry.register("gateway_delivery_attempts", "Attempts by what they came to", self.attempts.clone());
+        registry.register(
+            "gateway_circuit_breaker_state",
+            "Whether an agent is tried: 0 closed, 1 open, 2 half-open",
+            self.breaker_state.clone(),
+        );
+        registry.register(
+            "gateway_circuit_breaker_opened",
+            "How often an agent was left alone because it failed",
+            self.breaker_opened.clone(),
+        );
         registry.register("gateway_plugin_calls", "Plugin calls by how they ended", self.plugin_calls.clone());
         registry.register_with_unit(
             "gateway_plugin_call_duration",

@@ -13,7 +13,7 @@ use super::problem::quoted;
 use super::raw::{Section, Shape, found};
 use super::secret::required_secret;
 use super::value::show_duration;
-use crate::dispatch::{AgentSettings, RetrySettings};
+use crate::dispatch::{AgentSettings, BreakerSettings, OnFailure, RetrySettings};
 use crate::plugin::{Credential, CredentialKind, EgressSettings, Grant, Limits};
 use crate::verify::{Recipe, Secret};
 
@@ -34,6 +34,9 @@ fn agent(name: &str, section: &Section<'_>, plugins: &Plugins<'_>) -> Option<Age
     };
     let config = config_table(section);
     let retry = retry(&section.section("retry"));
+    let breaker = breaker(&section.section("breaker"));
+    let on_failure = section.choice("on_failure", &[("block", OnFailure::Block), ("skip", OnFailure::Skip)]);
+    let on_failure = on_failure.unwrap_or(OnFailure::Block);
     let time = section.duration("timeout", LEAST..).unwrap_or(Duration::from_secs(30));
     let concurrency = section.count("concurrency", 1..).unwrap_or(16);
     let queue = section.count("queue", 1..).unwrap_or(10_000);
@@ -41,7 +44,7 @@ fn agent(name: &str, section: &Section<'_>, plugins: &Plugins<'_>) -> Option<Age
     let name = parsed_name(name, section)?;
     let plugin = plugin?;
     let limits = Limits { time, concurrency, ..plugins.of(&plugin) };
-    Some(AgentSettings { name, plugin, config, egress, limits, retry, queue })
+    Some(AgentSettings { name, plugin, config, egress, limits, retry, on_failure, breaker, queue })
 }
 
 fn retry(section: &Section<'_>) -> RetrySettings {
@@ -50,11 +53,30 @@ fn retry(section: &Section<'_>) -> RetrySettings {
         attempts: section.count("attempts", 1..).and_then(NonZeroU32::new).unwrap_or(default.attempts),
         first_wait: section.duration("first_wait", LEAST..).unwrap_or(default.first_wait),
         max_wait: section.duration("max_wait", LEAST..).unwrap_or(default.max_wait),
+        jitter: section.fraction("jitter").unwrap_or(default.jitter),
+        max_retry_after: section.duration("max_retry_after", Duration::ZERO..).unwrap_or(default.max_retry_after),
+        max_age: section.duration("max_age", LEAST..).unwrap_or(default.max_age),
     };
     if settings.first_wait > settings.max_wait {
         section.place("first_wait").problem(
             format!("a duration of at most `max_wait` ({})", show_duration(settings.max_wait)),
             show_duration(settings.first_wait),
+        );
+    }
+    settings
+}
+
+fn breaker(section: &Section<'_>) -> BreakerSettings {
+    let default = BreakerSettings::default();
+    let settings = BreakerSettings {
+        failures: section.count("failures", 0..).unwrap_or(default.failures),
+        first_open: section.duration("first_open", LEAST..).unwrap_or(default.first_open),
+        max_open: section.duration("max_open", LEAST..).unwrap_or(default.max_open),
+    };
+    if settings.first_open > settings.max_open {
+        section.place("first_open").problem(
+            format!("a duration of at most `max_open` ({})", show_duration(settings.max_open)),
+            show_duration(settings.first_open),
         );
     }
     settings

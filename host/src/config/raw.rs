@@ -63,11 +63,11 @@ impl Shape {
     fn of(value: &Value) -> Option<Self> {
         match value {
             Value::String(_) => Some(Self::Text),
-            Value::Integer(_) => Some(Self::Number),
+            Value::Integer(_) | Value::Float(_) => Some(Self::Number),
             Value::Boolean(_) => Some(Self::Flag),
             Value::Array(_) => Some(Self::List),
             Value::Table(_) => Some(Self::Table),
-            Value::Float(_) | Value::Datetime(_) => None,
+            Value::Datetime(_) => None,
         }
     }
 }

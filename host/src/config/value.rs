@@ -74,6 +74,22 @@ impl Section<'_> {
         count
     }
 
+    /// A share of one, from 0 to 1.
+    pub(super) fn fraction(&self, name: &str) -> Option<f64> {
+        let entry = self.entry(name, &[Shape::Number])?;
+        let number = match &*entry.value {
+            Value::Float(number) => Some(*number),
+            Value::Integer(0) => Some(0.0),
+            Value::Integer(1) => Some(1.0),
+            _ => None,
+        };
+        let fraction = number.filter(|number| (0.0..=1.0).contains(number));
+        if fraction.is_none() {
+            entry.place.problem("a number from 0 to 1", found(&entry.value));
+        }
+        fraction
+    }
+
     /// A size in bytes, written with a unit, within `range`.
     pub(super) fn size(&self, name: &str, range: impl RangeBounds<u64>) -> Option<usize> {
         let entry = self.entry(name, &[Shape::Text])?;

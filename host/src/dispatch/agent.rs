@@ -1,13 +1,16 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::metrics::{ByAgent, Metrics};
 use crate::plugin::{Egress, Generation, Instance, Kind, PluginHost, config_text};
 
-use super::AgentSettings;
+use super::breaker::{Breaker, BreakerState, Verdict};
 use super::held::Budget;
 use super::inbox::Inbox;
+use super::{AgentSettings, OnFailure};
 
 /// A configured destination. Lives as long as the gateway; generations of its plugin come and go.
 pub(super) struct Agent {
@@ -18,6 +21,7 @@ pub(super) struct Agent {
     pub(super) queued: AtomicUsize,
     /// Attempts under way.
     pub(super) in_flight: AtomicUsize,
+    breaker: Mutex<Breaker>,
 }
 
 /// Whether an agent's deliveries are being made.
@@ -46,9 +50,24 @@ pub struct AgentStatus {
     pub in_flight: usize,
     /// Whether more deliveries are open than there are in memory.
     pub behind: bool,
+    pub breaker: BreakerStatus,
+    pub on_failure: &'static str,
     pub attempts: u32,
     pub timeout_ms: u64,
     pub concurrency: usize,
+}
+
+/// Whether the agent is tried, or left alone because it fails.
+#[derive(Clone, Debug, Serialize)]
+pub struct BreakerStatus {
+    /// Closed, open or half-open.
+    pub state: BreakerState,
+    /// The same as the number of the metric: 0, 1 or 2.
+    pub code: u8,
+    /// Failed attempts in a row.
+    pub failures: u32,
+    /// How long the agent is left alone from now on; none unless the breaker is open.
+    pub retry_in_ms: Option<u64>,
 }
 
 impl Agent {
@@ -57,7 +76,39 @@ impl Agent {
         let egress = Egress::new(settings.egress.clone());
         let instance = Arc::new(Instance::new(settings.name.as_str(), config, Some(egress), &settings.limits));
         let inbox = Inbox::new(settings.queue, budget);
-        Self { settings, instance, inbox, queued: AtomicUsize::new(0), in_flight: AtomicUsize::new(0) }
+        let breaker = Mutex::new(Breaker::new(settings.breaker.clone()));
+        let (queued, in_flight) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { settings, instance, inbox, queued, in_flight, breaker }
+    }
+
+    pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the breaker how an attempt that began in `epoch` has ended.
+    pub(super) fn report(&self, epoch: u64, verdict: Verdict, metrics: &Metrics) {
+        let now = Instant::now();
+        let mut breaker = self.breaker();
+        if !breaker.ended(epoch, verdict, now) {
+            return;
+        }
+        let name = &self.settings.name;
+        match breaker.open_until() {
+            Some(until) => {
+                let (pause, failures) = (until.saturating_duration_since(now), breaker.failures());
+                tracing::warn!(agent = %name, ?pause, failures, "Breaker opens, the agent's deliveries wait");
+                metrics.breaker_opened.get_or_create(&ByAgent::new(name)).inc();
+            }
+            None => tracing::info!(agent = %name, "Breaker closes, the agent answers again"),
+        }
+        drop(breaker);
+        self.show_breaker(metrics);
+    }
+
+    /// Shows the breaker's state in the metrics.
+    pub(super) fn show_breaker(&self, metrics: &Metrics) {
+        let state = self.breaker().state() as i64;
+        metrics.breaker_state.get_or_create(&ByAgent::new(&self.settings.name)).set(state);
     }
 
     /// The generation that an attempt runs on, or what is missing.
@@ -77,7 +128,15 @@ impl Agent {
 
     pub(super) fn status(&self, plugins: &PluginHost) -> AgentStatus {
         let generation = self.generation(plugins);
-        let AgentSettings { name, plugin, limits, retry, .. } = &self.settings;
+        let AgentSettings { name, plugin, limits, retry, on_failure, .. } = &self.settings;
+        let breaker = self.breaker();
+        let pause = breaker.open_until().map(|until| until.saturating_duration_since(Instant::now()));
+        let breaker = BreakerStatus {
+            state: breaker.state(),
+            code: breaker.state() as u8,
+            failures: breaker.failures(),
+            retry_in_ms: pause.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
+        };
         AgentStatus {
             name: name.to_string(),
             plugin: plugin.to_string(),
@@ -87,6 +146,11 @@ impl Agent {
             queued: self.queued.load(Ordering::Relaxed),
             in_flight: self.in_flight.load(Ordering::Relaxed),
             behind: self.inbox.is_behind(),
+            breaker,
+            on_failure: match on_failure {
+                OnFailure::Block => "block",
+                OnFailure::Skip => "skip",
+            },
             attempts: retry.attempts.get(),
             timeout_ms: u64::try_from(limits.time.as_millis()).unwrap_or(u64::MAX),
             concurrency: limits.concurrency,

@@ -1,11 +1,12 @@
 //! One attempt of one delivery, from the agent plugin's call to the durable record of what it came to.
 
 use std::num::NonZeroU32;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
+use futures_util::FutureExt;
 
 use crate::event::{Attempt, DeliveryId, Event, Outcome, SkillRef, Timestamp};
 use crate::eventlog::{EventLog, EventLogError};
@@ -13,7 +14,10 @@ use crate::metrics::{ByAgent, ByOutcome};
 use crate::plugin::{Answer, CallError, Failure, Generation, Outgoing};
 
 use super::agent::Agent;
-use super::inbox::Job;
+use super::breaker::Verdict;
+use super::job::{Age, Job};
+use super::retry::{TIMEOUT, retry_after};
+use super::turns::Turn;
 use super::watch::SyncOutcome;
 use super::{Inner, retry};
 
@@ -22,6 +26,8 @@ const RECORD_AGAIN: Duration = Duration::from_millis(500);
 
 /// Bytes of a failure's message that are kept.
 const MAX_MESSAGE: usize = 1024;
+/// The code of an attempt for which the plugin had no place.
+const BUSY: &str = "busy";
 /// Bytes of a failure's code that are kept.
 const MAX_CODE: usize = 64;
 
@@ -31,26 +37,58 @@ pub(super) struct Try {
     pub(super) dispatch: Arc<Inner>,
     pub(super) log: EventLog,
     pub(super) generation: Arc<Generation>,
+    /// The breaker's time in which it starts.
+    pub(super) epoch: u64,
+}
+
+/// An attempt that is over, with its record durable.
+pub(super) struct Ended {
+    pub(super) job: Job,
+    pub(super) next: Next,
 }
 
 /// What became of a job.
+#[derive(Clone, Copy)]
 pub(super) enum Next {
     /// The delivery is settled, or gone from the log.
     Settled,
     /// Another attempt is due then.
-    Again(Timestamp),
+    Again(Instant),
+}
+
+/// What the call of the plugin means.
+struct Judged {
+    attempt: Attempt,
+    /// How long to wait before the next attempt; none when there is none.
+    wait: Option<Duration>,
+    answer: Option<Answer>,
+    verdict: Verdict,
 }
 
 impl Try {
     /// Makes the attempt and returns when its record is durable. `turn` is given back when the agent has answered.
-    pub(super) async fn run(self, job: &mut Job, turn: OwnedSemaphorePermit) -> Next {
+    pub(super) async fn run(self, mut job: Job, turn: Turn) -> Ended {
+        let (agent, metrics, epoch) = (Arc::clone(&self.agent), Arc::clone(&self.dispatch.metrics), self.epoch);
+        // A bug must not take the lane with it: the delivery is open in the log, and tried again like any other.
+        let next = AssertUnwindSafe(self.attempt(&mut job, turn)).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(agent = %agent.settings.name, delivery = ?job.id, "Attempt panicked, it is made again");
+            agent.report(epoch, Verdict::Unknown, &metrics);
+            Next::Again(Instant::now() + RECORD_AGAIN)
+        });
+        Ended { job, next }
+    }
+
+    async fn attempt(self, job: &mut Job, turn: Turn) -> Next {
         let event = match job.held.take() {
             Some(held) => Ok(Arc::clone(&held.event)),
             None => self.load(job.id).await,
         };
         let event = match event {
             Ok(event) => event,
-            Err(EventLogError::NotFound) => return Next::Settled,
+            Err(EventLogError::NotFound) => {
+                self.report(Verdict::Unknown);
+                return Next::Settled;
+            }
             // Only a damaged record stays damaged; everything else may pass.
             Err(error @ EventLogError::Corrupt { .. }) => {
                 tracing::error!(delivery = ?job.id, "Event cannot be read, its delivery is dead: {error}");
@@ -58,18 +96,20 @@ impl Try {
             }
             Err(error) => {
                 tracing::warn!(delivery = ?job.id, "Event cannot be read now: {error}");
-                return Next::Again(Timestamp::now().after(RECORD_AGAIN));
+                self.report(Verdict::Unknown);
+                return Next::Again(Instant::now() + RECORD_AGAIN);
             }
         };
         let started_at = Timestamp::now();
         let number = NonZeroU32::MIN.saturating_add(job.attempts);
-        self.agent.in_flight.fetch_add(1, Ordering::Relaxed);
         let skills = self.skills(&event);
         let outgoing = Outgoing { event: Arc::clone(&event), skills, attempt: number.get() };
+        let counted = InFlight::new(&self.agent.in_flight);
         let called = self.generation.deliver(&self.agent.instance, outgoing).await;
-        self.agent.in_flight.fetch_sub(1, Ordering::Relaxed);
-        drop(turn);
-        let (attempt, next_at, answer) = self.judge(number, started_at, called);
+        drop((counted, turn));
+        let Judged { attempt, wait, answer, verdict } = self.judge(number, started_at, job.age, called);
+        self.report(verdict);
+        let next_at = wait.map(|wait| (attempt.ended_at.after(wait), Instant::now() + wait));
         job.attempts = number.get();
         self.count(&event, &attempt);
         let settled = match attempt.outcome {
@@ -77,11 +117,11 @@ impl Try {
             Outcome::Delivered => answer.map(SyncOutcome::Delivered),
             Outcome::Dead => Some(SyncOutcome::Dead { code: attempt.code.clone(), message: attempt.message.clone() }),
         };
-        self.record(job.id, attempt, next_at).await;
+        self.record(job.id, attempt, next_at.map(|(at, _)| at)).await;
         if let Some(outcome) = settled {
             self.dispatch.watchers.settle(event.request_id, outcome);
         }
-        next_at.map_or(Next::Settled, Next::Again)
+        next_at.map_or(Next::Settled, |(_, at)| Next::Again(at))
     }
 
     async fn load(&self, id: DeliveryId) -> Result<Arc<Event>, EventLogError> {
@@ -105,13 +145,14 @@ impl Try {
         skills.iter().map(reference).collect()
     }
 
-    /// What the call means for the delivery, when to try again, and the agent's answer.
+    /// What the call means for the delivery and for the agent.
     fn judge(
         &self,
         number: NonZeroU32,
         started_at: Timestamp,
+        age: Age,
         called: Result<Result<Answer, Failure>, CallError>,
-    ) -> (Attempt, Option<Timestamp>, Option<Answer>) {
+    ) -> Judged {
         let ended_at = Timestamp::now();
         let attempt = |outcome, code: &str, message: &str| Attempt {
             number: number.get(),
@@ -121,28 +162,50 @@ impl Try {
             code: shortened(code, MAX_CODE),
             message: shortened(message, MAX_MESSAGE),
         };
+        let mut asked_agent = true;
         let failure = match called {
-            Ok(Ok(answer)) => return (attempt(Outcome::Delivered, "", ""), None, Some(answer)),
+            Ok(Ok(answer)) => {
+                let attempt = attempt(Outcome::Delivered, "", "");
+                return Judged { attempt, wait: None, answer: Some(answer), verdict: Verdict::Answered };
+            }
             Ok(Err(failure)) => failure,
             Err(error) => {
                 let code = match &error {
-                    CallError::Busy => "busy",
-                    CallError::Limit { limit: "time", .. } => "timeout",
+                    CallError::Busy => BUSY,
+                    CallError::Limit { limit: "time", .. } => TIMEOUT,
                     CallError::Limit { .. } | CallError::Trap(_) => "plugin",
                 };
+                asked_agent = code != BUSY;
                 Failure { retry: true, code: code.to_owned(), message: error.to_string(), after: None }
             }
         };
-        if !failure.retry {
-            return (attempt(Outcome::Dead, &failure.code, &failure.message), None, None);
+        let Failure { retry, code, message, after } = failure;
+        if !retry {
+            let attempt = attempt(Outcome::Dead, &code, &message);
+            return Judged { attempt, wait: None, answer: None, verdict: Verdict::Answered };
         }
-        match self.agent.settings.retry.next(number, failure.after.as_deref(), ended_at, retry::jitter()) {
-            Some(at) => (attempt(Outcome::Retry, &failure.code, &failure.message), Some(at), None),
-            None => (attempt(Outcome::Dead, &failure.code, &failure.message), None, None),
+        let policy = &self.agent.settings.retry;
+        let asked = after.and_then(|text| retry_after(&text, ended_at)).map(|asked| asked.min(policy.max_retry_after));
+        let verdict = if asked_agent { Verdict::Failed { after: asked } } else { Verdict::Unknown };
+        match policy.next(number, &code, asked, age.at(Instant::now()), retry::jitter()) {
+            Ok(wait) => {
+                let attempt = attempt(Outcome::Retry, &code, &message);
+                Judged { attempt, wait: Some(wait), answer: None, verdict }
+            }
+            Err(exhausted) => {
+                let message = format!("{}; {exhausted}", shortened(&message, MAX_MESSAGE - 100));
+                Judged { attempt: attempt(Outcome::Dead, &code, &message), wait: None, answer: None, verdict }
+            }
         }
     }
 
+    /// Tells the breaker what the attempt said of the agent.
+    fn report(&self, verdict: Verdict) {
+        self.agent.report(self.epoch, verdict, &self.dispatch.metrics);
+    }
+
     async fn give_up(&self, job: &Job, code: &str, message: &str) -> Next {
+        self.report(Verdict::Unknown);
         let now = Timestamp::now();
         let attempt = Attempt {
             number: job.attempts + 1,
@@ -193,6 +256,22 @@ impl Try {
             }
             _ => tracing::debug!(agent = %name, event = %event.id, outcome, code = attempt.code, "Attempt ended"),
         }
+    }
+}
+
+/// An attempt under way, in the figures of its agent.
+struct InFlight<'a>(&'a AtomicUsize);
+
+impl<'a> InFlight<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,47 +1,68 @@
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
-use crate::event::{DeliveryId, Event, Seq};
-
+use crate::event::{Event, Seq};
 use crate::eventlog::NewDelivery;
 
-use super::held::{Budget, Held};
-
-/// Nothing is behind.
-const UP_TO_DATE: u64 = u64::MAX;
-
-/// A delivery that is to be made.
-pub(super) struct Job {
-    pub(super) id: DeliveryId,
-    pub(super) subject: Option<String>,
-    /// The event, when there was room to keep it.
-    pub(super) held: Option<Held>,
-    /// Attempts that were made before.
-    pub(super) attempts: u32,
-    /// When the next attempt is due; none means now.
-    pub(super) due: Option<crate::event::Timestamp>,
-}
+use super::held::Budget;
+use super::job::{Job, Level};
 
 /// The way of new deliveries from the log's writer to one agent's task.
 ///
-/// When it is full, or has been and the agent is still catching up, a delivery stays in the log, and `behind` says from
-/// where the log must be read. Both sides may race: what is reported twice is known by its id, and what is reported
-/// by neither does not exist, because `behind` is lowered after the commit and raised before the log is read.
+/// When it is full, or the agent is behind at that level, a delivery stays in the log and the cursor of its level says
+/// from where the log must be read. So nothing of a level overtakes what came before.
 pub(super) struct Inbox {
     sender: mpsc::Sender<Job>,
     receiver: Mutex<Option<mpsc::Receiver<Job>>>,
-    behind: AtomicU64,
+    cursors: Mutex<Cursors>,
     pub(super) lag: Notify,
     budget: Arc<Budget>,
 }
 
+type Cursors = [Cursor; Level::ALL.len()];
+
+/// How far the deliveries of one level were handed to the agent's task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cursor {
+    /// All of them; new ones come by the inbox.
+    UpToDate,
+    /// Those before `from`; the last one that is in the log only is at `upto`.
+    Behind { from: Seq, upto: Seq },
+}
+
+impl Cursor {
+    fn fall_behind(&mut self, seq: Seq) {
+        *self = match *self {
+            Self::UpToDate => Self::Behind { from: seq, upto: seq },
+            Self::Behind { from, upto } => Self::Behind { from: from.min(seq), upto: upto.max(seq) },
+        };
+    }
+
+    const fn from(self) -> Option<Seq> {
+        match self {
+            Self::UpToDate => None,
+            Self::Behind { from, .. } => Some(from),
+        }
+    }
+}
+
 impl Inbox {
-    /// An inbox that is behind from the beginning: what is in the log already comes first.
+    /// An empty inbox for at most `capacity` deliveries.
     pub(super) fn new(capacity: usize, budget: Arc<Budget>) -> Self {
         let (sender, receiver) = mpsc::channel(capacity.max(1));
-        Self { sender, receiver: Mutex::new(Some(receiver)), behind: AtomicU64::new(0), lag: Notify::new(), budget }
+        Self {
+            sender,
+            receiver: Mutex::new(Some(receiver)),
+            cursors: Mutex::new([Cursor::UpToDate; Level::ALL.len()]),
+            lag: Notify::new(),
+            budget,
+        }
+    }
+
+    /// Says that nothing is known yet of what the log holds up to `head`.
+    pub(super) fn begin(&self, head: Seq) {
+        *self.lock() = [Cursor::Behind { from: head.next(), upto: head }; Level::ALL.len()];
     }
 
     /// The agent's end; there is one.
@@ -51,36 +72,111 @@ impl Inbox {
 
     /// Hands a committed delivery over, or leaves it in the log. Never blocks.
     pub(super) fn put(&self, new: &NewDelivery, event: &Arc<Event>) {
-        let id = new.id;
-        if !self.is_behind() {
-            let held = self.budget.hold(event);
-            let job = Job { id, subject: event.subject.clone(), held, attempts: 0, due: None };
+        let mut cursors = self.lock();
+        let cursor = &mut cursors[Level::new(new.priority, new.replay) as usize];
+        if *cursor == Cursor::UpToDate {
+            let job = Job::fresh(new, event.subject.as_deref(), self.budget.hold(event));
             if self.sender.try_send(job).is_ok() {
                 return;
             }
-        }
-        self.fall_behind(id.seq);
-    }
-
-    pub(super) fn is_behind(&self) -> bool {
-        self.behind.load(Ordering::Acquire) != UP_TO_DATE
-    }
-
-    /// Whether the log will be read from `seq` or earlier, so that what comes by the inbox must not overtake it.
-    pub(super) fn will_read(&self, seq: Seq) -> bool {
-        seq.0 >= self.behind.load(Ordering::Acquire)
-    }
-
-    /// Says that deliveries of the event at `seq` are in the log only.
-    pub(super) fn fall_behind(&self, seq: Seq) {
-        if self.behind.fetch_min(seq.0, Ordering::AcqRel) == UP_TO_DATE {
             self.lag.notify_one();
         }
+        cursor.fall_behind(new.id.seq);
     }
 
-    /// From where the log must be read; what is committed from now on comes by the inbox.
-    pub(super) fn catch_up(&self) -> Option<Seq> {
-        let from = self.behind.swap(UP_TO_DATE, Ordering::AcqRel);
-        (from != UP_TO_DATE).then_some(Seq(from))
+    /// From where the log must be read for this level.
+    pub(super) fn behind(&self, level: Level) -> Option<Seq> {
+        self.lock()[level as usize].from()
+    }
+
+    /// Whether any level must be read from the log.
+    pub(super) fn is_behind(&self) -> bool {
+        self.lock().iter().any(|cursor| *cursor != Cursor::UpToDate)
+    }
+
+    /// Whether the log will be read from `seq` or earlier, so that what came by the inbox must not overtake it.
+    pub(super) fn will_read(&self, level: Level, seq: Seq) -> bool {
+        self.behind(level).is_some_and(|from| from <= seq)
+    }
+
+    /// The first position before `seq` from which live deliveries of other levels are in the log only.
+    pub(super) fn unread_before(&self, level: Level, seq: Seq) -> Option<Seq> {
+        if level == Level::Replay {
+            return None;
+        }
+        let cursors = self.lock();
+        let others = Level::ALL.into_iter().filter(|other| *other != level && *other != Level::Replay);
+        others.filter_map(|other| cursors[other as usize].from()).filter(|from| *from < seq).min()
+    }
+
+    /// Says that a delivery of the event at `seq` is in the log only.
+    pub(super) fn fall_behind(&self, level: Level, seq: Seq) {
+        self.lock()[level as usize].fall_behind(seq);
+        self.lag.notify_one();
+    }
+
+    /// Says that the log was read from `from` up to `next`, `next` not included.
+    pub(super) fn advance(&self, level: Level, from: Seq, next: Seq) {
+        let mut cursors = self.lock();
+        let cursor = &mut cursors[level as usize];
+        // Meanwhile something before `from` may have come up: then that is still to be read.
+        if let Cursor::Behind { from: now, upto } = *cursor
+            && now == from
+        {
+            *cursor = if next > upto { Cursor::UpToDate } else { Cursor::Behind { from: next, upto } };
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cursors> {
+        self.cursors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inbox() -> Inbox {
+        Inbox::new(1, Arc::new(Budget::new(0)))
+    }
+
+    #[test]
+    fn a_cursor_is_up_to_date_once_everything_that_was_left_is_read() {
+        let inbox = inbox();
+        inbox.fall_behind(Level::Low, Seq(10));
+        inbox.fall_behind(Level::Low, Seq(20));
+
+        inbox.advance(Level::Low, Seq(10), Seq(15));
+        assert_eq!(inbox.behind(Level::Low), Some(Seq(15)));
+        assert!(inbox.will_read(Level::Low, Seq(16)) && !inbox.will_read(Level::Low, Seq(14)));
+        inbox.fall_behind(Level::Low, Seq(30));
+        inbox.advance(Level::Low, Seq(15), Seq(21));
+        assert_eq!(inbox.behind(Level::Low), Some(Seq(21)), "one came while the log was read");
+        inbox.advance(Level::Low, Seq(21), Seq(31));
+        assert_eq!(inbox.behind(Level::Low), None);
+        assert!(!inbox.is_behind());
+    }
+
+    #[test]
+    fn what_comes_up_before_the_place_that_was_read_is_still_read() {
+        let inbox = inbox();
+        inbox.fall_behind(Level::Replay, Seq(50));
+        inbox.fall_behind(Level::Replay, Seq(5));
+
+        inbox.advance(Level::Replay, Seq(50), Seq(100));
+
+        assert_eq!(inbox.behind(Level::Replay), Some(Seq(5)));
+    }
+
+    #[test]
+    fn live_levels_wait_for_each_other_and_replays_for_nobody() {
+        let inbox = inbox();
+        inbox.fall_behind(Level::Low, Seq(10));
+        inbox.fall_behind(Level::Replay, Seq(1));
+
+        assert_eq!(inbox.unread_before(Level::High, Seq(20)), Some(Seq(10)));
+        assert_eq!(inbox.unread_before(Level::High, Seq(10)), None);
+        assert_eq!(inbox.unread_before(Level::Low, Seq(20)), None);
+        assert_eq!(inbox.unread_before(Level::Replay, Seq(20)), None);
     }
 }

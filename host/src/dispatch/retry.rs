@@ -6,14 +6,34 @@ use jiff::fmt::rfc2822;
 use crate::event::Timestamp;
 
 /// When a failed attempt is repeated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RetrySettings {
     /// Attempts in all; after the last failed one the delivery is dead.
     pub attempts: NonZeroU32,
     /// The wait after the first failed attempt.
     pub first_wait: Duration,
-    /// The longest wait, also when the agent asks for a longer one.
+    /// The longest wait that is not asked for.
     pub max_wait: Duration,
+    /// How much of a wait is left to chance, 0.0 to 1.0.
+    pub jitter: f64,
+    /// The longest wait that the agent can ask for.
+    pub max_retry_after: Duration,
+    /// The age at which a failing delivery is given up.
+    pub max_age: Duration,
+}
+
+/// The code of an attempt that took too long.
+pub(super) const TIMEOUT: &str = "timeout";
+/// The code of an agent that wants fewer requests.
+const THROTTLED: &str = "throttled";
+
+/// Why a failed delivery is not tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Exhausted {
+    #[error("given up after {0} attempts")]
+    Attempts(NonZeroU32),
+    #[error("given up, it is too old for another attempt (`max_age`)")]
+    Age,
 }
 
 impl Default for RetrySettings {
@@ -22,36 +42,48 @@ impl Default for RetrySettings {
             attempts: NonZeroU32::new(10).expect("10 is not 0"),
             first_wait: Duration::from_secs(1),
             max_wait: Duration::from_secs(300),
+            jitter: 0.5,
+            max_retry_after: Duration::from_secs(3600),
+            max_age: Duration::from_secs(24 * 3600),
         }
     }
 }
 
 impl RetrySettings {
-    /// When to try again after failed attempt number `attempt`; none when there are no attempts left.
+    /// How long to wait after failed attempt number `attempt` of a delivery that is `age` old.
     ///
-    /// `after` is the agent's `Retry-After`; it is obeyed up to `max_wait` when it is longer than the own wait.
+    /// `asked` is the agent's `Retry-After`, obeyed when it is longer than the own wait. After a timeout or a refusal for
+    /// too many requests the own wait is that of the next step: the agent has more than enough to do. `chance` is
+    /// 0.0 to 1.0.
     pub(super) fn next(
         &self,
         attempt: NonZeroU32,
-        after: Option<&str>,
-        now: Timestamp,
-        jitter: f64,
-    ) -> Option<Timestamp> {
+        code: &str,
+        asked: Option<Duration>,
+        age: Duration,
+        chance: f64,
+    ) -> Result<Duration, Exhausted> {
         if attempt >= self.attempts {
-            return None;
+            return Err(Exhausted::Attempts(self.attempts));
         }
-        let asked = after.and_then(|text| retry_after(text, now)).unwrap_or_default();
-        let wait = backoff(attempt, self.first_wait, self.max_wait, jitter).max(asked.min(self.max_wait));
-        Some(now.after(wait))
+        let step = attempt.saturating_add(u32::from([TIMEOUT, THROTTLED].contains(&code)));
+        let own = backoff(step, self.first_wait, self.max_wait, self.jitter * chance.clamp(0.0, 1.0));
+        let wait = own.max(asked.unwrap_or_default().min(self.max_retry_after));
+        if age.saturating_add(wait) > self.max_age { Err(Exhausted::Age) } else { Ok(wait) }
+    }
+
+    /// No wait is longer.
+    pub(super) fn longest_wait(&self) -> Duration {
+        self.max_wait.max(self.max_retry_after)
     }
 }
 
 /// Waits after failed attempt number `attempt`, doubling from `base` up to `cap`.
 ///
-/// The result lies between half and all of the doubled value (`jitter` is 0.0..=1.0) and is never above `cap`.
-fn backoff(attempt: NonZeroU32, base: Duration, cap: Duration, jitter: f64) -> Duration {
+/// `less` of it, 0.0 to 1.0, is taken off.
+fn backoff(attempt: NonZeroU32, base: Duration, cap: Duration, less: f64) -> Duration {
     let doubled = base.saturating_mul(2_u32.saturating_pow(attempt.get() - 1)).min(cap);
-    doubled.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
+    doubled.mul_f64(1.0 - less)
 }
 
 /// A number from 0.0 to 1.0: agents that failed together are not tried again together.
@@ -60,7 +92,7 @@ pub(super) fn jitter() -> f64 {
 }
 
 /// The wait that a `Retry-After` asks for: seconds, or a date (RFC 9110, section 10.2.3).
-fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+pub(super) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
@@ -80,37 +112,48 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_up_to_the_cap_with_jitter_below() {
+    fn waits_double_up_to_the_cap_and_chance_shortens_them() {
         let [base, cap] = [Duration::from_secs(1), Duration::from_secs(300)];
-        for (attempt, jitter, seconds) in
-            [(1, 1.0, 1.0), (1, 0.0, 0.5), (3, 1.0, 4.0), (3, 0.5, 3.0), (20, 1.0, 300.0), (99, 0.0, 150.0)]
+        for (attempt, less, seconds) in
+            [(1, 0.0, 1.0), (1, 0.5, 0.5), (3, 0.0, 4.0), (3, 0.25, 3.0), (20, 0.0, 300.0), (99, 0.5, 150.0)]
         {
-            assert_eq!(
-                backoff(number(attempt), base, cap, jitter),
-                Duration::from_secs_f64(seconds),
-                "{attempt} {jitter}"
-            );
+            assert_eq!(backoff(number(attempt), base, cap, less), Duration::from_secs_f64(seconds), "{attempt} {less}");
         }
     }
 
     #[test]
     fn an_agent_may_ask_for_a_longer_wait_but_not_for_ever() {
         let retry = RetrySettings::default();
-        let wait = |after: Option<&str>| retry.next(number(1), after, NOW, 1.0).unwrap().since(NOW);
+        let wait = |after: Option<&str>| {
+            let asked = after.and_then(|text| retry_after(text, NOW));
+            retry.next(number(1), "status", asked, Duration::ZERO, 0.0)
+        };
 
-        assert_eq!(wait(None), Duration::from_secs(1));
-        assert_eq!(wait(Some("20")), Duration::from_secs(20));
-        assert_eq!(wait(Some("0")), Duration::from_secs(1));
-        assert_eq!(wait(Some("99999999")), Duration::from_secs(300));
-        assert_eq!(wait(Some("Tue, 14 Nov 2023 22:14:20 GMT")), Duration::from_secs(60));
-        assert_eq!(wait(Some("soon")), Duration::from_secs(1));
+        assert_eq!(wait(None), Ok(Duration::from_secs(1)));
+        assert_eq!(wait(Some("20")), Ok(Duration::from_secs(20)));
+        assert_eq!(wait(Some("0")), Ok(Duration::from_secs(1)));
+        assert_eq!(wait(Some("99999999")), Ok(Duration::from_secs(3600)));
+        assert_eq!(wait(Some("Tue, 14 Nov 2023 22:14:20 GMT")), Ok(Duration::from_secs(60)));
+        assert_eq!(wait(Some("soon")), Ok(Duration::from_secs(1)));
     }
 
     #[test]
-    fn there_is_nothing_after_the_last_attempt() {
-        let retry = RetrySettings { attempts: number(3), ..RetrySettings::default() };
+    fn an_agent_with_too_much_to_do_is_left_alone_for_longer() {
+        let retry = RetrySettings::default();
+        for (code, seconds) in [("status", 1), ("connect", 1), ("timeout", 2), ("throttled", 2)] {
+            let wait = retry.next(number(1), code, None, Duration::ZERO, 0.0);
+            assert_eq!(wait, Ok(Duration::from_secs(seconds)), "{code}");
+        }
+    }
 
-        assert!(retry.next(number(2), None, NOW, 0.0).is_some());
-        assert_eq!(retry.next(number(3), None, NOW, 0.0), None);
+    #[test]
+    fn there_is_an_end_by_number_and_by_age() {
+        let retry = RetrySettings { attempts: number(3), max_age: Duration::from_secs(60), ..RetrySettings::default() };
+        let next = |attempt: u32, age: u64| retry.next(number(attempt), "status", None, Duration::from_secs(age), 0.0);
+
+        assert_eq!(next(2, 0), Ok(Duration::from_secs(2)));
+        assert_eq!(next(3, 0), Err(Exhausted::Attempts(number(3))));
+        assert_eq!(next(2, 58), Ok(Duration::from_secs(2)));
+        assert_eq!(next(2, 59), Err(Exhausted::Age));
     }
 }

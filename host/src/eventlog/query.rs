@@ -100,11 +100,13 @@ pub struct DeliveryPage {
     pub next: Option<DeliveryId>,
 }
 
-/// Deliveries of one agent that are not settled.
+/// Deliveries that are not settled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenDeliveries {
     /// Oldest first, each with the subject of its event.
     pub items: Vec<(DeliveryId, Delivery, Option<String>)>,
-    /// Where to go on: the `from` of the next call; none when the head was reached.
+    /// Where to go on: the `from` of the next call; none when the end was reached.
     pub next: Option<Seq>,
+    /// The first position that was out of reach: the `until` of the call, or the one after the head.
+    pub end: Seq,
 }

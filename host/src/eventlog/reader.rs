@@ -5,7 +5,7 @@ use super::query::{DeliveryFilter, DeliveryPage, Filter, ListedDelivery, OpenDel
 use super::record::{Facts, corrupt};
 use super::store::{Store, Walk};
 use super::{EventLogError, key};
-use crate::event::{AgentName, Delivery, DeliveryId, Event, EventId, Seq};
+use crate::event::{Delivery, DeliveryId, Event, EventId, Seq};
 
 /// Reads what is durable, from any thread.
 pub(crate) struct Reader {
@@ -106,16 +106,19 @@ impl Reader {
 
     pub(crate) fn open_deliveries(
         &self,
-        agent: &AgentName,
         from: Seq,
+        until: Seq,
         limit: usize,
+        takes: impl Fn(&Delivery, Option<&str>) -> bool,
     ) -> Result<OpenDeliveries, EventLogError> {
         let mut walk = Walk::new(&self.store);
-        let mut open = OpenDeliveries::default();
-        let (floor, settled, head) = (self.published.floor(), self.published.settled(), self.published.head());
+        let (floor, settled) = (self.published.floor(), self.published.settled());
+        let end = until.min(self.published.head().next());
+        let mut open = OpenDeliveries { end, ..OpenDeliveries::default() };
         let reopened = self.published.reopened();
-        let below = reopened.range(from.max(floor)..settled.max(from).max(floor)).copied();
-        let above = (from.max(floor).max(settled).0..=head.0).map(Seq);
+        let first = from.max(floor);
+        let below = reopened.range(first..settled.max(first)).copied().take_while(|seq| *seq < end);
+        let above = (first.max(settled).0..end.0).map(Seq);
         for (looked_at, seq) in below.chain(above).enumerate() {
             if open.items.len() >= limit || looked_at >= Self::LOOKED_AT {
                 open.next = Some(seq);
@@ -123,7 +126,7 @@ impl Reader {
             }
             let Some(facts) = self.facts(&mut walk, seq)? else { continue };
             for (index, delivery) in (0..).zip(walk.deliveries(&facts)?) {
-                if delivery.state.is_open() && delivery.agent == *agent {
+                if delivery.state.is_open() && takes(&delivery, facts.event.subject.as_deref()) {
                     open.items.push((DeliveryId { seq, index }, delivery, facts.event.subject.clone()));
                 }
             }

@@ -91,7 +91,8 @@ async fn open_deliveries_are_found_from_the_first_open_one(bed: Bed) {
     let retry_at = Some(Timestamp::from_millis(9));
     log.record(DeliveryId { seq: Seq(40), index: 0 }, attempt(1, Outcome::Retry), retry_at).await.unwrap();
     let open = |log: &EventLog, agent: &str, from: u64, limit| {
-        let open = log.open_deliveries(&agent.parse().unwrap(), Seq(from), limit).unwrap();
+        let to_agent = |delivery: &Delivery, _: Option<&str>| delivery.agent.as_str() == agent;
+        let open = log.open_deliveries(Seq(from), Seq(u64::MAX), limit, to_agent).unwrap();
         (open.items.iter().map(|(id, _, _)| id.seq.0).collect::<Vec<_>>(), open.next.map(|next| next.0))
     };
     assert_eq!(log.0.published.settled(), Seq(40));
@@ -100,9 +101,13 @@ async fn open_deliveries_are_found_from_the_first_open_one(bed: Bed) {
     assert_eq!(open(&log, "a", 0, 3), (vec![40, 51, 52], Some(53)));
     assert_eq!(open(&log, "a", 53, 100), ((53..=60).collect(), None));
     assert_eq!(open(&log, "c", 0, 100), (vec![], None));
-    let items = log.open_deliveries(&"a".parse().unwrap(), Seq(0), 1).unwrap().items;
+    let of_subject = |_: &Delivery, subject: Option<&str>| subject == Some("octo/repo");
+    let found = log.open_deliveries(Seq(0), Seq(41), 10, of_subject).unwrap();
+    let (items, end) = (found.items, found.end);
+    assert_eq!((items.len(), found.next, end), (2, None, Seq(41)));
     assert_eq!((items[0].1.state, items[0].1.next_attempt_at), (DeliveryState::Retrying, retry_at));
     assert_eq!(items[0].2.as_deref(), Some("octo/repo"));
+    assert_eq!(log.open_deliveries(Seq(0), Seq(u64::MAX), 10, |_, _| false).unwrap().end, Seq(61));
 
     log.replay(events[6].id, recipients(&["b"]), "me").await.unwrap();
     let log = bed.reopen(log).await;

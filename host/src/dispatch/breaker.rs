@@ -1,0 +1,244 @@
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// When an agent is left alone for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakerSettings {
+    /// Failed attempts in a row after which the breaker opens; 0 means never.
+    pub failures: u32,
+    /// How long it stays open at first.
+    pub first_open: Duration,
+    /// How long it stays open at most; the time doubles with every failed probe.
+    pub max_open: Duration,
+}
+
+impl Default for BreakerSettings {
+    fn default() -> Self {
+        Self { failures: 5, first_open: Duration::from_secs(5), max_open: Duration::from_secs(300) }
+    }
+}
+
+/// Whether an agent is tried. The numbers are those of the metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BreakerState {
+    /// It is.
+    Closed = 0,
+    /// It is left alone for a while.
+    Open = 1,
+    /// A single attempt finds out whether it is back.
+    HalfOpen = 2,
+}
+
+/// What an attempt said of the agent, not of the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is there, whether it took the event or refused it for good.
+    Answered,
+    /// It is not, or not well; `after` is how long it asked to be left alone.
+    Failed { after: Option<Duration> },
+    /// Nothing was found out.
+    Unknown,
+}
+
+/// A circuit breaker: stops attempts to an agent that fails, and probes it with growing pauses.
+///
+/// Pure: time is an argument. What it forgets with a restart costs a few attempts.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    settings: BreakerSettings,
+    state: State,
+    /// Failed attempts in a row.
+    failures: u32,
+    /// How long it opens next.
+    open_for: Duration,
+    /// Counts the changes of state: an attempt of an earlier time says nothing of this one.
+    epoch: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Closed,
+    Open { until: Instant },
+    HalfOpen { probing: bool },
+}
+
+impl Breaker {
+    pub(super) fn new(settings: BreakerSettings) -> Self {
+        let open_for = settings.first_open;
+        Self { settings, state: State::Closed, failures: 0, open_for, epoch: 0 }
+    }
+
+    /// Whether an attempt may start now.
+    pub(super) fn allows(&mut self, now: Instant) -> bool {
+        if let State::Open { until } = self.state
+            && until <= now
+        {
+            self.change(State::HalfOpen { probing: false });
+        }
+        matches!(self.state, State::Closed | State::HalfOpen { probing: false })
+    }
+
+    /// An attempt starts; its result is reported with what this returns.
+    pub(super) fn started(&mut self) -> u64 {
+        if let State::HalfOpen { probing } = &mut self.state {
+            *probing = true;
+        }
+        self.epoch
+    }
+
+    /// An attempt that was started in `epoch` has ended. Whether the state changed.
+    pub(super) fn ended(&mut self, epoch: u64, verdict: Verdict, now: Instant) -> bool {
+        if epoch != self.epoch {
+            return false;
+        }
+        match (self.state, verdict) {
+            (State::Open { .. }, _) => false,
+            (State::Closed, Verdict::Unknown) => false,
+            (State::Closed, Verdict::Answered) => {
+                self.failures = 0;
+                false
+            }
+            (State::Closed, Verdict::Failed { after }) => {
+                self.failures = self.failures.saturating_add(1);
+                if self.settings.failures == 0 || self.failures < self.settings.failures {
+                    return false;
+                }
+                self.open(after, now)
+            }
+            (State::HalfOpen { .. }, Verdict::Unknown) => {
+                self.state = State::HalfOpen { probing: false };
+                false
+            }
+            (State::HalfOpen { .. }, Verdict::Answered) => {
+                self.failures = 0;
+                self.open_for = self.settings.first_open;
+                self.change(State::Closed)
+            }
+            (State::HalfOpen { .. }, Verdict::Failed { after }) => {
+                self.failures = self.failures.saturating_add(1);
+                self.open_for = (self.open_for * 2).min(self.settings.max_open);
+                self.open(after, now)
+            }
+        }
+    }
+
+    /// When it may be tried again; none unless it is open.
+    pub(super) const fn open_until(&self) -> Option<Instant> {
+        match self.state {
+            State::Open { until } => Some(until),
+            State::Closed | State::HalfOpen { .. } => None,
+        }
+    }
+
+    pub(super) const fn state(&self) -> BreakerState {
+        match self.state {
+            State::Closed => BreakerState::Closed,
+            State::Open { .. } => BreakerState::Open,
+            State::HalfOpen { .. } => BreakerState::HalfOpen,
+        }
+    }
+
+    pub(super) const fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    fn open(&mut self, after: Option<Duration>, now: Instant) -> bool {
+        let pause = self.open_for.max(after.unwrap_or_default().min(self.settings.max_open));
+        self.change(State::Open { until: now + pause })
+    }
+
+    fn change(&mut self, state: State) -> bool {
+        self.state = state;
+        self.epoch += 1;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAILED: Verdict = Verdict::Failed { after: None };
+
+    fn breaker() -> Breaker {
+        let [first_open, max_open] = [Duration::from_secs(5), Duration::from_secs(15)];
+        Breaker::new(BreakerSettings { failures: 2, first_open, max_open })
+    }
+
+    /// An attempt that is allowed at `now`, and how it ends.
+    fn attempt(breaker: &mut Breaker, now: Instant, verdict: Verdict) {
+        assert!(breaker.allows(now), "{breaker:?}");
+        let epoch = breaker.started();
+        breaker.ended(epoch, verdict, now);
+    }
+
+    #[test]
+    fn it_opens_after_failures_in_a_row_and_closes_with_a_successful_probe() {
+        let (mut breaker, start) = (breaker(), Instant::now());
+        for verdict in [FAILED, Verdict::Answered, FAILED, Verdict::Unknown] {
+            attempt(&mut breaker, start, verdict);
+        }
+        assert_eq!(breaker.state(), BreakerState::Closed);
+
+        attempt(&mut breaker, start, FAILED);
+
+        assert_eq!(breaker.state(), BreakerState::Open);
+        assert!(!breaker.allows(start + Duration::from_millis(4999)));
+        assert!(breaker.allows(start + Duration::from_secs(5)));
+        assert_eq!(breaker.state(), BreakerState::HalfOpen);
+        let epoch = breaker.started();
+        assert!(!breaker.allows(start + Duration::from_secs(5)), "one probe at a time");
+        assert!(breaker.ended(epoch, Verdict::Answered, start + Duration::from_secs(6)));
+        assert_eq!((breaker.state(), breaker.failures()), (BreakerState::Closed, 0));
+    }
+
+    #[test]
+    fn the_pause_doubles_up_to_the_cap_and_begins_anew_after_success() {
+        let (mut breaker, mut now) = (breaker(), Instant::now());
+        attempt(&mut breaker, now, FAILED);
+        for seconds in [5, 10, 15, 15] {
+            attempt(&mut breaker, now, FAILED);
+            assert_eq!(breaker.open_until(), Some(now + Duration::from_secs(seconds)));
+            now += Duration::from_secs(seconds);
+        }
+        attempt(&mut breaker, now, Verdict::Answered);
+        attempt(&mut breaker, now, FAILED);
+        attempt(&mut breaker, now, Verdict::Failed { after: Some(Duration::from_secs(7)) });
+        assert_eq!(breaker.open_until(), Some(now + Duration::from_secs(7)), "the agent asked for a longer one");
+    }
+
+    #[test]
+    fn an_attempt_of_an_earlier_time_says_nothing() {
+        let (mut breaker, start) = (breaker(), Instant::now());
+        let late = breaker.started();
+        attempt(&mut breaker, start, FAILED);
+        attempt(&mut breaker, start, FAILED);
+
+        assert!(!breaker.ended(late, Verdict::Answered, start));
+        assert_eq!(breaker.state(), BreakerState::Open);
+    }
+
+    #[test]
+    fn a_probe_that_found_nothing_out_is_followed_by_another() {
+        let (mut breaker, start) = (breaker(), Instant::now());
+        attempt(&mut breaker, start, FAILED);
+        attempt(&mut breaker, start, FAILED);
+        let later = start + Duration::from_secs(5);
+
+        attempt(&mut breaker, later, Verdict::Unknown);
+
+        assert!(breaker.allows(later));
+        assert_eq!(breaker.state(), BreakerState::HalfOpen);
+    }
+
+    #[test]
+    fn zero_failures_mean_that_it_never_opens() {
+        let mut breaker = Breaker::new(BreakerSettings { failures: 0, ..BreakerSettings::default() });
+        for _ in 0..100 {
+            attempt(&mut breaker, Instant::now(), FAILED);
+        }
+        assert_eq!(breaker.state(), BreakerState::Closed);
+    }
+}

@@ -1,0 +1,122 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::held::Held;
+use crate::event::{Delivery, DeliveryId, Priority, Timestamp};
+use crate::eventlog::NewDelivery;
+
+/// How urgent a delivery is beside others to the same agent. In the order of urgency, so that a greater one goes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Level {
+    /// Somebody asked for it again: a slow lane of its own, so that live deliveries do not wait for it.
+    #[default]
+    Replay,
+    Low,
+    Normal,
+    High,
+}
+
+impl Level {
+    /// All of them, the least urgent first.
+    pub(super) const ALL: [Self; 4] = [Self::Replay, Self::Low, Self::Normal, Self::High];
+
+    pub(super) const fn new(priority: Priority, is_replay: bool) -> Self {
+        match priority {
+            _ if is_replay => Self::Replay,
+            Priority::Low => Self::Low,
+            Priority::Normal => Self::Normal,
+            Priority::High => Self::High,
+        }
+    }
+
+    pub(super) const fn of(delivery: &Delivery) -> Self {
+        Self::new(delivery.priority, delivery.replayed_by.is_some())
+    }
+}
+
+/// What shares turns: none of these can take all of them from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    First,
+    Retry,
+    Replay,
+}
+
+/// What keeps its order: the subject, or the delivery itself when the event has none.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum LaneKey {
+    Subject {
+        subject: Arc<str>,
+        /// Replays keep their order among themselves.
+        replay: bool,
+    },
+    Alone(DeliveryId),
+}
+
+/// A delivery that is to be made.
+pub(super) struct Job {
+    pub(super) id: DeliveryId,
+    pub(super) lane: LaneKey,
+    pub(super) level: Level,
+    /// The event, when there was room to keep it.
+    pub(super) held: Option<Held>,
+    /// Attempts that were made before.
+    pub(super) attempts: u32,
+    /// When the next attempt is due; none means now.
+    pub(super) due: Option<Instant>,
+    pub(super) age: Age,
+}
+
+/// How old a delivery is, whatever happens to the host's clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Age {
+    before: Duration,
+    since: Instant,
+}
+
+impl Age {
+    pub(super) fn at(self, now: Instant) -> Duration {
+        self.before + now.saturating_duration_since(self.since)
+    }
+}
+
+impl Job {
+    /// A delivery that was committed just now.
+    pub(super) fn fresh(new: &NewDelivery, subject: Option<&str>, held: Option<Held>) -> Self {
+        let level = Level::new(new.priority, new.replay);
+        let age = Age { before: Duration::ZERO, since: Instant::now() };
+        Self { id: new.id, lane: lane(new.id, subject, level), level, held, attempts: 0, due: None, age }
+    }
+
+    /// A delivery as the log has it.
+    ///
+    /// Times in the log are those of a clock that may have jumped since; no wait is longer than `longest`.
+    pub(super) fn stored(id: DeliveryId, delivery: &Delivery, subject: Option<&str>, longest: Duration) -> Self {
+        let (now, since) = (Timestamp::now(), Instant::now());
+        let level = Level::of(delivery);
+        Self {
+            id,
+            lane: lane(id, subject, level),
+            level,
+            held: None,
+            attempts: delivery.attempts_made,
+            due: delivery.next_attempt_at.map(|at| since + at.since(now).min(longest)),
+            age: Age { before: now.since(delivery.created_at), since },
+        }
+    }
+
+    pub(super) const fn class(&self) -> Class {
+        match self.level {
+            Level::Replay => Class::Replay,
+            _ if self.attempts > 0 => Class::Retry,
+            _ => Class::First,
+        }
+    }
+}
+
+fn lane(id: DeliveryId, subject: Option<&str>, level: Level) -> LaneKey {
+    match subject {
+        Some(subject) => LaneKey::Subject { subject: subject.into(), replay: level == Level::Replay },
+        None => LaneKey::Alone(id),
+    }
+}

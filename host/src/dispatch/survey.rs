@@ -1,0 +1,91 @@
+//! The look through the log at a start: who has open deliveries, and from where on.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::event::{AgentName, Seq};
+use crate::eventlog::{EventLog, EventLogError, OpenDeliveries};
+
+use super::agent::Agent;
+use super::job::Level;
+
+/// Deliveries that are looked at in one go.
+const PAGE: usize = 4096;
+
+/// How long to wait before the log is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// How far the log was looked through. One pass serves all agents; they begin with what it has found while it goes on.
+pub(super) struct Survey {
+    /// Positions before this are looked through; all of them at the end.
+    position: AtomicU64,
+}
+
+impl Survey {
+    pub(super) fn new() -> Self {
+        Self { position: AtomicU64::new(0) }
+    }
+
+    /// Up to where agents may read, this position not included: before it nothing is unknown.
+    pub(super) fn position(&self) -> Seq {
+        Seq(self.position.load(Ordering::Acquire))
+    }
+
+    /// Looks through the log once and tells each agent from where it is behind.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        agents: BTreeMap<AgentName, Arc<Agent>>,
+        log: EventLog,
+        stop: CancellationToken,
+    ) {
+        let mut told = HashSet::new();
+        let mut strangers = BTreeMap::<AgentName, u64>::new();
+        let mut from = Seq(0);
+        loop {
+            let page = tokio::select! {
+                () = stop.cancelled() => return,
+                page = read(&log, from) => page,
+            };
+            let page = match page {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::warn!("Open deliveries cannot be read now: {error}");
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(AGAIN) => continue,
+                    }
+                }
+            };
+            for (id, delivery, _) in &page.items {
+                let level = Level::of(delivery);
+                match agents.get(&delivery.agent) {
+                    Some(agent) if told.insert((&agent.settings.name, level)) => {
+                        agent.inbox.fall_behind(level, id.seq);
+                    }
+                    Some(_) => {}
+                    None => *strangers.entry(delivery.agent.clone()).or_default() += 1,
+                }
+            }
+            let position = page.next.map_or(u64::MAX, |next| next.0);
+            self.position.store(position, Ordering::Release);
+            agents.values().filter(|agent| agent.inbox.is_behind()).for_each(|agent| agent.inbox.lag.notify_one());
+            match page.next {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        for (agent, deliveries) in strangers {
+            tracing::warn!(%agent, deliveries, "Deliveries wait for an agent that is not configured");
+        }
+    }
+}
+
+async fn read(log: &EventLog, from: Seq) -> Result<OpenDeliveries, EventLogError> {
+    let log = log.clone();
+    let read = tokio::task::spawn_blocking(move || log.open_deliveries(from, Seq(u64::MAX), PAGE, |_, _| true));
+    read.await.unwrap_or_else(|error| Err(EventLogError::Io(error.to_string())))
+}

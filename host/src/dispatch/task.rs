@@ -1,0 +1,291 @@
+//! The task of one agent: reads what is open, starts attempts, and hears how they end.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::event::{DeliveryId, Seq};
+use crate::eventlog::{EventLog, EventLogError, OpenDeliveries};
+use crate::metrics::ByAgent;
+use crate::plugin::Generation;
+
+use super::Inner;
+use super::agent::Agent;
+use super::attempt::{Ended, Next, Try};
+use super::breaker::BreakerState;
+use super::job::{Job, Level};
+use super::queues::{Offered, Queues};
+use super::survey::Survey;
+use super::turns::Turns;
+
+/// Attempts whose agent has answered and whose record is not durable yet; they hold no turn any more.
+const MAX_SETTLING: usize = 1024;
+
+/// Deliveries that are read from the log at once.
+const PAGE: usize = 512;
+
+/// How long no lanes are refilled after a refill, as a multiple of what it took: it may have to look through much of the
+/// log for little.
+const REFILL_PAUSE: u32 = 4;
+
+/// How long to wait before the log is asked again for what is open.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+
+/// The task of one agent. Every open delivery is in the log; [`Queues`] has those that fit in memory.
+pub(super) struct AgentTask {
+    agent: Arc<Agent>,
+    dispatch: Arc<Inner>,
+    log: EventLog,
+    survey: Arc<Survey>,
+    inbox: mpsc::Receiver<Job>,
+    plugins: watch::Receiver<()>,
+    /// The plugin's generation that the next attempt runs on, or what is missing.
+    generation: Result<Arc<Generation>, String>,
+    queues: Queues,
+    turns: Turns,
+    running: JoinSet<Ended>,
+    /// The page that is being read; there is one at a time.
+    reading: JoinSet<ReadPage>,
+    /// Deliveries that were settled while a page was being read, which may still show them as open.
+    settled_meanwhile: HashSet<DeliveryId>,
+    read_again: Option<Instant>,
+    /// What the refill under way has cost so far, and when the next one may begin.
+    refill_took: Duration,
+    refill_from: Instant,
+    queue_length: Gauge,
+}
+
+type ReadPage = (Reading, Duration, Result<OpenDeliveries, EventLogError>);
+
+/// What a page is read for.
+#[derive(Clone, Copy)]
+enum Reading {
+    /// Lanes that have run dry.
+    Refill,
+    /// All of a level, from here on.
+    Level(Level, Seq),
+}
+
+impl AgentTask {
+    /// The task of `agent`, which has one only.
+    pub(super) fn new(agent: &Arc<Agent>, dispatch: &Arc<Inner>, log: &EventLog, survey: &Arc<Survey>) -> Option<Self> {
+        let settings = &agent.settings;
+        Some(Self {
+            inbox: agent.inbox.receiver()?,
+            plugins: dispatch.plugins.subscribe(),
+            generation: Err(String::new()),
+            queues: Queues::new(settings.on_failure, settings.queue),
+            turns: Turns::new(settings.limits.concurrency),
+            running: JoinSet::new(),
+            reading: JoinSet::new(),
+            settled_meanwhile: HashSet::new(),
+            read_again: None,
+            refill_took: Duration::ZERO,
+            refill_from: Instant::now(),
+            queue_length: dispatch.metrics.tasks_in_queue.get_or_create_owned(&ByAgent::new(&settings.name)),
+            agent: Arc::clone(agent),
+            dispatch: Arc::clone(dispatch),
+            log: log.clone(),
+            survey: Arc::clone(survey),
+        })
+    }
+
+    /// Delivers until `stop`, then waits for the attempts under way.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        self.plugins.mark_changed();
+        while !stop.is_cancelled() {
+            self.queues.wake(Instant::now());
+            let breaker_wakes = self.start_attempts();
+            self.start_reading();
+            let wakes = [self.queues.next_wake(), breaker_wakes, self.read_again, self.refill_wakes()];
+            let wake = wakes.into_iter().flatten().min();
+            let turns = self.turns.clone();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                Ok(()) = self.plugins.changed() => self.look_up_plugin(),
+                Some(ended) = self.running.join_next() => self.end(ended),
+                Some(read) = self.reading.join_next() => self.take_page(read),
+                () = turns.returned() => {}
+                Some(job) = self.inbox.recv() => self.take(job),
+                () = self.agent.inbox.lag.notified() => {}
+                () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => {}
+            }
+        }
+        while self.running.join_next().await.is_some() {}
+    }
+
+    /// Finds the generation for the next attempts, and says when deliveries begin to wait or go on.
+    fn look_up_plugin(&mut self) {
+        let found = self.agent.generation(&self.dispatch.plugins);
+        let name = &self.agent.settings.name;
+        match (&self.generation, &found) {
+            (Err(before), Err(reason)) if before == reason => {}
+            (_, Err(reason)) => tracing::warn!(agent = %name, "Agent waits, its deliveries stay in the log: {reason}"),
+            (Err(_), Ok(_)) => tracing::info!(agent = %name, "Agent serves"),
+            (Ok(_), Ok(_)) => {}
+        }
+        self.generation = found;
+    }
+
+    /// Starts what may start now; returns when the breaker lets go on, if it is what stands in the way.
+    fn start_attempts(&mut self) -> Option<Instant> {
+        let Ok(generation) = &self.generation else { return None };
+        while self.running.len() < self.agent.settings.limits.concurrency + MAX_SETTLING {
+            let mut breaker = self.agent.breaker();
+            if !breaker.allows(Instant::now()) {
+                return breaker.open_until();
+            }
+            let job = self.queues.next(|class| self.turns.is_free(class))?;
+            let attempt = Try {
+                agent: Arc::clone(&self.agent),
+                dispatch: Arc::clone(&self.dispatch),
+                log: self.log.clone(),
+                generation: Arc::clone(generation),
+                epoch: breaker.started(),
+            };
+            let is_probe = breaker.state() != BreakerState::Closed;
+            drop(breaker);
+            if is_probe {
+                self.agent.show_breaker(&self.dispatch.metrics);
+            }
+            let turn = self.turns.take(job.class());
+            self.running.spawn(attempt.run(job, turn));
+        }
+        None
+    }
+
+    /// Reads the next page of what is open and not in memory, if there is room for it.
+    fn start_reading(&mut self) {
+        if !self.reading.is_empty() || self.read_again.is_some_and(|at| at > Instant::now()) {
+            return;
+        }
+        self.read_again = None;
+        self.settled_meanwhile.clear();
+        let until = self.survey.position();
+        let now = Instant::now();
+        if self.refill_from <= now
+            && let Some(refill) = self.queues.start_refill()
+        {
+            let (from, subjects) = (refill.from, Arc::clone(&refill.subjects));
+            return self.read(Reading::Refill, from, until, PAGE, move |level, subject| {
+                subject.is_some_and(|subject| subjects[usize::from(level == Level::Replay)].contains(subject))
+            });
+        }
+        // In the order of the log, as long as there is room for it: then no lane has to be read for its own.
+        let behind = |level: Level| Some((self.agent.inbox.behind(level).filter(|from| *from < until)?, level));
+        let next = Level::ALL.into_iter().filter(|level| self.queues.is_low(*level)).filter_map(behind).min();
+        if let Some((from, level)) = next {
+            let limit = self.queues.room(level).min(PAGE);
+            self.read(Reading::Level(level, from), from, until, limit, move |of, _| of == level);
+        }
+    }
+
+    fn read(
+        &mut self,
+        reading: Reading,
+        from: Seq,
+        until: Seq,
+        limit: usize,
+        takes: impl Fn(Level, Option<&str>) -> bool + Send + 'static,
+    ) {
+        let (log, agent) = (self.log.clone(), self.agent.settings.name.clone());
+        self.reading.spawn_blocking(move || {
+            let began = Instant::now();
+            let page = log.open_deliveries(from, until, limit, |delivery, subject| {
+                delivery.agent == agent && takes(Level::of(delivery), subject)
+            });
+            (reading, began.elapsed(), page)
+        });
+    }
+
+    fn take_page(&mut self, read: Result<ReadPage, JoinError>) {
+        let (reading, took, page) = match read {
+            Ok((reading, took, Ok(page))) => (reading, took, page),
+            Ok((_, _, Err(error))) => return self.read_later(&error),
+            Err(error) => return self.read_later(&error),
+        };
+        let longest = self.agent.settings.retry.longest_wait();
+        let meanwhile = std::mem::take(&mut self.settled_meanwhile);
+        let items = page.items.into_iter().filter(|(id, ..)| !meanwhile.contains(id));
+        let jobs: Vec<Job> =
+            items.map(|(id, delivery, subject)| Job::stored(id, &delivery, subject.as_deref(), longest)).collect();
+        match reading {
+            Reading::Refill => {
+                self.refill_took += took;
+                self.queues.refilled(jobs, page.next, Instant::now());
+                if !self.queues.is_refilling() {
+                    self.refill_from = Instant::now() + self.refill_took.saturating_mul(REFILL_PAUSE);
+                    self.refill_took = Duration::ZERO;
+                }
+            }
+            Reading::Level(level, from) => {
+                let mut next = page.next.unwrap_or(page.end);
+                for job in jobs {
+                    let seq = job.id.seq;
+                    if self.offer(job) == Offered::NoRoom {
+                        next = next.min(seq);
+                        break;
+                    }
+                }
+                self.agent.inbox.advance(level, from, next);
+            }
+        }
+        self.show_length();
+    }
+
+    /// When lanes that have run dry may be refilled, if any wait for it.
+    fn refill_wakes(&self) -> Option<Instant> {
+        (self.reading.is_empty() && self.queues.has_dry()).then_some(self.refill_from)
+    }
+
+    fn read_later(&mut self, error: &dyn std::fmt::Display) {
+        tracing::warn!(agent = %self.agent.settings.name, "Open deliveries cannot be read now: {error}");
+        self.read_again = Some(Instant::now() + READ_AGAIN);
+    }
+
+    /// Takes what the writer handed over, unless the log will be read from there: it must not overtake what is there.
+    fn take(&mut self, job: Job) {
+        let mut next = Some(job);
+        while let Some(job) = next {
+            let (level, seq) = (job.level, job.id.seq);
+            if !self.agent.inbox.will_read(level, seq) && self.offer(job) == Offered::NoRoom {
+                self.agent.inbox.fall_behind(level, seq);
+            }
+            next = self.inbox.try_recv().ok();
+        }
+        self.show_length();
+    }
+
+    fn offer(&mut self, job: Job) -> Offered {
+        let unread = self.agent.inbox.unread_before(job.level, job.id.seq);
+        self.queues.offer(job, unread, Instant::now())
+    }
+
+    fn end(&mut self, ended: Result<Ended, JoinError>) {
+        let now = Instant::now();
+        match ended {
+            Ok(Ended { job, next: Next::Again(at) }) => self.queues.again(job, at, now),
+            Ok(Ended { job, next: Next::Settled }) => {
+                if !self.reading.is_empty() {
+                    self.settled_meanwhile.insert(job.id);
+                }
+                self.queues.settled(&job, now);
+                self.show_length();
+            }
+            // Only a task that was aborted: a panic is caught in the attempt.
+            Err(error) => tracing::error!(agent = %self.agent.settings.name, "Attempt ended without a result: {error}"),
+        }
+    }
+
+    fn show_length(&self) {
+        self.agent.queued.store(self.queues.len(), Ordering::Relaxed);
+        self.queue_length.set(i64::try_from(self.queues.len()).unwrap_or(i64::MAX));
+    }
+}

@@ -1,0 +1,112 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::job::Class;
+
+/// The attempts that an agent may have under way at once, shared so that no class of them takes all.
+///
+/// Repeated attempts leave a quarter of the turns, at least one, to first attempts; replays take no more than a quarter.
+/// With a single turn they alternate.
+#[derive(Clone)]
+pub(super) struct Turns(Arc<Shared>);
+
+struct Shared {
+    limit: usize,
+    taken: Mutex<Taken>,
+    returned: Notify,
+}
+
+#[derive(Default)]
+struct Taken {
+    first: usize,
+    retry: usize,
+    replay: usize,
+}
+
+impl Taken {
+    fn of(&mut self, class: Class) -> &mut usize {
+        match class {
+            Class::First => &mut self.first,
+            Class::Retry => &mut self.retry,
+            Class::Replay => &mut self.replay,
+        }
+    }
+}
+
+/// One attempt's turn; given back when dropped.
+pub(super) struct Turn {
+    turns: Turns,
+    class: Class,
+}
+
+impl Turns {
+    pub(super) fn new(limit: usize) -> Self {
+        Self(Arc::new(Shared { limit: limit.max(1), taken: Mutex::default(), returned: Notify::new() }))
+    }
+
+    /// Whether an attempt of this class may start.
+    pub(super) fn is_free(&self, class: Class) -> bool {
+        let taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = self.0.limit;
+        let share = (limit / 4).max(1);
+        taken.first + taken.retry + taken.replay < limit
+            && match class {
+                Class::First => true,
+                Class::Retry => taken.retry < (limit - share).max(1),
+                Class::Replay => taken.replay < share,
+            }
+    }
+
+    /// Takes a turn that [`Turns::is_free`]; there is one taker.
+    pub(super) fn take(&self, class: Class) -> Turn {
+        *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner).of(class) += 1;
+        Turn { turns: self.clone(), class }
+    }
+
+    /// Waits until a turn was given back since this was called last.
+    pub(super) async fn returned(&self) {
+        self.0.returned.notified().await;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let shared = &self.turns.0;
+        *shared.taken.lock().unwrap_or_else(PoisonError::into_inner).of(self.class) -= 1;
+        shared.returned.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of a class can start one after the other while nothing else runs.
+    fn most(limit: usize, class: Class) -> usize {
+        let turns = Turns::new(limit);
+        let mut taken = Vec::new();
+        while turns.is_free(class) {
+            taken.push(turns.take(class));
+        }
+        taken.len()
+    }
+
+    #[test]
+    fn repeated_attempts_and_replays_leave_room_for_first_ones() {
+        for (limit, retry, replay) in [(1, 1, 1), (2, 1, 1), (4, 3, 1), (16, 12, 4)] {
+            assert_eq!(most(limit, Class::First), limit);
+            assert_eq!(most(limit, Class::Retry), retry, "of {limit}");
+            assert_eq!(most(limit, Class::Replay), replay, "of {limit}");
+        }
+    }
+
+    #[test]
+    fn a_turn_that_is_dropped_is_free_again() {
+        let turns = Turns::new(1);
+        let turn = turns.take(Class::Retry);
+        assert!(!turns.is_free(Class::First));
+        drop(turn);
+        assert!(turns.is_free(Class::First));
+    }
+}

@@ -3,6 +3,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -25,7 +27,7 @@ impl Delivered {
     }
 }
 
-type Answer = dyn Fn(usize, &Delivered) -> Response<Full<Bytes>> + Send + Sync;
+type Answer = dyn Fn(usize, Delivered) -> BoxFuture<'static, Response<Full<Bytes>>> + Send + Sync;
 
 /// An HTTP server that stands for somebody's agent and remembers what it was sent.
 pub(crate) struct RemoteAgent {
@@ -46,10 +48,18 @@ impl RemoteAgent {
     pub(crate) async fn answering(
         answer: impl Fn(usize, &Delivered) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> Self {
+        Self::answering_later(move |number, delivered| std::future::ready(answer(number, &delivered))).await
+    }
+
+    /// The same with an answer that may take its time.
+    pub(crate) async fn answering_later<F>(answer: impl Fn(usize, Delivered) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let received = Arc::new(Mutex::new(Vec::new()));
-        let answer: Arc<Answer> = Arc::new(answer);
+        let answer: Arc<Answer> = Arc::new(move |number, delivered| answer(number, delivered).boxed());
         let log = Arc::clone(&received);
         #[expect(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
         tokio::spawn(async move {
@@ -84,5 +94,5 @@ async fn receive(
         log.push(delivered.clone());
         log.len() - 1
     };
-    Ok(answer(number, &delivered))
+    Ok(answer(number, delivered).await)
 }

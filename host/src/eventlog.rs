@@ -447,6 +447,15 @@ impl EventLog {
         self.0.published.health()
     }
 
+    /// Whether a receipt would be taken right now, so that nothing is done for one that would not. Cheap.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::health`], or `Overloaded` while the queue is full.
+    pub fn admits(&self) -> Result<(), EventLogError> {
+        self.0.published.health()?;
+        if self.0.queue.is_full() { Err(EventLogError::Overloaded) } else { Ok(()) }
+    }
+
     /// Waits until the log has failed in a way that only a new process can recover from.
     pub async fn failed(&self) -> EventLogError {
         let mut condition = self.0.published.condition.subscribe();

@@ -7,6 +7,7 @@
 
 mod access;
 mod admin;
+mod admission;
 mod body;
 mod connection;
 mod figures;
@@ -55,8 +56,12 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Connections open at once; more are answered 503 and closed.
     pub max_connections: usize,
-    /// Webhook requests in flight; more are answered 503.
+    /// Webhook requests in flight; more wait for their turn.
     pub max_requests: usize,
+    /// Webhook requests that wait for their turn; more are answered 503.
+    pub max_waiting: usize,
+    /// How long a webhook request waits for its turn; then it is answered 503.
+    pub turn_timeout: Duration,
     /// Bytes of request bodies held at once; more are answered 503.
     pub max_buffered: usize,
     /// Bytes of the largest body of any channel.
@@ -93,6 +98,8 @@ impl Settings {
             listen,
             max_connections: 4096,
             max_requests: 1024,
+            max_waiting: 4096,
+            turn_timeout: Duration::from_millis(250),
             max_buffered: 256 << 20,
             max_body: 25 << 20,
             max_header_bytes: 32 << 10,

@@ -181,6 +181,11 @@ impl Ingest {
         mount.channel.open(&self.0.plugins)
     }
 
+    /// Whether events would be taken right now. Cheap: asked before anything is done for a request.
+    pub fn admits(&self) -> Result<(), IngestError> {
+        Ok(self.0.log.admits()?)
+    }
+
     /// Every channel with its state, by name.
     pub fn channels(&self) -> Vec<ChannelStatus> {
         self.0.mounts.channels().iter().map(|channel| channel.status(&self.0.plugins)).collect()
@@ -191,6 +196,8 @@ impl Ingest {
     /// Cancel safe: a request that is given up leaves all of its events in the log or none.
     pub async fn receive(&self, open: &Open, request: WebhookRequest) -> Result<Received, IngestError> {
         let Inner { log, router, .. } = &*self.0;
+        // The body may have taken its time.
+        log.admits()?;
         let channel = open.channel();
         let verified_at = self.verify(open, &request)?;
         let context = Context {

@@ -171,7 +171,7 @@ impl Metrics {
         registry.register("gateway_http_connections", "Open connections", self.connections.clone());
         registry.register(
             "gateway_http_refused",
-            "Requests and connections refused before a channel saw them",
+            "Requests and connections answered 503 because there was not enough of something",
             self.refused.clone(),
         );
         registry.register("gateway_events", "Events accepted", self.events.clone());

@@ -68,6 +68,8 @@ fn http_settings(root: &Section<'_>) -> http::Settings {
         listen,
         max_connections: section.count("max_connections", 1..).unwrap_or(default.max_connections),
         max_requests: section.count("max_requests", 1..).unwrap_or(default.max_requests),
+        max_waiting: section.count("max_waiting", 0..).unwrap_or(default.max_waiting),
+        turn_timeout: section.duration("turn_timeout", Duration::ZERO..=10 * SECOND).unwrap_or(default.turn_timeout),
         max_buffered: section.size("max_buffered", MIB..).unwrap_or(default.max_buffered),
         max_body: section.size("max_body", KIB..=GIB).unwrap_or(default.max_body),
         max_header_bytes: section.size("max_header_bytes", 8 * KIB..=MIB).unwrap_or(default.max_header_bytes),

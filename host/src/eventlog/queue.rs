@@ -155,6 +155,12 @@ impl<T> Queue<T> {
         self.lock().intake
     }
 
+    /// Whether no receipt has room.
+    pub(crate) fn is_full(&self) -> bool {
+        let state = self.lock();
+        state.intake >= self.limit || state.bytes >= self.limit_bytes
+    }
+
     /// Refuses new requests; those that wait are still taken.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
@@ -198,7 +204,9 @@ mod tests {
         let queue = Queue::new(2, 100);
         queue.push(1, weight(true, 1, 60)).unwrap();
         assert_eq!(queue.push(2, weight(true, 1, 60)), Err(EventLogError::Overloaded));
+        assert!(!queue.is_full());
         queue.push(2, weight(true, 1, 40)).unwrap();
+        assert!(queue.is_full());
         assert_eq!(queue.push(3, weight(true, 1, 0)), Err(EventLogError::Overloaded));
         queue.push(4, weight(false, 1, 0)).unwrap();
         assert_eq!(batch(&queue), [1, 2, 4]);

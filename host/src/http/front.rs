@@ -15,6 +15,7 @@ use tracing::Level;
 use crate::event::RequestId;
 use crate::metrics::{self, ByReason};
 
+use super::admission::Admission;
 use super::body::Budget;
 use super::connection::Ends;
 use super::figures::{Figures, Pace};
@@ -38,8 +39,7 @@ pub(super) struct Front {
     pub(super) settings: Settings,
     pub(super) services: Services,
     pub(super) figures: Figures,
-    /// Webhook requests that may still come in.
-    pub(super) requests: Semaphore,
+    pub(super) admission: Admission,
     pub(super) budget: Budget,
     pub(super) store_reads: Arc<Semaphore>,
     pub(super) retry_after: HeaderValue,
@@ -59,7 +59,7 @@ impl Front {
         let seconds = settings.retry_after.as_millis().div_ceil(1000).max(1);
         Self {
             figures: Figures::new(Arc::clone(&services.metrics)),
-            requests: Semaphore::new(settings.max_requests.min(Semaphore::MAX_PERMITS)),
+            admission: Admission::new(settings.max_requests, settings.max_waiting, settings.turn_timeout),
             budget: Budget::new(settings.max_buffered),
             store_reads: Arc::new(Semaphore::new(STORE_READS)),
             retry_after: HeaderValue::try_from(seconds.to_string()).expect("digits may stand in a header"),
@@ -168,7 +168,7 @@ impl Front {
     /// Tells the caller what it may know, and the log the rest.
     fn refuse(&self, id: RequestId, refusal: &Refusal) -> Answer {
         let problem = Problem::from(refusal);
-        if let Refusal::Overloaded(shortage) = refusal {
+        if let Some(shortage) = refusal.shortage() {
             self.services.metrics.refused.get_or_create(&ByReason::new(shortage.as_str())).inc();
         }
         let internal = problem.internal.as_deref();

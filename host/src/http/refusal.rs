@@ -4,6 +4,7 @@ use ::http::Method;
 
 use crate::eventlog::EventLogError;
 use crate::ingest::IngestError;
+use crate::plugin::CallError;
 
 use super::query::BadParameter;
 
@@ -72,6 +73,12 @@ pub(super) enum Shortage {
     Bytes,
     /// Reads of the event log.
     Reads,
+    /// Places in the queue of the event log.
+    Queue,
+    /// A log that takes events.
+    Store,
+    /// Calls of the channel's plugin.
+    Calls,
 }
 
 impl Shortage {
@@ -81,6 +88,28 @@ impl Shortage {
             Self::Requests => "requests",
             Self::Bytes => "bytes",
             Self::Reads => "reads",
+            Self::Queue => "queue",
+            Self::Store => "store",
+            Self::Calls => "calls",
+        }
+    }
+}
+
+impl Refusal {
+    /// What there was not enough of, when the request may be taken as it is at another time.
+    pub(super) const fn shortage(&self) -> Option<Shortage> {
+        match self {
+            Self::Overloaded(shortage) => Some(*shortage),
+            Self::Log(EventLogError::Overloaded) => Some(Shortage::Queue),
+            Self::Log(
+                EventLogError::Full(_)
+                | EventLogError::Poisoned(_)
+                | EventLogError::Closed
+                | EventLogError::Locked { .. }
+                | EventLogError::Io(_),
+            ) => Some(Shortage::Store),
+            Self::Ingest(IngestError::Plugin(CallError::Busy)) => Some(Shortage::Calls),
+            _ => None,
         }
     }
 }

@@ -336,6 +336,18 @@ async fn requests_beyond_the_limit_are_refused_before_any_work() {
 }
 
 #[tokio::test]
+async fn a_log_that_takes_no_events_is_told_of_before_anything_is_read() {
+    let gateway = Gateway::start(|_| {}).await;
+    gateway.log.clone().close().await;
+
+    let refused = gateway.ask("POST", "/webhooks/optional", "content-length: 5\r\nexpect: 100-continue\r\n").await;
+
+    assert_eq!(refused.expect_problem(503, "store_unavailable").header("retry-after"), Some("5"));
+    let metrics = gateway.get("/metrics").await.body;
+    assert!(metrics.contains("gateway_http_refused_total{reason=\"store\"} 1\n"), "{metrics}");
+}
+
+#[tokio::test]
 async fn whoever_says_nothing_or_too_little_is_hung_up_on() {
     let gateway = Gateway::start(|settings| {
         settings.header_timeout = Duration::from_millis(50);

@@ -19,7 +19,7 @@ use crate::plugin;
 
 use super::body::{self, Limits};
 use super::front::{Call, Front};
-use super::refusal::{Refusal, Shortage};
+use super::refusal::Refusal;
 use super::respond::{Answer, Problem, X_REQUEST_ID, with_body, with_json};
 
 /// Names the event in the answer of an agent.
@@ -56,10 +56,12 @@ pub(super) async fn answer(front: &Arc<Front>, call: Call, body: Incoming) -> Re
 async fn receive(front: &Arc<Front>, mount: Mount, call: Call, body: Incoming) -> Result<Answer, Refusal> {
     let Call { id, head, .. } = call;
     let received_at = Timestamp::now();
-    let _place = front.requests.try_acquire().map_err(|_| Refusal::Overloaded(Shortage::Requests))?;
     let services = &front.services;
+    services.ingest.admits()?;
+    let _place = front.admission.enter().await?;
     let open = services.ingest.open(&mount)?;
     open.check_head(&head.method, &head.headers)?;
+    open.admits()?;
     if is_encoded(&head.headers) {
         return Err(Refusal::Encoding);
     }

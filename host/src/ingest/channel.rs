@@ -7,7 +7,7 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 
 use crate::event::Timestamp;
-use crate::plugin::{Generation, Instance, Kind, PluginHost, config_text};
+use crate::plugin::{CallError, Generation, Instance, Kind, PluginHost, config_text};
 use crate::verify::{Recipe, Scheme};
 
 use super::{ChannelSettings, IngestError};
@@ -227,6 +227,11 @@ impl Open {
             return Err(IngestError::ContentType(content_types.clone()));
         }
         Ok(())
+    }
+
+    /// Refuses a request that its plugin would have no place for.
+    pub fn admits(&self) -> Result<(), IngestError> {
+        if self.channel.instance.is_full() { Err(CallError::Busy.into()) } else { Ok(()) }
     }
 
     /// The headers that a guest may see.

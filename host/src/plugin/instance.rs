@@ -39,6 +39,11 @@ impl Instance {
         }
     }
 
+    /// Whether a call that came now would be refused. Cheap.
+    pub fn is_full(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) >= self.queue && self.places.available_permits() == 0
+    }
+
     /// Takes a place, waiting until `deadline` at most; refuses at once when too many wait already.
     pub(super) async fn enter(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, CallError> {
         if let Ok(place) = self.places.try_acquire() {
@@ -78,9 +83,11 @@ mod tests {
         let limits = Limits { concurrency: 1, queue: 0, ..Limits::default() };
         let instance = Instance::new("dummy", BTreeMap::new(), None, &limits);
         let deadline = Instant::now() + Duration::from_secs(60);
+        assert!(!instance.is_full());
         let place = instance.enter(deadline).await.unwrap();
 
         assert!(matches!(instance.enter(deadline).await, Err(CallError::Busy)));
+        assert!(instance.is_full());
         drop(place);
         assert!(instance.enter(deadline).await.is_ok());
     }

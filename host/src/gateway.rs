@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::dispatch::Dispatch;
+use crate::dispatch::{self, Dispatch};
 use crate::event::{ChannelName, Recipient, Timestamp};
 use crate::eventlog::{EventLog, EventLogError};
 use crate::http::{HttpError, Server, Services};
@@ -17,6 +17,7 @@ use crate::ingest::{Guard, Ingest, Router};
 use crate::metrics::Metrics;
 use crate::plugin::{PluginError, PluginHost};
 use crate::skill::{self, Skills};
+use crate::supervisor::{Inherited, Notifier, NotifyError, SocketError};
 
 /// Why the gateway does not run, or does not any more.
 #[derive(Debug, thiserror::Error)]
@@ -33,54 +34,153 @@ pub enum GatewayError {
     /// The skill folder cannot be followed.
     #[error(transparent)]
     Skills(#[from] skill::WatchError),
+    /// The sockets that were handed over are not what the configuration needs.
+    #[error(transparent)]
+    Sockets(#[from] SocketError),
+    /// The service manager cannot be told.
+    #[error(transparent)]
+    Notify(#[from] NotifyError),
     /// The system refuses a signal handler or a thread.
     #[error("cannot set up the process: {0}")]
     System(#[from] std::io::Error),
 }
 
-/// Serves until SIGTERM or SIGINT, or until the event log can no longer be trusted.
-pub async fn run(config: Config) -> Result<(), GatewayError> {
-    let started_at = Timestamp::now();
-    let grace = config.http.shutdown_grace;
+/// Serves until SIGTERM or SIGINT, or until the event log can no longer be trusted. A second signal ends it at once.
+pub async fn run(config: Config, inherited: Inherited) -> Result<(), GatewayError> {
     let mut signals = Signals::new()?;
-    let metrics = Arc::new(Metrics::new());
-    let skills = Skills::default();
-    let _skills_watcher = skill::watch(config.skills, skills.clone(), Arc::clone(&metrics))?;
-    let guard = Arc::new(Guard::new(&config.ingest));
-    let plugins = PluginHost::start(config.plugins, Arc::clone(&metrics), guard).await?;
-    let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), Arc::clone(&metrics));
-    let log = open_log(config.eventlog, &metrics, &dispatch).await?;
-    let router = Arc::new(Routing(dispatch.clone()));
-    let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, Arc::clone(&metrics));
-    let services =
-        Services { ingest, dispatch: dispatch.clone(), log: log.clone(), plugins, skills, metrics, started_at };
-    let server = Server::bind(config.http, services).await?;
-    let deliveries = dispatch.start(&log);
-    for address in server.local_addrs() {
-        tracing::info!("Serving on {}", url(address));
-    }
-    let stop = CancellationToken::new();
-    let mut serving = JoinSet::new();
-    serving.spawn(server.run(stop.clone()));
+    let notifier = Arc::new(Notifier::from_environment()?);
+    let started = tokio::select! {
+        name = signals.received() => {
+            tracing::info!("Stopping on {name}, nothing was served yet");
+            return Ok(());
+        }
+        started = Parts::start(config, inherited) => started?,
+    };
+    let leaving = started.server.leaving();
+    let serving = started.serve(&notifier);
     let failure = tokio::select! {
         name = signals.received() => {
             tracing::info!("Stopping on {name}");
             None
         }
-        error = log.failed() => {
+        error = serving.log.failed() => {
             tracing::error!("Stopping, because the event log cannot be trusted any more: {error}");
             Some(error)
         }
     };
-    let deadline = Instant::now() + grace;
-    stop.cancel();
-    if let Some(Err(error)) = serving.join_next().await {
-        tracing::error!("Server ended badly: {error}");
+    notifier.stopping("Stopping");
+    leaving.cancel();
+    tokio::select! {
+        () = serving.stop() => tracing::info!("Stopped"),
+        name = signals.received() => {
+            tracing::warn!("Ending at once on a second signal, {name}; open deliveries go on after the next start");
+        }
     }
-    deliveries.stop(deadline.saturating_duration_since(Instant::now())).await;
-    log.close().await;
-    tracing::info!("Stopped");
     failure.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Everything that a gateway is made of, before it serves.
+struct Parts {
+    server: Server,
+    dispatch: Dispatch,
+    log: EventLog,
+    skills_watcher: skill::Watcher,
+    times: StopTimes,
+}
+
+/// How long each step of an orderly end may take.
+#[derive(Clone, Copy)]
+struct StopTimes {
+    drain: Duration,
+    grace: Duration,
+}
+
+impl Parts {
+    async fn start(config: Config, inherited: Inherited) -> Result<Self, GatewayError> {
+        let started_at = Timestamp::now();
+        let times = StopTimes { drain: config.http.drain, grace: config.http.shutdown_grace };
+        let sockets = inherited.assign(config.http.listen, config.http.admin.listen)?;
+        let metrics = Arc::new(Metrics::new());
+        let skills = Skills::default();
+        let skills_watcher = skill::watch(config.skills, skills.clone(), Arc::clone(&metrics))?;
+        let guard = Arc::new(Guard::new(&config.ingest));
+        let plugins = PluginHost::start(config.plugins, Arc::clone(&metrics), guard).await?;
+        let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), Arc::clone(&metrics));
+        let log = open_log(config.eventlog, &metrics, &dispatch).await?;
+        let router = Arc::new(Routing(dispatch.clone()));
+        let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, Arc::clone(&metrics));
+        let services =
+            Services { ingest, dispatch: dispatch.clone(), log: log.clone(), plugins, skills, metrics, started_at };
+        let server = Server::bind(config.http, services, sockets).await?;
+        Ok(Self { server, dispatch, log, skills_watcher, times })
+    }
+
+    /// Lets requests in and starts to deliver.
+    fn serve(self, notifier: &Arc<Notifier>) -> Serving {
+        let Self { server, dispatch, log, skills_watcher, times } = self;
+        let deliveries = dispatch.start(&log);
+        let addresses: Vec<_> = server.local_addrs().into_iter().map(url).collect();
+        for address in &addresses {
+            tracing::info!("Serving on {address}");
+        }
+        let stop = CancellationToken::new();
+        let (mut requests, mut watchdog) = (JoinSet::new(), JoinSet::new());
+        requests.spawn(server.run(stop.clone()));
+        watchdog.spawn(answer_watchdog(Arc::clone(notifier), log.clone()));
+        notifier.ready(&format!("Serving on {}", addresses.join(" and ")));
+        Serving { requests, deliveries, log, stop, times, _watchdog: watchdog, _skills_watcher: skills_watcher }
+    }
+}
+
+/// A gateway that serves.
+struct Serving {
+    requests: JoinSet<()>,
+    deliveries: dispatch::Running,
+    log: EventLog,
+    /// Ends the intake.
+    stop: CancellationToken,
+    times: StopTimes,
+    _watchdog: JoinSet<()>,
+    _skills_watcher: skill::Watcher,
+}
+
+impl Serving {
+    /// Ends in order: the intake, requests in flight, attempts in flight, the log.
+    async fn stop(mut self) {
+        let StopTimes { drain, grace } = self.times;
+        // Where the log has failed nobody is to be served any more.
+        drop(tokio::time::timeout(drain, self.log.failed()).await);
+        let deadline = Instant::now() + grace;
+        self.stop.cancel();
+        let mut requests = std::pin::pin!(async {
+            if let Some(Err(error)) = self.requests.join_next().await {
+                tracing::error!("Server ended badly: {error}");
+            }
+        });
+        // Requests in flight may wait for an agent, so attempts are begun for them; but what is begun needs time as well.
+        let answered = tokio::time::timeout(grace / 2, requests.as_mut()).await.is_ok();
+        let deliveries = self.deliveries.stop(deadline.saturating_duration_since(Instant::now()));
+        if answered {
+            deliveries.await;
+        } else {
+            tokio::join!(deliveries, requests);
+        }
+        self.log.close().await;
+    }
+}
+
+/// Answers the service manager's watchdog for as long as a restart would make nothing better.
+async fn answer_watchdog(notifier: Arc<Notifier>, log: EventLog) {
+    let Some(period) = notifier.period() else { return };
+    let mut ticks = tokio::time::interval(period);
+    loop {
+        ticks.tick().await;
+        match log.health() {
+            // A restart makes no room on a full disk.
+            Ok(()) | Err(EventLogError::Full(_)) => notifier.well(),
+            Err(error) => tracing::warn!("The service manager's watchdog gets no answer: {error}"),
+        }
+    }
 }
 
 /// Opens the log off the async threads: it reads the disk, and sled recovers there after a crash.

@@ -38,6 +38,7 @@ use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::plugin::PluginHost;
 use crate::skill::Skills;
+use crate::supervisor::Sockets;
 use crate::verify::Secret;
 
 pub use self::query::{BadParameter, DeliveriesQuery, EventsQuery};
@@ -76,7 +77,9 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// What a caller is told to wait when it is answered 503.
     pub retry_after: Duration,
-    /// How long requests in flight may take after the shutdown began.
+    /// How long requests are still taken after the gateway said that it is not ready any more.
+    pub drain: Duration,
+    /// How long requests in flight may take after no more are taken.
     pub shutdown_grace: Duration,
     /// The admin API.
     pub admin: AdminSettings,
@@ -107,6 +110,7 @@ impl Settings {
             body_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
             retry_after: Duration::from_secs(5),
+            drain: Duration::ZERO,
             shutdown_grace: Duration::from_secs(20),
             admin: AdminSettings::default(),
         }
@@ -137,6 +141,14 @@ pub enum HttpError {
         /// What the system said.
         source: io::Error,
     },
+    /// A socket that was handed over would show the admin API to other machines.
+    #[error(
+        "the socket at `{address}` that was handed over serves the admin API, which needs a token beyond this machine\nhint: set `admin.token`, or give the admin API an address of its own with `admin.listen`"
+    )]
+    Exposed {
+        /// Where it listens.
+        address: SocketAddr,
+    },
 }
 
 /// A front door that is open but lets nobody in before [`Server::run`].
@@ -146,16 +158,24 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the addresses of `settings`. Callers that connect from now on wait for [`Server::run`].
+    /// Takes the addresses of `settings`, or the sockets in their place. Callers that connect from now on wait for
+    /// [`Server::run`].
     ///
     /// # Errors
-    /// `Bind` when an address is not this machine's or is in use.
-    pub async fn bind(settings: Settings, services: Services) -> Result<Self, HttpError> {
+    /// `Bind` when an address is not this machine's or is in use, `Exposed`.
+    pub async fn bind(settings: Settings, services: Services, sockets: Sockets) -> Result<Self, HttpError> {
         let mut listeners = Vec::new();
         let public = if settings.admin.listen.is_some() { Surface::Public } else { Surface::Everything };
-        listeners.push(Listener::bind(settings.listen, public, settings.max_connections).await?);
+        listeners.push(Listener::bind(settings.listen, sockets.webhooks, public, settings.max_connections).await?);
         if let Some(address) = settings.admin.listen {
-            listeners.push(Listener::bind(address, Surface::Admin, ADMIN_CONNECTIONS).await?);
+            listeners.push(Listener::bind(address, sockets.admin, Surface::Admin, ADMIN_CONNECTIONS).await?);
+        }
+        let exposed =
+            |listener: &&Listener| listener.surface.has_admin() && !listener.address.ip().to_canonical().is_loopback();
+        if settings.admin.token.is_none()
+            && let Some(Listener { address, .. }) = listeners.iter().find(exposed)
+        {
+            return Err(HttpError::Exposed { address: *address });
         }
         Ok(Self { front: Arc::new(Front::new(settings, services)), listeners })
     }
@@ -163,6 +183,11 @@ impl Server {
     /// The real addresses: webhooks first, then the admin API's own.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.listeners.iter().map(|listener| listener.address).collect()
+    }
+
+    /// What makes the gateway unready when it is cancelled. It goes on serving, and tells callers to connect elsewhere.
+    pub fn leaving(&self) -> CancellationToken {
+        self.front.leaving.clone()
     }
 
     /// Serves until `shutdown`, then lets requests in flight finish within [`Settings::shutdown_grace`].
@@ -173,10 +198,10 @@ impl Server {
             tasks.spawn(listener.serve(Arc::clone(&front), tasks.clone(), shutdown.clone()));
         }
         shutdown.cancelled().await;
-        front.close();
+        front.leaving.cancel();
         tasks.close();
         // Connections end themselves when the grace is over; what they started may take a moment longer.
-        let patience = front.settings.shutdown_grace + Duration::from_secs(1);
+        let patience = front.settings.shutdown_grace + Duration::from_secs(2);
         if tokio::time::timeout(patience, tasks.wait()).await.is_err() {
             tracing::warn!(tasks = tasks.len(), "Requests were cut off at the end of the grace");
         }

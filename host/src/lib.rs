@@ -1,6 +1,6 @@
 //! A self-hosted event gateway: webhooks in, durable events, agents out, every adapter a sandboxed Wasm component.
 //!
-//! To read it in order: `event`, `metrics`, `verify`, `eventlog`, `plugin`, `skill`, `ingest`, `dispatch`, `http`, `config`,
+//! To read it in order: `event`, `metrics`, `supervisor`, `verify`, `eventlog`, `plugin`, `skill`, `ingest`, `dispatch`, `http`, `config`,
 //! `gateway`, `cli`. Each imports only from those before it (`ARCHITECTURE.md` says why).
 
 pub mod cli;
@@ -14,4 +14,5 @@ pub mod ingest;
 pub mod metrics;
 pub mod plugin;
 pub mod skill;
+pub mod supervisor;
 pub mod verify;

@@ -6,10 +6,13 @@
 mod agent;
 mod client;
 mod component;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -22,6 +25,7 @@ use tempfile::TempDir;
 pub(crate) use self::agent::RemoteAgent;
 pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::component::{Guest, built_in, guest};
+pub(crate) use self::wire::{Message, Wire};
 
 /// How long a condition may take to come true.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -160,7 +164,18 @@ impl Setup {
     /// Starts the gateway and waits until it serves or ends.
     pub(crate) async fn try_start(self) -> Result<TestGateway, Ended> {
         let serve = self.command(&["serve"]);
-        TestGateway::try_spawn(self, serve).await
+        TestGateway::try_spawn(self, serve, Stdio::null()).await
+    }
+
+    /// Hands `socket` over to the gateway as a service manager does, and waits until it serves on it or ends.
+    pub(crate) async fn try_start_on(self, socket: &TcpListener) -> Result<TestGateway, Ended> {
+        const HAND_OVER: &str =
+            "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=gateway.socket exec \"$@\"";
+        let serve = self.command(&["serve"]);
+        let mut command = Command::new("sh");
+        command.args(["-c", HAND_OVER, "sh"]).arg(serve.get_program()).args(serve.get_args());
+        command.envs(&self.environment).current_dir(self.dir.path());
+        TestGateway::try_spawn(self, command, OwnedFd::from(socket.try_clone().unwrap()).into()).await
     }
 
     /// Starts the gateway under another program, such as `strace`, and waits until it serves.
@@ -175,11 +190,12 @@ impl Setup {
 
 impl TestGateway {
     async fn spawn(setup: Setup, command: Command) -> Self {
-        Self::try_spawn(setup, command).await.unwrap_or_else(|ended| panic!("the gateway ended:\n{}", ended.log))
+        let started = Self::try_spawn(setup, command, Stdio::null()).await;
+        started.unwrap_or_else(|ended| panic!("the gateway ended:\n{}", ended.log))
     }
 
-    async fn try_spawn(setup: Setup, mut command: Command) -> Result<Self, Ended> {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    async fn try_spawn(setup: Setup, mut command: Command, stdin: Stdio) -> Result<Self, Ended> {
+        let mut child = command.stdin(stdin).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let output = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let sink = Arc::clone(&output);
@@ -327,10 +343,15 @@ impl TestGateway {
         Ended { code: status.code(), log, setup: std::mem::replace(&mut self.setup, Setup::new()) }
     }
 
-    /// Asks the gateway to end and gives back its exit code and its folder.
-    pub(crate) async fn stop(mut self) -> (Option<i32>, Setup) {
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Asks the gateway to end and gives back its exit code and its folder.
+    pub(crate) async fn stop(mut self) -> (Option<i32>, Setup) {
+        self.terminate();
         let status = wait_for("the gateway to end", || self.child.try_wait().unwrap()).await;
         (status.code(), std::mem::replace(&mut self.setup, Setup::new()))
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the host from left to right; those in one row are neighbours.
 const ORDER: &[&[&str]] = &[
-    &["event", "metrics"],
+    &["event", "metrics", "supervisor"],
     &["verify"],
     &["eventlog", "plugin", "skill"],
     &["ingest", "dispatch"],
@@ -25,6 +25,7 @@ const FENCES: &[(&[&str], &[&str])] = &[
     (&["wasmtime", "wasmtime_wasi"], &["plugin"]),
     (&["sled"], &["eventlog/sled"]),
     (&["hyper", "hyper_util", "hyper_rustls"], &["http", "plugin/egress*", "cli"]),
+    (&["listenfd"], &["supervisor"]),
     (&["clap", "clap_complete"], &["cli"]),
     (&["anyhow"], &["cli", "main"]),
 ];

@@ -1,4 +1,5 @@
 use std::io;
+use std::time::Duration;
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
@@ -6,6 +7,10 @@ use tracing_subscriber::EnvFilter;
 use super::failure::Failure;
 use crate::config::{Config, LogFormat, LogSettings};
 use crate::gateway;
+use crate::supervisor::Inherited;
+
+/// How long the end of the process waits for threads that are in the middle of something, such as a read of the disk.
+const LEFTOVERS: Duration = Duration::from_millis(500);
 
 /// Serves until it is told to stop.
 pub(super) fn run(config: Config) -> Result<(), Failure> {
@@ -13,8 +18,12 @@ pub(super) fn run(config: Config) -> Result<(), Failure> {
     for warning in &config.warnings {
         tracing::warn!("Configuration: {warning}");
     }
+    let inherited = Inherited::from_environment().map_err(anyhow::Error::from)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
-    Ok(runtime.block_on(gateway::run(config)).map_err(anyhow::Error::from)?)
+    let ended = runtime.block_on(gateway::run(config, inherited));
+    // What still runs was given its time.
+    runtime.shutdown_timeout(LEFTOVERS);
+    Ok(ended.map_err(anyhow::Error::from)?)
 }
 
 /// Log lines go to stderr: stdout is for data.

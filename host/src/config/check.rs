@@ -77,6 +77,7 @@ fn http_settings(root: &Section<'_>) -> http::Settings {
         body_timeout: section.duration("body_timeout", MILLISECOND..).unwrap_or(default.body_timeout),
         idle_timeout: section.duration("idle_timeout", MILLISECOND..).unwrap_or(default.idle_timeout),
         retry_after: section.duration("retry_after", SECOND..).unwrap_or(default.retry_after),
+        drain: section.duration("drain", Duration::ZERO..).unwrap_or(default.drain),
         shutdown_grace: section.duration("shutdown_grace", Duration::ZERO..).unwrap_or(default.shutdown_grace),
         admin: admin_settings(&root.section("admin"), listen),
     };

@@ -31,6 +31,13 @@ const STREAMS: u32 = 128;
 const STREAM_WINDOW: u32 = 128 << 10;
 const CONNECTION_WINDOW: u32 = 512 << 10;
 
+/// How long a connection that was made before the end of the intake may take for the head of its request: its caller
+/// was let in, so it is answered.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// How often it is looked at meanwhile.
+const LAST_CALL_STEP: Duration = Duration::from_millis(10);
+
 /// How long a connection may take to say goodbye when it was idle for too long.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -94,6 +101,7 @@ impl Connection {
         let limits = Limits { head: front.settings.header_timeout, idle: front.settings.idle_timeout };
         let period = limits.period();
         let mut look = std::pin::pin!(tokio::time::sleep(period));
+        let mut last_call = None;
         let farewell = loop {
             tokio::select! {
                 biased;
@@ -103,8 +111,17 @@ impl Connection {
                     }
                     return;
                 }
-                () = stop.cancelled() => break front.settings.shutdown_grace,
+                () = stop.cancelled(), if last_call.is_none() => {
+                    last_call = Some(Instant::now() + LAST_CALL.min(front.settings.shutdown_grace));
+                    look.as_mut().reset(tokio::time::Instant::now());
+                }
                 () = look.as_mut() => match activity.verdict(&limits) {
+                    _ if last_call.is_some_and(|last_call| !activity.expects_a_head() || last_call <= Instant::now()) => {
+                        break front.settings.shutdown_grace;
+                    }
+                    _ if last_call.is_some() => {
+                        look.as_mut().reset(tokio::time::Instant::now() + LAST_CALL_STEP);
+                    }
                     Verdict::Fine => look.as_mut().reset(tokio::time::Instant::now() + period),
                     Verdict::Idle => break FAREWELL,
                     Verdict::SlowHead => {
@@ -215,6 +232,11 @@ impl Activity {
 
     fn sent(&self) {
         self.quiet_since.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Whether a head has begun, or the first one is still to come.
+    fn expects_a_head(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) == 0 && self.head_since.load(Ordering::Relaxed) > 0
     }
 
     fn verdict(&self, limits: &Limits) -> Verdict {

@@ -1,15 +1,15 @@
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use ::http::header::{CONTENT_LENGTH, HOST};
+use ::http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use ::http::request::Parts;
-use ::http::{HeaderValue, Method, Request, StatusCode};
+use ::http::{HeaderValue, Method, Request, StatusCode, Version};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use crate::event::RequestId;
@@ -20,7 +20,7 @@ use super::body::Budget;
 use super::connection::Ends;
 use super::figures::{Figures, Pace};
 use super::refusal::Refusal;
-use super::respond::{Answer, Problem, X_REQUEST_ID, protect, with_body, with_json_text};
+use super::respond::{Answer, CLOSE, Problem, X_REQUEST_ID, protect, with_body, with_json_text};
 use super::route::{self, Endpoint, Surface};
 use super::{Services, Settings, access, admin, health, webhook};
 
@@ -43,7 +43,8 @@ pub(super) struct Front {
     pub(super) budget: Budget,
     pub(super) store_reads: Arc<Semaphore>,
     pub(super) retry_after: HeaderValue,
-    closing: AtomicBool,
+    /// Cancelled when the gateway is not ready any more, because it is about to end.
+    pub(super) leaving: CancellationToken,
     pace: Pace,
 }
 
@@ -63,20 +64,11 @@ impl Front {
             budget: Budget::new(settings.max_buffered),
             store_reads: Arc::new(Semaphore::new(STORE_READS)),
             retry_after: HeaderValue::try_from(seconds.to_string()).expect("digits may stand in a header"),
-            closing: AtomicBool::new(false),
+            leaving: CancellationToken::new(),
             pace: Pace::new(),
             settings,
             services,
         }
-    }
-
-    /// Says that the gateway is not ready any more.
-    pub(super) fn close(&self) {
-        self.closing.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Relaxed)
     }
 
     /// Logs what an operator should know of, within reason.
@@ -94,6 +86,7 @@ impl Front {
         let call = Call { id: RequestId::new(), started: Instant::now(), head };
         let (id, started) = (call.id, call.started);
         let is_head = call.head.method == Method::HEAD;
+        let is_http1 = call.head.version < Version::HTTP_2;
         let shown =
             tracing::enabled!(Level::DEBUG).then(|| (call.head.method.clone(), call.head.uri.path().to_owned()));
         let mut answer = match self.answer(call, body, surface, ends).await {
@@ -102,6 +95,9 @@ impl Front {
         };
         let name = HeaderValue::try_from(id.to_string()).expect("a UUID may stand in a header");
         answer.headers_mut().insert(X_REQUEST_ID, name);
+        if is_http1 && self.leaving.is_cancelled() {
+            answer.headers_mut().insert(CONNECTION, CLOSE);
+        }
         if is_head {
             without_body(&mut answer);
         }

@@ -44,7 +44,7 @@ pub(super) fn ready(front: &Front) -> Answer {
 
 fn failing(front: &Front) -> Vec<Failing> {
     let mut failing = Vec::new();
-    if front.is_closing() {
+    if front.leaving.is_cancelled() {
         let detail = "the gateway is shutting down".to_owned();
         failing.push(Failing { part: "gateway".to_owned(), detail, required: true });
     }

@@ -33,14 +33,23 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Listener {
     pub(super) address: SocketAddr,
     socket: TcpListener,
-    surface: Surface,
+    pub(super) surface: Surface,
     connections: Arc<Semaphore>,
 }
 
 impl Listener {
-    pub(super) async fn bind(address: SocketAddr, surface: Surface, connections: usize) -> Result<Self, HttpError> {
+    /// Listens at `address`, or on the socket that `inherited` is.
+    pub(super) async fn bind(
+        address: SocketAddr,
+        inherited: Option<std::net::TcpListener>,
+        surface: Surface,
+        connections: usize,
+    ) -> Result<Self, HttpError> {
         let failed = |source| HttpError::Bind { address, source };
-        let socket = TcpListener::bind(address).await.map_err(failed)?;
+        let socket = match inherited {
+            Some(socket) => TcpListener::from_std(socket).map_err(failed)?,
+            None => TcpListener::bind(address).await.map_err(failed)?,
+        };
         let address = socket.local_addr().map_err(failed)?;
         let connections = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
         Ok(Self { address, socket, surface, connections })

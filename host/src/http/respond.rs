@@ -33,7 +33,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"gateway\"");
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
-const CLOSE: HeaderValue = HeaderValue::from_static("close");
+/// The connection ends with the answer.
+pub(super) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// The longest text of a plugin that is passed on, in bytes.
 const MAX_DETAIL: usize = 1024;

@@ -17,8 +17,13 @@ impl Surface {
         matches!(self, Self::Everything | Self::Public)
     }
 
+    /// Whether operators are answered here.
+    pub(super) const fn has_admin(self) -> bool {
+        matches!(self, Self::Everything | Self::Admin)
+    }
+
     const fn has(self, endpoint: Endpoint) -> bool {
-        !endpoint.is_admin() || matches!(self, Self::Everything | Self::Admin)
+        !endpoint.is_admin() || self.has_admin()
     }
 }
 

@@ -20,6 +20,7 @@ use crate::ingest::{self, ChannelSettings, Guard, Ingest, Router};
 use crate::metrics::Metrics;
 use crate::plugin::{self, Limits, PluginHost};
 use crate::skill::Skills;
+use crate::supervisor::Sockets;
 use crate::verify::Secret;
 
 use super::{Server, Services, Settings};
@@ -109,7 +110,7 @@ impl Gateway {
             metrics,
             started_at: Timestamp::now(),
         };
-        let server = Server::bind(settings, services).await.unwrap();
+        let server = Server::bind(settings, services, Sockets::default()).await.unwrap();
         let (addresses, shutdown, mut serving) = (server.local_addrs(), CancellationToken::new(), JoinSet::new());
         serving.spawn(server.run(shutdown.clone()));
         Self { addresses, log, shutdown, serving, _dir: dir }

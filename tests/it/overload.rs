@@ -1,0 +1,78 @@
+//! More is asked for than can be done: what cannot be taken is refused before it costs anything, and nothing else suffers.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::task::JoinSet;
+
+use crate::support::{Setup, TestGateway, built_in};
+
+/// Requests that are sent at once, far more than the log has places for.
+const SENDERS: usize = 16;
+
+/// A slow disk fills the log's queue. Who comes then is told so before the plugin is called.
+#[tokio::test]
+async fn a_full_queue_of_the_log_costs_no_plugin_call() {
+    const REFUSED: usize = 300;
+    let strace = ["-D", "-f", "--seccomp-bpf", "-o", "/dev/null"];
+    if !std::process::Command::new("strace").args(strace).arg("true").status().is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: a slow disk needs strace");
+    }
+    let slow = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:delay_enter=300000"];
+    let setup = Setup::new().plugin(built_in::DUMMY).env("GATEWAY__EVENTLOG__QUEUE", "4");
+    let gateway = setup.env("GATEWAY__LOG__LEVEL", "info").start_under("strace", &[&strace[..], &slow].concat()).await;
+    let refused = Arc::new(AtomicUsize::new(0));
+    let mut senders = JoinSet::new();
+    for _ in 0..SENDERS {
+        let (client, refused) = (gateway.client.clone(), Arc::clone(&refused));
+        senders.spawn(async move {
+            let mut accepted = 0;
+            while refused.load(Ordering::Relaxed) < REFUSED {
+                let reply = client.post("/webhooks/dummy", &[], "{}").await;
+                if reply.status == 202 {
+                    accepted += 1;
+                    continue;
+                }
+                assert_eq!(reply.headers["retry-after"], "5");
+                reply.expect_problem(503, "overloaded");
+                refused.fetch_add(1, Ordering::Relaxed);
+            }
+            accepted
+        });
+    }
+
+    let accepted = senders.join_all().await.into_iter().sum::<usize>();
+
+    let refused = refused.load(Ordering::Relaxed);
+    assert_eq!(figure(&gateway, "gateway_http_refused_total{reason=\"queue\"}").await, refused);
+    assert_eq!(gateway.json("/admin/stats").await["events"]["accepted"], accepted);
+    let calls = figure(&gateway, "gateway_plugin_calls_total{plugin=\"dummy\",outcome=\"ok\"}").await;
+    assert!(calls >= accepted, "{calls} calls, {accepted} accepted");
+    assert!(calls - accepted < refused / 2, "{calls} calls, {accepted} accepted, {refused} refused");
+}
+
+/// Bursts wait for their turn; what would wait too long is refused, and what was accepted is served all the same.
+#[tokio::test]
+async fn requests_beyond_the_limit_wait_for_their_turn() {
+    const BURST: usize = 64;
+    let setup = Setup::new().plugin(built_in::DUMMY).env("GATEWAY__HTTP__MAX_REQUESTS", "1");
+    let gateway = setup.env("GATEWAY__HTTP__TURN_TIMEOUT", "10s").start().await;
+    let mut senders = JoinSet::new();
+    for _ in 0..BURST {
+        let client = gateway.client.clone();
+        senders.spawn(async move { client.post("/webhooks/dummy", &[], "{}").await.expect_accepted() });
+    }
+
+    let accepted = senders.join_all().await;
+
+    assert_eq!(accepted.len(), BURST);
+    assert_eq!(gateway.json("/admin/stats").await["events"]["accepted"], BURST);
+}
+
+async fn figure(gateway: &TestGateway, name: &str) -> usize {
+    let metrics = gateway.metrics().await;
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_else(|| panic!("{name} is missing in\n{metrics}")).trim().parse().unwrap()
+}

@@ -1,0 +1,70 @@
+use std::io;
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// One connection, for tests to which connections matter.
+pub(crate) struct Wire {
+    stream: TcpStream,
+}
+
+/// A request or an answer as it came over the wire.
+#[derive(Debug)]
+pub(crate) struct Message {
+    /// Everything before the body, in lower case.
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Wire {
+    pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self { stream: TcpStream::connect(address).await? })
+    }
+
+    /// The end of somebody who has connected.
+    pub(crate) fn accepted(stream: TcpStream) -> Self {
+        Self { stream }
+    }
+
+    /// Sends a request without any header that says how long the connection is to stay.
+    pub(crate) async fn ask(&mut self, method: &str, path: &str, body: &str) -> io::Result<Message> {
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {length}\r\n\r\n");
+        self.send(&(head + body)).await?;
+        self.receive().await
+    }
+
+    pub(crate) async fn send(&mut self, text: &str) -> io::Result<()> {
+        self.stream.write_all(text.as_bytes()).await
+    }
+
+    /// The next message; the error says that the connection ended before.
+    pub(crate) async fn receive(&mut self) -> io::Result<Message> {
+        let mut bytes = Vec::new();
+        loop {
+            if self.stream.read_buf(&mut bytes).await? == 0 {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+            }
+            let text = String::from_utf8_lossy(&bytes);
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let head = head.to_ascii_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            if body.len() >= length.unwrap_or(0) {
+                return Ok(Message { body: body.to_owned(), head });
+            }
+        }
+    }
+}
+
+impl Message {
+    pub(crate) fn status(&self) -> u16 {
+        self.head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}

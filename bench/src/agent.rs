@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -16,6 +17,7 @@ use crate::webhook::REPOSITORY;
 pub(crate) struct Agent {
     pub(crate) address: SocketAddr,
     arrivals: Arc<Mutex<Arrivals>>,
+    total: Arc<AtomicU64>,
 }
 
 /// When the first byte of the request about each issue arrived.
@@ -26,12 +28,13 @@ impl Agent {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let arrivals: Arc<Mutex<Arrivals>> = Arc::default();
-        let own = Arc::clone(&arrivals);
+        let total: Arc<AtomicU64> = Arc::default();
+        let (own, own_total) = (Arc::clone(&arrivals), Arc::clone(&total));
         thread::Builder::new().name("agent".to_owned()).spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let arrivals = Arc::clone(&own);
+                let (arrivals, total) = (Arc::clone(&own), Arc::clone(&own_total));
                 let served = thread::Builder::new().spawn(move || {
-                    if let Err(error) = serve(stream, &arrivals) {
+                    if let Err(error) = serve(stream, &arrivals, &total) {
                         eprintln!("the agent's connection failed: {error:#}");
                     }
                 });
@@ -40,7 +43,26 @@ impl Agent {
                 }
             }
         })?;
-        Ok(Self { address, arrivals })
+        Ok(Self { address, arrivals, total })
+    }
+
+    /// The gateway's configuration of this agent as `name`, and a route of everything to it.
+    pub(crate) fn configuration(&self, name: &str) -> String {
+        format!(
+            "[agents.{name}]\nplugin = \"http\"\nconfig = {{ url = \"http://{0}/\" }}\nallow_hosts = [\"{0}\"]\n\n\
+             [[routes]]\nchannels = [\"*\"]\nagents = [\"{name}\"]\n",
+            self.address
+        )
+    }
+
+    /// How many events have arrived, those about the same issue included.
+    pub(crate) fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
+    /// When the first of the issues arrived.
+    pub(crate) fn first(&self) -> Option<Instant> {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).values().min().copied()
     }
 
     /// How many issues have arrived.
@@ -54,7 +76,7 @@ impl Agent {
     }
 }
 
-fn serve(mut stream: TcpStream, arrivals: &Mutex<Arrivals>) -> Result<()> {
+fn serve(mut stream: TcpStream, arrivals: &Mutex<Arrivals>, total: &AtomicU64) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = vec![0; 64 * 1024];
     let mut filled = 0;
@@ -72,6 +94,7 @@ fn serve(mut stream: TcpStream, arrivals: &Mutex<Arrivals>) -> Result<()> {
         }
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}")?;
         let issue = issue(&buffer[..filled]).context("the event has no subject")?;
+        total.fetch_add(1, Ordering::Relaxed);
         // An event may come twice; its first arrival counts.
         arrivals.lock().unwrap_or_else(PoisonError::into_inner).entry(issue).or_insert(arrived);
         (filled, first) = (0, None);

@@ -59,7 +59,7 @@ pub(crate) fn serve(what: Baseline, dir: &Path) -> Result<()> {
     let store = match what {
         Baseline::Bare => Store::None,
         Baseline::AppendLog => Store::AppendLog(AppendLog::create(&dir.join("log"))?),
-        Baseline::EventLog => Store::EventLog(open_event_log(dir)?),
+        Baseline::EventLog => Store::EventLog(open_event_log(dir, Arc::new(Nobody))?),
     };
     let key = Hmac::new_from_slice(SECRET.as_bytes()).expect("HMAC takes keys of any length");
     runtime.block_on(accept(Arc::new(Handler { store, key })))
@@ -125,7 +125,7 @@ impl Handler {
         match &self.store {
             Store::None => {}
             Store::AppendLog(log) => log.append(id, &body).await?,
-            Store::EventLog(log) => match &*log.append(vec![new_event(id, body)?]).await? {
+            Store::EventLog(log) => match &*log.append(vec![new_event(id, 1234, body)?]).await? {
                 [Appended::Accepted(_)] => {}
                 other => return Err(anyhow!("unexpected result: {other:?}")),
             },
@@ -145,13 +145,13 @@ impl Handler {
 }
 
 /// The gateway's log at its defaults.
-fn open_event_log(dir: &Path) -> Result<EventLog> {
+pub(crate) fn open_event_log(dir: &Path, sink: Arc<dyn CommitSink>) -> Result<EventLog> {
     let engine = EngineKind::Sled { dir: dir.join("data"), cache_bytes: 32 << 20, ballast_bytes: 16 << 20 };
-    Ok(EventLog::open(&Settings::new(engine), Arc::new(Metrics::new()), Arc::new(Nobody))?)
+    Ok(EventLog::open(&Settings::new(engine), Arc::new(Metrics::new()), sink)?)
 }
 
-/// An event as large as the one that the gateway makes of the request, without a delivery.
-fn new_event(delivery: &str, body: Bytes) -> Result<NewEvent> {
+/// An event as large as the one that the gateway makes of the request about `issue`, without a delivery.
+pub(crate) fn new_event(delivery: &str, issue: u32, body: Bytes) -> Result<NewEvent> {
     let channel = "github".parse()?;
     let digest = Sha256::digest(&body).into();
     let now = Timestamp::now();
@@ -159,7 +159,7 @@ fn new_event(delivery: &str, body: Bytes) -> Result<NewEvent> {
     Ok(NewEvent {
         plugin: "github".parse()?,
         kind: "github.issues.opened".to_owned(),
-        subject: Some(format!("{REPOSITORY}#1234")),
+        subject: Some(format!("{REPOSITORY}#{issue}")),
         time: now,
         verified_at: Some(now),
         content_type: "application/json".to_owned(),

@@ -16,13 +16,13 @@ use crate::subject::Place;
 use crate::webhook::Requests;
 
 /// Requests in a second.
-const RATE: u32 = 1000;
+pub(crate) const RATE: u32 = 1000;
 
 /// Connections that the requests take turns on.
 const CONNECTIONS: usize = 64;
 
 /// Requests before the first one that counts.
-const WARM_UP: u32 = RATE;
+pub(crate) const WARM_UP: u32 = RATE;
 
 /// What one round brought.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,23 +42,18 @@ pub(crate) struct Delivery {
 /// Sends for `time` and waits for the agent to get everything.
 pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Delivery> {
     let agent = Agent::start()?;
-    let config = format!(
-        "[agents.receiver]\nplugin = \"http\"\nconfig = {{ url = \"http://{0}/\" }}\nallow_hosts = [\"{0}\"]\n\n\
-         [[routes]]\nchannels = [\"*\"]\nagents = [\"receiver\"]\n",
-        agent.address
-    );
-    let gateway = place.gateway(&config)?;
+    let gateway = place.gateway(&agent.configuration("receiver"))?;
     let count = RATE * u32::try_from(time.as_secs())?;
     // One issue each, so that nothing waits for another event of its subject and each can be told by its number.
     let mut requests = Requests::new(WARM_UP + count);
     let mut sender = Sender::connect(gateway.server.address)?;
     sender.send(&mut requests, WARM_UP)?;
-    wait_for(&agent, WARM_UP);
+    wait_for(&agent, WARM_UP as usize);
     agent.take();
 
     let before = (gateway.server.usage()?, Usage::own()?);
     let (sent, late) = sender.send(&mut requests, count)?;
-    wait_for(&agent, count);
+    wait_for(&agent, count as usize);
     let after = (gateway.server.usage()?, Usage::own()?);
     let arrivals = agent.take();
     let mut latencies: Vec<u32> = (WARM_UP + 1..)
@@ -76,13 +71,13 @@ pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Delivery> {
     })
 }
 
-fn wait_for(agent: &Agent, count: u32) {
+pub(crate) fn wait_for(agent: &Agent, count: usize) {
     // What is missing after that is counted as lost.
-    wait_until(Duration::from_secs(10), Duration::from_millis(5), || agent.count() >= count as usize);
+    wait_until(Duration::from_secs(10), Duration::from_millis(5), || agent.count() >= count);
 }
 
 /// Sends at fixed times, whatever becomes of the requests before.
-struct Sender {
+pub(crate) struct Sender {
     /// The one that has rested longest is first.
     connections: VecDeque<Connection>,
 }
@@ -93,7 +88,7 @@ struct Connection {
 }
 
 impl Sender {
-    fn connect(server: SocketAddr) -> Result<Self> {
+    pub(crate) fn connect(server: SocketAddr) -> Result<Self> {
         let connect = |_| {
             let stream = TcpStream::connect(server).with_context(|| format!("cannot connect to {server}"))?;
             stream.set_nodelay(true)?;
@@ -104,7 +99,7 @@ impl Sender {
     }
 
     /// When each of `count` requests was sent, and how many of them late.
-    fn send(&mut self, requests: &mut Requests, count: u32) -> Result<(Vec<Instant>, usize)> {
+    pub(crate) fn send(&mut self, requests: &mut Requests, count: u32) -> Result<(Vec<Instant>, usize)> {
         let step = Duration::from_secs(1) / RATE;
         let start = Instant::now() + step;
         let mut sent = Vec::with_capacity(count as usize);

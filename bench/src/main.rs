@@ -13,9 +13,13 @@ mod baseline;
 mod calls;
 mod delivery;
 mod drop_in;
+mod endurance;
 mod load;
 mod machine;
+mod neighbours;
 mod options;
+mod overload;
+mod pending;
 mod process;
 mod report;
 mod rounds;
@@ -52,6 +56,7 @@ fn run(options: Options) -> Result<()> {
         Options::Help => println!("{HELP}"),
         Options::Measure(plan) => report::print(&plan, &rounds::run(&plan)?),
         Options::Baseline { what, dir } => baseline::serve(what, &dir)?,
+        Options::Pending { folder, events } => pending::store(&folder, events)?,
         Options::Calls { plugins, cache } => calls::measure(&plugins, &cache)?,
     }
     Ok(())

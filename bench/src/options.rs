@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::baseline::Baseline;
 
 pub(crate) const HELP: &str = "\
-Usage: cargo xtask bench [--seconds N] [--rounds N] [ROW...]
+Usage: cargo xtask bench [--seconds N] [--rounds N] [--events N] [ROW...]
 
 Prints one table. Rows, all of them unless some are named:
   a    bare hyper server: reads the body, answers 202
@@ -20,9 +20,18 @@ Prints one table. Rows, all of them unless some are named:
   f    memory of the gateway, idle and at the peak of b
   g    from writing a component into the plugin folder to its first answer
   h    a channel plugin's call alone, fresh and reused
+  i    starting with 1,000,000 deliveries to make: time, memory, first delivery
+  j    p99 of 99 agents beside a dead one, and without it
+  k    good answers under five times as many callers as the gateway takes
+  l    accepted requests after 1,000,000 events, and at the start
 
   --seconds N   length of one measurement (5)
-  --rounds N    how often each is made (5); the table has the medians";
+  --rounds N    how often each is made (5); the table has the medians; i and l are
+                made once
+  --events N    events of i and l (1000000)";
+
+/// The most events that a row may be made with.
+const MAX_EVENTS: u32 = 100_000_000;
 
 /// What is measured, and in which order within a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,10 +46,14 @@ pub(crate) enum Row {
     Memory,
     DropIn,
     Calls,
+    Pending,
+    Neighbours,
+    Overload,
+    Endurance,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Bare,
         Self::AppendLog,
         Self::EventLog,
@@ -51,6 +64,10 @@ impl Row {
         Self::Memory,
         Self::DropIn,
         Self::Calls,
+        Self::Pending,
+        Self::Neighbours,
+        Self::Overload,
+        Self::Endurance,
     ];
 
     /// Its name on the command line and in the table.
@@ -66,6 +83,10 @@ impl Row {
             Self::Memory => "f",
             Self::DropIn => "g",
             Self::Calls => "h",
+            Self::Pending => "i",
+            Self::Neighbours => "j",
+            Self::Overload => "k",
+            Self::Endurance => "l",
         }
     }
 }
@@ -80,6 +101,11 @@ pub(crate) enum Options {
         what: Baseline,
         dir: PathBuf,
     },
+    /// This process stores events whose deliveries are still to be made. Not for people.
+    Pending {
+        folder: PathBuf,
+        events: u32,
+    },
     /// This process measures calls of plugins. Not for people.
     Calls {
         plugins: PathBuf,
@@ -93,6 +119,8 @@ pub(crate) struct Plan {
     pub(crate) time: Duration,
     pub(crate) rounds: u32,
     pub(crate) rows: BTreeSet<Row>,
+    /// Events of the rows that need many.
+    pub(crate) events: u32,
 }
 
 impl Options {
@@ -102,19 +130,26 @@ impl Options {
             ["as", "calls", plugins, cache] => {
                 return Ok(Self::Calls { plugins: plugins.into(), cache: cache.into() });
             }
+            ["as", "pending", events, folder] => {
+                return Ok(Self::Pending {
+                    events: number("as pending", Some(events), MAX_EVENTS)?,
+                    folder: folder.into(),
+                });
+            }
             ["as", name, dir] => {
                 let what = Baseline::named(name).ok_or_else(|| format!("no server `{name}`"))?;
                 return Ok(Self::Baseline { what, dir: dir.into() });
             }
             _ => {}
         }
-        let mut plan = Plan { time: Duration::from_secs(5), rounds: 5, rows: BTreeSet::new() };
+        let mut plan = Plan { time: Duration::from_secs(5), rounds: 5, rows: BTreeSet::new(), events: 1_000_000 };
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
             match word {
                 "--help" | "-h" => return Ok(Self::Help),
-                "--seconds" => plan.time = Duration::from_secs(number(word, words.next())?.into()),
-                "--rounds" => plan.rounds = number(word, words.next())?,
+                "--seconds" => plan.time = Duration::from_secs(number(word, words.next(), 3600)?.into()),
+                "--rounds" => plan.rounds = number(word, words.next(), 3600)?,
+                "--events" => plan.events = number(word, words.next(), MAX_EVENTS)?,
                 _ => {
                     let row = Row::ALL.into_iter().find(|row| row.name() == word);
                     plan.rows.insert(row.ok_or_else(|| format!("no row `{word}`"))?);
@@ -128,9 +163,10 @@ impl Options {
     }
 }
 
-fn number(option: &str, value: Option<&str>) -> Result<u32, String> {
-    let number = value.and_then(|value| value.parse().ok()).filter(|number| (1..=3600).contains(number));
-    number.ok_or_else(|| format!("`{option}` expects a number from 1 to 3600, found `{}`", value.unwrap_or("nothing")))
+fn number(option: &str, value: Option<&str>, most: u32) -> Result<u32, String> {
+    let number = value.and_then(|value| value.parse().ok()).filter(|number| (1..=most).contains(number));
+    number
+        .ok_or_else(|| format!("`{option}` expects a number from 1 to {most}, found `{}`", value.unwrap_or("nothing")))
 }
 
 #[cfg(test)]
@@ -152,10 +188,12 @@ mod tests {
             assert_eq!(found, expected.map_err(str::to_owned), "{line}");
         };
 
-        check("", Ok((5, 5, "a a2 a3 b c d e f g h")));
+        check("", Ok((5, 5, "a a2 a3 b c d e f g h i j k l")));
         check("--seconds 9 b a2", Ok((9, 5, "a2 b")));
         check("b --rounds 1 b", Ok((5, 1, "b")));
         check("--rounds 0", Err("`--rounds` expects a number from 1 to 3600, found `0`"));
+        check("--events 1 i", Ok((5, 5, "i")));
+        check("--events x", Err("`--events` expects a number from 1 to 100000000, found `x`"));
         check("--seconds", Err("`--seconds` expects a number from 1 to 3600, found `nothing`"));
         check("z", Err("no row `z`"));
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::neighbours::Neighbours;
 use crate::options::{Plan, Row};
+use crate::overload::Overload;
 use crate::rounds::{CONNECTIONS, Results, Throughput};
 use crate::samples::median;
 use crate::webhook::BODY;
@@ -128,6 +130,50 @@ fn print_others(results: &Results) {
             println!("h    a call of the channel plugin `{plugin}` alone: fresh {fresh:.1} µs, reused {reused:.1} µs");
         }
     }
+    print_endurance(results);
+}
+
+/// The rows of faults and of large numbers.
+fn print_endurance(results: &Results) {
+    if let Some(found) = results.pending {
+        println!(
+            "i    {} deliveries to make: serves after {:.2} s, the first arrives {:.2} s later, then {} in a second; peak {:.0} MB",
+            thousands(found.deliveries.into()),
+            found.start,
+            found.first,
+            thousands(found.rate),
+            megabytes(found.peak),
+        );
+    }
+    if !results.neighbours.is_empty() {
+        let of =
+            |pick: fn(&Neighbours) -> f64| median(results.neighbours.iter().map(pick)).unwrap_or_default() / 1000.0;
+        let lost: usize = results.neighbours.iter().map(|round| round.lost).sum();
+        println!(
+            "j    p99 of 99 agents, 1,000 requests/s: {:.2} ms while the 100th works, {:.2} ms while it is dead; {lost} events did not arrive",
+            of(|round| round.without),
+            of(|round| round.with),
+        );
+    }
+    if !results.overload.is_empty() {
+        let of = |pick: fn(&Overload) -> f64| median(results.overload.iter().map(pick)).unwrap_or_default();
+        println!(
+            "k    five times as many callers as places: {} of {} good answers in a second, p99 {:.0} ms, {} refusals",
+            thousands(of(|round| round.goodput)),
+            thousands(of(|round| round.peak)),
+            of(|round| round.p99),
+            thousands(of(|round| round.refused)),
+        );
+    }
+    if let Some(found) = results.endurance {
+        println!(
+            "l    accepted in a second: {} at the start, {} after {} events; peak {:.0} MB",
+            thousands(found.first),
+            thousands(found.last),
+            thousands(found.events as f64),
+            megabytes(found.peak),
+        );
+    }
 }
 
 fn print_goals(results: &Results) {
@@ -136,6 +182,8 @@ fn print_goals(results: &Results) {
     let drop_in = median(results.drop_in.iter().copied());
     let fresh = median(results.calls.iter().map(|calls| calls.github.fresh));
     let reused = median(results.calls.iter().map(|calls| calls.github.reused));
+    let neighbours = median(results.neighbours.iter().map(|round| round.with / round.without));
+    let overload = median(results.overload.iter().map(|round| round.goodput / round.peak));
     println!("\n{:<24}{:>12}{:>10}", "goal", "wanted", "found");
     for (goal, wanted, found, unit) in [
         ("b/a3", Wanted::AtLeast(0.7), ratio(results, Row::Gateway, Row::EventLog), ""),
@@ -146,6 +194,12 @@ fn print_goals(results: &Results) {
         ("g", Wanted::Below(250.0), drop_in, " ms"),
         ("h github, fresh", Wanted::Below(10.0), fresh, " µs"),
         ("h github, reused", Wanted::Below(3.0), reused, " µs"),
+        ("i start", Wanted::Below(10.0), results.pending.map(|found| found.start), " s"),
+        ("i first delivery", Wanted::Below(1.0), results.pending.map(|found| found.first), " s"),
+        ("i peak", Wanted::Below(256.0), results.pending.map(|found| megabytes(found.peak)), " MB"),
+        ("j dead/alive", Wanted::Below(1.2), neighbours, ""),
+        ("k goodput/peak", Wanted::AtLeast(0.8), overload, ""),
+        ("l last/first", Wanted::AtLeast(0.8), results.endurance.map(|found| found.last / found.first), ""),
     ] {
         let Some(found) = found else { continue };
         let (wanted, met) = match wanted {

@@ -10,9 +10,13 @@ use crate::baseline::Baseline;
 use crate::calls::{self, Calls};
 use crate::delivery::{self, Delivery};
 use crate::drop_in;
+use crate::endurance::{self, Endurance};
 use crate::load::{Load, Outcome};
 use crate::machine::Machine;
+use crate::neighbours::{self, Neighbours};
 use crate::options::{Plan, Row};
+use crate::overload::{self, Overload};
+use crate::pending::{self, Pending};
 use crate::process::{Server, Usage};
 use crate::samples::Spread;
 use crate::subject::{Place, Progress, REUSE, STUB, Subject};
@@ -22,7 +26,7 @@ use crate::webhook::{ISSUES, Requests};
 pub(crate) const CONNECTIONS: usize = 64;
 
 /// Load before the load that counts.
-const WARM_UP: Duration = Duration::from_secs(1);
+pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
 
 /// How long the gateway may take for the deliveries that are left.
 const DRAIN: Duration = Duration::from_secs(60);
@@ -39,6 +43,10 @@ pub(crate) struct Results {
     /// Milliseconds.
     pub(crate) drop_in: Vec<f64>,
     pub(crate) calls: Vec<Calls>,
+    pub(crate) pending: Option<Pending>,
+    pub(crate) neighbours: Vec<Neighbours>,
+    pub(crate) overload: Vec<Overload>,
+    pub(crate) endurance: Option<Endurance>,
     pub(crate) took: Duration,
 }
 
@@ -84,6 +92,10 @@ pub(crate) fn run(plan: &Plan) -> Result<Results> {
         delivery: Vec::new(),
         drop_in: Vec::new(),
         calls: Vec::new(),
+        pending: None,
+        neighbours: Vec::new(),
+        overload: Vec::new(),
+        endurance: None,
         took: Duration::ZERO,
     };
     let mut rows = plan.rows.clone();
@@ -119,6 +131,28 @@ pub(crate) fn run(plan: &Plan) -> Result<Results> {
                     );
                     results.calls.push(found);
                 }
+                Row::Pending if round == 1 => {
+                    let found = pending::run(&mut place, plan.events, plan.time).with_context(failed)?;
+                    eprintln!("{name}: {found:?}");
+                    results.pending = Some(found);
+                }
+                Row::Neighbours => {
+                    let found = neighbours::run(&mut place, plan.time).with_context(failed)?;
+                    eprintln!("round {round}, {name}: p99 {:.0} µs without, {:.0} µs with", found.without, found.with);
+                    results.neighbours.push(found);
+                }
+                Row::Overload => {
+                    let found = overload::run(&mut place, plan.time).with_context(failed)?;
+                    eprintln!("round {round}, {name}: {:.0} of {:.0} requests/s", found.goodput, found.peak);
+                    results.overload.push(found);
+                }
+                Row::Endurance if round == 1 => {
+                    let found = endurance::run(&mut place, plan.events, plan.time).with_context(failed)?;
+                    eprintln!("{name}: {:.0} of {:.0} requests/s", found.last, found.first);
+                    results.endurance = Some(found);
+                }
+                // They need so many events that once is enough.
+                Row::Pending | Row::Endurance => {}
             }
         }
     }
@@ -133,7 +167,7 @@ fn start(place: &mut Place, row: Row) -> Result<Subject> {
         Row::EventLog => place.baseline(Baseline::EventLog),
         Row::Reuse => place.gateway(&format!("{STUB}{REUSE}")),
         Row::AcceptOnly => place.gateway(""),
-        Row::Gateway | Row::Delivery | Row::Memory | Row::DropIn | Row::Calls => place.gateway(STUB),
+        _ => place.gateway(STUB),
     }
 }
 
@@ -181,7 +215,7 @@ fn settled(server: &Server) -> Result<u64> {
 }
 
 /// Waits until everything that was accepted is delivered.
-fn drain(server: &Server) -> Result<Backlog> {
+pub(crate) fn drain(server: &Server) -> Result<Backlog> {
     let start = Instant::now();
     let mut progress = Progress::of(server.address)?;
     let left = progress.backlog();

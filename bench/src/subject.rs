@@ -15,7 +15,7 @@ use crate::process::Server;
 use crate::webhook::SECRET;
 
 /// The environment variable that the gateway reads the secret from.
-const SECRET_VARIABLE: &str = "BENCH_GITHUB_SECRET";
+pub(crate) const SECRET_VARIABLE: &str = "BENCH_GITHUB_SECRET";
 
 /// The plugins that the gateway is measured with.
 const PLUGINS: [&str; 4] = ["dummy", "github", "http", "stub"];
@@ -80,11 +80,25 @@ impl Place {
     /// Starts the gateway with an empty event log and `more` below the common part of its configuration. Everything that
     /// is not named there is at its default.
     pub(crate) fn gateway(&mut self, more: &str) -> Result<Subject> {
+        self.gateway_with("", more)
+    }
+
+    /// The same with the keys `http` in the table of that name.
+    pub(crate) fn gateway_with(&mut self, http: &str, more: &str) -> Result<Subject> {
         let folder = self.folder()?;
+        self.start(folder, http, more)
+    }
+
+    /// The same in a folder that may have an event log.
+    pub(crate) fn gateway_in(&mut self, folder: Folder, more: &str) -> Result<Subject> {
+        self.start(folder, "", more)
+    }
+
+    fn start(&mut self, folder: Folder, http: &str, more: &str) -> Result<Subject> {
         self.copy_plugins(&folder)?;
         let config = folder.0.join("gateway.toml");
         let common = format!(
-            "[http]\nlisten = \"127.0.0.1:0\"\n\n[channels.github]\nsecret = {{ env = \"{SECRET_VARIABLE}\" }}\n\n"
+            "[http]\nlisten = \"127.0.0.1:0\"\n{http}\n[channels.github]\nsecret = {{ env = \"{SECRET_VARIABLE}\" }}\n\n"
         );
         fs::write(&config, common + more)?;
         let mut command = Command::new(&self.gateway);
@@ -110,6 +124,11 @@ pub(crate) struct Subject {
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Where the plugins of this subject are.
     pub(crate) fn plugins(&self) -> PathBuf {
         self.0.join("plugins")

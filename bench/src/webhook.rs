@@ -36,9 +36,14 @@ pub(crate) struct Requests {
 impl Requests {
     /// Requests to `/webhooks/github` about `issues` different issues.
     pub(crate) fn new(issues: u32) -> Self {
+        Self::to(issues, |_| "/webhooks/github".to_owned())
+    }
+
+    /// Requests about `issues` different issues, each to the path of its issue; all paths are of one length.
+    pub(crate) fn to(issues: u32, path: impl Fn(u32) -> String) -> Self {
         let mut requests = Self { bytes: Vec::new(), length: 0, digits: 0, sent: 0 };
         for issue in 1..=issues {
-            let request = request(&body(issue));
+            let request = request(&path(issue), &body(issue));
             let id = memchr::memmem::find(&request, b"X-GitHub-Delivery: ").expect("the request has this header");
             requests.length = request.len();
             requests.digits = id + "X-GitHub-Delivery: 72d3162e-cc78-11f0-81ab-".len();
@@ -84,7 +89,7 @@ pub(crate) fn signature(body: &[u8]) -> String {
 }
 
 /// The headers that GitHub sends, and the body.
-fn request(body: &str) -> Vec<u8> {
+fn request(path: &str, body: &str) -> Vec<u8> {
     let mut request = String::with_capacity(BODY + 512);
     let headers = [
         ("Host", "127.0.0.1"),
@@ -99,7 +104,7 @@ fn request(body: &str) -> Vec<u8> {
         ("X-GitHub-Hook-Installation-Target-Type", "repository"),
         ("X-Hub-Signature-256", &signature(body.as_bytes())),
     ];
-    request.push_str("POST /webhooks/github HTTP/1.1\r\n");
+    write!(request, "POST {path} HTTP/1.1\r\n").expect("writing to a String cannot fail");
     for (name, value) in headers {
         write!(request, "{name}: {value}\r\n").expect("writing to a String cannot fail");
     }

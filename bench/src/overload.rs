@@ -1,0 +1,57 @@
+//! Row k: what is left of the throughput when far more is asked for.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::load::Load;
+use crate::rounds::{CONNECTIONS, WARM_UP, drain};
+use crate::subject::{Place, STUB};
+use crate::webhook::{ISSUES, Requests};
+
+/// Requests that the gateway works on at once.
+const PLACES: usize = CONNECTIONS;
+
+/// Requests that may wait for their turn; less than callers come.
+const LINE: usize = 64;
+
+/// How many times more callers there are than places.
+const TIMES: usize = 5;
+
+/// One round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Overload {
+    /// Good answers in a second while there are as many callers as places.
+    pub(crate) peak: f64,
+    /// The same with five times as many callers, none of whom waits before it asks again.
+    pub(crate) goodput: f64,
+    /// Refusals in a second.
+    pub(crate) refused: f64,
+    /// Of good answers under overload, in milliseconds.
+    pub(crate) p99: f64,
+}
+
+/// Measures both for `time`, one after the other on the same gateway.
+pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Overload> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
+    let gateway = place.gateway_with(&format!("max_requests = {PLACES}\nmax_waiting = {LINE}\n"), STUB)?;
+    let server = &gateway.server;
+    let mut requests = Requests::new(ISSUES);
+    let mut load = Load::connect(server.address, PLACES)?;
+    load.run(&mut requests, WARM_UP)?;
+    drain(server)?;
+    let peak = load.run(&mut requests, time)?;
+    drain(server)?;
+    drop(load);
+    let mut crowd = Load::connect(server.address, TIMES * PLACES)?;
+    let crowded = crowd.run(&mut requests, time)?;
+    let per_second = |count: u64| count as f64 / time.as_secs_f64();
+    Ok(Overload {
+        peak: per_second(peak.good),
+        goodput: per_second(crowded.good),
+        refused: per_second(crowded.bad.values().sum()),
+        p99: crowded.latency.p99 / 1000.0,
+    })
+}

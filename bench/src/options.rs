@@ -22,7 +22,7 @@ Prints one table. Rows, all of them unless some are named:
   h    a channel plugin's call alone, fresh and reused
   i    starting with 1,000,000 deliveries to make: time, memory, first delivery
   j    p99 of 99 agents beside a dead one, and without it
-  k    good answers under five times as many callers as the gateway takes
+  k    good answers under five times as many callers as are served at once
   l    accepted requests after 1,000,000 events, and at the start
 
   --seconds N   length of one measurement (5)

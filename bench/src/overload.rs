@@ -10,21 +10,15 @@ use crate::rounds::{CONNECTIONS, WARM_UP, drain};
 use crate::subject::{Place, STUB};
 use crate::webhook::{ISSUES, Requests};
 
-/// Requests that the gateway works on at once.
-const PLACES: usize = CONNECTIONS;
-
-/// Requests that may wait for their turn; less than callers come.
-const LINE: usize = 64;
-
-/// How many times more callers there are than places.
-const TIMES: usize = 5;
+/// Five times as many as the gateway works for at once (`http.max_requests`), and more than it lets wait in line.
+const CALLERS: usize = 5 * 1024;
 
 /// One round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Overload {
-    /// Good answers in a second while there are as many callers as places.
+    /// Good answers in a second with as many callers as in the other rows.
     pub(crate) peak: f64,
-    /// The same with five times as many callers, none of whom waits before it asks again.
+    /// The same with far too many callers, none of whom waits before it asks again.
     pub(crate) goodput: f64,
     /// Refusals in a second.
     pub(crate) refused: f64,
@@ -36,16 +30,16 @@ pub(crate) struct Overload {
 pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Overload> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
-    let gateway = place.gateway_with(&format!("max_requests = {PLACES}\nmax_waiting = {LINE}\n"), STUB)?;
+    let gateway = place.gateway_with(&format!("max_connections = {}\n", 2 * CALLERS), STUB)?;
     let server = &gateway.server;
     let mut requests = Requests::new(ISSUES);
-    let mut load = Load::connect(server.address, PLACES)?;
+    let mut load = Load::connect(server.address, CONNECTIONS)?;
     load.run(&mut requests, WARM_UP)?;
     drain(server)?;
     let peak = load.run(&mut requests, time)?;
     drain(server)?;
     drop(load);
-    let mut crowd = Load::connect(server.address, TIMES * PLACES)?;
+    let mut crowd = Load::connect(server.address, CALLERS)?;
     let crowded = crowd.run(&mut requests, time)?;
     let per_second = |count: u64| count as f64 / time.as_secs_f64();
     Ok(Overload {

@@ -158,7 +158,7 @@ fn print_endurance(results: &Results) {
     if !results.overload.is_empty() {
         let of = |pick: fn(&Overload) -> f64| median(results.overload.iter().map(pick)).unwrap_or_default();
         println!(
-            "k    five times as many callers as places: {} of {} good answers in a second, p99 {:.0} ms, {} refusals",
+            "k    5,120 callers, five times as many as are served at once: {} of {} good answers in a second, p99 {:.0} ms, {} refusals",
             thousands(of(|round| round.goodput)),
             thousands(of(|round| round.peak)),
             of(|round| round.p99),

@@ -115,7 +115,7 @@ impl Dispatch {
         let survey = Arc::new(Survey::new());
         for agent in self.0.agents.values() {
             agent.inbox.begin(log.head());
-            agent.show_breaker(&self.0.metrics);
+            agent.show_breaker(&agent.breaker(), &self.0.metrics);
             if let Some(task) = AgentTask::new(agent, &self.0, log, &survey) {
                 tasks.spawn(task.run(stop.clone()));
             }

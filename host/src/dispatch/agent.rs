@@ -101,14 +101,12 @@ impl Agent {
             }
             None => tracing::info!(agent = %name, "Breaker closes, the agent answers again"),
         }
-        drop(breaker);
-        self.show_breaker(metrics);
+        self.show_breaker(&breaker, metrics);
     }
 
     /// Shows the breaker's state in the metrics.
-    pub(super) fn show_breaker(&self, metrics: &Metrics) {
-        let state = self.breaker().state() as i64;
-        metrics.breaker_state.get_or_create(&ByAgent::new(&self.settings.name)).set(state);
+    pub(super) fn show_breaker(&self, breaker: &Breaker, metrics: &Metrics) {
+        metrics.breaker_state.get_or_create(&ByAgent::new(&self.settings.name)).set(breaker.state() as i64);
     }
 
     /// The generation that an attempt runs on, or what is missing.

@@ -103,7 +103,7 @@ impl AgentTask {
             self.queues.wake(Instant::now());
             let breaker_wakes = self.start_attempts();
             self.start_reading();
-            let wakes = [self.queues.next_wake(), breaker_wakes, self.read_again, self.refill_wakes()];
+            let wakes = [self.queues.next_wake(), breaker_wakes, self.read_again.or_else(|| self.refill_wakes())];
             let wake = wakes.into_iter().flatten().min();
             let turns = self.turns.clone();
             tokio::select! {
@@ -142,6 +142,9 @@ impl AgentTask {
             if !breaker.allows(Instant::now()) {
                 return breaker.open_until();
             }
+            if breaker.state() != BreakerState::Closed {
+                self.agent.show_breaker(&breaker, &self.dispatch.metrics);
+            }
             let job = self.queues.next(|class| self.turns.is_free(class))?;
             let attempt = Try {
                 agent: Arc::clone(&self.agent),
@@ -150,11 +153,7 @@ impl AgentTask {
                 generation: Arc::clone(generation),
                 epoch: breaker.started(),
             };
-            let is_probe = breaker.state() != BreakerState::Closed;
             drop(breaker);
-            if is_probe {
-                self.agent.show_breaker(&self.dispatch.metrics);
-            }
             let turn = self.turns.take(job.class());
             self.running.spawn(attempt.run(job, turn));
         }

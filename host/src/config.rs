@@ -28,7 +28,7 @@ use std::path::Path;
 pub use self::problem::{Problem, Problems};
 
 use self::raw::{Environment, Raw};
-use crate::{dispatch, eventlog, http, ingest, plugin, skill};
+use crate::{dispatch, eventlog, http, ingest, plugin, replay, skill};
 
 /// The file that is read when none is named.
 pub const FILE_NAME: &str = "gateway.toml";
@@ -46,6 +46,8 @@ pub struct Config {
     pub ingest: ingest::Settings,
     /// `[agents.*]`, `[[routes]]` and `[dispatch]`.
     pub dispatch: dispatch::Settings,
+    /// `[dispatch] replay_*`.
+    pub replay: replay::Settings,
     /// `[skills]`.
     pub skills: skill::Settings,
     /// `[log]`.

@@ -22,6 +22,8 @@
 //! 14. A full queue refuses at once.
 //! 15. A log with a capacity drops its oldest events with everything that belongs to them.
 //! 16. A closed log has committed what it had taken, and takes nothing more.
+//! 17. A step of a replay, what it adds and how far the replay has come, is one commit; no step is taken twice, and no
+//!     delivery is made again that is open or not the latest of its event to its agent.
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 
@@ -41,6 +43,7 @@ mod query;
 mod queue;
 mod reader;
 mod record;
+mod replay;
 mod sled;
 mod store;
 mod writer;
@@ -61,9 +64,10 @@ pub use self::identity::Identity;
 use self::ledger::Ledger;
 use self::memory::Memory;
 use self::published::{Condition, Published};
-pub use self::query::{DeliveryFilter, DeliveryPage, Filter, ListedDelivery, OpenDeliveries, Page, Stored};
+pub use self::query::{DeliveryFilter, DeliveryPage, Filter, ListedDelivery, OpenDeliveries, Page, Selection, Stored};
 use self::queue::{Queue, Weight};
 use self::reader::Reader;
+pub use self::replay::{Candidate, NewReplay, Replay, ReplayId, ReplayState, ReplayStep, Replayable};
 use self::sled::Sled;
 use self::store::Store;
 use self::writer::{Limits, Reply, Request, Work, Writer};

@@ -16,6 +16,7 @@ use crate::http::{HttpError, Server, Services};
 use crate::ingest::{Guard, Ingest, Router};
 use crate::metrics::Metrics;
 use crate::plugin::{PluginError, PluginHost};
+use crate::replay::{self, Replays};
 use crate::skill::{self, Skills};
 use crate::supervisor::{Inherited, Notifier, NotifyError, SocketError};
 
@@ -83,6 +84,7 @@ pub async fn run(config: Config, inherited: Inherited) -> Result<(), GatewayErro
 struct Parts {
     server: Server,
     dispatch: Dispatch,
+    replays: Replays,
     log: EventLog,
     skills_watcher: skill::Watcher,
     times: StopTimes,
@@ -105,20 +107,31 @@ impl Parts {
         let skills_watcher = skill::watch(config.skills, skills.clone(), Arc::clone(&metrics))?;
         let guard = Arc::new(Guard::new(&config.ingest));
         let plugins = PluginHost::start(config.plugins, Arc::clone(&metrics), guard).await?;
+        let agents = config.dispatch.agents.iter().map(|agent| agent.name.clone()).collect();
         let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), Arc::clone(&metrics));
         let log = open_log(config.eventlog, &metrics, &dispatch).await?;
         let router = Arc::new(Routing(dispatch.clone()));
         let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, Arc::clone(&metrics));
-        let services =
-            Services { ingest, dispatch: dispatch.clone(), log: log.clone(), plugins, skills, metrics, started_at };
+        let replays = Replays::new(config.replay, log.clone(), agents, Arc::clone(&metrics));
+        let services = Services {
+            ingest,
+            dispatch: dispatch.clone(),
+            replays: replays.clone(),
+            log: log.clone(),
+            plugins,
+            skills,
+            metrics,
+            started_at,
+        };
         let server = Server::bind(config.http, services, sockets).await?;
-        Ok(Self { server, dispatch, log, skills_watcher, times })
+        Ok(Self { server, dispatch, replays, log, skills_watcher, times })
     }
 
     /// Lets requests in and starts to deliver.
     fn serve(self, notifier: &Arc<Notifier>) -> Serving {
-        let Self { server, dispatch, log, skills_watcher, times } = self;
+        let Self { server, dispatch, replays, log, skills_watcher, times } = self;
         let deliveries = dispatch.start(&log);
+        let replaying = replays.start();
         let addresses: Vec<_> = server.local_addrs().into_iter().map(url).collect();
         for address in &addresses {
             tracing::info!("Serving on {address}");
@@ -128,7 +141,16 @@ impl Parts {
         requests.spawn(server.run(stop.clone()));
         watchdog.spawn(answer_watchdog(Arc::clone(notifier), log.clone()));
         notifier.ready(&format!("Serving on {}", addresses.join(" and ")));
-        Serving { requests, deliveries, log, stop, times, _watchdog: watchdog, _skills_watcher: skills_watcher }
+        Serving {
+            requests,
+            deliveries,
+            replaying,
+            log,
+            stop,
+            times,
+            _watchdog: watchdog,
+            _skills_watcher: skills_watcher,
+        }
     }
 }
 
@@ -136,6 +158,7 @@ impl Parts {
 struct Serving {
     requests: JoinSet<()>,
     deliveries: dispatch::Running,
+    replaying: replay::Running,
     log: EventLog,
     /// Ends the intake.
     stop: CancellationToken,
@@ -145,13 +168,14 @@ struct Serving {
 }
 
 impl Serving {
-    /// Ends in order: the intake, requests in flight, attempts in flight, the log.
+    /// Ends in order: the intake and replays, requests in flight, attempts in flight, the log.
     async fn stop(mut self) {
         let StopTimes { drain, grace } = self.times;
         // Where the log has failed nobody is to be served any more.
         drop(tokio::time::timeout(drain, self.log.failed()).await);
         let deadline = Instant::now() + grace;
         self.stop.cancel();
+        self.replaying.stop(grace).await;
         let mut requests = std::pin::pin!(async {
             if let Some(Err(error)) = self.requests.join_next().await {
                 tracing::error!("Server ended badly: {error}");

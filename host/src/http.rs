@@ -16,6 +16,7 @@ mod health;
 mod listener;
 mod query;
 mod refusal;
+mod replays;
 mod respond;
 mod route;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use crate::eventlog::EventLog;
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::plugin::PluginHost;
+use crate::replay::Replays;
 use crate::skill::Skills;
 use crate::supervisor::Sockets;
 use crate::verify::Secret;
@@ -122,6 +124,7 @@ impl Settings {
 pub struct Services {
     pub ingest: Ingest,
     pub dispatch: Dispatch,
+    pub replays: Replays,
     pub log: EventLog,
     pub plugins: PluginHost,
     pub skills: Skills,

@@ -101,6 +101,8 @@ pub struct Metrics {
     pub task_duration: Family<ByAgent, Histogram, Durations>,
     pub tasks_in_queue: Family<ByAgent, Gauge>,
     pub attempts: Family<ByOutcome, Counter>,
+    pub replays_running: Gauge,
+    pub replayed: Family<ByAgent, Counter>,
     pub breaker_state: Family<ByAgent, Gauge>,
     pub breaker_opened: Family<ByAgent, Counter>,
     pub plugin_calls: Family<ByCall, Counter>,
@@ -139,6 +141,8 @@ impl Metrics {
             task_duration: Family::new_with_constructor(Durations),
             tasks_in_queue: Family::default(),
             attempts: Family::default(),
+            replays_running: Gauge::default(),
+            replayed: Family::default(),
             breaker_state: Family::default(),
             breaker_opened: Family::default(),
             plugin_calls: Family::default(),
@@ -199,6 +203,8 @@ impl Metrics {
         );
         registry.register("tasks_in_queue", "Deliveries that wait in memory", self.tasks_in_queue.clone());
         registry.register("gateway_delivery_attempts", "Attempts by what they came to", self.attempts.clone());
+        registry.register("gateway_replays_running", "Replays that go on", self.replays_running.clone());
+        registry.register("gateway_replayed", "Deliveries that somebody asked for again", self.replayed.clone());
         registry.register(
             "gateway_circuit_breaker_state",
             "Whether an agent is tried: 0 closed, 1 open, 2 half-open",

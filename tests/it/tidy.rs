@@ -11,7 +11,7 @@ const ORDER: &[&[&str]] = &[
     &["event", "metrics", "supervisor"],
     &["verify"],
     &["eventlog", "plugin", "skill"],
-    &["ingest", "dispatch"],
+    &["ingest", "dispatch", "replay"],
     &["http"],
     &["config"],
     &["gateway"],

@@ -17,7 +17,7 @@ use super::{Config, LogFormat, LogSettings, agents, channels, routes};
 use crate::eventlog::EngineKind;
 use crate::http::AdminSettings;
 use crate::verify::Secret;
-use crate::{dispatch, eventlog, http, ingest, plugin, skill};
+use crate::{dispatch, eventlog, http, ingest, plugin, replay, skill};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -51,6 +51,7 @@ pub(super) fn assemble(raw: &Raw) -> Config {
             routes,
             held_bytes: root.section("dispatch").size("held_bytes", MIB..).unwrap_or(32 << 20),
         },
+        replay: replay_settings(&root.section("dispatch")),
         skills: skill_settings(&root.section("skills")),
         log: log_settings(&root.section("log")),
         http,
@@ -180,6 +181,16 @@ pub(super) fn plugin_defaults(dir: PathBuf, cache_dir: PathBuf) -> plugin::Setti
         instances: 1000,
         limits: plugin::Limits::default(),
         overrides: BTreeMap::new(),
+    }
+}
+
+fn replay_settings(section: &Section<'_>) -> replay::Settings {
+    let default = replay::Settings::default();
+    let (max_rate, max_running) = (i64::from(replay::Settings::MAX_RATE), replay::Settings::MAX_RUNNING as i64);
+    replay::Settings {
+        rate: section.count("replay_rate", 1..=max_rate).unwrap_or(default.rate),
+        open: section.count("replay_open", 1..).unwrap_or(default.open),
+        running: section.count("replay_running", 1..=max_running).unwrap_or(default.running),
     }
 }
 

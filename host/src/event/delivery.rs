@@ -157,6 +157,14 @@ impl Delivery {
         }
     }
 
+    /// The latest delivery to each agent among `deliveries`, which are oldest first, with its place.
+    pub fn latest(deliveries: &[Self]) -> impl Iterator<Item = (u32, &Self)> {
+        let is_latest =
+            |index: usize, delivery: &Self| !deliveries[index + 1..].iter().any(|later| later.agent == delivery.agent);
+        let places = (0..).zip(deliveries).enumerate();
+        places.filter(move |(index, (_, delivery))| is_latest(*index, delivery)).map(|(_, placed)| placed)
+    }
+
     /// Adds a finished attempt; `next_attempt_at` says when to try again and counts only for [`Outcome::Retry`].
     pub fn record(&mut self, attempt: Attempt, next_attempt_at: Option<Timestamp>) {
         (self.state, self.next_attempt_at) = match attempt.outcome {
@@ -192,11 +200,8 @@ impl EventStatus {
 
     /// The status that `deliveries`, oldest first, give their event.
     pub fn of(deliveries: &[Delivery]) -> Self {
-        let latest = |(index, delivery): &(usize, &Delivery)| {
-            !deliveries[index + 1..].iter().any(|later| later.agent == delivery.agent)
-        };
         let mut status = if deliveries.is_empty() { Self::Accepted } else { Self::Delivered };
-        for (_, delivery) in deliveries.iter().enumerate().filter(latest) {
+        for (_, delivery) in Delivery::latest(deliveries) {
             match delivery.state {
                 DeliveryState::Pending | DeliveryState::Retrying => return Self::Pending,
                 DeliveryState::Dead => status = Self::Dead,

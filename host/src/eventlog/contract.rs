@@ -17,6 +17,7 @@ use crate::event::{Delivery, DeliveryState, EventStatus, Outcome};
 mod disk;
 mod lists;
 mod promises;
+mod replays;
 
 /// Runs `$promise` against every engine; an engine joins with one line.
 macro_rules! engines {

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::replay::ReplayId;
 use crate::event::Seq;
 
 const EVENT: u8 = b'e';
@@ -10,6 +11,7 @@ const DELIVERIES: u8 = b'd';
 const IDENTITIES: u8 = b'i';
 const RUN: u8 = b'k';
 const CONSUMER: u8 = b'c';
+const REPLAY: u8 = b'r';
 const META: u8 = b'm';
 
 /// The block whose first event is at `seq`.
@@ -78,6 +80,16 @@ pub(crate) fn consumer(name: &str) -> Vec<u8> {
     named(CONSUMER, name)
 }
 
+/// A replay.
+pub(crate) fn replay(id: ReplayId) -> [u8; 9] {
+    numbered(REPLAY, id.0)
+}
+
+/// All replays.
+pub(crate) fn all_replays() -> Range<[u8; 9]> {
+    numbered(REPLAY, 0)..numbered(REPLAY, u64::MAX)
+}
+
 /// A fact about the log as a whole.
 pub(crate) fn meta(name: &str) -> Vec<u8> {
     named(META, name)
@@ -100,7 +112,7 @@ pub(crate) fn display(key: &[u8]) -> String {
     text.push('/');
     let number = |bytes: &[u8]| bytes.iter().fold(0_u128, |number, &byte| number << 8 | u128::from(byte));
     match prefix {
-        EVENT | BODY | DELIVERIES | IDENTITIES | RUN => {
+        EVENT | BODY | DELIVERIES | IDENTITIES | RUN | REPLAY => {
             let (first, second) = rest.split_at(rest.len().min(8));
             text.push_str(&number(first).to_string());
             if !second.is_empty() {

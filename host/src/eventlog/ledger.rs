@@ -1,3 +1,5 @@
+mod replays;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+use self::replays::{Replays, open_replays};
 use super::bucket::{Buckets, Slot};
 use super::counts::{ChannelCounts, Counts};
 use super::engine::{Direction, Op};
@@ -33,6 +36,7 @@ pub(crate) struct Ledger {
     reopened_changed: bool,
     /// An open position, known so that it is not looked up with every commit.
     blocked_on: Option<Seq>,
+    replays: Replays,
     identities: Identities,
     random: u64,
     commit: Commit,
@@ -55,6 +59,10 @@ pub(crate) struct State {
 
 impl State {
     const EMPTY: Self = Self { head: Seq(0), floor: Seq(1), settled: Seq(1), statuses: [0; 4] };
+
+    fn holds(&self, seq: Seq) -> bool {
+        (self.floor..=self.head).contains(&seq)
+    }
 }
 
 struct Tally {
@@ -101,6 +109,7 @@ impl Ledger {
         let state: State = store.read(&state_key)?.ok_or_else(|| corrupt(&state_key, "it is missing".to_owned()))?;
         verify_tail(&store, &state, Self::TAIL)?;
         let reopened = store.read(&key::meta(REOPENED))?.unwrap_or_default();
+        let replays = Replays::load(&store)?;
         let identities = Identities::load(&store, state.floor, state.head)?;
         let block = BlockWriter::new(store.engine.block_bytes());
         let mut ledger = Self {
@@ -113,6 +122,7 @@ impl Ledger {
             reopened,
             reopened_changed: false,
             blocked_on: None,
+            replays,
             identities,
             random: getrandom::u64().map_err(|error| EventLogError::Io(format!("no random numbers: {error}")))?,
             commit: Commit::default(),
@@ -211,37 +221,6 @@ impl Ledger {
         Ok(Appended::Accepted(event))
     }
 
-    /// Adds deliveries of a stored event to the commit.
-    pub(crate) fn replay(
-        &mut self,
-        id: EventId,
-        recipients: Vec<Recipient>,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<Vec<DeliveryId>, EventLogError> {
-        let seq = id.seq();
-        if seq < self.state.floor || seq > self.state.head {
-            return Err(EventLogError::NotFound);
-        }
-        let facts = Walk::new(&self.store).facts(seq)?.filter(|facts| facts.event.id == id);
-        let Some(facts) = facts else { return Err(EventLogError::NotFound) };
-        let data = self.store.payload(&facts)?;
-        let event = Arc::new(Event { data, ..facts.event });
-        let mut added = Vec::with_capacity(recipients.len());
-        self.change(seq, |deliveries| {
-            for recipient in recipients {
-                let index = u32::try_from(deliveries.len()).map_err(|_| EventLogError::NotFound)?;
-                let Recipient { agent, priority } = recipient.clone();
-                added.push(NewDelivery { id: DeliveryId { seq, index }, agent, priority, replay: true });
-                deliveries.push(Delivery { replayed_by: Some(by.to_owned()), ..Delivery::new(recipient, now) });
-            }
-            Ok(())
-        })?;
-        let ids = added.iter().map(|new| new.id).collect();
-        self.commit.news.push(News { event, deliveries: added });
-        Ok(ids)
-    }
-
     /// Adds a finished attempt to the commit.
     pub(crate) fn record(
         &mut self,
@@ -249,7 +228,7 @@ impl Ledger {
         attempt: Attempt,
         next_attempt_at: Option<Timestamp>,
     ) -> Result<(), EventLogError> {
-        if id.seq < self.state.floor || id.seq > self.state.head {
+        if !self.state.holds(id.seq) {
             return Err(EventLogError::NotFound);
         }
         let known = self.buckets.get(&self.store, self.state.head, id.seq)?;
@@ -279,8 +258,10 @@ impl Ledger {
         self.buckets.get(&self.store, self.state.head, seq)?;
         let Some(slot) = self.buckets.change(seq) else { return Err(EventLogError::NotFound) };
         let before = EventStatus::of(&slot.deliveries);
+        let replays_before = open_replays(&slot.deliveries);
         change(&mut slot.deliveries)?;
         let after = EventStatus::of(&slot.deliveries);
+        self.replays.note(replays_before, open_replays(&slot.deliveries));
         let open = slot.is_open();
         self.state.statuses[before as usize] -= 1;
         self.state.statuses[after as usize] += 1;
@@ -306,6 +287,7 @@ impl Ledger {
             let value = record::encode(&key, &tally.counts);
             self.commit.ops.push(Op::Put(key, value));
         }
+        self.replays.write(&mut self.commit.ops);
         if std::mem::take(&mut self.reopened_changed) {
             let key = key::meta(REOPENED);
             let value = record::encode(&key, &self.reopened);
@@ -343,8 +325,9 @@ impl Ledger {
         let mut ops = Vec::new();
         while self.state.head.0 + 1 - self.state.floor.0 > capacity {
             let seq = self.state.floor;
-            let status =
-                self.buckets.get(&self.store, self.state.head, seq)?.map(|slot| EventStatus::of(&slot.deliveries));
+            let slot = self.buckets.get(&self.store, self.state.head, seq)?;
+            let status = slot.map(|slot| EventStatus::of(&slot.deliveries));
+            self.replays.note(slot.map(|slot| open_replays(&slot.deliveries)).unwrap_or_default(), Vec::new());
             if let Some(facts) = Walk::new(&self.store).facts(seq)? {
                 ops.push(Op::Remove(key::block(seq).to_vec()));
                 ops.extend((0..parts(facts.apart)).map(|part| Op::Remove(key::body(seq, part).to_vec())));
@@ -361,6 +344,7 @@ impl Ledger {
         }
         if !ops.is_empty() {
             self.state.settled = self.state.settled.max(self.state.floor);
+            self.replays.write(&mut ops);
             ops.push(self.state_op());
         }
         Ok(ops)

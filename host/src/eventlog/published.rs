@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use super::EventLogError;
 use super::counts::Counts;
 use super::ledger::Ledger;
-use crate::event::Seq;
+use super::replay::{Replay, ReplayId};
+use crate::event::{AgentName, Seq};
 
 /// Whether the log takes writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub(crate) struct Published {
     floor: AtomicU64,
     settled: AtomicU64,
     reopened: Mutex<Arc<BTreeSet<Seq>>>,
+    replays: Mutex<Arc<BTreeMap<ReplayId, Replay>>>,
+    open_replays: Mutex<Arc<BTreeMap<AgentName, u64>>>,
     began: Instant,
     /// Milliseconds from `began` to the start of the running commit, plus one; 0 while there is none.
     committing: AtomicU64,
@@ -69,6 +72,8 @@ impl Published {
             floor: AtomicU64::new(1),
             settled: AtomicU64::new(1),
             reopened: Mutex::default(),
+            replays: Mutex::default(),
+            open_replays: Mutex::default(),
             began: Instant::now(),
             committing: AtomicU64::new(0),
         }
@@ -92,6 +97,14 @@ impl Published {
 
     pub(crate) fn reopened(&self) -> Arc<BTreeSet<Seq>> {
         Arc::clone(&self.reopened.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn replays(&self) -> Arc<BTreeMap<ReplayId, Replay>> {
+        Arc::clone(&self.replays.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn open_replays(&self) -> Arc<BTreeMap<AgentName, u64>> {
+        Arc::clone(&self.open_replays.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn health(&self) -> Result<(), EventLogError> {
@@ -138,6 +151,9 @@ impl Published {
                 *reopened = Arc::new(ledger.reopened().clone());
             }
         }
+        let replays = ledger.replays();
+        *self.replays.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&replays.kept);
+        *self.open_replays.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&replays.open);
         self.floor.store(state.floor.0, Ordering::Release);
         self.settled.store(state.settled.0, Ordering::Release);
         self.head.store(state.head.0, Ordering::Release);

@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use crate::event::{
     AgentName, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Seq, Timestamp,
 };
@@ -18,23 +20,21 @@ impl Stored {
     }
 }
 
-/// Which events to list; a field that is none takes all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+/// Which events are meant by what they are; a field that is none takes all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
     /// Of this channel.
     pub channel: Option<ChannelName>,
     /// Of this kind; with a `*` at the end, of all kinds that start so.
     pub kind: Option<String>,
-    /// With this status.
-    pub status: Option<EventStatus>,
     /// Received at this moment or later.
     pub since: Option<Timestamp>,
     /// Received before this moment.
     pub until: Option<Timestamp>,
 }
 
-impl Filter {
-    pub(crate) fn takes_event(&self, event: &Event) -> bool {
+impl Selection {
+    pub(crate) fn takes(&self, event: &Event) -> bool {
         self.channel.as_ref().is_none_or(|channel| *channel == event.channel)
             && self.kind.as_ref().is_none_or(|kind| match kind.strip_suffix('*') {
                 Some(start) => event.kind.starts_with(start),
@@ -43,7 +43,18 @@ impl Filter {
             && self.since.is_none_or(|since| event.time >= since)
             && self.until.is_none_or(|until| event.time < until)
     }
+}
 
+/// Which events to list; a field that is none takes all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Such events.
+    pub events: Selection,
+    /// With this status.
+    pub status: Option<EventStatus>,
+}
+
+impl Filter {
     pub(crate) fn takes_status(&self, deliveries: &[Delivery]) -> bool {
         self.status.is_none_or(|status| status == EventStatus::of(deliveries))
     }
@@ -58,9 +69,11 @@ pub struct Page {
     pub next: Option<Seq>,
 }
 
-/// Which deliveries to list; a field that is none takes all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Which deliveries are meant; a field that is none takes all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryFilter {
+    /// Of such events.
+    pub events: Selection,
     /// In this state.
     pub state: Option<DeliveryState>,
     /// To this agent.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::published::Published;
 use super::query::{DeliveryFilter, DeliveryPage, Filter, ListedDelivery, OpenDeliveries, Page, Stored};
 use super::record::{Facts, corrupt};
+use super::replay::{Candidate, Replayable, replayable};
 use super::store::{Store, Walk};
 use super::{EventLogError, key};
 use crate::event::{Delivery, DeliveryId, Event, EventId, Seq};
@@ -62,7 +63,7 @@ impl Reader {
                 return Ok(Page { items, next: Some(seq.next()) });
             }
             let Some(facts) = self.facts(&mut walk, seq)? else { continue };
-            if filter.takes_event(&facts.event) {
+            if filter.events.takes(&facts.event) {
                 let deliveries = walk.deliveries(&facts)?;
                 if filter.takes_status(&deliveries) {
                     items.push(Stored { event: without_data(facts.event), deliveries });
@@ -86,7 +87,9 @@ impl Reader {
                 page.next = Some(DeliveryId { seq: seq.next(), index: 0 });
                 return Ok(page);
             }
-            let Some(facts) = self.facts(&mut walk, seq)? else { continue };
+            let Some(facts) = self.facts(&mut walk, seq)?.filter(|facts| filter.events.takes(&facts.event)) else {
+                continue;
+            };
             let deliveries: Vec<(u32, Delivery)> = (0..).zip(walk.deliveries(&facts)?).collect();
             for (index, delivery) in deliveries.into_iter().rev() {
                 let id = DeliveryId { seq, index };
@@ -132,6 +135,34 @@ impl Reader {
             }
         }
         Ok(open)
+    }
+
+    pub(crate) fn replayable(
+        &self,
+        filter: &DeliveryFilter,
+        from: Seq,
+        to: Seq,
+        limit: usize,
+    ) -> Result<Replayable, EventLogError> {
+        let mut walk = Walk::new(&self.store);
+        let mut found = Replayable::default();
+        let first = from.max(self.published.floor()).0;
+        for (looked_at, seq) in (first..=to.0).map(Seq).enumerate() {
+            if found.items.len() >= limit || looked_at >= Self::LOOKED_AT {
+                found.next = Some(seq);
+                break;
+            }
+            let Some(facts) = self.facts(&mut walk, seq)?.filter(|facts| filter.events.takes(&facts.event)) else {
+                continue;
+            };
+            let deliveries = walk.deliveries(&facts)?;
+            let bytes = facts.event.data.len().max(usize::try_from(facts.apart).unwrap_or(usize::MAX));
+            for (index, delivery) in replayable(&deliveries, filter) {
+                let (id, channel) = (DeliveryId { seq, index }, facts.event.channel.clone());
+                found.items.push(Candidate { id, agent: delivery.agent.clone(), channel, bytes });
+            }
+        }
+        Ok(found)
     }
 
     /// The positions below `before`, the highest first.

@@ -9,10 +9,11 @@ use super::engine::{Engine, EngineError, Purpose};
 use super::ledger::{Commit, Ledger, News};
 use super::published::{Condition, Published};
 use super::queue::{Gather, Queue, Taken, Weight};
+use super::replay::{Replay, ReplayChange};
 use super::store::{Store, Walk};
 use super::{Appended, CommitSink, EventLogError, NewEvent};
 use crate::event::{Attempt, DeliveryId, EventId, Recipient, Seq, Timestamp};
-use crate::metrics::Metrics;
+use crate::metrics::{ByAgent, Metrics};
 
 /// A write that waits, with the way to answer it.
 pub(crate) struct Request {
@@ -25,6 +26,8 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, EventLogError>>;
 pub(crate) enum Work {
     Append { events: Vec<NewEvent>, reply: Reply<Vec<Appended>> },
     Replay { id: EventId, recipients: Vec<Recipient>, by: String, reply: Reply<Vec<DeliveryId>> },
+    Renew { id: DeliveryId, by: String, reply: Reply<Vec<DeliveryId>> },
+    Replays { change: ReplayChange, reply: Reply<Replay> },
     Record { id: DeliveryId, attempt: Attempt, next_attempt_at: Option<Timestamp>, reply: Reply<()> },
     Checkpoint { consumer: String, seq: Seq, reply: Reply<()> },
 }
@@ -33,6 +36,7 @@ pub(crate) enum Work {
 enum Answer {
     Append(Reply<Vec<Appended>>, Vec<Appended>),
     Replay(Reply<Vec<DeliveryId>>, Vec<DeliveryId>),
+    Replays(Reply<Replay>, Replay),
     Done(Reply<()>),
 }
 
@@ -42,6 +46,7 @@ impl Answer {
         match self {
             Self::Append(reply, appended) => drop(reply.send(Ok(appended))),
             Self::Replay(reply, ids) => drop(reply.send(Ok(ids))),
+            Self::Replays(reply, replay) => drop(reply.send(Ok(replay))),
             Self::Done(reply) => drop(reply.send(Ok(()))),
         }
     }
@@ -50,6 +55,7 @@ impl Answer {
         match self {
             Self::Append(reply, _) => drop(reply.send(Err(error))),
             Self::Replay(reply, _) => drop(reply.send(Err(error))),
+            Self::Replays(reply, _) => drop(reply.send(Err(error))),
             Self::Done(reply) => drop(reply.send(Err(error))),
         }
     }
@@ -59,7 +65,8 @@ impl Work {
     fn refuse(self, error: EventLogError) {
         match self {
             Self::Append { reply, .. } => drop(reply.send(Err(error))),
-            Self::Replay { reply, .. } => drop(reply.send(Err(error))),
+            Self::Replay { reply, .. } | Self::Renew { reply, .. } => drop(reply.send(Err(error))),
+            Self::Replays { reply, .. } => drop(reply.send(Err(error))),
             Self::Record { reply, .. } | Self::Checkpoint { reply, .. } => drop(reply.send(Err(error))),
         }
     }
@@ -190,6 +197,14 @@ impl Writer {
                 Ok(ids) => Some(Answer::Replay(reply, ids)),
                 Err(error) => refused(reply, error),
             },
+            Work::Renew { id, by, reply } => match self.ledger.renew(id, &by, now) {
+                Ok(ids) => Some(Answer::Replay(reply, ids)),
+                Err(error) => refused(reply, error),
+            },
+            Work::Replays { change, reply } => match self.ledger.change_replay(change, now) {
+                Ok(replay) => Some(Answer::Replays(reply, replay)),
+                Err(error) => refused(reply, error),
+            },
             Work::Record { id, attempt, next_attempt_at, reply } => {
                 match self.ledger.record(id, attempt, next_attempt_at) {
                     Ok(()) => Some(Answer::Done(reply)),
@@ -227,6 +242,9 @@ impl Writer {
         self.published.show(&mut self.ledger);
         self.trim();
         for News { event, deliveries } in &news {
+            for new in deliveries.iter().filter(|new| new.replay) {
+                self.metrics.replayed.get_or_create(&ByAgent::new(&new.agent)).inc();
+            }
             self.sink.committed(event, deliveries);
         }
         answers.into_iter().for_each(Answer::send);

@@ -8,26 +8,31 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::event::{EventId, Timestamp};
-use crate::eventlog::{EventLog, EventLogError, Stored};
+use crate::eventlog::{EventLog, EventLogError};
 
 use super::front::{Call, Front};
-use super::query::{self, DeliveriesQuery, EventsQuery, ReplayQuery};
+use super::query::{self, DeliveriesQuery, EventsQuery, OneQuery, ReplayQuery};
 use super::refusal::{Refusal, Shortage};
 use super::respond::{Answer, with_json, with_json_text};
 use super::route::Endpoint;
-use super::view;
+use super::{replays, view};
 
 /// How long a request waits for its turn to read the event log.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Who asked for a replay, when the caller does not say.
-const BY: &str = "admin API";
 
 /// Answers a caller that may ask.
 pub(super) async fn answer(front: &Arc<Front>, call: &Call, endpoint: Endpoint, id: &str) -> Result<Answer, Refusal> {
     let services = &front.services;
     let query = call.head.uri.query().unwrap_or_default();
-    if !matches!(endpoint, Endpoint::Events | Endpoint::Deliveries | Endpoint::Replay) {
+    let takes_parameters = matches!(
+        endpoint,
+        Endpoint::Events
+            | Endpoint::Deliveries
+            | Endpoint::Replay
+            | Endpoint::ReplayDeliveries
+            | Endpoint::ReplayDelivery
+    );
+    if !takes_parameters {
         query::no_parameters(query)?;
     }
     match endpoint {
@@ -46,7 +51,12 @@ pub(super) async fn answer(front: &Arc<Front>, call: &Call, endpoint: Endpoint, 
             let text = blocking(front, find).await?.ok_or(unknown)?;
             Ok(with_json_text(StatusCode::OK, text))
         }
-        Endpoint::Replay => replay(front, id, &ReplayQuery::parse(query)?).await,
+        Endpoint::Replay => replays::event(front, id, &OneQuery::parse(query)?).await,
+        Endpoint::ReplayDelivery => replays::delivery(front, id, &OneQuery::parse_by(query)?).await,
+        Endpoint::ReplayDeliveries => replays::deliveries(front, ReplayQuery::parse(query)?).await,
+        Endpoint::Replays => Ok(with_json(StatusCode::OK, &view::replays(services.replays.list()))),
+        Endpoint::OneReplay => replays::show(front, id),
+        Endpoint::CancelReplay => replays::cancel(front, id).await,
         Endpoint::Channels => {
             let channels = view::channels(services.ingest.channels(), &services.log.counts());
             Ok(with_json(StatusCode::OK, &channels))
@@ -63,22 +73,8 @@ pub(super) async fn answer(front: &Arc<Front>, call: &Call, endpoint: Endpoint, 
     }
 }
 
-async fn replay(front: &Arc<Front>, id: &str, query: &ReplayQuery) -> Result<Answer, Refusal> {
-    let known = event_id(id)?;
-    let found = blocking(front, move |log| log.find(known)).await?;
-    let Some(Stored { event, .. }) = found else { return Err(Refusal::UnknownEvent(id.to_owned())) };
-    let mut recipients = front.services.dispatch.recipients(&event.channel, &event.kind, &event.attributes);
-    recipients.retain(|recipient| query.agent.as_ref().is_none_or(|only| *only == recipient.agent));
-    if recipients.is_empty() {
-        return Err(Refusal::Unrouted);
-    }
-    let deliveries = front.services.log.replay(known, recipients, BY).await?;
-    tracing::info!(event = %known, deliveries = deliveries.len(), "Event replayed");
-    Ok(with_json(StatusCode::ACCEPTED, &view::Replayed::new(known, &deliveries)))
-}
-
 /// A text that is no id names no event either.
-fn event_id(id: &str) -> Result<EventId, Refusal> {
+pub(super) fn event_id(id: &str) -> Result<EventId, Refusal> {
     id.parse().map_err(|_| Refusal::UnknownEvent(id.to_owned()))
 }
 
@@ -91,7 +87,7 @@ async fn read<T: Serialize>(
 }
 
 /// Reads the event log on a thread that may wait for the disk.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     front: &Arc<Front>,
     read: impl FnOnce(&EventLog) -> Result<T, EventLogError> + Send + 'static,
 ) -> Result<T, Refusal> {

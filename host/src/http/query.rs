@@ -1,10 +1,13 @@
+mod replay;
+
 use std::fmt;
 use std::str::FromStr;
 
 use url::form_urlencoded;
 
-use crate::event::{AgentName, DeliveryId, DeliveryState, EventStatus, Seq};
-use crate::eventlog::{DeliveryFilter, Filter};
+pub(super) use self::replay::{OneQuery, ReplayQuery};
+use crate::event::{DeliveryId, DeliveryState, EventStatus, Seq};
+use crate::eventlog::{DeliveryFilter, Filter, Selection};
 
 /// A query parameter that is not what was expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,11 +75,8 @@ impl EventsQuery {
             match &*parameter.name {
                 "limit" => parsed.limit = parameter.limit()?,
                 "cursor" => parsed.before = Some(Seq(parameter.read(CURSOR)?)),
-                "channel" => parsed.filter.channel = Some(parameter.read(NAME)?),
-                "kind" => parsed.filter.kind = Some(parameter.text("a kind, or the beginning of one and `*`")?),
                 "status" => parsed.filter.status = Some(parameter.status()?),
-                "since" => parsed.filter.since = Some(parameter.read(TIME)?),
-                "until" => parsed.filter.until = Some(parameter.read(TIME)?),
+                _ if parameter.select(&mut parsed.filter.events)? => {}
                 _ => {
                     return Err(parameter.bad("`limit`, `cursor`, `channel`, `kind`, `status`, `since` or `until`"));
                 }
@@ -88,7 +88,7 @@ impl EventsQuery {
 }
 
 impl DeliveriesQuery {
-    /// Reads `limit`, `cursor`, `state` and `agent`.
+    /// Reads `limit`, `cursor`, `channel`, `kind`, `state` (or `status`, the same), `agent`, `since` and `until`.
     ///
     /// # Errors
     /// The first parameter that is unknown, given twice or malformed.
@@ -98,31 +98,12 @@ impl DeliveriesQuery {
             match &*parameter.name {
                 "limit" => parsed.limit = parameter.limit()?,
                 "cursor" => parsed.before = Some(parameter.delivery()?),
-                "state" => parsed.filter.state = Some(parameter.state()?),
-                "agent" => parsed.filter.agent = Some(parameter.read(NAME)?),
-                _ => return Err(parameter.bad("`limit`, `cursor`, `state` or `agent`")),
-            }
-            Ok(())
-        })?;
-        Ok(parsed)
-    }
-}
-
-/// What a replay asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ReplayQuery {
-    /// Only this agent; none means every agent that a route names.
-    pub(super) agent: Option<AgentName>,
-}
-
-impl ReplayQuery {
-    /// Reads `agent`.
-    pub(super) fn parse(query: &str) -> Result<Self, BadParameter> {
-        let mut parsed = Self::default();
-        each(query, |parameter| {
-            match &*parameter.name {
-                "agent" => parsed.agent = Some(parameter.read(NAME)?),
-                _ => return Err(parameter.bad("`agent`")),
+                _ if parameter.filter(&mut parsed.filter)? => {}
+                _ => {
+                    return Err(
+                        parameter.bad("`limit`, `cursor`, `channel`, `kind`, `state`, `agent`, `since` or `until`")
+                    );
+                }
             }
             Ok(())
         })?;
@@ -141,6 +122,16 @@ pub(super) struct DeliveryText(pub(super) DeliveryId);
 impl fmt::Display for DeliveryText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.0.seq, self.0.index)
+    }
+}
+
+impl FromStr for DeliveryText {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.split_once('.').and_then(|(seq, index)| Some((seq.parse().ok()?, index.parse().ok()?)));
+        let (seq, index) = parts.ok_or(())?;
+        Ok(Self(DeliveryId { seq: Seq(seq), index }))
     }
 }
 
@@ -193,10 +184,31 @@ impl Parameter {
         found.ok_or_else(|| self.bad("`pending`, `retrying`, `delivered` or `dead`"))
     }
 
+    /// Takes the parameter when it selects events; whether it does.
+    fn select(&self, events: &mut Selection) -> Result<bool, BadParameter> {
+        match &*self.name {
+            "channel" => events.channel = Some(self.read(NAME)?),
+            "kind" => events.kind = Some(self.text("a kind, or the beginning of one and `*`")?),
+            "since" => events.since = Some(self.read(TIME)?),
+            "until" => events.until = Some(self.read(TIME)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Takes the parameter when it selects deliveries; whether it does.
+    fn filter(&self, filter: &mut DeliveryFilter) -> Result<bool, BadParameter> {
+        match &*self.name {
+            "state" | "status" if filter.state.is_some() => return Err(self.bad("`state` or `status`, once")),
+            "state" | "status" => filter.state = Some(self.state()?),
+            "agent" => filter.agent = Some(self.read(NAME)?),
+            _ => return self.select(&mut filter.events),
+        }
+        Ok(true)
+    }
+
     fn delivery(&self) -> Result<DeliveryId, BadParameter> {
-        let parts = self.value.split_once('.').and_then(|(seq, index)| Some((seq.parse().ok()?, index.parse().ok()?)));
-        let (seq, index) = parts.ok_or_else(|| self.bad(CURSOR))?;
-        Ok(DeliveryId { seq: Seq(seq), index })
+        self.value.parse().map(|DeliveryText(id)| id).map_err(|()| self.bad(CURSOR))
     }
 }
 
@@ -208,18 +220,18 @@ mod tests {
 
     #[test]
     fn every_parameter_is_understood() {
+        let events = Selection {
+            channel: Some("github".parse().unwrap()),
+            kind: Some("github.push*".to_owned()),
+            since: Some(Timestamp::from_millis(1_700_000_000_000)),
+            until: Some(Timestamp::from_millis(1_700_000_001_500)),
+        };
         let text = "limit=7&cursor=42&channel=github&kind=github.push%2A&status=dead\
                     &since=2023-11-14T22:13:20Z&until=2023-11-14T22:13:21.5%2B00:00";
         let expected = EventsQuery {
             limit: 7,
             before: Some(Seq(42)),
-            filter: Filter {
-                channel: Some("github".parse().unwrap()),
-                kind: Some("github.push*".to_owned()),
-                status: Some(EventStatus::Dead),
-                since: Some(Timestamp::from_millis(1_700_000_000_000)),
-                until: Some(Timestamp::from_millis(1_700_000_001_500)),
-            },
+            filter: Filter { events: events.clone(), status: Some(EventStatus::Dead) },
         };
         assert_eq!(EventsQuery::parse(text).unwrap(), expected);
         assert_eq!(EventsQuery::parse("").unwrap(), EventsQuery::default());
@@ -227,9 +239,19 @@ mod tests {
         let expected = DeliveriesQuery {
             limit: 500,
             before: Some(DeliveryId { seq: Seq(4), index: 2 }),
-            filter: DeliveryFilter { state: Some(DeliveryState::Retrying), agent: Some("stub".parse().unwrap()) },
+            filter: DeliveryFilter {
+                events,
+                state: Some(DeliveryState::Retrying),
+                agent: Some("stub".parse().unwrap()),
+            },
         };
-        assert_eq!(DeliveriesQuery::parse("limit=500&cursor=4.2&state=retrying&agent=stub").unwrap(), expected);
+        for state in ["state", "status"] {
+            let text = format!(
+                "limit=500&cursor=4.2&{state}=retrying&agent=stub&channel=github&kind=github.push%2A\
+                 &since=2023-11-14T22:13:20Z&until=2023-11-14T22:13:21.5%2B00:00"
+            );
+            assert_eq!(DeliveriesQuery::parse(&text).unwrap(), expected);
+        }
     }
 
     #[test]
@@ -253,6 +275,7 @@ mod tests {
         }
         assert_eq!(DeliveriesQuery::parse("cursor=4").unwrap_err().name, "cursor");
         assert_eq!(DeliveriesQuery::parse("state=done").unwrap_err().name, "state");
+        assert_eq!(DeliveriesQuery::parse("state=dead&status=dead").unwrap_err().name, "status");
         assert_eq!(no_parameters("x=1").unwrap_err().name, "x");
     }
 }

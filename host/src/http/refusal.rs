@@ -5,6 +5,7 @@ use ::http::Method;
 use crate::eventlog::EventLogError;
 use crate::ingest::IngestError;
 use crate::plugin::CallError;
+use crate::replay::ReplayError;
 
 use super::query::BadParameter;
 
@@ -40,6 +41,12 @@ pub(super) enum Refusal {
     Forbidden(&'static str),
     /// No event with this id.
     UnknownEvent(String),
+    /// No delivery with this id.
+    UnknownDelivery(String),
+    /// No replay with this id.
+    UnknownReplay(String),
+    /// What was asked for is not delivered again.
+    Replay(ReplayError),
     /// No route takes the event, so that it cannot be replayed.
     Unrouted,
     /// The channel did not take the request.
@@ -120,6 +127,15 @@ impl From<IngestError> for Refusal {
             IngestError::Method(methods) => Self::Method(methods),
             IngestError::Log(error) => Self::Log(error),
             error => Self::Ingest(error),
+        }
+    }
+}
+
+impl From<ReplayError> for Refusal {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Log(error) => Self::Log(error),
+            error => Self::Replay(error),
         }
     }
 }

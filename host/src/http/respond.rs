@@ -18,6 +18,7 @@ use crate::event::RequestId;
 use crate::eventlog::EventLogError;
 use crate::ingest::IngestError;
 use crate::plugin::CallError;
+use crate::replay::ReplayError;
 
 use super::refusal::Refusal;
 
@@ -146,6 +147,15 @@ impl From<&Refusal> for Problem {
                 let detail = format!("there is no event `{}`", shortened(id));
                 Self::new(StatusCode::NOT_FOUND, "unknown_event", "Unknown event", detail)
             }
+            Refusal::UnknownDelivery(id) => {
+                let detail = format!("there is no delivery `{}`", shortened(id));
+                Self::new(StatusCode::NOT_FOUND, "unknown_delivery", "Unknown delivery", detail)
+            }
+            Refusal::UnknownReplay(id) => {
+                let detail = format!("there is no replay `{}`", shortened(id));
+                Self::new(StatusCode::NOT_FOUND, "unknown_replay", "Unknown replay", detail)
+            }
+            Refusal::Replay(error) => replay(error),
             Refusal::Method(methods) => Self::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
@@ -257,6 +267,28 @@ fn ingest(error: &IngestError) -> Problem {
     }
 }
 
+fn replay(error: &ReplayError) -> Problem {
+    let conflict = |code, title| Problem::new(StatusCode::CONFLICT, code, title, error.to_string());
+    match error {
+        ReplayError::Busy => unavailable("overloaded", "Overloaded", "deliveries are being counted, try again later"),
+        ReplayError::TooSlow { .. } => unavailable(
+            "too_many_deliveries",
+            "Too many deliveries",
+            "the deliveries could not be counted in time; ask for fewer with `since`, or try again later",
+        )
+        .internal(error),
+        ReplayError::TooMany { .. } => conflict("too_many_replays", "Too many replays"),
+        ReplayError::Open => conflict("delivery_open", "Delivery open"),
+        ReplayError::Superseded => conflict("delivery_superseded", "Delivery superseded"),
+        ReplayError::UnknownAgent(_) => conflict("unknown_agent", "Unknown agent"),
+        ReplayError::Unknown(id) => Problem::from(&Refusal::UnknownReplay(id.to_string())),
+        ReplayError::UnknownDelivery => {
+            Problem::new(StatusCode::NOT_FOUND, "unknown_delivery", "Unknown delivery", error.to_string())
+        }
+        ReplayError::Log(error) => log(error),
+    }
+}
+
 fn log(error: &EventLogError) -> Problem {
     let store = |title, detail| unavailable("store_unavailable", title, detail).internal(error);
     match error {
@@ -331,6 +363,7 @@ pub(super) fn protect(headers: &mut HeaderMap) {
 mod tests {
     use std::time::Duration;
 
+    use crate::eventlog::ReplayId;
     use crate::plugin::Rejection;
     use crate::verify::VerifyError;
 
@@ -352,6 +385,17 @@ mod tests {
             (Refusal::NotFound, 404, "not_found"),
             (Refusal::UnknownChannel, 404, "unknown_channel"),
             (Refusal::UnknownEvent("x".to_owned()), 404, "unknown_event"),
+            (Refusal::UnknownDelivery("x".to_owned()), 404, "unknown_delivery"),
+            (Refusal::UnknownReplay("x".to_owned()), 404, "unknown_replay"),
+            (ReplayError::Busy.into(), 503, "overloaded"),
+            (ReplayError::TooSlow { within: limit }.into(), 503, "too_many_deliveries"),
+            (ReplayError::TooMany { running: 8 }.into(), 409, "too_many_replays"),
+            (ReplayError::Open.into(), 409, "delivery_open"),
+            (ReplayError::Superseded.into(), 409, "delivery_superseded"),
+            (ReplayError::UnknownAgent("a".parse().unwrap()).into(), 409, "unknown_agent"),
+            (ReplayError::Unknown(ReplayId(3)).into(), 404, "unknown_replay"),
+            (ReplayError::UnknownDelivery.into(), 404, "unknown_delivery"),
+            (ReplayError::Log(EventLogError::Closed).into(), 503, "store_unavailable"),
             (Refusal::Method(vec![Method::POST]), 405, "method_not_allowed"),
             (Refusal::AmbiguousHost, 400, "malformed"),
             (Refusal::Encoding, 415, "encoding_not_supported"),

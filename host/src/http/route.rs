@@ -43,6 +43,11 @@ pub(super) enum Endpoint {
     Routes,
     Skills,
     Deliveries,
+    ReplayDeliveries,
+    ReplayDelivery,
+    Replays,
+    OneReplay,
+    CancelReplay,
     Stats,
 }
 
@@ -54,7 +59,7 @@ impl Endpoint {
 }
 
 /// Every path but those of channels. `{id}` stands for one segment.
-const ROUTES: [(Method, &str, Endpoint); 15] = [
+const ROUTES: [(Method, &str, Endpoint); 20] = [
     (Method::GET, "/", Endpoint::Root),
     (Method::GET, "/health", Endpoint::Live),
     (Method::GET, "/health/live", Endpoint::Live),
@@ -69,6 +74,11 @@ const ROUTES: [(Method, &str, Endpoint); 15] = [
     (Method::GET, "/admin/routes", Endpoint::Routes),
     (Method::GET, "/admin/skills", Endpoint::Skills),
     (Method::GET, "/admin/deliveries", Endpoint::Deliveries),
+    (Method::POST, "/admin/deliveries/replay", Endpoint::ReplayDeliveries),
+    (Method::POST, "/admin/deliveries/{id}/replay", Endpoint::ReplayDelivery),
+    (Method::GET, "/admin/replays", Endpoint::Replays),
+    (Method::GET, "/admin/replays/{id}", Endpoint::OneReplay),
+    (Method::POST, "/admin/replays/{id}/cancel", Endpoint::CancelReplay),
     (Method::GET, "/admin/stats", Endpoint::Stats),
 ];
 

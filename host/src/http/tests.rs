@@ -1,6 +1,6 @@
 //! The front door over real sockets, with a log in memory and no plugins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::eventlog::{self, Appended, EngineKind, EventLog, NewEvent};
 use crate::ingest::{self, ChannelSettings, Guard, Ingest, Router};
 use crate::metrics::Metrics;
 use crate::plugin::{self, Limits, PluginHost};
+use crate::replay::{self, Replays};
 use crate::skill::Skills;
 use crate::supervisor::Sockets;
 use crate::verify::Secret;
@@ -101,9 +102,11 @@ impl Gateway {
         let memory = eventlog::Settings::new(EngineKind::Memory { capacity: 100 });
         let log = EventLog::open(&memory, Arc::clone(&metrics), Arc::new(dispatch.clone())).unwrap();
         let ingest = Ingest::new(ingest, plugins.clone(), log.clone(), Arc::new(NoRoutes), Arc::clone(&metrics));
+        let replays = Replays::new(replay::Settings::default(), log.clone(), BTreeSet::new(), Arc::clone(&metrics));
         let services = Services {
             ingest,
             dispatch,
+            replays,
             log: log.clone(),
             plugins,
             skills: Skills::default(),
@@ -275,7 +278,7 @@ async fn the_admin_api_shows_what_the_log_holds() {
         (&channels["channels"][0]["state"], &channels["channels"][0]["accepted"]),
         (&"waiting".into(), &0.into())
     );
-    for noun in ["agents", "plugins", "routes", "skills", "deliveries"] {
+    for noun in ["agents", "plugins", "routes", "skills", "deliveries", "replays"] {
         assert_eq!(gateway.get(&format!("/admin/{noun}")).await.json()[noun], serde_json::json!([]), "{noun}");
     }
 }

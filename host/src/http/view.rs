@@ -3,6 +3,7 @@
 //! Pure: the command line makes the same JSON from a log that it opened itself.
 
 mod event;
+mod replay;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use crate::plugin::PluginStatus;
 use crate::skill::{Catalog, Problem, Skill};
 
 pub use self::event::{AttemptView, DeliveryView, EventDetail, Moment, event_detail};
+pub use self::replay::{DryRun, FilterView, ReplayList, ReplayRow, dry_run, replay, replays};
 
 use super::query::{DeliveriesQuery, DeliveryText, EventsQuery};
 

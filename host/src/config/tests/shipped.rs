@@ -58,6 +58,7 @@ fn the_shipped_file_documents_the_defaults() {
     assert_eq!(http(&documented), http(&defaults));
     assert_eq!(documented.http.admin.listen, defaults.http.admin.listen);
     assert_eq!(documented.eventlog, defaults.eventlog);
+    assert_eq!(documented.replay, defaults.replay);
     assert_eq!(documented.skills, defaults.skills);
     assert_eq!(documented.log, defaults.log);
     assert_eq!(documented.dispatch.held_bytes, defaults.dispatch.held_bytes);

@@ -16,16 +16,19 @@ async fn lists_are_filtered_and_go_on_at_their_cursor(bed: Bed) {
     }
     log.record(DeliveryId { seq: Seq(5), index: 0 }, attempt(1, Outcome::Dead), None).await.unwrap();
     let all = Filter::default();
-    let kind = |kind: &str| Filter { kind: Some(kind.to_owned()), ..Filter::default() };
-    let from_to = |since, until| Filter {
-        since: Some(Timestamp::from_millis(since)),
-        until: Some(Timestamp::from_millis(until)),
-        ..Filter::default()
+    let of = |events| Filter { events, status: None };
+    let kind = |kind: &str| of(Selection { kind: Some(kind.to_owned()), ..Selection::default() });
+    let from_to = |since, until| {
+        of(Selection {
+            since: Some(Timestamp::from_millis(since)),
+            until: Some(Timestamp::from_millis(until)),
+            ..Selection::default()
+        })
     };
     for (filter, expected) in [
         (&all, (1..=30).rev().collect::<Vec<u64>>()),
         (
-            &Filter { channel: Some("grafana".parse().unwrap()), ..all.clone() },
+            &of(Selection { channel: Some("grafana".parse().unwrap()), ..Selection::default() }),
             (0..10).rev().map(|index| index * 3 + 1).collect(),
         ),
         (&kind("github.push"), vec![30, 26, 24, 20, 18, 14, 12, 8, 6, 2]),
@@ -52,16 +55,21 @@ async fn lists_are_filtered_and_go_on_at_their_cursor(bed: Bed) {
 
 async fn deliveries_are_listed_newest_first(bed: Bed) {
     let log = bed.open();
-    for _ in 0..5 {
-        accept(&log, routed(&["a", "b"])).await;
+    for index in 0..5 {
+        accept(&log, NewEvent { time: Timestamp::from_millis(index), ..routed(&["a", "b"]) }).await;
     }
     log.record(DeliveryId { seq: Seq(2), index: 1 }, attempt(1, Outcome::Delivered), None).await.unwrap();
-    let filter =
-        |state, agent: Option<&str>| DeliveryFilter { state, agent: agent.map(|agent| agent.parse().unwrap()) };
+    let filter = |state, agent: Option<&str>| DeliveryFilter {
+        state,
+        agent: agent.map(|agent| agent.parse().unwrap()),
+        ..DeliveryFilter::default()
+    };
+    let at = |millis| Selection { since: Some(Timestamp::from_millis(millis)), ..Selection::default() };
     for (filter, expected) in [
         (filter(None, None), vec![(5, 1), (5, 0), (4, 1), (4, 0), (3, 1), (3, 0), (2, 1), (2, 0), (1, 1), (1, 0)]),
         (filter(Some(DeliveryState::Pending), Some("b")), vec![(5, 1), (4, 1), (3, 1), (1, 1)]),
         (filter(Some(DeliveryState::Delivered), None), vec![(2, 1)]),
+        (DeliveryFilter { events: at(3), ..filter(None, Some("a")) }, vec![(5, 0), (4, 0)]),
     ] {
         for limit in [1, 3, 100] {
             let (mut found, mut before) = (Vec::new(), None);

@@ -11,6 +11,7 @@ mod plugins;
 mod restart;
 mod shutdown;
 mod skills;
+#[expect(dead_code, reason = "the fault suite uses the rest of it")]
 mod support;
 mod tidy;
 mod verification;

@@ -180,11 +180,22 @@ impl Setup {
 
     /// Starts the gateway under another program, such as `strace`, and waits until it serves.
     pub(crate) async fn start_under(self, program: &str, arguments: &[&str]) -> TestGateway {
+        let command = self.command_under(program, arguments);
+        TestGateway::spawn(self, command).await
+    }
+
+    /// The same until it serves or ends.
+    pub(crate) async fn try_start_under(self, program: &str, arguments: &[&str]) -> Result<TestGateway, Ended> {
+        let command = self.command_under(program, arguments);
+        TestGateway::try_spawn(self, command).await
+    }
+
+    fn command_under(&self, program: &str, arguments: &[&str]) -> Command {
         let serve = self.command(&["serve"]);
         let mut command = Command::new(program);
         command.args(arguments).arg(serve.get_program()).args(serve.get_args());
         command.envs(&self.environment).current_dir(self.dir.path());
-        TestGateway::spawn(self, command).await
+        command
     }
 }
 

@@ -6,14 +6,14 @@ use rustix::ioctl::{Setter, ioctl, opcode};
 use tempfile::TempDir;
 
 /// A file system of its own, mounted until it is dropped.
-pub(super) struct Disk {
+pub(crate) struct Disk {
     /// The mount point, and beside it the image.
     dir: TempDir,
 }
 
 impl Disk {
     /// In memory; the error says why there is none.
-    pub(super) fn tmpfs(mebibytes: u64) -> Result<Self, String> {
+    pub(crate) fn tmpfs(mebibytes: u64) -> Result<Self, String> {
         let disk = Self::unmounted();
         run(Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"])
@@ -22,7 +22,7 @@ impl Disk {
     }
 
     /// ext4 on a loop device; the error says why there is none.
-    pub(super) fn ext4(mebibytes: u64) -> Result<Self, String> {
+    pub(crate) fn ext4(mebibytes: u64) -> Result<Self, String> {
         let disk = Self::unmounted();
         File::create(disk.image())
             .and_then(|image| image.set_len(mebibytes << 20))
@@ -39,7 +39,7 @@ impl Disk {
     }
 
     /// Where it is mounted.
-    pub(super) fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.dir.path().join("mount")
     }
 
@@ -48,12 +48,12 @@ impl Disk {
     }
 
     /// From now on nothing reaches the disk, and what has not reached it is gone: as if the power were cut.
-    pub(super) fn cut_power(&self) {
+    pub(crate) fn cut_power(&self) {
         shut_down(&self.path()).unwrap();
     }
 
     /// Mounts it again after a power cut. Nobody may use it.
-    pub(super) fn restore_power(&self) {
+    pub(crate) fn restore_power(&self) {
         run(Command::new("umount").arg(self.path())).unwrap();
         self.mount().unwrap();
     }

@@ -2,40 +2,42 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::journal::{Journal, Sent, body};
-use super::load::{all_delivered, deliver};
-use super::{say, setup};
+use crate::journal::Bodies;
+use crate::load::deliver_all;
+use crate::report::Report;
+use crate::scenario::{Outcome, Scale};
 use crate::support::{Ended, Setup, TestGateway};
+use crate::trial::Trial;
 
-/// Places that are damaged in each file, one after the other.
-const PLACES: usize = 8;
+/// Requests whose events are in the store that is damaged.
+const REQUESTS: usize = 250;
+
 const DAMAGES: [&str; 3] = ["flipped", "zeroed", "truncated"];
 
-/// Whoever reads an event gets what was stored or an error, and a start that fails says which folder is damaged.
-#[tokio::test]
-async fn a_damaged_store_is_reported_and_never_served_as_if_it_were_whole() {
-    let journal = Journal::default();
-    let gateway = setup().start().await;
-    for _ in 0..250 {
-        deliver(&gateway.client, &journal, &journal.attempt(0)).await.unwrap().expect_accepted();
-    }
-    all_delivered(&gateway).await;
-    let (_, mut setup) = gateway.stop().await;
+/// Whoever reads an event gets what was stored or an error, and a start that fails says which folder is damaged. A round
+/// is one place in each file.
+pub(super) async fn run(scale: Scale) -> Outcome {
+    let trial = Trial::new(Bodies::Usual).await;
+    let gateway = trial.setup().start().await;
+    deliver_all(&gateway, &trial, REQUESTS).await;
+    let verdict = trial.judge(&gateway).await;
+    let mut setup = trial.stop(gateway).await;
     let dir = setup.path().join("data");
     let whole = files_of(&dir);
     assert!(whole.len() >= 2, "{:?}", whole.keys());
 
-    let (mut starts, mut refusals) = (0, 0);
+    let (mut starts, mut refusals, mut errors) = (0, 0, 0);
     for (file, bytes) in &whole {
-        for (damage, place) in DAMAGES.iter().flat_map(|damage| (0..PLACES).map(move |place| (damage, place))) {
+        for (damage, place) in DAMAGES.iter().flat_map(|damage| (0..scale.rounds).map(move |place| (damage, place))) {
+            scale.progress(place);
             files_of(&dir).keys().for_each(|path| fs::remove_file(path).unwrap());
             whole.iter().for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
-            fs::write(file, damaged(bytes, damage, place)).unwrap();
-            let what = format!("{} {damage} at {place}/{PLACES}", file.display());
+            fs::write(file, damaged(bytes, damage, place as usize, scale.rounds as usize)).unwrap();
+            let what = format!("{} {damage} at {place}/{}", file.display(), scale.rounds);
             starts += 1;
             setup = match setup.try_start().await {
                 Ok(gateway) => {
-                    look(&gateway, &journal, &what).await;
+                    errors += look(&gateway, &trial, &what).await;
                     gateway.kill()
                 }
                 Err(ended) => {
@@ -45,22 +47,32 @@ async fn a_damaged_store_is_reported_and_never_served_as_if_it_were_whole() {
             };
         }
     }
-    say(&format!("{starts} damaged stores: {refusals} were refused, the others served nothing else than was stored"));
+    let mut report = Report { rounds: starts, ..Report::default() };
+    report.add(&verdict);
+    report.note(format!(
+        "{} files; {refusals} of {starts} starts refused with a message, otherwise {errors} events reported as damaged, \
+         no other bytes served",
+        whole.len()
+    ));
+    Ok(report)
 }
 
-/// Each event is what was stored, or an error.
-async fn look(gateway: &TestGateway, journal: &Journal, what: &str) {
-    for (delivery, sent) in journal.sent() {
-        let Sent::Acknowledged(id) = sent else { unreachable!() };
+/// Each event is what was stored, or an error; tells how many are an error.
+async fn look(gateway: &TestGateway, trial: &Trial, what: &str) -> usize {
+    let mut errors = 0;
+    for letter in trial.journal.acknowledged(REQUESTS, 0) {
+        let id = trial.journal.event(&letter).unwrap();
         let reply = gateway.client.get(&format!("/admin/events/{id}")).await;
         if reply.status != 200 {
             reply.expect_problem(500, "store_damaged");
+            errors += 1;
             continue;
         }
         let event = reply.json();
-        assert_eq!(event["headers"][0][1], delivery, "{what}: {id}");
-        assert!(event["data"].as_str() == Some(&body(&delivery)), "{what}: {id} has other bytes");
+        assert_eq!(event["headers"][0][1], letter.id, "{what}: {id}");
+        assert!(event["data"].as_str() == Some(&trial.journal.body(&letter.id)), "{what}: {id} has other bytes");
     }
+    errors
 }
 
 /// The process has failed as it should: with a message, not with a panic.
@@ -82,9 +94,9 @@ fn files_of(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     paths.filter(stores).map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
 
-/// `bytes` with a damage in the part `place` of them.
-fn damaged(bytes: &[u8], damage: &str, place: usize) -> Vec<u8> {
-    let at = bytes.len() * place / PLACES + bytes.len() / (2 * PLACES);
+/// `bytes` with a damage in the part `place` of `places`.
+fn damaged(bytes: &[u8], damage: &str, place: usize, places: usize) -> Vec<u8> {
+    let at = bytes.len() * place / places + bytes.len() / (2 * places);
     let mut bytes = bytes.to_vec();
     match damage {
         "flipped" => bytes[at] ^= 0x55,

@@ -1,0 +1,85 @@
+//! Every scenario, one file each.
+
+mod crash_points;
+mod damaged_store;
+mod failed_sync;
+mod full_disk;
+mod kills;
+mod late_answer;
+mod power_cut;
+mod recovery_crash;
+mod restart;
+mod slow_disk;
+mod sync_order;
+
+use crate::scenario::Scenario;
+
+/// In the order in which they run. `rounds` are those of the short form and of the long one.
+pub(crate) const ALL: &[Scenario] = &[
+    Scenario {
+        name: "SYNC",
+        claim: "no answer is written before the disk has confirmed what it promises, and no commit asks the disk twice",
+        rounds: [1, 10],
+        run: |scale| Box::pin(sync_order::run(scale)),
+    },
+    Scenario {
+        name: "DUR1",
+        claim: "kill -9 at any time, also in the middle of a start",
+        rounds: [20, 1000],
+        run: |scale| Box::pin(kills::run(scale)),
+    },
+    Scenario {
+        name: "DUR2",
+        claim: "the power is cut: what the disk had not written is gone",
+        rounds: [8, 200],
+        run: |scale| Box::pin(power_cut::run(scale)),
+    },
+    Scenario {
+        name: "DUR3",
+        claim: "a crash before the 1st, 2nd, 3rd ... fdatasync, write and rename, until a run ends clean",
+        rounds: [12, 2000],
+        run: |scale| Box::pin(crash_points::run(scale)),
+    },
+    Scenario {
+        name: "DUR4",
+        claim: "a crash, and another in the middle of the recovery from it, and another",
+        rounds: [6, 200],
+        run: |scale| Box::pin(recovery_crash::run(scale)),
+    },
+    Scenario {
+        name: "DUR5",
+        claim: "one fdatasync fails: nothing after it is acknowledged, a restart has everything before it",
+        rounds: [3, 60],
+        run: |scale| Box::pin(failed_sync::run(scale)),
+    },
+    Scenario {
+        name: "DUR6",
+        claim: "the disk is full: 503 with Retry-After, reads and outcomes go on, intake comes back with the room",
+        rounds: [1, 10],
+        run: |scale| Box::pin(full_disk::run(scale)),
+    },
+    Scenario {
+        name: "DUR7",
+        claim: "store files are flipped, zeroed and cut off: reported, never other bytes, no panic",
+        rounds: [3, 64],
+        run: |scale| Box::pin(damaged_store::run(scale)),
+    },
+    Scenario {
+        name: "DUR9",
+        claim: "every fdatasync takes 300 ms: bounded memory, load is shed, nothing is acknowledged too early",
+        rounds: [1, 10],
+        run: |scale| Box::pin(slow_disk::run(scale)),
+    },
+    Scenario {
+        name: "DEL2",
+        claim: "an agent answers attempt 1 when attempt 2 is under way: it cannot settle attempt 2",
+        rounds: [1, 20],
+        run: |scale| Box::pin(late_answer::run(scale)),
+    },
+    Scenario {
+        name: "DEL3",
+        claim: "restarts under load: nothing is refused for longer than a restart, nothing is lost or made twice",
+        rounds: [4, 100],
+        run: |scale| Box::pin(restart::run(scale)),
+    },
+];

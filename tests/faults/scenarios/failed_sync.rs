@@ -1,0 +1,49 @@
+use crate::journal::Bodies;
+use crate::load::{Load, resend_acknowledged};
+use crate::report::Report;
+use crate::scenario::{Outcome, Scale};
+use crate::trace::Trace;
+use crate::trial::Trial;
+
+/// What is traced of a connection, and of the log.
+const CALLS: &str = "fdatasync,recvfrom,sendto,sendmsg,writev";
+
+/// A failed fsync may have lost what it should have written, and a second one would not say so.
+pub(super) async fn run(scale: Scale) -> Outcome {
+    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    for round in 0..scale.rounds {
+        scale.progress(round);
+        // The first ones are those of the start of the log.
+        let failing = match round {
+            0 | 1 => round + 1,
+            _ => 20 * round,
+        };
+        let trace = Trace::new()?;
+        let mut trial = Trial::new(Bodies::Usual).await;
+        let gateway = trial.setup().start().await;
+        let setup = trial.stop(gateway).await;
+        let inject = format!("inject=fdatasync:error=EIO:when={failing}");
+        let gateway = trace.start(setup, CALLS, &["-e", &inject]).await;
+        let pid = gateway.pid();
+        let refusals = Load::start(&gateway, &trial).end().await;
+
+        let ended = trial.ended(gateway).await;
+
+        assert_eq!(ended.code, Some(1), "{}", ended.log);
+        let last = ended.log.lines().last().unwrap();
+        assert!(last.starts_with("error: the event log stopped after a failed write: "), "{}", ended.log);
+        for refusal in refusals {
+            refusal.expect_problem(503, "store_unavailable");
+        }
+        let calls = trace.calls(pid).await;
+        let failed = calls.iter().find(|call| call.text.contains("INJECTED")).unwrap();
+        let late = calls.iter().find(|call| call.began > failed.ended && call.is_acknowledgement());
+        report.expect(late.is_none(), || format!("acknowledged after a failed fdatasync: {late:?} after {failed:?}"));
+        let gateway = trial.recover(ended.setup).await;
+        resend_acknowledged(&gateway, &trial).await;
+        report.add(&trial.judge(&gateway).await);
+        report.recoveries.append(&mut trial.recoveries);
+    }
+    report.note("no 2xx after it, exit code 1");
+    Ok(report)
+}

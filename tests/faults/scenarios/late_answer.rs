@@ -1,0 +1,52 @@
+use std::time::Duration;
+
+use crate::load::deliver;
+use crate::recorder::Answer;
+use crate::report::Report;
+use crate::scenario::{Outcome, Scale};
+use crate::trial::Trial;
+
+/// The agent's timeout; the answer to attempt 1 comes at three times of that.
+const TIMEOUT: Duration = Duration::from_millis(500);
+
+pub(super) async fn run(scale: Scale) -> Outcome {
+    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    for round in 0..scale.rounds {
+        scale.progress(round);
+        // Attempt 2 is under way while attempt 1 is answered, and fails after that.
+        let mut trial = Trial::answering(|record| match record.arrival.attempt {
+            1 => Answer::Late(3 * TIMEOUT, 200),
+            2 => Answer::Late(TIMEOUT / 2, 500),
+            _ => Answer::Status(200),
+        })
+        .await;
+        let agent = format!(
+            "timeout = \"{}ms\"\nretry = {{ attempts = 5, first_wait = \"10ms\", max_wait = \"20ms\" }}",
+            TIMEOUT.as_millis()
+        );
+        let mut gateway = trial.setup_with(&agent).start().await;
+
+        for number in 0..8 {
+            let letter = trial.journal.attempt_about(format!("subject {number}"));
+            deliver(&gateway.client, &trial.journal, &letter).await.unwrap().expect_accepted();
+        }
+
+        report.add(&trial.judge(&gateway).await);
+        for letter in trial.journal.acknowledged(8, 0) {
+            let id = trial.journal.event(&letter).unwrap();
+            let event = gateway.event_until(&id, "delivered").await;
+            let attempts = event["deliveries"][0]["attempts"].as_array().unwrap();
+            let codes: Vec<_> = attempts.iter().map(|attempt| attempt["code"].as_str().unwrap_or("none")).collect();
+            report.expect(codes == ["timeout", "status", "none"], || format!("{id}: {codes:?}"));
+        }
+        // Also what was late is nothing that a restart takes for an answer.
+        let setup = trial.kill(gateway).await;
+        gateway = trial.recover(setup).await;
+        trial.settled(&gateway).await;
+        let arrived = trial.agent.count();
+        report.expect(arrived == 3 * 8, || format!("{arrived} attempts of 8 events, three each were due"));
+        report.recoveries.append(&mut trial.recoveries);
+    }
+    report.note("3 attempts each: timeout, 500, delivered");
+    Ok(report)
+}

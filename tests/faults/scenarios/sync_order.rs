@@ -1,0 +1,98 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::calls::Call;
+use crate::journal::Bodies;
+use crate::load::deliver;
+use crate::report::Report;
+use crate::scenario::{Outcome, Scale};
+use crate::support::TestGateway;
+use crate::trace::Trace;
+use crate::trial::{Trial, figure};
+
+/// What is traced of a connection, and of the log.
+const CALLS: &str = "fdatasync,recvfrom,sendto,sendmsg,writev";
+
+const ALONE: usize = 30;
+const AT_ONCE: usize = 400;
+
+pub(super) async fn run(scale: Scale) -> Outcome {
+    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    for round in 0..scale.rounds {
+        scale.progress(round);
+        let commits = watch(&mut report).await?;
+        report.note(format!("{AT_ONCE} requests at once: {commits} commits and fdatasyncs"));
+    }
+    Ok(report)
+}
+
+/// Looks at the system calls of one run; returns the commits of the requests that came at once.
+async fn watch(report: &mut Report) -> Result<u64, crate::scenario::Skipped> {
+    let trace = Trace::new()?;
+    let trial = Trial::new(Bodies::Usual).await;
+    let gateway = trace.start(trial.setup(), CALLS, &[]).await;
+    let before = commits(&gateway).await;
+    for _ in 0..ALONE {
+        let letter = trial.journal.attempt(0);
+        deliver(&gateway.client, &trial.journal, &letter).await.unwrap().expect_accepted();
+        trial.settled(&gateway).await;
+    }
+    let between = commits(&gateway).await;
+    let mut senders = JoinSet::new();
+    for _ in 0..AT_ONCE {
+        let (client, journal) = (gateway.client.clone(), Arc::clone(&trial.journal));
+        senders.spawn(async move {
+            let letter = journal.attempt(1);
+            deliver(&client, &journal, &letter).await.unwrap().expect_accepted()
+        });
+    }
+    senders.join_all().await;
+    report.add(&trial.judge(&gateway).await);
+    let after = commits(&gateway).await;
+    let pid = gateway.pid();
+    trial.stop(gateway).await;
+
+    let calls = trace.calls(pid).await;
+
+    let asked: Vec<_> = calls.iter().filter(|call| call.text.contains("\"GET /metrics")).collect();
+    let [first, second, third] = asked.as_slice() else { panic!("{asked:?}") };
+    let syncs: Vec<_> = calls.iter().filter(|call| call.name == "fdatasync").collect();
+    let count = |from: &Call, to: &Call| {
+        syncs.iter().filter(|sync| from.ended < sync.began && sync.began < to.began).count() as u64
+    };
+    assert_eq!(count(first, second), between - before, "one fdatasync for each commit, and no other");
+    assert_eq!(count(second, third), after - between, "one fdatasync for each commit, and no other");
+    assert_eq!(between - before, 2 * ALONE as u64, "one commit stores the event, one what became of its delivery");
+    let answers = answers(&calls);
+    assert_eq!(answers.len(), ALONE + AT_ONCE);
+    for (index, (request, answer)) in answers.iter().enumerate() {
+        let covers = |sync: &&&Call| request.ended < sync.began && sync.ended < answer.began;
+        let covering = syncs.iter().filter(covers).inspect(|sync| assert!(sync.text.ends_with("= 0"), "{sync:?}"));
+        let covering = covering.count();
+        assert!(covering > 0, "no fdatasync between {request:?} and {answer:?}");
+        assert!(index >= ALONE || covering == 1, "{covering} fdatasyncs between {request:?} and {answer:?}");
+    }
+    Ok(after - between)
+}
+
+/// How many commits the gateway has counted.
+async fn commits(gateway: &TestGateway) -> u64 {
+    figure(gateway, "gateway_eventlog_commits_total").await
+}
+
+/// Each 202, in the order in which they were written, with the last part of the request that it answers.
+fn answers(calls: &[Call]) -> Vec<(&Call, &Call)> {
+    let mut requests = BTreeMap::new();
+    let mut answers = Vec::new();
+    for call in calls {
+        if call.name == "recvfrom" && !call.text.contains(" = -1 ") && !call.text.ends_with(" = 0") {
+            requests.insert(&call.file, call);
+        } else if call.is_acknowledgement() {
+            answers.push((requests[&call.file], call));
+        }
+    }
+    answers.sort_by_key(|(_, answer)| answer.began);
+    answers
+}

@@ -1,0 +1,60 @@
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::calls::{Call, parse};
+use crate::scenario::Skipped;
+use crate::support::{Ended, Setup, TestGateway, wait_for};
+
+/// What `strace` writes down about a gateway, in a folder that the gateway does not watch.
+pub(crate) struct Trace {
+    dir: TempDir,
+}
+
+impl Trace {
+    /// The error says why nothing can be traced here.
+    pub(crate) fn new() -> Result<Self, Skipped> {
+        let dir = tempfile::tempdir().unwrap();
+        let tried = Command::new("strace").args(["-f", "-o"]).arg(dir.path().join("tried")).arg("true").output();
+        match tried {
+            Ok(output) if output.status.success() => Ok(Self { dir }),
+            Ok(output) => {
+                Err(Skipped(format!("strace cannot trace here: {}", String::from_utf8_lossy(&output.stderr))))
+            }
+            Err(error) => Err(Skipped(format!("needs strace: {error}"))),
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("trace")
+    }
+
+    /// Starts a gateway whose calls with these names are traced; `more` are other arguments.
+    pub(crate) async fn start(&self, setup: Setup, calls: &str, more: &[&str]) -> TestGateway {
+        let started = self.try_start(setup, calls, more).await;
+        started.unwrap_or_else(|ended| panic!("the gateway ended:\n{}", ended.log))
+    }
+
+    /// The same until it serves or ends.
+    pub(crate) async fn try_start(&self, setup: Setup, calls: &str, more: &[&str]) -> Result<TestGateway, Ended> {
+        let file = self.file();
+        let calls = format!("trace={calls}");
+        // With `-D` the child is the gateway itself, so that it can be stopped as always.
+        let mut arguments = vec!["-D", "-f", "-y", "--seccomp-bpf", "-e", &calls, "-o", file.to_str().unwrap()];
+        arguments.extend(more);
+        setup.try_start_under("strace", &arguments).await
+    }
+
+    /// The calls of the gateway with this process id, after it has ended.
+    pub(crate) async fn calls(&self, pid: u32) -> Vec<Call> {
+        let end = [&*pid.to_string(), "+++"];
+        let is_end = |line: &str| line.split_whitespace().take(2).eq(end);
+        let text = wait_for("the end of the trace", || {
+            Some(fs::read_to_string(self.file()).unwrap()).filter(|text| text.lines().any(is_end))
+        })
+        .await;
+        parse(&text)
+    }
+}

@@ -1,0 +1,228 @@
+//! The judgement: what was sent and answered, what arrived, and what the gateway shows, held against each other.
+//!
+//! Pure, so that `tests/it/faults.rs` can show that each kind of fault is found.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+/// What is known of one request that was sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    /// `writer-counter`.
+    pub(crate) id: String,
+    /// What the event is about.
+    pub(crate) subject: String,
+    /// When it was sent first, in the count of the journal.
+    pub(crate) sent: u64,
+    /// When it was acknowledged, and the id of its event. None: it may be stored, or not.
+    pub(crate) acknowledged: Option<(u64, String)>,
+}
+
+/// What arrived at the agent, in the order in which it did.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    /// The id of the request, read from the payload.
+    pub(crate) id: String,
+    /// The id of the event, as `idempotency-key` says.
+    pub(crate) event: String,
+    pub(crate) subject: String,
+    /// The event's position in the log.
+    pub(crate) seq: u64,
+    /// The number of the attempt, as the envelope says.
+    pub(crate) attempt: u32,
+    /// Which start of the gateway it comes from.
+    pub(crate) run: u32,
+    /// Whether the payload is exactly what was sent with this id.
+    pub(crate) whole: bool,
+    /// Whether the agent answered 2xx, in time.
+    pub(crate) accepted: bool,
+}
+
+/// What the gateway shows of one event at the end.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) event: String,
+    /// `pending`, `delivered`, `dead`, or `accepted` when it has no delivery at all.
+    pub(crate) status: String,
+    /// The id of the request, where it had to be asked for.
+    pub(crate) id: Option<String>,
+}
+
+/// Everything that is known at the end of a scenario.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Evidence {
+    pub(crate) sent: Vec<Sent>,
+    pub(crate) arrivals: Vec<Arrival>,
+    pub(crate) rows: Vec<Row>,
+    /// The runs that ended as they should: by a signal, with the time to write everything down.
+    pub(crate) clean: BTreeSet<u32>,
+    /// Whether all events are still shown; with retention only some are.
+    pub(crate) all_kept: bool,
+}
+
+/// What is wrong, and how much of everything there was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Requests.
+    pub(crate) sent: usize,
+    /// Requests that were answered with the id of an event.
+    pub(crate) acknowledged: usize,
+    /// Events that the agent has.
+    pub(crate) delivered: usize,
+    /// Never answered, and stored all the same: as good as any.
+    pub(crate) unanswered: usize,
+    /// Delivered again because the gateway ended between the answer and its record.
+    pub(crate) repeated: usize,
+    /// Acknowledged, but neither delivered nor dead nor pending; or shown as delivered and never seen by the agent.
+    pub(crate) lost: Vec<String>,
+    /// Stored more than once, or delivered again after the gateway had seen the agent's 2xx.
+    pub(crate) duplicated: Vec<String>,
+    /// First delivered after a later one of the same subject.
+    pub(crate) disordered: Vec<String>,
+    /// Delivered or stored, but never sent like that.
+    pub(crate) phantom: Vec<String>,
+    /// Stored in part: without its delivery.
+    pub(crate) torn: Vec<String>,
+}
+
+impl Verdict {
+    /// Holds everything against each other.
+    pub(crate) fn of(evidence: &Evidence) -> Self {
+        let mut verdict = Self { sent: evidence.sent.len(), ..Self::default() };
+        let sent: HashMap<&str, &Sent> = evidence.sent.iter().map(|sent| (sent.id.as_str(), sent)).collect();
+        let rows: HashMap<&str, &Row> = evidence.rows.iter().map(|row| (row.event.as_str(), row)).collect();
+        let mut accepted = BTreeSet::new();
+        let mut events = BTreeMap::<&str, BTreeSet<&str>>::new();
+
+        for arrival in &evidence.arrivals {
+            if arrival.accepted {
+                accepted.insert((arrival.event.as_str(), arrival.id.as_str()));
+            }
+            match sent.get(arrival.id.as_str()) {
+                Some(sent) if arrival.whole && sent.subject == arrival.subject => {
+                    events.entry(&arrival.id).or_default().insert(&arrival.event);
+                }
+                _ => verdict.phantom.push(format!("{} as event {} arrived", arrival.id, arrival.event)),
+            }
+        }
+        let known: BTreeSet<&str> = events.values().flatten().copied().collect();
+        verdict.delivered = accepted.len();
+        for sent in &evidence.sent {
+            let Some((_, event)) = &sent.acknowledged else { continue };
+            verdict.acknowledged += 1;
+            events.entry(&sent.id).or_default().insert(event);
+            let row = rows.get(event.as_str());
+            let shown = row.is_some_and(|row| row.status == "pending" || row.status == "dead");
+            let kept = row.is_some() || !evidence.all_kept;
+            if !(shown || kept && accepted.contains(&(event.as_str(), sent.id.as_str()))) {
+                let status = row.map_or("not stored", |row| &row.status);
+                verdict.lost.push(format!("{} as event {event}: {status}", sent.id));
+            }
+        }
+        let answered: BTreeSet<&str> =
+            evidence.sent.iter().filter_map(|sent| Some(sent.acknowledged.as_ref()?.1.as_str())).collect();
+        for row in &evidence.rows {
+            if row.status == "accepted" {
+                verdict.torn.push(format!("event {} has no delivery", row.event));
+            }
+            let event = row.event.as_str();
+            if let Some((id, _)) = row.id.as_ref().and_then(|id| sent.get_key_value(id.as_str())) {
+                events.entry(id).or_default().insert(event);
+            } else if !known.contains(event) && !answered.contains(event) {
+                verdict.phantom.push(format!("event {event} is stored"));
+            }
+        }
+        verdict.unanswered = events.keys().filter(|id| sent[**id].acknowledged.is_none()).count();
+        for (id, events) in events.iter().filter(|(_, events)| events.len() > 1) {
+            verdict.duplicated.push(format!("{id} is stored {} times: {events:?}", events.len()));
+        }
+        verdict.judge_deliveries(evidence, &sent);
+        verdict
+    }
+
+    /// Whether a subject keeps its order, and nothing comes again that the gateway knew to be settled.
+    ///
+    /// Deliveries of one subject are made one at a time, and the next begins when the outcome of the one before is on the
+    /// disk. So a later delivery of the same subject in the same run shows that the gateway had the answer.
+    fn judge_deliveries(&mut self, evidence: &Evidence, sent: &HashMap<&str, &Sent>) {
+        let mut subjects = BTreeMap::<&str, Vec<&Arrival>>::new();
+        for arrival in &evidence.arrivals {
+            subjects.entry(&arrival.subject).or_default().push(arrival);
+        }
+        for arrivals in subjects.values() {
+            let mut settled = HashMap::<&str, u32>::new();
+            let mut confirmed = BTreeSet::<&str>::new();
+            let mut last: Option<(&str, u32)> = None;
+            let mut firsts = Vec::new();
+            let mut seen = BTreeSet::new();
+            for arrival in arrivals {
+                let event = arrival.event.as_str();
+                if let Some((before, run)) = last
+                    && before != event
+                    && run == arrival.run
+                {
+                    confirmed.insert(before);
+                }
+                if let Some(run) = settled.get(event) {
+                    let stopped = evidence.clean.range(run..&arrival.run).next().is_some();
+                    if *run == arrival.run || stopped || confirmed.contains(event) {
+                        let text = format!("{} as event {event} came again, attempt {}", arrival.id, arrival.attempt);
+                        self.duplicated.push(text);
+                    } else {
+                        self.repeated += 1;
+                    }
+                }
+                if arrival.accepted {
+                    settled.entry(event).or_insert(arrival.run);
+                    last = Some((event, arrival.run));
+                }
+                if seen.insert(event) {
+                    firsts.push(*arrival);
+                }
+            }
+            self.judge_order(&firsts, sent);
+        }
+    }
+
+    /// Whether `firsts`, the first deliveries of one subject, are in the order of the log and in that of the senders.
+    fn judge_order(&mut self, firsts: &[&Arrival], sent: &HashMap<&str, &Sent>) {
+        // The earliest acknowledgement and the first position among those that come later.
+        let (mut answered, mut first) = (u64::MAX, u64::MAX);
+        for arrival in firsts.iter().rev() {
+            let Some(sent) = sent.get(arrival.id.as_str()) else { continue };
+            if answered < sent.sent || first < arrival.seq {
+                self.disordered.push(format!("{} as event {}, position {}", arrival.id, arrival.event, arrival.seq));
+            }
+            if let Some((at, _)) = &sent.acknowledged {
+                answered = answered.min(*at);
+            }
+            first = first.min(arrival.seq);
+        }
+    }
+
+    /// What is wrong, for people; nothing when all is well.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let Self { lost, duplicated, disordered, phantom, torn, .. } = self;
+        let kinds = [
+            ("lost", lost),
+            ("duplicated", duplicated),
+            ("out of order", disordered),
+            ("never sent", phantom),
+            ("stored in part", torn),
+        ];
+        let tell = |(what, found): (&str, &Vec<String>)| {
+            let some: Vec<_> = found.iter().take(5).map(String::as_str).collect();
+            (!found.is_empty()).then(|| format!("{} {what}: {}", found.len(), some.join("; ")))
+        };
+        kinds.into_iter().filter_map(tell).collect()
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sent, acknowledged, delivered, unanswered, repeated, .. } = self;
+        write!(f, "{sent} sent, {acknowledged} acknowledged, {delivered} delivered, ")?;
+        write!(f, "{unanswered} stored without an answer, {repeated} repeated")?;
+        self.faults().iter().try_for_each(|fault| write!(f, "; {fault}"))
+    }
+}

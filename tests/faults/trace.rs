@@ -33,16 +33,23 @@ impl Trace {
 
     /// Starts a gateway whose calls with these names are traced; `more` are other arguments.
     pub(crate) async fn start(&self, setup: Setup, calls: &str, more: &[&str]) -> TestGateway {
-        let started = self.try_start(setup, calls, more).await;
+        let started = self.try_start(setup, calls, &[&["--seccomp-bpf"], more].concat()).await;
         started.unwrap_or_else(|ended| panic!("the gateway ended:\n{}", ended.log))
     }
 
-    /// The same until it serves or ends.
-    pub(crate) async fn try_start(&self, setup: Setup, calls: &str, more: &[&str]) -> Result<TestGateway, Ended> {
+    /// Starts a gateway in which the thread that is the first to make the `number`th of these calls is killed before it
+    /// makes it, and the whole process with it. Waits until it serves or ends.
+    pub(crate) async fn start_to_crash(&self, setup: Setup, call: &str, number: u32) -> Result<TestGateway, Ended> {
+        // Not `--seccomp-bpf`: with it strace 6.1 sends a signal at the first call or never.
+        let inject = format!("inject={call}:signal=KILL:when={number}");
+        self.try_start(setup, call, &["-e", &inject]).await
+    }
+
+    async fn try_start(&self, setup: Setup, calls: &str, more: &[&str]) -> Result<TestGateway, Ended> {
         let file = self.file();
         let calls = format!("trace={calls}");
         // With `-D` the child is the gateway itself, so that it can be stopped as always.
-        let mut arguments = vec!["-D", "-f", "-y", "--seccomp-bpf", "-e", &calls, "-o", file.to_str().unwrap()];
+        let mut arguments = vec!["-D", "-f", "-y", "-e", &calls, "-o", file.to_str().unwrap()];
         arguments.extend(more);
         setup.try_start_under("strace", &arguments).await
     }

@@ -46,8 +46,7 @@ async fn sweep(scale: Scale, call: &str, store: Store, compiled: &TempDir, repor
             deliver_all(&gateway, &trial, REQUESTS).await;
             setup = trial.kill(gateway).await;
         }
-        let inject = format!("inject={call}:signal=KILL:when={number}");
-        let (code, log, setup) = match trace.try_start(setup, call, &["-e", &inject]).await {
+        let (code, log, setup) = match trace.start_to_crash(setup, call, number).await {
             Ok(gateway) => {
                 for _ in 0..REQUESTS {
                     let _ = deliver(&gateway.client, &trial.journal, &trial.journal.attempt(0)).await;

@@ -4,7 +4,7 @@ use super::kills::kill_while_it_starts;
 use crate::journal::Bodies;
 use crate::load::{Load, resend_acknowledged, resend_unanswered};
 use crate::report::Report;
-use crate::scenario::{Outcome, Scale, random};
+use crate::scenario::{Outcome, Scale, Skipped, random};
 use crate::support::Setup;
 use crate::trace::Trace;
 use crate::trial::Trial;
@@ -27,13 +27,9 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             trial.agent.next_run(false).await;
             // Also at a certain write, where it has come so far.
             let call = ["pwrite64", "fdatasync", "rename"][again % 3];
-            match crash_at(&trial, setup, call, 1 + round as usize % 12).await? {
-                (true, after) => {
-                    at_writes += 1;
-                    setup = after;
-                }
-                (false, after) => setup = after,
-            }
+            let (crashed, after) = crash_at(&trial, setup, call, 1 + round % 12).await?;
+            at_writes += u32::from(crashed);
+            setup = after;
         }
 
         gateway = trial.recover(setup).await;
@@ -49,23 +45,23 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     Ok(report)
 }
 
-/// Lets the gateway recover, deliver what is open, and die before the `number`th of these calls. It is killed when it
+/// Lets the gateway recover, deliver what is open, and die before the `number`th of these calls. It is stopped when it
 /// makes fewer; the answer says whether it did not.
-async fn crash_at(
-    trial: &Trial,
-    setup: Setup,
-    call: &str,
-    number: usize,
-) -> Result<(bool, Setup), crate::scenario::Skipped> {
+async fn crash_at(trial: &Trial, setup: Setup, call: &str, number: u32) -> Result<(bool, Setup), Skipped> {
     let trace = Trace::new()?;
-    let inject = format!("inject={call}:signal=KILL:when={number}");
-    let (crashed, setup) = match trace.try_start(setup, call, &["-e", &inject]).await {
-        Ok(gateway) => (false, gateway.kill()),
-        Err(ended) => {
-            assert_eq!(ended.code, None, "{call} {number}: {}", ended.log);
-            (true, ended.setup)
+    let (code, setup) = match trace.start_to_crash(setup, call, number).await {
+        Ok(gateway) => {
+            while let Ok(stats) = gateway.client.try_send("GET", "/admin/stats", &[], Vec::new()).await {
+                if stats.json()["events"]["pending"] == 0 {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            gateway.stop().await
         }
+        Err(ended) => (ended.code, ended.setup),
     };
-    trial.agent.next_run(false).await;
-    Ok((crashed, setup))
+    assert!(code.is_none() || code == Some(0), "{call} {number}: exit code {code:?}");
+    trial.agent.next_run(code.is_some()).await;
+    Ok((code.is_none(), setup))
 }

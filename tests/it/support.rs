@@ -187,7 +187,7 @@ impl Setup {
     /// The same until it serves or ends.
     pub(crate) async fn try_start_under(self, program: &str, arguments: &[&str]) -> Result<TestGateway, Ended> {
         let command = self.command_under(program, arguments);
-        TestGateway::try_spawn(self, command).await
+        TestGateway::try_spawn(self, command, Stdio::null()).await
     }
 
     fn command_under(&self, program: &str, arguments: &[&str]) -> Command {

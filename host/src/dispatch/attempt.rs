@@ -54,6 +54,8 @@ pub(super) enum Next {
     Settled,
     /// Another attempt is due then.
     Again(Instant),
+    /// The log has ended before it took the record: the delivery is still open there, and none may overtake it.
+    Unrecorded,
 }
 
 /// What the call of the plugin means.
@@ -117,7 +119,9 @@ impl Try {
             Outcome::Delivered => answer.map(SyncOutcome::Delivered),
             Outcome::Dead => Some(SyncOutcome::Dead { code: attempt.code.clone(), message: attempt.message.clone() }),
         };
-        self.record(job.id, attempt, next_at.map(|(at, _)| at)).await;
+        if !self.record(job.id, attempt, next_at.map(|(at, _)| at)).await {
+            return Next::Unrecorded;
+        }
         if let Some(outcome) = settled {
             self.dispatch.watchers.settle(event.request_id, outcome);
         }
@@ -215,18 +219,18 @@ impl Try {
             code: code.to_owned(),
             message: message.to_owned(),
         };
-        self.record(job.id, attempt, None).await;
-        Next::Settled
+        if self.record(job.id, attempt, None).await { Next::Settled } else { Next::Unrecorded }
     }
 
     /// Keeps the record, waiting for the log where it cannot take it now: the agent has the event, so the delivery must
-    /// not be made again because of that.
-    async fn record(&self, id: DeliveryId, attempt: Attempt, next_at: Option<Timestamp>) {
+    /// not be made again because of that. Tells whether the log still takes records.
+    async fn record(&self, id: DeliveryId, attempt: Attempt, next_at: Option<Timestamp>) -> bool {
         let mut warned = false;
         loop {
             match self.log.record(id, attempt.clone(), next_at).await {
-                Ok(()) => return,
-                Err(error) if !error.is_transient() => return,
+                Ok(()) => return true,
+                Err(EventLogError::Poisoned(_) | EventLogError::Closed) => return false,
+                Err(error) if !error.is_transient() => return true,
                 Err(error) => {
                     if !warned {
                         tracing::warn!(agent = %self.agent.settings.name, "Outcome cannot be recorded now: {error}");

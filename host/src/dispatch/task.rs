@@ -58,6 +58,8 @@ pub(super) struct AgentTask {
     /// What the refill under way has cost so far, and when the next one may begin.
     refill_took: Duration,
     refill_from: Instant,
+    /// Whether the log has ended: what is attempted from now on could not be recorded.
+    log_ended: bool,
     queue_length: Gauge,
 }
 
@@ -88,6 +90,7 @@ impl AgentTask {
             read_again: None,
             refill_took: Duration::ZERO,
             refill_from: Instant::now(),
+            log_ended: false,
             queue_length: dispatch.metrics.tasks_in_queue.get_or_create_owned(&ByAgent::new(&settings.name)),
             agent: Arc::clone(agent),
             dispatch: Arc::clone(dispatch),
@@ -96,10 +99,10 @@ impl AgentTask {
         })
     }
 
-    /// Delivers until `stop`, then waits for the attempts under way.
+    /// Delivers until `stop` or the end of the log, then waits for the attempts under way.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         self.plugins.mark_changed();
-        while !stop.is_cancelled() {
+        while !stop.is_cancelled() && !self.log_ended {
             self.queues.wake(Instant::now());
             let breaker_wakes = self.start_attempts();
             self.start_reading();
@@ -278,6 +281,7 @@ impl AgentTask {
                 self.queues.settled(&job, now);
                 self.show_length();
             }
+            Ok(Ended { next: Next::Unrecorded, .. }) => self.log_ended = true,
             // Only a task that was aborted: a panic is caught in the attempt.
             Err(error) => tracing::error!(agent = %self.agent.settings.name, "Attempt ended without a result: {error}"),
         }

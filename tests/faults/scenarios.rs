@@ -1,11 +1,15 @@
 //! Every scenario, one file each.
 
+mod clock;
 mod crash_points;
 mod damaged_store;
+mod dead_agent;
 mod failed_sync;
+mod flaky_agent;
 mod full_disk;
 mod kills;
 mod late_answer;
+mod overload;
 mod power_cut;
 mod recovery_crash;
 mod restart;
@@ -71,6 +75,12 @@ pub(crate) const ALL: &[Scenario] = &[
         run: |scale| Box::pin(slow_disk::run(scale)),
     },
     Scenario {
+        name: "DEL1",
+        claim: "an agent fails, hangs, resets and throttles: the schedule is kept, dead letters are exact",
+        rounds: [4, 100],
+        run: |scale| Box::pin(flaky_agent::run(scale)),
+    },
+    Scenario {
         name: "DEL2",
         claim: "an agent answers attempt 1 when attempt 2 is under way: it cannot settle attempt 2",
         rounds: [1, 20],
@@ -81,5 +91,23 @@ pub(crate) const ALL: &[Scenario] = &[
         claim: "restarts under load: nothing is refused for longer than a restart, nothing is lost or made twice",
         rounds: [4, 100],
         run: |scale| Box::pin(restart::run(scale)),
+    },
+    Scenario {
+        name: "DEL4",
+        claim: "the clock jumps a day either way: no retry storm, nothing stuck",
+        rounds: [1, 10],
+        run: |scale| Box::pin(clock::run(scale)),
+    },
+    Scenario {
+        name: "DEL5",
+        claim: "five times what the gateway can take is offered: goodput stays, nothing is lost",
+        rounds: [1, 3],
+        run: |scale| Box::pin(overload::run(scale)),
+    },
+    Scenario {
+        name: "DEL6",
+        claim: "one dead agent among a hundred: the others do not notice",
+        rounds: [1, 3],
+        run: |scale| Box::pin(dead_agent::run(scale)),
     },
 ];

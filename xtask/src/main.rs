@@ -19,6 +19,8 @@ Commands:
                     ARGS go to `gateway serve`
   test [FILTER]     build everything, then run every test, or those whose name contains FILTER
   build             build the plugins and the gateway
+  faults [ARGS]     build everything, then break the gateway in every way there is, at length;
+                    `faults --help` says what ARGS may be
   bench [ARGS]      build the benchmark and run it; `bench --help` says what ARGS may be
   help              print this
 
@@ -49,6 +51,7 @@ enum Action {
     Test(Option<OsString>),
     Build,
     Bench(Vec<OsString>),
+    Faults(Vec<OsString>),
     Help,
 }
 
@@ -67,6 +70,8 @@ impl Action {
             ("serve", None, _) => Ok(Self::Serve(passed.to_vec())),
             ("bench", None, _) => Ok(Self::Bench(passed.to_vec())),
             ("bench", Some(_), _) => Ok(Self::Bench(rest.to_vec())),
+            ("faults", None, _) => Ok(Self::Faults(passed.to_vec())),
+            ("faults", Some(_), _) => Ok(Self::Faults(rest.to_vec())),
             ("test", _, []) => Ok(Self::Test(first.cloned())),
             ("build", None, []) => Ok(Self::Build),
             ("help" | "--help" | "-h", None, []) => Ok(Self::Help),
@@ -108,6 +113,14 @@ impl Action {
                     test.args(["--package", &plugin.package()]);
                 }
                 run(test.args(&filter))
+            }
+            Self::Faults(arguments) => {
+                let repository = Repository::open()?;
+                repository.build_guests()?;
+                step("running the fault suite");
+                run(repository
+                    .cargo(["test", "--release", "--package", "gateway", "--test", "faults", "--", "--long"])
+                    .args(arguments))
             }
             Self::Bench(arguments) => {
                 let repository = Repository::open()?;
@@ -237,6 +250,9 @@ mod tests {
         check("bench", Ok(Action::Bench(words(&[]))));
         check("bench --seconds 5 b", Ok(Action::Bench(words(&["--seconds", "5", "b"]))));
         check("bench -- --seconds 5", Ok(Action::Bench(words(&["--seconds", "5"]))));
+        check("faults", Ok(Action::Faults(words(&[]))));
+        check("faults --rounds 5 DUR1", Ok(Action::Faults(words(&["--rounds", "5", "DUR1"]))));
+        check("faults -- --list", Ok(Action::Faults(words(&["--list"]))));
         check("test", Ok(Action::Test(None)));
         check("test skill::scan", Ok(Action::Test(Some("skill::scan".into()))));
         check("test a b", Err("too many arguments for `test`"));
@@ -247,7 +263,7 @@ mod tests {
 
     #[test]
     fn the_help_names_every_command() {
-        for command in ["serve", "test", "build", "bench", "help"] {
+        for command in ["serve", "test", "build", "bench", "faults", "help"] {
             assert!(HELP.contains(&format!("\n  {command} ")), "{command}");
         }
     }

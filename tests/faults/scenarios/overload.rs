@@ -1,0 +1,96 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::journal::Bodies;
+use crate::load::deliver;
+use crate::report::Report;
+use crate::scenario::{Outcome, Scale};
+use crate::support::TestGateway;
+use crate::trial::Trial;
+
+/// Senders that find out the peak: enough to keep the disk busy.
+const SENDERS: usize = 64;
+
+/// How much more than the peak is offered.
+const TIMES: usize = 5;
+
+/// The most requests that wait for an answer on the side of the senders.
+const WAITING: usize = 4000;
+
+/// How often the offered load is topped up.
+const TICK: Duration = Duration::from_millis(5);
+
+/// First as much as is answered, then five times as much, whatever is answered.
+pub(super) async fn run(scale: Scale) -> Outcome {
+    let time = scale.either(Duration::from_secs(2), Duration::from_secs(10));
+    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    for round in 0..scale.rounds {
+        scale.progress(round);
+        let trial = Trial::new(Bodies::Of(600)).await;
+        let gateway = trial.setup().start().await;
+        let peak = closed(&gateway, &trial, time).await;
+        trial.settled(&gateway).await;
+        let (offered, goodput, strange) = open(&gateway, &trial, peak * TIMES as f64, time).await;
+        report.add(&trial.judge(&gateway).await);
+        report.expect(goodput > peak / 10.0, || format!("goodput fell from {peak:.0}/s to {goodput:.0}/s"));
+        report.expect(strange == 0, || format!("{strange} answers that are neither 202 nor 503 with Retry-After"));
+        let ratio = 100.0 * goodput / peak;
+        report.note(format!("peak {peak:.0}/s, offered {offered:.0}/s, goodput {goodput:.0}/s: {ratio:.0} %"));
+    }
+    Ok(report)
+}
+
+/// Accepted events a second of senders that wait for each answer.
+async fn closed(gateway: &TestGateway, trial: &Trial, time: Duration) -> f64 {
+    let began = Instant::now();
+    let mut senders = JoinSet::new();
+    for writer in 0..SENDERS {
+        let (client, journal) = (gateway.client.clone(), Arc::clone(&trial.journal));
+        senders.spawn(async move {
+            let mut accepted = 0_u32;
+            while began.elapsed() < time {
+                let letter = journal.attempt_about(format!("subject {writer}"));
+                let reply = deliver(&client, &journal, &letter).await;
+                accepted += u32::from(reply.is_some_and(|reply| reply.status == 202));
+            }
+            accepted
+        });
+    }
+    let accepted: u32 = senders.join_all().await.into_iter().sum();
+    f64::from(accepted) / began.elapsed().as_secs_f64()
+}
+
+/// Offers `rate` requests a second; returns what was offered and accepted a second, and how many answers were neither
+/// an acceptance nor a refusal as it should be.
+async fn open(gateway: &TestGateway, trial: &Trial, rate: f64, time: Duration) -> (f64, f64, usize) {
+    let (accepted, strange) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let began = Instant::now();
+    let (mut ticks, mut offered) = (tokio::time::interval(TICK), 0);
+    let mut requests = JoinSet::new();
+    while began.elapsed() < time {
+        ticks.tick().await;
+        while requests.try_join_next().is_some() {}
+        let due = (rate * began.elapsed().as_secs_f64()) as usize;
+        while offered < due && requests.len() < WAITING {
+            offered += 1;
+            let (client, journal) = (gateway.client.clone(), Arc::clone(&trial.journal));
+            let (accepted, strange) = (Arc::clone(&accepted), Arc::clone(&strange));
+            requests.spawn(async move {
+                let letter = journal.attempt_about(format!("subject {}", offered % SENDERS));
+                match deliver(&client, &journal, &letter).await {
+                    Some(reply) if reply.status == 202 => drop(accepted.fetch_add(1, Ordering::Relaxed)),
+                    Some(reply) if reply.status == 503 && reply.headers.contains_key("retry-after") => {}
+                    // A connection too many is closed.
+                    None => {}
+                    Some(_) => drop(strange.fetch_add(1, Ordering::Relaxed)),
+                }
+            });
+        }
+    }
+    let (took, in_time) = (began.elapsed().as_secs_f64(), accepted.load(Ordering::Relaxed));
+    requests.join_all().await;
+    (offered as f64 / took, in_time as f64 / took, strange.load(Ordering::Relaxed))
+}

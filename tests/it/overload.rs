@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::task::JoinSet;
 
-use crate::support::{Setup, TestGateway, built_in};
+use crate::support::{Setup, TestGateway, Wire, built_in};
 
 /// Requests that are sent at once, far more than the log has places for.
 const SENDERS: usize = 16;
@@ -51,6 +51,23 @@ async fn a_full_queue_of_the_log_costs_no_plugin_call() {
     let calls = figure(&gateway, "gateway_plugin_calls_total{plugin=\"dummy\",outcome=\"ok\"}").await;
     assert!(calls >= accepted, "{calls} calls, {accepted} accepted");
     assert!(calls - accepted < refused / 2, "{calls} calls, {accepted} accepted, {refused} refused");
+}
+
+/// Most shells allow 1,024 open files, and more to a process that asks.
+#[tokio::test]
+async fn the_shell_does_not_limit_connections() {
+    const CONNECTIONS: usize = 200;
+    let setup = Setup::new().plugin(built_in::DUMMY);
+    let gateway = setup.start_under("sh", &["-c", "ulimit -S -n 128; exec \"$@\"", "sh"]).await;
+    let mut wires = Vec::new();
+
+    for _ in 0..CONNECTIONS {
+        let mut wire = Wire::connect(gateway.client.address()).await.unwrap();
+        assert_eq!(wire.ask("GET", "/health", "").await.unwrap().status(), 200);
+        wires.push(wire);
+    }
+
+    assert_eq!(wires.len(), CONNECTIONS);
 }
 
 /// Bursts wait for their turn; what would wait too long is refused, and what was accepted is served all the same.

@@ -2,12 +2,16 @@ use std::io;
 use std::time::Duration;
 
 use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
 
 use super::failure::Failure;
 use crate::config::{Config, LogFormat, LogSettings};
 use crate::gateway;
 use crate::supervisor::Inherited;
+
+/// Open files beside connections of callers: the event log, plugins, connections to agents.
+const OTHER_FILES: u64 = 512;
 
 /// How long the end of the process waits for threads that are in the middle of something, such as a read of the disk.
 const LEFTOVERS: Duration = Duration::from_millis(500);
@@ -18,12 +22,34 @@ pub(super) fn run(config: Config) -> Result<(), Failure> {
     for warning in &config.warnings {
         tracing::warn!("Configuration: {warning}");
     }
+    raise_open_files(config.http.max_connections);
     let inherited = Inherited::from_environment().map_err(anyhow::Error::from)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     let ended = runtime.block_on(gateway::run(config, inherited));
     // What still runs was given its time.
     runtime.shutdown_timeout(LEFTOVERS);
     Ok(ended.map_err(anyhow::Error::from)?)
+}
+
+/// Every connection is an open file. Most shells and service managers allow few of them at first, and more when asked.
+fn raise_open_files(connections: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+    {
+        tracing::debug!("The limit of open files stays as it is: {error}");
+    }
+    let needed = connections as u64 + OTHER_FILES;
+    match getrlimit(Resource::Nofile).current {
+        Some(allowed) if allowed < needed => {
+            tracing::warn!(
+                allowed,
+                needed,
+                "Fewer files may be open than `http.max_connections` needs: raise `ulimit -n`"
+            );
+        }
+        _ => {}
+    }
 }
 
 /// Log lines go to stderr: stdout is for data.

@@ -5,6 +5,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::PATIENCE;
+
 /// One connection, for tests to which connections matter.
 pub(crate) struct Wire {
     stream: TcpStream,
@@ -40,8 +42,12 @@ impl Wire {
         self.stream.write_all(text.as_bytes()).await
     }
 
-    /// The next message; the error says that the connection ended before.
+    /// The next message; the error says that the connection ended before, or that nothing came for too long.
     pub(crate) async fn receive(&mut self) -> io::Result<Message> {
+        tokio::time::timeout(PATIENCE, self.message()).await?
+    }
+
+    async fn message(&mut self) -> io::Result<Message> {
         let mut bytes = Vec::new();
         loop {
             if self.stream.read_buf(&mut bytes).await? == 0 {

@@ -14,6 +14,7 @@ mod list;
 mod offline;
 mod output;
 mod plugin;
+mod replay;
 mod request;
 mod send;
 mod serve;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use self::arguments::{Arguments, Command, EventsCommand};
+use self::arguments::{Arguments, Command, DeliveriesCommand, EventsCommand};
 use self::failure::Failure;
 use self::list::Noun;
 use self::request::Request;
@@ -80,9 +81,19 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Events { command: Some(EventsCommand::Replay { id, agent, output }), .. } => {
             block_on(event::replay(&load()?, id, agent.as_ref(), output))
         }
-        Command::Deliveries(arguments) => {
-            let (filter, output) = arguments.split();
-            list(Noun::Deliveries, &Request::Deliveries(filter), output)
+        Command::Deliveries { command: None, list: arguments }
+        | Command::Deliveries { command: Some(DeliveriesCommand::List(arguments)), .. } => {
+            let (page, output) = arguments.split();
+            list(Noun::Deliveries, &Request::Deliveries(page), output)
+        }
+        Command::Deliveries { command: Some(DeliveriesCommand::Replays { output }), .. } => {
+            list(Noun::Replays, &Request::Replays, output)
+        }
+        Command::Deliveries { command: Some(DeliveriesCommand::Replay(arguments)), .. } => {
+            block_on(replay::run(&load()?, arguments))
+        }
+        Command::Deliveries { command: Some(DeliveriesCommand::Cancel { id, output }), .. } => {
+            block_on(replay::cancel(&load()?, id, output))
         }
         Command::Plugin { command } => block_on(plugin::run(path, command)),
         Command::Completions { shell } => completions(shell),

@@ -8,6 +8,7 @@ mod http_agent;
 mod main_path;
 mod overload;
 mod plugins;
+mod replay;
 mod restart;
 mod shutdown;
 mod skills;

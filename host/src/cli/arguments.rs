@@ -1,3 +1,5 @@
+mod deliveries;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -5,8 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::SignedDuration;
 
-use super::request::{DeliveryFilter, EventFilter};
-use crate::event::{AgentName, ChannelName, DeliveryState, EventId, EventStatus, Timestamp};
+pub(super) use self::deliveries::{DeliveriesArguments, DeliveriesCommand, ReplayArguments};
+use super::request::{EventFilter, Selection};
+use crate::event::{AgentName, ChannelName, EventId, EventStatus, Timestamp};
 
 /// Webhooks in, durable events, agents out
 #[derive(Debug, Parser)]
@@ -59,8 +62,14 @@ pub(super) enum Command {
         #[command(flatten)]
         list: EventsArguments,
     },
-    /// List deliveries: events on their way to agents
-    Deliveries(DeliveriesArguments),
+    /// List deliveries, events on their way to agents, or replay them
+    #[command(args_conflicts_with_subcommands = true)]
+    Deliveries {
+        #[command(subcommand)]
+        command: Option<DeliveriesCommand>,
+        #[command(flatten)]
+        list: DeliveriesArguments,
+    },
     /// Look into plugin files without serving them
     Plugin {
         #[command(subcommand)]
@@ -160,14 +169,26 @@ pub(super) struct EventsArguments {
     /// Only with this status: accepted, pending, dead or delivered
     #[arg(long, value_parser = status)]
     status: Option<EventStatus>,
+    #[command(flatten)]
+    received: ReceivedArguments,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct ReceivedArguments {
     /// Received since: a time (2026-01-31T12:00:00Z) or how long ago (15m)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Timestamp>,
     /// Received before: a time or how long ago
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Timestamp>,
-    #[command(flatten)]
-    output: OutputArguments,
+}
+
+impl ReceivedArguments {
+    fn with(self, SelectArguments { channel, kind }: SelectArguments) -> Selection {
+        Selection { channel, kind, since: self.since, until: self.until }
+    }
 }
 
 #[derive(Clone, Debug, Args)]
@@ -182,37 +203,8 @@ pub(super) struct SelectArguments {
 
 impl EventsArguments {
     pub(super) fn split(self) -> (EventFilter, OutputArguments) {
-        let Self { limit, cursor, select, status, since, until, output } = self;
-        let SelectArguments { channel, kind } = select;
-        (EventFilter { limit, cursor, channel, kind, status, since, until }, output)
-    }
-}
-
-#[derive(Debug, Args)]
-pub(super) struct DeliveriesArguments {
-    /// May be written for clarity
-    #[arg(value_parser = ["list"], hide = true)]
-    list: Option<String>,
-    /// How many at most, 1 to 500
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500), default_value_t = 50)]
-    limit: u32,
-    /// Go on where an earlier list ended
-    #[arg(long)]
-    cursor: Option<String>,
-    /// Only in this state: pending, retrying, delivered or dead
-    #[arg(long, alias = "status", value_parser = state)]
-    state: Option<DeliveryState>,
-    /// Only to this agent
-    #[arg(long)]
-    agent: Option<AgentName>,
-    #[command(flatten)]
-    output: OutputArguments,
-}
-
-impl DeliveriesArguments {
-    pub(super) fn split(self) -> (DeliveryFilter, OutputArguments) {
-        let Self { list: _, limit, cursor, state, agent, output } = self;
-        (DeliveryFilter { limit, cursor, state, agent }, output)
+        let Self { limit, cursor, select, status, received, output } = self;
+        (EventFilter { limit, cursor, events: received.with(select), status }, output)
     }
 }
 
@@ -245,12 +237,6 @@ fn event_id(text: &str) -> Result<EventId, String> {
 fn status(text: &str) -> Result<EventStatus, String> {
     let found = EventStatus::ALL.into_iter().find(|status| status.as_str() == text);
     found.ok_or_else(|| "expected `accepted`, `pending`, `dead` or `delivered`".to_owned())
-}
-
-fn state(text: &str) -> Result<DeliveryState, String> {
-    use DeliveryState::{Dead, Delivered, Pending, Retrying};
-    let found = [Pending, Retrying, Delivered, Dead].into_iter().find(|state| state.as_str() == text);
-    found.ok_or_else(|| "expected `pending`, `retrying`, `delivered` or `dead`".to_owned())
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {

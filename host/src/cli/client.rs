@@ -146,6 +146,10 @@ impl Client {
         let said = json["detail"].as_str().or(json["title"].as_str()).unwrap_or("it gave no reason");
         let hint = match reply.status {
             StatusCode::UNAUTHORIZED => "\nhint: `admin.token` must be the one that the gateway was started with",
+            StatusCode::NOT_FOUND if json["code"] == "unknown_delivery" => "\nhint: `gateway deliveries` lists them",
+            StatusCode::NOT_FOUND if json["code"] == "unknown_replay" => {
+                "\nhint: `gateway deliveries replays` lists those that are kept"
+            }
             StatusCode::NOT_FOUND => "\nhint: `gateway events` lists the events",
             status if status.is_server_error() => "\nhint: the gateway's log says more",
             _ => "",

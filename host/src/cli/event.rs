@@ -4,10 +4,9 @@ use super::arguments::{Format, OutputArguments};
 use super::client::Client;
 use super::failure::Failure;
 use super::life;
-use super::list::shown;
 use super::output;
-use super::request::Request;
-use super::source;
+use super::request::{Request, parameters};
+use super::{replay, source};
 use crate::config::Config;
 use crate::event::{AgentName, EventId};
 
@@ -27,18 +26,8 @@ pub(super) async fn replay(
     agent: Option<&AgentName>,
     output: OutputArguments,
 ) -> Result<(), Failure> {
-    let path = match agent {
-        Some(agent) => format!("/admin/events/{id}/replay?agent={agent}"),
-        None => format!("/admin/events/{id}/replay"),
-    };
+    let query = parameters(&[("agent", agent.map(ToString::to_string)), ("by", Some(replay::by()))]);
+    let path = format!("/admin/events/{id}/replay?{query}");
     let answer = Client::admin(config).post(&path, &json!({})).await.map_err(anyhow::Error::from)?;
-    match output.format {
-        Format::Json => output::json(&answer),
-        Format::Text => {
-            let deliveries = answer["deliveries"].as_array().map_or(0, Vec::len);
-            let noun = if deliveries == 1 { "delivery" } else { "deliveries" };
-            output::note(&format!("`gateway events show {id}` shows what becomes of it"));
-            output::text(&format!("{deliveries} new {noun} of {id}: {}\n", shown(&answer["deliveries"])))
-        }
-    }
+    replay::told(&answer, output)
 }

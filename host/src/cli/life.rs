@@ -95,6 +95,10 @@ fn what(moment: &Value) -> String {
             }
         }
         "dead" => format!("dead, {agent} gets it no more; `gateway events replay` delivers it again"),
+        "omitted" => match (&moment["attempts"][0], &moment["attempts"][1]) {
+            (first, last) if first == last => format!("attempt {first} to {agent} is not kept"),
+            (first, last) => format!("attempts {first} to {last} to {agent} are not kept"),
+        },
         "replayed" => format!("replayed to {agent} by {}", shown(&moment["by"])),
         "delivered" => format!("delivered to {agent}"),
         _ => what,
@@ -179,6 +183,17 @@ mod tests {
              data        application/json\n\
              {\n  \"ref\": \"main\"\n}\n"
         );
+    }
+
+    #[test]
+    fn moments_of_a_delivery_read_well() {
+        for (moment, expected) in [
+            (json!({"what": "replayed", "agent": "a", "by": "ann@host"}), "replayed to a by ann@host"),
+            (json!({"what": "omitted", "agent": "a", "attempts": [1, 12]}), "attempts 1 to 12 to a are not kept"),
+            (json!({"what": "omitted", "agent": "a", "attempts": [1, 1]}), "attempt 1 to a is not kept"),
+        ] {
+            assert_eq!(what(&moment), expected);
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub(super) enum Noun {
     Skills,
     Events,
     Deliveries,
+    Replays,
 }
 
 /// A column: its heading and how it is read from a row.
@@ -36,6 +37,7 @@ impl Noun {
             Self::Skills => "skills",
             Self::Events => "events",
             Self::Deliveries => "deliveries",
+            Self::Replays => "replays",
         }
     }
 
@@ -88,6 +90,7 @@ impl Noun {
                 ("subject", |row| shown(&row["subject"])),
             ],
             Self::Deliveries => &[
+                ("id", |row| shown(&row["id"])),
                 ("event", |row| shown(&row["event"])),
                 ("agent", |row| shown(&row["agent"])),
                 ("state", |row| shown(&row["state"])),
@@ -95,6 +98,16 @@ impl Noun {
                 ("next attempt", |row| shown(&row["next_attempt_at"])),
                 ("kind", |row| shown(&row["kind"])),
                 ("failed with", |row| failure(row)),
+            ],
+            Self::Replays => &[
+                ("id", |row| shown(&row["id"])),
+                ("state", |row| shown(&row["state"])),
+                ("replayed", |row| format!("{} of {}", shown(&row["replayed"]), shown(&row["matched"]))),
+                ("rate", |row| format!("{}/s", shown(&row["rate"]))),
+                ("began", |row| shown(&row["created_at"])),
+                ("by", |row| shown(&row["by"])),
+                ("what", |row| pairs(&row["filter"])),
+                ("error", |row| first_line(&row["error"])),
             ],
         }
     }
@@ -111,6 +124,7 @@ impl Noun {
             Self::Skills => "no skills: put a folder with a SKILL.md into the skill folder",
             Self::Events => "no such events; `gateway send CHANNEL FILE` sends one",
             Self::Deliveries => "no such deliveries",
+            Self::Replays => "no replays; `gateway deliveries replay` begins one",
         }
     }
 }
@@ -182,6 +196,12 @@ pub(super) fn shown(value: &Value) -> String {
 fn failure(row: &Value) -> String {
     let parts = [shown(&row["code"]), first_line(&row["message"])];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+}
+
+/// The members of an object as `name=value`.
+fn pairs(value: &Value) -> String {
+    let members = value.as_object().into_iter().flatten();
+    members.map(|(name, value)| format!("{name}={}", shown(value))).collect::<Vec<_>>().join(" ")
 }
 
 fn file_name(value: &Value) -> String {

@@ -26,12 +26,16 @@ const STORE: &str = "db";
 /// Where the answer comes from, as the end of a sentence.
 pub(super) fn source(config: &Config, request: &Request) -> String {
     match (&config.eventlog.engine, request) {
-        (EngineKind::Sled { dir, .. }, Request::Events(_) | Request::Event(_) | Request::Deliveries(_)) => {
+        (
+            EngineKind::Sled { dir, .. },
+            Request::Events(_) | Request::Event(_) | Request::Deliveries(_) | Request::Replays,
+        ) => {
             format!("so this is from the event log in `{}`", dir.display())
         }
-        (EngineKind::Memory { .. }, Request::Events(_) | Request::Event(_) | Request::Deliveries(_)) => {
-            "and an event log in memory is gone with it".to_owned()
-        }
+        (
+            EngineKind::Memory { .. },
+            Request::Events(_) | Request::Event(_) | Request::Deliveries(_) | Request::Replays,
+        ) => "and an event log in memory is gone with it".to_owned(),
         _ => "so this is what one would serve".to_owned(),
     }
 }
@@ -47,8 +51,12 @@ pub(super) async fn answer(config: &Config, request: &Request) -> anyhow::Result
             Some(stored) => Ok(to_json(&view::event_detail(&stored))),
             None => bail!("there is no event `{id}`\nhint: `gateway events` lists them"),
         },
-        Request::Deliveries(filter) => {
-            let query = DeliveriesQuery::parse(&filter.query())?;
+        Request::Replays => {
+            let replays = open_log(config)?.replays();
+            Ok(to_json(&view::replays(replays.values().rev().cloned().collect())))
+        }
+        Request::Deliveries(list) => {
+            let query = DeliveriesQuery::parse(&list.query())?;
             Ok(to_json(&view::deliveries_page(&open_log(config)?, &query)?))
         }
         Request::Skills => Ok(to_json(&view::skills(&skill::scan(&config.skills)))),

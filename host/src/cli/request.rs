@@ -1,6 +1,7 @@
 use url::form_urlencoded::Serializer;
 
-use crate::event::{AgentName, ChannelName, DeliveryState, EventId, EventStatus, Timestamp};
+use crate::event::{EventId, EventStatus};
+pub(super) use crate::eventlog::{DeliveryFilter, Selection};
 
 /// What is asked of a gateway, or of its log when none runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +13,8 @@ pub(super) enum Request {
     Skills,
     Events(EventFilter),
     Event(EventId),
-    Deliveries(DeliveryFilter),
+    Deliveries(DeliveryList),
+    Replays,
 }
 
 /// Which events are asked for.
@@ -20,55 +22,66 @@ pub(super) enum Request {
 pub(super) struct EventFilter {
     pub(super) limit: u32,
     pub(super) cursor: Option<String>,
-    pub(super) channel: Option<ChannelName>,
-    pub(super) kind: Option<String>,
+    pub(super) events: Selection,
     pub(super) status: Option<EventStatus>,
-    pub(super) since: Option<Timestamp>,
-    pub(super) until: Option<Timestamp>,
 }
 
-/// Which deliveries are asked for.
+/// A page of deliveries that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DeliveryFilter {
+pub(super) struct DeliveryList {
     pub(super) limit: u32,
     pub(super) cursor: Option<String>,
-    pub(super) state: Option<DeliveryState>,
-    pub(super) agent: Option<AgentName>,
+    pub(super) filter: DeliveryFilter,
 }
+
+type Parameter = (&'static str, Option<String>);
 
 impl EventFilter {
     /// All events, as many as come without asking.
     pub(super) fn new() -> Self {
-        Self { limit: 50, cursor: None, channel: None, kind: None, status: None, since: None, until: None }
+        Self { limit: 50, cursor: None, events: Selection::default(), status: None }
     }
 
     /// The filter as the parameters of the admin API.
     pub(super) fn query(&self) -> String {
-        parameters(&[
+        let page = [
             ("limit", Some(self.limit.to_string())),
             ("cursor", self.cursor.clone()),
-            ("channel", self.channel.as_ref().map(ToString::to_string)),
-            ("kind", self.kind.clone()),
             ("status", self.status.map(|status| status.to_string())),
-            ("since", self.since.map(|since| since.to_string())),
-            ("until", self.until.map(|until| until.to_string())),
-        ])
+        ];
+        parameters(&[&page[..], &selecting(&self.events)].concat())
     }
 }
 
-impl DeliveryFilter {
-    /// The filter as the parameters of the admin API.
+impl DeliveryList {
+    /// The page as the parameters of the admin API.
     pub(super) fn query(&self) -> String {
-        parameters(&[
-            ("limit", Some(self.limit.to_string())),
-            ("cursor", self.cursor.clone()),
-            ("state", self.state.map(|state| state.to_string())),
-            ("agent", self.agent.as_ref().map(ToString::to_string)),
-        ])
+        let page = [("limit", Some(self.limit.to_string())), ("cursor", self.cursor.clone())];
+        parameters(&[&page[..], &filtering(&self.filter)].concat())
     }
 }
 
-fn parameters(pairs: &[(&str, Option<String>)]) -> String {
+/// The filter as parameters of the admin API.
+pub(super) fn filtering(filter: &DeliveryFilter) -> Vec<Parameter> {
+    let mut pairs = vec![
+        ("state", filter.state.map(|state| state.to_string())),
+        ("agent", filter.agent.as_ref().map(ToString::to_string)),
+    ];
+    pairs.extend(selecting(&filter.events));
+    pairs
+}
+
+fn selecting(events: &Selection) -> [Parameter; 4] {
+    [
+        ("channel", events.channel.as_ref().map(ToString::to_string)),
+        ("kind", events.kind.clone()),
+        ("since", events.since.map(|since| since.to_string())),
+        ("until", events.until.map(|until| until.to_string())),
+    ]
+}
+
+/// The query of a URL with those of `pairs` that are given.
+pub(super) fn parameters(pairs: &[Parameter]) -> String {
     let given = pairs.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
     Serializer::new(String::new()).extend_pairs(given).finish()
 }
@@ -84,7 +97,8 @@ impl Request {
             Self::Skills => "/admin/skills".to_owned(),
             Self::Events(filter) => format!("/admin/events?{}", filter.query()),
             Self::Event(id) => format!("/admin/events/{id}"),
-            Self::Deliveries(filter) => format!("/admin/deliveries?{}", filter.query()),
+            Self::Deliveries(list) => format!("/admin/deliveries?{}", list.query()),
+            Self::Replays => "/admin/replays".to_owned(),
         }
     }
 }
@@ -92,19 +106,23 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Timestamp;
 
     #[test]
     fn filters_become_parameters() {
         let events = EventFilter {
-            kind: Some("github.*&x".to_owned()),
+            events: Selection {
+                kind: Some("github.*&x".to_owned()),
+                since: Some(Timestamp::from_millis(0)),
+                ..Selection::default()
+            },
             status: Some(EventStatus::Dead),
-            since: Some(Timestamp::from_millis(0)),
             ..EventFilter::new()
         };
 
         assert_eq!(
             Request::Events(events).path(),
-            "/admin/events?limit=50&kind=github.*%26x&status=dead&since=1970-01-01T00%3A00%3A00.000Z"
+            "/admin/events?limit=50&status=dead&kind=github.*%26x&since=1970-01-01T00%3A00%3A00.000Z"
         );
     }
 }

@@ -29,7 +29,7 @@ Commands:
   routes       List routes: which events go to which agents
   skills       List skills, and the folders that are none
   events       List events, or show, follow and replay them
-  deliveries   List deliveries: events on their way to agents
+  deliveries   List deliveries, events on their way to agents, or replay them
   plugin       Look into plugin files without serving them
   completions  Print the completion script of a shell
 

@@ -76,7 +76,7 @@ pub struct AttemptView<'a> {
 pub struct Moment<'a> {
     /// When.
     pub at: Timestamp,
-    /// `received`, `verified`, `stored`, `replayed`, `attempt`, `delivered` or `dead`.
+    /// `received`, `verified`, `stored`, `replayed`, `omitted`, `attempt`, `delivered` or `dead`.
     pub what: &'static str,
     /// The destination it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +87,9 @@ pub struct Moment<'a> {
     /// The number of the attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+    /// The numbers of the first and the last attempt that are not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<[u32; 2]>,
     /// What the attempt came to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
@@ -166,6 +169,10 @@ fn timeline<'a>(event: &Event, deliveries: &'a [Delivery]) -> Vec<Moment<'a>> {
         if let Some(by) = &delivery.replayed_by {
             moments.push(Moment { agent, by: Some(by), ..moment(delivery.created_at, "replayed") });
         }
+        if let Some(first) = delivery.attempts.first().filter(|first| first.number > 1) {
+            let attempts = Some([1, first.number - 1]);
+            moments.push(Moment { agent, attempts, ..moment(first.started_at, "omitted") });
+        }
         for attempt in &delivery.attempts {
             moments.push(Moment {
                 agent,
@@ -193,6 +200,7 @@ fn moment<'a>(at: Timestamp, what: &'static str) -> Moment<'a> {
         agent: None,
         by: None,
         attempt: None,
+        attempts: None,
         outcome: None,
         code: None,
         message: None,
@@ -287,6 +295,24 @@ mod tests {
                 (5000, "replayed", "a"),
             ]
         );
+    }
+
+    #[test]
+    fn the_timeline_says_which_attempts_are_not_kept() {
+        let mut stored = stored();
+        let open = &mut stored.deliveries[2];
+        let made = Delivery::ATTEMPTS_KEPT as u32 + 12;
+        for number in 1..=made {
+            open.record(attempt(number, 5000 + i64::from(number) * 10, Outcome::Retry), None);
+        }
+
+        let timeline = event_detail(&stored).timeline;
+
+        let place = timeline.iter().position(|moment| moment.what == "omitted").unwrap();
+        assert_eq!(timeline[place].attempts, Some([1, 12]));
+        assert_eq!((timeline[place - 1].what, timeline[place + 1].attempt), ("replayed", Some(13)));
+        assert_eq!(timeline.last().unwrap().attempt, Some(made));
+        assert_eq!(serde_json::to_value(&timeline[place]).unwrap()["attempts"], serde_json::json!([1, 12]));
     }
 
     #[test]

@@ -1,0 +1,120 @@
+use clap::{Args, Subcommand};
+
+use super::super::request::{DeliveryFilter, DeliveryList};
+use super::{OutputArguments, ReceivedArguments, SelectArguments};
+use crate::event::{AgentName, DeliveryState};
+
+#[derive(Debug, Subcommand)]
+pub(in super::super) enum DeliveriesCommand {
+    /// List deliveries, those of the newest event first
+    List(DeliveriesArguments),
+    /// Deliver again: one delivery, or all dead letters that the options select
+    Replay(ReplayArguments),
+    /// List replays, the latest first, with how far they have come
+    Replays {
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// End a replay that runs; what it has added is delivered all the same
+    Cancel {
+        /// The replay, as `gateway deliveries replays` lists it
+        #[arg(value_name = "REPLAY")]
+        id: u64,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(in super::super) struct DeliveriesArguments {
+    /// How many at most, 1 to 500
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500), default_value_t = 50)]
+    limit: u32,
+    /// Go on where an earlier list ended
+    #[arg(long)]
+    cursor: Option<String>,
+    #[command(flatten)]
+    select: SelectArguments,
+    /// Only in this state: pending, retrying, delivered or dead
+    #[arg(long, alias = "status", value_parser = state)]
+    state: Option<DeliveryState>,
+    /// Only to this agent
+    #[arg(long)]
+    agent: Option<AgentName>,
+    #[command(flatten)]
+    received: ReceivedArguments,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+impl DeliveriesArguments {
+    pub(in super::super) fn split(self) -> (DeliveryList, OutputArguments) {
+        let Self { limit, cursor, select, state, agent, received, output } = self;
+        let filter = DeliveryFilter { events: received.with(select), state, agent };
+        (DeliveryList { limit, cursor, filter }, output)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(in super::super) struct ReplayArguments {
+    /// One delivery, as `gateway deliveries` lists it; without it, the options select
+    #[arg(value_parser = delivery_id, conflicts_with_all = ["Selected", "dry_run", "rate", "detach"])]
+    pub(in super::super) id: Option<String>,
+    #[command(flatten)]
+    pub(in super::super) selected: Selected,
+    /// Only count, by agent and channel
+    #[arg(long)]
+    pub(in super::super) dry_run: bool,
+    /// Deliveries per second, 1 to 10000; as configured when left out
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(in super::super) rate: Option<u32>,
+    /// Do not wait for the end
+    #[arg(long)]
+    pub(in super::super) detach: bool,
+    #[command(flatten)]
+    pub(in super::super) output: OutputArguments,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "Selected", multiple = true)]
+pub(in super::super) struct Selected {
+    #[command(flatten)]
+    select: SelectArguments,
+    /// Only in this state: dead (when left out) or delivered
+    #[arg(long, alias = "status", value_parser = settled)]
+    state: Option<DeliveryState>,
+    /// Only to this agent
+    #[arg(long)]
+    agent: Option<AgentName>,
+    #[command(flatten)]
+    received: ReceivedArguments,
+    /// Everything that is dead: needed when no other option selects
+    #[arg(long)]
+    pub(in super::super) all: bool,
+}
+
+impl Selected {
+    pub(in super::super) fn filter(self) -> DeliveryFilter {
+        let Self { select, state, agent, received, all: _ } = self;
+        DeliveryFilter { events: received.with(select), state, agent }
+    }
+}
+
+fn delivery_id(text: &str) -> Result<String, String> {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match text.split_once('.') {
+        Some((seq, index)) if is_number(seq) && is_number(index) => Ok(text.to_owned()),
+        _ => Err("expected an id as `gateway deliveries` lists them, such as `7.0`".to_owned()),
+    }
+}
+
+fn state(text: &str) -> Result<DeliveryState, String> {
+    use DeliveryState::{Dead, Delivered, Pending, Retrying};
+    let found = [Pending, Retrying, Delivered, Dead].into_iter().find(|state| state.as_str() == text);
+    found.ok_or_else(|| "expected `pending`, `retrying`, `delivered` or `dead`".to_owned())
+}
+
+fn settled(text: &str) -> Result<DeliveryState, String> {
+    let found = state(text).ok().filter(|state| !state.is_open());
+    found.ok_or_else(|| "expected `dead` or `delivered`: the others are still to be made".to_owned())
+}

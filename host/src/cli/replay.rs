@@ -1,0 +1,204 @@
+//! Replays from the command line: the running gateway makes them, so a command that ends does not end them.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use serde_json::{Value, json};
+
+use super::arguments::{Format, OutputArguments, ReplayArguments};
+use super::client::{Client, NoAnswer};
+use super::failure::Failure;
+use super::list::shown;
+use super::output;
+use super::request::{filtering, parameters};
+use crate::config::Config;
+use crate::eventlog::DeliveryFilter;
+
+/// How often the gateway is asked how far it has come.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Replays one delivery, or what the options select.
+pub(super) async fn run(config: &Config, arguments: ReplayArguments) -> Result<(), Failure> {
+    let client = Client::admin(config);
+    let ReplayArguments { id, selected, dry_run, rate, detach, output } = arguments;
+    if let Some(id) = id {
+        let query = parameters(&[("by", Some(by()))]);
+        return told(&post(&client, &format!("/admin/deliveries/{id}/replay?{query}")).await?, output);
+    }
+    let all = selected.all;
+    let filter = selected.filter();
+    if !all && filter == DeliveryFilter::default() {
+        return Err(anyhow!(
+            "expected an id or an option that selects deliveries\n\
+             hint: `--all` replays everything that is dead; `--dry-run` counts it first"
+        )
+        .into());
+    }
+    let mut pairs = filtering(&filter);
+    pairs.push(("by", Some(by())));
+    pairs.push(("rate", rate.map(|rate| rate.to_string())));
+    pairs.push(("dry_run", dry_run.then(|| true.to_string())));
+    let answer = post(&client, &format!("/admin/deliveries/replay?{}", parameters(&pairs))).await?;
+    if dry_run {
+        return match output.format {
+            Format::Json => output::json(&answer),
+            Format::Text => output::text(&counted(&answer)),
+        };
+    }
+    let id = shown(&answer["id"]);
+    let last = if detach {
+        output::note(&format!("replay {id} runs; `gateway deliveries replays` shows how far it has come"));
+        answer
+    } else {
+        tokio::select! {
+            last = follow(&client, answer) => last?,
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted.map_err(anyhow::Error::from)?;
+                output::note(&format!(
+                    "replay {id} goes on; `gateway deliveries replays` shows how far it has come, \
+                     `gateway deliveries cancel {id}` ends it"
+                ));
+                return Ok(());
+            }
+        }
+    };
+    result(&last, output)
+}
+
+/// Ends a replay.
+pub(super) async fn cancel(config: &Config, id: u64, output: OutputArguments) -> Result<(), Failure> {
+    let answer = post(&Client::admin(config), &format!("/admin/replays/{id}/cancel")).await?;
+    match output.format {
+        Format::Json => output::json(&answer),
+        Format::Text => output::text(&summary(&answer)),
+    }
+}
+
+/// Says which deliveries are new.
+pub(super) fn told(answer: &Value, output: OutputArguments) -> Result<(), Failure> {
+    if output.format == Format::Json {
+        return output::json(answer);
+    }
+    let id = shown(&answer["id"]);
+    let deliveries = answer["deliveries"].as_array().map_or(0, Vec::len);
+    let noun = if deliveries == 1 { "delivery" } else { "deliveries" };
+    output::note(&format!("`gateway events show {id}` shows what becomes of it"));
+    output::text(&format!("{deliveries} new {noun} of {id}: {}\n", shown(&answer["deliveries"])))
+}
+
+/// Who asks: the user and the machine, as far as they are known.
+pub(super) fn by() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "someone".to_owned());
+    let system = rustix::system::uname();
+    let name = format!("{user}@{}", system.nodename().to_string_lossy());
+    name.chars().filter(|c| !c.is_control()).take(128).collect()
+}
+
+async fn post(client: &Client, path: &str) -> anyhow::Result<Value> {
+    client.post(path, &json!({})).await.map_err(|reason| match reason {
+        NoAnswer::Refused(address) => anyhow!(
+            "no gateway answers at http://{address}, and only a running one can replay\n\
+             hint: start it with `gateway serve`"
+        ),
+        NoAnswer::Failed(error) => error,
+    })
+}
+
+/// Shows how far a replay has come until it has ended.
+async fn follow(client: &Client, mut replay: Value) -> Result<Value, Failure> {
+    let path = format!("/admin/replays/{}", shown(&replay["id"]));
+    let mut said = String::new();
+    while replay["state"] == "running" {
+        let progress = progress(&replay);
+        if progress != said {
+            output::note(&progress);
+            said = progress;
+        }
+        tokio::time::sleep(INTERVAL).await;
+        replay = client.get(&path).await.map_err(anyhow::Error::from)?;
+    }
+    Ok(replay)
+}
+
+fn progress(replay: &Value) -> String {
+    let [id, replayed, matched, rate] = ["id", "replayed", "matched", "rate"].map(|name| shown(&replay[name]));
+    format!("replay {id}: {replayed} of {matched}, at most {rate} in a second")
+}
+
+/// What became of a replay, which failed when it did not come to its end by itself.
+fn result(replay: &Value, output: OutputArguments) -> Result<(), Failure> {
+    match output.format {
+        Format::Json => output::json(replay)?,
+        Format::Text => output::text(&summary(replay))?,
+    }
+    match replay["state"].as_str() {
+        Some("failed" | "cancelled") => Err(Failure::Told),
+        _ => Ok(()),
+    }
+}
+
+fn summary(replay: &Value) -> String {
+    let [id, state, replayed] = ["id", "state", "replayed"].map(|name| shown(&replay[name]));
+    let noun = if replayed == "1" { "delivery" } else { "deliveries" };
+    let mut text = format!("replay {id} is {state}: {replayed} {noun} replayed");
+    if replay["skipped"].as_u64().is_some_and(|skipped| skipped > 0) {
+        let _ = write!(text, ", {} left alone", shown(&replay["skipped"]));
+    }
+    if !replay["error"].is_null() {
+        let _ = write!(text, ": {}", output::clean(&shown(&replay["error"]), false));
+    }
+    text.push('\n');
+    text
+}
+
+/// The answer to a dry run.
+fn counted(answer: &Value) -> String {
+    let matched = shown(&answer["matched"]);
+    let noun = if matched == "1" { "delivery" } else { "deliveries" };
+    let mut text = format!("{matched} {noun} would be replayed\n");
+    for (member, label) in [("by_agent", "to"), ("by_channel", "of")] {
+        for (name, count) in answer[member].as_object().into_iter().flatten() {
+            let _ = writeln!(text, "{:>8}  {label} {name}", shown(count));
+        }
+    }
+    if answer["skipped"].as_u64().is_some_and(|skipped| skipped > 0) {
+        let _ = writeln!(text, "{:>8}  left alone, their agent is not configured", shown(&answer["skipped"]));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_is_told_by_agent_and_channel() {
+        let answer = json!({"dry_run": true, "matched": 12, "by_agent": {"a": 2, "b": 10}, "by_channel": {"github": 12}, "skipped": 1});
+
+        assert_eq!(
+            counted(&answer),
+            "12 deliveries would be replayed\n       2  to a\n      10  to b\n      12  of github\n       \
+             1  left alone, their agent is not configured\n"
+        );
+    }
+
+    #[test]
+    fn a_replay_is_told_with_what_it_left_alone_and_why_it_ended() {
+        let replay = |state: &str, skipped: u64, error: Option<&str>| json!({"id": 3, "state": state, "replayed": 1, "matched": 5, "rate": 9, "skipped": skipped, "error": error});
+
+        assert_eq!(progress(&replay("running", 0, None)), "replay 3: 1 of 5, at most 9 in a second");
+        assert_eq!(summary(&replay("done", 0, None)), "replay 3 is done: 1 delivery replayed\n");
+        assert_eq!(
+            summary(&replay("failed", 2, Some("damaged\u{1b}"))),
+            "replay 3 is failed: 1 delivery replayed, 2 left alone: damaged\u{fffd}\n"
+        );
+    }
+
+    #[test]
+    fn whoever_asks_has_a_name_that_the_gateway_takes() {
+        let by = by();
+
+        assert!(by.contains('@') && by.chars().count() <= 128, "{by}");
+    }
+}

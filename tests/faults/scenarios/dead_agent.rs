@@ -65,7 +65,7 @@ fn setup(trial: &Trial) -> Setup {
             "#
         );
     }
-    plugins().config(&config).env("GATEWAY__LOG__LEVEL", "error")
+    plugins().config(&config).env("GATEWAY__LOG__LEVEL", "info")
 }
 
 /// Sends `requests` at a steady rate; returns how long each took to the agents that live.

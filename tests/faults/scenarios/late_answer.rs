@@ -21,7 +21,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         })
         .await;
         let agent = format!(
-            "timeout = \"{}ms\"\nretry = {{ attempts = 5, first_wait = \"10ms\", max_wait = \"20ms\" }}",
+            "timeout = \"{}ms\"\nbreaker = {{ failures = 0 }}\nretry = {{ attempts = 5, first_wait = \"10ms\", max_wait = \"20ms\" }}",
             TIMEOUT.as_millis()
         );
         let mut gateway = trial.setup_with(&agent).start().await;

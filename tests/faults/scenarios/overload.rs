@@ -18,7 +18,7 @@ const SENDERS: usize = 64;
 const TIMES: usize = 5;
 
 /// The most requests that wait for an answer on the side of the senders.
-const WAITING: usize = 4000;
+const WAITING: usize = 2000;
 
 /// How often the offered load is topped up.
 const TICK: Duration = Duration::from_millis(5);

@@ -90,17 +90,19 @@ impl Job {
 
     /// A delivery as the log has it.
     ///
-    /// Times in the log are those of a clock that may have jumped since; no wait is longer than `longest`.
+    /// Times in the log are those of a clock that may have jumped since: no wait is longer than it was meant to be, nor
+    /// than `longest`.
     pub(super) fn stored(id: DeliveryId, delivery: &Delivery, subject: Option<&str>, longest: Duration) -> Self {
         let (now, since) = (Timestamp::now(), Instant::now());
         let level = Level::of(delivery);
+        let meant = |at: Timestamp| delivery.attempts.last().map_or(longest, |last| at.since(last.ended_at));
         Self {
             id,
             lane: lane(id, subject, level),
             level,
             held: None,
             attempts: delivery.attempts_made,
-            due: delivery.next_attempt_at.map(|at| since + at.since(now).min(longest)),
+            due: delivery.next_attempt_at.map(|at| since + at.since(now).min(meant(at)).min(longest)),
             age: Age { before: now.since(delivery.created_at), since },
         }
     }
@@ -118,5 +120,39 @@ fn lane(id: DeliveryId, subject: Option<&str>, level: Level) -> LaneKey {
     match subject {
         Some(subject) => LaneKey::Subject { subject: subject.into(), replay: level == Level::Replay },
         None => LaneKey::Alone(id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Attempt, Outcome, Recipient, Seq};
+
+    #[test]
+    fn a_clock_that_jumped_back_prolongs_no_wait() {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        const WAIT: Duration = Duration::from_secs(2);
+        let wait = |ended_at: Timestamp| {
+            let recipient = Recipient { agent: "a".parse().unwrap(), priority: Priority::Normal };
+            let mut delivery = Delivery::new(recipient, ended_at);
+            let attempt = Attempt {
+                number: 1,
+                started_at: ended_at,
+                ended_at,
+                outcome: Outcome::Retry,
+                code: String::new(),
+                message: String::new(),
+            };
+            delivery.record(attempt, Some(ended_at.after(WAIT)));
+            let id = DeliveryId { seq: Seq(1), index: 0 };
+            let before = Instant::now();
+            let job = Job::stored(id, &delivery, None, DAY);
+            let wait = job.due.unwrap().saturating_duration_since(before);
+            (wait > WAIT / 2, wait < 2 * WAIT)
+        };
+
+        assert_eq!(wait(Timestamp::now()), (true, true));
+        assert_eq!(wait(Timestamp::now().after(DAY)), (true, true), "the clock was a day ahead");
+        assert_eq!(wait(Timestamp::now().before(DAY)), (false, true), "the clock was a day behind");
     }
 }

@@ -59,7 +59,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Connections open at once; more are answered 503 and closed.
     pub max_connections: usize,
-    /// Webhook requests in flight; more wait for their turn.
+    /// Webhook requests in flight; more wait for their turn. As many again may wait for an agent's answer.
     pub max_requests: usize,
     /// Webhook requests that wait for their turn; more are answered 503.
     pub max_waiting: usize,

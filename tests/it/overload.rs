@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::task::JoinSet;
 
-use crate::support::{Setup, TestGateway, Wire, built_in};
+use crate::support::{Setup, SlowAgent, TestGateway, Wire, built_in};
 
 /// Requests that are sent at once, far more than the log has places for.
 const SENDERS: usize = 16;
@@ -51,6 +51,29 @@ async fn a_full_queue_of_the_log_costs_no_plugin_call() {
     let calls = figure(&gateway, "gateway_plugin_calls_total{plugin=\"dummy\",outcome=\"ok\"}").await;
     assert!(calls >= accepted, "{calls} calls, {accepted} accepted");
     assert!(calls - accepted < refused / 2, "{calls} calls, {accepted} accepted, {refused} refused");
+}
+
+/// One slow agent must not keep the events of everybody else from being accepted.
+#[tokio::test]
+async fn callers_that_wait_for_an_agent_take_no_place_of_others() {
+    let agent = SlowAgent::start().await;
+    let setup = Setup::new().plugin(built_in::DUMMY).plugin(built_in::HTTP).config(&agent.configuration());
+    let setup = setup.config(
+        "[channels.dummy]\n[channels.other]\nplugin = \"dummy\"\n\
+         [[routes]]\nchannels = [\"dummy\"]\nagents = [\"slow\"]\nmode = \"sync\"\ntimeout = \"10m\"\n",
+    );
+    let gateway = setup.env("GATEWAY__HTTP__MAX_REQUESTS", "1").start().await;
+    let mut caller = Wire::connect(gateway.client.address()).await.unwrap();
+    caller.send("POST /webhooks/dummy HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+    let (mut attempt, _) = agent.attempt().await;
+
+    gateway.post("other", "{}").await.expect_accepted();
+    // Nor does the next one wait, for whose caller there is no place in the line.
+    gateway.post("dummy", "{}").await.expect_accepted();
+
+    attempt.say_ok().await;
+    let answer = caller.receive().await.unwrap();
+    assert_eq!((answer.status(), answer.body.as_str()), (200, "ok"), "{answer:?}");
 }
 
 /// Most shells allow 1,024 open files, and more to a process that asks.

@@ -2,11 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
-use std::net::SocketAddr;
-
-use tokio::net::TcpListener;
-
-use crate::support::{Message, Setup, TO_STUB, TestGateway, Wire, built_in};
+use crate::support::{Message, Setup, SlowAgent, TO_STUB, TestGateway, Wire, built_in};
 
 fn to_stub() -> Setup {
     Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).config(TO_STUB)
@@ -60,51 +56,21 @@ async fn a_request_that_is_on_its_way_is_still_taken() {
     ended.setup.start().await.event_until(&id, "delivered").await;
 }
 
-/// An agent whose answers come when the test says so.
-struct SlowAgent {
-    listener: TcpListener,
+async fn gateway_to(agent: &SlowAgent, grace: &str) -> TestGateway {
+    let setup = Setup::new().plugin(built_in::DUMMY).plugin(built_in::HTTP).config(&agent.configuration());
+    setup.config("[[routes]]\nagents = [\"slow\"]\n").env("GATEWAY__HTTP__SHUTDOWN_GRACE", grace).start().await
 }
-
-impl SlowAgent {
-    async fn start() -> Self {
-        Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.listener.local_addr().unwrap()
-    }
-
-    /// The next attempt, and the connection that its answer is waited for on.
-    async fn attempt(&self) -> (Wire, Message) {
-        let (stream, _) = self.listener.accept().await.unwrap();
-        let mut wire = Wire::accepted(stream);
-        let request = wire.receive().await.unwrap();
-        (wire, request)
-    }
-
-    async fn gateway(&self, grace: &str) -> TestGateway {
-        let address = self.address();
-        let config = format!(
-            "[agents.slow]\nplugin = \"http\"\nconfig = {{ url = \"http://{address}/events\" }}\n\
-             allow_hosts = [\"{address}\"]\n[[routes]]\nagents = [\"slow\"]\n"
-        );
-        let setup = Setup::new().plugin(built_in::DUMMY).plugin(built_in::HTTP).config(&config);
-        setup.env("GATEWAY__HTTP__SHUTDOWN_GRACE", grace).start().await
-    }
-}
-
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 #[tokio::test]
 async fn an_attempt_that_ends_within_the_grace_is_recorded() {
     let agent = SlowAgent::start().await;
-    let gateway = agent.gateway("1h").await;
+    let gateway = gateway_to(&agent, "1h").await;
     let id = gateway.post("dummy", "{}").await.expect_accepted();
     let (mut wire, _) = agent.attempt().await;
 
     gateway.terminate();
     gateway.logged(&["Stopping on SIGTERM"]).await;
-    wire.send(OK).await.unwrap();
+    wire.say_ok().await;
 
     let ended = gateway.ended().await;
     assert_eq!(ended.code, Some(0), "{}", ended.log);
@@ -116,7 +82,7 @@ async fn an_attempt_that_ends_within_the_grace_is_recorded() {
 #[tokio::test]
 async fn an_attempt_that_is_cut_off_is_made_again_and_counts_for_nothing() {
     let agent = SlowAgent::start().await;
-    let gateway = agent.gateway("200ms").await;
+    let gateway = gateway_to(&agent, "200ms").await;
     let id = gateway.post("dummy", "{}").await.expect_accepted();
     let (_wire, first) = agent.attempt().await;
 
@@ -132,7 +98,7 @@ async fn an_attempt_that_is_cut_off_is_made_again_and_counts_for_nothing() {
     };
     assert_eq!((key(&first), key(&second)), (id.clone(), id.clone()));
     assert_eq!((&first.json()["attempt"], &second.json()["attempt"]), (&1.into(), &1.into()));
-    wire.send(OK).await.unwrap();
+    wire.say_ok().await;
     let event = gateway.event_until(&id, "delivered").await;
     let attempts = event["deliveries"][0]["attempts"].as_array().unwrap();
     assert_eq!(attempts.len(), 1, "{event}");

@@ -6,6 +6,7 @@
 mod agent;
 mod client;
 mod component;
+mod slow_agent;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use tempfile::TempDir;
 pub(crate) use self::agent::RemoteAgent;
 pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::component::{Guest, built_in, guest};
+pub(crate) use self::slow_agent::SlowAgent;
 pub(crate) use self::wire::{Message, Wire};
 
 /// How long a condition may take to come true.

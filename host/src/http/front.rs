@@ -40,6 +40,8 @@ pub(super) struct Front {
     pub(super) services: Services,
     pub(super) figures: Figures,
     pub(super) admission: Admission,
+    /// Callers that may wait for an agent's answer.
+    pub(super) answers: Semaphore,
     pub(super) budget: Budget,
     pub(super) store_reads: Arc<Semaphore>,
     pub(super) retry_after: HeaderValue,
@@ -60,6 +62,7 @@ impl Front {
         let seconds = settings.retry_after.as_millis().div_ceil(1000).max(1);
         Self {
             figures: Figures::new(Arc::clone(&services.metrics)),
+            answers: Semaphore::new(settings.max_requests.min(Semaphore::MAX_PERMITS)),
             admission: Admission::new(settings.max_requests, settings.max_waiting, settings.turn_timeout),
             budget: Budget::new(settings.max_buffered),
             store_reads: Arc::new(Semaphore::new(STORE_READS)),

@@ -58,7 +58,7 @@ async fn receive(front: &Arc<Front>, mount: Mount, call: Call, body: Incoming) -
     let received_at = Timestamp::now();
     let services = &front.services;
     services.ingest.admits()?;
-    let _place = front.admission.enter().await?;
+    let place = front.admission.enter().await?;
     let open = services.ingest.open(&mount)?;
     open.check_head(&head.method, &head.headers)?;
     open.admits()?;
@@ -81,6 +81,8 @@ async fn receive(front: &Arc<Front>, mount: Mount, call: Call, body: Incoming) -
         && !event.duplicate
         && let Some(mode) = services.dispatch.sync_mode(channel, &event.kind)
     {
+        // An agent may take its time; the event is stored, and the place is for another one.
+        drop(place);
         return Ok(agent_answer(front, id, &received, event.id, watch, mode).await);
     }
     Ok(accepted(id, &received.events))
@@ -98,19 +100,24 @@ async fn agent_answer(
         let name = HeaderValue::try_from(event.to_string()).expect("a UUID may stand in a header");
         answer.headers_mut().insert(GATEWAY_EVENT_ID, name);
     };
-    match (tokio::time::timeout(mode.timeout, watch.outcome()).await, mode.on_timeout) {
-        (Ok(SyncOutcome::Delivered(plugin::Answer { content_type, body, .. })), _) => {
+    let outcome = match front.answers.try_acquire() {
+        Ok(_waits) => tokio::time::timeout(mode.timeout, watch.outcome()).await.ok(),
+        // Too many wait already; the delivery goes on as after a timeout.
+        Err(_) => None,
+    };
+    match (outcome, mode.on_timeout) {
+        (Some(SyncOutcome::Delivered(plugin::Answer { content_type, body, .. })), _) => {
             let content_type = HeaderValue::try_from(content_type).ok().filter(|text| !text.is_empty());
             let mut answer = with_body(StatusCode::OK, content_type.unwrap_or(OCTETS), body);
             disarm(answer.headers_mut());
             name_event(&mut answer);
             answer
         }
-        (Ok(SyncOutcome::Dead { code, message }), _) => {
+        (Some(SyncOutcome::Dead { code, message }), _) => {
             front.refuse_with(id, &Refusal::Undelivered { code, message }, name_event)
         }
-        (Err(_), OnTimeout::GatewayTimeout) => front.refuse_with(id, &Refusal::AgentTimeout(mode.timeout), name_event),
-        (Err(_), OnTimeout::Accepted) => accepted(id, &received.events),
+        (None, OnTimeout::GatewayTimeout) => front.refuse_with(id, &Refusal::AgentTimeout(mode.timeout), name_event),
+        (None, OnTimeout::Accepted) => accepted(id, &received.events),
     }
 }
 

@@ -42,6 +42,11 @@ impl Wire {
         self.stream.write_all(text.as_bytes()).await
     }
 
+    /// Answers a request with 200 and `ok`.
+    pub(crate) async fn say_ok(&mut self) {
+        self.send("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+    }
+
     /// The next message; the error says that the connection ended before, or that nothing came for too long.
     pub(crate) async fn receive(&mut self) -> io::Result<Message> {
         tokio::time::timeout(PATIENCE, self.message()).await?

@@ -1,0 +1,31 @@
+use tokio::net::TcpListener;
+
+use super::{Message, Wire};
+
+/// An agent whose answers come when the test says so.
+pub(crate) struct SlowAgent {
+    listener: TcpListener,
+}
+
+impl SlowAgent {
+    pub(crate) async fn start() -> Self {
+        Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
+    }
+
+    /// The configuration of the agent `slow`.
+    pub(crate) fn configuration(&self) -> String {
+        let address = self.listener.local_addr().unwrap();
+        format!(
+            "[agents.slow]\nplugin = \"http\"\nconfig = {{ url = \"http://{address}/events\" }}\n\
+             allow_hosts = [\"{address}\"]\n"
+        )
+    }
+
+    /// The next attempt, and the connection on which its answer is waited for.
+    pub(crate) async fn attempt(&self) -> (Wire, Message) {
+        let (stream, _) = self.listener.accept().await.unwrap();
+        let mut wire = Wire::accepted(stream);
+        let request = wire.receive().await.unwrap();
+        (wire, request)
+    }
+}

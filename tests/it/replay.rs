@@ -287,7 +287,8 @@ async fn a_replay_needs_to_know_what_and_a_running_gateway() {
     let setup = agent.setup();
 
     for (arguments, code, expected) in [
-        (&["deliveries", "replay"][..], 1, "hint: `--all` replays everything that is dead"),
+        (&["deliveries", "replay"][..], 2, "hint: `--all` replays everything that is dead"),
+        (&["deliveries", "replay", "--status", "delivered"], 2, "hint: `--all`"),
         (&["deliveries", "replay", "--all"], 1, "and only a running one can replay\nhint: start it"),
         (&["deliveries", "replay", "1.0", "--all"], 2, "cannot be used with"),
         (&["deliveries", "replay", "--status", "pending"], 2, "expected `dead` or `delivered`"),

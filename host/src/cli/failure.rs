@@ -8,6 +8,8 @@ use crate::config::Problems;
 pub(super) enum Failure {
     /// The configuration is wrong.
     Config(Problems),
+    /// The call is wrong in a way that its grammar does not say.
+    Call(&'static str),
     /// Something did not work; what to do about it stands in a line `hint:` at the end.
     Failed(anyhow::Error),
     /// It did not work, and everything was said already.
@@ -22,6 +24,10 @@ impl Failure {
         match self {
             Self::Config(problems) => {
                 output::note(&format!("error: {problems}"));
+                ExitCode::from(2)
+            }
+            Self::Call(problem) => {
+                output::note(&format!("error: {problem}"));
                 ExitCode::from(2)
             }
             Self::Failed(error) => {

@@ -13,7 +13,6 @@ use super::list::shown;
 use super::output;
 use super::request::{filtering, parameters};
 use crate::config::Config;
-use crate::eventlog::DeliveryFilter;
 
 /// How often the gateway is asked how far it has come.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -26,15 +25,12 @@ pub(super) async fn run(config: &Config, arguments: ReplayArguments) -> Result<(
         let query = parameters(&[("by", Some(by()))]);
         return told(&post(&client, &format!("/admin/deliveries/{id}/replay?{query}")).await?, output);
     }
-    let all = selected.all;
-    let filter = selected.filter();
-    if !all && filter == DeliveryFilter::default() {
-        return Err(anyhow!(
+    let Some(filter) = selected.filter() else {
+        return Err(Failure::Call(
             "expected an id or an option that selects deliveries\n\
-             hint: `--all` replays everything that is dead; `--dry-run` counts it first"
-        )
-        .into());
-    }
+             hint: `--all` replays everything that is dead, or in the named state; `--dry-run` counts it first",
+        ));
+    };
     let mut pairs = filtering(&filter);
     pairs.push(("by", Some(by())));
     pairs.push(("rate", rate.map(|rate| rate.to_string())));

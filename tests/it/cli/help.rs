@@ -247,15 +247,103 @@ Options:
     check_help(
         &["deliveries"],
         r"
-List deliveries: events on their way to agents
+List deliveries, events on their way to agents, or replay them
 
 Usage: gateway deliveries [OPTIONS]
+       gateway deliveries <COMMAND>
+
+Commands:
+  list     List deliveries, those of the newest event first
+  replay   Deliver again: one delivery, or all dead letters that the options select
+  replays  List replays, the latest first, with how far they have come
+  cancel   End a replay that runs; what it has added is delivered all the same
 
 Options:
-      --limit <LIMIT>    How many at most, 1 to 500 [default: 50]
-      --cursor <CURSOR>  Go on where an earlier list ended
-      --state <STATE>    Only in this state: pending, retrying, delivered or dead
-      --agent <AGENT>    Only to this agent
+      --limit <LIMIT>      How many at most, 1 to 500 [default: 50]
+      --cursor <CURSOR>    Go on where an earlier list ended
+      --channel <CHANNEL>  Only of this channel
+      --kind <KIND>        Only of this kind; `*` at the end stands for any rest
+      --state <STATE>      Only in this state: pending, retrying, delivered or dead
+      --agent <AGENT>      Only to this agent
+      --since <TIME>       Received since: a time (2026-01-31T12:00:00Z) or how long ago (15m)
+      --until <TIME>       Received before: a time or how long ago
+      --format <FORMAT>    text for people, json for machines [default: text]
+      --config <FILE>      The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help               Print help
+",
+    );
+    check_help(
+        &["deliveries", "list"],
+        r"
+List deliveries, those of the newest event first
+
+Usage: gateway deliveries list [OPTIONS]
+
+Options:
+      --limit <LIMIT>      How many at most, 1 to 500 [default: 50]
+      --cursor <CURSOR>    Go on where an earlier list ended
+      --channel <CHANNEL>  Only of this channel
+      --kind <KIND>        Only of this kind; `*` at the end stands for any rest
+      --state <STATE>      Only in this state: pending, retrying, delivered or dead
+      --agent <AGENT>      Only to this agent
+      --since <TIME>       Received since: a time (2026-01-31T12:00:00Z) or how long ago (15m)
+      --until <TIME>       Received before: a time or how long ago
+      --format <FORMAT>    text for people, json for machines [default: text]
+      --config <FILE>      The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help               Print help
+",
+    );
+    check_help(
+        &["deliveries", "replay"],
+        r"
+Deliver again: one delivery, or all dead letters that the options select
+
+Usage: gateway deliveries replay [OPTIONS] [ID]
+
+Arguments:
+  [ID]  One delivery, as `gateway deliveries` lists it; without it, the options select
+
+Options:
+      --channel <CHANNEL>  Only of this channel
+      --kind <KIND>        Only of this kind; `*` at the end stands for any rest
+      --state <STATE>      Only in this state: dead (when left out) or delivered
+      --agent <AGENT>      Only to this agent
+      --since <TIME>       Received since: a time (2026-01-31T12:00:00Z) or how long ago (15m)
+      --until <TIME>       Received before: a time or how long ago
+      --all                Everything that is dead, or in that state: needed when no other option
+                           selects
+      --dry-run            Only count, by agent and channel
+      --rate <RATE>        Deliveries per second, 1 to 10000; as configured when left out
+      --detach             Do not wait for the end
+      --format <FORMAT>    text for people, json for machines [default: text]
+      --config <FILE>      The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help               Print help
+",
+    );
+    check_help(
+        &["deliveries", "replays"],
+        r"
+List replays, the latest first, with how far they have come
+
+Usage: gateway deliveries replays [OPTIONS]
+
+Options:
+      --format <FORMAT>  text for people, json for machines [default: text]
+      --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["deliveries", "cancel"],
+        r"
+End a replay that runs; what it has added is delivered all the same
+
+Usage: gateway deliveries cancel [OPTIONS] <REPLAY>
+
+Arguments:
+  <REPLAY>  The replay, as `gateway deliveries replays` lists it
+
+Options:
       --format <FORMAT>  text for people, json for machines [default: text]
       --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
   -h, --help             Print help

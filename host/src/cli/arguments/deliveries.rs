@@ -55,10 +55,14 @@ impl DeliveriesArguments {
     }
 }
 
+/// What makes no sense for a single delivery.
+const SELECTING: [&str; 10] =
+    ["channel", "kind", "state", "agent", "since", "until", "all", "dry_run", "rate", "detach"];
+
 #[derive(Debug, Args)]
 pub(in super::super) struct ReplayArguments {
     /// One delivery, as `gateway deliveries` lists it; without it, the options select
-    #[arg(value_parser = delivery_id, conflicts_with_all = ["Selected", "dry_run", "rate", "detach"])]
+    #[arg(value_parser = delivery_id, conflicts_with_all = SELECTING)]
     pub(in super::super) id: Option<String>,
     #[command(flatten)]
     pub(in super::super) selected: Selected,
@@ -76,7 +80,6 @@ pub(in super::super) struct ReplayArguments {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "Selected", multiple = true)]
 pub(in super::super) struct Selected {
     #[command(flatten)]
     select: SelectArguments,
@@ -88,15 +91,18 @@ pub(in super::super) struct Selected {
     agent: Option<AgentName>,
     #[command(flatten)]
     received: ReceivedArguments,
-    /// Everything that is dead: needed when no other option selects
+    /// Everything that is dead, or in that state: needed when no other option selects
     #[arg(long)]
-    pub(in super::super) all: bool,
+    all: bool,
 }
 
 impl Selected {
-    pub(in super::super) fn filter(self) -> DeliveryFilter {
-        let Self { select, state, agent, received, all: _ } = self;
-        DeliveryFilter { events: received.with(select), state, agent }
+    /// What is selected; none when that is everything and nobody said so.
+    pub(in super::super) fn filter(self) -> Option<DeliveryFilter> {
+        let Self { select, state, agent, received, all } = self;
+        let filter = DeliveryFilter { events: received.with(select), state, agent };
+        let is_selected = filter != DeliveryFilter { state, ..DeliveryFilter::default() };
+        (all || is_selected || state == Some(DeliveryState::Dead)).then_some(filter)
     }
 }
 

@@ -104,7 +104,7 @@ impl Settings {
             max_connections: 4096,
             max_requests: 1024,
             max_waiting: 4096,
-            turn_timeout: Duration::from_millis(250),
+            turn_timeout: Duration::from_secs(1),
             max_buffered: 256 << 20,
             max_body: 25 << 20,
             max_header_bytes: 32 << 10,

@@ -146,7 +146,8 @@ impl Handler {
 
 /// The gateway's log at its defaults.
 pub(crate) fn open_event_log(dir: &Path, sink: Arc<dyn CommitSink>) -> Result<EventLog> {
-    let engine = EngineKind::Sled { dir: dir.join("data"), cache_bytes: 32 << 20, ballast_bytes: 16 << 20 };
+    let engine =
+        EngineKind::Sled { dir: dir.join("data"), cache_bytes: 32 << 20, ballast_bytes: 16 << 20, min_free: 0 };
     Ok(EventLog::open(&Settings::new(engine), Arc::new(Metrics::new()), sink)?)
 }
 

@@ -24,6 +24,9 @@
 //! 16. A closed log has committed what it had taken, and takes nothing more.
 //! 17. A step of a replay, what it adds and how far the replay has come, is one commit; no step is taken twice, and no
 //!     delivery is made again that is open or not the latest of its event to its agent.
+//! 18. Retention removes settled events that are over its limits, and never one with an open delivery, which does not
+//!     keep others either.
+//! 19. A removed event is not found, and not taken for damaged; its identity stays for its window.
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 
@@ -44,15 +47,15 @@ mod queue;
 mod reader;
 mod record;
 mod replay;
+mod retention;
+mod settings;
 mod sled;
 mod store;
 mod writer;
 
 use std::any::Any;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -68,6 +71,8 @@ pub use self::query::{DeliveryFilter, DeliveryPage, Filter, ListedDelivery, Open
 use self::queue::{Queue, Weight};
 use self::reader::Reader;
 pub use self::replay::{Candidate, NewReplay, Replay, ReplayId, ReplayState, ReplayStep, Replayable};
+pub use self::retention::Retention;
+pub use self::settings::{EngineKind, Settings};
 use self::sled::Sled;
 use self::store::Store;
 use self::writer::{Limits, Reply, Request, Work, Writer};
@@ -76,56 +81,6 @@ use crate::event::{
     Seq, Timestamp,
 };
 use crate::metrics::Metrics;
-
-/// What a log is opened with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Where events are kept.
-    pub engine: EngineKind,
-    /// How long the identity of an event is remembered.
-    pub dedup_window: Duration,
-    /// The most events of one commit; a larger receipt is committed alone.
-    pub batch_events: usize,
-    /// The most bytes of one commit; a larger receipt is committed alone.
-    pub batch_bytes: usize,
-    /// The most receipts that wait for a commit, and the most other writes.
-    pub queue: usize,
-    /// The most bytes that wait for a commit; a larger receipt is refused.
-    pub queue_bytes: usize,
-}
-
-impl Settings {
-    /// The defaults around `engine`.
-    pub fn new(engine: EngineKind) -> Self {
-        Self {
-            engine,
-            dedup_window: Duration::from_secs(72 * 60 * 60),
-            batch_events: 512,
-            batch_bytes: 8 * 1024 * 1024,
-            queue: 4096,
-            queue_bytes: 256 * 1024 * 1024,
-        }
-    }
-}
-
-/// Where events are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EngineKind {
-    /// On disk.
-    Sled {
-        /// The directory, created when it is not there.
-        dir: PathBuf,
-        /// Memory for pages of the store.
-        cache_bytes: u64,
-        /// Size of a file that is given up when the disk is full, so that the store can be opened.
-        ballast_bytes: u64,
-    },
-    /// In memory, gone with the process.
-    Memory {
-        /// How many events are held; the oldest goes first.
-        capacity: usize,
-    },
-}
 
 /// An event that is to be stored.
 #[derive(Clone, Debug)]
@@ -228,8 +183,8 @@ impl EventLog {
     /// `Locked` while another process has it, `Corrupt` and `Format` when it cannot be read, `Full` and `Io`.
     pub fn open(settings: &Settings, metrics: Arc<Metrics>, sink: Arc<dyn CommitSink>) -> Result<Self, EventLogError> {
         let engine: Arc<dyn Engine> = match &settings.engine {
-            EngineKind::Sled { dir, cache_bytes, ballast_bytes } => {
-                Arc::new(Sled::open(dir, *cache_bytes, *ballast_bytes)?)
+            EngineKind::Sled { dir, cache_bytes, ballast_bytes, min_free } => {
+                Arc::new(Sled::open(dir, *cache_bytes, *ballast_bytes, *min_free)?)
             }
             EngineKind::Memory { capacity } => Arc::new(Memory::new(*capacity)),
         };
@@ -242,14 +197,16 @@ impl EventLog {
         metrics: Arc<Metrics>,
         sink: Arc<dyn CommitSink>,
     ) -> Result<Self, EventLogError> {
-        let store = Store { engine: Arc::clone(&engine) };
-        let ledger =
-            Ledger::load(store.clone(), settings.dedup_window, Arc::clone(&metrics)).inspect_err(|_| engine.close())?;
+        let store = Store::new(Arc::clone(&engine));
+        let Settings { dedup_window, retention, .. } = *settings;
+        let ledger = Ledger::load(store.clone(), dedup_window, retention, Arc::clone(&metrics))
+            .inspect_err(|_| engine.close())?;
         let published = Arc::new(Published::new());
         published.show_all(&ledger);
         let queue = Arc::new(Queue::new(settings.queue, settings.queue_bytes));
         let writer = Writer {
             engine,
+            store: store.clone(),
             ledger,
             queue: Arc::clone(&queue),
             published: Arc::clone(&published),
@@ -258,7 +215,8 @@ impl EventLog {
             limits: Limits {
                 batch_events: settings.batch_events,
                 batch_bytes: settings.batch_bytes,
-                dedup_window: settings.dedup_window,
+                dedup_window,
+                retention,
             },
             in_doubt: Vec::new(),
         };

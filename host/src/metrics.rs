@@ -98,6 +98,10 @@ pub struct Metrics {
     pub commit_bytes: Histogram,
     pub commit_duration: Histogram,
     pub eventlog_queue: Gauge,
+    pub eventlog_removed: Family<ByReason, Counter>,
+    pub eventlog_bytes: Gauge,
+    pub eventlog_events: Gauge,
+    pub eventlog_oldest: Gauge,
     pub task_duration: Family<ByAgent, Histogram, Durations>,
     pub tasks_in_queue: Family<ByAgent, Gauge>,
     pub attempts: Family<ByOutcome, Counter>,
@@ -138,6 +142,10 @@ impl Metrics {
             commit_bytes: Histogram::new(powers(1024.0, 16)),
             commit_duration: Durations.new_metric(),
             eventlog_queue: Gauge::default(),
+            eventlog_removed: Family::default(),
+            eventlog_bytes: Gauge::default(),
+            eventlog_events: Gauge::default(),
+            eventlog_oldest: Gauge::default(),
             task_duration: Family::new_with_constructor(Durations),
             tasks_in_queue: Family::default(),
             attempts: Family::default(),
@@ -195,6 +203,22 @@ impl Metrics {
             self.commit_duration.clone(),
         );
         registry.register("gateway_eventlog_queue", "Writes that wait for a commit", self.eventlog_queue.clone());
+        registry.register(
+            "gateway_eventlog_removed",
+            "Events removed because their time was over, by the limit that they were over",
+            self.eventlog_removed.clone(),
+        );
+        registry.register(
+            "gateway_eventlog_bytes",
+            "Bytes of the events that are held, with their payloads",
+            self.eventlog_bytes.clone(),
+        );
+        registry.register("gateway_eventlog_events", "Events that are held", self.eventlog_events.clone());
+        registry.register(
+            "gateway_eventlog_oldest_timestamp_seconds",
+            "When the first event that is held was received, in seconds since 1970; 0 when there is none",
+            self.eventlog_oldest.clone(),
+        );
         registry.register_with_unit(
             "task_processing_duration",
             "From the commit of an event to the end of its delivery",

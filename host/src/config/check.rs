@@ -14,7 +14,7 @@ use super::raw::{Raw, Section};
 use super::secret::required_secret;
 use super::value::show_size;
 use super::{Config, LogFormat, LogSettings, agents, channels, routes};
-use crate::eventlog::EngineKind;
+use crate::eventlog::{EngineKind, Retention};
 use crate::http::AdminSettings;
 use crate::verify::Secret;
 use crate::{dispatch, eventlog, http, ingest, plugin, replay, skill};
@@ -130,11 +130,17 @@ fn eventlog_settings(section: &Section<'_>, http: &http::Settings) -> (eventlog:
     let dir = section.path("dir").unwrap_or_else(|| section.raw().resolve("data"));
     let cache_bytes = section.size("cache", MIB..).unwrap_or(32 << 20);
     let ballast_bytes = section.size("ballast", ..=GIB).unwrap_or(16 << 20);
+    let min_free = section.size("min_free", ..).unwrap_or(64 << 20);
     let capacity = section.count("capacity", 1..).unwrap_or(100_000);
     let engine = if is_memory {
         EngineKind::Memory { capacity }
     } else {
-        EngineKind::Sled { dir: dir.clone(), cache_bytes: cache_bytes as u64, ballast_bytes: ballast_bytes as u64 }
+        EngineKind::Sled {
+            dir: dir.clone(),
+            cache_bytes: cache_bytes as u64,
+            ballast_bytes: ballast_bytes as u64,
+            min_free: min_free as u64,
+        }
     };
     let default = eventlog::Settings::new(engine);
     let settings = eventlog::Settings {
@@ -143,6 +149,7 @@ fn eventlog_settings(section: &Section<'_>, http: &http::Settings) -> (eventlog:
         batch_bytes: section.size("batch_bytes", KIB..).unwrap_or(default.batch_bytes),
         queue: section.count("queue", 1..).unwrap_or(default.queue),
         queue_bytes: section.size("queue_bytes", KIB..).unwrap_or(default.queue_bytes),
+        retention: retention(&section.section("retention"), default.retention),
         engine: default.engine,
     };
     if settings.queue_bytes <= http.max_body {
@@ -155,6 +162,18 @@ fn eventlog_settings(section: &Section<'_>, http: &http::Settings) -> (eventlog:
         );
     }
     (settings, dir)
+}
+
+/// How long settled events are kept; 0 stands for no limit.
+fn retention(section: &Section<'_>, default: Retention) -> Retention {
+    let max_age = section.duration("max_age", Duration::ZERO..).map_or(default.max_age, Some);
+    let max_events = section.count("max_events", 0..).map_or(default.max_events, Some);
+    let max_bytes = section.size("max_bytes", ..).map(|size| size as u64).map_or(default.max_bytes, Some);
+    Retention {
+        max_age: max_age.filter(|max_age| !max_age.is_zero()),
+        max_events: max_events.filter(|most| *most > 0),
+        max_bytes: max_bytes.filter(|most| *most > 0),
+    }
 }
 
 fn plugin_settings(section: &Section<'_>, data: PathBuf) -> plugin::Settings {

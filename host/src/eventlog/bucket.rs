@@ -70,6 +70,13 @@ impl Buckets {
         Some(slot)
     }
 
+    /// Forgets the deliveries of a removed event; its bucket is in the cache, because they were looked at.
+    pub(crate) fn forget(&mut self, seq: Seq) {
+        if let Some(slot) = self.change(seq) {
+            *slot = Slot::default();
+        }
+    }
+
     /// What has to be written so that the store has all changes.
     pub(crate) fn write(&mut self, ops: &mut Vec<Op>) {
         for number in self.dirty.drain(..) {

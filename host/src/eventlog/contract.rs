@@ -18,6 +18,7 @@ mod disk;
 mod lists;
 mod promises;
 mod replays;
+mod retention;
 
 /// Runs `$promise` against every engine; an engine joins with one line.
 macro_rules! engines {
@@ -55,7 +56,7 @@ impl Bed {
     fn sled() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data");
-        Self::new(dir, EngineKind::Sled { dir: path, cache_bytes: 16 << 20, ballast_bytes: 64 << 10 })
+        Self::new(dir, EngineKind::Sled { dir: path, cache_bytes: 16 << 20, ballast_bytes: 64 << 10, min_free: 0 })
     }
 
     fn memory() -> Self {
@@ -66,7 +67,7 @@ impl Bed {
 
     fn new(dir: TempDir, engine: EngineKind) -> Self {
         Self {
-            settings: Settings::new(engine),
+            settings: Settings { retention: Retention::default(), ..Settings::new(engine) },
             dir,
             memory: None,
             fault: Arc::default(),
@@ -88,8 +89,8 @@ impl Bed {
     fn try_open(&self) -> Result<EventLog, EventLogError> {
         let engine: Arc<dyn Engine> = match (&self.memory, &self.settings.engine) {
             (Some(memory), _) => Arc::clone(memory) as Arc<dyn Engine>,
-            (None, EngineKind::Sled { dir, cache_bytes, ballast_bytes }) => {
-                let engine = Sled::open(dir, *cache_bytes, *ballast_bytes)?;
+            (None, EngineKind::Sled { dir, cache_bytes, ballast_bytes, min_free }) => {
+                let engine = Sled::open(dir, *cache_bytes, *ballast_bytes, *min_free)?;
                 Arc::new(if self.reckless { engine.reckless() } else { engine })
             }
             (None, EngineKind::Memory { capacity }) => Arc::new(Memory::new(*capacity)),

@@ -11,6 +11,12 @@ pub struct Counts {
     pub channels: BTreeMap<ChannelName, ChannelCounts>,
     /// The position of the last event; 0 before the first.
     pub head: Seq,
+    /// The position of the first event that is still held; the one after `head` when none is.
+    pub floor: Seq,
+    /// When the first event that is still held was received.
+    pub oldest: Option<Timestamp>,
+    /// What the events take, with their payloads; what the store takes for it on the disk is more.
+    pub bytes: u64,
     pub(crate) statuses: [u64; EventStatus::ALL.len()],
 }
 

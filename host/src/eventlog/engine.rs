@@ -72,6 +72,8 @@ pub(crate) enum Purpose {
     Intake,
     /// What happens to stored events: may use half of the reserve, so that deliveries go on when intake has stopped.
     Upkeep,
+    /// The removal of events: stops last, because it makes room.
+    Removal,
 }
 
 /// Why an engine failed.

@@ -13,6 +13,7 @@ const RUN: u8 = b'k';
 const CONSUMER: u8 = b'c';
 const REPLAY: u8 = b'r';
 const META: u8 = b'm';
+const GONE: u8 = b'g';
 
 /// The block whose first event is at `seq`.
 pub(crate) fn block(seq: Seq) -> [u8; 9] {
@@ -75,6 +76,22 @@ pub(crate) fn run(run: u64, index: u16) -> [u8; 11] {
     key
 }
 
+/// What is no longer there, from the position `first` on.
+pub(crate) fn gone(first: Seq) -> [u8; 9] {
+    numbered(GONE, first.0)
+}
+
+/// All such ranges that start at `to` or earlier.
+pub(crate) fn gone_to(to: Seq) -> Range<[u8; 9]> {
+    gone(Seq(0))..gone(Seq(to.0.saturating_add(1)))
+}
+
+/// The position in the key of such a range.
+pub(crate) fn gone_seq(key: &[u8]) -> Option<Seq> {
+    let number = key.strip_prefix(&[GONE])?;
+    Some(Seq(u64::from_be_bytes(number.try_into().ok()?)))
+}
+
 /// The position of a consumer.
 pub(crate) fn consumer(name: &str) -> Vec<u8> {
     named(CONSUMER, name)
@@ -112,7 +129,7 @@ pub(crate) fn display(key: &[u8]) -> String {
     text.push('/');
     let number = |bytes: &[u8]| bytes.iter().fold(0_u128, |number, &byte| number << 8 | u128::from(byte));
     match prefix {
-        EVENT | BODY | DELIVERIES | IDENTITIES | RUN | REPLAY => {
+        EVENT | BODY | DELIVERIES | IDENTITIES | RUN | REPLAY | GONE => {
             let (first, second) = rest.split_at(rest.len().min(8));
             text.push_str(&number(first).to_string());
             if !second.is_empty() {

@@ -1,3 +1,4 @@
+mod removal;
 mod replays;
 
 use std::collections::{BTreeSet, HashMap};
@@ -8,13 +9,16 @@ use prometheus_client::metrics::counter::Counter;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+pub(crate) use self::removal::Reason;
+use self::removal::Sweep;
 use self::replays::{Replays, open_replays};
 use super::bucket::{Buckets, Slot};
 use super::counts::{ChannelCounts, Counts};
 use super::engine::{Direction, Op};
 use super::identities::{Identities, received_at};
-use super::record::{self, BUCKET, BlockWriter, bucket_of, corrupt, first_deliveries};
-use super::store::{Store, Walk, parts};
+use super::record::{self, BlockWriter, corrupt, first_deliveries};
+use super::retention::Retention;
+use super::store::{Store, Walk};
 use super::{Appended, EventLogError, NewDelivery, NewEvent, key};
 use crate::event::{
     Attempt, ChannelName, Delivery, DeliveryId, Event, EventId, EventStatus, Recipient, Seq, Timestamp,
@@ -42,6 +46,7 @@ pub(crate) struct Ledger {
     commit: Commit,
     block: BlockWriter,
     latest: Option<Timestamp>,
+    sweep: Sweep,
 }
 
 /// What is known of the log as a whole; written with every commit.
@@ -55,10 +60,12 @@ pub(crate) struct State {
     pub(crate) settled: Seq,
     /// Events by status.
     pub(crate) statuses: [u64; EventStatus::ALL.len()],
+    /// What the events take, with their payloads.
+    pub(crate) bytes: u64,
 }
 
 impl State {
-    const EMPTY: Self = Self { head: Seq(0), floor: Seq(1), settled: Seq(1), statuses: [0; 4] };
+    const EMPTY: Self = Self { head: Seq(0), floor: Seq(1), settled: Seq(1), statuses: [0; 4], bytes: 0 };
 
     fn holds(&self, seq: Seq) -> bool {
         (self.floor..=self.head).contains(&seq)
@@ -79,6 +86,8 @@ pub(crate) struct Commit {
     pub(crate) ops: Vec<Op>,
     pub(crate) news: Vec<News>,
     pub(crate) events: usize,
+    /// Events that it removes, by reason.
+    pub(crate) removed: [u64; Reason::ALL.len()],
 }
 
 /// What the sink is to be told.
@@ -101,7 +110,12 @@ impl Ledger {
     const REOPENED: usize = 256;
 
     /// Reads what is needed to go on after the last commit, and begins an empty store.
-    pub(crate) fn load(store: Store, dedup_window: Duration, metrics: Arc<Metrics>) -> Result<Self, EventLogError> {
+    pub(crate) fn load(
+        store: Store,
+        dedup_window: Duration,
+        retention: Retention,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, EventLogError> {
         if store.read::<u8>(&key::meta(FORMAT))?.is_none() {
             begin(&store)?;
         }
@@ -112,6 +126,7 @@ impl Ledger {
         let replays = Replays::load(&store)?;
         let identities = Identities::load(&store, state.floor, state.head)?;
         let block = BlockWriter::new(store.engine.block_bytes());
+        let sweep = Sweep::new(retention, state.floor);
         let mut ledger = Self {
             store,
             dedup_window,
@@ -128,8 +143,11 @@ impl Ledger {
             commit: Commit::default(),
             block,
             latest: None,
+            sweep,
         };
         ledger.load_tallies()?;
+        ledger.advance_floor()?;
+        ledger.show_figures();
         Ok(ledger)
     }
 
@@ -154,7 +172,8 @@ impl Ledger {
 
     pub(crate) fn counts(&self) -> Counts {
         let channels = self.tallies.iter().map(|(name, tally)| (name.clone(), tally.counts)).collect();
-        Counts { channels, head: self.state.head, statuses: self.state.statuses }
+        let State { head, floor, statuses, bytes, .. } = self.state;
+        Counts { channels, head, floor, statuses, bytes, oldest: self.sweep.oldest }
     }
 
     /// Adds a receipt to the commit.
@@ -202,7 +221,9 @@ impl Ledger {
         self.buckets.push(&self.store, seq, slot)?;
         self.state.head = seq;
         let ops = &mut self.commit.ops;
-        self.block.add(&event, new.identity, &new.recipients, &mut |key, value| ops.push(Op::Put(key, value)));
+        let put = &mut |key, value| ops.push(Op::Put(key, value));
+        self.state.bytes += self.block.add(&event, new.identity, &new.recipients, put);
+        self.sweep.oldest.get_or_insert(event.time);
         if let Some(identity) = new.identity {
             self.identities.add(identity, event.id);
         }
@@ -270,15 +291,17 @@ impl Ledger {
         } else if !open {
             self.reopened_changed |= self.reopened.remove(&seq);
             self.blocked_on = self.blocked_on.filter(|blocked| *blocked != seq);
+            self.sweep.settled(seq);
         }
         Ok(())
     }
 
-    /// Completes the commit; nothing of it may be shown before it is written.
-    pub(crate) fn finish(&mut self) -> Commit {
+    /// Completes the commit as of `now`; nothing of it may be shown before it is written.
+    pub(crate) fn finish(&mut self, now: Timestamp) -> Commit {
         let ops = &mut self.commit.ops;
         self.block.finish(&mut |key, value| ops.push(Op::Put(key, value)));
-        self.buckets.write(ops);
+        self.sweep(now);
+        self.buckets.write(&mut self.commit.ops);
         let upkeep = Self::UPKEEP + 2 * self.commit.events;
         self.advance_settled(upkeep);
         self.identities.write(self.latest.take(), self.dedup_window, &mut self.commit.ops);
@@ -312,42 +335,18 @@ impl Ledger {
                 }
             }
         }
-        counts.head = self.state.head;
-        counts.statuses = self.state.statuses;
+        let State { head, floor, statuses, bytes, .. } = self.state;
+        (counts.head, counts.floor, counts.statuses, counts.bytes) = (head, floor, statuses, bytes);
+        counts.oldest = self.sweep.oldest;
         self.buckets.shrink(self.state.settled);
+        self.show_figures();
     }
 
-    /// What removes the oldest events, so that no more than `capacity` are held.
-    ///
-    /// An engine with a capacity gives each event a block of its own.
-    pub(crate) fn trim(&mut self, capacity: usize) -> Result<Vec<Op>, EventLogError> {
-        let capacity = u64::try_from(capacity.max(1)).unwrap_or(u64::MAX);
-        let mut ops = Vec::new();
-        while self.state.head.0 + 1 - self.state.floor.0 > capacity {
-            let seq = self.state.floor;
-            let slot = self.buckets.get(&self.store, self.state.head, seq)?;
-            let status = slot.map(|slot| EventStatus::of(&slot.deliveries));
-            self.replays.note(slot.map(|slot| open_replays(&slot.deliveries)).unwrap_or_default(), Vec::new());
-            if let Some(facts) = Walk::new(&self.store).facts(seq)? {
-                ops.push(Op::Remove(key::block(seq).to_vec()));
-                ops.extend((0..parts(facts.apart)).map(|part| Op::Remove(key::body(seq, part).to_vec())));
-                if let Some(identity) = facts.identity {
-                    self.identities.forget(&identity, seq);
-                }
-                self.state.statuses[status.unwrap_or(EventStatus::Accepted) as usize] -= 1;
-            }
-            self.state.floor = seq.next();
-            self.reopened_changed |= self.reopened.remove(&seq);
-            if self.state.floor.0.is_multiple_of(BUCKET) {
-                self.buckets.remove(&self.store, bucket_of(seq), &mut ops)?;
-            }
-        }
-        if !ops.is_empty() {
-            self.state.settled = self.state.settled.max(self.state.floor);
-            self.replays.write(&mut ops);
-            ops.push(self.state_op());
-        }
-        Ok(ops)
+    fn show_figures(&self) {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.eventlog_bytes.set(number(self.state.bytes));
+        self.metrics.eventlog_events.set(number(self.state.statuses.iter().sum()));
+        self.metrics.eventlog_oldest.set(self.sweep.oldest.map_or(0, Timestamp::as_secs));
     }
 
     fn state_op(&self) -> Op {
@@ -362,6 +361,10 @@ impl Ledger {
             let seq = self.state.settled;
             if seq > self.state.head || self.blocked_on == Some(seq) {
                 break;
+            }
+            if let Some(last) = self.gone_through(seq) {
+                self.state.settled = last.next();
+                continue;
             }
             match self.buckets.get(&self.store, self.state.head, seq) {
                 Ok(slot) if !slot.is_some_and(Slot::is_open) => self.state.settled = seq.next(),
@@ -420,7 +423,9 @@ fn begin(store: &Store) -> Result<(), EventLogError> {
 
 /// Reads the last events in full: what was written last is what a crash may have damaged.
 fn verify_tail(store: &Store, state: &State, events: u64) -> Result<(), EventLogError> {
-    let last = store.block_at(Seq(u64::MAX - 1))?.map_or(Seq(0), |block| block.last());
+    let stored = store.block_at(Seq(u64::MAX - 1))?.map_or(Seq(0), |block| block.last());
+    let gone = store.gone_at(state.head)?.map_or(Seq(0), |(_, gone)| gone.last);
+    let last = stored.max(gone);
     if last != state.head {
         let detail = format!("the last event is {last}, expected {}", state.head);
         return Err(corrupt(&key::meta(STATE), detail));
@@ -428,7 +433,10 @@ fn verify_tail(store: &Store, state: &State, events: u64) -> Result<(), EventLog
     let mut walk = Walk::new(store);
     let first = state.floor.0.max((state.head.0 + 1).saturating_sub(events));
     for seq in (first..=state.head.0).map(Seq) {
-        let facts = walk.facts(seq)?.ok_or_else(|| corrupt(&key::block(seq), "it is missing".to_owned()))?;
+        let Some(facts) = walk.facts(seq)? else {
+            store.expect_gone(seq)?;
+            continue;
+        };
         store.payload(&facts)?;
         walk.deliveries(&facts)?;
     }

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
+use super::EventLogError;
 use super::published::Published;
 use super::query::{DeliveryFilter, DeliveryPage, Filter, ListedDelivery, OpenDeliveries, Page, Stored};
-use super::record::{Facts, corrupt};
+use super::record::Facts;
 use super::replay::{Candidate, Replayable, replayable};
 use super::store::{Store, Walk};
-use super::{EventLogError, key};
 use crate::event::{Delivery, DeliveryId, Event, EventId, Seq};
 
 /// Reads what is durable, from any thread.
@@ -23,7 +23,7 @@ impl Reader {
     pub(crate) fn get(&self, seq: Seq) -> Result<Option<Stored>, EventLogError> {
         let mut walk = Walk::new(&self.store);
         match self.facts(&mut walk, seq)? {
-            Some(facts) => self.stored(&mut walk, facts).map(Some),
+            Some(facts) => self.stored(&mut walk, facts),
             None => Ok(None),
         }
     }
@@ -31,7 +31,7 @@ impl Reader {
     pub(crate) fn find(&self, id: EventId) -> Result<Option<Stored>, EventLogError> {
         let mut walk = Walk::new(&self.store);
         match self.facts(&mut walk, id.seq())?.filter(|facts| facts.event.id == id) {
-            Some(facts) => self.stored(&mut walk, facts).map(Some),
+            Some(facts) => self.stored(&mut walk, facts),
             None => Ok(None),
         }
     }
@@ -39,18 +39,20 @@ impl Reader {
     pub(crate) fn read(&self, after: Seq, limit: usize) -> Result<Vec<Stored>, EventLogError> {
         let mut walk = Walk::new(&self.store);
         let (mut items, mut bytes) = (Vec::new(), 0_usize);
-        let first = self.published.floor().0.max(after.0.saturating_add(1));
-        for seq in (first..=self.published.head().0).map(Seq) {
-            if items.len() >= limit {
-                break;
-            }
-            let Some(facts) = self.facts(&mut walk, seq)? else { continue };
+        let mut next = self.published.floor().max(after.next());
+        while next <= self.published.head() && items.len() < limit {
+            let seq = next;
+            let Some(facts) = self.facts(&mut walk, seq)? else {
+                next = self.after_gone(seq)?;
+                continue;
+            };
+            next = seq.next();
             bytes =
                 bytes.saturating_add(facts.event.data.len().max(usize::try_from(facts.apart).unwrap_or(usize::MAX)));
             if bytes > Self::READ_BYTES && !items.is_empty() {
                 break;
             }
-            items.push(self.stored(&mut walk, facts)?);
+            items.extend(self.stored(&mut walk, facts)?);
         }
         Ok(items)
     }
@@ -58,13 +60,20 @@ impl Reader {
     pub(crate) fn list(&self, filter: &Filter, before: Option<Seq>, limit: usize) -> Result<Page, EventLogError> {
         let mut walk = Walk::new(&self.store);
         let mut items = Vec::new();
-        for (looked_at, seq) in self.downwards(before).enumerate() {
+        let mut looked_at = 0;
+        let mut next = self.last_before(before);
+        while let Some(seq) = next {
             if items.len() >= limit || looked_at >= Self::LOOKED_AT {
                 return Ok(Page { items, next: Some(seq.next()) });
             }
-            let Some(facts) = self.facts(&mut walk, seq)? else { continue };
+            looked_at += 1;
+            let Some(facts) = self.facts(&mut walk, seq)? else {
+                next = self.before_gone(seq)?;
+                continue;
+            };
+            next = self.last_before(Some(seq));
             if filter.events.takes(&facts.event) {
-                let deliveries = walk.deliveries(&facts)?;
+                let Some(deliveries) = walk.deliveries(&facts)? else { continue };
                 if filter.takes_status(&deliveries) {
                     items.push(Stored { event: without_data(facts.event), deliveries });
                 }
@@ -81,16 +90,25 @@ impl Reader {
     ) -> Result<DeliveryPage, EventLogError> {
         let mut walk = Walk::new(&self.store);
         let mut page = DeliveryPage::default();
+        let mut looked_at = 0;
         let from = before.map(|before| if before.index == 0 { before.seq } else { before.seq.next() });
-        for (looked_at, seq) in self.downwards(from).enumerate() {
+        let mut next = self.last_before(from);
+        while let Some(seq) = next {
             if looked_at >= Self::LOOKED_AT {
                 page.next = Some(DeliveryId { seq: seq.next(), index: 0 });
                 return Ok(page);
             }
-            let Some(facts) = self.facts(&mut walk, seq)?.filter(|facts| filter.events.takes(&facts.event)) else {
+            looked_at += 1;
+            let Some(facts) = self.facts(&mut walk, seq)? else {
+                next = self.before_gone(seq)?;
                 continue;
             };
-            let deliveries: Vec<(u32, Delivery)> = (0..).zip(walk.deliveries(&facts)?).collect();
+            next = self.last_before(Some(seq));
+            if !filter.events.takes(&facts.event) {
+                continue;
+            }
+            let deliveries = walk.deliveries(&facts)?.unwrap_or_default();
+            let deliveries: Vec<(u32, Delivery)> = (0..).zip(deliveries).collect();
             for (index, delivery) in deliveries.into_iter().rev() {
                 let id = DeliveryId { seq, index };
                 if before.is_some_and(|before| id >= before) || !filter.takes(&delivery) {
@@ -120,15 +138,21 @@ impl Reader {
         let mut open = OpenDeliveries { end, ..OpenDeliveries::default() };
         let reopened = self.published.reopened();
         let first = from.max(floor);
-        let below = reopened.range(first..settled.max(first)).copied().take_while(|seq| *seq < end);
-        let above = (first.max(settled).0..end.0).map(Seq);
-        for (looked_at, seq) in below.chain(above).enumerate() {
+        let mut below = reopened.range(first..settled.max(first)).copied().take_while(|seq| *seq < end);
+        let mut above = first.max(settled);
+        let mut looked_at = 0;
+        while let Some(seq) = below.next().or((above < end).then_some(above)) {
             if open.items.len() >= limit || looked_at >= Self::LOOKED_AT {
                 open.next = Some(seq);
                 break;
             }
-            let Some(facts) = self.facts(&mut walk, seq)? else { continue };
-            for (index, delivery) in (0..).zip(walk.deliveries(&facts)?) {
+            looked_at += 1;
+            let facts = self.facts(&mut walk, seq)?;
+            if seq == above {
+                above = if facts.is_some() { seq.next() } else { self.after_gone(seq)? };
+            }
+            let Some(facts) = facts else { continue };
+            for (index, delivery) in (0..).zip(walk.deliveries(&facts)?.unwrap_or_default()) {
                 if delivery.state.is_open() && takes(&delivery, facts.event.subject.as_deref()) {
                     open.items.push((DeliveryId { seq, index }, delivery, facts.event.subject.clone()));
                 }
@@ -146,16 +170,24 @@ impl Reader {
     ) -> Result<Replayable, EventLogError> {
         let mut walk = Walk::new(&self.store);
         let mut found = Replayable::default();
-        let first = from.max(self.published.floor()).0;
-        for (looked_at, seq) in (first..=to.0).map(Seq).enumerate() {
+        let mut next = from.max(self.published.floor());
+        let mut looked_at = 0;
+        while next <= to {
+            let seq = next;
             if found.items.len() >= limit || looked_at >= Self::LOOKED_AT {
                 found.next = Some(seq);
                 break;
             }
-            let Some(facts) = self.facts(&mut walk, seq)?.filter(|facts| filter.events.takes(&facts.event)) else {
+            looked_at += 1;
+            let Some(facts) = self.facts(&mut walk, seq)? else {
+                next = self.after_gone(seq)?;
                 continue;
             };
-            let deliveries = walk.deliveries(&facts)?;
+            next = seq.next();
+            if !filter.events.takes(&facts.event) {
+                continue;
+            }
+            let deliveries = walk.deliveries(&facts)?.unwrap_or_default();
             let bytes = facts.event.data.len().max(usize::try_from(facts.apart).unwrap_or(usize::MAX));
             for (index, delivery) in replayable(&deliveries, filter) {
                 let (id, channel) = (DeliveryId { seq, index }, facts.event.channel.clone());
@@ -165,29 +197,43 @@ impl Reader {
         Ok(found)
     }
 
-    /// The positions below `before`, the highest first.
-    fn downwards(&self, before: Option<Seq>) -> impl Iterator<Item = Seq> + use<> {
+    /// The last position below `before` that may be held.
+    fn last_before(&self, before: Option<Seq>) -> Option<Seq> {
         let last = before.map_or(u64::MAX, |before| before.0.saturating_sub(1)).min(self.published.head().0);
-        (self.published.floor().0..=last).rev().map(Seq)
+        Some(Seq(last)).filter(|last| *last >= self.published.floor() && *last > Seq(0))
+    }
+
+    /// The position after the removed ones around `seq`.
+    fn after_gone(&self, seq: Seq) -> Result<Seq, EventLogError> {
+        Ok(self.store.gone_at(seq)?.map_or(seq, |(_, gone)| gone.last).next())
+    }
+
+    /// The position before the removed ones around `seq`.
+    fn before_gone(&self, seq: Seq) -> Result<Option<Seq>, EventLogError> {
+        Ok(self.last_before(Some(self.store.gone_at(seq)?.map_or(seq, |(first, _)| first))))
     }
 
     fn facts(&self, walk: &mut Walk<'_>, seq: Seq) -> Result<Option<Facts>, EventLogError> {
         if seq < self.published.floor() || seq > self.published.head() {
             return Ok(None);
         }
-        match walk.facts(seq)? {
-            // With a capacity it may have been dropped just now.
-            None if self.store.engine.capacity().is_none() => {
-                Err(corrupt(&key::block(seq), format!("event {seq} is missing")))
-            }
-            found => Ok(found),
+        let found = walk.facts(seq)?;
+        // With a capacity it may have been dropped just now.
+        if found.is_none() && self.store.engine.capacity().is_none() {
+            self.store.expect_gone(seq)?;
         }
+        Ok(found)
     }
 
-    fn stored(&self, walk: &mut Walk<'_>, mut facts: Facts) -> Result<Stored, EventLogError> {
-        facts.event.data = self.store.payload(&facts)?;
+    /// The whole event; none when it was removed meanwhile.
+    fn stored(&self, walk: &mut Walk<'_>, mut facts: Facts) -> Result<Option<Stored>, EventLogError> {
+        match self.store.payload(&facts) {
+            Ok(data) => facts.event.data = data,
+            Err(_) if Walk::new(&self.store).facts(facts.event.seq)?.is_none() => return Ok(None),
+            Err(error) => return Err(error),
+        }
         let deliveries = walk.deliveries(&facts)?;
-        Ok(Stored { event: facts.event, deliveries })
+        Ok(deliveries.map(|deliveries| Stored { event: facts.event, deliveries }))
     }
 }
 

@@ -127,14 +127,15 @@ impl BlockWriter {
         Self { limit: limit.min(MAX_VALUE), first: None, value: Vec::new(), entry: Vec::new() }
     }
 
-    /// Adds the event; the records that are complete now go to `put`.
+    /// Adds the event; the records that are complete now go to `put`. Returns the bytes that it takes.
     pub(crate) fn add(
         &mut self,
         event: &Event,
         identity: Option<Identity>,
         recipients: &[Recipient],
         put: &mut dyn FnMut(Vec<u8>, Vec<u8>),
-    ) {
+    ) -> u64 {
+        let mut apart = 0;
         let facts = |apart| FactsRef { event, identity, recipients, apart };
         self.entry.clear();
         self.entry = push(std::mem::take(&mut self.entry), &facts(0));
@@ -142,7 +143,8 @@ impl BlockWriter {
             self.entry.extend_from_slice(&event.data);
         } else {
             self.entry.clear();
-            self.entry = push(std::mem::take(&mut self.entry), &facts(event.data.len() as u64));
+            apart = event.data.len() as u64;
+            self.entry = push(std::mem::take(&mut self.entry), &facts(apart));
             for (index, part) in (0..).zip(event.data.chunks(BODY_PART)) {
                 let key = key::body(event.seq, index);
                 let mut value = draft(part.len());
@@ -160,6 +162,7 @@ impl BlockWriter {
         let length = u32::try_from(self.entry.len()).expect("an entry is at most one value long");
         self.value.extend_from_slice(&length.to_le_bytes());
         self.value.extend_from_slice(&self.entry);
+        (LENGTH + self.entry.len()) as u64 + apart
     }
 
     /// Hands out the last block.
@@ -171,7 +174,7 @@ impl BlockWriter {
     }
 }
 
-/// Consecutive events as they are stored.
+/// Consecutive events as they are stored. A removed one leaves an entry without content.
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
     pub(crate) first: Seq,
@@ -201,7 +204,8 @@ impl Block {
     /// The event at `seq`, its payload only when it is in the block.
     pub(crate) fn facts(&self, seq: Seq) -> Result<Option<Facts>, EventLogError> {
         let index = seq.0.checked_sub(self.first.0).and_then(|index| usize::try_from(index).ok());
-        let Some(entry) = index.and_then(|index| self.entries.get(index)) else { return Ok(None) };
+        let entry = index.and_then(|index| self.entries.get(index));
+        let Some(entry) = entry.filter(|entry| !entry.is_empty()) else { return Ok(None) };
         let key = key::block(self.first);
         let (mut facts, rest) =
             postcard::take_from_bytes::<Facts>(entry).map_err(|error| corrupt(&key, error.to_string()))?;
@@ -213,14 +217,59 @@ impl Block {
     }
 }
 
+impl Block {
+    /// The positions whose events are there.
+    pub(crate) fn held(&self) -> impl Iterator<Item = Seq> + '_ {
+        (self.first.0..).map(Seq).zip(&self.entries).filter(|(_, entry)| !entry.is_empty()).map(|(seq, _)| seq)
+    }
+
+    /// The bytes that the event of `facts`, which is in this block, takes.
+    pub(crate) fn bytes_of(&self, facts: &Facts) -> u64 {
+        let index = usize::try_from(facts.event.seq.0 - self.first.0).unwrap_or(usize::MAX);
+        self.entries.get(index).map_or(0, |entry| (LENGTH + entry.len()) as u64 + facts.apart)
+    }
+
+    /// Takes the events at `seqs` out; what is to be stored then, none when no event is left.
+    pub(crate) fn without(&mut self, seqs: &[Seq]) -> Option<(Vec<u8>, Vec<u8>)> {
+        for seq in seqs {
+            let index = usize::try_from(seq.0 - self.first.0).unwrap_or(usize::MAX);
+            if let Some(entry) = self.entries.get_mut(index) {
+                *entry = Bytes::new();
+            }
+        }
+        self.held().next()?;
+        let mut value = draft(self.entries.iter().map(|entry| LENGTH + entry.len()).sum());
+        for entry in &self.entries {
+            let length = u32::try_from(entry.len()).expect("an entry is at most one value long");
+            value.extend_from_slice(&length.to_le_bytes());
+            value.extend_from_slice(entry);
+        }
+        let key = key::block(self.first);
+        Some((key.to_vec(), seal(&key, value)))
+    }
+}
+
+/// Positions whose events are no longer there, from the one in the key of the record to `last`.
+///
+/// What has neither an event nor this is damaged. Neighbours of one kind are one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Gone {
+    pub(crate) last: Seq,
+    /// They were lost to a damage, and the store was repaired; otherwise they were removed when their time was over.
+    pub(crate) lost: bool,
+}
+
 /// The bucket that has the deliveries of `seq`.
 pub(crate) const fn bucket_of(seq: Seq) -> u64 {
     seq.0 / BUCKET
 }
 
-/// Splits the deliveries of a bucket into values: each starts with the number of parts.
+/// Splits the deliveries of a bucket into values, none when there are none: each starts with the number of parts.
 pub(crate) fn bucket_values(bucket: u64, entries: &[(Seq, &[Delivery])]) -> Vec<(Vec<u8>, Vec<u8>)> {
     const PART: usize = MAX_VALUE - HEADER - 2;
+    if entries.is_empty() {
+        return Vec::new();
+    }
     let content = push(Vec::with_capacity(1024), &entries);
     let parts = content.chunks(PART);
     let count = u16::try_from(parts.len()).unwrap_or(u16::MAX).to_le_bytes();

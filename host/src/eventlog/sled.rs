@@ -63,9 +63,9 @@ impl Sled {
     const CLOSE: Duration = Duration::from_secs(10);
 
     /// Opens or creates the store in `dir`.
-    pub(crate) fn open(dir: &Path, cache_bytes: u64, ballast_bytes: u64) -> Result<Self, EngineError> {
+    pub(crate) fn open(dir: &Path, cache_bytes: u64, ballast_bytes: u64, min_free: u64) -> Result<Self, EngineError> {
         create(dir).map_err(|error| unavailable(dir, &error))?;
-        let reserve = Reserve::new(dir, ballast_bytes);
+        let reserve = Reserve::new(dir, ballast_bytes, min_free);
         let lock = lock(dir).or_else(|error| match error {
             // Even an empty file may need a block.
             EngineError::Full(_) => {

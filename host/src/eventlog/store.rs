@@ -1,18 +1,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 
 use super::EventLogError;
 use super::engine::{Direction, Engine};
 use super::key;
-use super::record::{self, BODY_PART, Block, Facts, bucket_of, corrupt};
+use super::record::{self, BODY_PART, Block, Facts, Gone, bucket_of, corrupt};
 use crate::event::{Delivery, Seq};
 
 /// Reads records of the log from an engine. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Store {
     pub(crate) engine: Arc<dyn Engine>,
+    /// Grows by one before events are removed and by one after it, so that it is odd meanwhile.
+    removals: Arc<AtomicU64>,
 }
 
 /// The deliveries of the events of one bucket that are not as they were when the event was accepted.
@@ -23,8 +26,40 @@ pub(crate) struct StoredBucket {
 }
 
 impl Store {
+    pub(crate) fn new(engine: Arc<dyn Engine>) -> Self {
+        Self { engine, removals: Arc::default() }
+    }
+
+    /// Tells those who read that events are about to be removed, or have been.
+    pub(crate) fn removal(&self) {
+        self.removals.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The range of events that are no longer there and `seq` with them: its first position, and the rest.
+    pub(crate) fn gone_at(&self, seq: Seq) -> Result<Option<(Seq, Gone)>, EventLogError> {
+        let range = key::gone_to(seq);
+        let found = self.engine.scan(&range.start..&range.end, Direction::Down, 1)?;
+        let Some((key, value)) = found.first() else { return Ok(None) };
+        let first = key::gone_seq(key).ok_or_else(|| corrupt(key, "no position in the key".to_owned()))?;
+        let gone: Gone = record::decode(key, value)?;
+        Ok((gone.last >= seq).then_some((first, gone)))
+    }
+
     pub(crate) fn read<T: for<'de> serde::Deserialize<'de>>(&self, key: &[u8]) -> Result<Option<T>, EventLogError> {
         self.engine.get(key)?.map(|value| record::decode(key, &value)).transpose()
+    }
+
+    /// An error unless the event at `seq`, which is in no block, is known to be gone.
+    pub(crate) fn expect_gone(&self, seq: Seq) -> Result<(), EventLogError> {
+        if self.is_emptied(seq)? || self.gone_at(seq)?.is_some() {
+            return Ok(());
+        }
+        Err(corrupt(&key::block(seq), format!("event {seq} is missing")))
+    }
+
+    /// Whether `seq` is in a block that other events of it still need.
+    fn is_emptied(&self, seq: Seq) -> Result<bool, EventLogError> {
+        Ok(self.block_at(seq)?.is_some_and(|block| block.last() >= seq))
     }
 
     /// The block that has the event at `seq`, or the one before it.
@@ -96,13 +131,15 @@ pub(crate) struct Walk<'a> {
     block: Option<Block>,
     bucket: Option<(u64, StoredBucket)>,
     ahead: Vec<Block>,
+    /// The number of removals when `block` was read.
+    removals: u64,
 }
 
 impl<'a> Walk<'a> {
     const AHEAD: usize = 8;
 
     pub(crate) fn new(store: &'a Store) -> Self {
-        Self { store, block: None, bucket: None, ahead: Vec::new() }
+        Self { store, block: None, bucket: None, ahead: Vec::new(), removals: 0 }
     }
 
     /// The event at `seq`, its payload only when it is in its block.
@@ -110,6 +147,11 @@ impl<'a> Walk<'a> {
         let has = |block: &Block| (block.first..=block.last()).contains(&seq);
         if !self.block.as_ref().is_some_and(has) {
             let follows = self.block.as_ref().is_some_and(|block| block.last().next() == seq);
+            let removals = self.store.removals.load(Ordering::SeqCst);
+            if !follows || removals != self.removals {
+                self.ahead.clear();
+            }
+            self.removals = removals;
             if follows && self.ahead.is_empty() {
                 self.ahead = self.store.blocks_from(seq, Self::AHEAD)?;
                 self.ahead.reverse();
@@ -125,8 +167,8 @@ impl<'a> Walk<'a> {
         self.block.as_ref().map_or(Ok(None), |block| block.facts(seq))
     }
 
-    /// The deliveries of the event of `facts` as they are now.
-    pub(crate) fn deliveries(&mut self, facts: &Facts) -> Result<Vec<Delivery>, EventLogError> {
+    /// The deliveries of the event of `facts` as they are now; none when it was removed meanwhile.
+    pub(crate) fn deliveries(&mut self, facts: &Facts) -> Result<Option<Vec<Delivery>>, EventLogError> {
         let number = bucket_of(facts.event.seq);
         let bucket = match self.bucket.take() {
             Some((cached, bucket)) if cached == number => bucket,
@@ -134,6 +176,15 @@ impl<'a> Walk<'a> {
         };
         let deliveries = bucket.events.get(&facts.event.seq).cloned();
         self.bucket = Some((number, bucket));
-        Ok(deliveries.unwrap_or_else(|| facts.first_deliveries()))
+        // A bucket says nothing of an event whose deliveries are as they were, and nothing of a removed one either.
+        let removals = self.store.removals.load(Ordering::SeqCst);
+        if deliveries.is_none() && (removals != self.removals || removals % 2 == 1) {
+            (self.block, self.removals) = (None, 0);
+            self.ahead.clear();
+            if self.facts(facts.event.seq)?.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(deliveries.unwrap_or_else(|| facts.first_deliveries())))
     }
 }

@@ -6,14 +6,15 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::engine::{Engine, EngineError, Purpose};
-use super::ledger::{Commit, Ledger, News};
+use super::ledger::{Commit, Ledger, News, Reason};
 use super::published::{Condition, Published};
 use super::queue::{Gather, Queue, Taken, Weight};
 use super::replay::{Replay, ReplayChange};
+use super::retention::Retention;
 use super::store::{Store, Walk};
 use super::{Appended, CommitSink, EventLogError, NewEvent};
 use crate::event::{Attempt, DeliveryId, EventId, Recipient, Seq, Timestamp};
-use crate::metrics::{ByAgent, Metrics};
+use crate::metrics::{ByAgent, ByReason, Metrics};
 
 /// A write that waits, with the way to answer it.
 pub(crate) struct Request {
@@ -78,11 +79,13 @@ pub(crate) struct Limits {
     pub(crate) batch_events: usize,
     pub(crate) batch_bytes: usize,
     pub(crate) dedup_window: Duration,
+    pub(crate) retention: Retention,
 }
 
 /// The one thread that writes: owns order, deduplication and commits.
 pub(crate) struct Writer {
     pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) store: Store,
     pub(crate) ledger: Ledger,
     pub(crate) queue: Arc<Queue<Request>>,
     pub(crate) published: Arc<Published>,
@@ -102,6 +105,12 @@ impl Writer {
     const UPKEEP_LINGER: Duration = Duration::from_millis(2);
     const CHECK_ROOM: Duration = Duration::from_millis(250);
     const REOPEN: Duration = Duration::from_secs(2);
+    /// How often events are removed while nothing else is written.
+    const TIDY: Duration = Duration::from_secs(1);
+    /// The same while there is more to remove: the disk gets a rest between two commits.
+    const TIDY_ON: Duration = Duration::from_millis(10);
+    /// What the removal of events writes in one commit, about.
+    const TIDY_BYTES: usize = 256 * 1024;
 
     /// Works until the queue is closed and empty.
     pub(crate) fn run(mut self) {
@@ -126,6 +135,7 @@ impl Writer {
             }
             if self.patience().is_some_and(|patience| last_check.elapsed() >= patience) {
                 self.mend();
+                self.tidy();
                 last_check = Instant::now();
             }
         }
@@ -143,6 +153,8 @@ impl Writer {
         match *self.published.condition.borrow() {
             Condition::Low(_) => Some(Self::CHECK_ROOM),
             Condition::Down(_) => Some(Self::REOPEN),
+            Condition::Serving if self.ledger.sweep_goes_on() => Some(Self::TIDY_ON),
+            Condition::Serving if self.limits.retention.limits() => Some(Self::TIDY),
             Condition::Serving | Condition::Failed(_) | Condition::Closed => None,
         }
     }
@@ -160,7 +172,7 @@ impl Writer {
             }
         }
         if !answers.is_empty() {
-            let commit = self.ledger.finish();
+            let commit = self.ledger.finish(now);
             self.commit(commit, answers, started);
         }
         self.published.commit_ends();
@@ -220,10 +232,11 @@ impl Writer {
 
     /// Writes the commit, tells the sink, then the callers.
     fn commit(&mut self, commit: Commit, answers: Vec<Answer>, started: Instant) {
-        let Commit { ops, news, events } = commit;
+        let Commit { ops, news, events, removed } = commit;
         let bytes: usize = ops.iter().map(super::engine::Op::size).sum();
         let writes = !ops.is_empty();
-        match self.write(ops) {
+        let removes = removed != [0; Reason::ALL.len()];
+        match self.write_removing(ops, removes) {
             Ok(()) => {}
             Err(error) => {
                 self.in_doubt.extend(news);
@@ -239,6 +252,10 @@ impl Writer {
             self.metrics.commit_bytes.observe(bytes as f64);
             self.metrics.commit_duration.observe(started.elapsed().as_secs_f64());
         }
+        for reason in Reason::ALL.into_iter().filter(|reason| removed[*reason as usize] > 0) {
+            let counter = self.metrics.eventlog_removed.get_or_create(&ByReason::new(reason.as_str())).clone();
+            counter.inc_by(removed[reason as usize]);
+        }
         self.published.show(&mut self.ledger);
         self.trim();
         for News { event, deliveries } in &news {
@@ -250,17 +267,39 @@ impl Writer {
         answers.into_iter().for_each(Answer::send);
     }
 
+    /// Removes events whose time is over, when the commits of others do not.
+    fn tidy(&mut self) {
+        let takes = self.published.condition.borrow().takes_upkeep().is_ok();
+        if !takes || !self.limits.retention.limits() || self.engine.room(Self::TIDY_BYTES, Purpose::Removal).is_err() {
+            return;
+        }
+        self.published.commit_begins();
+        let started = Instant::now();
+        let commit = self.ledger.finish(Timestamp::now());
+        self.commit(commit, Vec::new(), started);
+        self.published.commit_ends();
+    }
+
     /// Removes what a bounded engine has no place for.
     fn trim(&mut self) {
         let Some(capacity) = self.engine.capacity() else { return };
-        let trimmed = self
-            .ledger
-            .trim(capacity)
-            .and_then(|ops| if ops.is_empty() { Ok(()) } else { self.write(ops).map_err(EventLogError::from) });
+        let trimmed =
+            self.ledger.trim(capacity).and_then(|ops| self.write_removing(ops, true).map_err(EventLogError::from));
         match trimmed {
             Ok(()) => self.published.show(&mut self.ledger),
             Err(error) => self.fail(error),
         }
+    }
+
+    /// Writes, and lets readers know when events go with it.
+    fn write_removing(&self, ops: Vec<super::engine::Op>, removes: bool) -> Result<(), EngineError> {
+        if !removes {
+            return self.write(ops);
+        }
+        self.store.removal();
+        self.write(ops)?;
+        self.store.removal();
+        Ok(())
     }
 
     fn write(&self, ops: Vec<super::engine::Op>) -> Result<(), EngineError> {
@@ -298,12 +337,9 @@ impl Writer {
         } else {
             return self.refill();
         }
-        let store = Store { engine: Arc::clone(&self.engine) };
         let reopened = catch_unwind(AssertUnwindSafe(|| self.engine.reopen()))
             .unwrap_or_else(|panic| Err(EngineError::Failed(super::panic_message(&*panic))));
-        let loaded = reopened
-            .map_err(EventLogError::from)
-            .and_then(|()| Ledger::load(store, self.limits.dedup_window, Arc::clone(&self.metrics)));
+        let loaded = reopened.map_err(EventLogError::from).and_then(|()| self.load());
         match loaded {
             Ok(ledger) => {
                 self.ledger = ledger;
@@ -318,6 +354,11 @@ impl Writer {
         }
     }
 
+    fn load(&self) -> Result<Ledger, EventLogError> {
+        let Limits { dedup_window, retention, .. } = self.limits;
+        Ledger::load(self.store.clone(), dedup_window, retention, Arc::clone(&self.metrics))
+    }
+
     fn refill(&self) {
         if matches!(*self.published.condition.borrow(), Condition::Low(_)) && self.engine.refill().is_ok() {
             info!("There is room again, new events are taken");
@@ -327,11 +368,10 @@ impl Writer {
 
     /// Tells the sink of what turned out to be stored although its callers were told that it failed.
     fn settle_doubt(&mut self) {
-        let store = Store { engine: Arc::clone(&self.engine) };
-        let mut walk = Walk::new(&store);
+        let mut walk = Walk::new(&self.store);
         for News { event, deliveries } in std::mem::take(&mut self.in_doubt) {
             let stored = walk.facts(event.seq).and_then(|facts| match facts {
-                Some(facts) if facts.event.id == event.id => Ok(walk.deliveries(&facts)?.len()),
+                Some(facts) if facts.event.id == event.id => Ok(walk.deliveries(&facts)?.map_or(0, |all| all.len())),
                 _ => Ok(0),
             });
             let stored = stored.unwrap_or(0);

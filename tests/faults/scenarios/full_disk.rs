@@ -32,7 +32,9 @@ async fn fill_twice(disk: &Disk, report: &mut Report) {
     let dir = disk.path().join("data");
     let filler = disk.path().join("filler");
     let mut trial = Trial::new(Bodies::Usual).await;
-    let setup = with_log_in(trial.setup(), &dir).env("GATEWAY__EVENTLOG__BALLAST", "4MiB");
+    let setup = with_log_in(trial.setup(), &dir)
+        .env("GATEWAY__EVENTLOG__BALLAST", "4MiB")
+        .env("GATEWAY__EVENTLOG__MIN_FREE", "0B");
     fs::write(&filler, vec![1; 20 << 20]).unwrap();
     let gateway = setup.start().await;
 

@@ -172,7 +172,7 @@ async fn full_disk(reserve: bool) {
     };
     let mut bed = Bed::sled();
     let dir = mount.0.path().join("data");
-    bed.settings.engine = EngineKind::Sled { dir, cache_bytes: 8 << 20, ballast_bytes: 8 << 20 };
+    bed.settings.engine = EngineKind::Sled { dir, cache_bytes: 8 << 20, ballast_bytes: 8 << 20, min_free: 0 };
     bed.reckless = !reserve;
     let log = bed.open();
     let mut acknowledged = Vec::new();

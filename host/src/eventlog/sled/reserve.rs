@@ -16,7 +16,9 @@ pub(super) struct Reserve {
     dir: PathBuf,
     ballast: PathBuf,
     ballast_bytes: u64,
-    /// How much stays free.
+    /// How much new events leave free.
+    min_free: u64,
+    /// How much of that the store needs for itself; deliveries may use half of it, removals three quarters.
     free_bytes: u64,
     amplification: u64,
 }
@@ -27,11 +29,12 @@ impl Reserve {
     /// What the store writes for a byte that it is given: it rewrites pages as they fill.
     const AMPLIFICATION: u64 = 4;
 
-    pub(super) fn new(dir: &Path, ballast_bytes: u64) -> Self {
+    pub(super) fn new(dir: &Path, ballast_bytes: u64, min_free: u64) -> Self {
         Self {
             dir: dir.to_owned(),
             ballast: dir.join("ballast"),
             ballast_bytes,
+            min_free: min_free.max(Self::FREE),
             free_bytes: Self::FREE,
             amplification: Self::AMPLIFICATION,
         }
@@ -39,14 +42,15 @@ impl Reserve {
 
     #[cfg(test)]
     pub(super) fn keep_nothing_free(&mut self) {
-        (self.free_bytes, self.amplification) = (0, 0);
+        (self.min_free, self.free_bytes, self.amplification) = (0, 0, 0);
     }
 
     /// Whether `bytes` can be written and the free part stays.
     pub(super) fn room(&self, bytes: usize, purpose: Purpose) -> Result<(), EngineError> {
         let reserved = match purpose {
-            Purpose::Intake => self.free_bytes,
+            Purpose::Intake => self.min_free,
             Purpose::Upkeep => self.free_bytes / 2,
+            Purpose::Removal => self.free_bytes / 4,
         };
         self.room_for((bytes as u64).saturating_mul(self.amplification).saturating_add(reserved))
     }
@@ -75,7 +79,7 @@ impl Reserve {
     pub(super) fn refill(&self) -> Result<(), EngineError> {
         let length = fs::metadata(&self.ballast).map_or(0, |metadata| metadata.len());
         let missing = self.ballast_bytes.saturating_sub(length);
-        self.room_for(missing.saturating_add(self.free_bytes).saturating_add(self.free_bytes / 4))?;
+        self.room_for(missing.saturating_add(self.min_free).saturating_add(self.min_free / 4))?;
         if missing == 0 {
             return Ok(());
         }

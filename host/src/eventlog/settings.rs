@@ -1,0 +1,63 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Retention;
+
+/// What a log is opened with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where events are kept.
+    pub engine: EngineKind,
+    /// How long the identity of an event is remembered.
+    pub dedup_window: Duration,
+    /// The most events of one commit; a larger receipt is committed alone.
+    pub batch_events: usize,
+    /// The most bytes of one commit; a larger receipt is committed alone.
+    pub batch_bytes: usize,
+    /// The most receipts that wait for a commit, and the most other writes.
+    pub queue: usize,
+    /// The most bytes that wait for a commit; a larger receipt is refused.
+    pub queue_bytes: usize,
+    /// How long settled events are kept.
+    pub retention: Retention,
+}
+
+impl Settings {
+    /// The defaults around `engine`.
+    pub fn new(engine: EngineKind) -> Self {
+        Self {
+            engine,
+            dedup_window: Duration::from_secs(72 * 60 * 60),
+            batch_events: 512,
+            batch_bytes: 8 * 1024 * 1024,
+            queue: 4096,
+            queue_bytes: 256 * 1024 * 1024,
+            retention: Retention {
+                max_age: Some(Duration::from_secs(720 * 60 * 60)),
+                max_events: None,
+                max_bytes: Some(20 << 30),
+            },
+        }
+    }
+}
+
+/// Where events are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    /// On disk.
+    Sled {
+        /// The directory, created when it is not there.
+        dir: PathBuf,
+        /// Memory for pages of the store.
+        cache_bytes: u64,
+        /// Size of a file that is given up when the disk is full, so that the store can be opened.
+        ballast_bytes: u64,
+        /// New events are refused while the file system has fewer free bytes.
+        min_free: u64,
+    },
+    /// In memory, gone with the process.
+    Memory {
+        /// How many events are held; the oldest goes first.
+        capacity: usize,
+    },
+}

@@ -30,7 +30,9 @@
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 
+mod backup;
 mod bucket;
+mod care;
 #[cfg(test)]
 mod contract;
 mod counts;
@@ -60,7 +62,10 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+pub use self::backup::{Contents, Loss, Lost, check as check_backup};
+pub use self::care::{LogStats, Repaired, Verified, repair, restore, verify};
 pub use self::counts::{ChannelCounts, Counts};
+pub use self::engine::Disk;
 use self::engine::Engine;
 pub use self::error::EventLogError;
 pub use self::identity::Identity;

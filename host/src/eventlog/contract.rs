@@ -126,13 +126,13 @@ struct Faulty {
 }
 
 impl Engine for Faulty {
-    fn write(&self, ops: Vec<Op>) -> Result<(), EngineError> {
+    fn write(&self, ops: Vec<Op>, head: Seq) -> Result<(), EngineError> {
         while self.held.load(Ordering::Acquire) {
             std::thread::yield_now();
         }
         match self.fault.lock().unwrap().clone() {
             Some(error) => Err(error),
-            None => self.engine.write(ops),
+            None => self.engine.write(ops, head),
         }
     }
 

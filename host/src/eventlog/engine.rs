@@ -2,15 +2,18 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use serde::Serialize;
+
+use crate::event::Seq;
 
 /// A small ordered key-value store. Everything that makes it an event log is above it and written once.
 ///
 /// One thread writes; any thread reads, also while a write is under way.
 pub(crate) trait Engine: Send + Sync {
-    /// Applies all of `ops` or none of them, and returns when they are durable.
+    /// Applies all of `ops` or none of them, and returns when they are durable. The last event is at `head` then.
     ///
     /// After an error it is unknown which of both happened, and the engine takes no write until [`Engine::reopen`].
-    fn write(&self, ops: Vec<Op>) -> Result<(), EngineError>;
+    fn write(&self, ops: Vec<Op>, head: Seq) -> Result<(), EngineError>;
 
     /// The value at `key`.
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError>;
@@ -26,6 +29,11 @@ pub(crate) trait Engine: Send + Sync {
 
     /// Opens the store again after [`EngineError::Full`], without trusting what the kernel has cached of it.
     fn reopen(&self) -> Result<(), EngineError>;
+
+    /// What it takes on the disk; none without one.
+    fn disk(&self) -> Option<Disk> {
+        None
+    }
 
     /// Releases files and locks; later calls fail.
     fn close(&self);
@@ -63,6 +71,17 @@ impl Op {
 pub(crate) enum Direction {
     Up,
     Down,
+}
+
+/// What a store takes on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Disk {
+    /// Bytes of its files.
+    pub used: u64,
+    /// Bytes that are free on the file system.
+    pub free: u64,
+    /// Pieces that the store takes and gives back room in.
+    pub segments: u64,
 }
 
 /// What room is needed for.

@@ -22,6 +22,9 @@ pub enum EventLogError {
         /// What was found.
         detail: String,
     },
+    /// A backup is not what was written.
+    #[error("the backup cannot be used: {0}")]
+    Backup(String),
     /// Another process has the store open.
     #[error("the event log in `{dir}` is in use by another process")]
     Locked {

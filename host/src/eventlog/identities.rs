@@ -86,6 +86,67 @@ impl Identities {
         Ok(identities)
     }
 
+    /// Gives all identities of `store` to `found` in pieces, a later one of the same name later, and what cannot be
+    /// read to `failed`.
+    ///
+    /// # Errors
+    /// Those of `found`.
+    pub(crate) fn read_all(
+        store: &Store,
+        found: &mut dyn FnMut(Vec<(Identity, EventId)>) -> Result<(), EventLogError>,
+        failed: &mut dyn FnMut(EventLogError),
+    ) -> Result<(), EventLogError> {
+        let runs = store.read::<Runs>(&key::meta(RUNS)).unwrap_or_else(|error| {
+            failed(error);
+            None
+        });
+        let runs = runs.unwrap_or_default();
+        let mut in_runs = Seq(0);
+        for number in runs.first..runs.end {
+            match Run::load(store, number) {
+                Ok(run) => {
+                    in_runs = run.last;
+                    run.read_all(store, found, failed)?;
+                }
+                Err(error) => failed(error),
+            }
+        }
+        let range = key::all_identities();
+        match store.engine.scan(&range.start..&range.end, Direction::Up, usize::MAX) {
+            Ok(records) => {
+                for (key, value) in records {
+                    match record::decode(&key, &value) {
+                        Ok(entries) if key::identities_seq(&key).is_some_and(|seq| seq > in_runs) => found(entries)?,
+                        Ok(_) => {}
+                        Err(error) => failed(error),
+                    }
+                }
+            }
+            Err(error) => failed(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Adds identities of events up to `last` to a log that is being restored.
+    pub(crate) fn restore(&mut self, entries: Vec<(Identity, EventId)>, last: Seq, ops: &mut Vec<Op>) {
+        self.recent.extend(entries);
+        if self.recent.len() >= Self::RECENT {
+            self.restored(last, ops);
+        }
+    }
+
+    /// Ends it: whatever is left becomes a run, because its events may be anywhere.
+    pub(crate) fn restored(&mut self, last: Seq, ops: &mut Vec<Op>) {
+        if !self.recent.is_empty() {
+            self.runs.push(Run::write(self.end, last, self.recent.drain().collect(), ops));
+            self.end += 1;
+        }
+        let key = key::meta(RUNS);
+        let runs = Runs { first: self.end - self.runs.len() as u64, end: self.end };
+        let value = record::encode(&key, &runs);
+        ops.push(Op::Put(key, value));
+    }
+
     /// The event that has `identity`, the latest if there are several.
     pub(crate) fn find(&self, store: &Store, identity: &Identity) -> Result<Option<EventId>, EventLogError> {
         if let Some(id) = self.recent(identity) {

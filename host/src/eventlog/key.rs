@@ -107,6 +107,16 @@ pub(crate) fn all_replays() -> Range<[u8; 9]> {
     numbered(REPLAY, 0)..numbered(REPLAY, u64::MAX)
 }
 
+/// All positions of consumers.
+pub(crate) fn consumers() -> Range<Vec<u8>> {
+    starting_with(&[CONSUMER])
+}
+
+/// The name in the key of a consumer's position.
+pub(crate) fn consumer_name(key: &[u8]) -> Option<String> {
+    String::from_utf8(key.strip_prefix(&[CONSUMER])?.to_vec()).ok()
+}
+
 /// A fact about the log as a whole.
 pub(crate) fn meta(name: &str) -> Vec<u8> {
     named(META, name)

@@ -11,7 +11,8 @@ use tracing::warn;
 
 pub(crate) use self::removal::Reason;
 use self::removal::Sweep;
-use self::replays::{Replays, open_replays};
+use self::replays::Replays;
+pub(crate) use self::replays::{OPEN as OPEN_REPLAYS, open_replays};
 use super::bucket::{Buckets, Slot};
 use super::counts::{ChannelCounts, Counts};
 use super::engine::{Direction, Op};
@@ -65,7 +66,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    const EMPTY: Self = Self { head: Seq(0), floor: Seq(1), settled: Seq(1), statuses: [0; 4], bytes: 0 };
+    pub(crate) const EMPTY: Self = Self { head: Seq(0), floor: Seq(1), settled: Seq(1), statuses: [0; 4], bytes: 0 };
 
     fn holds(&self, seq: Seq) -> bool {
         (self.floor..=self.head).contains(&seq)
@@ -96,10 +97,10 @@ pub(crate) struct News {
     pub(crate) deliveries: Vec<NewDelivery>,
 }
 
-const FORMAT: &str = "format";
-const STATE: &str = "state";
+pub(crate) const FORMAT: &str = "format";
+pub(crate) const STATE: &str = "state";
 const REOPENED: &str = "reopened";
-const CHANNEL: &str = "channel/";
+pub(crate) const CHANNEL: &str = "channel/";
 
 impl Ledger {
     /// How many events at the end are read in full before the log is used.
@@ -418,7 +419,7 @@ fn begin(store: &Store) -> Result<(), EventLogError> {
     let (format, state) = (key::meta(FORMAT), key::meta(STATE));
     let format_value = record::encode(&format, &record::FORMAT);
     let state_value = record::encode(&state, &State::EMPTY);
-    Ok(store.engine.write(vec![put(format, format_value), put(state, state_value)])?)
+    Ok(store.engine.write(vec![put(format, format_value), put(state, state_value)], Seq(0))?)
 }
 
 /// Reads the last events in full: what was written last is what a crash may have damaged.

@@ -6,6 +6,8 @@ use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
 
+use crate::event::Seq;
+
 use super::engine::{Direction, Engine, EngineError, Op, Pair, Purpose};
 
 #[derive(Debug)]
@@ -21,7 +23,7 @@ impl Memory {
 }
 
 impl Engine for Memory {
-    fn write(&self, ops: Vec<Op>) -> Result<(), EngineError> {
+    fn write(&self, ops: Vec<Op>, _head: Seq) -> Result<(), EngineError> {
         let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
         for op in ops {
             match op {

@@ -10,12 +10,14 @@
 //! * After an error it is not usable any more, and it asserts much: it is closed in a thread of its own, because that
 //!   can hang, and its panics are caught.
 
+mod files;
 mod reserve;
 mod witness;
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -26,10 +28,13 @@ use bytes::Bytes;
 use rustix::fs::{Advice, fadvise};
 use tracing::{info, warn};
 
+use self::files::{lock, sync_directories};
+pub(crate) use self::files::{put_in_place, salvage, set_aside};
 use self::reserve::Reserve;
-use self::witness::Witness;
-use super::engine::{Direction, Engine, EngineError, Op, Pair, Purpose};
+use self::witness::{Confirmed, Witness};
+use super::engine::{Direction, Disk, Engine, EngineError, Op, Pair, Purpose};
 use super::panic_message;
+use crate::event::Seq;
 
 pub(crate) struct Sled {
     dir: PathBuf,
@@ -151,11 +156,9 @@ impl Sled {
             .map_err(|error| self.failure(&error))?;
         let stored = stored.and_then(|number| number.as_ref().try_into().ok()).map_or(0, u64::from_le_bytes);
         match witness.confirmed() {
-            Some(confirmed) if confirmed > stored => Err(self.damaged(&format!(
-                "it ends with write {stored}, but {confirmed} were confirmed: the last {} are lost; without the file \
-                 `{}` it opens with what is left",
-                confirmed - stored,
-                witness.path().display()
+            Some(Confirmed { writes: confirmed, head }) if confirmed > stored => Err(self.damaged(&format!(
+                "it ends with write {stored}, but {confirmed} were confirmed, up to event {head}: the last {} are lost",
+                confirmed - stored
             ))),
             _ => Ok(stored),
         }
@@ -217,15 +220,15 @@ impl Sled {
         EngineError::Damaged {
             place: self.dir.display().to_string(),
             detail: format!(
-                "{detail}\nhint: stop the gateway, keep a copy of `{}`, and put a backup in its place or start with an empty directory",
-                self.dir.display()
+                "{detail}\nhint: `gateway log repair` saves what can be read and tells what is lost, and keeps the folder as \
+                 it is beside it; `gateway log restore FILE` puts a backup in the place of an empty folder"
             ),
         }
     }
 }
 
 impl Engine for Sled {
-    fn write(&self, ops: Vec<Op>) -> Result<(), EngineError> {
+    fn write(&self, ops: Vec<Op>, head: Seq) -> Result<(), EngineError> {
         let mut batch = sled::Batch::default();
         for op in ops {
             match op {
@@ -246,7 +249,7 @@ impl Engine for Sled {
         db.apply_batch(batch).map_err(failed)?;
         db.flush().map_err(failed)?;
         file.sync_data().map_err(|error| write_failure(&error))?;
-        witness.confirm(number);
+        witness.confirm(Confirmed { writes: number, head });
         Ok(())
     }
 
@@ -298,6 +301,13 @@ impl Engine for Sled {
         self.lock.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 
+    fn disk(&self) -> Option<Disk> {
+        let files = fs::read_dir(&self.dir).ok()?.filter_map(|entry| entry.ok()?.metadata().ok());
+        let used = files.filter(fs::Metadata::is_file).map(|file| file.blocks() * 512).sum();
+        let segments = fs::metadata(self.dir.join("db")).ok()?.len().div_ceil(Self::SEGMENT as u64);
+        Some(Disk { used, free: self.reserve.free_bytes().ok()?, segments })
+    }
+
     fn block_bytes(&self) -> usize {
         Self::BLOCK
     }
@@ -306,22 +316,6 @@ impl Engine for Sled {
 fn create(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     sync_directories(dir)
-}
-
-fn sync_directories(dir: &Path) -> io::Result<()> {
-    let dir = fs::canonicalize(dir)?;
-    File::open(&dir)?.sync_all()?;
-    dir.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
-}
-
-fn lock(dir: &Path) -> Result<File, EngineError> {
-    let file = File::options().write(true).create(true).truncate(false).open(dir.join("lock"));
-    let file = file.map_err(|error| unavailable(dir, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(EngineError::Locked(dir.to_owned())),
-        Err(fs::TryLockError::Error(error)) => Err(unavailable(dir, &error)),
-    }
 }
 
 /// Removes snapshots that a crash left half written.

@@ -153,7 +153,8 @@ impl<'a> Walk<'a> {
             }
             self.removals = removals;
             if follows && self.ahead.is_empty() {
-                self.ahead = self.store.blocks_from(seq, Self::AHEAD)?;
+                // One that is damaged must not keep those before it from being read.
+                self.ahead = self.store.blocks_from(seq, Self::AHEAD).unwrap_or_default();
                 self.ahead.reverse();
             }
             self.block = match self.ahead.pop() {
@@ -165,6 +166,11 @@ impl<'a> Walk<'a> {
             };
         }
         self.block.as_ref().map_or(Ok(None), |block| block.facts(seq))
+    }
+
+    /// The bytes that the event of `facts`, which was found last, takes in the log.
+    pub(crate) fn bytes_of(&self, facts: &Facts) -> u64 {
+        self.block.as_ref().map_or(0, |block| block.bytes_of(facts))
     }
 
     /// The deliveries of the event of `facts` as they are now; none when it was removed meanwhile.

@@ -307,7 +307,8 @@ impl Writer {
             return Ok(());
         }
         // The store asserts much of itself; nothing that it panics about may take the process with it.
-        catch_unwind(AssertUnwindSafe(|| self.engine.write(ops)))
+        let head = self.ledger.state().head;
+        catch_unwind(AssertUnwindSafe(|| self.engine.write(ops, head)))
             .unwrap_or_else(|panic| Err(EngineError::Failed(super::panic_message(&*panic))))
     }
 

@@ -102,6 +102,24 @@ impl Run {
         Ok(found.ok().map(|index| entries[index].1))
     }
 
+    /// Gives what is in its records to `found`, and what cannot be read to `failed`.
+    pub(super) fn read_all(
+        &self,
+        store: &Store,
+        found: &mut dyn FnMut(Vec<(Identity, EventId)>) -> Result<(), EventLogError>,
+        failed: &mut dyn FnMut(EventLogError),
+    ) -> Result<(), EventLogError> {
+        for part in (1..=u16::MAX).take(self.firsts.len()) {
+            let key = key::run(self.number, part);
+            match store.read(&key) {
+                Ok(Some(entries)) => found(entries)?,
+                Ok(None) => failed(corrupt(&key, "it is missing".to_owned())),
+                Err(error) => failed(error),
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn remove(&self, ops: &mut Vec<Op>) {
         let records = self.firsts.len() + usize::from(self.header().filter_parts);
         ops.extend((0..=u16::MAX).take(records + 1).map(|index| Op::Remove(key::run(self.number, index).to_vec())));

@@ -9,7 +9,7 @@ use super::super::{EventLogError, NewDelivery, key, record};
 use super::{Ledger, News, corrupt};
 use crate::event::{AgentName, Delivery, DeliveryId, Event, EventId, Recipient, Seq, Timestamp};
 
-const OPEN: &str = "open_replays";
+pub(crate) const OPEN: &str = "open_replays";
 
 /// The replays that are kept, and how many of all replayed deliveries are open.
 ///
@@ -83,7 +83,7 @@ impl Replays {
 }
 
 /// To whom replays among `deliveries` are open.
-pub(super) fn open_replays(deliveries: &[Delivery]) -> Vec<AgentName> {
+pub(crate) fn open_replays(deliveries: &[Delivery]) -> Vec<AgentName> {
     let open = deliveries.iter().filter(|delivery| delivery.replayed_by.is_some() && delivery.state.is_open());
     open.map(|delivery| delivery.agent.clone()).collect()
 }

@@ -56,14 +56,19 @@ impl Reserve {
     }
 
     fn room_for(&self, needed: u64) -> Result<(), EngineError> {
-        let disk =
-            statvfs(&self.dir).map_err(|error| EngineError::Unavailable(format!("no free space known: {error}")))?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let free = self.free_bytes()?;
         if free < needed {
             let dir = self.dir.display();
             return Err(EngineError::Full(format!("{free} bytes are free for `{dir}`, {needed} are needed")));
         }
         Ok(())
+    }
+
+    /// Bytes that are free on the file system.
+    pub(super) fn free_bytes(&self) -> Result<u64, EngineError> {
+        let disk =
+            statvfs(&self.dir).map_err(|error| EngineError::Unavailable(format!("no free space known: {error}")))?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
     /// Gives the ballast up.

@@ -5,6 +5,17 @@ use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
+use crate::event::Seq;
+
+/// What the disk has confirmed last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Confirmed {
+    /// The number of the write.
+    pub(super) writes: u64,
+    /// The position of the last event then.
+    pub(super) head: Seq,
+}
+
 /// How many writes the disk has confirmed, kept beside the store.
 ///
 /// sled takes a damaged record for the end of its log and forgets everything behind it without a word. So each write
@@ -17,8 +28,8 @@ pub(super) struct Witness {
 }
 
 impl Witness {
-    const NUMBER: usize = 8;
-    const LENGTH: usize = 12;
+    const NUMBERS: usize = 16;
+    const LENGTH: usize = 20;
 
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
         let path = dir.join("confirmed");
@@ -30,19 +41,21 @@ impl Witness {
         &self.path
     }
 
-    /// The number of the last write that it has seen; none when it is new or damaged itself.
-    pub(super) fn confirmed(&self) -> Option<u64> {
+    /// The last write that it has seen; none when it is new or damaged itself.
+    pub(super) fn confirmed(&self) -> Option<Confirmed> {
         let mut record = [0; Self::LENGTH];
         self.file.read_exact_at(&mut record, 0).ok()?;
-        let (number, sum) = record.split_first_chunk::<{ Self::NUMBER }>()?;
-        (crc32fast::hash(number).to_le_bytes() == *sum).then(|| u64::from_le_bytes(*number))
+        let (numbers, sum) = record.split_first_chunk::<{ Self::NUMBERS }>()?;
+        let [writes, head] = numbers.as_chunks().0 else { return None };
+        let confirmed = Confirmed { writes: u64::from_le_bytes(*writes), head: Seq(u64::from_le_bytes(*head)) };
+        (crc32fast::hash(numbers).to_le_bytes() == *sum).then_some(confirmed)
     }
 
-    /// Keeps the number of a write that is on the disk.
-    pub(super) fn confirm(&self, number: u64) {
-        let number = number.to_le_bytes();
-        let sum = crc32fast::hash(&number).to_le_bytes();
-        if let Err(error) = self.file.write_all_at(&[&number[..], &sum[..]].concat(), 0) {
+    /// Keeps a write that is on the disk.
+    pub(super) fn confirm(&self, Confirmed { writes, head }: Confirmed) {
+        let numbers = [writes.to_le_bytes(), head.0.to_le_bytes()].concat();
+        let sum = crc32fast::hash(&numbers).to_le_bytes();
+        if let Err(error) = self.file.write_all_at(&[&numbers[..], &sum[..]].concat(), 0) {
             warn!(file = %self.path.display(), %error, "The number of the last write cannot be kept");
         }
     }

@@ -190,6 +190,10 @@ impl Verdict {
         let (mut answered, mut first) = (u64::MAX, u64::MAX);
         for arrival in firsts.iter().rev() {
             let Some(sent) = sent.get(arrival.id.as_str()) else { continue };
+            // A second event of the same request is counted as such, and has no place in the order.
+            if sent.acknowledged.as_ref().is_some_and(|(_, event)| *event != arrival.event) {
+                continue;
+            }
             if answered < sent.sent || first < arrival.seq {
                 self.disordered.push(format!("{} as event {}, position {}", arrival.id, arrival.event, arrival.seq));
             }

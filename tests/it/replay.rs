@@ -59,7 +59,7 @@ impl Agent {
             config = {{ url = "http://{address}/events" }}
             allow_hosts = ["{address}"]
             retry = {{ attempts = 1 }}
-            breaker = {{ enabled = false }}
+            breaker = {{ failures = 0 }}
             [[routes]]
             agents = ["remote"]
             [[routes]]

@@ -11,6 +11,7 @@ mod event;
 mod failure;
 mod life;
 mod list;
+mod log;
 mod offline;
 mod output;
 mod plugin;
@@ -95,6 +96,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Deliveries { command: Some(DeliveriesCommand::Cancel { id, output }), .. } => {
             block_on(replay::cancel(&load()?, id, output))
         }
+        Command::Log { command } => block_on(log::run(&load()?, command)),
         Command::Plugin { command } => block_on(plugin::run(path, command)),
         Command::Completions { shell } => completions(shell),
     }

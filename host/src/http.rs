@@ -14,6 +14,7 @@ mod figures;
 mod front;
 mod health;
 mod listener;
+mod payload;
 mod query;
 mod refusal;
 mod replays;

@@ -97,6 +97,52 @@ impl Client {
         headers: Vec<(String, HeaderValue)>,
         body: Bytes,
     ) -> Result<Reply, NoAnswer> {
+        let request = self.request(method, path, headers, body)?;
+        let exchange = async {
+            let response = self.pool.request(request).await.map_err(|error| self.explain(error))?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, MAX_ANSWER).collect().await;
+            let body = body.map_err(|error| NoAnswer::Failed(anyhow!("the answer ended early: {error}")))?.to_bytes();
+            Ok(Reply { status: head.status, body })
+        };
+        tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| self.late())?
+    }
+
+    /// Gives what the admin API says to a `GET` to `take`, piece by piece, however long it is.
+    pub(super) async fn stream(
+        &self,
+        path: &str,
+        take: &mut dyn FnMut(Bytes) -> anyhow::Result<()>,
+    ) -> Result<(), NoAnswer> {
+        let request = self.request(Method::GET, path, Vec::new(), Bytes::new())?;
+        let response = tokio::time::timeout(PATIENCE, self.pool.request(request)).await.map_err(|_| self.late())?;
+        let (head, mut body) = response.map_err(|error| self.explain(error))?.into_parts();
+        if !head.status.is_success() {
+            let body = tokio::time::timeout(PATIENCE, Limited::new(body, MAX_ANSWER).collect()).await;
+            let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
+            let refused = self.read(&Reply { status: head.status, body });
+            return Err(NoAnswer::Failed(refused.err().unwrap_or_else(|| anyhow!("the gateway refused"))));
+        }
+        while let Some(frame) = tokio::time::timeout(PATIENCE, body.frame()).await.map_err(|_| self.late())? {
+            let frame = frame.map_err(|error| NoAnswer::Failed(anyhow!("the answer ended early: {error}")))?;
+            if let Ok(piece) = frame.into_data() {
+                take(piece).map_err(NoAnswer::Failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn late(&self) -> NoAnswer {
+        NoAnswer::Failed(anyhow!("http://{} does not answer within {PATIENCE:?}", self.address))
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: Vec<(String, HeaderValue)>,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, NoAnswer> {
         let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         for (name, value) in headers {
             request = request.header(name, value);
@@ -107,16 +153,7 @@ impl Client {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        let request = request.body(Full::new(body)).context("the request is not valid").map_err(NoAnswer::Failed)?;
-        let exchange = async {
-            let response = self.pool.request(request).await.map_err(|error| self.explain(error))?;
-            let (head, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER).collect().await;
-            let body = body.map_err(|error| NoAnswer::Failed(anyhow!("the answer ended early: {error}")))?.to_bytes();
-            Ok(Reply { status: head.status, body })
-        };
-        let late = || NoAnswer::Failed(anyhow!("http://{} does not answer within {PATIENCE:?}", self.address));
-        tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| late())?
+        request.body(Full::new(body)).context("the request is not valid").map_err(NoAnswer::Failed)
     }
 
     fn explain(&self, error: hyper_util::client::legacy::Error) -> NoAnswer {

@@ -21,7 +21,7 @@ use crate::skill::{self, Skills};
 const INSTANCES: usize = 16;
 
 /// The file of the store in the folder of a log.
-const STORE: &str = "db";
+pub(super) const STORE: &str = "db";
 
 /// Where the answer comes from, as the end of a sentence.
 pub(super) fn source(config: &Config, request: &Request) -> String {
@@ -75,7 +75,7 @@ pub(super) async fn answer(config: &Config, request: &Request) -> anyhow::Result
 
 /// The log, opened as a gateway opens it: there is no other way to read it. Where there is none yet, an empty one that
 /// leaves nothing behind.
-fn open_log(config: &Config) -> anyhow::Result<EventLog> {
+pub(super) fn open_log(config: &Config) -> anyhow::Result<EventLog> {
     let mut settings = config.eventlog.clone();
     if let EngineKind::Sled { dir, .. } = &settings.engine
         && !dir.join(STORE).exists()

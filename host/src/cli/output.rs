@@ -1,4 +1,6 @@
-use std::io::{self, ErrorKind, Write};
+use std::fmt::Display;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -28,6 +30,38 @@ pub(super) fn json(value: &Value) -> Result<(), Failure> {
 pub(super) fn note(text: &str) {
     // When stderr is closed there is nobody to tell.
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Tells how far long work has come, on one line of a terminal and nowhere else.
+pub(super) struct Progress {
+    what: &'static str,
+    last: Option<Instant>,
+    is_shown: bool,
+}
+
+impl Progress {
+    const EVERY: Duration = Duration::from_millis(200);
+
+    /// `what` stands before the number.
+    pub(super) fn new(what: &'static str) -> Self {
+        Self { what, last: io::stderr().is_terminal().then(Instant::now), is_shown: false }
+    }
+
+    /// It is at this number.
+    pub(super) fn at(&mut self, number: impl Display) {
+        if self.last.is_some_and(|last| last.elapsed() >= Self::EVERY) {
+            (self.last, self.is_shown) = (Some(Instant::now()), true);
+            let _ = write!(io::stderr().lock(), "\r{} {number}", self.what);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.is_shown {
+            let _ = write!(io::stderr().lock(), "\r\u{1b}[K");
+        }
+    }
 }
 
 /// Text from elsewhere without what a terminal would take for commands; line breaks only where `lines` allows them.

@@ -9,7 +9,7 @@ mod export;
 mod frame;
 mod import;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use std::collections::BTreeMap;
 
@@ -29,9 +29,16 @@ pub struct Contents {
     pub bytes: u64,
     /// What could not be read, oldest first.
     pub lost: Vec<Loss>,
+    /// How many more losses there are than are listed.
+    pub unlisted: u64,
     /// What was counted on the way.
     #[serde(skip)]
     pub(crate) tally: Tally,
+}
+
+impl Contents {
+    /// How many losses are listed.
+    pub(crate) const LISTED: usize = 10_000;
 }
 
 /// Figures of events that were read, to be compared with those of the log.
@@ -44,7 +51,7 @@ pub(crate) struct Tally {
 }
 
 /// Something that was stored and cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
     /// What it is.
     pub what: Lost,
@@ -57,7 +64,7 @@ pub struct Loss {
 }
 
 /// What cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lost {
     /// Events with everything that belongs to them.

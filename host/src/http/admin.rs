@@ -1,16 +1,22 @@
 //! The admin API: what operators read, and the little they may change.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::StatusCode;
+use ::http::header::CONTENT_TYPE;
+use ::http::{HeaderValue, StatusCode};
 use bytes::Bytes;
 use serde::Serialize;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tracing::Span;
 
 use crate::event::{EventId, Timestamp};
 use crate::eventlog::{EventLog, EventLogError};
 
 use super::front::{Call, Front};
+use super::payload::Payload;
 use super::query::{self, DeliveriesQuery, EventsQuery, OneQuery, ReplayQuery};
 use super::refusal::{Refusal, Shortage};
 use super::respond::{Answer, with_json, with_json_text};
@@ -19,6 +25,12 @@ use super::{replays, view};
 
 /// How long a request waits for its turn to read the event log.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Parts of a backup that wait to be sent, about one event each.
+const BACKUP_PIECES: usize = 64;
+
+/// How long a backup waits for its receiver.
+const BACKUP_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Answers a caller that may ask.
 pub(super) async fn answer(front: &Arc<Front>, call: &Call, endpoint: Endpoint, id: &str) -> Result<Answer, Refusal> {
@@ -66,11 +78,49 @@ pub(super) async fn answer(front: &Arc<Front>, call: &Call, endpoint: Endpoint, 
         Endpoint::Routes => Ok(with_json(StatusCode::OK, &view::Routes { routes: services.dispatch.routes() })),
         Endpoint::Skills => Ok(with_json(StatusCode::OK, &view::skills(&services.skills.current()))),
         Endpoint::Stats => {
-            let stats = view::stats(&services.log.counts(), Some(services.started_at), Timestamp::now());
-            Ok(with_json(StatusCode::OK, &stats))
+            let started_at = services.started_at;
+            read(front, move |log| Ok(view::stats(log, Some(started_at), Timestamp::now()))).await
         }
+        Endpoint::Backup => backup(front),
         Endpoint::Root | Endpoint::Live | Endpoint::Ready | Endpoint::Metrics => Err(Refusal::NotFound),
     }
+}
+
+/// A backup of the log, made while it is sent.
+fn backup(front: &Arc<Front>) -> Result<Answer, Refusal> {
+    let Ok(turn) = Arc::clone(&front.backups).try_acquire_owned() else {
+        return Err(Refusal::Overloaded(Shortage::Reads));
+    };
+    let (sender, pieces) = mpsc::channel(BACKUP_PIECES);
+    let log = front.services.log.clone();
+    let runtime = Handle::current();
+    let sending = Span::current();
+    drop(tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        let _sending = sending.enter();
+        let mut send = |piece| {
+            let sent = runtime.block_on(sender.send_timeout(Ok(piece), BACKUP_PATIENCE));
+            sent.map_err(|_| EventLogError::Io("nobody takes the backup any more".to_owned()))
+        };
+        match log.backup(&mut send, &mut |_| {}) {
+            Ok(contents) if contents.lost.is_empty() => tracing::info!(events = contents.events, "Backup sent"),
+            Ok(contents) => {
+                tracing::error!(
+                    events = contents.events,
+                    lost = contents.lost.len(),
+                    "Backup sent, but the log is damaged: `gateway log verify` tells what is lost"
+                );
+            }
+            Err(error) => {
+                tracing::warn!(%error, "Backup ended early");
+                let early = io::Error::other(error.to_string());
+                drop(runtime.block_on(sender.send_timeout(Err(early), BACKUP_PATIENCE)));
+            }
+        }
+    }));
+    let mut answer = Answer::new(Payload::Pieces(pieces));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    Ok(answer)
 }
 
 /// A text that is no id names no event either.

@@ -6,7 +6,6 @@ use ::http::header::{CONNECTION, CONTENT_LENGTH, HOST};
 use ::http::request::Parts;
 use ::http::{HeaderValue, Method, Request, StatusCode, Version};
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +18,7 @@ use super::admission::Admission;
 use super::body::Budget;
 use super::connection::Ends;
 use super::figures::{Figures, Pace};
+use super::payload::Payload;
 use super::refusal::Refusal;
 use super::respond::{Answer, CLOSE, Problem, X_REQUEST_ID, protect, with_body, with_json_text};
 use super::route::{self, Endpoint, Surface};
@@ -44,6 +44,8 @@ pub(super) struct Front {
     pub(super) answers: Semaphore,
     pub(super) budget: Budget,
     pub(super) store_reads: Arc<Semaphore>,
+    /// Backups under way: they read everything.
+    pub(super) backups: Arc<Semaphore>,
     pub(super) retry_after: HeaderValue,
     /// Cancelled when the gateway is not ready any more, because it is about to end.
     pub(super) leaving: CancellationToken,
@@ -66,6 +68,7 @@ impl Front {
             admission: Admission::new(settings.max_requests, settings.max_waiting, settings.turn_timeout),
             budget: Budget::new(settings.max_buffered),
             store_reads: Arc::new(Semaphore::new(STORE_READS)),
+            backups: Arc::new(Semaphore::new(1)),
             retry_after: HeaderValue::try_from(seconds.to_string()).expect("digits may stand in a header"),
             leaving: CancellationToken::new(),
             pace: Pace::new(),
@@ -189,7 +192,8 @@ impl Front {
 
 /// `HEAD`: the length stays, the body goes.
 fn without_body(answer: &mut Answer) {
-    let length = answer.body().size_hint().exact().unwrap_or(0);
-    answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-    *answer.body_mut() = Full::new(Bytes::new());
+    if let Some(length) = answer.body().size_hint().exact() {
+        answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    *answer.body_mut() = Payload::whole(Bytes::new());
 }

@@ -11,7 +11,6 @@ use ::http::header::{
 };
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use bytes::Bytes;
-use http_body_util::Full;
 use serde::Serialize;
 
 use crate::event::RequestId;
@@ -20,10 +19,11 @@ use crate::ingest::IngestError;
 use crate::plugin::CallError;
 use crate::replay::ReplayError;
 
+use super::payload::Payload;
 use super::refusal::Refusal;
 
-/// Every answer: complete when it is made.
-pub(super) type Answer = Response<Full<Bytes>>;
+/// Every answer.
+pub(super) type Answer = Response<Payload>;
 
 /// Names the request in every answer.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -347,7 +347,7 @@ pub(super) fn with_json_text(status: StatusCode, json: impl Into<Bytes>) -> Answ
 
 /// An answer with `body`.
 pub(super) fn with_body(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Answer {
-    let mut answer = Answer::new(Full::new(body));
+    let mut answer = Answer::new(Payload::whole(body));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, content_type);
     answer

@@ -49,6 +49,7 @@ pub(super) enum Endpoint {
     OneReplay,
     CancelReplay,
     Stats,
+    Backup,
 }
 
 impl Endpoint {
@@ -59,7 +60,7 @@ impl Endpoint {
 }
 
 /// Every path but those of channels. `{id}` stands for one segment.
-const ROUTES: [(Method, &str, Endpoint); 20] = [
+const ROUTES: [(Method, &str, Endpoint); 21] = [
     (Method::GET, "/", Endpoint::Root),
     (Method::GET, "/health", Endpoint::Live),
     (Method::GET, "/health/live", Endpoint::Live),
@@ -80,6 +81,7 @@ const ROUTES: [(Method, &str, Endpoint); 20] = [
     (Method::GET, "/admin/replays/{id}", Endpoint::OneReplay),
     (Method::POST, "/admin/replays/{id}/cancel", Endpoint::CancelReplay),
     (Method::GET, "/admin/stats", Endpoint::Stats),
+    (Method::GET, "/admin/log/backup", Endpoint::Backup),
 ];
 
 /// A row of the table that a path has.

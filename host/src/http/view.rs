@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::dispatch::{AgentStatus, RouteStatus};
 use crate::event::{AgentName, ChannelName, DeliveryId, DeliveryState, EventId, EventStatus, Priority, Seq, Timestamp};
-use crate::eventlog::{ChannelCounts, Counts, EventLog, EventLogError, ListedDelivery, Stored};
+use crate::eventlog::{ChannelCounts, Counts, EventLog, EventLogError, ListedDelivery, LogStats, Stored};
 use crate::ingest::ChannelStatus;
 use crate::plugin::PluginStatus;
 use crate::skill::{Catalog, Problem, Skill};
@@ -137,6 +137,8 @@ pub struct Stats {
     pub head: Seq,
     /// Stored events by status.
     pub events: BTreeMap<&'static str, u64>,
+    /// What the log holds and takes.
+    pub eventlog: LogStats,
     /// By channel; a channel appears with its first event.
     pub channels: BTreeMap<ChannelName, ChannelCounts>,
 }
@@ -221,14 +223,16 @@ pub fn skills(catalog: &Catalog) -> SkillList<'_> {
     SkillList { skills: catalog.skills.iter().map(AsRef::as_ref).collect(), problems: &catalog.problems }
 }
 
-/// The figures of the log, and of the gateway when one runs.
-pub fn stats(counts: &Counts, started_at: Option<Timestamp>, now: Timestamp) -> Stats {
+/// The figures of the log, and of the gateway when one runs. May wait for the disk.
+pub fn stats(log: &EventLog, started_at: Option<Timestamp>, now: Timestamp) -> Stats {
+    let counts = log.counts();
     Stats {
         version: env!("CARGO_PKG_VERSION"),
         started_at,
         uptime_seconds: started_at.map(|started_at| now.since(started_at).as_secs()),
         head: counts.head,
         events: EventStatus::ALL.into_iter().map(|status| (status.as_str(), counts.with_status(status))).collect(),
-        channels: counts.channels.clone(),
+        eventlog: log.stats(),
+        channels: counts.channels,
     }
 }

@@ -8,7 +8,6 @@ use ::http::header::{
 };
 use ::http::{HeaderName, HeaderValue, StatusCode};
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use serde::{Serialize, Serializer};
 
@@ -19,6 +18,7 @@ use crate::plugin;
 
 use super::body::{self, Limits};
 use super::front::{Call, Front};
+use super::payload::Payload;
 use super::refusal::Refusal;
 use super::respond::{Answer, Problem, X_REQUEST_ID, with_body, with_json};
 
@@ -168,7 +168,7 @@ fn plugin_answer(response: plugin::Response) -> Result<Answer, Refusal> {
         _ => return Err(Refusal::PluginResponse { status }),
     };
     let has_body = status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED;
-    let mut answer = Answer::new(Full::new(if has_body { body } else { Bytes::new() }));
+    let mut answer = Answer::new(Payload::whole(if has_body { body } else { Bytes::new() }));
     *answer.status_mut() = status;
     let connection = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(CONNECTION.as_str()));
     let named: Vec<String> =

@@ -40,7 +40,10 @@ pub(crate) fn export(
     for (name, counts) in channels.into_iter().flatten() {
         copy.frames.put(&Frame::Channel(name, counts))?;
     }
-    let Copy { frames, contents, .. } = copy;
+    let Copy { mut frames, contents, .. } = copy;
+    for loss in &contents.lost {
+        frames.put(&Frame::Lost(loss.clone()))?;
+    }
     frames.end(contents.events)?;
     Ok(contents)
 }
@@ -229,6 +232,10 @@ impl Copy<'_> {
             return;
         }
         let (first, last) = range.unzip();
+        if self.contents.lost.len() == Contents::LISTED {
+            self.contents.unlisted += 1;
+            return;
+        }
         self.contents.lost.push(Loss { what, first, last, detail });
     }
 }

@@ -3,6 +3,7 @@ use std::io::{ErrorKind, Read};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::Loss;
 use crate::event::{ChannelName, Delivery, Event, EventId, Recipient, Seq};
 use crate::eventlog::identity::Identity;
 use crate::eventlog::record::Gone;
@@ -39,6 +40,8 @@ pub(super) enum Frame {
     Channel(ChannelName, ChannelCounts),
     /// A replay and how far it has come.
     Replay(Replay),
+    /// What could not be read when it was made.
+    Lost(Loss),
     /// The last one: how many frames and events there were.
     End { frames: u64, events: u64 },
 }

@@ -77,6 +77,7 @@ fn read(
                 }
                 next = gone.last.next();
             }
+            Frame::Lost(loss) => contents.lost.push(loss.clone()),
             Frame::End { events, .. } if *events != contents.events => {
                 return Err(broken(at, &format!("{} events, expected {events}", contents.events)));
             }
@@ -134,7 +135,7 @@ impl Making {
                 let key = key::replay(replay.id);
                 self.put(key.to_vec(), record::encode(&key, &replay));
             }
-            Frame::End { .. } => {}
+            Frame::Lost(_) | Frame::End { .. } => {}
         }
         if self.bytes >= Self::BATCH { self.write() } else { Ok(()) }
     }

@@ -1,0 +1,323 @@
+//! `gateway log`: what the event log holds, whether all of it can be read, and copies of it.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+use anyhow::{Context, anyhow, bail};
+use bytes::Bytes;
+use bytesize::ByteSize;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::arguments::{Format, LogCommand, OutputArguments};
+use super::client::{Client, NoAnswer};
+use super::failure::Failure;
+use super::list::shown;
+use super::offline::{STORE, open_log};
+use super::output::{self, Progress, note};
+use crate::config::Config;
+use crate::event::Timestamp;
+use crate::eventlog::{self, Contents, EngineKind, EventLogError, Verified};
+
+/// Where the admin API gives a backup.
+const BACKUP: &str = "/admin/log/backup";
+
+/// Does what `gateway log` was asked.
+pub(super) async fn run(config: &Config, command: LogCommand) -> Result<(), Failure> {
+    match command {
+        LogCommand::Stats { output } => stats(config, output).await,
+        LogCommand::Verify { output } => verify(config, output).await,
+        LogCommand::Backup { file, output } => backup(config, &file, output).await,
+        LogCommand::Restore { file, output } => restore(config, &file, output),
+        LogCommand::Repair { output } => repair(config, output),
+    }
+}
+
+async fn stats(config: &Config, output: OutputArguments) -> Result<(), Failure> {
+    let client = Client::admin(config);
+    let stats = match client.get("/admin/stats").await {
+        Ok(json) => {
+            note(&format!("from the gateway at http://{}", client.address()));
+            json["eventlog"].clone()
+        }
+        Err(NoAnswer::Refused(_)) => {
+            let dir = offline(config, &client)?;
+            if !dir.join(STORE).exists() {
+                return Err(no_log(dir).into());
+            }
+            to_json(&open_log(config)?.stats())
+        }
+        Err(NoAnswer::Failed(error)) => return Err(error.into()),
+    };
+    if output.format == Format::Json {
+        return output::json(&stats);
+    }
+    let size = |bytes: &Value| bytes.as_u64().map_or_else(String::new, |bytes| ByteSize::b(bytes).to_string());
+    let disk = &stats["disk"];
+    let rows = [
+        ("last position", shown(&stats["head"])),
+        ("first held", shown(&stats["floor"])),
+        ("events held", shown(&stats["events"])),
+        ("removed", shown(&stats["removed"])),
+        ("size", size(&stats["bytes"])),
+        ("oldest", shown(&stats["oldest"])),
+        ("newest", shown(&stats["newest"])),
+        ("on disk", size(&disk["used"])),
+        ("free on disk", size(&disk["free"])),
+        ("segments", shown(&disk["segments"])),
+    ];
+    let mut text = String::new();
+    for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
+        let _ = writeln!(text, "{name:<14} {value}");
+    }
+    output::text(&text)
+}
+
+async fn verify(config: &Config, output: OutputArguments) -> Result<(), Failure> {
+    let client = Client::admin(config);
+    let verified = match read_running(&client).await {
+        Ok(contents) => {
+            note(&format!(
+                "from the gateway at http://{}: its events, deliveries and identities; the figures are compared when none runs",
+                client.address()
+            ));
+            Verified { contents, ..Verified::default() }
+        }
+        Err(NoAnswer::Refused(_)) => {
+            let dir = offline(config, &client)?;
+            if !dir.join(STORE).exists() {
+                return Err(no_log(dir).into());
+            }
+            let mut progress = Progress::new("verified up to event");
+            eventlog::verify(dir, &mut |seq| progress.at(seq)).map_err(explain)?
+        }
+        Err(NoAnswer::Failed(error)) => return Err(error.into()),
+    };
+    let is_whole = verified.is_whole();
+    if output.format == Format::Json {
+        output::json(&to_json(&verified))?;
+    } else {
+        output::text(&verified_text(&verified))?;
+    }
+    if is_whole {
+        return Ok(());
+    }
+    note("hint: `gateway log repair` saves what can be read, with the gateway stopped; a backup may have the rest");
+    Err(Failure::Told)
+}
+
+fn verified_text(verified: &Verified) -> String {
+    let Verified { contents, problems, lost_before, .. } = verified;
+    let mut text = lost_text(contents);
+    for problem in problems {
+        let _ = writeln!(text, "damaged: {}", output::clean(problem, false));
+    }
+    for (first, last) in lost_before {
+        let _ = writeln!(text, "lost before an earlier repair: event {first} to {last}");
+    }
+    let word = if verified.is_whole() { "all whole" } else { "damaged" };
+    let _ = writeln!(text, "{} events up to position {}: {word}", contents.events, contents.head);
+    text
+}
+
+fn lost_text(contents: &Contents) -> String {
+    let mut text = String::new();
+    for loss in &contents.lost {
+        let _ = writeln!(text, "lost: {}", output::clean(&loss.to_string(), false));
+    }
+    if contents.unlisted > 0 {
+        let _ = writeln!(text, "lost: {} more", contents.unlisted);
+    }
+    text
+}
+
+async fn backup(config: &Config, file: &Path, output: OutputArguments) -> Result<(), Failure> {
+    if file.exists() {
+        return Err(anyhow!("`{}` exists\nhint: name a new file", file.display()).into());
+    }
+    let part = with_part(file);
+    let made = write_backup(config, &part).await.and_then(|()| {
+        // What counts is what can be read back.
+        let input = File::open(&part).with_context(|| format!("cannot read `{}`", part.display()))?;
+        let mut progress = Progress::new("checked up to event");
+        let contents = eventlog::check_backup(BufReader::new(input), &mut |seq| progress.at(seq)).map_err(explain)?;
+        put_in_place(&part, file)?;
+        Ok(contents)
+    });
+    if made.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    report(&made?, &[("file", file)], &format!("`{}` has", file.display()), output)
+}
+
+async fn write_backup(config: &Config, part: &Path) -> anyhow::Result<()> {
+    let failed = || format!("cannot write `{}`", part.display());
+    let mut writer = BufWriter::new(File::create(part).with_context(failed)?);
+    let client = Client::admin(config);
+    let mut take = |piece: Bytes| writer.write_all(&piece).with_context(failed);
+    match client.stream(BACKUP, &mut take).await {
+        Ok(()) => note(&format!("from the gateway at http://{}", client.address())),
+        Err(NoAnswer::Refused(_)) => {
+            let dir = offline(config, &client)?;
+            if !dir.join(STORE).exists() {
+                return Err(no_log(dir));
+            }
+            let mut progress = Progress::new("written up to event");
+            let mut sink = |piece: Bytes| {
+                writer.write_all(&piece).map_err(|error| EventLogError::Io(format!("{}: {error}", failed())))
+            };
+            open_log(config)?.backup(&mut sink, &mut |seq| progress.at(seq)).map_err(explain)?;
+        }
+        Err(NoAnswer::Failed(error)) => return Err(error),
+    }
+    let file = writer.into_inner().map_err(io::IntoInnerError::into_error).with_context(failed)?;
+    file.sync_all().with_context(failed)
+}
+
+fn put_in_place(part: &Path, file: &Path) -> anyhow::Result<()> {
+    let failed = || format!("cannot write `{}`", file.display());
+    fs::rename(part, file).with_context(failed)?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).with_context(failed)
+}
+
+fn restore(config: &Config, file: &Path, output: OutputArguments) -> Result<(), Failure> {
+    let dir = folder(config)?;
+    if dir.join(STORE).exists() {
+        return Err(anyhow!(
+            "there is an event log in `{}`\nhint: stop the gateway and move the folder away, or name another one as `eventlog.dir`",
+            dir.display()
+        )
+        .into());
+    }
+    let open = || File::open(file).with_context(|| format!("cannot read `{}`", file.display()));
+    // All of it is checked before anything is written.
+    let mut progress = Progress::new("checked up to event");
+    eventlog::check_backup(BufReader::new(open()?), &mut |seq| progress.at(seq)).map_err(explain)?;
+    let mut progress = Progress::new("restored up to event");
+    let restored = eventlog::restore(BufReader::new(open()?), dir, &mut |seq| progress.at(seq)).map_err(explain)?;
+    drop(progress);
+    report(&restored, &[("dir", dir)], &format!("`{}` has", dir.display()), output)
+}
+
+fn repair(config: &Config, output: OutputArguments) -> Result<(), Failure> {
+    let dir = folder(config)?;
+    if !dir.exists() {
+        return Err(no_log(dir).into());
+    }
+    let mut progress = Progress::new("saved up to event");
+    let repaired = eventlog::repair(dir, Timestamp::now(), &mut |seq| progress.at(seq)).map_err(|error| {
+        let hint = "hint: nothing of it can be saved: move the folder away, then `gateway log restore FILE` with the latest backup";
+        match error {
+            EventLogError::Corrupt { key, detail } => {
+                let detail = detail.lines().next().unwrap_or_default().to_owned();
+                anyhow!("the event log in `{key}` cannot be opened: {detail}\n{hint}")
+            }
+            error => explain(error),
+        }
+    })?;
+    drop(progress);
+    let begin = format!("the damaged log is kept in `{}`\n`{}` has", repaired.kept.display(), dir.display());
+    report(&repaired.contents, &[("kept", &repaired.kept), ("dir", dir)], &begin, output)?;
+    Ok(())
+}
+
+/// Tells what was copied; fails when something was lost on the way.
+fn report(contents: &Contents, places: &[(&str, &Path)], begin: &str, output: OutputArguments) -> Result<(), Failure> {
+    if output.format == Format::Json {
+        let mut json = to_json(contents);
+        for (name, place) in places {
+            json[*name] = json!(place);
+        }
+        output::json(&json)?;
+    } else {
+        let Contents { events, bytes, head, .. } = contents;
+        let size = ByteSize::b(*bytes);
+        let lost = lost_text(contents);
+        output::text(&format!("{lost}{begin} {events} events ({size}) up to position {head}\n"))?;
+    }
+    if contents.lost.is_empty() { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// Has the running gateway read everything, and checks what comes.
+async fn read_running(client: &Client) -> Result<Contents, NoAnswer> {
+    let (sender, receiver) = mpsc::sync_channel::<Bytes>(64);
+    let checking = std::thread::spawn(move || {
+        let mut progress = Progress::new("verified up to event");
+        eventlog::check_backup(Received { receiver, rest: Bytes::new() }, &mut |seq| progress.at(seq))
+    });
+    let mut take = |piece| sender.send(piece).map_err(|_| anyhow!("what the gateway sends is no log"));
+    let streamed = client.stream(BACKUP, &mut take).await;
+    drop(sender);
+    let checked = checking.join().unwrap_or_else(|_| Err(EventLogError::Io("a thread panicked".to_owned())));
+    match (streamed, checked) {
+        (Err(NoAnswer::Refused(address)), _) => Err(NoAnswer::Refused(address)),
+        (_, Ok(contents)) => Ok(contents),
+        (Err(error), Err(_)) => Err(error),
+        (Ok(()), Err(error)) => Err(NoAnswer::Failed(explain(error))),
+    }
+}
+
+/// What has come of an answer, to be read.
+struct Received {
+    receiver: mpsc::Receiver<Bytes>,
+    rest: Bytes,
+}
+
+impl Read for Received {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.rest.is_empty() {
+            match self.receiver.recv() {
+                Ok(piece) => self.rest = piece,
+                Err(mpsc::RecvError) => return Ok(0),
+            }
+        }
+        let count = self.rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.rest.split_to(count));
+        Ok(count)
+    }
+}
+
+/// The folder of the log, when it is asked itself because no gateway runs.
+fn offline<'a>(config: &'a Config, client: &Client) -> anyhow::Result<&'a Path> {
+    let dir = folder(config)?;
+    note(&format!(
+        "no gateway answers at http://{}, so this is from the event log in `{}`",
+        client.address(),
+        dir.display()
+    ));
+    Ok(dir)
+}
+
+fn folder(config: &Config) -> anyhow::Result<&Path> {
+    match &config.eventlog.engine {
+        EngineKind::Sled { dir, .. } => Ok(dir),
+        EngineKind::Memory { .. } => {
+            bail!("an event log in memory is in no folder\nhint: write `engine = \"sled\"` in `[eventlog]`")
+        }
+    }
+}
+
+fn no_log(dir: &Path) -> anyhow::Error {
+    anyhow!("there is no event log in `{}`", dir.display())
+}
+
+fn explain(error: EventLogError) -> anyhow::Error {
+    match error {
+        EventLogError::Locked { .. } => anyhow!("{error}\nhint: stop the gateway that runs with it"),
+        error => error.into(),
+    }
+}
+
+fn with_part(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
+}
+
+fn to_json(value: &impl Serialize) -> Value {
+    serde_json::to_value(value).expect("what is reported has text keys only")
+}

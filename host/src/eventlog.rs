@@ -27,6 +27,8 @@
 //! 18. Retention removes settled events that are over its limits, and never one with an open delivery, which does not
 //!     keep others either.
 //! 19. A removed event is not found, and not taken for damaged; its identity stays for its window.
+//! 20. A backup holds everything up to its head and restores to the same log; one that is damaged or cut off is refused.
+//! 21. A look at everything finds each damaged record, and a repair saves all the others and tells what is lost.
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 
@@ -62,7 +64,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-pub use self::backup::{Contents, Loss, Lost, check as check_backup};
+pub use self::backup::{Contents, Loss, Lost, Pieces, check as check_backup};
 pub use self::care::{LogStats, Repaired, Verified, repair, restore, verify};
 pub use self::counts::{ChannelCounts, Counts};
 pub use self::engine::Disk;

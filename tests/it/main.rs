@@ -5,6 +5,7 @@ mod cli;
 mod delivery;
 mod faults;
 mod http_agent;
+mod log;
 mod main_path;
 mod overload;
 mod plugins;

@@ -8,6 +8,7 @@
 mod export;
 mod frame;
 mod import;
+mod pieces;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 pub(crate) use self::export::{Source, export};
 pub use self::import::check;
 pub(crate) use self::import::restore_into;
+pub use self::pieces::Pieces;
 use crate::event::{ChannelName, EventStatus, Seq};
 
 /// What a backup holds, or a log as far as it can be read.

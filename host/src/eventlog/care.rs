@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::backup::{Contents, Source, export, restore_into};
+use super::backup::{Contents, Pieces, Source, export, restore_into};
 use super::engine::{Direction, Disk, Engine};
 use super::ledger::{CHANNEL, FORMAT, STATE, State};
 use super::record::{self, Gone, corrupt};
@@ -282,9 +282,9 @@ fn save(dir: &Path, work: &Path, progress: &mut dyn FnMut(Seq)) -> Result<Conten
     let head = [state.map(|state| state.head), confirmed, Some(last_position(&store))];
     let head = head.into_iter().flatten().max().unwrap_or_default();
     let new: Arc<dyn Engine> = Arc::new(Sled::open(&work.join("new"), CACHE, 0, 0)?);
-    let (sender, receiver) = mpsc::sync_channel::<Bytes>(16);
+    let (sender, pieces) = Pieces::channel();
     let saved = std::thread::scope(|scope| {
-        let written = scope.spawn(|| restore_into(Pieces { receiver, rest: Bytes::new() }, &new, &mut |_| {}));
+        let written = scope.spawn(|| restore_into(pieces, &new, &mut |_| {}));
         let source = Source { store: &store, head, channels: Some(channels(&store)) };
         let gone = |_| EventLogError::Io("the new store takes nothing".to_owned());
         let contents = export(source, &mut |bytes| sender.send(bytes).map_err(gone), progress);
@@ -296,26 +296,6 @@ fn save(dir: &Path, work: &Path, progress: &mut dyn FnMut(Seq)) -> Result<Conten
     let saved = saved.and_then(|contents| written(&new, contents));
     new.close();
     saved
-}
-
-/// The bytes of a backup as they are made.
-struct Pieces {
-    receiver: mpsc::Receiver<Bytes>,
-    rest: Bytes,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.rest.is_empty() {
-            match self.receiver.recv() {
-                Ok(bytes) => self.rest = bytes,
-                Err(mpsc::RecvError) => return Ok(0),
-            }
-        }
-        let count = self.rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&self.rest.split_to(count));
-        Ok(count)
-    }
 }
 
 /// An empty folder beside `dir`, on the same file system. What an interrupted attempt left in it is removed.

@@ -14,6 +14,7 @@ use super::sled::Sled;
 use super::*;
 use crate::event::{Delivery, DeliveryState, EventStatus, Outcome};
 
+mod care;
 mod disk;
 mod lists;
 mod promises;

@@ -2,7 +2,7 @@ use std::process::Command;
 
 use super::*;
 
-fn flip(bed: &Bed, key: &[u8]) {
+pub(super) fn flip(bed: &Bed, key: &[u8]) {
     let db = ::sled::Config::new().path(bed.data_dir()).segment_size(4 << 20).open().unwrap();
     let mut value = db.get(key).unwrap().unwrap().to_vec();
     let last = value.len() - 1;
@@ -130,8 +130,6 @@ async fn a_store_that_lost_its_end_is_refused() {
         matches!(&error, EventLogError::Corrupt { detail, .. } if detail.contains("the last 1 are lost")),
         "{error}"
     );
-    std::fs::remove_file(bed.data_dir().join("confirmed")).unwrap();
-    assert_eq!(bed.open().head(), Seq(1));
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,7 +13,7 @@ use http::Response;
 use http_body_util::Full;
 use serde_json::Value;
 
-use crate::support::{RemoteAgent, Setup, TestGateway, built_in};
+use crate::support::{BINARY, RemoteAgent, Setup, TestGateway, built_in};
 
 /// An agent that refuses everything for good until it is told to work.
 struct Agent {
@@ -252,6 +254,30 @@ async fn a_replay_keeps_its_rate_until_it_is_cancelled() {
     let (code, _, error) = gateway.cli(&["deliveries", "cancel", "7"]);
     assert_eq!(code, 1);
     assert!(error.contains("there is no replay `7`\nhint: `gateway deliveries replays` lists"), "{error}");
+}
+
+/// Whoever stops waiting does not stop the replay, and is told how to find it again.
+#[tokio::test]
+async fn a_replay_goes_on_when_its_command_is_interrupted() {
+    let agent = Agent::broken().await;
+    let (gateway, _) = agent.gateway_with_dead_letters(60).await;
+    let (code, _, error) = gateway.cli(&["deliveries", "replays"]);
+    assert_eq!(code, 0, "{error}");
+    let mut command = Command::new(BINARY);
+    command.args(["deliveries", "replay", "--all", "--rate", "1", "--config", "running.toml"]);
+    let mut child = command.current_dir(gateway.path()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with("replay 1: "));
+
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+
+    let rest: Vec<_> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{rest:?}");
+    let told = "replay 1 goes on; `gateway deliveries replays` shows how far it has come, \
+                `gateway deliveries cancel 1` ends it";
+    assert_eq!(rest.last().unwrap(), told);
+    assert_eq!(gateway.json("/admin/replays/1").await["state"], "running");
 }
 
 /// An agent that does not answer holds a replay up, but keeps what is not added yet out of its way.

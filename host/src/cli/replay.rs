@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::arguments::{Format, OutputArguments, ReplayArguments};
 use super::client::{Client, NoAnswer};
@@ -35,6 +36,8 @@ pub(super) async fn run(config: &Config, arguments: ReplayArguments) -> Result<(
     pairs.push(("by", Some(by())));
     pairs.push(("rate", rate.map(|rate| rate.to_string())));
     pairs.push(("dry_run", dry_run.then(|| true.to_string())));
+    // From here on Ctrl-C ends the waiting, whenever it comes.
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
     let answer = post(&client, &format!("/admin/deliveries/replay?{}", parameters(&pairs))).await?;
     if dry_run {
         return match output.format {
@@ -49,8 +52,7 @@ pub(super) async fn run(config: &Config, arguments: ReplayArguments) -> Result<(
     } else {
         tokio::select! {
             last = follow(&client, answer) => last?,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted.map_err(anyhow::Error::from)?;
+            _ = interrupt.recv() => {
                 output::note(&format!(
                     "replay {id} goes on; `gateway deliveries replays` shows how far it has come, \
                      `gateway deliveries cancel {id}` ends it"

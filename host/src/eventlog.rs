@@ -205,8 +205,8 @@ impl EventLog {
         sink: Arc<dyn CommitSink>,
     ) -> Result<Self, EventLogError> {
         let store = Store::new(Arc::clone(&engine));
-        let Settings { dedup_window, retention, .. } = *settings;
-        let ledger = Ledger::load(store.clone(), dedup_window, retention, Arc::clone(&metrics))
+        let Settings { dedup_window, dedup_max, retention, .. } = *settings;
+        let ledger = Ledger::load(store.clone(), dedup_window, dedup_max, retention, Arc::clone(&metrics))
             .inspect_err(|_| engine.close())?;
         let published = Arc::new(Published::new());
         published.show_all(&ledger);
@@ -223,6 +223,7 @@ impl EventLog {
                 batch_events: settings.batch_events,
                 batch_bytes: settings.batch_bytes,
                 dedup_window,
+                dedup_max,
                 retention,
             },
             in_doubt: Vec::new(),

@@ -100,6 +100,7 @@ pub struct Metrics {
     pub eventlog_queue: Gauge,
     pub eventlog_removed: Family<ByReason, Counter>,
     pub eventlog_bytes: Gauge,
+    pub identities_forgotten: Counter,
     pub eventlog_events: Gauge,
     pub eventlog_oldest: Gauge,
     pub task_duration: Family<ByAgent, Histogram, Durations>,
@@ -144,6 +145,7 @@ impl Metrics {
             eventlog_queue: Gauge::default(),
             eventlog_removed: Family::default(),
             eventlog_bytes: Gauge::default(),
+            identities_forgotten: Counter::default(),
             eventlog_events: Gauge::default(),
             eventlog_oldest: Gauge::default(),
             task_duration: Family::new_with_constructor(Durations),
@@ -212,6 +214,11 @@ impl Metrics {
             "gateway_eventlog_bytes",
             "Bytes of the events that are held, with their payloads",
             self.eventlog_bytes.clone(),
+        );
+        registry.register(
+            "gateway_eventlog_identities_forgotten",
+            "Identities forgotten before their time, because there were too many",
+            self.identities_forgotten.clone(),
         );
         registry.register("gateway_eventlog_events", "Events that are held", self.eventlog_events.clone());
         registry.register(

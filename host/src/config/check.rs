@@ -145,6 +145,7 @@ fn eventlog_settings(section: &Section<'_>, http: &http::Settings) -> (eventlog:
     let default = eventlog::Settings::new(engine);
     let settings = eventlog::Settings {
         dedup_window: section.duration("dedup_window", Duration::ZERO..).unwrap_or(default.dedup_window),
+        dedup_max: section.count("dedup_max", 1..).unwrap_or(default.dedup_max),
         batch_events: section.count("batch_events", 1..).unwrap_or(default.batch_events),
         batch_bytes: section.size("batch_bytes", KIB..).unwrap_or(default.batch_bytes),
         queue: section.count("queue", 1..).unwrap_or(default.queue),

@@ -4,12 +4,17 @@
 //! come: one record for each commit, and all of them in memory, until they are many. Then they become a run: sorted
 //! records and a filter, written once. A lookup asks the memory and the filters, and reads a record only when a
 //! filter says that it may be there. A run goes as a whole once its latest identity is older than the window.
+//!
+//! What grows with the window is the filters: 2.5 bytes in memory for each identity, and one look at each run for a new
+//! one. So the number of identities is bounded besides the window; when there are more, the oldest run goes early, and a
+//! counter says so.
 
 mod run;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use serde::{Deserialize, Serialize};
 
 use self::run::Run;
@@ -34,6 +39,9 @@ pub(crate) struct Identities {
     written: Vec<Seq>,
     /// Records of commits that are in a run, to be removed.
     stale: Vec<Seq>,
+    /// The most runs; with more, the oldest goes before its time.
+    most: usize,
+    forgotten: Counter,
     /// Whether anything is written: not where nothing outlives the process.
     kept: bool,
 }
@@ -49,7 +57,13 @@ impl Identities {
     /// Reads the filters of all runs and what came after the last one.
     ///
     /// Where nothing is kept, the events that are held between `floor` and `head` have them.
-    pub(crate) fn load(store: &Store, floor: Seq, head: Seq) -> Result<Self, EventLogError> {
+    pub(crate) fn load(
+        store: &Store,
+        floor: Seq,
+        head: Seq,
+        max: usize,
+        forgotten: Counter,
+    ) -> Result<Self, EventLogError> {
         let kept = store.engine.capacity().is_none();
         let runs = store.read::<Runs>(&key::meta(RUNS))?.unwrap_or_default();
         let mut identities = Self {
@@ -59,6 +73,8 @@ impl Identities {
             added: Vec::new(),
             written: Vec::new(),
             stale: Vec::new(),
+            most: (max / Self::RECENT).max(1),
+            forgotten,
             kept,
         };
         if !kept {
@@ -172,7 +188,7 @@ impl Identities {
         }
     }
 
-    /// Forgets that the event at `seq` has `identity`, where nothing is kept.
+    /// Forgets that the event at `seq` has `identity`, where nothing is kept and all are in memory.
     pub(crate) fn forget(&mut self, identity: &Identity, seq: Seq) {
         if self.recent.get(identity).is_some_and(|id| id.seq() == seq) {
             self.recent.remove(identity);
@@ -199,11 +215,13 @@ impl Identities {
         }
         let left = self.stale.len().saturating_sub(Self::REMOVED);
         ops.extend(self.stale.drain(left..).map(|seq| Op::Remove(key::identities(seq).to_vec())));
-        if let (Some(now), Some(oldest)) = (now, self.runs.first())
-            && is_older(oldest.latest, now, window)
-        {
-            oldest.remove(ops);
-            self.runs.remove(0);
+        if let Some(oldest) = self.runs.first() {
+            let is_over = now.is_some_and(|now| is_older(oldest.latest, now, window));
+            if is_over || self.runs.len() > self.most {
+                oldest.remove(ops);
+                self.runs.remove(0);
+                self.forgotten.inc_by(if is_over { 0 } else { Self::RECENT as u64 });
+            }
         }
         let after = Runs { first: self.end - self.runs.len() as u64, end: self.end };
         if after != runs {

@@ -114,6 +114,7 @@ impl Ledger {
     pub(crate) fn load(
         store: Store,
         dedup_window: Duration,
+        dedup_max: usize,
         retention: Retention,
         metrics: Arc<Metrics>,
     ) -> Result<Self, EventLogError> {
@@ -125,7 +126,8 @@ impl Ledger {
         verify_tail(&store, &state, Self::TAIL)?;
         let reopened = store.read(&key::meta(REOPENED))?.unwrap_or_default();
         let replays = Replays::load(&store)?;
-        let identities = Identities::load(&store, state.floor, state.head)?;
+        let identities =
+            Identities::load(&store, state.floor, state.head, dedup_max, metrics.identities_forgotten.clone())?;
         let block = BlockWriter::new(store.engine.block_bytes());
         let sweep = Sweep::new(retention, state.floor);
         let mut ledger = Self {

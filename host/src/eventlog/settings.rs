@@ -10,6 +10,8 @@ pub struct Settings {
     pub engine: EngineKind,
     /// How long the identity of an event is remembered.
     pub dedup_window: Duration,
+    /// How many identities are remembered, about; with more, the oldest are forgotten before the window is over.
+    pub dedup_max: usize,
     /// The most events of one commit; a larger receipt is committed alone.
     pub batch_events: usize,
     /// The most bytes of one commit; a larger receipt is committed alone.
@@ -28,6 +30,7 @@ impl Settings {
         Self {
             engine,
             dedup_window: Duration::from_secs(72 * 60 * 60),
+            dedup_max: 10_000_000,
             batch_events: 512,
             batch_bytes: 8 * 1024 * 1024,
             queue: 4096,

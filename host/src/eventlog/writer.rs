@@ -79,6 +79,7 @@ pub(crate) struct Limits {
     pub(crate) batch_events: usize,
     pub(crate) batch_bytes: usize,
     pub(crate) dedup_window: Duration,
+    pub(crate) dedup_max: usize,
     pub(crate) retention: Retention,
 }
 
@@ -356,8 +357,8 @@ impl Writer {
     }
 
     fn load(&self) -> Result<Ledger, EventLogError> {
-        let Limits { dedup_window, retention, .. } = self.limits;
-        Ledger::load(self.store.clone(), dedup_window, retention, Arc::clone(&self.metrics))
+        let Limits { dedup_window, dedup_max, retention, .. } = self.limits;
+        Ledger::load(self.store.clone(), dedup_window, dedup_max, retention, Arc::clone(&self.metrics))
     }
 
     fn refill(&self) {

@@ -30,6 +30,7 @@ Commands:
   skills       List skills, and the folders that are none
   events       List events, or show, follow and replay them
   deliveries   List deliveries, events on their way to agents, or replay them
+  log          Look after the event log: figures, checks, backups, repair
   plugin       Look into plugin files without serving them
   completions  Print the completion script of a shell
 
@@ -342,6 +343,41 @@ Usage: gateway deliveries cancel [OPTIONS] <REPLAY>
 
 Arguments:
   <REPLAY>  The replay, as `gateway deliveries replays` lists it
+
+Options:
+      --format <FORMAT>  text for people, json for machines [default: text]
+      --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["log"],
+        r"
+Look after the event log: figures, checks, backups, repair
+
+Usage: gateway log [OPTIONS] <COMMAND>
+
+Commands:
+  stats    Show what the log holds and what it takes on the disk
+  verify   Read everything that is stored and tell what is damaged
+  backup   Write a copy of the log to a file, also while the gateway runs
+  restore  Make the log of a backup, where there is none yet
+  repair   Save what can be read of a damaged log into a new one, and keep the damaged one beside it
+
+Options:
+      --config <FILE>  The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help           Print help
+",
+    );
+    check_help(
+        &["log", "backup"],
+        r"
+Write a copy of the log to a file, also while the gateway runs
+
+Usage: gateway log backup [OPTIONS] <FILE>
+
+Arguments:
+  <FILE>  The file, which is not there yet
 
 Options:
       --format <FORMAT>  text for people, json for machines [default: text]

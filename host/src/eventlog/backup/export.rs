@@ -76,7 +76,12 @@ impl Copy<'_> {
                     let Facts { event, identity, recipients, .. } = *facts;
                     self.contents.events += 1;
                     self.contents.bytes += data.len() as u64;
+                    let id = event.id;
                     self.frames.put_with(&Frame::Event { event, identity, recipients, deliveries }, &data)?;
+                    // Without a disk there are no records of identities.
+                    if let (Some(identity), Some(_)) = (identity, self.store.engine.capacity()) {
+                        self.frames.put(&Frame::Identities(vec![(identity, id)]))?;
+                    }
                     seq.next()
                 }
                 Ok(Found::Gone(gone)) => {

@@ -3,6 +3,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use prometheus_client::metrics::counter::Counter;
 
 use super::Contents;
 use super::frame::{Frame, FrameReader, broken};
@@ -41,7 +42,7 @@ pub(crate) fn restore_into(
         counted: HashMap::new(),
         channels: BTreeMap::new(),
         replays: BTreeMap::new(),
-        identities: Identities::load(&store, Seq(1), Seq(0))?,
+        identities: Identities::load(&store, Seq(1), Seq(0), usize::MAX, Counter::default())?,
         store,
     };
     let contents = read(input, progress, &mut |frame, data| making.take(frame, data))?;

@@ -157,6 +157,25 @@ async fn old_identities_leave_the_store(mut bed: Bed) {
     assert_eq!(log.head(), Seq(700));
 }
 
+/// Memory is bounded whatever the window: the oldest identities go first, and are counted.
+#[tokio::test]
+async fn no_more_identities_are_kept_than_allowed() {
+    let mut bed = Bed::sled();
+    bed.settings.dedup_max = 300;
+    let log = bed.open();
+    for index in 0..1000 {
+        accept(&log, known_as(&index.to_string(), 0)).await;
+    }
+
+    let known = async |index: i64| {
+        let appended = log.append(vec![known_as(&index.to_string(), 0)]).await.unwrap();
+        matches!(appended[..], [Appended::Duplicate(_)])
+    };
+    assert!(known(999).await && known(700).await);
+    assert!(!known(0).await && !known(300).await);
+    assert!(bed.metrics.identities_forgotten.get() >= 500);
+}
+
 async fn a_replay_adds_deliveries(bed: Bed) {
     let log = bed.open();
     let event = accept(&log, NewEvent { recipients: recipients(&["a"]), ..known_as("one", 0) }).await;

@@ -5,7 +5,6 @@ engines! {
     an_open_event_stays_and_holds_nothing_up
     no_more_events_and_bytes_are_kept_than_allowed
     a_removed_event_is_not_found_and_not_damaged
-    an_identity_outlives_its_event
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -149,7 +148,9 @@ async fn a_removed_event_is_not_found_and_not_damaged(mut bed: Bed) {
     log.health().unwrap();
 }
 
-async fn an_identity_outlives_its_event(mut bed: Bed) {
+#[tokio::test]
+async fn an_identity_outlives_its_event() {
+    let mut bed = Bed::sled();
     bed.settings.retention.max_age = Some(DAY);
     bed.settings.dedup_window = 3 * DAY;
     let log = bed.open();

@@ -199,6 +199,9 @@ impl Ledger {
             self.state.bytes -= block.bytes_of(&facts).min(self.state.bytes);
             self.commit.removed[reason as usize] += 1;
             self.buckets.forget(seq);
+            if let (Some(identity), Some(_)) = (facts.identity, self.store.engine.capacity()) {
+                self.identities.forget(&identity, seq);
+            }
             let bodies = (0..parts(facts.apart)).map(|part| Op::Remove(key::body(seq, part).to_vec()));
             self.commit.ops.extend(bodies);
             removed.push(seq);

@@ -14,6 +14,8 @@ pub(crate) struct Journal {
 struct Pages {
     /// What has happened so far: every request and every acknowledgement counts one.
     now: u64,
+    /// How many were sent before those in `sent`.
+    forgotten: usize,
     sent: Vec<Sent>,
 }
 
@@ -37,6 +39,13 @@ pub(crate) struct Letter {
     pub(crate) subject: String,
 }
 
+impl Letter {
+    /// Where it is sent to.
+    pub(crate) fn path(&self, channel: &str) -> String {
+        format!("/webhooks/{channel}?subject={}", self.subject.replace(' ', "+"))
+    }
+}
+
 impl Journal {
     pub(crate) fn new(bodies: Bodies) -> Self {
         Self { bodies, pages: Mutex::default() }
@@ -56,7 +65,7 @@ impl Journal {
     }
 
     fn write(mut pages: std::sync::MutexGuard<'_, Pages>, writer: usize, subject: String) -> Letter {
-        let number = pages.sent.len();
+        let number = pages.forgotten + pages.sent.len();
         pages.now += 1;
         let id = format!("{writer}-{number}");
         let sent = Sent { id: id.clone(), subject: subject.clone(), sent: pages.now, acknowledged: None };
@@ -68,8 +77,8 @@ impl Journal {
     pub(crate) fn acknowledge(&self, letter: &Letter, event: &str) {
         let mut pages = self.pages.lock().unwrap();
         pages.now += 1;
-        let now = pages.now;
-        let sent = &mut pages.sent[letter.number];
+        let (now, index) = (pages.now, letter.number - pages.forgotten);
+        let sent = &mut pages.sent[index];
         match &sent.acknowledged {
             None => sent.acknowledged = Some((now, event.to_owned())),
             Some((_, before)) => assert_eq!(before, event, "{} is another event than before", letter.id),
@@ -103,7 +112,15 @@ impl Journal {
 
     /// The id of the event that acknowledged this request.
     pub(crate) fn event(&self, letter: &Letter) -> Option<String> {
-        self.pages.lock().unwrap().sent[letter.number].acknowledged.as_ref().map(|(_, event)| event.clone())
+        let pages = self.pages.lock().unwrap();
+        pages.sent[letter.number - pages.forgotten].acknowledged.as_ref().map(|(_, event)| event.clone())
+    }
+
+    /// Begins a new page: what was sent so far has been judged.
+    pub(crate) fn forget(&self) {
+        let mut pages = self.pages.lock().unwrap();
+        pages.forgotten += pages.sent.len();
+        pages.sent.clear();
     }
 
     /// All of it.

@@ -47,8 +47,7 @@ pub(crate) async fn deliver(client: &Client, journal: &Journal, letter: &Letter)
 /// The same to another channel.
 pub(crate) async fn deliver_to(client: &Client, journal: &Journal, letter: &Letter, channel: &str) -> Option<Reply> {
     let headers = [("x-delivery-id", letter.id.as_str())];
-    let path = format!("/webhooks/{channel}?subject={}", letter.subject.replace(' ', "+"));
-    let reply = client.try_send("POST", &path, &headers, journal.body(&letter.id).into()).await.ok()?;
+    let reply = client.try_send("POST", &letter.path(channel), &headers, journal.body(&letter.id).into()).await.ok()?;
     if reply.status.is_success() {
         journal.acknowledge(letter, reply.json()["events"][0]["id"].as_str().unwrap());
     }

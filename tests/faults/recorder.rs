@@ -108,6 +108,11 @@ impl Recorder {
         self.shared.records.lock().unwrap().clone()
     }
 
+    /// What arrived so far has been judged. Nothing may be under way.
+    pub(crate) fn forget(&self) {
+        self.shared.records.lock().unwrap().clear();
+    }
+
     /// How many requests arrived so far.
     pub(crate) fn count(&self) -> usize {
         self.shared.records.lock().unwrap().len()

@@ -1,5 +1,7 @@
 //! Every scenario, one file each.
 
+mod backup;
+mod churn;
 mod clock;
 mod crash_points;
 mod damaged_store;
@@ -69,10 +71,22 @@ pub(crate) const ALL: &[Scenario] = &[
         run: |scale| Box::pin(damaged_store::run(scale)),
     },
     Scenario {
+        name: "DUR8",
+        claim: "thousands and thousands of events come and go: the disk holds three times what is kept, and no more",
+        rounds: [20, 10_000],
+        run: |scale| Box::pin(churn::run(scale)),
+    },
+    Scenario {
         name: "DUR9",
         claim: "every fdatasync takes 300 ms: bounded memory, load is shed, nothing is acknowledged too early",
         rounds: [1, 10],
         run: |scale| Box::pin(slow_disk::run(scale)),
+    },
+    Scenario {
+        name: "DUR10",
+        claim: "a backup under load: restored it is a prefix of the log, with all that was acknowledged before",
+        rounds: [2, 20],
+        run: |scale| Box::pin(backup::run(scale)),
     },
     Scenario {
         name: "DEL1",

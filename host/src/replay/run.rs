@@ -31,7 +31,7 @@ pub(super) async fn all(replays: Arc<Inner>, stop: CancellationToken) {
         for replay in replays.log.replays().values() {
             if replay.state == ReplayState::Running && active.insert(replay.id) {
                 let run = Run { id: replay.id, throttle: Throttle::new(replay.rate, Instant::now()) };
-                tasks.spawn(run.to_the_end(Arc::clone(&replays), stop.clone()));
+                tasks.spawn(run.run(Arc::clone(&replays), stop.clone()));
             }
         }
         replays.metrics.replays_running.set(i64::try_from(tasks.len()).unwrap_or(i64::MAX));
@@ -55,7 +55,7 @@ struct Run {
 }
 
 impl Run {
-    async fn to_the_end(mut self, replays: Arc<Inner>, stop: CancellationToken) -> ReplayId {
+    async fn run(mut self, replays: Arc<Inner>, stop: CancellationToken) -> ReplayId {
         while let Some(replay) = self.running(&replays) {
             // A step that is cut off here is committed as a whole or not at all.
             let step = tokio::select! {

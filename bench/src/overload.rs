@@ -30,7 +30,8 @@ pub(crate) struct Overload {
 pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Overload> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
-    let gateway = place.gateway_with(&format!("max_connections = {}\n", 2 * CALLERS), STUB)?;
+    let gateway =
+        place.gateway_with(&format!("max_connections = {}\nheader_timeout = \"60s\"\n", 2 * CALLERS), STUB)?;
     let server = &gateway.server;
     let mut requests = Requests::new(ISSUES);
     let mut load = Load::connect(server.address, CONNECTIONS)?;

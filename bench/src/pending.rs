@@ -22,6 +22,9 @@ const AGENT: &str = "receiver";
 /// Events of one commit, as many as the gateway's own commits have at most.
 const BATCH: u32 = 512;
 
+/// The least time that memory is watched: the gateway looks through its whole log after a start, beside delivering.
+const WATCHED: Duration = Duration::from_secs(60);
+
 /// How long the first delivery may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -39,7 +42,7 @@ pub(crate) struct Pending {
     pub(crate) rate: f64,
 }
 
-/// Starts the gateway on `deliveries` and watches it for `time`.
+/// Starts the gateway on `deliveries` and watches it for `time`, or for a minute when that is longer.
 pub(crate) fn run(place: &mut Place, deliveries: u32, time: Duration) -> Result<Pending> {
     let folder = place.folder()?;
     let seed = Command::new(std::env::current_exe()?)
@@ -57,7 +60,7 @@ pub(crate) fn run(place: &mut Place, deliveries: u32, time: Duration) -> Result<
     let first = agent.first().context("an event arrived without a time")?;
     let before = agent.total();
     let watched = Instant::now();
-    wait_until(time, Duration::from_millis(50), || false);
+    wait_until(time.max(WATCHED), Duration::from_millis(50), || false);
     let rate = (agent.total() - before) as f64 / watched.elapsed().as_secs_f64();
     Ok(Pending {
         deliveries,

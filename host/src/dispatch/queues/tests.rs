@@ -189,9 +189,7 @@ impl World {
         self.events.push((subject, priority));
         let job = self.job(self.events.len() as u64);
         let (level, seq) = (job.level, job.id.seq);
-        if self.inbox.will_read(level, seq) {
-            self.inbox.fall_behind(level, seq);
-        } else if self.offer(job) == Offered::NoRoom {
+        if self.inbox.will_read(level, seq) || self.offer(job) == Offered::NoRoom {
             self.inbox.fall_behind(level, seq);
         }
     }

@@ -187,8 +187,9 @@ fn looking_after_a_log_that_is_not_there_says_so_and_makes_none() {
 #[tokio::test]
 async fn a_damaged_store_is_verified_and_repaired() {
     let gateway = setup().start().await;
-    for _ in 0..100 {
-        let id = gateway.post("dummy", vec![b'x'; 20_000]).await.expect_accepted();
+    for number in 0..100 {
+        let byte = if number == 95 { b'y' } else { b'x' };
+        let id = gateway.post("dummy", vec![byte; 20_000]).await.expect_accepted();
         gateway.event_until(&id, "delivered").await;
     }
     let file = gateway.path().join("whole.backup");
@@ -200,11 +201,7 @@ async fn a_damaged_store_is_verified_and_repaired() {
     let (code, stats, error) = log(&setup, &["stats"]);
     assert_eq!((code, &stats["events"], &stats["head"]), (0, &100.into(), &100.into()), "{error}");
     assert!(stats["disk"]["used"].as_u64() > Some(1_000_000), "{stats}");
-    // What was written last; elsewhere it may hit what the store does not need any more.
-    let db = setup.path().join("data/db");
-    let bytes = fs::read(&db).unwrap();
-    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
-    damage(&db, end * 2 / 3);
+    damage_all(&setup.path().join("data/db"), &[b'y'; 1000]);
 
     let (code, _, told) = log(&setup, &["verify"]);
     assert_eq!(code, 1, "{told}");
@@ -235,9 +232,14 @@ async fn a_damaged_store_is_verified_and_repaired() {
     assert_eq!((code, &restored["events"]), (0, &100.into()), "{error}");
 }
 
-/// Overwrites the end of a file.
-fn damage(path: &Path, at: usize) {
+/// Changes a byte of `pattern` wherever it stands in the file, old copies included.
+fn damage_all(path: &Path, pattern: &[u8]) {
     let mut bytes = fs::read(path).unwrap();
-    bytes[at..].fill(0x55);
+    let mut at = 0;
+    while let Some(found) = bytes[at..].windows(pattern.len()).position(|window| window == pattern) {
+        bytes[at + found] ^= 0xff;
+        at += found + pattern.len();
+    }
+    assert!(at > 0, "the pattern is not in the file");
     fs::write(path, bytes).unwrap();
 }

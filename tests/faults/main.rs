@@ -31,7 +31,7 @@ use std::time::Instant;
 pub(crate) use self::it::support;
 
 use self::options::{HELP, Options, Plan};
-use self::report::{Ending, table};
+use self::report::{Ending, Format, table};
 use self::scenarios::ALL;
 
 fn main() -> ExitCode {
@@ -73,6 +73,8 @@ fn run(plan: &Plan) -> Result<ExitCode, String> {
         };
         eprintln!("{}: {word}, {:.1?}", scenario.name, began.elapsed());
         endings.push((scenario.name, ending));
+        // Also here: who interrupts a long run keeps what it has found so far.
+        eprintln!("{}", table(&endings[endings.len() - 1..], Format::Text));
     }
     if endings.is_empty() {
         eprintln!("0 of {} fault scenarios", ALL.len());

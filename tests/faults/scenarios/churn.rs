@@ -21,8 +21,9 @@ const SENDERS: usize = 32;
 /// Events that are kept.
 const KEPT: usize = 10_000;
 
-/// What the folder may hold besides three times the live data: the ballast, snapshots, segments that are being filled.
-const CONSTANT_MIB: u64 = 64;
+/// What the folder may hold besides three times the live data: the ballast, snapshots, identities of the last minute,
+/// segments that are being filled or emptied.
+const CONSTANT_MIB: u64 = 192;
 
 /// A thousand events a round come, are delivered and are removed; the disk must not know how many there were.
 pub(super) async fn run(scale: Scale) -> Outcome {

@@ -54,7 +54,7 @@ pub(crate) const ALL: &[Scenario] = &[
     },
     Scenario {
         name: "DUR5",
-        claim: "one fdatasync fails: nothing after it is acknowledged, a restart has everything before it",
+        claim: "one fdatasync fails: nothing that it should have covered is acknowledged, a restart has everything before it",
         rounds: [3, 60],
         run: |scale| Box::pin(failed_sync::run(scale)),
     },

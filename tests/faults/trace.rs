@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -64,4 +65,19 @@ impl Trace {
         .await;
         parse(&text)
     }
+}
+
+/// Each 202, in the order in which they were written, with the last part of the request that it answers.
+pub(crate) fn answers(calls: &[Call]) -> Vec<(&Call, &Call)> {
+    let mut requests = BTreeMap::new();
+    let mut answers = Vec::new();
+    for call in calls {
+        if call.name == "recvfrom" && !call.text.contains(" = -1 ") && !call.text.ends_with(" = 0") {
+            requests.insert(&call.file, call);
+        } else if call.is_acknowledgement() {
+            answers.push((requests[&call.file], call));
+        }
+    }
+    answers.sort_by_key(|(_, answer)| answer.began);
+    answers
 }

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -9,7 +8,7 @@ use crate::load::deliver;
 use crate::report::Report;
 use crate::scenario::{Outcome, Scale};
 use crate::support::TestGateway;
-use crate::trace::Trace;
+use crate::trace::{Trace, answers};
 use crate::trial::{Trial, figure};
 
 /// What is traced of a connection, and of the log.
@@ -80,19 +79,4 @@ async fn watch(report: &mut Report) -> Result<u64, crate::scenario::Skipped> {
 /// How many commits the gateway has counted.
 async fn commits(gateway: &TestGateway) -> u64 {
     figure(gateway, "gateway_eventlog_commits_total").await
-}
-
-/// Each 202, in the order in which they were written, with the last part of the request that it answers.
-fn answers(calls: &[Call]) -> Vec<(&Call, &Call)> {
-    let mut requests = BTreeMap::new();
-    let mut answers = Vec::new();
-    for call in calls {
-        if call.name == "recvfrom" && !call.text.contains(" = -1 ") && !call.text.ends_with(" = 0") {
-            requests.insert(&call.file, call);
-        } else if call.is_acknowledgement() {
-            answers.push((requests[&call.file], call));
-        }
-    }
-    answers.sort_by_key(|(_, answer)| answer.began);
-    answers
 }

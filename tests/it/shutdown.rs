@@ -1,7 +1,5 @@
 //! The gateway ends in order: it says so, takes what is on its way, and leaves the rest to the next start.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
-
 use crate::support::{Message, Setup, SlowAgent, TO_STUB, TestGateway, Wire, built_in};
 
 fn to_stub() -> Setup {

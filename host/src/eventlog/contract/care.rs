@@ -1,6 +1,6 @@
 use std::fs;
 
-use super::disk::flip;
+use super::disk::{flip, store_of};
 use super::*;
 
 engines! {
@@ -131,7 +131,7 @@ async fn every_damaged_record_is_found() {
     let mut bed = Bed::sled();
     filled(&mut bed).await.close().await;
     assert_eq!(verify(&bed.data_dir(), &mut |_| {}).unwrap().problems, Vec::<String>::new());
-    let db = ::sled::Config::new().path(bed.data_dir()).segment_size(4 << 20).open().unwrap();
+    let db = store_of(&bed);
     let keys: Vec<_> = db.range(..vec![u8::MAX]).keys().map(|key| key.unwrap().to_vec()).collect();
     drop(db);
     assert!(keys.len() > 20);

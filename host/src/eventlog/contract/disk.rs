@@ -2,8 +2,21 @@ use std::process::Command;
 
 use super::*;
 
+/// The store below a closed log. A thread of the store may not have let go of it yet.
+pub(super) fn store_of(bed: &Bed) -> ::sled::Db {
+    let asked = std::time::Instant::now();
+    loop {
+        match ::sled::Config::new().path(bed.data_dir()).segment_size(4 << 20).open() {
+            Err(error) if error.to_string().contains("could not acquire lock") && asked.elapsed().as_secs() < 30 => {
+                std::thread::park_timeout(Duration::from_millis(10));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 pub(super) fn flip(bed: &Bed, key: &[u8]) {
-    let db = ::sled::Config::new().path(bed.data_dir()).segment_size(4 << 20).open().unwrap();
+    let db = store_of(bed);
     let mut value = db.get(key).unwrap().unwrap().to_vec();
     let last = value.len() - 1;
     value[last] ^= 1;
@@ -63,7 +76,7 @@ async fn a_damaged_tail_is_refused_at_the_start() {
 async fn an_unknown_format_is_refused() {
     let bed = Bed::sled();
     bed.open().close().await;
-    let db = ::sled::Config::new().path(bed.data_dir()).segment_size(4 << 20).open().unwrap();
+    let db = store_of(&bed);
     db.insert(key::meta("format"), &[9, 0, 0, 0, 0, 9]).unwrap();
     drop(db);
 

@@ -38,18 +38,16 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         }
         let calls = trace.calls(pid).await;
         let failed = calls.iter().find(|call| call.text.contains("INJECTED")).unwrap();
+        let is_good = |call: &Call| call.name == "fdatasync" && call.file == failed.file && call.text.ends_with("= 0");
         // An answer may be on its way when the next fdatasync fails; what counts is that an earlier one covers it.
         let covers = |request: &Call, sync: &Call, answer: &Call| {
-            let succeeded = sync.name == "fdatasync" && sync.text.ends_with("= 0");
-            succeeded && request.ended < sync.began && sync.ended < answer.began
+            is_good(sync) && request.ended < sync.began && sync.ended < answer.began
         };
         let uncovered = answers(&calls)
             .into_iter()
             .find(|(request, answer)| !calls.iter().any(|sync| covers(request, sync, answer)));
         report.expect(uncovered.is_none(), || format!("no fdatasync covers {uncovered:?}; {failed:?}"));
-        let again = calls
-            .iter()
-            .find(|call| call.name == "fdatasync" && call.began > failed.ended && call.text.ends_with("= 0"));
+        let again = calls.iter().find(|call| is_good(call) && call.began > failed.ended);
         report.expect(again.is_none(), || format!("a second fdatasync after the one that failed: {again:?}"));
         let gateway = trial.recover(ended.setup).await;
         resend_acknowledged(&gateway, &trial).await;

@@ -8,22 +8,11 @@ use http_body_util::Full;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::support::{RemoteAgent, Setup, TestGateway, built_in};
+use crate::support::{RemoteAgent, Setup, TestGateway};
 
 /// A gateway with the agent `remote`, to which everything goes; `more` are further keys of it.
 async fn gateway_to(agent: &RemoteAgent, more: &str, routes: &str) -> TestGateway {
-    let address = agent.address;
-    let config = format!(
-        r#"
-        [agents.remote]
-        plugin = "http"
-        config = {{ url = "http://{address}/events" }}
-        allow_hosts = ["{address}"]
-        {more}
-        {routes}
-        "#
-    );
-    Setup::new().plugin(built_in::DUMMY).plugin(built_in::HTTP).config(&config).start().await
+    Setup::new().remote(agent, more).config(routes).start().await
 }
 
 const ALL: &str = "[[routes]]\nagents = [\"remote\"]";

@@ -11,20 +11,8 @@ use crate::support::{RemoteAgent, Setup, TO_STUB, TestGateway, built_in, guest};
 
 /// A gateway whose events go to `agent` over HTTP.
 async fn gateway_to(agent: &RemoteAgent, more: &str) -> TestGateway {
-    let address = agent.address;
-    let config = format!(
-        r#"
-        [agents.remote]
-        plugin = "http"
-        config = {{ url = "http://{address}/events" }}
-        allow_hosts = ["{address}"]
-        retry = {{ attempts = 3, first_wait = "10ms", max_wait = "20ms" }}
-        {more}
-        [[routes]]
-        agents = ["remote"]
-        "#
-    );
-    Setup::new().plugin(built_in::DUMMY).plugin(built_in::HTTP).config(&config).start().await
+    let keys = format!("retry = {{ attempts = 3, first_wait = \"10ms\", max_wait = \"20ms\" }}\n{more}");
+    Setup::new().remote(agent, &keys).config("\n[[routes]]\nagents = [\"remote\"]\n").start().await
 }
 
 fn status(status: u16) -> Response<Full<Bytes>> {

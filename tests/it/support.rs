@@ -124,6 +124,20 @@ impl Setup {
             .env("GITHUB_WEBHOOK_SECRET", "mysecret")
     }
 
+    /// The channel `dummy` and the agent `remote`, which is `agent` over HTTP; `keys` are further keys of it.
+    pub(crate) fn remote(self, agent: &RemoteAgent, keys: &str) -> Self {
+        let address = agent.address;
+        self.plugin(built_in::DUMMY).plugin(built_in::HTTP).config(&format!(
+            r#"
+            [agents.remote]
+            plugin = "http"
+            config = {{ url = "http://{address}/events" }}
+            allow_hosts = ["{address}"]
+            {keys}
+            "#
+        ))
+    }
+
     /// Puts a file into the folder.
     pub(crate) fn file(self, name: &str, text: &str) -> Self {
         let path = self.dir.path().join(name);

@@ -10,6 +10,7 @@
 mod agents;
 mod channels;
 mod check;
+mod grants;
 mod limits;
 mod place;
 mod problem;

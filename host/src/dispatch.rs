@@ -11,6 +11,7 @@ mod held;
 mod inbox;
 mod job;
 mod queues;
+mod respond;
 mod retry;
 mod route;
 mod survey;
@@ -67,6 +68,8 @@ pub struct AgentSettings {
     pub config: BTreeMap<String, serde_json::Value>,
     /// The network it is granted.
     pub egress: EgressSettings,
+    /// Bytes of state it is granted; 0 is none.
+    pub state: usize,
     /// What one attempt may use: `time` is the agent's timeout, `concurrency` its attempts at once.
     pub limits: Limits,
     /// When failed attempts are repeated.
@@ -102,7 +105,8 @@ impl Dispatch {
     /// Prepares routes and agents. Nothing is delivered before [`Dispatch::start`], and nothing is lost: the log has it.
     pub fn new(settings: Settings, plugins: PluginHost, skills: Skills, metrics: Arc<Metrics>) -> Self {
         let budget = Arc::new(Budget::new(settings.held_bytes));
-        let agents = settings.agents.into_iter().map(|agent| Arc::new(Agent::new(agent, Arc::clone(&budget))));
+        let agents =
+            settings.agents.into_iter().map(|agent| Arc::new(Agent::new(agent, &plugins, Arc::clone(&budget))));
         let agents = agents.map(|agent| (agent.settings.name.clone(), agent)).collect();
         let routes = Routes::new(settings.routes);
         Self(Arc::new(Inner { routes, agents, plugins, skills, watchers: Arc::default(), metrics }))

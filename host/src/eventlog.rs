@@ -28,7 +28,8 @@
 //!     keep others either.
 //! 19. A removed event is not found, and not taken for damaged; its identity stays for its window.
 //! 20. A backup holds everything up to its head and restores to the same log; one that is damaged or cut off is refused.
-//! 21. A look at everything finds each damaged record, and a repair saves all the others and tells what is lost.
+//! 21. What a plugin keeps is written in one step with the events that it belongs to, and is there afterwards.
+//! 22. A look at everything finds each damaged record, and a repair saves all the others and tells what is lost.
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 
@@ -118,6 +119,22 @@ impl NewEvent {
         let recipients = self.recipients.iter().map(|recipient| recipient.agent.as_str().len() + 2);
         let subject = self.subject.as_ref().map_or(0, String::len);
         200 + names + subject + self.content_type.len() + pairs.sum::<usize>() + recipients.sum::<usize>()
+    }
+}
+
+/// A change of what a plugin keeps.
+#[derive(Clone, Debug)]
+pub struct NewState {
+    /// Whose it is.
+    pub owner: String,
+    /// New values by key, none for a key that goes. A key has no NUL; a value fits into one record.
+    pub entries: Vec<(String, Option<Bytes>)>,
+}
+
+impl NewState {
+    fn bytes(&self) -> usize {
+        let entry = |(key, value): &(String, Option<Bytes>)| key.len() + value.as_ref().map_or(0, Bytes::len) + 64;
+        self.entries.iter().map(entry).sum()
     }
 }
 
@@ -251,19 +268,49 @@ impl EventLog {
     /// `TooLarge` for a receipt that can never be stored. After `Full` and `Poisoned` it is unknown whether the
     /// events are stored: their identities tell when they are sent again.
     pub async fn append(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, EventLogError> {
-        let mut bytes = 0_usize;
+        self.append_with(events, None).await
+    }
+
+    /// As [`EventLog::append`], with a change of what a plugin keeps in the same commit.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::append`].
+    pub async fn append_with(
+        &self,
+        events: Vec<NewEvent>,
+        state: Option<NewState>,
+    ) -> Result<Vec<Appended>, EventLogError> {
+        let mut bytes = state.as_ref().map_or(0, NewState::bytes);
         for event in &events {
             let facts = event.facts_bytes();
             fits("the event without its data", facts, record::MAX_FACTS)?;
             bytes = bytes.saturating_add(facts).saturating_add(event.data.len());
         }
         fits("the receipt", bytes, self.0.queue_bytes)?;
-        if events.is_empty() {
+        if events.is_empty() && state.is_none() {
             return Ok(Vec::new());
         }
         self.0.published.condition.borrow().takes_intake()?;
-        let weight = Weight { intake: true, events: events.len(), bytes };
-        self.submit(weight, |reply| Work::Append { events, reply }).await
+        let weight = Weight { intake: true, events: events.len().max(1), bytes };
+        self.submit(weight, |reply| Work::Append { events, state, reply }).await
+    }
+
+    /// Writes a change of what a plugin keeps and returns when it is durable.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::append`].
+    pub async fn keep(&self, state: NewState) -> Result<(), EventLogError> {
+        self.0.published.condition.borrow().takes_upkeep()?;
+        let weight = Weight { intake: false, events: 1, bytes: state.bytes() };
+        self.submit(weight, |reply| Work::State { state, reply }).await
+    }
+
+    /// Everything that `owner` has kept, by key. Reads may wait for the disk.
+    ///
+    /// # Errors
+    /// `Corrupt` and `Io`, as for every read.
+    pub fn state(&self, owner: &str) -> Result<Vec<(String, Bytes)>, EventLogError> {
+        self.0.reader.state(owner)
     }
 
     /// Adds a delivery of a stored event to each of `recipients`, on behalf of `by`, and returns their ids when they are

@@ -13,7 +13,7 @@ use crate::dispatch::{self, Dispatch};
 use crate::event::{ChannelName, Recipient, Timestamp};
 use crate::eventlog::{EventLog, EventLogError};
 use crate::http::{HttpError, Server, Services};
-use crate::ingest::{Guard, Ingest, Router};
+use crate::ingest::{self, Guard, Ingest, Router};
 use crate::metrics::Metrics;
 use crate::plugin::{PluginError, PluginHost};
 use crate::replay::{self, Replays};
@@ -83,6 +83,7 @@ pub async fn run(config: Config, inherited: Inherited) -> Result<(), GatewayErro
 /// Everything that a gateway is made of, before it serves.
 struct Parts {
     server: Server,
+    ingest: Ingest,
     dispatch: Dispatch,
     replays: Replays,
     log: EventLog,
@@ -112,9 +113,10 @@ impl Parts {
         let log = open_log(config.eventlog, &metrics, &dispatch).await?;
         let router = Arc::new(Routing(dispatch.clone()));
         let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, Arc::clone(&metrics));
+        load_states(&plugins, &log)?;
         let replays = Replays::new(config.replay, log.clone(), agents, Arc::clone(&metrics));
         let services = Services {
-            ingest,
+            ingest: ingest.clone(),
             dispatch: dispatch.clone(),
             replays: replays.clone(),
             log: log.clone(),
@@ -124,14 +126,15 @@ impl Parts {
             started_at,
         };
         let server = Server::bind(config.http, services, sockets).await?;
-        Ok(Self { server, dispatch, replays, log, skills_watcher, times })
+        Ok(Self { server, ingest, dispatch, replays, log, skills_watcher, times })
     }
 
     /// Lets requests in and starts to deliver.
     fn serve(self, notifier: &Arc<Notifier>) -> Serving {
-        let Self { server, dispatch, replays, log, skills_watcher, times } = self;
+        let Self { server, ingest, dispatch, replays, log, skills_watcher, times } = self;
         let deliveries = dispatch.start(&log);
         let replaying = replays.start();
+        let polling = ingest.start();
         let addresses: Vec<_> = server.local_addrs().into_iter().map(url).collect();
         for address in &addresses {
             tracing::info!("Serving on {address}");
@@ -145,6 +148,7 @@ impl Parts {
             requests,
             deliveries,
             replaying,
+            polling,
             log,
             stop,
             times,
@@ -159,6 +163,7 @@ struct Serving {
     requests: JoinSet<()>,
     deliveries: dispatch::Running,
     replaying: replay::Running,
+    polling: ingest::Running,
     log: EventLog,
     /// Ends the intake.
     stop: CancellationToken,
@@ -168,7 +173,7 @@ struct Serving {
 }
 
 impl Serving {
-    /// Ends in order: the intake and replays, requests in flight, attempts in flight, the log.
+    /// Ends in order: the intake, replays and polls, requests in flight, attempts in flight, the log.
     async fn stop(mut self) {
         let StopTimes { drain, grace } = self.times;
         // Where the log has failed nobody is to be served any more.
@@ -176,6 +181,7 @@ impl Serving {
         let deadline = Instant::now() + grace;
         self.stop.cancel();
         self.replaying.stop(grace).await;
+        self.polling.stop(deadline.saturating_duration_since(Instant::now()) / 2).await;
         let mut requests = std::pin::pin!(async {
             if let Some(Err(error)) = self.requests.join_next().await {
                 tracing::error!("Server ended badly: {error}");
@@ -216,6 +222,14 @@ async fn open_log(
     let (metrics, sink) = (Arc::clone(metrics), Arc::new(dispatch.clone()));
     let opened = tokio::task::spawn_blocking(move || EventLog::open(&settings, metrics, sink)).await;
     Ok(opened.map_err(std::io::Error::other)??)
+}
+
+/// Gives plugins back what they have kept.
+fn load_states(plugins: &PluginHost, log: &EventLog) -> Result<(), EventLogError> {
+    for state in plugins.states() {
+        state.load(log.state(&state.owner)?);
+    }
+    Ok(())
 }
 
 fn url(address: SocketAddr) -> String {

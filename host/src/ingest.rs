@@ -6,6 +6,7 @@
 mod channel;
 mod guard;
 mod mount;
+mod poll;
 mod receipt;
 
 use std::collections::BTreeMap;
@@ -16,14 +17,17 @@ use http::{HeaderMap, HeaderName, Method};
 use sha2::{Digest, Sha256};
 
 use crate::event::{ChannelName, EventId, PluginName, Recipient, RequestId, Timestamp};
-use crate::eventlog::{Appended, EventLog, EventLogError};
+use crate::eventlog::{Appended, EventLog, EventLogError, NewEvent, NewState};
 use crate::metrics::{ByProvider, Metrics};
-use crate::plugin::{CallError, Inbound, Limits, PluginHost, Rejection, Response};
+use crate::plugin::{
+    CallError, EgressSettings, Inbound, Instance, Limits, PluginHost, Rejection, Response, StateChanges, StateError,
+};
 use crate::verify::{Recipe, Secret, Signed, VerifyError};
 
 pub use self::channel::{Channel, ChannelState, ChannelStatus, Open};
 pub use self::guard::Guard;
 pub use self::mount::Mount;
+pub use self::poll::{PollSettings, PollStatus, Running};
 
 use self::mount::Mounts;
 use self::receipt::{Context, new_events};
@@ -66,6 +70,12 @@ pub struct ChannelSettings {
     pub config: BTreeMap<String, serde_json::Value>,
     /// What a call may use.
     pub limits: Limits,
+    /// The network that the plugin is granted while it polls.
+    pub egress: EgressSettings,
+    /// Bytes of state that the plugin is granted; 0 is none.
+    pub state: usize,
+    /// How a plugin that fetches events is called.
+    pub poll: PollSettings,
 }
 
 /// Where events go, as far as ingest must know: their first deliveries are part of their commit.
@@ -141,6 +151,9 @@ pub enum IngestError {
     /// The plugin answered something that is no receipt.
     #[error("the plugin's receipt is invalid: {0}")]
     Receipt(String),
+    /// The plugin wanted to keep more than it was granted.
+    #[error("the plugin's state was refused: {0}")]
+    State(#[from] StateError),
     /// The log did not take the events.
     #[error(transparent)]
     Log(#[from] EventLogError),
@@ -191,6 +204,11 @@ impl Ingest {
         self.0.mounts.channels().iter().map(|channel| channel.status(&self.0.plugins)).collect()
     }
 
+    /// Starts to ask the sources whose plugins fetch events.
+    pub fn start(&self) -> Running {
+        poll::start(self.0.mounts.configured(), &self.0)
+    }
+
     /// Verifies the request, has the plugin turn it into events and makes them durable.
     ///
     /// Cancel safe: a request that is given up leaves all of its events in the log or none.
@@ -224,11 +242,8 @@ impl Ingest {
         let digest = || Sha256::digest(&context.body).into();
         let recipients = |kind: &str, attributes: &[_]| router.recipients(context.channel, kind, attributes);
         let events = new_events(receipt.events, &context, digest, recipients).map_err(IngestError::Receipt)?;
-        if events.is_empty() {
-            return Ok(Received { events: Vec::new(), response });
-        }
         let kinds: Vec<_> = events.iter().map(|event| event.kind.clone()).collect();
-        let appended = log.append(events).await?;
+        let appended = append(log, &channel.instance, events, receipt.state).await?;
         let received = |(appended, kind)| match appended {
             Appended::Accepted(event) => ReceivedEvent { id: event.id, kind, duplicate: false },
             Appended::Duplicate(id) => ReceivedEvent { id, kind, duplicate: true },
@@ -251,6 +266,25 @@ impl Ingest {
             channel.warn_of(error);
         })?;
         Ok(Some(now))
+    }
+}
+
+/// Makes events durable, in one step with what their call has changed of the plugin's state.
+async fn append(
+    log: &EventLog,
+    instance: &Instance,
+    events: Vec<NewEvent>,
+    changes: StateChanges,
+) -> Result<Vec<Appended>, IngestError> {
+    match &instance.state {
+        Some(state) if !changes.is_empty() => {
+            let write = async move |entries| {
+                let new = NewState { owner: state.owner.clone(), entries };
+                Ok(log.append_with(events, Some(new)).await?)
+            };
+            state.keep(changes, write).await
+        }
+        _ => Ok(log.append(events).await?),
     }
 }
 

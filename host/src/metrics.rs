@@ -44,6 +44,10 @@ labels! {
     ByProvider { provider }
 }
 labels! {
+    /// By channel and how asking its source has ended.
+    ByPoll { provider, outcome }
+}
+labels! {
     /// By agent.
     ByAgent { agent }
 }
@@ -110,6 +114,7 @@ pub struct Metrics {
     pub replayed: Family<ByAgent, Counter>,
     pub breaker_state: Family<ByAgent, Gauge>,
     pub breaker_opened: Family<ByAgent, Counter>,
+    pub polls: Family<ByPoll, Counter>,
     pub plugin_calls: Family<ByCall, Counter>,
     pub plugin_call_duration: Family<ByPlugin, Histogram, Durations>,
     pub plugin_traps: Family<ByPlugin, Counter>,
@@ -155,6 +160,7 @@ impl Metrics {
             replayed: Family::default(),
             breaker_state: Family::default(),
             breaker_opened: Family::default(),
+            polls: Family::default(),
             plugin_calls: Family::default(),
             plugin_call_duration: Family::new_with_constructor(Durations),
             plugin_traps: Family::default(),
@@ -246,6 +252,7 @@ impl Metrics {
             "How often an agent was left alone because it failed",
             self.breaker_opened.clone(),
         );
+        registry.register("gateway_polls", "Sources asked by how that ended", self.polls.clone());
         registry.register("gateway_plugin_calls", "Plugin calls by how they ended", self.plugin_calls.clone());
         registry.register_with_unit(
             "gateway_plugin_call_duration",

@@ -15,21 +15,25 @@ mod guest;
 mod inspect;
 mod instance;
 mod limits;
+mod linkers;
 mod manifest;
 mod output;
 mod registry;
+mod state;
 mod watch;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::event::PluginName;
 use crate::metrics::Metrics;
 
-pub use self::call::{Answer, Failure, Inbound, Outgoing, Receipt, ReceiptEvent, Rejection, Response};
+pub use self::call::{
+    Answer, Batch, Failure, Inbound, Outgoing, Receipt, ReceiptEvent, Rejection, Responding, Response,
+};
 pub use self::contract::{ContractError, Kind, SERVED};
 pub use self::egress::{Credential, CredentialKind, Egress, EgressError, EgressSettings, Grant, GrantError};
 pub use self::engine::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
@@ -39,6 +43,7 @@ pub use self::instance::Instance;
 pub use self::limits::{Limits, Reuse};
 pub use self::manifest::{ConfigKey, Manifest, ManifestError, config_text};
 pub use self::registry::PluginStatus;
+pub use self::state::{State, StateChanges, StateError};
 
 use self::registry::Registry;
 
@@ -149,7 +154,7 @@ pub enum CallError {
     /// The call went beyond a limit and was stopped.
     #[error("stopped by the limit `{limit}`: {detail}")]
     Limit {
-        /// `cpu`, `time`, `memory`, `table`, `stack` or `output`.
+        /// `cpu`, `time`, `memory`, `table`, `stack`, `resources` or `output`.
         limit: &'static str,
         /// What the engine said.
         detail: String,
@@ -163,6 +168,8 @@ pub enum CallError {
 #[derive(Clone)]
 pub struct PluginHost {
     registry: Arc<Registry>,
+    /// By owner; made once for each, and filled when the event log is open.
+    states: Arc<Mutex<BTreeMap<String, Arc<State>>>>,
     _loader: Arc<watch::Loader>,
 }
 
@@ -175,12 +182,24 @@ impl PluginHost {
     ) -> Result<Self, PluginError> {
         let registry = Arc::new(Registry::new(settings, metrics, gatekeeper)?);
         let loader = watch::start(Arc::clone(&registry)).await?;
-        Ok(Self { registry, _loader: Arc::new(loader) })
+        Ok(Self { registry, states: Arc::default(), _loader: Arc::new(loader) })
     }
 
     /// The serving generation of a plugin. Hold it for one call only, so that a swap takes effect.
     pub fn serving(&self, plugin: &str) -> Option<Arc<Generation>> {
         self.registry.serving(plugin)
+    }
+
+    /// The state of `owner`, such as `channels/github`, which has `quota` bytes; none when it was granted none.
+    pub fn state(&self, owner: &str, quota: usize) -> Option<Arc<State>> {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = || Arc::new(State::new(owner.to_owned(), quota));
+        (quota > 0).then(|| Arc::clone(states.entry(owner.to_owned()).or_insert_with(state)))
+    }
+
+    /// The states that were asked for.
+    pub fn states(&self) -> Vec<Arc<State>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// The serving generations of all channel plugins, in no order.

@@ -3,6 +3,7 @@
 mod agents;
 mod cli;
 mod delivery;
+mod egress;
 mod faults;
 mod http_agent;
 mod log;
@@ -11,9 +12,12 @@ mod overload;
 mod plugins;
 mod replay;
 mod restart;
+mod sandbox;
 mod shutdown;
 mod skills;
 #[expect(dead_code, reason = "the fault suite uses the rest of it")]
 mod support;
 mod tidy;
+mod two_way;
 mod verification;
+mod versions;

@@ -2,20 +2,16 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use ::http::{HeaderName, Method};
-use toml::{Table, Value};
-
 use super::channels::{config_table, plugin_name};
-use super::check::is_header_text;
+use super::grants;
 use super::limits::{Plugins, parsed_name};
-use super::place::Place;
 use super::problem::quoted;
-use super::raw::{Section, Shape, found};
-use super::secret::required_secret;
+use super::raw::Section;
 use super::value::show_duration;
-use crate::dispatch::{AgentSettings, BreakerSettings, OnFailure, RetrySettings};
-use crate::plugin::{Credential, CredentialKind, EgressSettings, Grant, Limits};
-use crate::verify::{Recipe, Secret};
+use crate::dispatch::{AgentSettings, BreakerSettings, OnFailure, Pattern, RetrySettings, RouteSettings};
+use crate::event::{AgentName, PluginName};
+use crate::ingest::ChannelSettings;
+use crate::plugin::{EgressSettings, Limits};
 
 const LEAST: Duration = Duration::from_millis(1);
 
@@ -25,26 +21,86 @@ pub(super) fn agents(root: &Section<'_>, plugins: &Plugins<'_>) -> Vec<AgentSett
 }
 
 fn agent(name: &str, section: &Section<'_>, plugins: &Plugins<'_>) -> Option<AgentSettings> {
-    let grants = grants(section, "allow_hosts").unwrap_or_default();
-    let egress = EgressSettings {
-        credentials: credentials(name, section, &grants),
-        grants,
-        max_response: section.size("max_response", 1..=1 << 30).unwrap_or(1 << 20),
-        connect_timeout: section.duration("connect_timeout", LEAST..).unwrap_or(Duration::from_secs(5)),
-    };
+    let egress = grants::egress(name, section);
+    let state = grants::state(section);
     let config = config_table(section);
-    let retry = retry(&section.section("retry"));
-    let breaker = breaker(&section.section("breaker"));
-    let on_failure = section.choice("on_failure", &[("block", OnFailure::Block), ("skip", OnFailure::Skip)]);
-    let on_failure = on_failure.unwrap_or(OnFailure::Block);
-    let time = section.duration("timeout", LEAST..).unwrap_or(Duration::from_secs(30));
-    let concurrency = section.count("concurrency", 1..).unwrap_or(16);
-    let queue = section.count("queue", 1..).unwrap_or(10_000);
+    let policy = Policy::read(section);
     let plugin = plugin_name(name, section);
-    let name = parsed_name(name, section)?;
+    let name: AgentName = parsed_name(name, section)?;
+    if name.channel().is_some() {
+        section.place("").problem("a name without `@`, which stands for a channel", quoted(name.as_str()));
+        return None;
+    }
     let plugin = plugin?;
-    let limits = Limits { time, concurrency, ..plugins.of(&plugin) };
-    Some(AgentSettings { name, plugin, config, egress, limits, retry, on_failure, breaker, queue })
+    let limits = plugins.of(&plugin);
+    Some(policy.of(AgentParts { name, plugin, config, egress, state, limits }))
+}
+
+/// The channels that take answers back to their source, each as an agent of its own: those with events of a route that
+/// says `respond = true`.
+pub(super) fn responders(
+    root: &Section<'_>,
+    channels: &[ChannelSettings],
+    routes: &[RouteSettings],
+) -> Vec<AgentSettings> {
+    let tables: BTreeMap<_, _> = root.named("channels").into_iter().collect();
+    let responding = |channel: &&ChannelSettings| {
+        let takes = |pattern: &Pattern| pattern.matches(channel.name.as_str());
+        routes.iter().any(|route| route.respond && route.channels.iter().any(takes))
+    };
+    let responder = |channel: &ChannelSettings| {
+        let section = tables.get(channel.name.as_str())?.section("respond");
+        let ChannelSettings { name, plugin, config, egress, state, limits, .. } = channel.clone();
+        let name = AgentName::of_channel(&name);
+        Some(Policy::read(&section).of(AgentParts { name, plugin, config, egress, state, limits }))
+    };
+    channels.iter().filter(responding).filter_map(responder).collect()
+}
+
+/// Reads `[channels.NAME.respond]` where no route makes use of it, so that what is wrong there is told all the same.
+pub(super) fn check_policy(section: &Section<'_>) {
+    drop(Policy::read(section));
+}
+
+/// How deliveries to somebody are made.
+struct Policy {
+    retry: RetrySettings,
+    breaker: BreakerSettings,
+    on_failure: OnFailure,
+    time: Duration,
+    concurrency: usize,
+    queue: usize,
+}
+
+/// Who they are made to.
+struct AgentParts {
+    name: AgentName,
+    plugin: PluginName,
+    config: BTreeMap<String, serde_json::Value>,
+    egress: EgressSettings,
+    state: usize,
+    limits: Limits,
+}
+
+impl Policy {
+    fn read(section: &Section<'_>) -> Self {
+        let on_failure = section.choice("on_failure", &[("block", OnFailure::Block), ("skip", OnFailure::Skip)]);
+        Self {
+            retry: retry(&section.section("retry")),
+            breaker: breaker(&section.section("breaker")),
+            on_failure: on_failure.unwrap_or(OnFailure::Block),
+            time: section.duration("timeout", LEAST..).unwrap_or(Duration::from_secs(30)),
+            concurrency: section.count("concurrency", 1..).unwrap_or(16),
+            queue: section.count("queue", 1..).unwrap_or(10_000),
+        }
+    }
+
+    fn of(self, parts: AgentParts) -> AgentSettings {
+        let Self { retry, breaker, on_failure, time, concurrency, queue } = self;
+        let AgentParts { name, plugin, config, egress, state, limits } = parts;
+        let limits = Limits { time, concurrency, ..limits };
+        AgentSettings { name, plugin, config, egress, state, limits, retry, on_failure, breaker, queue }
+    }
 }
 
 fn retry(section: &Section<'_>) -> RetrySettings {
@@ -80,189 +136,4 @@ fn breaker(section: &Section<'_>) -> BreakerSettings {
         );
     }
     settings
-}
-
-fn credentials(agent: &str, section: &Section<'_>, allowed: &[Grant]) -> BTreeMap<String, Credential> {
-    let named = section.named("credentials");
-    named
-        .into_iter()
-        .filter_map(|(name, section)| Some((name.to_owned(), credential(agent, name, &section, allowed)?)))
-        .collect()
-}
-
-fn credential(agent: &str, name: &str, section: &Section<'_>, allowed: &[Grant]) -> Option<Credential> {
-    #[derive(Clone, Copy)]
-    enum Word {
-        Bearer,
-        Basic,
-        Header,
-        StandardWebhooks,
-    }
-    const KINDS: [(&str, Word); 4] = [
-        ("bearer", Word::Bearer),
-        ("basic", Word::Basic),
-        ("header", Word::Header),
-        ("standard-webhooks", Word::StandardWebhooks),
-    ];
-    let missing = |key: &str, expected: &str, example: &str| {
-        let place = section.place(key);
-        if !section.has(key) {
-            place.problem_with_hint(expected, "nothing", place.example(example));
-        }
-    };
-    let variable =
-        format!("{agent}_{name}_SECRET").to_ascii_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-    let word = section.choice("kind", &KINDS);
-    let header = section.parsed("header", "the name of a header", str::parse::<HeaderName>);
-    let secret = required_secret(section, "secret", &variable);
-    let hosts = grants(section, "hosts");
-    missing("kind", "`bearer`, `basic`, `header` or `standard-webhooks`", "\"bearer\"");
-    missing("secret", "a secret", &format!("{{ env = \"{variable}\" }}"));
-    missing("hosts", "the hosts that the credential may go to", "[\"api.example.com\"]");
-    for host in hosts.iter().flatten() {
-        if !allowed.iter().any(|grant| grant.host == host.host && grant.port == host.port) {
-            let key = section.key("hosts");
-            section.raw().warn(format!("{key}: `{}` is not in `allow_hosts` of agent `{agent}`", host.host));
-        }
-    }
-    match (word, section.has("header")) {
-        (Some(Word::Header), false) => missing("header", "the name of the header", "\"x-api-key\""),
-        (Some(Word::Bearer | Word::Basic | Word::StandardWebhooks), true) => {
-            section.place("header").problem("no such key beside this `kind`", "one");
-        }
-        _ => {}
-    }
-    let (secret, place) = secret?;
-    let kind = match word? {
-        Word::Bearer => CredentialKind::Bearer,
-        Word::Basic => CredentialKind::Basic,
-        Word::Header => CredentialKind::Header(header?),
-        Word::StandardWebhooks => CredentialKind::StandardWebhooks,
-    };
-    check_secret(&kind, &secret, &place);
-    Some(Credential { kind, secret, hosts: hosts? })
-}
-
-/// Notes a secret that cannot be used in this way, without showing it.
-fn check_secret(kind: &CredentialKind, secret: &Secret, place: &Place<'_>) {
-    match kind {
-        CredentialKind::Bearer | CredentialKind::Header(_) if !is_header_text(secret) => place.problem_with_hint(
-            "a secret of visible ASCII characters",
-            "other characters",
-            "is there a second line break at its end?",
-        ),
-        CredentialKind::Basic if !secret.expose().contains(&b':') => {
-            place.problem("a secret of the form `user:password`", "one without `:`");
-        }
-        CredentialKind::StandardWebhooks => {
-            if let Err(expected) = standard_webhooks().accepts_secret(secret) {
-                place.problem(format!("another secret: {expected}"), "one that does not fit");
-            }
-        }
-        _ => {}
-    }
-}
-
-fn standard_webhooks() -> Recipe {
-    serde_json::from_str(r#"[{"scheme": "standard-webhooks"}]"#).expect("the scheme has no required keys")
-}
-
-/// The destinations at `name`: texts, or tables for more than a host and a port.
-fn grants(section: &Section<'_>, name: &str) -> Option<Vec<Grant>> {
-    let entry = section.entry(name, &[Shape::List])?;
-    let items = match &*entry.value {
-        Value::Array(items) => items.as_slice(),
-        other => {
-            let example = entry.place.example("[\"api.example.com\"]");
-            entry.place.problem_with_hint("a list", found(other), example);
-            return None;
-        }
-    };
-    let grant = |(index, item): (usize, &Value)| {
-        let place = entry.place.item(index);
-        match item {
-            Value::String(text) => grant_of_text(text, &place),
-            Value::Table(table) => grant_of_table(table, &place),
-            other => {
-                place.problem("`host:port` or a table", found(other));
-                None
-            }
-        }
-    };
-    Some(items.iter().enumerate().filter_map(grant).collect())
-}
-
-fn grant_of_text(text: &str, place: &Place<'_>) -> Option<Grant> {
-    const EXPECTED: &str = "`host`, `host:port` or `scheme://host:port`";
-    let grant = text.parse::<Grant>().ok();
-    if grant.is_none() {
-        match text {
-            // What stands before it may be a password.
-            text if text.contains('@') => place.problem_with_hint(
-                EXPECTED,
-                "a text with `@`",
-                "user and password are a credential: `[agents.NAME.credentials.NAME]` with `kind = \"basic\"`",
-            ),
-            text if text.contains('*') => {
-                place.problem_with_hint(EXPECTED, quoted(text), "there are no wildcards: name every host");
-            }
-            text if text.trim_start_matches("http://").trim_start_matches("https://").contains('/') => {
-                place.problem_with_hint(
-                    EXPECTED,
-                    quoted(text),
-                    "to allow a path, write `{ host = \"...\", path = \"/...\" }`",
-                );
-            }
-            text => place.problem(EXPECTED, quoted(text)),
-        }
-    }
-    grant
-}
-
-fn grant_of_table(table: &Table, place: &Place<'_>) -> Option<Grant> {
-    const KEYS: &str = "`host`, `port`, `scheme`, `path`, `methods` or `private`";
-    let Some(host) = table.get("host") else {
-        place.member("host").problem("`host`", "nothing");
-        return None;
-    };
-    let mut grant = match host {
-        Value::String(host) => grant_of_text(host, &place.member("host"))?,
-        other => {
-            place.member("host").problem("`host`", found(other));
-            return None;
-        }
-    };
-    for (key, value) in table {
-        let place = place.member(key);
-        match (key.as_str(), value) {
-            ("host", _) => {}
-            ("port", Value::Integer(port)) if (1..=0xffff).contains(port) => grant.port = u16::try_from(*port).ok(),
-            ("port", other) => place.problem("a port from 1 to 65535", found(other)),
-            ("scheme", Value::String(scheme)) if scheme == "http" || scheme == "https" => {
-                grant.scheme = Some(scheme.clone());
-            }
-            ("scheme", other) => place.problem("`http` or `https`", found(other)),
-            ("path", Value::String(path)) if path.starts_with('/') => grant.path = Some(path.clone()),
-            ("path", other) => place.problem("a path that starts with `/`", found(other)),
-            ("methods", Value::Array(items)) if !items.is_empty() => {
-                grant.methods = Some(
-                    items.iter().enumerate().filter_map(|(index, item)| method(item, &place.item(index))).collect(),
-                );
-            }
-            ("methods", other) => place.problem("a list of methods", found(other)),
-            ("private", Value::Boolean(private)) => grant.private = *private,
-            ("private", other) => place.problem("`true` or `false`", found(other)),
-            (other, _) => place.problem(KEYS, quoted(other)),
-        }
-    }
-    Some(grant)
-}
-
-fn method(value: &Value, place: &Place<'_>) -> Option<Method> {
-    let is_upper = |text: &&str| text.chars().all(|c| c.is_ascii_uppercase());
-    let method = value.as_str().filter(is_upper).and_then(|text| text.parse().ok());
-    if method.is_none() {
-        place.problem("a method such as `POST`", found(value));
-    }
-    method
 }

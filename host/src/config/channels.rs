@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use ::http::{HeaderName, Method};
 use toml::Value;
@@ -9,8 +10,9 @@ use super::problem::quoted;
 use super::raw::{Section, Shape, found};
 use super::secret::secrets;
 use super::value::show_size;
+use super::{agents, grants};
 use crate::event::{ChannelName, PluginName};
-use crate::ingest::ChannelSettings;
+use crate::ingest::{ChannelSettings, PollSettings};
 use crate::verify::{Recipe, Scheme, Secret};
 
 /// Paths that are not for channels.
@@ -39,6 +41,10 @@ fn channel(
     let max_body = channel_max_body(section, max_body);
     let keep_headers = keep_headers(section);
     let config = config_table(section);
+    let egress = grants::egress(name, section);
+    let state = grants::state(section);
+    let poll = poll(&section.section("poll"));
+    agents::check_policy(&section.section("respond"));
     let plugin = plugin_name(name, section);
     let name: ChannelName = parsed_name(name, section)?;
     let plugin = plugin?;
@@ -56,7 +62,17 @@ fn channel(
         keep_headers,
         config,
         limits,
+        egress,
+        state,
+        poll,
     })
+}
+
+fn poll(section: &Section<'_>) -> PollSettings {
+    PollSettings {
+        every: section.duration("every", Duration::ZERO..).unwrap_or(Duration::from_secs(60)),
+        timeout: section.duration("timeout", Duration::from_millis(1)..).unwrap_or(Duration::from_secs(30)),
+    }
 }
 
 /// The plugin of a channel or agent: its key `plugin`, or the name of the table.

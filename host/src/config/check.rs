@@ -41,8 +41,9 @@ pub(super) fn assemble(raw: &Raw) -> Config {
     let plugins = plugin_settings(&root.section("plugins"), dir);
     let limits = Plugins { limits: &plugins.limits, overrides: &plugins.overrides };
     let channels = channels::channels(&root, &limits, http.max_body);
-    let agents = agents::agents(&root, &limits);
+    let mut agents = agents::agents(&root, &limits);
     let routes = routes::routes(&root, &channels, &agents);
+    agents.extend(agents::responders(&root, &channels, &routes));
     let auto_mount = root.section("plugins").flag("auto_mount").unwrap_or(true);
     Config {
         ingest: ingest::Settings { channels, auto_mount, auto_limits: plugins.limits.clone() },

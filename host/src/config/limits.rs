@@ -34,6 +34,8 @@ pub(super) fn limits(section: &Section<'_>, base: &Limits) -> Limits {
         queue: section.count("queue", 0..).unwrap_or(base.queue),
         output: section.size("output", 1 << 10..=MAX_MEMORY as u64).unwrap_or(base.output),
         log_lines: section.count("log_lines", 0..).unwrap_or(base.log_lines),
+        log_rate: section.count("log_rate", 0..).unwrap_or(base.log_rate),
+        resources: section.count("resources", 1..).unwrap_or(base.resources),
         reuse: base.reuse,
     }
 }

@@ -45,6 +45,7 @@ fn route(
         kinds: self::patterns(section, "kinds"),
         mode: mode(section, agents.len()),
         priority: section.choice("priority", &PRIORITIES),
+        respond: section.flag("respond").unwrap_or(false),
         agents,
         skills: skills.into_iter().map(|(skill, _)| skill).collect(),
     }

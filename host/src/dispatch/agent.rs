@@ -55,6 +55,9 @@ pub struct AgentStatus {
     pub attempts: u32,
     pub timeout_ms: u64,
     pub concurrency: usize,
+    /// Bytes of state in use, and bytes that are granted.
+    pub state_used: usize,
+    pub state_quota: usize,
 }
 
 /// Whether the agent is tried, or left alone because it fails.
@@ -71,10 +74,16 @@ pub struct BreakerStatus {
 }
 
 impl Agent {
-    pub(super) fn new(settings: AgentSettings, budget: Arc<Budget>) -> Self {
+    pub(super) fn new(settings: AgentSettings, plugins: &PluginHost, budget: Arc<Budget>) -> Self {
         let config = settings.config.iter().map(|(key, value)| (key.clone(), config_text(value))).collect();
         let egress = Egress::new(settings.egress.clone());
-        let instance = Arc::new(Instance::new(settings.name.as_str(), config, Some(egress), &settings.limits));
+        let name = settings.name.as_str();
+        let owner = match settings.name.channel() {
+            Some(channel) => format!("channels/{channel}"),
+            None => format!("agents/{name}"),
+        };
+        let state = plugins.state(&owner, settings.state);
+        let instance = Arc::new(Instance::new(name, config, Some(egress), &settings.limits).with_state(state));
         let inbox = Inbox::new(settings.queue, budget);
         let breaker = Mutex::new(Breaker::new(settings.breaker.clone()));
         let (queued, in_flight) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -115,7 +124,11 @@ impl Agent {
         let generation = plugins
             .serving(plugin.as_str())
             .ok_or_else(|| format!("no serving plugin `{plugin}` in the plugin folder"))?;
-        if generation.kind() != Kind::Agent {
+        if self.settings.name.channel().is_some() {
+            if !generation.responds() {
+                return Err(format!("plugin `{plugin}` takes no answers: it exports no `respond`"));
+            }
+        } else if generation.kind() != Kind::Agent {
             return Err(format!("plugin `{plugin}` is a channel plugin"));
         }
         match generation.manifest.check_config(&self.settings.config).into_iter().next() {
@@ -152,6 +165,8 @@ impl Agent {
             attempts: retry.attempts.get(),
             timeout_ms: u64::try_from(limits.time.as_millis()).unwrap_or(u64::MAX),
             concurrency: limits.concurrency,
+            state_used: self.instance.state.as_ref().map_or(0, |state| state.used()),
+            state_quota: self.settings.state,
         }
     }
 }

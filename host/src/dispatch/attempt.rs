@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 
 use crate::event::{Attempt, DeliveryId, Event, Outcome, SkillRef, Timestamp};
-use crate::eventlog::{EventLog, EventLogError};
+use crate::eventlog::{EventLog, EventLogError, NewState};
 use crate::metrics::{ByAgent, ByOutcome};
-use crate::plugin::{Answer, CallError, Failure, Generation, Outgoing};
+use crate::plugin::{Answer, CallError, Failure, Generation, Outgoing, StateChanges, StateError};
 
 use super::agent::Agent;
 use super::breaker::Verdict;
 use super::job::{Age, Job};
-use super::retry::{TIMEOUT, retry_after};
+use super::retry::TIMEOUT;
 use super::turns::Turn;
 use super::watch::SyncOutcome;
 use super::{Inner, retry};
@@ -104,16 +104,25 @@ impl Try {
         };
         let started_at = Timestamp::now();
         let number = NonZeroU32::MIN.saturating_add(job.attempts);
-        let skills = self.skills(&event);
-        let outgoing = Outgoing { event: Arc::clone(&event), skills, attempt: number.get() };
         let counted = InFlight::new(&self.agent.in_flight);
-        let called = self.generation.deliver(&self.agent.instance, outgoing).await;
+        let called = if self.agent.settings.name.channel().is_some() {
+            self.respond(&event, number).await
+        } else {
+            let outgoing = Outgoing { event: Arc::clone(&event), skills: self.skills(&event), attempt: number.get() };
+            self.generation.deliver(&self.agent.instance, outgoing).await
+        };
         drop((counted, turn));
         let Judged { attempt, wait, answer, verdict } = self.judge(number, started_at, job.age, called);
         self.report(verdict);
         let next_at = wait.map(|wait| (attempt.ended_at.after(wait), Instant::now() + wait));
         job.attempts = number.get();
         self.count(&event, &attempt);
+        if let Some(answer) = &answer {
+            self.keep_state(&answer.state).await;
+            if !self.send_back(job, &event, answer).await {
+                return Next::Unrecorded;
+            }
+        }
         let settled = match attempt.outcome {
             Outcome::Retry => None,
             Outcome::Delivered => answer.map(SyncOutcome::Delivered),
@@ -122,7 +131,9 @@ impl Try {
         if !self.record(job.id, attempt, next_at.map(|(at, _)| at)).await {
             return Next::Unrecorded;
         }
-        if let Some(outcome) = settled {
+        if let Some(outcome) = settled
+            && self.agent.settings.name.channel().is_none()
+        {
             self.dispatch.watchers.settle(event.request_id, outcome);
         }
         next_at.map_or(Next::Settled, |(_, at)| Next::Again(at))
@@ -183,13 +194,14 @@ impl Try {
                 Failure { retry: true, code: code.to_owned(), message: error.to_string(), after: None }
             }
         };
-        let Failure { retry, code, message, after } = failure;
+        let asked = failure.asked_wait(ended_at);
+        let Failure { retry, code, message, .. } = failure;
         if !retry {
             let attempt = attempt(Outcome::Dead, &code, &message);
             return Judged { attempt, wait: None, answer: None, verdict: Verdict::Answered };
         }
         let policy = &self.agent.settings.retry;
-        let asked = after.and_then(|text| retry_after(&text, ended_at)).map(|asked| asked.min(policy.max_retry_after));
+        let asked = asked.map(|asked| asked.min(policy.max_retry_after));
         let verdict = if asked_agent { Verdict::Failed { after: asked } } else { Verdict::Unknown };
         match policy.next(number, &code, asked, age.at(Instant::now()), retry::jitter()) {
             Ok(wait) => {
@@ -225,12 +237,36 @@ impl Try {
     /// Keeps the record, waiting for the log where it cannot take it now: the agent has the event, so the delivery must
     /// not be made again because of that. Tells whether the log still takes records.
     async fn record(&self, id: DeliveryId, attempt: Attempt, next_at: Option<Timestamp>) -> bool {
+        self.until_taken(|| self.log.record(id, attempt.clone(), next_at)).await.is_some()
+    }
+
+    /// Keeps what the plugin changed of its state. The delivery has been made, whatever comes of that.
+    async fn keep_state(&self, changes: &StateChanges) {
+        let Some(state) = self.agent.instance.state.as_ref().filter(|_| !changes.is_empty()) else { return };
+        let write = |entries| async move {
+            let new = NewState { owner: state.owner.clone(), entries };
+            self.until_taken(|| self.log.keep(new.clone())).await;
+            Ok::<_, StateError>(())
+        };
+        if let Err(error) = state.keep(changes.clone(), write).await {
+            tracing::warn!(agent = %self.agent.settings.name, "State of the plugin was not kept: {error}");
+        }
+    }
+
+    /// What `write` returns once the log takes it; the default when it never will. None when the log has ended before.
+    pub(super) async fn until_taken<T: Default, F>(&self, write: impl Fn() -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, EventLogError>>,
+    {
         let mut warned = false;
         loop {
-            match self.log.record(id, attempt.clone(), next_at).await {
-                Ok(()) => return true,
-                Err(EventLogError::Poisoned(_) | EventLogError::Closed) => return false,
-                Err(error) if !error.is_transient() => return true,
+            match write().await {
+                Ok(written) => return Some(written),
+                Err(EventLogError::Poisoned(_) | EventLogError::Closed) => return None,
+                Err(error) if !error.is_transient() => {
+                    tracing::warn!(agent = %self.agent.settings.name, "Outcome cannot be recorded: {error}");
+                    return Some(T::default());
+                }
                 Err(error) => {
                     if !warned {
                         tracing::warn!(agent = %self.agent.settings.name, "Outcome cannot be recorded now: {error}");

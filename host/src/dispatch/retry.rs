@@ -1,10 +1,6 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use jiff::fmt::rfc2822;
-
-use crate::event::Timestamp;
-
 /// When a failed attempt is repeated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetrySettings {
@@ -91,21 +87,9 @@ pub(super) fn jitter() -> f64 {
     getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }
 
-/// The wait that a `Retry-After` asks for: seconds, or a date (RFC 9110, section 10.2.3).
-pub(super) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = rfc2822::parse(text).ok()?.timestamp();
-    Some(Timestamp::from_millis(date.as_millisecond()).since(now))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
     fn number(number: u32) -> NonZeroU32 {
         NonZeroU32::new(number).unwrap()
@@ -124,17 +108,13 @@ mod tests {
     #[test]
     fn an_agent_may_ask_for_a_longer_wait_but_not_for_ever() {
         let retry = RetrySettings::default();
-        let wait = |after: Option<&str>| {
-            let asked = after.and_then(|text| retry_after(text, NOW));
-            retry.next(number(1), "status", asked, Duration::ZERO, 0.0)
-        };
+        let wait =
+            |asked: Option<u64>| retry.next(number(1), "status", asked.map(Duration::from_secs), Duration::ZERO, 0.0);
 
         assert_eq!(wait(None), Ok(Duration::from_secs(1)));
-        assert_eq!(wait(Some("20")), Ok(Duration::from_secs(20)));
-        assert_eq!(wait(Some("0")), Ok(Duration::from_secs(1)));
-        assert_eq!(wait(Some("99999999")), Ok(Duration::from_secs(3600)));
-        assert_eq!(wait(Some("Tue, 14 Nov 2023 22:14:20 GMT")), Ok(Duration::from_secs(60)));
-        assert_eq!(wait(Some("soon")), Ok(Duration::from_secs(1)));
+        assert_eq!(wait(Some(20)), Ok(Duration::from_secs(20)));
+        assert_eq!(wait(Some(0)), Ok(Duration::from_secs(1)));
+        assert_eq!(wait(Some(99_999_999)), Ok(Duration::from_secs(3600)));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct RouteSettings {
     pub mode: Mode,
     /// How urgent the events are; none leaves it to their attribute `priority`.
     pub priority: Option<Priority>,
+    /// Whether what an agent answers goes back to the source of the event.
+    pub respond: bool,
     /// Names of the skills that are offered with the events; `*` means all.
     pub skills: Vec<String>,
 }
@@ -112,6 +114,7 @@ pub struct RouteStatus {
     pub mode: &'static str,
     pub timeout_ms: Option<u64>,
     pub priority: Option<Priority>,
+    pub respond: bool,
     pub skills: Vec<String>,
 }
 
@@ -126,6 +129,11 @@ impl Routes {
     fn matching(&self, channel: &ChannelName, kind: &str) -> impl Iterator<Item = &RouteSettings> {
         let covers = |patterns: &[Pattern], name: &str| patterns.iter().any(|pattern| pattern.matches(name));
         self.0.iter().filter(move |route| covers(&route.channels, channel.as_str()) && covers(&route.kinds, kind))
+    }
+
+    /// Whether what `agent` answers to such an event goes back to its source.
+    pub(super) fn responds(&self, channel: &ChannelName, kind: &str, agent: &AgentName) -> bool {
+        self.matching(channel, kind).any(|route| route.respond && route.agents.contains(agent))
     }
 
     /// Each agent once; of several routes to it the most urgent counts.
@@ -182,6 +190,7 @@ impl Routes {
                 Mode::Sync(mode) => u64::try_from(mode.timeout.as_millis()).ok(),
             },
             priority: route.priority,
+            respond: route.respond,
             skills: route.skills.clone(),
         };
         self.0.iter().map(status).collect()
@@ -208,6 +217,7 @@ mod tests {
             agents: agents.iter().map(|agent| agent.parse().unwrap()).collect(),
             mode,
             priority: None,
+            respond: false,
             skills: vec![agents[0].to_owned()],
         }
     }
@@ -258,6 +268,20 @@ mod tests {
         check("github.ping", "low", &[("a", Priority::Low), ("b", Priority::Low)]);
         check("github.ping", "urgent", &[("a", Priority::Normal), ("b", Priority::Normal)]);
         check("github.push", "low", &[("a", Priority::Low), ("b", Priority::High)]);
+    }
+
+    #[test]
+    fn an_answer_goes_back_where_a_route_to_its_agent_says_so() {
+        let mut routes =
+            [route(&["github"], &["*"], &["a", "b"], Mode::Async), route(&["*"], &["*.push"], &["b"], Mode::Async)];
+        routes[1].respond = true;
+        let routes = Routes::new(routes.to_vec());
+        let responds =
+            |kind: &str, agent: &str| routes.responds(&"github".parse().unwrap(), kind, &agent.parse().unwrap());
+
+        assert!(responds("github.push", "b"));
+        assert!(!responds("github.push", "a"));
+        assert!(!responds("github.ping", "b"));
     }
 
     #[test]

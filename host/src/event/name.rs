@@ -15,8 +15,15 @@ fn is_name(text: &str) -> bool {
     (1..=63).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('-')
 }
 
+/// Begins the name of an agent that stands for a channel.
+const CHANNEL: char = '@';
+
+fn is_agent_name(text: &str) -> bool {
+    is_name(text.strip_prefix(CHANNEL).unwrap_or(text))
+}
+
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident if $is_name:ident) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -33,7 +40,7 @@ macro_rules! name {
             type Err = NameError;
 
             fn from_str(text: &str) -> Result<Self, NameError> {
-                if is_name(text) { Ok(Self(text.into())) } else { Err(NameError(text.to_owned())) }
+                if $is_name(text) { Ok(Self(text.into())) } else { Err(NameError(text.to_owned())) }
             }
         }
 
@@ -67,15 +74,28 @@ macro_rules! name {
 
 name! {
     /// Name of a channel: its table in `gateway.toml`, or the file stem of a plugin that was mounted by itself.
-    ChannelName
+    ChannelName if is_name
 }
 name! {
-    /// Name of an agent: its table in `gateway.toml`.
-    AgentName
+    /// Name of an agent: its table in `gateway.toml`; or `@` and the name of a channel, which takes answers back to its
+    /// source as an agent takes events.
+    AgentName if is_agent_name
 }
 name! {
     /// Name of a plugin: its file stem in the plugin folder.
-    PluginName
+    PluginName if is_name
+}
+
+impl AgentName {
+    /// The agent that stands for `channel`.
+    pub fn of_channel(channel: &ChannelName) -> Self {
+        Self(format!("{CHANNEL}{channel}").into())
+    }
+
+    /// The name of the channel that it stands for, if it stands for one.
+    pub fn channel(&self) -> Option<&str> {
+        self.0.strip_prefix(CHANNEL)
+    }
 }
 
 #[cfg(test)]
@@ -97,6 +117,9 @@ mod tests {
             ("a.b", false),
         ] {
             assert_eq!(text.parse::<PluginName>().is_ok(), good, "{text}");
+            assert_eq!(format!("@{text}").parse::<AgentName>().is_ok(), good, "@{text}");
         }
+        assert!("@slack".parse::<ChannelName>().is_err());
+        assert_eq!(AgentName::of_channel(&"slack".parse().unwrap()).channel(), Some("slack"));
     }
 }

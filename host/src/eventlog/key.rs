@@ -14,6 +14,10 @@ const CONSUMER: u8 = b'c';
 const REPLAY: u8 = b'r';
 const META: u8 = b'm';
 const GONE: u8 = b'g';
+const STATE: u8 = b's';
+
+/// Between the owner of a state and a key of it; neither has it.
+const NUL: u8 = 0;
 
 /// The block whose first event is at `seq`.
 pub(crate) fn block(seq: Seq) -> [u8; 9] {
@@ -117,6 +121,31 @@ pub(crate) fn consumer_name(key: &[u8]) -> Option<String> {
     String::from_utf8(key.strip_prefix(&[CONSUMER])?.to_vec()).ok()
 }
 
+/// What `owner` has kept under `key`.
+pub(crate) fn state(owner: &str, key: &str) -> Vec<u8> {
+    let mut name = named(STATE, owner);
+    name.push(NUL);
+    name.extend_from_slice(key.as_bytes());
+    name
+}
+
+/// Everything that `owner` has kept.
+pub(crate) fn state_of(owner: &str) -> Range<Vec<u8>> {
+    starting_with(&state(owner, ""))
+}
+
+/// What all have kept.
+pub(crate) fn all_states() -> Range<Vec<u8>> {
+    starting_with(&[STATE])
+}
+
+/// The owner and the key in the key of something kept.
+pub(crate) fn state_name(key: &[u8]) -> Option<(String, String)> {
+    let name = std::str::from_utf8(key.strip_prefix(&[STATE])?).ok()?;
+    let (owner, key) = name.split_once(char::from(NUL))?;
+    Some((owner.to_owned(), key.to_owned()))
+}
+
 /// A fact about the log as a whole.
 pub(crate) fn meta(name: &str) -> Vec<u8> {
     named(META, name)
@@ -147,6 +176,7 @@ pub(crate) fn display(key: &[u8]) -> String {
                 text.push_str(&number(second).to_string());
             }
         }
+        STATE => text.push_str(&String::from_utf8_lossy(rest).replace(char::from(NUL), "/")),
         _ => text.push_str(&String::from_utf8_lossy(rest)),
     }
     text
@@ -174,12 +204,16 @@ mod tests {
         assert!(block(Seq(255)) < block(Seq(256)));
         assert!(body(Seq(1), 300) < body(Seq(2), 0));
         assert_eq!(block_seq(&block(Seq(77))), Some(Seq(77)));
+        let named = state_name(&state("channels/rss", "a/b"));
+        assert_eq!(named, Some(("channels/rss".to_owned(), "a/b".to_owned())));
+        assert!(!state_of("channels/rss").contains(&state("channels/rss-two", "cursor")));
         for (key, text) in [
             (block(Seq(256)).to_vec(), "e/256"),
             (body(Seq(3), 9).to_vec(), "b/3/9"),
             (deliveries(16, 0).to_vec(), "d/16/0"),
             (consumer("audit"), "c/audit"),
             (run(2, 65).to_vec(), "k/2/65"),
+            (state("channels/rss", "cursor"), "s/channels/rss/cursor"),
         ] {
             assert_eq!(display(&key), text);
         }

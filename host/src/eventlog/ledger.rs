@@ -20,7 +20,7 @@ use super::identities::{Identities, received_at};
 use super::record::{self, BlockWriter, corrupt, first_deliveries};
 use super::retention::Retention;
 use super::store::{Store, Walk};
-use super::{Appended, EventLogError, NewDelivery, NewEvent, key};
+use super::{Appended, EventLogError, NewDelivery, NewEvent, NewState, key};
 use crate::event::{
     Attempt, ChannelName, Delivery, DeliveryId, Event, EventId, EventStatus, Recipient, Seq, Timestamp,
 };
@@ -272,6 +272,21 @@ impl Ledger {
         let key = key::consumer(consumer);
         let value = record::encode(&key, &seq);
         self.commit.ops.push(Op::Put(key, value));
+    }
+
+    /// Adds a change of a plugin's state to the commit.
+    pub(crate) fn keep(&mut self, state: NewState) {
+        for (name, value) in state.entries {
+            let key = key::state(&state.owner, &name);
+            let op = match value {
+                Some(value) => {
+                    let value = record::encode(&key, &value);
+                    Op::Put(key, value)
+                }
+                None => Op::Remove(key),
+            };
+            self.commit.ops.push(op);
+        }
     }
 
     fn change(

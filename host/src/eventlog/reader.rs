@@ -1,11 +1,14 @@
 use std::sync::Arc;
 
-use super::EventLogError;
+use bytes::Bytes;
+
+use super::engine::Direction;
 use super::published::Published;
 use super::query::{DeliveryFilter, DeliveryPage, Filter, ListedDelivery, OpenDeliveries, Page, Stored};
-use super::record::Facts;
+use super::record::{self, Facts, corrupt};
 use super::replay::{Candidate, Replayable, replayable};
 use super::store::{Store, Walk};
+use super::{EventLogError, key};
 use crate::event::{Delivery, DeliveryId, Event, EventId, Seq};
 
 /// Reads what is durable, from any thread.
@@ -34,6 +37,16 @@ impl Reader {
             Some(facts) => self.stored(&mut walk, facts),
             None => Ok(None),
         }
+    }
+
+    pub(crate) fn state(&self, owner: &str) -> Result<Vec<(String, Bytes)>, EventLogError> {
+        let range = key::state_of(owner);
+        let found = self.store.engine.scan(&range.start..&range.end, Direction::Up, usize::MAX)?;
+        let entry = |(key, value): (Bytes, Bytes)| {
+            let (_, name) = key::state_name(&key).ok_or_else(|| corrupt(&key, "no name in the key".to_owned()))?;
+            Ok((name, record::decode(&key, &value)?))
+        };
+        found.into_iter().map(entry).collect()
     }
 
     pub(crate) fn read(&self, after: Seq, limit: usize) -> Result<Vec<Stored>, EventLogError> {

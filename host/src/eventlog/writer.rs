@@ -12,7 +12,7 @@ use super::queue::{Gather, Queue, Taken, Weight};
 use super::replay::{Replay, ReplayChange};
 use super::retention::Retention;
 use super::store::{Store, Walk};
-use super::{Appended, CommitSink, EventLogError, NewEvent};
+use super::{Appended, CommitSink, EventLogError, NewEvent, NewState};
 use crate::event::{Attempt, DeliveryId, EventId, Recipient, Seq, Timestamp};
 use crate::metrics::{ByAgent, ByReason, Metrics};
 
@@ -25,7 +25,8 @@ pub(crate) struct Request {
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, EventLogError>>;
 
 pub(crate) enum Work {
-    Append { events: Vec<NewEvent>, reply: Reply<Vec<Appended>> },
+    Append { events: Vec<NewEvent>, state: Option<NewState>, reply: Reply<Vec<Appended>> },
+    State { state: NewState, reply: Reply<()> },
     Replay { id: EventId, recipients: Vec<Recipient>, by: String, reply: Reply<Vec<DeliveryId>> },
     Renew { id: DeliveryId, by: String, reply: Reply<Vec<DeliveryId>> },
     Replays { change: ReplayChange, reply: Reply<Replay> },
@@ -68,7 +69,9 @@ impl Work {
             Self::Append { reply, .. } => drop(reply.send(Err(error))),
             Self::Replay { reply, .. } | Self::Renew { reply, .. } => drop(reply.send(Err(error))),
             Self::Replays { reply, .. } => drop(reply.send(Err(error))),
-            Self::Record { reply, .. } | Self::Checkpoint { reply, .. } => drop(reply.send(Err(error))),
+            Self::Record { reply, .. } | Self::Checkpoint { reply, .. } | Self::State { reply, .. } => {
+                drop(reply.send(Err(error)));
+            }
         }
     }
 }
@@ -202,10 +205,17 @@ impl Writer {
     /// Adds one request to the commit; one that cannot be done is answered here.
     fn add(&mut self, work: Work, now: Timestamp) -> Option<Answer> {
         match work {
-            Work::Append { events, reply } => match self.ledger.append(events, now) {
-                Ok(appended) => Some(Answer::Append(reply, appended)),
+            Work::Append { events, state, reply } => match self.ledger.append(events, now) {
+                Ok(appended) => {
+                    state.into_iter().for_each(|state| self.ledger.keep(state));
+                    Some(Answer::Append(reply, appended))
+                }
                 Err(error) => refused(reply, error),
             },
+            Work::State { state, reply } => {
+                self.ledger.keep(state);
+                Some(Answer::Done(reply))
+            }
             Work::Replay { id, recipients, by, reply } => match self.ledger.replay(id, recipients, &by, now) {
                 Ok(ids) => Some(Answer::Replay(reply, ids)),
                 Err(error) => refused(reply, error),

@@ -262,7 +262,7 @@ fn ingest(error: &IngestError) -> Problem {
         IngestError::Plugin(CallError::Busy) => {
             unavailable("channel_busy", "Channel busy", "the channel has too many requests, try again later")
         }
-        IngestError::Plugin(_) | IngestError::Receipt(_) => plugin_failed().internal(error),
+        IngestError::Plugin(_) | IngestError::Receipt(_) | IngestError::State(_) => plugin_failed().internal(error),
         IngestError::Log(error) => log(error),
     }
 }

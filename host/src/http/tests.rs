@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 use crate::dispatch::{self, Dispatch};
 use crate::event::{ChannelName, EventId, Recipient, RequestId, Timestamp};
 use crate::eventlog::{self, Appended, EngineKind, EventLog, NewEvent};
-use crate::ingest::{self, ChannelSettings, Guard, Ingest, Router};
+use crate::ingest::{self, ChannelSettings, Guard, Ingest, PollSettings, Router};
 use crate::metrics::Metrics;
-use crate::plugin::{self, Limits, PluginHost};
+use crate::plugin::{self, EgressSettings, Limits, PluginHost};
 use crate::replay::{self, Replays};
 use crate::skill::Skills;
 use crate::supervisor::Sockets;
@@ -174,6 +174,9 @@ fn waiting(name: &str, required: bool) -> ChannelSettings {
         keep_headers: Vec::new(),
         config: BTreeMap::new(),
         limits: Limits::default(),
+        egress: EgressSettings::default(),
+        state: 0,
+        poll: PollSettings::NEVER,
     }
 }
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -7,9 +8,10 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 
 use crate::event::Timestamp;
-use crate::plugin::{CallError, Generation, Instance, Kind, PluginHost, config_text};
+use crate::plugin::{CallError, Egress, Generation, Instance, Kind, Limits, PluginHost, config_text};
 use crate::verify::{Recipe, Scheme};
 
+use super::poll::{PollStatus, Polling};
 use super::{ChannelSettings, IngestError};
 
 /// Failures of one channel are logged once in this many milliseconds: whoever forges requests must not fill the log.
@@ -19,6 +21,9 @@ const WARN_EVERY: i64 = 10_000;
 pub struct Channel {
     pub(super) settings: ChannelSettings,
     pub(super) instance: Arc<Instance>,
+    /// What `poll` is called with: it has the network and a time limit of its own.
+    pub(super) polled: Arc<Instance>,
+    pub(super) polling: Polling,
     /// Whether it was mounted without a table in the configuration.
     pub(super) automatic: bool,
     terms: ArcSwapOption<Terms>,
@@ -70,13 +75,32 @@ pub struct ChannelStatus {
     pub max_body: Option<usize>,
     /// The verification in force, in the manifest's form; empty when the channel is open.
     pub verification: Vec<Scheme>,
+    /// How the plugin fetches events; none when it does not.
+    pub poll: Option<PollStatus>,
+    /// Bytes of state in use, and bytes that are granted.
+    pub state_used: usize,
+    pub state_quota: usize,
 }
 
 impl Channel {
-    pub(super) fn new(settings: ChannelSettings, automatic: bool) -> Self {
-        let config = settings.config.iter().map(|(key, value)| (key.clone(), config_text(value))).collect();
-        let instance = Arc::new(Instance::new(settings.name.as_str(), config, None, &settings.limits));
-        Self { settings, instance, automatic, terms: ArcSwapOption::empty(), warned_at: AtomicI64::new(0) }
+    pub(super) fn new(settings: ChannelSettings, plugins: &PluginHost, automatic: bool) -> Self {
+        let name = settings.name.as_str();
+        let config: BTreeMap<_, _> =
+            settings.config.iter().map(|(key, value)| (key.clone(), config_text(value))).collect();
+        let state = plugins.state(&format!("channels/{name}"), settings.state);
+        let instance = Instance::new(name, config.clone(), None, &settings.limits).with_state(state.clone());
+        let polled = Limits { time: settings.poll.timeout, concurrency: 1, ..settings.limits.clone() };
+        let egress = Egress::new(settings.egress.clone());
+        let polled = Instance::new(name, config, Some(egress), &polled).with_state(state);
+        Self {
+            settings,
+            instance: Arc::new(instance),
+            polled: Arc::new(polled),
+            polling: Polling::default(),
+            automatic,
+            terms: ArcSwapOption::empty(),
+            warned_at: AtomicI64::new(0),
+        }
     }
 
     pub(super) fn open(self: &Arc<Self>, plugins: &PluginHost) -> Result<Open, IngestError> {
@@ -107,11 +131,14 @@ impl Channel {
             generation: generation.as_ref().ok().map(|generation| generation.number),
             methods: terms.iter().flat_map(|terms| &terms.methods).map(ToString::to_string).collect(),
             max_body: terms.as_ref().map(|terms| terms.max_body),
+            poll: generation.as_ref().is_ok_and(|generation| generation.polls()).then(|| self.poll_status()),
+            state_used: self.instance.state.as_ref().map_or(0, |state| state.used()),
+            state_quota: self.settings.state,
             verification: terms.iter().flat_map(|terms| terms.recipe.schemes()).cloned().collect(),
         }
     }
 
-    fn generation(&self, plugins: &PluginHost) -> Result<Arc<Generation>, String> {
+    pub(super) fn generation(&self, plugins: &PluginHost) -> Result<Arc<Generation>, String> {
         let plugin = &self.settings.plugin;
         let generation = plugins
             .serving(plugin.as_str())

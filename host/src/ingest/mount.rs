@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::event::ChannelName;
-use crate::plugin::{Limits, PluginHost};
+use crate::plugin::{EgressSettings, Limits, PluginHost};
 
 use super::channel::Channel;
-use super::{ChannelSettings, Settings};
+use super::{ChannelSettings, PollSettings, Settings};
 
 /// Where channels are mounted that have no path of their own.
 const PREFIX: &str = "/webhooks/";
@@ -32,7 +32,7 @@ pub(super) struct Mounts {
 impl Mounts {
     pub(super) fn new(settings: Settings, plugins: PluginHost) -> Self {
         let auto_limits = settings.auto_mount.then_some(settings.auto_limits);
-        let channels = settings.channels.into_iter().map(|channel| Arc::new(Channel::new(channel, false)));
+        let channels = settings.channels.into_iter().map(|channel| Arc::new(Channel::new(channel, &plugins, false)));
         let configured: BTreeMap<_, _> = channels.map(|channel| (channel.settings.name.clone(), channel)).collect();
         let mut paths: Vec<_> = configured
             .values()
@@ -51,6 +51,11 @@ impl Mounts {
         let rest = below(path, &path[..PREFIX.len() + name.len()])?;
         let channel = self.automatic(&name.parse().ok()?)?;
         Some(Mount { channel, rest })
+    }
+
+    /// The channels of the configuration.
+    pub(super) fn configured(&self) -> impl Iterator<Item = &Arc<Channel>> {
+        self.configured.values()
     }
 
     /// Every channel, by name.
@@ -77,7 +82,7 @@ impl Mounts {
         let known = self.automatic.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         Some(known.unwrap_or_else(|| {
             let mut automatic = self.automatic.write().unwrap_or_else(PoisonError::into_inner);
-            let new = || Arc::new(Channel::new(settings_of(name, limits), true));
+            let new = || Arc::new(Channel::new(settings_of(name, limits), &self.plugins, true));
             Arc::clone(automatic.entry(name.clone()).or_insert_with(new))
         }))
     }
@@ -97,6 +102,9 @@ fn settings_of(name: &ChannelName, limits: &Limits) -> ChannelSettings {
         keep_headers: Vec::new(),
         config: BTreeMap::new(),
         limits: limits.clone(),
+        egress: EgressSettings::default(),
+        state: 0,
+        poll: PollSettings::NEVER,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Checks what a plugin made of a request and completes it to events.
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use crate::event::{ChannelName, PluginName, Recipient, RequestId, Timestamp};
 use crate::eventlog::{Identity, NewEvent};
@@ -71,6 +72,27 @@ pub(super) fn new_events(
     Ok(complete)
 }
 
+/// The events that a plugin has fetched: each is told from others by its own data, wherever it stands among them.
+pub(super) fn fetched_events(
+    events: Vec<ReceiptEvent>,
+    context: &Context<'_>,
+    recipients: impl Fn(&str, &[(String, String)]) -> Vec<Recipient>,
+) -> Result<Vec<NewEvent>, String> {
+    let identities: Vec<_> = events
+        .iter()
+        .map(|event| match (&event.key, &event.delivery_id, &event.data) {
+            (None, Some(id), Some(data)) => {
+                Some(Identity::of_delivery(context.channel, id, &Sha256::digest(data).into(), 0))
+            }
+            _ => None,
+        })
+        .collect();
+    let events = new_events(events, context, || Sha256::digest([]).into(), recipients)?;
+    let with_own =
+        |(event, identity): (NewEvent, Option<Identity>)| NewEvent { identity: identity.or(event.identity), ..event };
+    Ok(events.into_iter().zip(identities).map(with_own).collect())
+}
+
 fn check(event: &ReceiptEvent) -> Result<(), String> {
     let text = |name: &str, value: &str, limit: usize| {
         if value.is_empty() || value.len() > limit || value.chars().any(char::is_control) {
@@ -118,6 +140,13 @@ mod tests {
     }
 
     fn complete(events: Vec<ReceiptEvent>) -> Result<Vec<NewEvent>, String> {
+        complete_with(events, |events, context| new_events(events, context, || [7; 32], |_, _| Vec::new()))
+    }
+
+    fn complete_with(
+        events: Vec<ReceiptEvent>,
+        complete: impl Fn(Vec<ReceiptEvent>, &Context<'_>) -> Result<Vec<NewEvent>, String>,
+    ) -> Result<Vec<NewEvent>, String> {
         let [channel, plugin] = ["github", "github"];
         let context = Context {
             channel: &channel.parse().unwrap(),
@@ -129,7 +158,7 @@ mod tests {
             headers: Vec::new(),
             body: Bytes::from_static(b"{}"),
         };
-        new_events(events, &context, || [7; 32], |_, _| Vec::new())
+        complete(events, &context)
     }
 
     #[test]
@@ -158,6 +187,28 @@ mod tests {
         assert_eq!(events[0].identity, Some(Identity::of_key(&channel, "k")));
         assert_eq!(events[1].identity, Some(Identity::of_delivery(&channel, "d", &[7; 32], 1)));
         assert_eq!(events[2].identity, None);
+    }
+
+    #[test]
+    fn a_fetched_event_is_known_by_its_id_and_data_in_any_place() {
+        let fetched = |id: &str, data: &'static str| ReceiptEvent {
+            delivery_id: Some(id.to_owned()),
+            data: Some(Bytes::from_static(data.as_bytes())),
+            ..event()
+        };
+        let identities = |events: Vec<ReceiptEvent>| {
+            complete_with(events, |events, context| fetched_events(events, context, |_, _| Vec::new()))
+                .unwrap()
+                .into_iter()
+                .map(|event| event.identity.unwrap())
+                .collect::<Vec<_>>()
+        };
+
+        let first = identities(vec![fetched("1", "a"), fetched("2", "b")]);
+        let again = identities(vec![fetched("2", "b"), fetched("1", "changed"), fetched("1", "a")]);
+
+        assert_eq!([again[0], again[2]], [first[1], first[0]]);
+        assert_ne!(again[1], first[0]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Rust bindings of `wit/plugin.wit`, one world each; what both worlds share is generated once.
+//! Rust bindings of `wit/plugin.wit`, one world each; what several worlds import is generated once.
 
 #![expect(unreachable_pub, reason = "generated code")]
 
@@ -20,6 +20,40 @@ pub mod agent {
         with: {
             "gateway:plugin/types": super::channel::gateway::plugin::types,
             "gateway:plugin/host": super::channel::gateway::plugin::host,
+            "gateway:plugin/state": super::channel::gateway::plugin::state,
+        },
+    });
+}
+
+/// What a channel plugin may export to take answers back.
+pub mod responding {
+    wasmtime::component::bindgen!({
+        path: "../wit/plugin.wit",
+        world: "responding",
+        imports: { default: trappable },
+        exports: { default: async },
+        with: {
+            "gateway:plugin/types": super::channel::gateway::plugin::types,
+            "gateway:plugin/host": super::channel::gateway::plugin::host,
+            "gateway:plugin/state": super::channel::gateway::plugin::state,
+            "gateway:plugin/outbound": super::agent::gateway::plugin::outbound,
+            "gateway:plugin/http": super::agent::gateway::plugin::http,
+        },
+    });
+}
+
+/// What a channel plugin may export to fetch events.
+pub mod polling {
+    wasmtime::component::bindgen!({
+        path: "../wit/plugin.wit",
+        world: "polling",
+        imports: { default: trappable },
+        exports: { default: async },
+        with: {
+            "gateway:plugin/types": super::channel::gateway::plugin::types,
+            "gateway:plugin/host": super::channel::gateway::plugin::host,
+            "gateway:plugin/state": super::channel::gateway::plugin::state,
+            "gateway:plugin/http": super::agent::gateway::plugin::http,
         },
     });
 }

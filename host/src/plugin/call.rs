@@ -1,15 +1,20 @@
 //! What goes into a call of a plugin and what comes out of it, in the host's own types.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use jiff::fmt::rfc2822;
 
 use crate::event::{Event, SkillRef, Timestamp};
 
 use super::bindings::agent::exports::gateway::plugin::agent;
 use super::bindings::channel::exports::gateway::plugin::channel;
 use super::bindings::channel::gateway::plugin::types;
+use super::bindings::polling::exports::gateway::plugin::poll;
+use super::bindings::responding::exports::gateway::plugin::respond;
+use super::state::StateChanges;
 
 /// A verified request on its way into a channel plugin.
 #[derive(Clone, Debug)]
@@ -35,6 +40,19 @@ pub struct Receipt {
     pub events: Vec<ReceiptEvent>,
     /// The plugin's own answer.
     pub response: Option<Response>,
+    /// What the call changed of the channel's state.
+    pub state: StateChanges,
+}
+
+/// What a channel plugin fetched from its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The events, in order; each has data and a media type.
+    pub events: Vec<ReceiptEvent>,
+    /// Whether the source has more.
+    pub more: bool,
+    /// What the call changed of the channel's state.
+    pub state: StateChanges,
 }
 
 /// One event of a receipt; the fields are those of `channel.event` in the WIT.
@@ -81,8 +99,21 @@ pub struct Outgoing {
     pub attempt: u32,
 }
 
+/// An agent's answer on its way back to where its event came from.
+#[derive(Clone, Debug)]
+pub struct Responding {
+    /// The event that was answered.
+    pub event: Arc<Event>,
+    /// The answer, which is an event of its own.
+    pub answer: Arc<Event>,
+    /// The name of the agent.
+    pub agent: String,
+    /// Counts from 1.
+    pub attempt: u32,
+}
+
 /// What an agent answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// Media type of `body`.
     pub content_type: String,
@@ -90,9 +121,11 @@ pub struct Answer {
     pub body: Bytes,
     /// Further facts.
     pub attributes: Vec<(String, String)>,
+    /// What the call changed of the state.
+    pub state: StateChanges,
 }
 
-/// Why an agent plugin did not deliver.
+/// Why a plugin did not deliver, answer or fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Whether another attempt makes sense.
@@ -103,6 +136,18 @@ pub struct Failure {
     pub message: String,
     /// The agent's `Retry-After` as it was sent.
     pub after: Option<String>,
+}
+
+impl Failure {
+    /// The wait that a `Retry-After` asks for: seconds, or a date (RFC 9110, section 10.2.3).
+    pub fn asked_wait(&self, now: Timestamp) -> Option<Duration> {
+        let text = self.after.as_deref()?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let date = rfc2822::parse(text).ok()?.timestamp();
+        Some(Timestamp::from_millis(date.as_millisecond()).since(now))
+    }
 }
 
 impl From<channel::Receipt> for Receipt {
@@ -116,7 +161,27 @@ impl From<channel::Receipt> for Receipt {
             content_type: event.content_type,
             attributes: event.attributes,
         };
-        Self { events: receipt.events.into_iter().map(event).collect(), response: receipt.response.map(Response::from) }
+        Self {
+            events: receipt.events.into_iter().map(event).collect(),
+            response: receipt.response.map(Response::from),
+            state: StateChanges::default(),
+        }
+    }
+}
+
+impl From<poll::Batch> for Batch {
+    fn from(batch: poll::Batch) -> Self {
+        let event = |event: poll::Event| ReceiptEvent {
+            kind: event.kind,
+            subject: event.subject,
+            delivery_id: event.delivery_id,
+            key: event.key,
+            data: Some(Bytes::from(event.data)),
+            content_type: Some(event.content_type),
+            attributes: event.attributes,
+        };
+        let events = batch.events.into_iter().map(event).collect();
+        Self { events, more: batch.more, state: StateChanges::default() }
     }
 }
 
@@ -137,7 +202,8 @@ impl From<channel::Rejection> for Rejection {
 impl From<agent::Answer> for Answer {
     fn from(answer: agent::Answer) -> Self {
         let agent::Answer { content_type, body, attributes } = answer;
-        Self { content_type, body: body.map(Bytes::from).unwrap_or_default(), attributes }
+        let body = body.map(Bytes::from).unwrap_or_default();
+        Self { content_type, body, attributes, state: StateChanges::default() }
     }
 }
 
@@ -148,6 +214,37 @@ impl From<agent::Failure> for Failure {
             agent::Failure::Reject(agent::Refusal { code, message }) => {
                 Self { retry: false, code, message, after: None }
             }
+        }
+    }
+}
+
+impl From<respond::Failure> for Failure {
+    fn from(failure: respond::Failure) -> Self {
+        let respond::Failure { code, message, retry, after } = failure;
+        Self { retry, code, message, after }
+    }
+}
+
+impl From<poll::Failure> for Failure {
+    fn from(failure: poll::Failure) -> Self {
+        let poll::Failure { code, message, after } = failure;
+        Self { retry: true, code, message, after }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_asked_for_in_seconds_or_with_a_date() {
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        for (after, seconds) in
+            [("20", Some(20)), (" 0 ", Some(0)), ("Tue, 14 Nov 2023 22:14:20 GMT", Some(60)), ("soon", None)]
+        {
+            let after = Some(after.to_owned());
+            let failure = Failure { retry: true, code: String::new(), message: String::new(), after };
+            assert_eq!(failure.asked_wait(now), seconds.map(Duration::from_secs), "{failure:?}");
         }
     }
 }

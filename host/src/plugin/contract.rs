@@ -6,7 +6,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// The version of `wit/plugin.wit` that this gateway serves; patches of it are interchangeable.
-pub const SERVED: &str = "0.1.0";
+pub const SERVED: &str = "0.1.1";
 
 /// What a plugin is, by the interface it exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -63,13 +63,35 @@ pub enum ContractError {
     )]
     UnknownImport(String),
     /// A channel plugin that imports what is an agent's, or the other way round.
-    #[error("it imports `{interface}`, which {kind} plugins do not have", kind = .kind.as_str())]
+    #[error(
+        "it imports `{interface}`, which {kind} plugins{without} do not have",
+        kind = .kind.as_str(),
+        without = if *.kind == Kind::Channel { " without `respond` or `poll`" } else { "" }
+    )]
     NotForKind {
         /// What it is.
         kind: Kind,
         /// The interface.
         interface: String,
     },
+}
+
+const PACKAGE: &str = "gateway:plugin/";
+/// What a channel may export besides `channel`.
+pub(super) const RESPOND: &str = "gateway:plugin/respond";
+/// The same for a source that is asked.
+pub(super) const POLL: &str = "gateway:plugin/poll";
+
+/// Whether `component` exports `interface`, in whatever version.
+pub(super) fn exports(engine: &Engine, component: &Component, interface: &str) -> bool {
+    component.component_type().exports(engine).any(|(name, _)| split(name).0 == interface)
+}
+
+/// The imports of `gateway:plugin` that are of a later version than this gateway's.
+pub(super) fn newer_imports(engine: &Engine, component: &Component) -> Vec<String> {
+    let ty = component.component_type();
+    let names = ty.imports(engine).map(|(name, _)| name);
+    names.filter(|name| name.starts_with(PACKAGE) && is_newer(split(name).1)).map(ToOwned::to_owned).collect()
 }
 
 /// Reads what kind of plugin `component` is and refuses what cannot be served.
@@ -91,19 +113,27 @@ fn classify_names(exports: &[String], imports: &[String]) -> Result<Kind, Contra
     if !is_served(name, SERVED) {
         return Err(ContractError::Version { how: "exports", interface: name.clone() });
     }
-    imports.iter().try_for_each(|name| check_import(kind, name))?;
+    let reaches_out = kind == Kind::Agent || exported(RESPOND).is_some() || exported(POLL).is_some();
+    imports.iter().try_for_each(|name| check_import(kind, reaches_out, name))?;
     Ok(kind)
 }
 
-fn check_import(kind: Kind, name: &str) -> Result<(), ContractError> {
-    let (interface, _) = split(name);
-    if let Some(own) = interface.strip_prefix("gateway:plugin/") {
+/// `reaches_out` says whether it has calls in which there is a network.
+fn check_import(kind: Kind, reaches_out: bool, name: &str) -> Result<(), ContractError> {
+    let (interface, version) = split(name);
+    if let Some(own) = interface.strip_prefix(PACKAGE) {
         if !is_served(name, SERVED) {
             return Err(ContractError::Version { how: "imports", interface: name.to_owned() });
         }
         return match (kind, own) {
-            (_, "host" | "types") | (Kind::Channel, "inbound") | (Kind::Agent, "outbound" | "http") => Ok(()),
-            (_, "inbound" | "outbound" | "http") => Err(ContractError::NotForKind { kind, interface: name.to_owned() }),
+            (_, "host" | "types" | "state") | (Kind::Channel, "inbound") => Ok(()),
+            (_, "outbound" | "http") if reaches_out => Ok(()),
+            (Kind::Channel, "answer") if reaches_out => Ok(()),
+            (_, "inbound" | "outbound" | "http" | "answer") => {
+                Err(ContractError::NotForKind { kind, interface: name.to_owned() })
+            }
+            // What it was built against may have more; calls of it trap.
+            _ if is_newer(version) => Ok(()),
             _ => Err(ContractError::UnknownImport(name.to_owned())),
         };
     }
@@ -123,6 +153,12 @@ fn split(name: &str) -> (&str, Option<&str>) {
         Some((interface, version)) => (interface, Some(version)),
         None => (name, None),
     }
+}
+
+/// Whether `version` is a later one than this gateway's.
+fn is_newer(version: Option<&str>) -> bool {
+    let parsed = |text: &str| text.parse::<Version>().ok();
+    version.and_then(parsed) > parsed(SERVED)
 }
 
 /// Whether `name` carries a version that differs from `served` in its patch at most.
@@ -165,10 +201,19 @@ mod tests {
         check(
             &["gateway:plugin/channel@0.2.0"],
             &[],
-            Err("exports `gateway:plugin/channel@0.2.0`, and this gateway serves 0.1.0"),
+            Err("exports `gateway:plugin/channel@0.2.0`, and this gateway serves 0.1.1"),
         );
         check(&[CHANNEL], &["gateway:plugin/host@0.2.0"], Err("imports `gateway:plugin/host@0.2.0`"));
-        check(&[CHANNEL], &["gateway:plugin/http@0.1.0"], Err("which channel plugins do not have"));
+        check(&[CHANNEL], &["gateway:plugin/http@0.1.0"], Err("which channel plugins without `respond` or `poll`"));
+        check(&[CHANNEL, "gateway:plugin/poll@0.1.1"], &["gateway:plugin/http@0.1.1"], Ok(Kind::Channel));
+        check(
+            &[CHANNEL, "gateway:plugin/respond@0.1.1"],
+            &["gateway:plugin/answer@0.1.1", "gateway:plugin/outbound@0.1.1"],
+            Ok(Kind::Channel),
+        );
+        check(&[AGENT], &["gateway:plugin/inbound@0.1.0"], Err("which agent plugins do not have"));
+        check(&[AGENT], &["gateway:plugin/later@0.1.99"], Ok(Kind::Agent));
+        check(&[AGENT], &["gateway:plugin/never@0.1.0"], Err("does not offer"));
         check(&[CHANNEL], &["wasi:http/outgoing-handler@0.2.4"], Err("hint: send with `http.send`"));
         check(&[CHANNEL], &["acme:own/thing@1.0.0"], Err("does not offer"));
         check(&[CHANNEL], &["wasi:io/poll@0.3.0"], Err("does not offer"));

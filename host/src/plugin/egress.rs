@@ -23,7 +23,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use url::Url;
 
-use crate::event::{EventId, Timestamp};
+use crate::event::Timestamp;
 use crate::verify::{Secret, standard_webhooks};
 
 use self::connect::{ConnectError, Connector};
@@ -66,6 +66,14 @@ pub struct EgressSettings {
     pub max_response: usize,
     /// Time to resolve and connect.
     pub connect_timeout: Duration,
+}
+
+impl Default for EgressSettings {
+    /// Nothing is granted.
+    fn default() -> Self {
+        let (grants, credentials) = (Vec::new(), BTreeMap::new());
+        Self { grants, credentials, max_response: 1 << 20, connect_timeout: Duration::from_secs(5) }
+    }
 }
 
 /// Why a request brought no response.
@@ -121,8 +129,8 @@ pub(super) struct EgressRequest {
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Bytes,
     pub(super) credential: Option<String>,
-    /// The delivery's event: the id of signed requests.
-    pub(super) event: EventId,
+    /// The id of signed requests: that of the event or the answer that is handed on.
+    pub(super) id: String,
     pub(super) timeout: Duration,
 }
 
@@ -146,6 +154,11 @@ impl Egress {
         Self { settings, plain, secure: OnceLock::new(), connector }
     }
 
+    /// Whether the operator has configured a credential of this name.
+    pub(super) fn has_credential(&self, name: &str) -> bool {
+        self.settings.credentials.contains_key(name)
+    }
+
     pub(super) async fn send(&self, request: EgressRequest) -> Result<Response, EgressError> {
         let timeout = request.timeout;
         tokio::time::timeout(timeout, self.exchange(request)).await.unwrap_or(Err(EgressError::Timeout(timeout)))
@@ -156,7 +169,7 @@ impl Egress {
         let method: Method = request.method.parse().map_err(|_| protocol("method", &request.method))?;
         if !self.settings.grants.iter().any(|grant| grant.allows(&url, &method)) {
             return Err(EgressError::Denied(format!(
-                "`{method} {}` is not granted; add `{}` to `allow_hosts` of the agent",
+                "`{method} {}` is not granted; add `{}` to its `allow_hosts`",
                 without_secrets(&url),
                 authority(&url)
             )));
@@ -194,7 +207,7 @@ impl Egress {
         }
         if let Some(name) = &request.credential {
             let credential = self.credential(name, url, &method)?;
-            for (name, value) in credential.headers(request.event, &request.body)? {
+            for (name, value) in credential.headers(&request.id, &request.body)? {
                 headers.insert(name, value);
             }
         }
@@ -205,7 +218,7 @@ impl Egress {
         let credential = self.settings.credentials.get(name).ok_or_else(|| {
             let known: Vec<_> = self.settings.credentials.keys().map(|known| format!("`{known}`")).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            EgressError::Denied(format!("credential `{name}` is not configured; the agent has {known}"))
+            EgressError::Denied(format!("credential `{name}` is not configured; there is {known}"))
         })?;
         if !credential.hosts.iter().any(|grant| grant.allows(url, method)) {
             return Err(EgressError::Denied(format!(
@@ -259,7 +272,7 @@ impl Egress {
 }
 
 impl Credential {
-    fn headers(&self, event: EventId, body: &[u8]) -> Result<Vec<(HeaderName, HeaderValue)>, EgressError> {
+    fn headers(&self, id: &str, body: &[u8]) -> Result<Vec<(HeaderName, HeaderValue)>, EgressError> {
         let secret = self.secret.expose();
         let text = |bytes: &[u8]| {
             let mut value = HeaderValue::from_bytes(bytes)
@@ -274,7 +287,7 @@ impl Credential {
             }
             CredentialKind::Header(name) => Ok(vec![(name.clone(), text(secret)?)]),
             CredentialKind::StandardWebhooks => {
-                let signed = standard_webhooks::sign(&self.secret, &event.to_string(), Timestamp::now(), body)
+                let signed = standard_webhooks::sign(&self.secret, id, Timestamp::now(), body)
                     .map_err(|error| EgressError::Denied(format!("cannot sign: {error}")))?;
                 signed
                     .into_iter()

@@ -7,20 +7,25 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Engine, Store, Trap};
 
-use crate::event::PluginName;
+use crate::event::{PluginName, RequestId};
 use crate::metrics::{ByCall, ByLimit, ByPlugin, Metrics};
 
 use super::CallError;
 use super::bindings::agent::{AgentPlugin, AgentPluginPre};
 use super::bindings::channel::{ChannelPlugin, ChannelPluginPre};
-use super::call::{Answer, Failure, Inbound, Outgoing, Receipt, Rejection};
+use super::bindings::polling::{Polling, PollingPre};
+use super::bindings::responding::{Responding as Responder, RespondingPre};
+use super::call::{Answer, Batch, Failure, Inbound, Outgoing, Receipt, Rejection, Responding};
 use super::contract::Kind;
 use super::guest::{Guest, Subject};
 use super::instance::Instance;
 use super::limits::Limits;
 use super::manifest::Manifest;
+use super::output::{GuestLog, LogRate};
+use super::state::StateChanges;
 
 /// Places in the pool of instances. Agents wait for the network, so they may not take the last quarter: a channel
 /// always finds a place.
@@ -49,8 +54,23 @@ impl Places {
 /// The prepared component: imports are linked, so an instance is made without any lookup.
 #[derive(Clone)]
 pub(super) enum Prepared {
-    Channel(ChannelPluginPre<Guest>),
+    Channel {
+        channel: ChannelPluginPre<Guest>,
+        responding: Option<RespondingPre<Guest>>,
+        polling: Option<PollingPre<Guest>>,
+    },
     Agent(AgentPluginPre<Guest>),
+}
+
+/// Which of its exports a call of a plugin begins with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    /// `receive` or `deliver`.
+    Main,
+    /// `respond`.
+    Respond,
+    /// `poll`.
+    Poll,
 }
 
 /// A live instance: its store and its exports.
@@ -64,6 +84,8 @@ struct Live {
 
 enum Exports {
     Channel(ChannelPlugin),
+    Responding(Responder),
+    Polling(Polling),
     Agent(AgentPlugin),
 }
 
@@ -83,6 +105,7 @@ pub struct Generation {
     prepared: Prepared,
     places: Arc<Places>,
     idle: Mutex<Vec<Live>>,
+    log_rate: Arc<LogRate>,
     counters: Counters,
     traps: AtomicU64,
 }
@@ -114,14 +137,15 @@ impl Generation {
             metrics,
         };
         let idle = Mutex::default();
+        let log_rate = Arc::new(LogRate::new(limits.log_rate));
         let traps = AtomicU64::new(0);
-        Self { plugin, number: 0, digest, manifest, limits, engine, prepared, places, idle, counters, traps }
+        Self { plugin, number: 0, digest, manifest, limits, engine, prepared, places, idle, log_rate, counters, traps }
     }
 
     /// Whether it is a channel or an agent plugin.
     pub fn kind(&self) -> Kind {
         match self.prepared {
-            Prepared::Channel(_) => Kind::Channel,
+            Prepared::Channel { .. } => Kind::Channel,
             Prepared::Agent(_) => Kind::Agent,
         }
     }
@@ -129,7 +153,7 @@ impl Generation {
     /// The interfaces that the component imports, and those that it exports.
     pub(super) fn interfaces(&self) -> (Vec<String>, Vec<String>) {
         let component = match &self.prepared {
-            Prepared::Channel(channel) => channel.instance_pre().component(),
+            Prepared::Channel { channel, .. } => channel.instance_pre().component(),
             Prepared::Agent(agent) => agent.instance_pre().component(),
         };
         let ty = component.component_type();
@@ -143,6 +167,16 @@ impl Generation {
         self.traps.load(Ordering::Relaxed)
     }
 
+    /// Whether it can hand an agent's answer back to its source.
+    pub fn responds(&self) -> bool {
+        matches!(self.prepared, Prepared::Channel { responding: Some(_), .. })
+    }
+
+    /// Whether it can ask its source for events.
+    pub fn polls(&self) -> bool {
+        matches!(self.prepared, Prepared::Channel { polling: Some(_), .. })
+    }
+
     /// Turns a request into events.
     ///
     /// Cancel safe: a call that is dropped half way takes its instance with it.
@@ -151,12 +185,13 @@ impl Generation {
         instance: &Arc<Instance>,
         inbound: Inbound,
     ) -> Result<Result<Receipt, Rejection>, CallError> {
-        self.call(instance, Subject::Inbound(inbound), async |live: &mut Live| {
+        let run = async |live: &mut Live| {
             let Exports::Channel(channel) = &live.exports else { return Err(wrong_kind("channel")) };
             let received = channel.gateway_plugin_channel().call_receive(&mut live.store).await?;
             Ok(received.map(Receipt::from).map_err(Rejection::from))
-        })
-        .await
+        };
+        let (received, state) = self.call(instance, Entry::Main, Subject::Inbound(inbound), run).await?;
+        Ok(received.map(|receipt| Receipt { state, ..receipt }))
     }
 
     /// Hands an event to an agent.
@@ -167,28 +202,61 @@ impl Generation {
         instance: &Arc<Instance>,
         outgoing: Outgoing,
     ) -> Result<Result<Answer, Failure>, CallError> {
-        self.call(instance, Subject::Outgoing(outgoing), async |live: &mut Live| {
+        let run = async |live: &mut Live| {
             let Exports::Agent(agent) = &live.exports else { return Err(wrong_kind("agent")) };
             let delivered = agent.gateway_plugin_agent().call_deliver(&mut live.store).await?;
             Ok(delivered.map(Answer::from).map_err(Failure::from))
-        })
-        .await
+        };
+        let (delivered, state) = self.call(instance, Entry::Main, Subject::Outgoing(outgoing), run).await?;
+        Ok(delivered.map(|answer| Answer { state, ..answer }))
+    }
+
+    /// Hands an agent's answer back to the source of its event, and returns what the call changed of the state.
+    ///
+    /// Cancel safe: a call that is dropped half way takes its instance with it.
+    pub async fn respond(
+        &self,
+        instance: &Arc<Instance>,
+        responding: Responding,
+    ) -> Result<Result<StateChanges, Failure>, CallError> {
+        let run = async |live: &mut Live| {
+            let Exports::Responding(responder) = &live.exports else { return Err(wrong_kind("responding")) };
+            let responded = responder.gateway_plugin_respond().call_respond(&mut live.store).await?;
+            Ok(responded.map_err(Failure::from))
+        };
+        let (responded, state) = self.call(instance, Entry::Respond, Subject::Responding(responding), run).await?;
+        Ok(responded.map(|()| state))
+    }
+
+    /// Asks a source for what is new; `id` is that of the call.
+    ///
+    /// Cancel safe: a call that is dropped half way takes its instance with it.
+    pub async fn poll(&self, instance: &Arc<Instance>, id: RequestId) -> Result<Result<Batch, Failure>, CallError> {
+        let run = async |live: &mut Live| {
+            let Exports::Polling(polling) = &live.exports else { return Err(wrong_kind("polling")) };
+            let polled = polling.gateway_plugin_poll().call_poll(&mut live.store).await?;
+            Ok(polled.map(Batch::from).map_err(Failure::from))
+        };
+        let (polled, state) = self.call(instance, Entry::Poll, Subject::Poll(id), run).await?;
+        Ok(polled.map(|batch| Batch { state, ..batch }))
     }
 
     async fn call<T>(
         &self,
         instance: &Arc<Instance>,
+        entry: Entry,
         subject: Subject,
         run: impl AsyncFnOnce(&mut Live) -> wasmtime::Result<T>,
-    ) -> Result<T, CallError> {
+    ) -> Result<(T, StateChanges), CallError> {
         let start = Instant::now();
         let deadline = start + instance.time;
         let _turn = instance.enter(deadline).await?;
         let _place = self.places.take(self.kind(), deadline).await?;
         let mut live = None;
         let called = tokio::time::timeout_at(deadline.into(), async {
-            let live = live.insert(self.live(instance, subject, deadline).await?);
-            run(live).await
+            let live = live.insert(self.live(instance, entry, subject, deadline).await?);
+            let result = run(live).await?;
+            Ok((result, live.store.data_mut().take_state()))
         });
         let result = match called.await {
             Ok(Ok(result)) => Ok(result),
@@ -203,8 +271,14 @@ impl Generation {
     }
 
     /// An idle instance of this owner, or a fresh one.
-    async fn live(&self, instance: &Arc<Instance>, subject: Subject, deadline: Instant) -> wasmtime::Result<Live> {
-        if self.limits.reuse.is_some() {
+    async fn live(
+        &self,
+        instance: &Arc<Instance>,
+        entry: Entry,
+        subject: Subject,
+        deadline: Instant,
+    ) -> wasmtime::Result<Live> {
+        if self.limits.reuse.is_some() && entry == Entry::Main {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             let own = |live: &Live| std::ptr::eq(live.owner.as_ptr(), Arc::as_ptr(instance));
             if let Some(position) = idle.iter().rposition(own) {
@@ -215,15 +289,19 @@ impl Generation {
             }
         }
         let manifest = Some(Arc::clone(&self.manifest));
-        let guest = Guest::new(self.plugin.clone(), &self.limits, Arc::clone(instance), manifest, subject, deadline);
+        let log = GuestLog::new(self.plugin.clone(), self.limits.log_lines, Arc::clone(&self.log_rate));
+        let guest = Guest::new(log, &self.limits, Arc::clone(instance), manifest, subject, deadline);
         let mut store = new_store(&self.engine, guest, &self.limits);
-        let exports = self.prepared.instantiate(&mut store).await?;
+        let exports = self.prepared.instantiate(entry, &mut store).await?;
         Ok(Live { store, exports, calls: 0, owner: Arc::downgrade(instance) })
     }
 
     /// Keeps an instance whose call ended well for the next one, where the limits allow that.
     fn keep(&self, mut live: Live) {
         let Some(reuse) = self.limits.reuse else { return };
+        if !matches!(live.exports, Exports::Channel(_) | Exports::Agent(_)) {
+            return;
+        }
         live.calls += 1;
         if live.calls < reuse.max_calls && live.store.data().limiter.memory() <= reuse.max_memory {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -255,19 +333,34 @@ impl Generation {
             self.traps.fetch_add(u64::from(outcome != "busy"), Ordering::Relaxed);
             metrics.plugin_calls.get_or_create(&ByCall::new(&self.plugin, outcome)).inc();
         }
-        let dropped = live.map_or(0, |live| live.store.data().log.dropped());
-        if dropped > 0 {
-            metrics.plugin_limit_hits.get_or_create(&ByLimit::new(&self.plugin, "log")).inc();
-            tracing::debug!(plugin = %self.plugin, dropped, "Log lines beyond the limit were dropped");
+        let dropped = live.map(|live| live.store.data().log.dropped()).unwrap_or_default();
+        if live.is_some_and(|live| live.store.data().quota_hit) {
+            metrics.plugin_limit_hits.get_or_create(&ByLimit::new(&self.plugin, "state")).inc();
+        }
+        for (limit, lines) in [("log", dropped.by_call), ("log_rate", dropped.by_rate)] {
+            if lines > 0 {
+                metrics.plugin_limit_hits.get_or_create(&ByLimit::new(&self.plugin, limit)).inc();
+                tracing::debug!(plugin = %self.plugin, limit, lines, "Log lines beyond the limit were dropped");
+            }
         }
     }
 }
 
 impl Prepared {
-    async fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<Exports> {
-        match self {
-            Self::Channel(channel) => channel.instantiate_async(store).await.map(Exports::Channel),
-            Self::Agent(agent) => agent.instantiate_async(store).await.map(Exports::Agent),
+    async fn instantiate(&self, entry: Entry, store: &mut Store<Guest>) -> wasmtime::Result<Exports> {
+        match (self, entry) {
+            (Self::Channel { channel, .. }, Entry::Main) => {
+                channel.instantiate_async(store).await.map(Exports::Channel)
+            }
+            (Self::Channel { responding: Some(responding), .. }, Entry::Respond) => {
+                responding.instantiate_async(store).await.map(Exports::Responding)
+            }
+            (Self::Channel { polling: Some(polling), .. }, Entry::Poll) => {
+                polling.instantiate_async(store).await.map(Exports::Polling)
+            }
+            (Self::Channel { .. }, Entry::Respond) => Err(wrong_kind("responding")),
+            (Self::Channel { .. }, Entry::Poll) => Err(wrong_kind("polling")),
+            (Self::Agent(agent), _) => agent.instantiate_async(store).await.map(Exports::Agent),
         }
     }
 
@@ -280,12 +373,14 @@ impl Prepared {
     ) -> Result<String, CallError> {
         let deadline = Instant::now() + limits.time;
         let nobody = Arc::new(Instance::new("describe", Default::default(), None, limits));
-        let guest = Guest::new(plugin.clone(), limits, nobody, None, Subject::Nothing, deadline);
+        let log = GuestLog::new(plugin.clone(), limits.log_lines, Arc::new(LogRate::new(limits.log_rate)));
+        let guest = Guest::new(log, limits, nobody, None, Subject::Nothing, deadline);
         let mut store = new_store(engine, guest, limits);
         let described = tokio::time::timeout_at(deadline.into(), async {
-            match self.instantiate(&mut store).await? {
+            match self.instantiate(Entry::Main, &mut store).await? {
                 Exports::Channel(channel) => channel.gateway_plugin_channel().call_describe(&mut store).await,
                 Exports::Agent(agent) => agent.gateway_plugin_agent().call_describe(&mut store).await,
+                Exports::Responding(_) | Exports::Polling(_) => Err(wrong_kind("describing")),
             }
         });
         match described.await {
@@ -321,6 +416,9 @@ fn explain(error: &wasmtime::Error, guest: Option<&Guest>) -> CallError {
     }
     if error.downcast_ref::<Trap>() == Some(&Trap::StackOverflow) {
         return CallError::Limit { limit: "stack", detail };
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        return CallError::Limit { limit: "resources", detail };
     }
     // wasmtime has no type for these two.
     if detail.contains("fuel allocated for hostcalls") {

@@ -9,20 +9,19 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use crate::event::{Envelope, PluginName, Timestamp};
+use crate::event::{Envelope, Event, RequestId, Timestamp};
 
 use super::bindings::agent::gateway::plugin::{http, outbound};
-use super::bindings::channel::gateway::plugin::{host, inbound, types};
-use super::call::{Inbound, Outgoing, Response};
+use super::bindings::channel::gateway::plugin::{host, inbound, state, types};
+use super::bindings::responding::gateway::plugin::answer;
+use super::call::{Inbound, Outgoing, Responding, Response};
 use super::egress::{EgressError, EgressRequest};
 use super::engine::TICK;
 use super::instance::Instance;
 use super::limits::Limits;
 use super::manifest::Manifest;
 use super::output::{GuestLog, Stream};
-
-/// Resources (streams, pollables) that a guest may hold at once.
-const MAX_RESOURCES: usize = 256;
+use super::state::{StateChanges, StateError};
 
 /// What a call is about.
 pub(super) enum Subject {
@@ -32,6 +31,10 @@ pub(super) enum Subject {
     Inbound(Inbound),
     /// `deliver`.
     Outgoing(Outgoing),
+    /// `respond`.
+    Responding(Responding),
+    /// `poll`; the id is that of the call.
+    Poll(RequestId),
 }
 
 /// The state of one store.
@@ -39,6 +42,10 @@ pub(super) struct Guest {
     pub(super) limiter: Limiter,
     pub(super) log: Arc<GuestLog>,
     subject: Subject,
+    /// What the call has changed of the instance's state.
+    state: StateChanges,
+    /// Whether the call wanted to keep more than it was granted.
+    pub(super) quota_hit: bool,
     instance: Arc<Instance>,
     manifest: Option<Arc<Manifest>>,
     deadline: Instant,
@@ -49,7 +56,7 @@ pub(super) struct Guest {
 
 impl Guest {
     pub(super) fn new(
-        plugin: PluginName,
+        log: GuestLog,
         limits: &Limits,
         instance: Arc<Instance>,
         manifest: Option<Arc<Manifest>>,
@@ -57,11 +64,13 @@ impl Guest {
         deadline: Instant,
     ) -> Self {
         let mut resources = ResourceTable::new();
-        resources.set_max_capacity(MAX_RESOURCES);
+        resources.set_max_capacity(limits.resources);
         Self {
             limiter: Limiter::new(limits),
-            log: Arc::new(GuestLog::new(plugin, limits.log_lines)),
+            log: Arc::new(log),
             subject,
+            state: StateChanges::default(),
+            quota_hit: false,
             instance,
             manifest,
             deadline,
@@ -74,6 +83,8 @@ impl Guest {
     /// Prepares a used instance for its next call; what it holds in memory stays.
     pub(super) fn renew(&mut self, limits: &Limits, subject: Subject, deadline: Instant) {
         self.subject = subject;
+        self.state = StateChanges::default();
+        self.quota_hit = false;
         self.deadline = deadline;
         self.cpu_ticks = cpu_ticks(limits);
         self.limiter.hit = None;
@@ -94,18 +105,53 @@ impl Guest {
         }
     }
 
+    /// What the call has changed of the state; to be kept when it succeeded.
+    pub(super) fn take_state(&mut self) -> StateChanges {
+        std::mem::take(&mut self.state)
+    }
+
     fn inbound(&self) -> wasmtime::Result<&Inbound> {
         match &self.subject {
             Subject::Inbound(inbound) => Ok(inbound),
-            _ => Err(wasmtime::Error::msg("there is no request while the plugin is described")),
+            _ => Err(wasmtime::Error::msg("there is no request outside `receive`")),
         }
     }
 
-    fn outgoing(&self) -> wasmtime::Result<&Outgoing> {
+    /// The event that is delivered, or that was answered.
+    fn outbound(&self) -> wasmtime::Result<&Arc<Event>> {
         match &self.subject {
-            Subject::Outgoing(outgoing) => Ok(outgoing),
-            _ => Err(wasmtime::Error::msg("there is no delivery while the plugin is described")),
+            Subject::Outgoing(outgoing) => Ok(&outgoing.event),
+            Subject::Responding(responding) => Ok(&responding.event),
+            _ => Err(wasmtime::Error::msg("there is no event outside `deliver` and `respond`")),
         }
+    }
+
+    fn answer(&self) -> wasmtime::Result<&Responding> {
+        match &self.subject {
+            Subject::Responding(responding) => Ok(responding),
+            _ => Err(wasmtime::Error::msg("there is no answer outside `respond`")),
+        }
+    }
+
+    /// What requests of this call are signed as: their idempotency key. None where a call has no network.
+    fn request_id(&self) -> Option<String> {
+        match &self.subject {
+            Subject::Outgoing(outgoing) => Some(outgoing.event.id.to_string()),
+            Subject::Responding(responding) => Some(responding.answer.id.to_string()),
+            Subject::Poll(id) => Some(id.to_string()),
+            Subject::Nothing | Subject::Inbound(_) => None,
+        }
+    }
+
+    fn change_state(&mut self, key: String, value: Option<Bytes>) -> Result<(), state::Error> {
+        let changed = match &self.instance.state {
+            Some(kept) => kept.change(&mut self.state, key, value),
+            None => Err(StateError::Denied),
+        };
+        if let Err(StateError::Quota { .. }) = changed {
+            self.quota_hit = true;
+        }
+        changed.map_err(state::Error::from)
     }
 }
 
@@ -254,57 +300,114 @@ fn header_text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
+impl state::Host for Guest {
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        let value = self.instance.state.as_ref().and_then(|kept| kept.get(&key, &self.state));
+        Ok(value.map(Vec::from))
+    }
+
+    fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), state::Error>> {
+        Ok(self.change_state(key, Some(value.into())))
+    }
+
+    fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), state::Error>> {
+        Ok(self.change_state(key, None))
+    }
+
+    fn keys(&mut self, prefix: String) -> wasmtime::Result<Vec<String>> {
+        Ok(self.instance.state.as_ref().map(|kept| kept.keys(&prefix, &self.state)).unwrap_or_default())
+    }
+}
+
 impl outbound::Host for Guest {
     fn id(&mut self) -> wasmtime::Result<String> {
-        Ok(self.outgoing()?.event.id.to_string())
+        Ok(self.outbound()?.id.to_string())
     }
 
     fn kind(&mut self) -> wasmtime::Result<String> {
-        Ok(self.outgoing()?.event.kind.clone())
+        Ok(self.outbound()?.kind.clone())
     }
 
     fn subject(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.outgoing()?.event.subject.clone())
+        Ok(self.outbound()?.subject.clone())
     }
 
     fn attribute(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        let attributes = &self.outgoing()?.event.attributes;
-        Ok(attributes.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()))
+        Ok(attribute(self.outbound()?, &name))
     }
 
     fn attributes(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
-        Ok(self.outgoing()?.event.attributes.clone())
+        Ok(self.outbound()?.attributes.clone())
     }
 
     fn content_type(&mut self) -> wasmtime::Result<String> {
-        Ok(self.outgoing()?.event.content_type.clone())
+        Ok(self.outbound()?.content_type.clone())
     }
 
     fn data(&mut self) -> wasmtime::Result<Vec<u8>> {
-        Ok(self.outgoing()?.event.data.to_vec())
+        Ok(self.outbound()?.data.to_vec())
     }
 
     fn text(&mut self) -> wasmtime::Result<String> {
-        Ok(String::from_utf8_lossy(&self.outgoing()?.event.data).into_owned())
+        Ok(String::from_utf8_lossy(&self.outbound()?.data).into_owned())
     }
 
     fn cloud_event(&mut self) -> wasmtime::Result<String> {
-        Ok(self.outgoing()?.event.cloud_event().to_json())
+        Ok(self.outbound()?.cloud_event().to_json())
     }
 
     fn envelope(&mut self) -> wasmtime::Result<String> {
-        let Outgoing { event, skills, attempt } = self.outgoing()?;
-        Ok(Envelope::new(event, skills, *attempt, Timestamp::now()).to_json())
+        let attempt = outbound::Host::attempt(self)?;
+        let skills = match &self.subject {
+            Subject::Outgoing(outgoing) => &outgoing.skills[..],
+            _ => &[],
+        };
+        Ok(Envelope::new(self.outbound()?, skills, attempt, Timestamp::now()).to_json())
     }
 
     fn attempt(&mut self) -> wasmtime::Result<u32> {
-        Ok(self.outgoing()?.attempt)
+        match &self.subject {
+            Subject::Outgoing(outgoing) => Ok(outgoing.attempt),
+            _ => Ok(self.answer()?.attempt),
+        }
     }
+}
+
+impl answer::Host for Guest {
+    fn id(&mut self) -> wasmtime::Result<String> {
+        Ok(self.answer()?.answer.id.to_string())
+    }
+
+    fn agent(&mut self) -> wasmtime::Result<String> {
+        Ok(self.answer()?.agent.clone())
+    }
+
+    fn content_type(&mut self) -> wasmtime::Result<String> {
+        Ok(self.answer()?.answer.content_type.clone())
+    }
+
+    fn body(&mut self) -> wasmtime::Result<Vec<u8>> {
+        Ok(self.answer()?.answer.data.to_vec())
+    }
+
+    fn text(&mut self) -> wasmtime::Result<String> {
+        Ok(String::from_utf8_lossy(&self.answer()?.answer.data).into_owned())
+    }
+
+    fn attribute(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        Ok(attribute(&self.answer()?.answer, &name))
+    }
+}
+
+fn attribute(event: &Event, name: &str) -> Option<String> {
+    event.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
 }
 
 impl http::Host for Guest {
     async fn send(&mut self, request: http::Request) -> wasmtime::Result<Result<http::Response, http::Error>> {
-        let event = self.outgoing()?.event.id;
+        let denied = |reason: &str| Ok(Err(http::Error::from(EgressError::Denied(reason.to_owned()))));
+        let Some(id) = self.request_id() else { return denied("there is no network while a request is received") };
+        let Some(egress) = &self.instance.egress else { return denied("this instance was granted no network") };
         let time_left = self.deadline.saturating_duration_since(Instant::now());
         let timeout = match request.timeout_ms {
             Some(millis) => time_left.min(Duration::from_millis(millis.into())),
@@ -316,14 +419,14 @@ impl http::Host for Guest {
             headers: request.headers,
             body: request.body.map(Bytes::from).unwrap_or_default(),
             credential: request.credential,
-            event,
+            id,
             timeout,
         };
-        let sent = match &self.instance.egress {
-            Some(egress) => egress.send(request).await,
-            None => Err(EgressError::Denied("this instance was granted no network".to_owned())),
-        };
-        Ok(sent.map(http::Response::from).map_err(http::Error::from))
+        Ok(egress.send(request).await.map(http::Response::from).map_err(http::Error::from))
+    }
+
+    fn has_credential(&mut self, name: String) -> wasmtime::Result<bool> {
+        Ok(self.instance.egress.as_ref().is_some_and(|egress| egress.has_credential(&name)))
     }
 }
 
@@ -345,6 +448,12 @@ impl From<Response> for types::Response {
 
 impl From<EgressError> for http::Error {
     fn from(error: EgressError) -> Self {
+        Self { code: error.code().to_owned(), message: error.to_string() }
+    }
+}
+
+impl From<StateError> for state::Error {
+    fn from(error: StateError) -> Self {
         Self { code: error.code().to_owned(), message: error.to_string() }
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::CallError;
 use super::egress::Egress;
 use super::limits::Limits;
+use super::state::State;
 
 /// One configured channel or agent as its plugin sees it: settings, grants and a number of places.
 ///
@@ -16,8 +18,10 @@ pub struct Instance {
     pub name: String,
     /// The `config` table: strings as they are, everything else as JSON.
     pub config: BTreeMap<String, String>,
-    /// The network that was granted; none for channels.
+    /// The network that was granted.
     pub egress: Option<Egress>,
+    /// The state that was granted.
+    pub state: Option<Arc<State>>,
     /// Time on the clock that one call may take.
     pub time: Duration,
     places: Semaphore,
@@ -32,11 +36,18 @@ impl Instance {
             name: name.to_owned(),
             config,
             egress,
+            state: None,
             time: limits.time,
             places: Semaphore::new(limits.concurrency),
             waiting: AtomicUsize::new(0),
             queue: limits.queue,
         }
+    }
+
+    /// The same with a state of its own.
+    pub fn with_state(mut self, state: Option<Arc<State>>) -> Self {
+        self.state = state;
+        self
     }
 
     /// Whether a call that came now would be refused. Cheap.

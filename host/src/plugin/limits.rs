@@ -19,6 +19,10 @@ pub struct Limits {
     pub output: usize,
     /// Lines that one call may log, its stdout and stderr included.
     pub log_lines: u32,
+    /// Lines that all calls of the plugin together may log in a second, on average.
+    pub log_rate: u32,
+    /// Streams, pollables and the like that a call may hold at once.
+    pub resources: usize,
     /// How often one instance is used; none means a fresh instance for every call.
     pub reuse: Option<Reuse>,
 }
@@ -43,6 +47,8 @@ impl Default for Limits {
             queue: 1024,
             output: 32 << 20,
             log_lines: 100,
+            log_rate: 200,
+            resources: 256,
             reuse: None,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
@@ -18,23 +19,56 @@ const MAX_LINE: usize = 4 << 10;
 /// The latest lines of stderr that stand in the error of a trap.
 const KEPT_LINES: usize = 8;
 
+/// What all calls of a plugin together may still say: it grows by `per_second` up to what one second allows.
+pub(super) struct LogRate {
+    per_second: f64,
+    left: Mutex<(f64, Instant)>,
+}
+
+impl LogRate {
+    pub(super) fn new(per_second: u32) -> Self {
+        let per_second = f64::from(per_second);
+        Self { per_second, left: Mutex::new((per_second, Instant::now())) }
+    }
+
+    /// Whether one more line may be written at `now`.
+    fn take(&self, now: Instant) -> bool {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let (lines, since) = *left;
+        let lines = (lines + now.saturating_duration_since(since).as_secs_f64() * self.per_second).min(self.per_second);
+        let takes = lines >= 1.0;
+        *left = (if takes { lines - 1.0 } else { lines }, now);
+        takes
+    }
+}
+
 /// Where the lines of one instance go, with what it may still say.
 pub(super) struct GuestLog {
     plugin: PluginName,
     allowance: u32,
+    rate: Arc<LogRate>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     written: u32,
-    dropped: u32,
+    dropped: Dropped,
     stderr: VecDeque<String>,
 }
 
+/// Lines of a call that were not written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Dropped {
+    /// Because the call had said enough.
+    pub(super) by_call: u32,
+    /// Because the plugin had.
+    pub(super) by_rate: u32,
+}
+
 impl GuestLog {
-    pub(super) fn new(plugin: PluginName, allowance: u32) -> Self {
-        Self { plugin, allowance, state: Mutex::default() }
+    pub(super) fn new(plugin: PluginName, allowance: u32, rate: Arc<LogRate>) -> Self {
+        Self { plugin, allowance, rate, state: Mutex::default() }
     }
 
     /// Starts the allowance of a new call.
@@ -47,7 +81,11 @@ impl GuestLog {
         {
             let mut state = self.lock();
             if state.written == self.allowance {
-                state.dropped = state.dropped.saturating_add(1);
+                state.dropped.by_call = state.dropped.by_call.saturating_add(1);
+                return;
+            }
+            if !self.rate.take(Instant::now()) {
+                state.dropped.by_rate = state.dropped.by_rate.saturating_add(1);
                 return;
             }
             state.written += 1;
@@ -62,8 +100,8 @@ impl GuestLog {
         }
     }
 
-    /// Lines that were not written because the call had said enough.
-    pub(super) fn dropped(&self) -> u32 {
+    /// Lines that were not written.
+    pub(super) fn dropped(&self) -> Dropped {
         self.lock().dropped
     }
 
@@ -193,6 +231,8 @@ impl AsyncWrite for Stream {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -203,7 +243,7 @@ mod tests {
 
     #[test]
     fn the_last_words_are_the_latest_lines_of_stderr() {
-        let log = Arc::new(GuestLog::new("trap".parse().unwrap(), 2));
+        let log = Arc::new(GuestLog::new("trap".parse().unwrap(), 2, Arc::new(LogRate::new(10))));
         let mut stderr = Stream::new(&log, "stderr");
 
         for number in 0..20 {
@@ -211,6 +251,16 @@ mod tests {
         }
 
         assert!(log.last_words().unwrap().starts_with("line 12; line 13"));
-        assert_eq!(log.dropped(), 18);
+        assert_eq!(log.dropped(), Dropped { by_call: 18, by_rate: 0 });
+    }
+
+    #[test]
+    fn a_plugin_says_no_more_than_its_rate_allows() {
+        let (rate, start) = (LogRate::new(10), Instant::now());
+        let lines = |at: u64| (0..100).filter(|_| rate.take(start + Duration::from_millis(at))).count();
+
+        assert_eq!(lines(0), 10);
+        assert_eq!(lines(500), 5);
+        assert_eq!(lines(60_000), 10);
     }
 }

@@ -7,20 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use serde::Serialize;
 use tokio::sync::watch;
-use wasmtime::component::{HasSelf, Linker};
 
 use crate::event::{PluginName, Timestamp};
 use crate::metrics::{ByPlugin, Metrics};
 
-use super::bindings::agent::AgentPluginPre;
-use super::bindings::agent::gateway::plugin::{http, outbound};
-use super::bindings::channel::ChannelPluginPre;
-use super::bindings::channel::gateway::plugin::{host, inbound, types};
 use super::compile::{self, Cache};
 use super::contract::{Kind, classify};
 use super::engine::Machine;
-use super::generation::{Generation, Parts, Places, Prepared};
-use super::guest::Guest;
+use super::generation::{Generation, Parts, Places};
+use super::linkers::Linkers;
 use super::manifest::Manifest;
 use super::{Gatekeeper, LoadError, PluginError, Settings};
 
@@ -108,26 +103,6 @@ struct Slots {
     serving: HashMap<PluginName, Arc<Generation>>,
 }
 
-struct Linkers {
-    channel: Linker<Guest>,
-    agent: Linker<Guest>,
-}
-
-impl Linkers {
-    fn new(machine: &Machine) -> wasmtime::Result<Self> {
-        let mut base: Linker<Guest> = Linker::new(&machine.engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut base)?;
-        types::add_to_linker::<Guest, HasSelf<Guest>>(&mut base, |guest| guest)?;
-        host::add_to_linker::<Guest, HasSelf<Guest>>(&mut base, |guest| guest)?;
-        let mut channel = base.clone();
-        inbound::add_to_linker::<Guest, HasSelf<Guest>>(&mut channel, |guest| guest)?;
-        let mut agent = base;
-        outbound::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
-        http::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
-        Ok(Self { channel, agent })
-    }
-}
-
 impl Registry {
     pub(super) fn new(
         settings: Settings,
@@ -135,7 +110,7 @@ impl Registry {
         gatekeeper: Arc<dyn Gatekeeper>,
     ) -> Result<Self, PluginError> {
         let machine = Machine::new(settings.instances)?;
-        let linkers = Linkers::new(&machine).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
+        let linkers = Linkers::new(&machine.engine).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
         let cache = Cache::open(&settings.cache_dir, &machine.engine)
             .map_err(|source| PluginError::Folder { dir: settings.cache_dir.clone(), source })?;
         let places = Arc::new(Places::new(machine.instances));
@@ -276,15 +251,9 @@ impl Registry {
         let engine = &self.machine.engine;
         let component = self.cache.compile(engine, &bytes, &digest)?;
         drop(bytes);
-        let prepared = match classify(engine, &component)? {
-            Kind::Channel => {
-                self.linkers.channel.instantiate_pre(&component).and_then(ChannelPluginPre::new).map(Prepared::Channel)
-            }
-            Kind::Agent => {
-                self.linkers.agent.instantiate_pre(&component).and_then(AgentPluginPre::new).map(Prepared::Agent)
-            }
-        }
-        .map_err(|error| LoadError::Link(format!("{error:#}")))?;
+        let kind = classify(engine, &component)?;
+        let prepared =
+            self.linkers.prepare(engine, &component, kind).map_err(|error| LoadError::Link(format!("{error:#}")))?;
         let limits = self.settings.overrides.get(name).unwrap_or(&self.settings.limits).clone();
         let text = prepared.describe(engine, name, &limits).await.map_err(LoadError::Describe)?;
         let parts = Parts {

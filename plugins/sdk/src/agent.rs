@@ -1,10 +1,9 @@
 //! A destination of events: `fn deliver(&Delivery) -> Result<Answer, Failure>`.
 
-use std::fmt;
-
 pub use crate::bindings::agent::exports::gateway::plugin::agent::{Answer, Failure, Refusal, Retry};
-pub use crate::bindings::agent::gateway::plugin::http::{Error as HttpError, Request as HttpRequest};
-use crate::bindings::agent::gateway::plugin::{http, outbound};
+use crate::bindings::agent::gateway::plugin::outbound;
+use crate::network::Network;
+pub use crate::network::{HttpError, HttpRequest};
 use crate::{Content, Host, Response};
 
 /// What `deliver` returns.
@@ -16,12 +15,11 @@ pub type Delivered = Result<Answer, Failure>;
 #[derive(Debug)]
 pub struct Delivery {
     host: Host,
+    network: Network,
     given: Option<Given>,
 }
 
-/// What a test puts in the place of the network.
-type Remote = Box<dyn Fn(&HttpRequest) -> Result<Response, HttpError>>;
-
+#[derive(Debug)]
 struct Given {
     id: String,
     kind: String,
@@ -30,20 +28,13 @@ struct Given {
     content_type: String,
     data: Vec<u8>,
     attempt: u32,
-    remote: Remote,
-}
-
-impl fmt::Debug for Given {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Given").field("id", &self.id).field("kind", &self.kind).finish_non_exhaustive()
-    }
 }
 
 impl Delivery {
     /// The delivery under way in this component.
     #[doc(hidden)]
     pub fn from_host() -> Self {
-        Delivery { host: Host::real(), given: None }
+        Delivery { host: Host::real(), network: Network::real(), given: None }
     }
 
     /// A delivery for a test: the first attempt, without subject and attributes, data `{}`, and a network that denies.
@@ -56,9 +47,8 @@ impl Delivery {
             content_type: String::from("application/json"),
             data: b"{}".to_vec(),
             attempt: 1,
-            remote: Box::new(|_| Err(HttpError { code: String::from("denied"), message: String::from("no network") })),
         };
-        Delivery { host: Host::stand_in(), given: Some(given) }
+        Delivery { host: Host::stand_in(), network: Network::denied(), given: Some(given) }
     }
 
     /// Sets the subject.
@@ -94,7 +84,7 @@ impl Delivery {
 
     /// Sets what answers [`send`](Self::send).
     pub fn with_remote(mut self, remote: impl Fn(&HttpRequest) -> Result<Response, HttpError> + 'static) -> Self {
-        self.given().remote = Box::new(remote);
+        self.network = Network::stand_in(remote);
         self
     }
 
@@ -182,47 +172,12 @@ impl Delivery {
     ///
     /// Any status is a response; an error means that there was none.
     pub fn send(&self, request: &HttpRequest) -> Result<Response, HttpError> {
-        match &self.given {
-            None => http::send(request),
-            Some(given) => (given.remote)(request),
-        }
-    }
-}
-
-impl HttpRequest {
-    /// A request without headers, body or credential, with the agent's own time limit.
-    pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
-        HttpRequest {
-            method: method.into(),
-            url: url.into(),
-            headers: Vec::new(),
-            body: None,
-            credential: None,
-            timeout_ms: None,
-        }
+        self.network.send(request)
     }
 
-    /// Adds a header.
-    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// Sets the body.
-    pub fn with_body(mut self, body: impl Into<Content>) -> Self {
-        self.body = Some(body.into());
-        self
-    }
-
-    /// Names the credential in `gateway.toml` that the host adds.
-    pub fn with_credential(mut self, name: Option<String>) -> Self {
-        self.credential = name;
-        self
-    }
-
-    /// The first value of a header, by name in any case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    /// Whether `gateway.toml` has a credential of this name. A stand-in has every one.
+    pub fn has_credential(&self, name: &str) -> bool {
+        self.network.has_credential(name)
     }
 }
 

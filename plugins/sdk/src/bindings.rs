@@ -1,4 +1,4 @@
-//! Generated from `wit/plugin.wit`: the types and imports of both worlds, and the glue behind the export macros.
+//! Generated from `wit/plugin.wit`: the types and imports of all worlds, and the glue behind the export macros.
 //!
 //! Nothing in here is meant to be named by a plugin.
 
@@ -25,8 +25,46 @@ pub mod agent {
         pub_export_macro: true,
         additional_derives: [PartialEq, Eq],
         with: {
-            "gateway:plugin/types@0.1.0": super::channel::gateway::plugin::types,
-            "gateway:plugin/host@0.1.0": super::channel::gateway::plugin::host,
+            "gateway:plugin/types@0.1.1": super::channel::gateway::plugin::types,
+            "gateway:plugin/host@0.1.1": super::channel::gateway::plugin::host,
+            "gateway:plugin/state@0.1.1": super::channel::gateway::plugin::state,
+        },
+    });
+}
+
+/// The world `responding`.
+pub mod responding {
+    pub use self::exports::gateway::plugin::respond::Guest as Exported;
+
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "responding",
+        pub_export_macro: true,
+        additional_derives: [PartialEq, Eq],
+        with: {
+            "gateway:plugin/types@0.1.1": super::channel::gateway::plugin::types,
+            "gateway:plugin/host@0.1.1": super::channel::gateway::plugin::host,
+            "gateway:plugin/state@0.1.1": super::channel::gateway::plugin::state,
+            "gateway:plugin/outbound@0.1.1": super::agent::gateway::plugin::outbound,
+            "gateway:plugin/http@0.1.1": super::agent::gateway::plugin::http,
+        },
+    });
+}
+
+/// The world `polling`.
+pub mod polling {
+    pub use self::exports::gateway::plugin::poll::Guest as Exported;
+
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "polling",
+        pub_export_macro: true,
+        additional_derives: [PartialEq, Eq],
+        with: {
+            "gateway:plugin/types@0.1.1": super::channel::gateway::plugin::types,
+            "gateway:plugin/host@0.1.1": super::channel::gateway::plugin::host,
+            "gateway:plugin/state@0.1.1": super::channel::gateway::plugin::state,
+            "gateway:plugin/http@0.1.1": super::agent::gateway::plugin::http,
         },
     });
 }

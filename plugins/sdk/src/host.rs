@@ -1,9 +1,10 @@
-//! What every plugin may ask of the host: its settings, the log, the clock and random bytes.
+//! What every plugin may ask of the host: its settings, its state, the log, the clock and random bytes.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use crate::bindings::channel::gateway::plugin::host as imports;
+pub use crate::bindings::channel::gateway::plugin::state::Error as StateError;
+use crate::bindings::channel::gateway::plugin::{host as imports, state};
 
 /// How much a log line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub struct Host {
 #[derive(Debug, Default)]
 struct StandIn {
     config: BTreeMap<String, String>,
+    state: RefCell<BTreeMap<String, Vec<u8>>>,
     logged: RefCell<Vec<(Level, String)>>,
 }
 
@@ -63,6 +65,44 @@ impl Host {
         match &self.stand_in {
             None => imports::config(key),
             Some(stand_in) => stand_in.config.get(key).cloned(),
+        }
+    }
+
+    /// A value of the plugin's state: what was kept, or what this call has set.
+    pub fn state(&self, key: &str) -> Option<Vec<u8>> {
+        match &self.stand_in {
+            None => state::get(key),
+            Some(stand_in) => stand_in.state.borrow().get(key).cloned(),
+        }
+    }
+
+    /// Sets a value of the plugin's state; it is kept when the call succeeds. A stand-in takes everything.
+    pub fn set_state(&self, key: &str, value: &[u8]) -> Result<(), StateError> {
+        match &self.stand_in {
+            None => state::set(key, value),
+            Some(stand_in) => {
+                stand_in.state.borrow_mut().insert(key.to_owned(), value.to_vec());
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes a value of the plugin's state.
+    pub fn delete_state(&self, key: &str) -> Result<(), StateError> {
+        match &self.stand_in {
+            None => state::delete(key),
+            Some(stand_in) => {
+                stand_in.state.borrow_mut().remove(key);
+                Ok(())
+            }
+        }
+    }
+
+    /// The keys of the plugin's state that begin with `prefix`, in order.
+    pub fn state_keys(&self, prefix: &str) -> Vec<String> {
+        match &self.stand_in {
+            None => state::keys(prefix),
+            Some(stand_in) => stand_in.state.borrow().keys().filter(|key| key.starts_with(prefix)).cloned().collect(),
         }
     }
 

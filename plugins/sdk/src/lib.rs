@@ -27,10 +27,13 @@ pub mod bindings;
 pub mod channel;
 mod content;
 mod host;
+mod network;
+pub mod poll;
 mod query;
+pub mod respond;
 
 pub use self::content::{Content, Response};
-pub use self::host::{Host, Level};
+pub use self::host::{Host, Level, StateError};
 pub use self::query::{decode_form, form_values};
 
 /// Exports a channel plugin: its manifest (a `&str` or a `String`) and its function
@@ -83,6 +86,50 @@ macro_rules! export_agent {
             }
 
     $crate::bindings::agent::export!(Plugin with_types_in $crate::bindings::agent);
+        };
+    };
+}
+
+/// Exports, beside a channel, its way back to the source: `fn(&respond::Answering) -> Result<(), respond::Failure>`.
+#[macro_export]
+macro_rules! export_respond {
+    ($respond:expr) => {
+        // Checks and uses the function where there is nothing to export.
+        const _: fn(&$crate::respond::Answering) -> $crate::respond::Responded = $respond;
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Plugin;
+
+            impl $crate::bindings::responding::Exported for Plugin {
+                fn respond() -> $crate::respond::Responded {
+                    $respond(&$crate::respond::Answering::from_host())
+                }
+            }
+
+    $crate::bindings::responding::export!(Plugin with_types_in $crate::bindings::responding);
+        };
+    };
+}
+
+/// Exports, beside a channel, its way to ask the source: `fn(&poll::Source) -> Result<poll::Batch, poll::Failure>`.
+#[macro_export]
+macro_rules! export_poll {
+    ($poll:expr) => {
+        // Checks and uses the function where there is nothing to export.
+        const _: fn(&$crate::poll::Source) -> $crate::poll::Polled = $poll;
+
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            struct Plugin;
+
+            impl $crate::bindings::polling::Exported for Plugin {
+                fn poll() -> $crate::poll::Polled {
+                    $poll(&$crate::poll::Source::from_host())
+                }
+            }
+
+    $crate::bindings::polling::export!(Plugin with_types_in $crate::bindings::polling);
         };
     };
 }

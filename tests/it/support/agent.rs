@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 /// What an agent received.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivered {
+    pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
@@ -88,7 +89,8 @@ async fn receive(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    let delivered = Delivered { headers: head.headers, body };
+    let query = head.uri.query().unwrap_or_default().to_owned();
+    let delivered = Delivered { query, headers: head.headers, body };
     let number = {
         let mut log = log.lock().unwrap();
         log.push(delivered.clone());

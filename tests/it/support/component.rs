@@ -54,18 +54,25 @@ pub(crate) mod guest {
     use super::Guest;
 
     pub(crate) const BAD_MANIFEST: Guest = Guest::example("bad_manifest");
+    pub(crate) const COUNTER: Guest = Guest::example("counter");
     pub(crate) const ECHO: Guest = Guest::example("echo");
     pub(crate) const ECHO_TWO: Guest = Guest::example("echo_two");
+    pub(crate) const FEED: Guest = Guest::example("feed");
     pub(crate) const FETCH_AGENT: Guest = Guest::example("fetch_agent");
     pub(crate) const FLAKY_AGENT: Guest = Guest::example("flaky_agent");
     pub(crate) const FLOOD: Guest = Guest::example("flood");
+    pub(crate) const HOARDER: Guest = Guest::example("hoarder");
     pub(crate) const HOG: Guest = Guest::example("hog");
     pub(crate) const LOGGER: Guest = Guest::example("logger");
+    pub(crate) const NEWEST: Guest = Guest::example("newest");
+    pub(crate) const OLDEST: Guest = Guest::example("oldest");
     pub(crate) const RECURSE: Guest = Guest::example("recurse");
     pub(crate) const REJECTING: Guest = Guest::example("rejecting");
     pub(crate) const RESPONDER: Guest = Guest::example("responder");
     pub(crate) const SEALED: Guest = Guest::example("sealed");
+    pub(crate) const SLEEPER: Guest = Guest::example("sleeper");
     pub(crate) const SPIN: Guest = Guest::example("spin");
     pub(crate) const SPIN_DESCRIBE: Guest = Guest::example("spin_describe");
     pub(crate) const TRAP: Guest = Guest::example("trap");
+    pub(crate) const TWO_WAY: Guest = Guest::example("two_way");
 }

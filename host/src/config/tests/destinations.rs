@@ -31,7 +31,7 @@ fn agents_reach_what_they_are_granted() {
     assert_eq!(agent.egress.credentials["api"].kind, CredentialKind::Header("x-api-key".parse().unwrap()));
     assert_eq!(
         config.warnings[0],
-        "agents.a.credentials.api.hosts: `elsewhere.example` is not in `allow_hosts` of agent `a`"
+        "agents.a.credentials.api.hosts: `elsewhere.example` is not in `allow_hosts` of `a`"
     );
 }
 

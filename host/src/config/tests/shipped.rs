@@ -24,6 +24,7 @@ const SECRETS: &[(&str, &str)] = &[
     ("GRAFANA_WEBHOOK_SECRET", "s"),
     ("HOOK_SECRET", "s"),
     ("HOOK_SECRET_OLD", "s"),
+    ("HOOK_TOKEN", "s"),
     ("TRIAGE_TOKEN", "s"),
     ("TRIAGE_KEY", "s"),
 ];
@@ -73,10 +74,16 @@ fn the_shipped_file_documents_the_defaults() {
     let reuse = Some(Reuse { max_calls: 1000, max_memory: 32 << 20 });
     assert_eq!(documented.plugins.overrides["github"], Limits { reuse, ..Limits::default() });
 
+    let channel = |name: &str| documented.ingest.channels.iter().find(|channel| channel.name.as_str() == name).unwrap();
+    let [dummy, hook] = ["dummy", "hook"].map(channel);
+    assert_eq!((&hook.poll, hook.state), (&dummy.poll, dummy.state));
+    assert_eq!(hook.egress.max_response, dummy.egress.max_response);
+    assert_eq!(hook.egress.connect_timeout, dummy.egress.connect_timeout);
+
     let [stub, triage] = documented.dispatch.agents.as_slice() else { panic!("two agents") };
     assert_eq!(triage.limits, stub.limits);
     assert_eq!(triage.retry, stub.retry);
-    assert_eq!(triage.queue, stub.queue);
+    assert_eq!((triage.queue, triage.state), (stub.queue, stub.state));
     assert_eq!(triage.egress.max_response, stub.egress.max_response);
     assert_eq!(triage.egress.connect_timeout, stub.egress.connect_timeout);
 }

@@ -34,6 +34,7 @@ pub(crate) fn export(
     copy.frames.put(&Frame::Head { head })?;
     // What is read first is never ahead of what is read after it.
     copy.consumers()?;
+    copy.states()?;
     copy.replays()?;
     copy.events(progress)?;
     copy.identities()?;
@@ -195,6 +196,17 @@ impl Copy<'_> {
             let Some(name) = key::consumer_name(&key) else { continue };
             match record::decode::<Seq>(&key, &value) {
                 Ok(seq) => self.frames.put(&Frame::Consumer(name, seq.min(self.contents.head)))?,
+                Err(error) => self.lose(Lost::Records, None, &error),
+            }
+        }
+        Ok(())
+    }
+
+    fn states(&mut self) -> Result<(), EventLogError> {
+        for (key, value) in self.records(&key::all_states()) {
+            let Some((owner, name)) = key::state_name(&key) else { continue };
+            match record::decode::<bytes::Bytes>(&key, &value) {
+                Ok(kept) => self.frames.put(&Frame::State(owner, name, kept))?,
                 Err(error) => self.lose(Lost::Records, None, &error),
             }
         }

@@ -44,6 +44,8 @@ pub(super) enum Frame {
     Lost(Loss),
     /// The last one: how many frames and events there were.
     End { frames: u64, events: u64 },
+    /// What a plugin has kept: its owner, the key and the value.
+    State(String, String, Bytes),
 }
 
 /// Takes the bytes of a backup in their order.

@@ -131,6 +131,11 @@ impl Making {
                 let value = record::encode(&key, &seq);
                 self.put(key, value);
             }
+            Frame::State(owner, name, kept) => {
+                let key = key::state(&owner, &name);
+                let value = record::encode(&key, &kept);
+                self.put(key, value);
+            }
             Frame::Channel(name, counts) => drop(self.channels.insert(name, counts)),
             Frame::Replay(replay) => {
                 let key = key::replay(replay.id);

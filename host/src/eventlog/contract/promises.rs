@@ -13,6 +13,7 @@ engines! {
     attempts_change_status_and_counts
     many_attempts_and_deliveries_come_back
     a_consumer_goes_on_where_it_was
+    state_is_kept_in_one_step_with_its_events
     the_sink_is_told_in_order_and_before_the_callers
     nothing_is_acknowledged_after_a_failed_write
     a_full_store_goes_on_when_there_is_room
@@ -275,6 +276,29 @@ async fn a_consumer_goes_on_where_it_was(bed: Bed) {
     let log = bed.reopen(log).await;
 
     assert_eq!((log.position("audit").unwrap(), log.position("other").unwrap()), (Seq(8), Seq(9)));
+}
+
+async fn state_is_kept_in_one_step_with_its_events(bed: Bed) {
+    let cursor = |value: Option<&str>| NewState {
+        owner: "channels/rss".to_owned(),
+        entries: vec![("cursor".to_owned(), value.map(|value| Bytes::from(value.to_owned())))],
+    };
+    let kept = |log: &EventLog| log.state("channels/rss").unwrap();
+    let log = bed.open();
+    log.append_with(vec![known_as("one", 0)], Some(cursor(Some("1")))).await.unwrap();
+    log.append_with(vec![known_as("one", 0)], Some(cursor(Some("2")))).await.unwrap();
+
+    let log = bed.reopen(log).await;
+
+    assert_eq!(kept(&log), [("cursor".to_owned(), Bytes::from("2"))]);
+    assert_eq!(log.state("channels/rss-two").unwrap(), []);
+    log.keep(cursor(None)).await.unwrap();
+    assert_eq!(kept(&log), []);
+    bed.fail_with(EngineError::Failed("input/output error".to_owned()));
+    log.append_with(vec![known_as("two", 0)], Some(cursor(Some("3")))).await.unwrap_err();
+    bed.fault.lock().unwrap().take();
+    let log = bed.reopen(log).await;
+    assert_eq!((kept(&log), log.head()), (Vec::new(), Seq(1)));
 }
 
 async fn the_sink_is_told_in_order_and_before_the_callers(bed: Bed) {

@@ -1,0 +1,107 @@
+//! Answers on their way back: an answer is an event of its own, delivered to the channel as to an agent.
+//!
+//! So it is durable before the delivery that brought it is settled, keeps the order of its subject, is retried and can be
+//! replayed. Routes never take it.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use crate::event::{AgentName, Event, EventId, Priority, Recipient, Timestamp};
+use crate::eventlog::{Appended, EventLogError, Identity, NewEvent};
+use crate::plugin::{Answer, CallError, Failure, Responding};
+
+use super::attempt::Try;
+use super::job::Job;
+
+/// What the plugin of a channel would have to call its events to be taken for an answer.
+const KIND: &str = "answer";
+/// The attribute of an answer with the id of the event that it answers.
+const ANSWERED: &str = "answerto";
+/// The attribute with the name of the agent.
+const AGENT: &str = "agent";
+
+impl Try {
+    /// Makes the agent's answer to `event` an event for its channel, where a route says so. Tells whether the log has it,
+    /// or nothing was to be done.
+    pub(super) async fn send_back(&self, job: &Job, event: &Event, answer: &Answer) -> bool {
+        let agent = &self.agent.settings.name;
+        let channel = AgentName::of_channel(&event.channel);
+        let wanted = !answer.body.is_empty()
+            && agent.channel().is_none()
+            && self.dispatch.routes.responds(&event.channel, &event.kind, agent);
+        if !wanted {
+            return true;
+        }
+        if !self.dispatch.agents.contains_key(&channel) {
+            tracing::warn!(channel = %event.channel, "Answer has no way back, add the table `[channels.{}]`", event.channel);
+            return true;
+        }
+        let new = new_answer(job, event, agent, channel, answer);
+        let appended = self.until_taken(|| self.log.append(vec![new.clone()])).await;
+        if let Some([Appended::Accepted(answer)]) = appended.as_deref() {
+            tracing::debug!(%agent, event = %event.id, answer = %answer.id, "Answer goes back");
+        }
+        appended.is_some()
+    }
+
+    /// Hands an answer to the channel's plugin.
+    pub(super) async fn respond(
+        &self,
+        answer: &Arc<Event>,
+        attempt: NonZeroU32,
+    ) -> Result<Result<Answer, Failure>, CallError> {
+        let (event, agent) = match self.answered(answer).await {
+            Ok(found) => found,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let responding = Responding { event, answer: Arc::clone(answer), agent, attempt: attempt.get() };
+        let responded = self.generation.respond(&self.agent.instance, responding).await?;
+        Ok(responded.map(|state| Answer { state, ..Answer::default() }))
+    }
+
+    /// The event that `answer` answers, and the name of the agent.
+    async fn answered(&self, answer: &Event) -> Result<(Arc<Event>, String), Failure> {
+        let attribute =
+            |wanted: &str| answer.attributes.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+        let failure = |retry, message: String| Failure { retry, code: "gone".to_owned(), message, after: None };
+        let id: Option<EventId> = attribute(ANSWERED).and_then(|id| id.parse().ok());
+        let id = id.ok_or_else(|| failure(false, "it does not say what it answers".to_owned()))?;
+        let log = self.log.clone();
+        let found = tokio::task::spawn_blocking(move || log.find(id)).await;
+        let found = found.map_err(|error| EventLogError::Io(error.to_string())).flatten();
+        match found {
+            Ok(Some(stored)) => Ok((Arc::new(stored.event), attribute(AGENT).cloned().unwrap_or_default())),
+            Ok(None) => Err(failure(false, format!("the event `{id}` that it answers is no longer in the log"))),
+            Err(error) => Err(failure(true, format!("the event `{id}` that it answers cannot be read: {error}"))),
+        }
+    }
+}
+
+fn new_answer(job: &Job, event: &Event, agent: &AgentName, channel: AgentName, answer: &Answer) -> NewEvent {
+    // An event of this kind has at most as many attributes as a plugin may give it, and two.
+    let own = [(ANSWERED.to_owned(), event.id.to_string()), (AGENT.to_owned(), agent.to_string())];
+    let said = answer.attributes.iter().filter(|(name, value)| is_attribute(name, value)).take(62).cloned();
+    let content_type = if answer.content_type.is_empty() { "application/octet-stream" } else { &answer.content_type };
+    NewEvent {
+        channel: event.channel.clone(),
+        plugin: event.plugin.clone(),
+        kind: format!("{}.{KIND}", event.channel),
+        subject: event.subject.clone(),
+        time: Timestamp::now(),
+        verified_at: None,
+        content_type: content_type.to_owned(),
+        data: answer.body.clone(),
+        attributes: own.into_iter().chain(said).collect(),
+        headers: Vec::new(),
+        request_id: event.request_id,
+        // No plugin can give such a key: theirs have no control characters.
+        identity: Some(Identity::of_key(&event.channel, &format!("\u{1}answer/{}/{}", job.id.seq, job.id.index))),
+        recipients: vec![Recipient { agent: channel, priority: Priority::Normal }],
+    }
+}
+
+/// Whether it can be one of an event: the same rule as for what channels say.
+fn is_attribute(name: &str, value: &str) -> bool {
+    let named = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    named && (1..=20).contains(&name.len()) && ![ANSWERED, AGENT].contains(&name) && value.len() <= 4096
+}

@@ -1,0 +1,84 @@
+//! What plugins may import, linked once for each kind.
+
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, HasSelf, Linker};
+
+use super::bindings::agent::AgentPluginPre;
+use super::bindings::agent::gateway::plugin::{http, outbound};
+use super::bindings::channel::ChannelPluginPre;
+use super::bindings::channel::gateway::plugin::{host, inbound, state, types};
+use super::bindings::polling::PollingPre;
+use super::bindings::responding::RespondingPre;
+use super::bindings::responding::gateway::plugin::answer;
+use super::contract::{self, Kind, POLL, RESPOND, SERVED};
+use super::generation::Prepared;
+use super::guest::Guest;
+
+/// The imports of channel plugins and those of agent plugins.
+pub(super) struct Linkers {
+    channel: Linker<Guest>,
+    agent: Linker<Guest>,
+}
+
+impl Linkers {
+    pub(super) fn new(engine: &Engine) -> wasmtime::Result<Self> {
+        let mut agent: Linker<Guest> = Linker::new(engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut agent)?;
+        types::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
+        host::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
+        state::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
+        outbound::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
+        http::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
+        // Which of them a channel may import depends on what it exports; the contract has said so before.
+        let mut channel = agent.clone();
+        inbound::add_to_linker::<Guest, HasSelf<Guest>>(&mut channel, |guest| guest)?;
+        answer::add_to_linker::<Guest, HasSelf<Guest>>(&mut channel, |guest| guest)?;
+        Ok(Self { channel, agent })
+    }
+
+    /// Links a component of this kind.
+    pub(super) fn prepare(&self, engine: &Engine, component: &Component, kind: Kind) -> wasmtime::Result<Prepared> {
+        let linker = match kind {
+            Kind::Channel => &self.channel,
+            Kind::Agent => &self.agent,
+        };
+        let newer = contract::newer_imports(engine, component);
+        let instance = if newer.is_empty() {
+            linker.instantiate_pre(component)?
+        } else {
+            let mut linker = linker.clone();
+            newer.iter().try_for_each(|name| stub(&mut linker, engine, component, name))?;
+            linker.instantiate_pre(component)?
+        };
+        if kind == Kind::Agent {
+            return Ok(Prepared::Agent(AgentPluginPre::new(instance)?));
+        }
+        let exports = |interface| contract::exports(engine, component, interface);
+        Ok(Prepared::Channel {
+            responding: exports(RESPOND).then(|| RespondingPre::new(instance.clone())).transpose()?,
+            polling: exports(POLL).then(|| PollingPre::new(instance.clone())).transpose()?,
+            channel: ChannelPluginPre::new(instance)?,
+        })
+    }
+}
+
+/// Puts a trap in the place of every function of the import `name` that this gateway does not have.
+///
+/// Interpreters import the whole world they were built against, so that a component of a newer patch has imports that it
+/// may never call.
+fn stub(linker: &mut Linker<Guest>, engine: &Engine, component: &Component, name: &str) -> wasmtime::Result<()> {
+    let import =
+        component.component_type().imports(engine).find(|(import, _)| *import == name).map(|(_, item)| item.ty);
+    let Some(ComponentItem::ComponentInstance(interface)) = import else { return Ok(()) };
+    let served = name.split('@').next().unwrap_or(name);
+    let mut instance = linker.instance(&format!("{served}@{SERVED}"))?;
+    for (function, item) in interface.exports(engine) {
+        if let ComponentItem::ComponentFunc(_) = item.ty {
+            let missing = format!("`{name}` has `{function}`, which this gateway ({SERVED}) does not have yet");
+            // One that is there refuses to be defined again, and stays.
+            drop(instance.func_new(function, move |_, _, _, _| Err(wasmtime::Error::msg(missing.clone()))));
+        }
+    }
+    Ok(())
+}

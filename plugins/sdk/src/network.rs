@@ -1,0 +1,81 @@
+//! The way out, which the host watches over.
+
+use std::fmt;
+
+use crate::bindings::agent::gateway::plugin::http;
+pub use crate::bindings::agent::gateway::plugin::http::{Error as HttpError, Request as HttpRequest};
+use crate::{Content, Response};
+
+/// What a test puts in the place of the network.
+type Remote = Box<dyn Fn(&HttpRequest) -> Result<Response, HttpError>>;
+
+/// The real network in a component, a stand-in in a test.
+pub(crate) struct Network(Option<Remote>);
+
+impl Network {
+    pub(crate) fn real() -> Self {
+        Network(None)
+    }
+
+    pub(crate) fn stand_in(remote: impl Fn(&HttpRequest) -> Result<Response, HttpError> + 'static) -> Self {
+        Network(Some(Box::new(remote)))
+    }
+
+    pub(crate) fn denied() -> Self {
+        Self::stand_in(|_| Err(HttpError { code: String::from("denied"), message: String::from("no network") }))
+    }
+
+    pub(crate) fn send(&self, request: &HttpRequest) -> Result<Response, HttpError> {
+        match &self.0 {
+            None => http::send(request),
+            Some(remote) => remote(request),
+        }
+    }
+
+    pub(crate) fn has_credential(&self, name: &str) -> bool {
+        self.0.is_some() || http::has_credential(name)
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Network").finish_non_exhaustive()
+    }
+}
+
+impl HttpRequest {
+    /// A request without headers, body or credential, with the agent's own time limit.
+    pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
+        HttpRequest {
+            method: method.into(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: None,
+            credential: None,
+            timeout_ms: None,
+        }
+    }
+
+    /// Adds a header.
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sets the body.
+    pub fn with_body(mut self, body: impl Into<Content>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// Names the credential in `gateway.toml` that the host adds.
+    pub fn with_credential(mut self, name: Option<String>) -> Self {
+        self.credential = name;
+        self
+    }
+
+    /// The first value of a header, by name in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}

@@ -1,0 +1,108 @@
+//! A source that is asked: `fn poll(&Source) -> Result<Batch, Failure>` fetches what is new.
+//!
+//! Exported with [`export_poll!`](crate::export_poll) beside a channel.
+
+use crate::network::Network;
+use crate::{Content, Host, Response};
+
+pub use crate::bindings::polling::exports::gateway::plugin::poll::{Batch, Event, Failure};
+pub use crate::network::{HttpError, HttpRequest};
+
+/// What `poll` returns.
+pub type Polled = Result<Batch, Failure>;
+
+/// The way to the source, and the state that says how far it was read.
+#[derive(Debug)]
+pub struct Source {
+    host: Host,
+    network: Network,
+}
+
+impl Source {
+    /// The source of this component's channel.
+    #[doc(hidden)]
+    pub fn from_host() -> Self {
+        Source { host: Host::real(), network: Network::real() }
+    }
+
+    /// A source for a test, which `remote` stands in for.
+    pub fn new(remote: impl Fn(&HttpRequest) -> Result<Response, HttpError> + 'static) -> Self {
+        Source { host: Host::stand_in(), network: Network::stand_in(remote) }
+    }
+
+    /// Sets a value of the `config` table: a string as it is, anything else as JSON text.
+    pub fn with_config(mut self, key: &str, value: &str) -> Self {
+        self.host.set_config(key, value);
+        self
+    }
+
+    /// Settings, state, log, clock.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Sends a request through the host, which keeps the allow list and adds the credential.
+    ///
+    /// Any status is a response; an error means that there was none.
+    pub fn send(&self, request: &HttpRequest) -> Result<Response, HttpError> {
+        self.network.send(request)
+    }
+
+    /// Whether `gateway.toml` has a credential of this name. A stand-in has every one.
+    pub fn has_credential(&self, name: &str) -> bool {
+        self.network.has_credential(name)
+    }
+}
+
+impl Event {
+    /// An event of this kind with its payload.
+    pub fn new(kind: impl Into<String>, content_type: impl Into<String>, data: impl Into<Content>) -> Self {
+        Event {
+            kind: kind.into(),
+            subject: None,
+            delivery_id: None,
+            key: None,
+            data: data.into(),
+            content_type: content_type.into(),
+            attributes: Vec::new(),
+        }
+    }
+
+    /// Sets what the event is about.
+    pub fn with_subject(mut self, subject: Option<String>) -> Self {
+        self.subject = subject;
+        self
+    }
+
+    /// Sets the source's id of the event.
+    pub fn with_delivery_id(mut self, id: Option<String>) -> Self {
+        self.delivery_id = id;
+        self
+    }
+
+    /// Sets the key that says "the same event".
+    pub fn with_key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Adds a further fact; `name` is 1 to 20 of `a-z0-9`.
+    pub fn with_attribute(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.attributes.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+impl From<Vec<Event>> for Batch {
+    /// The source has no more for now.
+    fn from(events: Vec<Event>) -> Self {
+        Batch { events, more: false }
+    }
+}
+
+impl Failure {
+    /// Why the source was not read; `after` is its `Retry-After` as it was sent.
+    pub fn new(code: impl Into<String>, message: impl Into<String>, after: Option<String>) -> Self {
+        Failure { code: code.into(), message: message.into(), after }
+    }
+}

@@ -1,0 +1,100 @@
+//! The way back: `fn respond(&Answering) -> Result<(), Failure>` hands an agent's answer to the source of its event.
+//!
+//! Exported with [`export_respond!`](crate::export_respond) beside a channel.
+
+use crate::agent::Delivery;
+use crate::bindings::responding::gateway::plugin::answer;
+
+pub use crate::bindings::responding::exports::gateway::plugin::respond::Failure;
+pub use crate::network::{HttpError, HttpRequest};
+
+/// What `respond` returns.
+pub type Responded = Result<(), Failure>;
+
+/// The answer on its way back.
+///
+/// In a component each method is one call to the host, so ask for what is needed and keep the answer.
+#[derive(Debug)]
+pub struct Answering {
+    event: Delivery,
+    given: Option<Given>,
+}
+
+#[derive(Debug)]
+struct Given {
+    agent: String,
+    content_type: String,
+    body: Vec<u8>,
+    attributes: Vec<(String, String)>,
+}
+
+impl Answering {
+    /// The answer under way in this component.
+    #[doc(hidden)]
+    pub fn from_host() -> Self {
+        Answering { event: Delivery::from_host(), given: None }
+    }
+
+    /// An answer of `agent` to `event` for a test.
+    pub fn new(event: Delivery, agent: &str, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let (agent, content_type) = (agent.to_owned(), content_type.to_owned());
+        Answering { event, given: Some(Given { agent, content_type, body: body.into(), attributes: Vec::new() }) }
+    }
+
+    /// Adds what the agent plugin said of the answer.
+    pub fn with_attribute(mut self, name: &str, value: &str) -> Self {
+        let given = self.given.as_mut().expect("`with_` is for answers made by `new`");
+        given.attributes.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The event that was answered, with the host and the way out. Its `attempt` counts the tries of this answer.
+    pub fn event(&self) -> &Delivery {
+        &self.event
+    }
+
+    /// The answer's own id; also the idempotency key to hand on. In a test it is `answer`.
+    pub fn id(&self) -> String {
+        self.given.as_ref().map_or_else(answer::id, |_| String::from("answer"))
+    }
+
+    /// The name of the agent that answered.
+    pub fn agent(&self) -> String {
+        self.given.as_ref().map_or_else(answer::agent, |given| given.agent.clone())
+    }
+
+    /// Media type of the body.
+    pub fn content_type(&self) -> String {
+        self.given.as_ref().map_or_else(answer::content_type, |given| given.content_type.clone())
+    }
+
+    /// What the agent answered.
+    pub fn body(&self) -> Vec<u8> {
+        self.given.as_ref().map_or_else(answer::body, |given| given.body.clone())
+    }
+
+    /// The same as text; bytes that are not UTF-8 become U+FFFD.
+    pub fn text(&self) -> String {
+        self.given.as_ref().map_or_else(answer::text, |given| String::from_utf8_lossy(&given.body).into_owned())
+    }
+
+    /// What the agent plugin said of the answer.
+    pub fn attribute(&self, name: &str) -> Option<String> {
+        match &self.given {
+            None => answer::attribute(name),
+            Some(given) => given.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()),
+        }
+    }
+}
+
+impl Failure {
+    /// Worth another attempt; `after` is the source's `Retry-After` as it was sent.
+    pub fn retry(code: impl Into<String>, message: impl Into<String>, after: Option<String>) -> Self {
+        Failure { code: code.into(), message: message.into(), retry: true, after }
+    }
+
+    /// Never try this answer again.
+    pub fn reject(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Failure { code: code.into(), message: message.into(), retry: false, after: None }
+    }
+}

@@ -1,0 +1,13 @@
+//! Sleeps for as long as its query says in milliseconds (an hour), which costs time on the clock and none on the processor.
+
+use std::time::Duration;
+
+use gateway_plugin_sdk::channel::{Event, Received, Request};
+
+gateway_plugin_sdk::export_channel!(guests::manifest("sleeper", "1.0.0"), receive);
+
+fn receive(request: &Request) -> Received {
+    let millis = guests::number(request, "millis", 3_600_000);
+    std::thread::sleep(Duration::from_millis(millis as u64));
+    Ok(Event::new("woken").into())
+}

@@ -85,7 +85,7 @@ async fn median_call(host: &PluginHost, plugin: &str) -> Result<f64> {
     Ok(f64::from(percentile(&mut times, 50)) / 1000.0)
 }
 
-async fn call(generation: &Generation, instance: &Arc<Instance>, inbound: &Inbound) -> Result<Duration> {
+async fn call(generation: &Arc<Generation>, instance: &Arc<Instance>, inbound: &Inbound) -> Result<Duration> {
     let inbound = inbound.clone();
     let start = Instant::now();
     let received = generation.receive(instance, inbound).await?;

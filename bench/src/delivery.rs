@@ -52,23 +52,33 @@ pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Delivery> {
     agent.take();
 
     let before = (gateway.server.usage()?, Usage::own()?);
-    let (sent, late) = sender.send(&mut requests, count)?;
-    wait_for(&agent, count as usize);
+    let (mut latencies, late) = latencies(&agent, &mut sender, &mut requests, WARM_UP, count)?;
     let after = (gateway.server.usage()?, Usage::own()?);
-    let arrivals = agent.take();
-    let mut latencies: Vec<u32> = (WARM_UP + 1..)
-        .zip(&sent)
-        .filter_map(|(issue, sent)| Some(nanos(arrivals.get(&issue)?.saturating_duration_since(*sent))))
-        .collect();
     let per_request = |used: Duration| used.as_secs_f64() * 1e6 / f64::from(count);
     Ok(Delivery {
         latency: Spread::of(&mut latencies),
         worst: f64::from(latencies.last().copied().unwrap_or_default()) / 1000.0,
-        lost: sent.len() - latencies.len(),
+        lost: count as usize - latencies.len(),
         late,
         cpu: per_request(after.0.cpu - before.0.cpu),
         load_cpu: per_request(after.1.cpu - before.1.cpu),
     })
+}
+
+/// How long each of the next `count` events takes to its agent, in nanoseconds, without those that do not arrive; and how many
+/// requests were late. `before` requests have been sent already.
+pub(crate) fn latencies(
+    agent: &Agent,
+    sender: &mut Sender,
+    requests: &mut Requests,
+    before: u32,
+    count: u32,
+) -> Result<(Vec<u32>, usize)> {
+    let (sent, late) = sender.send(requests, count)?;
+    wait_for(agent, count as usize);
+    let arrivals = agent.take();
+    let took = |(issue, sent): (u32, &Instant)| Some(nanos(arrivals.get(&issue)?.saturating_duration_since(*sent)));
+    Ok(((before + 1..).zip(&sent).filter_map(took).collect(), late))
 }
 
 pub(crate) fn wait_for(agent: &Agent, count: usize) {

@@ -25,9 +25,9 @@ pub(crate) fn run(place: &mut Place) -> Result<Vec<f64>> {
 
 fn drop_in(gateway: &Subject, number: u32) -> Result<f64> {
     let plugins = gateway.folder.plugins();
-    let mut component = fs::read(plugins.join("dummy.wasm")).context("cannot read a plugin")?;
+    let component = fs::read(plugins.join("dummy.wasm")).context("cannot read a plugin")?;
     // Bytes that no plugin had before, so that it is compiled and not taken from the cache.
-    component.extend(custom_section("bench", &number.to_le_bytes()));
+    let component = version_of(&component, number);
     let name = format!("bench-{number}");
     let ask = format!(
         "POST /webhooks/{name} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{{}}"
@@ -45,6 +45,11 @@ fn drop_in(gateway: &Subject, number: u32) -> Result<f64> {
         bail!("the new plugin does not serve: {status} {answer}\n{}", gateway.server.last_words());
     }
     Ok(took.as_secs_f64() * 1000.0)
+}
+
+/// The same component with other bytes.
+pub(crate) fn version_of(component: &[u8], number: u32) -> Vec<u8> {
+    [component, &custom_section("bench", &number.to_le_bytes())].concat()
 }
 
 /// A section that means nothing: kind 0, its length, its name and its content.

@@ -24,9 +24,12 @@ Prints one table. Rows, all of them unless some are named:
   j    p99 of 99 agents beside a dead one, and without it
   k    good answers under five times as many callers as are served at once
   l    accepted requests after 1,000,000 events, and at the start
+  m    500 plugins: start with compiled ones, idle memory, p99 while one is replaced
+  n    memory after 1,000 and after 10,000 reloads of one plugin
+  o    p99 of deliveries beside a plugin that spins, and without it
 
   --seconds N   length of one measurement (5)
-  --rounds N    how often each is made (5); the table has the medians; i and l are
+  --rounds N    how often each is made (5); the table has the medians; i, l and n are
                 made once
   --events N    events of i and l (1000000)";
 
@@ -50,10 +53,13 @@ pub(crate) enum Row {
     Neighbours,
     Overload,
     Endurance,
+    Many,
+    Reloads,
+    Hostile,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Bare,
         Self::AppendLog,
         Self::EventLog,
@@ -68,6 +74,9 @@ impl Row {
         Self::Neighbours,
         Self::Overload,
         Self::Endurance,
+        Self::Many,
+        Self::Reloads,
+        Self::Hostile,
     ];
 
     /// Its name on the command line and in the table.
@@ -87,6 +96,9 @@ impl Row {
             Self::Neighbours => "j",
             Self::Overload => "k",
             Self::Endurance => "l",
+            Self::Many => "m",
+            Self::Reloads => "n",
+            Self::Hostile => "o",
         }
     }
 }
@@ -188,7 +200,7 @@ mod tests {
             assert_eq!(found, expected.map_err(str::to_owned), "{line}");
         };
 
-        check("", Ok((5, 5, "a a2 a3 b c d e f g h i j k l")));
+        check("", Ok((5, 5, "a a2 a3 b c d e f g h i j k l m n o")));
         check("--seconds 9 b a2", Ok((9, 5, "a2 b")));
         check("b --rounds 1 b", Ok((5, 1, "b")));
         check("--rounds 0", Err("`--rounds` expects a number from 1 to 3600, found `0`"));

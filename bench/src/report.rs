@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::hostile::Hostile;
+use crate::many::Many;
 use crate::neighbours::Neighbours;
 use crate::options::{Plan, Row};
 use crate::overload::Overload;
@@ -131,6 +133,7 @@ fn print_others(results: &Results) {
         }
     }
     print_endurance(results);
+    print_plugins(results);
 }
 
 /// The rows of faults and of large numbers.
@@ -176,6 +179,39 @@ fn print_endurance(results: &Results) {
     }
 }
 
+/// The rows of many plugins, and of bad ones.
+fn print_plugins(results: &Results) {
+    if !results.many.is_empty() {
+        let of = |pick: fn(&Many) -> f64| median(results.many.iter().map(pick)).unwrap_or_default();
+        println!(
+            "m    500 plugins: serves after {:.2} s, idle {:.0} MB; p99 of deliveries {:.2} ms, {:.2} ms while one is replaced ({:.0} times)",
+            of(|round| round.start),
+            of(|round| megabytes(round.idle)),
+            of(|round| round.without / 1000.0),
+            of(|round| round.with / 1000.0),
+            of(|round| round.swaps.into()),
+        );
+    }
+    if let Some(found) = results.reloads {
+        println!(
+            "n    resident memory {:.1} MB after 1,000 reloads of one plugin, {:.1} MB after 10,000; {:.1} ms each",
+            megabytes(found.early),
+            megabytes(found.late),
+            found.took,
+        );
+    }
+    if !results.hostile.is_empty() {
+        let of = |pick: fn(&Hostile) -> f64| median(results.hostile.iter().map(pick)).unwrap_or_default();
+        let lost: usize = results.hostile.iter().map(|round| round.lost).sum();
+        println!(
+            "o    p99 of deliveries, 1,000 requests/s: {:.2} ms, {:.2} ms beside a spinning plugin ({:.0} calls stopped); {lost} events did not arrive",
+            of(|round| round.without / 1000.0),
+            of(|round| round.with / 1000.0),
+            of(|round| round.stopped as f64),
+        );
+    }
+}
+
 fn print_goals(results: &Results) {
     let delivery = median(results.delivery.iter().map(|round| round.latency.p95)).map(|micros| micros / 1000.0);
     let (idle, peak) = memory(results).unzip();
@@ -184,6 +220,8 @@ fn print_goals(results: &Results) {
     let reused = median(results.calls.iter().map(|calls| calls.github.reused));
     let neighbours = median(results.neighbours.iter().map(|round| round.with / round.without));
     let overload = median(results.overload.iter().map(|round| round.goodput / round.peak));
+    let swapping = median(results.many.iter().map(|round| round.with / round.without));
+    let hostile = median(results.hostile.iter().map(|round| round.with / round.without));
     println!("\n{:<24}{:>12}{:>10}", "goal", "wanted", "found");
     for (goal, wanted, found, unit) in [
         ("b/a3", Wanted::AtLeast(0.7), ratio(results, Row::Gateway, Row::EventLog), ""),
@@ -199,6 +237,11 @@ fn print_goals(results: &Results) {
         ("i peak", Wanted::Below(256.0), results.pending.map(|found| megabytes(found.peak)), " MB"),
         ("j dead/alive", Wanted::Below(1.2), neighbours, ""),
         ("k goodput/peak", Wanted::AtLeast(0.8), overload, ""),
+        ("m start", Wanted::Below(2.0), median(results.many.iter().map(|round| round.start)), " s"),
+        ("m idle", Wanted::Below(256.0), median(results.many.iter().map(|round| megabytes(round.idle))), " MB"),
+        ("m replacing/not", Wanted::Below(1.2), swapping, ""),
+        ("n late/early", Wanted::Below(1.1), results.reloads.map(|found| found.late as f64 / found.early as f64), ""),
+        ("o spinning/not", Wanted::Below(1.2), hostile, ""),
         ("l last/first", Wanted::AtLeast(0.8), results.endurance.map(|found| found.last / found.first), ""),
     ] {
         let Some(found) = found else { continue };

@@ -11,8 +11,10 @@ use crate::calls::{self, Calls};
 use crate::delivery::{self, Delivery};
 use crate::drop_in;
 use crate::endurance::{self, Endurance};
+use crate::hostile::{self, Hostile};
 use crate::load::{Load, Outcome};
 use crate::machine::Machine;
+use crate::many::{self, Many, Reloads};
 use crate::neighbours::{self, Neighbours};
 use crate::options::{Plan, Row};
 use crate::overload::{self, Overload};
@@ -47,6 +49,9 @@ pub(crate) struct Results {
     pub(crate) neighbours: Vec<Neighbours>,
     pub(crate) overload: Vec<Overload>,
     pub(crate) endurance: Option<Endurance>,
+    pub(crate) many: Vec<Many>,
+    pub(crate) reloads: Option<Reloads>,
+    pub(crate) hostile: Vec<Hostile>,
     pub(crate) took: Duration,
 }
 
@@ -96,6 +101,9 @@ pub(crate) fn run(plan: &Plan) -> Result<Results> {
         neighbours: Vec::new(),
         overload: Vec::new(),
         endurance: None,
+        many: Vec::new(),
+        reloads: None,
+        hostile: Vec::new(),
         took: Duration::ZERO,
     };
     let mut rows = plan.rows.clone();
@@ -151,8 +159,23 @@ pub(crate) fn run(plan: &Plan) -> Result<Results> {
                     eprintln!("{name}: {:.0} of {:.0} requests/s", found.last, found.first);
                     results.endurance = Some(found);
                 }
-                // They need so many events that once is enough.
-                Row::Pending | Row::Endurance => {}
+                Row::Many => {
+                    let found = many::run(&mut place, plan.time).with_context(failed)?;
+                    eprintln!("round {round}, {name}: {found:?}");
+                    results.many.push(found);
+                }
+                Row::Reloads if round == 1 => {
+                    let found = many::reload(&mut place).with_context(failed)?;
+                    eprintln!("{name}: {found:?}");
+                    results.reloads = Some(found);
+                }
+                Row::Hostile => {
+                    let found = hostile::run(&mut place, plan.time).with_context(failed)?;
+                    eprintln!("round {round}, {name}: p99 {:.0} µs without, {:.0} µs with", found.without, found.with);
+                    results.hostile.push(found);
+                }
+                // They need so much that once is enough.
+                Row::Pending | Row::Endurance | Row::Reloads => {}
             }
         }
     }

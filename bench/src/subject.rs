@@ -26,6 +26,7 @@ pub(crate) struct Place {
     dir: PathBuf,
     gateway: PathBuf,
     plugins: PathBuf,
+    guests: PathBuf,
     next: u32,
 }
 
@@ -42,7 +43,8 @@ impl Place {
         }
         let dir = target.join(format!("bench-{}", std::process::id()));
         fs::create_dir_all(&dir).with_context(|| format!("cannot create `{}`", dir.display()))?;
-        Ok(Self { dir, gateway, plugins, next: 0 })
+        let guests = target.join("wasm32-wasip2/guest/examples");
+        Ok(Self { dir, gateway, plugins, guests, next: 0 })
     }
 
     /// Where the data of all subjects goes.
@@ -101,9 +103,25 @@ impl Place {
             "[http]\nlisten = \"127.0.0.1:0\"\n{http}\n[channels.github]\nsecret = {{ env = \"{SECRET_VARIABLE}\" }}\n\n"
         );
         fs::write(&config, common + more)?;
+        self.serve(folder)
+    }
+
+    /// Ends the gateway and starts it again on what is in its folder.
+    pub(crate) fn restart(&self, subject: Subject) -> Result<Subject> {
+        let Subject { server, folder } = subject;
+        drop(server);
+        self.serve(folder)
+    }
+
+    fn serve(&self, folder: Folder) -> Result<Subject> {
         let mut command = Command::new(&self.gateway);
-        command.arg("serve").arg("--config").arg(&config).env(SECRET_VARIABLE, SECRET);
+        command.arg("serve").arg("--config").arg(folder.0.join("gateway.toml")).env(SECRET_VARIABLE, SECRET);
         Ok(Subject { server: Server::start(&mut command)?, folder })
+    }
+
+    /// A guest of the tests that misbehaves on purpose.
+    pub(crate) fn guest(&self, name: &str) -> PathBuf {
+        self.guests.join(name).with_extension("wasm")
     }
 }
 

@@ -40,6 +40,7 @@ mod care;
 mod contract;
 mod counts;
 mod engine;
+mod entry;
 mod error;
 mod identities;
 mod identity;
@@ -70,6 +71,7 @@ pub use self::care::{LogStats, Repaired, Verified, repair, restore, verify};
 pub use self::counts::{ChannelCounts, Counts};
 pub use self::engine::Disk;
 use self::engine::Engine;
+pub use self::entry::{Appended, NewDelivery, NewEvent, NewState};
 pub use self::error::EventLogError;
 pub use self::identity::Identity;
 use self::ledger::Ledger;
@@ -84,81 +86,8 @@ pub use self::settings::{EngineKind, Settings};
 use self::sled::Sled;
 use self::store::Store;
 use self::writer::{Limits, Reply, Request, Work, Writer};
-use crate::event::{
-    AgentName, Attempt, ChannelName, Delivery, DeliveryId, Event, EventId, PluginName, Priority, Recipient, RequestId,
-    Seq, Timestamp,
-};
+use crate::event::{Attempt, Delivery, DeliveryId, Event, EventId, Recipient, Seq, Timestamp};
 use crate::metrics::Metrics;
-
-/// An event that is to be stored.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the fields are those of `Event`, and the two below")]
-pub struct NewEvent {
-    pub channel: ChannelName,
-    pub plugin: PluginName,
-    pub kind: String,
-    pub subject: Option<String>,
-    pub time: Timestamp,
-    pub verified_at: Option<Timestamp>,
-    pub content_type: String,
-    pub data: Bytes,
-    pub attributes: Vec<(String, String)>,
-    pub headers: Vec<(String, String)>,
-    pub request_id: RequestId,
-    /// What makes it the same as another one; none is never a duplicate.
-    pub identity: Option<Identity>,
-    /// Who is to get it.
-    pub recipients: Vec<Recipient>,
-}
-
-impl NewEvent {
-    /// At least what it takes in the log without its payload.
-    fn facts_bytes(&self) -> usize {
-        let pairs = self.attributes.iter().chain(&self.headers).map(|(name, value)| name.len() + value.len() + 6);
-        let names = self.channel.as_str().len() + self.plugin.as_str().len() + self.kind.len();
-        let recipients = self.recipients.iter().map(|recipient| recipient.agent.as_str().len() + 2);
-        let subject = self.subject.as_ref().map_or(0, String::len);
-        200 + names + subject + self.content_type.len() + pairs.sum::<usize>() + recipients.sum::<usize>()
-    }
-}
-
-/// A change of what a plugin keeps.
-#[derive(Clone, Debug)]
-pub struct NewState {
-    /// Whose it is.
-    pub owner: String,
-    /// New values by key, none for a key that goes. A key has no NUL; a value fits into one record.
-    pub entries: Vec<(String, Option<Bytes>)>,
-}
-
-impl NewState {
-    fn bytes(&self) -> usize {
-        let entry = |(key, value): &(String, Option<Bytes>)| key.len() + value.as_ref().map_or(0, Bytes::len) + 64;
-        self.entries.iter().map(entry).sum()
-    }
-}
-
-/// What became of an event that was to be stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Appended {
-    /// It is stored.
-    Accepted(Arc<Event>),
-    /// The event with this id has the same identity; nothing was stored.
-    Duplicate(EventId),
-}
-
-/// A delivery that a commit has brought.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewDelivery {
-    /// Its id.
-    pub id: DeliveryId,
-    /// The destination.
-    pub agent: AgentName,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// Whether somebody asked for the event again.
-    pub replay: bool,
-}
 
 /// Told of every commit, in order of position, on the writer's thread, after the commit is durable and before its
 /// callers are answered. Must not block.

@@ -14,6 +14,7 @@ mod generation;
 mod guest;
 mod inspect;
 mod instance;
+mod lane;
 mod limits;
 mod linkers;
 mod manifest;

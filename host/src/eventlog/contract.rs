@@ -12,7 +12,7 @@ use super::engine::{Direction, Engine, EngineError, Op, Pair, Purpose};
 use super::memory::Memory;
 use super::sled::Sled;
 use super::*;
-use crate::event::{Delivery, DeliveryState, EventStatus, Outcome};
+use crate::event::{ChannelName, DeliveryState, EventStatus, Outcome, Priority, RequestId};
 
 mod care;
 mod disk;

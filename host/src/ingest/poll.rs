@@ -144,7 +144,7 @@ impl Poller {
     }
 
     /// Makes what is new durable, and tells whether there is more.
-    async fn poll(&self, generation: &Generation) -> Result<bool, PollError> {
+    async fn poll(&self, generation: &Arc<Generation>) -> Result<bool, PollError> {
         let (channel, id) = (&self.channel, RequestId::new());
         // What is fetched while the log takes nothing would only be fetched again.
         self.ingest.log.admits()?;

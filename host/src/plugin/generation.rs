@@ -1,6 +1,6 @@
 //! One loaded version of a plugin file, and how it is called.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use super::call::{Answer, Batch, Failure, Inbound, Outgoing, Receipt, Rejection,
 use super::contract::Kind;
 use super::guest::{Guest, Subject};
 use super::instance::Instance;
+use super::lane::SlowLane;
 use super::limits::Limits;
 use super::manifest::Manifest;
 use super::output::{GuestLog, LogRate};
@@ -76,7 +77,8 @@ enum Entry {
 /// A live instance: its store and its exports.
 struct Live {
     store: Store<Guest>,
-    exports: Exports,
+    /// None before it is instantiated, and while it is called: what traps is never used again.
+    exports: Option<Exports>,
     calls: u32,
     /// Whose it is: what one channel left in memory is not shown to another.
     owner: Weak<Instance>,
@@ -87,6 +89,14 @@ enum Exports {
     Responding(Responder),
     Polling(Polling),
     Agent(AgentPlugin),
+}
+
+/// What a call returned.
+enum Outcome {
+    Received(Result<Receipt, Rejection>),
+    Delivered(Result<Answer, Failure>),
+    Responded(Result<(), Failure>),
+    Polled(Result<Batch, Failure>),
 }
 
 /// One loaded version of a plugin file. Calls hold it by `Arc`, so a swapped one lives until its last call ends.
@@ -104,6 +114,7 @@ pub struct Generation {
     engine: Engine,
     prepared: Prepared,
     places: Arc<Places>,
+    slow_lane: Arc<SlowLane>,
     idle: Mutex<Vec<Live>>,
     log_rate: Arc<LogRate>,
     counters: Counters,
@@ -125,12 +136,13 @@ pub(super) struct Parts {
     pub(super) limits: Limits,
     pub(super) engine: Engine,
     pub(super) places: Arc<Places>,
+    pub(super) slow_lane: Arc<SlowLane>,
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl Generation {
     pub(super) fn new(prepared: Prepared, parts: Parts) -> Self {
-        let Parts { plugin, digest, manifest, limits, engine, places, metrics } = parts;
+        let Parts { plugin, digest, manifest, limits, engine, places, slow_lane, metrics } = parts;
         let counters = Counters {
             good: metrics.plugin_calls.get_or_create_owned(&ByCall::new(&plugin, "ok")),
             duration: metrics.plugin_call_duration.get_or_create_owned(&ByPlugin::new(&plugin)),
@@ -139,7 +151,21 @@ impl Generation {
         let idle = Mutex::default();
         let log_rate = Arc::new(LogRate::new(limits.log_rate));
         let traps = AtomicU64::new(0);
-        Self { plugin, number: 0, digest, manifest, limits, engine, prepared, places, idle, log_rate, counters, traps }
+        Self {
+            plugin,
+            number: 0,
+            digest,
+            manifest,
+            limits,
+            engine,
+            prepared,
+            places,
+            slow_lane,
+            idle,
+            log_rate,
+            counters,
+            traps,
+        }
     }
 
     /// Whether it is a channel or an agent plugin.
@@ -181,127 +207,137 @@ impl Generation {
     ///
     /// Cancel safe: a call that is dropped half way takes its instance with it.
     pub async fn receive(
-        &self,
+        self: &Arc<Self>,
         instance: &Arc<Instance>,
         inbound: Inbound,
     ) -> Result<Result<Receipt, Rejection>, CallError> {
-        let run = async |live: &mut Live| {
-            let Exports::Channel(channel) = &live.exports else { return Err(wrong_kind("channel")) };
-            let received = channel.gateway_plugin_channel().call_receive(&mut live.store).await?;
-            Ok(received.map(Receipt::from).map_err(Rejection::from))
-        };
-        let (received, state) = self.call(instance, Entry::Main, Subject::Inbound(inbound), run).await?;
-        Ok(received.map(|receipt| Receipt { state, ..receipt }))
+        match self.call(instance, Entry::Main, Subject::Inbound(inbound)).await? {
+            (Outcome::Received(received), state) => Ok(received.map(|receipt| Receipt { state, ..receipt })),
+            _ => Err(wrong_kind("channel")),
+        }
     }
 
     /// Hands an event to an agent.
     ///
     /// Cancel safe: a call that is dropped half way takes its instance with it.
     pub async fn deliver(
-        &self,
+        self: &Arc<Self>,
         instance: &Arc<Instance>,
         outgoing: Outgoing,
     ) -> Result<Result<Answer, Failure>, CallError> {
-        let run = async |live: &mut Live| {
-            let Exports::Agent(agent) = &live.exports else { return Err(wrong_kind("agent")) };
-            let delivered = agent.gateway_plugin_agent().call_deliver(&mut live.store).await?;
-            Ok(delivered.map(Answer::from).map_err(Failure::from))
-        };
-        let (delivered, state) = self.call(instance, Entry::Main, Subject::Outgoing(outgoing), run).await?;
-        Ok(delivered.map(|answer| Answer { state, ..answer }))
+        match self.call(instance, Entry::Main, Subject::Outgoing(outgoing)).await? {
+            (Outcome::Delivered(delivered), state) => Ok(delivered.map(|answer| Answer { state, ..answer })),
+            _ => Err(wrong_kind("agent")),
+        }
     }
 
     /// Hands an agent's answer back to the source of its event, and returns what the call changed of the state.
     ///
     /// Cancel safe: a call that is dropped half way takes its instance with it.
     pub async fn respond(
-        &self,
+        self: &Arc<Self>,
         instance: &Arc<Instance>,
         responding: Responding,
     ) -> Result<Result<StateChanges, Failure>, CallError> {
-        let run = async |live: &mut Live| {
-            let Exports::Responding(responder) = &live.exports else { return Err(wrong_kind("responding")) };
-            let responded = responder.gateway_plugin_respond().call_respond(&mut live.store).await?;
-            Ok(responded.map_err(Failure::from))
-        };
-        let (responded, state) = self.call(instance, Entry::Respond, Subject::Responding(responding), run).await?;
-        Ok(responded.map(|()| state))
+        match self.call(instance, Entry::Respond, Subject::Responding(responding)).await? {
+            (Outcome::Responded(responded), state) => Ok(responded.map(|()| state)),
+            _ => Err(wrong_kind("responding")),
+        }
     }
 
     /// Asks a source for what is new; `id` is that of the call.
     ///
     /// Cancel safe: a call that is dropped half way takes its instance with it.
-    pub async fn poll(&self, instance: &Arc<Instance>, id: RequestId) -> Result<Result<Batch, Failure>, CallError> {
-        let run = async |live: &mut Live| {
-            let Exports::Polling(polling) = &live.exports else { return Err(wrong_kind("polling")) };
-            let polled = polling.gateway_plugin_poll().call_poll(&mut live.store).await?;
-            Ok(polled.map(Batch::from).map_err(Failure::from))
-        };
-        let (polled, state) = self.call(instance, Entry::Poll, Subject::Poll(id), run).await?;
-        Ok(polled.map(|batch| Batch { state, ..batch }))
+    pub async fn poll(
+        self: &Arc<Self>,
+        instance: &Arc<Instance>,
+        id: RequestId,
+    ) -> Result<Result<Batch, Failure>, CallError> {
+        match self.call(instance, Entry::Poll, Subject::Poll(id)).await? {
+            (Outcome::Polled(polled), state) => Ok(polled.map(|batch| Batch { state, ..batch })),
+            _ => Err(wrong_kind("polling")),
+        }
     }
 
-    async fn call<T>(
-        &self,
+    async fn call(
+        self: &Arc<Self>,
         instance: &Arc<Instance>,
         entry: Entry,
         subject: Subject,
-        run: impl AsyncFnOnce(&mut Live) -> wasmtime::Result<T>,
-    ) -> Result<(T, StateChanges), CallError> {
+    ) -> Result<(Outcome, StateChanges), CallError> {
         let start = Instant::now();
         let deadline = start + instance.time;
         let _turn = instance.enter(deadline).await?;
         let _place = self.places.take(self.kind(), deadline).await?;
-        let mut live = None;
-        let called = tokio::time::timeout_at(deadline.into(), async {
-            let live = live.insert(self.live(instance, entry, subject, deadline).await?);
-            let result = run(live).await?;
-            Ok((result, live.store.data_mut().take_state()))
-        });
-        let result = match called.await {
-            Ok(Ok(result)) => Ok(result),
-            Ok(Err(error)) => Err(explain(&error, live.as_ref().map(|live| live.store.data()))),
-            Err(_) => Err(CallError::Limit { limit: "time", detail: stated(instance.time) }),
-        };
-        self.count(&result, start.elapsed(), live.as_ref());
-        if let (Ok(_), Some(live)) = (&result, live) {
-            self.keep(live);
-        }
+        let slow = Arc::new(AtomicBool::new(false));
+        let call = Arc::clone(self).run(Arc::clone(instance), entry, subject, deadline, Arc::clone(&slow));
+        let called = tokio::time::timeout_at(deadline.into(), self.slow_lane.drive(Box::pin(call), &slow));
+        let result =
+            called.await.unwrap_or_else(|_| Err(CallError::Limit { limit: "time", detail: stated(instance.time) }));
+        self.count(&result, start.elapsed());
         result
     }
 
-    /// An idle instance of this owner, or a fresh one.
-    async fn live(
-        &self,
-        instance: &Arc<Instance>,
+    /// The call from its instance to what came of it; owns everything that it needs, so that it can go on elsewhere.
+    async fn run(
+        self: Arc<Self>,
+        instance: Arc<Instance>,
         entry: Entry,
         subject: Subject,
         deadline: Instant,
-    ) -> wasmtime::Result<Live> {
-        if self.limits.reuse.is_some() && entry == Entry::Main {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            let own = |live: &Live| std::ptr::eq(live.owner.as_ptr(), Arc::as_ptr(instance));
-            if let Some(position) = idle.iter().rposition(own) {
-                let mut live = idle.swap_remove(position);
-                live.store.data_mut().renew(&self.limits, subject, deadline);
-                live.store.set_epoch_deadline(1);
-                return Ok(live);
+        slow: Arc<AtomicBool>,
+    ) -> Result<(Outcome, StateChanges), CallError> {
+        let mut live = match self.idle(&instance, entry) {
+            Some(live) => live,
+            None => self.fresh(&instance),
+        };
+        live.store.data_mut().begin(&self.limits, subject, deadline, slow);
+        live.store.set_epoch_deadline(1);
+        let called = async {
+            let exports = match live.exports.take() {
+                Some(exports) => exports,
+                None => self.prepared.instantiate(entry, &mut live.store).await?,
+            };
+            let outcome = exports.call(&mut live.store).await?;
+            live.exports = Some(exports);
+            Ok(outcome)
+        };
+        let called: wasmtime::Result<_> = called.await;
+        let guest = live.store.data_mut();
+        self.count_hits(guest);
+        match called {
+            Ok(outcome) => {
+                let state = guest.take_state();
+                if entry == Entry::Main {
+                    self.keep(live);
+                }
+                Ok((outcome, state))
             }
+            Err(error) => Err(explain(&error, Some(guest))),
         }
-        let manifest = Some(Arc::clone(&self.manifest));
+    }
+
+    /// An instance of this owner that has served before.
+    fn idle(&self, instance: &Arc<Instance>, entry: Entry) -> Option<Live> {
+        if self.limits.reuse.is_none() || entry != Entry::Main {
+            return None;
+        }
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = |live: &Live| std::ptr::eq(live.owner.as_ptr(), Arc::as_ptr(instance));
+        idle.iter().rposition(own).map(|position| idle.swap_remove(position))
+    }
+
+    /// A store without an instance.
+    fn fresh(&self, instance: &Arc<Instance>) -> Live {
         let log = GuestLog::new(self.plugin.clone(), self.limits.log_lines, Arc::clone(&self.log_rate));
-        let guest = Guest::new(log, &self.limits, Arc::clone(instance), manifest, subject, deadline);
-        let mut store = new_store(&self.engine, guest, &self.limits);
-        let exports = self.prepared.instantiate(entry, &mut store).await?;
-        Ok(Live { store, exports, calls: 0, owner: Arc::downgrade(instance) })
+        let guest = Guest::new(log, &self.limits, Arc::clone(instance), Some(Arc::clone(&self.manifest)));
+        let store = new_store(&self.engine, guest, &self.limits);
+        Live { store, exports: None, calls: 0, owner: Arc::downgrade(instance) }
     }
 
     /// Keeps an instance whose call ended well for the next one, where the limits allow that.
     fn keep(&self, mut live: Live) {
         let Some(reuse) = self.limits.reuse else { return };
-        if !matches!(live.exports, Exports::Channel(_) | Exports::Agent(_)) {
-            return;
-        }
         live.calls += 1;
         if live.calls < reuse.max_calls && live.store.data().limiter.memory() <= reuse.max_memory {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -311,7 +347,7 @@ impl Generation {
         }
     }
 
-    fn count<T>(&self, result: &Result<T, CallError>, took: Duration, live: Option<&Live>) {
+    fn count<T>(&self, result: &Result<T, CallError>, took: Duration) {
         let Counters { metrics, good, duration } = &self.counters;
         duration.observe(took.as_secs_f64());
         let outcome = match result {
@@ -321,7 +357,7 @@ impl Generation {
             }
             Err(CallError::Busy) => Some("busy"),
             Err(CallError::Limit { limit, .. }) => {
-                metrics.plugin_limit_hits.get_or_create(&ByLimit::new(&self.plugin, limit)).inc();
+                self.count_hit(limit);
                 Some("limit")
             }
             Err(CallError::Trap(_)) => {
@@ -333,16 +369,48 @@ impl Generation {
             self.traps.fetch_add(u64::from(outcome != "busy"), Ordering::Relaxed);
             metrics.plugin_calls.get_or_create(&ByCall::new(&self.plugin, outcome)).inc();
         }
-        let dropped = live.map(|live| live.store.data().log.dropped()).unwrap_or_default();
-        if live.is_some_and(|live| live.store.data().quota_hit) {
-            metrics.plugin_limit_hits.get_or_create(&ByLimit::new(&self.plugin, "state")).inc();
+    }
+
+    /// Counts the limits that a call has hit without being stopped by them.
+    fn count_hits(&self, guest: &Guest) {
+        if guest.quota_hit {
+            self.count_hit("state");
         }
+        let dropped = guest.log.dropped();
         for (limit, lines) in [("log", dropped.by_call), ("log_rate", dropped.by_rate)] {
             if lines > 0 {
-                metrics.plugin_limit_hits.get_or_create(&ByLimit::new(&self.plugin, limit)).inc();
+                self.count_hit(limit);
                 tracing::debug!(plugin = %self.plugin, limit, lines, "Log lines beyond the limit were dropped");
             }
         }
+    }
+
+    fn count_hit(&self, limit: &'static str) {
+        self.counters.metrics.plugin_limit_hits.get_or_create(&ByLimit::new(&self.plugin, limit)).inc();
+    }
+}
+
+impl Exports {
+    /// Calls what the instance was made for.
+    async fn call(&self, store: &mut Store<Guest>) -> wasmtime::Result<Outcome> {
+        Ok(match self {
+            Self::Channel(channel) => {
+                let received = channel.gateway_plugin_channel().call_receive(store).await?;
+                Outcome::Received(received.map(Receipt::from).map_err(Rejection::from))
+            }
+            Self::Agent(agent) => {
+                let delivered = agent.gateway_plugin_agent().call_deliver(store).await?;
+                Outcome::Delivered(delivered.map(Answer::from).map_err(Failure::from))
+            }
+            Self::Responding(responder) => {
+                let responded = responder.gateway_plugin_respond().call_respond(store).await?;
+                Outcome::Responded(responded.map_err(Failure::from))
+            }
+            Self::Polling(polling) => {
+                let polled = polling.gateway_plugin_poll().call_poll(store).await?;
+                Outcome::Polled(polled.map(Batch::from).map_err(Failure::from))
+            }
+        })
     }
 }
 
@@ -358,8 +426,7 @@ impl Prepared {
             (Self::Channel { polling: Some(polling), .. }, Entry::Poll) => {
                 polling.instantiate_async(store).await.map(Exports::Polling)
             }
-            (Self::Channel { .. }, Entry::Respond) => Err(wrong_kind("responding")),
-            (Self::Channel { .. }, Entry::Poll) => Err(wrong_kind("polling")),
+            (Self::Channel { .. }, _) => Err(wasmtime::Error::msg("the plugin does not export this")),
             (Self::Agent(agent), _) => agent.instantiate_async(store).await.map(Exports::Agent),
         }
     }
@@ -374,13 +441,12 @@ impl Prepared {
         let deadline = Instant::now() + limits.time;
         let nobody = Arc::new(Instance::new("describe", Default::default(), None, limits));
         let log = GuestLog::new(plugin.clone(), limits.log_lines, Arc::new(LogRate::new(limits.log_rate)));
-        let guest = Guest::new(log, limits, nobody, None, Subject::Nothing, deadline);
-        let mut store = new_store(engine, guest, limits);
+        let mut store = new_store(engine, Guest::new(log, limits, nobody, None), limits);
         let described = tokio::time::timeout_at(deadline.into(), async {
             match self.instantiate(Entry::Main, &mut store).await? {
                 Exports::Channel(channel) => channel.gateway_plugin_channel().call_describe(&mut store).await,
                 Exports::Agent(agent) => agent.gateway_plugin_agent().call_describe(&mut store).await,
-                Exports::Responding(_) | Exports::Polling(_) => Err(wrong_kind("describing")),
+                Exports::Responding(_) | Exports::Polling(_) => unreachable!("they are not what `Entry::Main` makes"),
             }
         });
         match described.await {
@@ -400,8 +466,8 @@ fn new_store(engine: &Engine, guest: Guest, limits: &Limits) -> Store<Guest> {
     store
 }
 
-fn wrong_kind(expected: &str) -> wasmtime::Error {
-    wasmtime::Error::msg(format!("this is no {expected} plugin"))
+fn wrong_kind(expected: &str) -> CallError {
+    CallError::Trap(format!("this is no {expected} plugin"))
 }
 
 fn stated(limit: Duration) -> String {

@@ -1,10 +1,13 @@
 //! What a guest sees of the host during one call, and nothing else.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ::http::HeaderValue;
 use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -37,6 +40,12 @@ pub(super) enum Subject {
     Poll(RequestId),
 }
 
+impl Subject {
+    fn has_network(&self) -> bool {
+        matches!(self, Self::Outgoing(_) | Self::Responding(_) | Self::Poll(_))
+    }
+}
+
 /// The state of one store.
 pub(super) struct Guest {
     pub(super) limiter: Limiter,
@@ -50,49 +59,57 @@ pub(super) struct Guest {
     manifest: Option<Arc<Manifest>>,
     deadline: Instant,
     cpu_ticks: u64,
+    /// Whether the call has used up its first tick.
+    slow: Arc<AtomicBool>,
+    /// Where requests are sent from, so that none of a connection's work is left to the slow lane.
+    runtime: Option<Handle>,
     wasi: Option<WasiCtx>,
     resources: ResourceTable,
 }
 
 impl Guest {
+    /// A guest that is called for nothing yet.
     pub(super) fn new(
         log: GuestLog,
         limits: &Limits,
         instance: Arc<Instance>,
         manifest: Option<Arc<Manifest>>,
-        subject: Subject,
-        deadline: Instant,
     ) -> Self {
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(limits.resources);
         Self {
             limiter: Limiter::new(limits),
             log: Arc::new(log),
-            subject,
+            subject: Subject::Nothing,
             state: StateChanges::default(),
             quota_hit: false,
+            deadline: Instant::now() + instance.time,
             instance,
             manifest,
-            deadline,
             cpu_ticks: cpu_ticks(limits),
+            slow: Arc::default(),
+            runtime: None,
             wasi: None,
             resources,
         }
     }
 
-    /// Prepares a used instance for its next call; what it holds in memory stays.
-    pub(super) fn renew(&mut self, limits: &Limits, subject: Subject, deadline: Instant) {
+    /// Prepares it for its next call; what it holds in memory stays. At the first tick `slow` becomes true.
+    pub(super) fn begin(&mut self, limits: &Limits, subject: Subject, deadline: Instant, slow: Arc<AtomicBool>) {
+        self.runtime = subject.has_network().then(Handle::current);
         self.subject = subject;
         self.state = StateChanges::default();
         self.quota_hit = false;
         self.deadline = deadline;
         self.cpu_ticks = cpu_ticks(limits);
+        self.slow = slow;
         self.limiter.hit = None;
         self.log.renew();
     }
 
     /// Counts one tick of processor time. At each the guest lets others run; after the last it is stopped.
     pub(super) fn tick(&mut self) -> UpdateDeadline {
+        self.slow.store(true, Ordering::Relaxed);
         match self.cpu_ticks.checked_sub(1) {
             Some(left) => {
                 self.cpu_ticks = left;
@@ -407,7 +424,6 @@ impl http::Host for Guest {
     async fn send(&mut self, request: http::Request) -> wasmtime::Result<Result<http::Response, http::Error>> {
         let denied = |reason: &str| Ok(Err(http::Error::from(EgressError::Denied(reason.to_owned()))));
         let Some(id) = self.request_id() else { return denied("there is no network while a request is received") };
-        let Some(egress) = &self.instance.egress else { return denied("this instance was granted no network") };
         let time_left = self.deadline.saturating_duration_since(Instant::now());
         let timeout = match request.timeout_ms {
             Some(millis) => time_left.min(Duration::from_millis(millis.into())),
@@ -422,7 +438,18 @@ impl http::Host for Guest {
             id,
             timeout,
         };
-        Ok(egress.send(request).await.map(http::Response::from).map_err(http::Error::from))
+        let instance = Arc::clone(&self.instance);
+        let send = async move {
+            match &instance.egress {
+                Some(egress) => egress.send(request).await,
+                None => Err(EgressError::Denied("this instance was granted no network".to_owned())),
+            }
+        };
+        let sent = match &self.runtime {
+            Some(runtime) if self.slow.load(Ordering::Relaxed) => AbortOnDropHandle::new(runtime.spawn(send)).await?,
+            _ => send.await,
+        };
+        Ok(sent.map(http::Response::from).map_err(http::Error::from))
     }
 
     fn has_credential(&mut self, name: String) -> wasmtime::Result<bool> {

@@ -15,6 +15,7 @@ use super::compile::{self, Cache};
 use super::contract::{Kind, classify};
 use super::engine::Machine;
 use super::generation::{Generation, Parts, Places};
+use super::lane::SlowLane;
 use super::linkers::Linkers;
 use super::manifest::Manifest;
 use super::{Gatekeeper, LoadError, PluginError, Settings};
@@ -85,6 +86,7 @@ pub(super) struct Registry {
     linkers: Linkers,
     cache: Cache,
     places: Arc<Places>,
+    slow_lane: Arc<SlowLane>,
     metrics: Arc<Metrics>,
     gatekeeper: Arc<dyn Gatekeeper>,
     /// Replaced as a whole, so that readers see one state and never wait.
@@ -120,6 +122,7 @@ impl Registry {
             linkers,
             cache,
             places,
+            slow_lane: Arc::new(SlowLane::new()?),
             metrics,
             gatekeeper,
             slots: ArcSwap::default(),
@@ -263,6 +266,7 @@ impl Registry {
             limits,
             engine: engine.clone(),
             places: Arc::clone(&self.places),
+            slow_lane: Arc::clone(&self.slow_lane),
             metrics: Arc::clone(&self.metrics),
         };
         Ok(Generation::new(prepared, parts))

@@ -1,0 +1,127 @@
+//! Where calls run: on the thread where they began, and once they have used up their first tick on threads that give way to all
+//! others.
+//!
+//! A guest that computes for long would otherwise keep a worker from everything that waits for it: of two spinning plugins on
+//! two cores, every other request would notice.
+
+use std::future::poll_fn;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::thread::available_parallelism;
+
+use rustix::process::{Pid, setpriority_process};
+use tokio::runtime::{Builder, Runtime};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::PluginError;
+
+/// How nice the threads of the slow lane are: beside busy ones of the usual priority each gets a tenth of a core.
+const NICE: i32 = 10;
+
+/// A call that can go on elsewhere.
+pub(super) type Call<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The threads for calls that take long.
+pub(super) struct SlowLane {
+    /// Only none while it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl SlowLane {
+    pub(super) fn new() -> Result<Self, PluginError> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(available_parallelism().map_or(1, std::num::NonZero::get))
+            .thread_name("plugin-slow")
+            .on_thread_start(give_way)
+            .enable_all()
+            .build()
+            .map_err(PluginError::Thread)?;
+        Ok(Self { runtime: Some(runtime) })
+    }
+
+    /// Drives `call` to its end, here until `slow` says that it has used up its first tick.
+    ///
+    /// Cancel safe: dropping it drops the call, which ends at its next tick at the latest.
+    pub(super) async fn drive<T: Send + 'static>(&self, mut call: Call<T>, slow: &AtomicBool) -> T {
+        let here = poll_fn(|context| match call.as_mut().poll(context) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending if slow.load(Ordering::Relaxed) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        match (here.await, &self.runtime) {
+            (Some(result), _) => result,
+            (None, None) => call.await,
+            (None, Some(runtime)) => match AbortOnDropHandle::new(runtime.spawn(call)).await {
+                Ok(result) => result,
+                // Only a panic ends a task that nobody has dropped.
+                Err(error) => resume_unwind(error.into_panic()),
+            },
+        }
+    }
+}
+
+impl Drop for SlowLane {
+    fn drop(&mut self) {
+        // Waiting for its threads is not allowed where the gateway is dropped, and there is nothing to wait for.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Makes the current thread nice. On Linux the priority is that of the thread, although POSIX says process.
+fn give_way() {
+    if let Err(error) = setpriority_process(None::<Pid>, NICE) {
+        tracing::warn!(%error, "Slow plugin calls keep the usual priority");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// The name of the thread at the start and after each yield.
+    async fn threads(slow: Arc<AtomicBool>) -> [String; 3] {
+        let name = || std::thread::current().name().unwrap_or_default().to_owned();
+        let first = name();
+        tokio::task::yield_now().await;
+        let second = name();
+        slow.store(true, Ordering::Relaxed);
+        tokio::task::yield_now().await;
+        [first, second, name()]
+    }
+
+    #[tokio::test]
+    async fn a_call_that_takes_long_goes_on_in_the_slow_lane() {
+        let lane = SlowLane::new().unwrap();
+        let slow = Arc::new(AtomicBool::new(false));
+
+        let [first, second, third] = lane.drive(Box::pin(threads(Arc::clone(&slow))), &slow).await;
+
+        assert_eq!(first, second);
+        assert_eq!(third, "plugin-slow");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_given_up_ends_in_the_slow_lane_too() {
+        let lane = SlowLane::new().unwrap();
+        let slow = Arc::new(AtomicBool::new(true));
+        let held = Arc::new(());
+        let call_holds = Arc::clone(&held);
+        let forever = async move {
+            let _held = call_holds;
+            std::future::pending::<()>().await;
+        };
+
+        let given_up = tokio::time::timeout(std::time::Duration::from_millis(50), lane.drive(Box::pin(forever), &slow));
+        given_up.await.unwrap_err();
+
+        while Arc::strong_count(&held) > 1 {
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -1,6 +1,39 @@
 //! A source that is asked: `fn poll(&Source) -> Result<Batch, Failure>` fetches what is new.
 //!
-//! Exported with [`export_poll!`](crate::export_poll) beside a channel.
+//! Exported with [`export_poll!`](crate::export_poll) beside a channel. How far it has come it keeps in the state, which the host
+//! writes in one step with the events:
+//!
+//! ```
+//! use gateway_plugin_sdk::Response;
+//! use gateway_plugin_sdk::poll::{Batch, Event, Failure, HttpRequest, Polled, Source};
+//!
+//! fn poll(source: &Source) -> Polled {
+//!     let last = source.host().state("last").and_then(|last| String::from_utf8(last).ok()).unwrap_or_default();
+//!     let url = format!("https://example.com/changes?after={last}");
+//!     let answer = source
+//!         .send(&HttpRequest::new("GET", url))
+//!         .map_err(|error| Failure::new(error.code, error.message, None))?;
+//!     if answer.status != 200 {
+//!         return Err(Failure::new("status", answer.status.to_string(), answer.header("retry-after").map(str::to_owned)));
+//!     }
+//!     let body = answer.body.unwrap_or_else(|| "".into());
+//!     let text = String::from_utf8_lossy(body.as_bytes());
+//!     if let Some(last) = text.lines().last() {
+//!         let kept = source.host().set_state("last", last.as_bytes());
+//!         kept.map_err(|error| Failure::new(error.code, error.message, None))?;
+//!     }
+//!     let event = |id: &str| Event::new("changed", "text/plain", id).with_delivery_id(Some(id.to_owned()));
+//!     Ok(Batch::from(text.lines().map(event).collect::<Vec<_>>()))
+//! }
+//!
+//! // The same function in a native test:
+//! let source = Source::new(|request| {
+//!     assert_eq!(request.url, "https://example.com/changes?after=");
+//!     Ok(Response::new(200).with_body("one\ntwo\n"))
+//! });
+//! assert_eq!(poll(&source).expect("the source answers").events.len(), 2);
+//! assert_eq!(source.host().state("last").as_deref(), Some(&b"two"[..]));
+//! ```
 
 use crate::network::Network;
 use crate::{Content, Host, Response};

@@ -1,6 +1,27 @@
 //! The way back: `fn respond(&Answering) -> Result<(), Failure>` hands an agent's answer to the source of its event.
 //!
-//! Exported with [`export_respond!`](crate::export_respond) beside a channel.
+//! Exported with [`export_respond!`](crate::export_respond) beside a channel:
+//!
+//! ```
+//! use gateway_plugin_sdk::Response;
+//! use gateway_plugin_sdk::agent::Delivery;
+//! use gateway_plugin_sdk::respond::{Answering, Failure, HttpRequest, Responded};
+//!
+//! fn respond(answer: &Answering) -> Responded {
+//!     let url = answer.event().attribute("responseurl").ok_or_else(|| Failure::reject("invalid", "nowhere to answer"))?;
+//!     match answer.event().send(&HttpRequest::new("POST", url).with_body(answer.text())) {
+//!         Ok(response) if response.status < 300 => Ok(()),
+//!         Ok(response) => Err(Failure::reject("status", response.status.to_string())),
+//!         Err(error) => Err(Failure::retry(error.code, error.message, None)),
+//!     }
+//! }
+//!
+//! // The same function in a native test:
+//! let event = Delivery::new("1", "slack.command")
+//!     .with_attribute("responseurl", "https://hooks.example.com/1")
+//!     .with_remote(|_| Ok(Response::new(200)));
+//! assert_eq!(respond(&Answering::new(event, "triage", "text/plain", "done")), Ok(()));
+//! ```
 
 use crate::agent::Delivery;
 use crate::bindings::responding::gateway::plugin::answer;

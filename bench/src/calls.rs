@@ -122,15 +122,8 @@ fn inbound() -> Inbound {
 
 /// The defaults of the gateway.
 fn settings(plugins: &Path, cache: &Path, reuse: Option<Reuse>) -> Settings {
-    Settings {
-        dir: plugins.to_owned(),
-        cache_dir: cache.to_owned(),
-        debounce: Duration::from_millis(50),
-        max_file: 64 << 20,
-        instances: 1000,
-        limits: Limits { reuse, ..Limits::default() },
-        overrides: BTreeMap::new(),
-    }
+    let settings = Settings::new(plugins.to_owned(), cache.to_owned());
+    Settings { limits: Limits { reuse, ..Limits::default() }, ..settings }
 }
 
 struct Everything;

@@ -9,6 +9,7 @@ mod check;
 mod client;
 mod event;
 mod failure;
+mod file;
 mod life;
 mod list;
 mod log;
@@ -32,6 +33,7 @@ use self::failure::Failure;
 use self::list::Noun;
 use self::request::Request;
 use crate::config;
+use crate::plugin::compile_stdin;
 
 /// Does what the arguments of the process say.
 pub fn main() -> ExitCode {
@@ -98,6 +100,9 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Log { command } => block_on(log::run(&load()?, command)),
         Command::Plugin { command } => block_on(plugin::run(path, command)),
+        Command::CompilePlugin { memory, seconds } => {
+            compile_stdin(memory, seconds).map_err(|error| anyhow::Error::from(error).into())
+        }
         Command::Completions { shell } => completions(shell),
     }
 }

@@ -13,6 +13,7 @@ mod check;
 mod grants;
 mod limits;
 mod place;
+mod plugins;
 mod problem;
 mod raw;
 mod routes;
@@ -86,11 +87,6 @@ pub fn load(path: Option<&Path>) -> Result<Config, Problems> {
     let text = fs::read_to_string(path).map_err(|error| fail(vec![unreadable(&error)]))?;
     let base = path.parent().unwrap_or(Path::new(""));
     read(&text, base, environment).map_err(fail)
-}
-
-/// What plugins may use when nothing is configured; compiled code goes into `cache_dir`.
-pub fn plugin_defaults(cache_dir: &Path) -> plugin::Settings {
-    check::plugin_defaults("plugins".into(), cache_dir.to_owned())
 }
 
 fn read(text: &str, base: &Path, environment: Environment) -> Result<Config, Vec<Problem>> {

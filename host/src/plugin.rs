@@ -5,11 +5,14 @@
 //! load leaves the last good generation serving. Deliberately absent: who may call what, and what events mean.
 
 mod bindings;
+mod cache;
 mod call;
 mod compile;
 mod contract;
+mod digest;
 mod egress;
 mod engine;
+mod file;
 mod generation;
 mod guest;
 mod inspect;
@@ -20,7 +23,9 @@ mod linkers;
 mod manifest;
 mod output;
 mod registry;
+mod signature;
 mod state;
+mod trust;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -35,16 +40,21 @@ use crate::metrics::Metrics;
 pub use self::call::{
     Answer, Batch, Failure, Inbound, Outgoing, Receipt, ReceiptEvent, Rejection, Responding, Response,
 };
+pub use self::compile::child::compile_stdin;
+pub use self::compile::{COMMAND as COMPILE_COMMAND, CompileSettings};
 pub use self::contract::{ContractError, Kind, SERVED};
+pub use self::digest::{Digest, DigestError};
 pub use self::egress::{Credential, CredentialKind, Egress, EgressError, EgressSettings, Grant, GrantError};
 pub use self::engine::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
 pub use self::generation::Generation;
-pub use self::inspect::{Inspection, inspect};
+pub use self::inspect::{Inspection, inspect, read_file};
 pub use self::instance::Instance;
 pub use self::limits::{Limits, Reuse};
 pub use self::manifest::{ConfigKey, Manifest, ManifestError, config_text};
 pub use self::registry::PluginStatus;
+pub use self::signature::{KeyError, SignatureError, SignatureState, TrustedKey, sign, signature_path};
 pub use self::state::{State, StateChanges, StateError};
+pub use self::trust::Trust;
 
 use self::registry::Registry;
 
@@ -55,6 +65,12 @@ pub struct Settings {
     pub dir: PathBuf,
     /// The folder of compiled code, which only the host writes.
     pub cache_dir: PathBuf,
+    /// Bytes of compiled code that are kept, besides what serves.
+    pub cache_max: u64,
+    /// What compiling one plugin may take.
+    pub compile: CompileSettings,
+    /// Which files are let in.
+    pub trust: Trust,
     /// How long a file must be still before it is loaded, when nothing says that it is complete.
     pub debounce: Duration,
     /// Bytes of the largest plugin file.
@@ -65,6 +81,24 @@ pub struct Settings {
     pub limits: Limits,
     /// The same for single plugins, complete.
     pub overrides: BTreeMap<PluginName, Limits>,
+}
+
+impl Settings {
+    /// The plugins in `dir`, with everything at its default.
+    pub fn new(dir: PathBuf, cache_dir: PathBuf) -> Self {
+        Self {
+            dir,
+            cache_dir,
+            cache_max: 4 << 30,
+            compile: CompileSettings::default(),
+            trust: Trust::default(),
+            debounce: Duration::from_millis(50),
+            max_file: 64 << 20,
+            instances: 1000,
+            limits: Limits::default(),
+            overrides: BTreeMap::new(),
+        }
+    }
 }
 
 /// Says whether a generation may serve. Asked before every swap.
@@ -82,6 +116,20 @@ pub enum PluginError {
     /// A thread.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
+    /// A limit or a stream of the process.
+    #[error("cannot set up the process")]
+    Process(#[source] io::Error),
+    /// Somebody else may have written to the folder of compiled plugins.
+    #[error(
+        "cannot trust the folder of compiled plugins `{dir}`: {reason}\nhint: remove it, it is made anew: `rm -r {dir}`; or name another one in `plugins.cache_dir`",
+        dir = dir.display()
+    )]
+    Cache {
+        /// The folder.
+        dir: PathBuf,
+        /// Who may have written there.
+        reason: String,
+    },
     /// A folder.
     #[error("cannot use the folder `{}`", dir.display())]
     Folder {
@@ -102,6 +150,37 @@ pub enum LoadError {
     /// The file cannot be read.
     #[error("it cannot be read: {0}")]
     Read(io::Error),
+    /// It is not what its name says.
+    #[error("it is {0}, not a file")]
+    NotAFile(&'static str),
+    /// It is a link to somewhere else.
+    #[error("it is a link to `{}`, outside of the plugin folder\nhint: copy the file into the folder", .0.display())]
+    Outside(PathBuf),
+    /// Somebody writes to it.
+    #[error(
+        "it changed while it was read\nhint: it is loaded when it is complete; better move a complete file into the folder"
+    )]
+    Changing,
+    /// It has no signature, and needs one.
+    #[error(
+        "it has no signature, and `plugins.require_signature` asks for one\nhint: `gateway plugin sign FILE --key KEY` writes it"
+    )]
+    Unsigned,
+    /// Its signature does not count.
+    #[error("{0}\nhint: put the signature of this very file beside it, as `NAME.wasm.sig`")]
+    Signature(SignatureError),
+    /// It is another file than the operator lets in under this name.
+    #[error(
+        "its SHA-256 is {found}, and `plugins.overrides.{plugin}.sha256` is {pin}\nhint: if the new file is to serve: `gateway plugin pin {plugin}`, then restart the gateway"
+    )]
+    Pinned {
+        /// The plugin.
+        plugin: PluginName,
+        /// That of the file.
+        found: Digest,
+        /// The one that is let in.
+        pin: Digest,
+    },
     /// The file is too large.
     #[error("it has {size} bytes, more than `plugins.max_file` allows ({limit})")]
     TooLarge {
@@ -116,6 +195,19 @@ pub enum LoadError {
     /// The compiler refused it.
     #[error("it does not compile: {0}\nhint: a file that is still being written is loaded again when it is complete")]
     Compile(String),
+    /// Compiling it goes beyond a limit.
+    #[error("compiling it takes more than `plugins.{key}` allows ({most})\nhint: raise it for a plugin that you trust")]
+    CompileLimit {
+        /// `compile-memory` or `compile-time`.
+        limit: &'static str,
+        /// The key of the limit.
+        key: &'static str,
+        /// The limit.
+        most: String,
+    },
+    /// The compiler, whatever it was given.
+    #[error("{0}")]
+    Compiler(String),
     /// It keeps no contract of this gateway.
     #[error(transparent)]
     Contract(#[from] ContractError),

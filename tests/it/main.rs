@@ -2,6 +2,7 @@
 
 mod agents;
 mod cli;
+mod compile_bombs;
 mod delivery;
 mod egress;
 mod faults;
@@ -9,6 +10,8 @@ mod http_agent;
 mod log;
 mod main_path;
 mod overload;
+mod plugin_folder;
+mod plugin_trust;
 mod plugins;
 mod replay;
 mod restart;

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "the test runner shows it with the test that failed")]
 
 mod agent;
+mod bomb;
 mod client;
 mod component;
 mod slow_agent;
@@ -24,6 +25,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) use self::agent::RemoteAgent;
+pub(crate) use self::bomb::Bomb;
 pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::component::{Guest, built_in, guest};
 pub(crate) use self::slow_agent::SlowAgent;
@@ -192,6 +194,14 @@ impl Setup {
         command.args(["-c", HAND_OVER, "sh"]).arg(serve.get_program()).args(serve.get_args());
         command.envs(&self.environment).current_dir(self.dir.path());
         TestGateway::try_spawn(self, command, OwnedFd::from(socket.try_clone().unwrap()).into()).await
+    }
+
+    /// Starts this copy of the gateway's program and waits until it serves.
+    pub(crate) async fn start_program(self, program: &Path) -> TestGateway {
+        let serve = self.command(&["serve"]);
+        let mut command = Command::new(program);
+        command.args(serve.get_args()).envs(&self.environment).current_dir(self.dir.path());
+        TestGateway::spawn(self, command).await
     }
 
     /// Starts the gateway under another program, such as `strace`, and waits until it serves.

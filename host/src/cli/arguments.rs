@@ -8,8 +8,10 @@ use clap_complete::Shell;
 use jiff::SignedDuration;
 
 pub(super) use self::deliveries::{DeliveriesArguments, DeliveriesCommand, ReplayArguments};
+use super::plugin::{PinArguments, SignArguments};
 use super::request::{EventFilter, Selection};
 use crate::event::{AgentName, ChannelName, EventId, EventStatus, Timestamp};
+use crate::plugin::COMPILE_COMMAND;
 
 /// Webhooks in, durable events, agents out
 #[derive(Debug, Parser)]
@@ -85,6 +87,9 @@ pub(super) enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Compile the component on stdin: what the gateway starts for each new plugin
+    #[command(hide = true, name = COMPILE_COMMAND)]
+    CompilePlugin { memory: u64, seconds: u64 },
     #[command(hide = true)]
     ListChannels(ListArguments),
     #[command(hide = true)]
@@ -168,6 +173,10 @@ pub(super) enum PluginCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// Write into the configuration which file a plugin may be, so that no other one serves
+    Pin(PinArguments),
+    /// Sign a plugin file
+    Sign(SignArguments),
 }
 
 #[derive(Clone, Copy, Debug, Args)]

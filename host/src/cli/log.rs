@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::arguments::{Format, LogCommand, OutputArguments};
 use super::client::{Client, NoAnswer};
 use super::failure::Failure;
+use super::file::put_in_place;
 use super::list::shown;
 use super::offline::{STORE, open_log};
 use super::output::{self, Progress, note};
@@ -174,13 +175,6 @@ async fn write_backup(config: &Config, part: &Path) -> anyhow::Result<()> {
     }
     let file = writer.into_inner().map_err(io::IntoInnerError::into_error).with_context(failed)?;
     file.sync_all().with_context(failed)
-}
-
-fn put_in_place(part: &Path, file: &Path) -> anyhow::Result<()> {
-    let failed = || format!("cannot write `{}`", file.display());
-    fs::rename(part, file).with_context(failed)?;
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).with_context(failed)
 }
 
 fn restore(config: &Config, file: &Path, output: OutputArguments) -> Result<(), Failure> {

@@ -1,3 +1,6 @@
+mod pin;
+mod sign;
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -10,17 +13,21 @@ use super::failure::Failure;
 use super::list::shown;
 use super::output;
 use crate::config::{self, FILE_NAME};
-use crate::plugin::{self, Inspection, Settings};
+use crate::plugin::{self, Inspection, Settings, SignatureState};
+
+pub(super) use self::pin::PinArguments;
+pub(super) use self::sign::SignArguments;
 
 /// Instances for looking at a plugin: one call of `describe`.
 const INSTANCES: usize = 16;
 
 /// Looks into plugin files.
 pub(super) async fn run(config: Option<&Path>, command: PluginCommand) -> Result<(), Failure> {
-    let settings = settings(config)?;
     match command {
-        PluginCommand::Check { files } => check(&settings, &files).await,
-        PluginCommand::Inspect { file, output } => inspect(&settings, &file, output).await,
+        PluginCommand::Check { files } => check(&settings(config)?, &files).await,
+        PluginCommand::Inspect { file, output } => inspect(&settings(config)?, &file, output).await,
+        PluginCommand::Pin(arguments) => pin::run(config, arguments),
+        PluginCommand::Sign(arguments) => sign::run(&settings(config)?, &arguments),
     }
 }
 
@@ -33,7 +40,7 @@ fn settings(config: Option<&Path>) -> Result<Settings, Failure> {
         let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
         let cache =
             cache.context("there is no folder for compiled plugins\nhint: name a configuration with `--config`")?;
-        config::plugin_defaults(&cache.join("gateway"))
+        Settings::new("plugins".into(), cache.join("gateway"))
     };
     settings.instances = settings.instances.min(INSTANCES);
     Ok(settings)
@@ -43,6 +50,10 @@ async fn check(settings: &Settings, files: &[PathBuf]) -> Result<(), Failure> {
     let mut failed = 0;
     for file in files {
         match plugin::inspect(settings.clone(), file).await {
+            Ok(Inspection { refusal: Some(error), .. }) => {
+                failed += 1;
+                output::note(&format!("error: {}: {error}", file.display()));
+            }
             Ok(Inspection { kind, manifest, .. }) => {
                 output::text(&format!("{}: {} plugin, version {}\n", file.display(), kind.as_str(), manifest.version))?;
             }
@@ -85,6 +96,8 @@ fn to_json(file: &Path, inspection: &Inspection) -> Value {
         "hosts": manifest.hosts,
         "digest": inspection.digest,
         "size": inspection.size,
+        "signature": signature(inspection.signature),
+        "refusal": inspection.refusal.as_ref().map(ToString::to_string),
         "imports": inspection.imports,
         "exports": inspection.exports,
     })
@@ -100,6 +113,8 @@ fn text(json: &Value) -> String {
         ("summary", shown(&json["summary"])),
         ("digest", shown(&json["digest"])),
         ("size", size(&json["size"])),
+        ("signature", shown(&json["signature"])),
+        ("refused", shown(&json["refusal"])),
     ];
     if is_channel {
         lines.push(("methods", shown(&json["methods"])));
@@ -138,6 +153,16 @@ fn text(json: &Value) -> String {
     text
 }
 
+/// What a signature says, in a few words.
+fn signature(state: SignatureState) -> String {
+    match state {
+        SignatureState::Missing => "none".to_owned(),
+        SignatureState::Unchecked => "not checked, because `plugins.trusted_keys` is empty".to_owned(),
+        SignatureState::Valid(key) => format!("valid, by the key {key}"),
+        SignatureState::Wrong(error) => error.to_string(),
+    }
+}
+
 /// A scheme in a few words.
 fn scheme(json: &Value) -> String {
     let name = shown(&json["scheme"]);
@@ -159,14 +184,14 @@ mod tests {
             "methods": ["POST"], "content_types": [], "max_body": 26_214_400,
             "verification": [{"scheme": "hmac", "header": "x-hub-signature-256"}, {"scheme": "token", "in": "bearer"}],
             "config": {"ignore_senders": {"type": "array", "summary": "logins", "default": [], "required": false}},
-            "hosts": [], "digest": "abc", "size": 2048, "imports": ["gateway:plugin/inbound@0.1.0"],
+            "hosts": [], "digest": "abc", "size": 2048, "signature": "none", "refusal": null, "imports": ["gateway:plugin/inbound@0.1.0"],
             "exports": ["gateway:plugin/channel@0.1.0"],
         });
 
         assert_eq!(
             text(&json),
             "file      github.wasm\nkind      channel\nname      github 0.1.0\nsummary   GitHub webhooks\ndigest    abc\n\
-             size      2.0 KiB\nmethods   POST\ntakes     any media type\nmax body  25.0 MiB\n\
+             size      2.0 KiB\nsignature none\nmethods   POST\ntakes     any media type\nmax body  25.0 MiB\n\
              verified  hmac (x-hub-signature-256), or token (bearer)\n\
              config    ignore_senders (array, default []): logins\n\
              imports   gateway:plugin/inbound@0.1.0\nexports   gateway:plugin/channel@0.1.0\n"

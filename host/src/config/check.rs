@@ -1,6 +1,5 @@
 //! From what was written to what is valid.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,16 +7,16 @@ use std::time::Duration;
 use ::http::HeaderValue;
 use tracing_subscriber::EnvFilter;
 
-use super::limits::{self, Plugins};
+use super::limits::Plugins;
 use super::problem::{Problem, quoted};
 use super::raw::{Raw, Section};
 use super::secret::required_secret;
 use super::value::show_size;
-use super::{Config, LogFormat, LogSettings, agents, channels, routes};
+use super::{Config, LogFormat, LogSettings, agents, channels, plugins, routes};
 use crate::eventlog::{EngineKind, Retention};
 use crate::http::AdminSettings;
 use crate::verify::Secret;
-use crate::{dispatch, eventlog, http, ingest, plugin, replay, skill};
+use crate::{dispatch, eventlog, http, ingest, replay, skill};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -38,7 +37,7 @@ pub(super) fn assemble(raw: &Raw) -> Config {
     let root = raw.root();
     let http = http_settings(&root);
     let (eventlog, dir) = eventlog_settings(&root.section("eventlog"), &http);
-    let plugins = plugin_settings(&root.section("plugins"), dir);
+    let plugins = plugins::plugin_settings(&root.section("plugins"), &dir);
     let limits = Plugins { limits: &plugins.limits, overrides: &plugins.overrides };
     let channels = channels::channels(&root, &limits, http.max_body);
     let mut agents = agents::agents(&root, &limits);
@@ -175,33 +174,6 @@ fn retention(section: &Section<'_>, default: Retention) -> Retention {
         max_age: max_age.filter(|max_age| !max_age.is_zero()),
         max_events: max_events.filter(|most| *most > 0),
         max_bytes: max_bytes.filter(|most| *most > 0),
-    }
-}
-
-fn plugin_settings(section: &Section<'_>, data: PathBuf) -> plugin::Settings {
-    let limits = limits::limits(&section.section("limits"), &plugin::Limits::default());
-    let default = plugin_defaults(section.raw().resolve("plugins"), data.join("compiled"));
-    plugin::Settings {
-        dir: section.path("dir").unwrap_or(default.dir),
-        cache_dir: section.path("cache_dir").unwrap_or(default.cache_dir),
-        debounce: section.duration("debounce", Duration::ZERO..=10 * SECOND).unwrap_or(default.debounce),
-        max_file: section.size("max_file", KIB..=GIB).map_or(default.max_file, |size| size as u64),
-        instances: section.count("instances", 1..=10_000).unwrap_or(default.instances),
-        overrides: limits::overrides(section, &limits),
-        limits,
-    }
-}
-
-/// What plugins may use when nothing is configured.
-pub(super) fn plugin_defaults(dir: PathBuf, cache_dir: PathBuf) -> plugin::Settings {
-    plugin::Settings {
-        dir,
-        cache_dir,
-        debounce: 50 * MILLISECOND,
-        max_file: 64 << 20,
-        instances: 1000,
-        limits: plugin::Limits::default(),
-        overrides: BTreeMap::new(),
     }
 }
 

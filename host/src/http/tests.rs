@@ -86,13 +86,8 @@ impl Gateway {
             auto_limits: Limits::default(),
         };
         let plugins = plugin::Settings {
-            dir: dir.path().join("plugins"),
-            cache_dir: dir.path().join("cache"),
-            debounce: Duration::from_millis(10),
-            max_file: 1 << 20,
             instances: 1,
-            limits: Limits::default(),
-            overrides: BTreeMap::new(),
+            ..plugin::Settings::new(dir.path().join("plugins"), dir.path().join("cache"))
         };
         std::fs::create_dir_all(&plugins.dir).unwrap();
         let guard = Arc::new(Guard::new(&ingest));

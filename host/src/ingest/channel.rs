@@ -8,7 +8,7 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 
 use crate::event::Timestamp;
-use crate::plugin::{CallError, Egress, Generation, Instance, Kind, Limits, PluginHost, config_text};
+use crate::plugin::{CallError, Digest, Egress, Generation, Instance, Kind, Limits, PluginHost, config_text};
 use crate::verify::{Recipe, Scheme};
 
 use super::poll::{PollStatus, Polling};
@@ -32,7 +32,7 @@ pub struct Channel {
 
 /// What a channel accepts with one generation of its plugin.
 struct Terms {
-    digest: String,
+    digest: Digest,
     recipe: Recipe,
     methods: Vec<Method>,
     content_types: Vec<String>,
@@ -193,7 +193,7 @@ impl Terms {
         }
         let recipe = settings.verification.clone().unwrap_or_else(|| manifest.recipe.clone());
         Self {
-            digest: generation.digest.clone(),
+            digest: generation.digest,
             obstacle: obstacle(settings, &recipe)
                 .or_else(|| manifest.check_config(&settings.config).into_iter().next())
                 .or_else(|| methods.is_empty().then(|| "`methods` leaves none of the plugin's methods".to_owned())),

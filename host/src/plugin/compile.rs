@@ -1,160 +1,200 @@
-//! From the bytes of a file to machine code, through a cache that only the host writes.
+//! Compiles plugins in a process of their own.
+//!
+//! A file can be made so that a compiler works on it for hours or takes all memory, and wasmtime counts that as no
+//! vulnerability. So the host starts its own program again to compile one file: with a bound on memory, processor time and
+//! time, at a low priority, without environment, and with no open file but its three streams. What goes wrong there costs
+//! that file, and the memory that a compiler takes is given back to the system with the process.
 
-use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+pub(super) mod child;
 
-use sha2::{Digest, Sha256};
-use wasmtime::Engine;
-use wasmtime::component::Component;
+use std::io::{self, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::LoadError;
 
-/// Compiled files that stay in the cache; the ones used longest ago go first.
-const MAX_ENTRIES: usize = 128;
+/// The command of the gateway's program that compiles what comes on its stdin.
+pub const COMMAND: &str = "compile-plugin";
 
-/// Bytes in front of the machine code: the SHA-256 of it.
-const CHECKSUM: usize = 32;
+/// The program that runs this process, also when its file was replaced or removed since.
+#[cfg(target_os = "linux")]
+const OWN_PROGRAM: &str = "/proc/self/exe";
 
-/// SHA-256 of a plugin file in hex.
-pub(super) fn digest(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
+/// Bytes of what a failing child says that are passed on.
+const MAX_WORDS: u64 = 2048;
+
+/// Time on the clock, as a multiple of the time on processors: the compiler gives way to everything else.
+const PATIENCE: u32 = 4;
+
+/// Machine code is at most this part of the memory of its compiler: the rest is what compiling takes.
+const CODE_SHARE: u64 = 4;
+
+/// What compiling one plugin may take, and which program does it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompileSettings {
+    /// A gateway of the same build as this one: as a rule the program of this process.
+    pub program: PathBuf,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// Time on all processors together; on the clock it may be [`PATIENCE`] times as long.
+    pub time: Duration,
 }
 
-/// Refuses what no compiler needs to look at, in words that say what was found.
-pub(super) fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
-    match bytes {
-        [] => Err(LoadError::NotAComponent("the file is empty")),
-        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
-        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(LoadError::NotAComponent(
-            "it is a core module\nhint: build for the target wasm32-wasip2, or wrap it with `wasm-tools component new`",
-        )),
-        [0, b'a', b's', b'm', ..] => Err(LoadError::NotAComponent("its binary format is of another version")),
-        _ => Err(LoadError::NotAComponent("it is not WebAssembly")),
+impl Default for CompileSettings {
+    fn default() -> Self {
+        Self { program: own_program(), memory: 1 << 30, time: Duration::from_secs(60) }
     }
 }
 
-/// The folder of compiled plugins.
-pub(super) struct Cache {
-    dir: PathBuf,
-    /// Differs between engines whose machine code is not interchangeable.
+#[cfg(target_os = "linux")]
+fn own_program() -> PathBuf {
+    OWN_PROGRAM.into()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn own_program() -> PathBuf {
+    std::env::current_exe().unwrap_or_default()
+}
+
+/// Starts one process for each plugin that is compiled.
+pub(super) struct Compiler {
+    settings: CompileSettings,
+    /// What the child must say that it compiles for.
     engine: u64,
 }
 
-impl Cache {
-    /// Opens the folder, which belongs to the host alone: its files are run without another check than a checksum.
-    pub(super) fn open(dir: &Path, engine: &Engine) -> io::Result<Self> {
-        fs::create_dir_all(dir)?;
-        restrict(dir)?;
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        Ok(Self { dir: dir.to_owned(), engine: hasher.finish() })
+/// What came from a child until it closed its stdout.
+enum Said {
+    /// It compiles for another engine.
+    Stranger,
+    /// How it ended, and what it made of the component.
+    Reply(Vec<u8>),
+}
+
+impl Compiler {
+    pub(super) fn new(settings: CompileSettings, engine: u64) -> Self {
+        Self { settings, engine }
     }
 
-    /// The component in `bytes`, compiled now or before.
-    pub(super) fn compile(&self, engine: &Engine, bytes: &[u8], digest: &str) -> Result<Component, LoadError> {
-        let path = self.dir.join(format!("{digest}-{:016x}.cwasm", self.engine));
-        if let Some(component) = read(engine, &path) {
-            return Ok(component);
+    /// The machine code of a component. Blocks for as long as compiling takes.
+    pub(super) fn compile(&self, component: &[u8]) -> Result<Vec<u8>, LoadError> {
+        let mut child = self.start().map_err(|error| self.not_started(&error))?;
+        let (said, is_late) = match self.attend(&mut child, component) {
+            Ok(attended) => attended,
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(LoadError::Compiler(format!("the compiler cannot be attended: {error}")));
+            }
+        };
+        // It has nothing more to say, whether it ended or was cut off.
+        let _ = child.kill();
+        let status = child.wait().map_err(|error| self.not_started(&error))?;
+        let words = child.stderr.take().map(last_words).unwrap_or_default();
+        if is_late || status.signal() == Some(Signal::XCPU.as_raw()) {
+            let time = format!("{:?}", self.settings.time);
+            return Err(LoadError::CompileLimit { limit: "compile-time", key: "compile_time", most: time });
         }
-        let component =
-            Component::from_binary(engine, bytes).map_err(|error| LoadError::Compile(format!("{error:#}")))?;
-        if let Err(error) = self.write(&path, &component) {
-            tracing::warn!(%error, path = %path.display(), "Compiled plugin was not cached, the next start compiles it again");
-        }
-        Ok(component)
-    }
-
-    fn write(&self, path: &Path, component: &Component) -> io::Result<()> {
-        let code = component.serialize().map_err(|error| io::Error::other(error.to_string()))?;
-        let temporary = path.with_extension("tmp");
-        let mut file = fs::File::create(&temporary)?;
-        file.write_all(&Sha256::digest(&code))?;
-        file.write_all(&code)?;
-        drop(file);
-        fs::rename(&temporary, path)?;
-        self.prune()
-    }
-
-    fn prune(&self) -> io::Result<()> {
-        let mut entries: Vec<(SystemTime, PathBuf)> = Vec::new();
-        for entry in fs::read_dir(&self.dir)? {
-            let entry = entry?;
-            entries.push((entry.metadata()?.modified()?, entry.path()));
-        }
-        entries.sort();
-        let surplus = entries.len().saturating_sub(MAX_ENTRIES);
-        entries.iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
-    }
-}
-
-/// A cached component; none when there is none or when it does not fit, which is no error: it is compiled again.
-#[expect(unsafe_code, reason = "machine code from the host's own folder, with an intact checksum")]
-fn read(engine: &Engine, path: &Path) -> Option<Component> {
-    let bytes = fs::read(path).ok()?;
-    let (checksum, code) = bytes.split_at_checked(CHECKSUM)?;
-    if Sha256::digest(code).as_slice() != checksum {
-        tracing::warn!(path = %path.display(), "Compiled plugin is damaged, compiling it again");
-        return None;
-    }
-    // SAFETY: `Component::serialize` of this host wrote these bytes into a folder that only the host can write, and the
-    // checksum says that they are still what it wrote.
-    let component = unsafe { Component::deserialize(engine, code) };
-    let touched = fs::File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
-    if let Err(error) = touched {
-        tracing::debug!(%error, path = %path.display(), "Compiled plugin keeps its old time");
-    }
-    component.ok()
-}
-
-#[cfg(unix)]
-fn restrict(dir: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
-}
-
-#[cfg(not(unix))]
-fn restrict(_: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_component_is_named() {
-        for (bytes, expected) in [
-            (&b""[..], "empty"),
-            (b"hello", "not WebAssembly"),
-            (b"\0asm\x01\0\0\0", "core module"),
-            (b"\0asm\x07\0\0\0", "another version"),
-            (b"\0as", "not WebAssembly"),
-        ] {
-            let message = check_header(bytes).unwrap_err().to_string();
-
-            assert!(message.contains(expected), "{message} should contain {expected}");
+        match said {
+            Said::Stranger => Err(LoadError::Compiler(format!(
+                "`{}` is not the gateway that runs here\nhint: when the program was replaced, restart the gateway",
+                self.settings.program.display()
+            ))),
+            Said::Reply(reply) => self.judge(status, reply, &words),
         }
     }
 
-    #[test]
-    fn a_cached_component_is_read_back_and_a_damaged_one_is_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let engine = Engine::default();
-        let cache = Cache::open(dir.path(), &engine).unwrap();
-        let bytes = wat::parse_str("(component)").unwrap();
-
-        cache.compile(&engine, &bytes, "d").unwrap();
-        let path = fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
-        assert!(read(&engine, &path).is_some());
-
-        let mut damaged = fs::read(&path).unwrap();
-        *damaged.last_mut().unwrap() ^= 1;
-        fs::write(&path, damaged).unwrap();
-        assert!(read(&engine, &path).is_none());
-        cache.compile(&engine, &bytes, "d").unwrap();
-        assert!(read(&engine, &path).is_some());
+    fn start(&self) -> io::Result<Child> {
+        let seconds = self.settings.time.as_secs().max(1);
+        Command::new(&self.settings.program)
+            .arg0("gateway")
+            .args([COMMAND, &self.settings.memory.to_string(), &seconds.to_string()])
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
     }
+
+    fn not_started(&self, error: &io::Error) -> LoadError {
+        let program = self.settings.program.display();
+        LoadError::Compiler(format!(
+            "the compiler cannot be started: `{program}`: {error}\nhint: `touch` the plugin file to try again"
+        ))
+    }
+
+    /// Hands the component over and listens until the child has said everything; kills it when its time is over, and tells
+    /// whether that was so.
+    fn attend(&self, child: &mut Child, component: &[u8]) -> io::Result<(Said, bool)> {
+        let pid = Pid::from_child(child);
+        let missing = || io::Error::other("its streams are missing");
+        let (mut stdin, mut stdout) =
+            (child.stdin.take().ok_or_else(missing)?, child.stdout.take().ok_or_else(missing)?);
+        let most = self.settings.memory / CODE_SHARE;
+        let time = self.settings.time * PATIENCE;
+        thread::scope(|scope| {
+            let (attended, ended) = sync_channel::<()>(0);
+            let watchdog =
+                thread::Builder::new().name("compile-deadline".to_owned()).spawn_scoped(scope, move || {
+                    let is_late = ended.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+                    if is_late {
+                        // Nobody waits for the child before this thread has ended, so the number is still the child's.
+                        let _ = kill_process(pid, Signal::KILL);
+                    }
+                    is_late
+                })?;
+            let mut hello = [0; size_of::<u64>()];
+            let said = match stdout.read_exact(&mut hello) {
+                Ok(()) if u64::from_le_bytes(hello) != self.engine => Said::Stranger,
+                greeted => {
+                    if greeted.is_ok() {
+                        // A child that does not take all of it says why, or how it ended does.
+                        let _ = stdin.write_all(component);
+                    }
+                    drop(stdin);
+                    let mut reply = Vec::new();
+                    let _ = stdout.take(most + 1).read_to_end(&mut reply);
+                    Said::Reply(reply)
+                }
+            };
+            drop(attended);
+            let is_late = watchdog.join().unwrap_or(false);
+            Ok((said, is_late))
+        })
+    }
+
+    fn judge(&self, status: ExitStatus, mut reply: Vec<u8>, words: &str) -> Result<Vec<u8>, LoadError> {
+        let too_much = || LoadError::CompileLimit {
+            limit: "compile-memory",
+            key: "compile_memory",
+            most: bytesize::ByteSize(self.settings.memory).to_string(),
+        };
+        if reply.len() as u64 > self.settings.memory / CODE_SHARE {
+            return Err(too_much());
+        }
+        if !status.success() {
+            // The way in which Rust ends a process that gets no memory.
+            let is_starved = status.signal() == Some(Signal::ABORT.as_raw()) && words.contains("memory allocation");
+            return Err(if is_starved { too_much() } else { LoadError::Compile(format!("{status}: {words}")) });
+        }
+        match reply.pop() {
+            Some(child::CODE) => Ok(reply),
+            Some(child::PROBLEM) => Err(LoadError::Compile(String::from_utf8_lossy(&reply).into_owned())),
+            _ => Err(LoadError::Compiler("the compiler ended without a word".to_owned())),
+        }
+    }
+}
+
+/// What a child that has ended wrote to its stderr. It is held to what a pipe takes, so this never waits.
+fn last_words(stderr: ChildStderr) -> String {
+    let mut words = Vec::new();
+    let _ = stderr.take(MAX_WORDS).read_to_end(&mut words);
+    String::from_utf8_lossy(&words).trim().replace('\n', " ")
 }

@@ -1,3 +1,4 @@
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -49,6 +50,19 @@ impl Machine {
     }
 }
 
+/// An engine that compiles for every [`Machine`] of this program: its settings are the same, but its pool holds one
+/// instance, because it runs none.
+pub(super) fn for_compiling() -> Result<Engine, PluginError> {
+    Engine::new(&config(1)).map_err(|error| PluginError::Engine(format!("{error:#}")))
+}
+
+/// Differs between engines whose machine code is not interchangeable.
+pub(super) fn fingerprint(engine: &Engine) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.finish()
+}
+
 fn config(instances: usize) -> Config {
     let count = |each: usize| u32::try_from(instances * each).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
@@ -93,5 +107,18 @@ impl Ticker {
         };
         thread::Builder::new().name("plugin-ticker".to_owned()).spawn(tick).map_err(PluginError::Thread)?;
         Ok(Self { _stop: stop })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_compiled_elsewhere_fits_every_machine() {
+        let compiling = fingerprint(&for_compiling().unwrap());
+
+        assert_eq!(fingerprint(&Engine::new(&config(100)).unwrap()), compiling);
+        assert_ne!(fingerprint(&Engine::default()), compiling, "engines with other settings are told apart");
     }
 }

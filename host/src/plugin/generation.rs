@@ -20,6 +20,7 @@ use super::bindings::polling::{Polling, PollingPre};
 use super::bindings::responding::{Responding as Responder, RespondingPre};
 use super::call::{Answer, Batch, Failure, Inbound, Outgoing, Receipt, Rejection, Responding};
 use super::contract::Kind;
+use super::digest::Digest;
 use super::guest::{Guest, Subject};
 use super::instance::Instance;
 use super::lane::SlowLane;
@@ -105,8 +106,8 @@ pub struct Generation {
     pub plugin: PluginName,
     /// Grows by 1 with every version that is taken into service while the gateway runs; 0 before.
     pub number: u64,
-    /// SHA-256 of the file in hex.
-    pub digest: String,
+    /// SHA-256 of the file.
+    pub digest: Digest,
     /// What the plugin says of itself.
     pub manifest: Arc<Manifest>,
     /// What a call may use.
@@ -131,7 +132,7 @@ struct Counters {
 /// What a generation is made of, besides the component.
 pub(super) struct Parts {
     pub(super) plugin: PluginName,
-    pub(super) digest: String,
+    pub(super) digest: Digest,
     pub(super) manifest: Arc<Manifest>,
     pub(super) limits: Limits,
     pub(super) engine: Engine,

@@ -7,17 +7,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use serde::Serialize;
 use tokio::sync::watch;
+use wasmtime::component::Component;
 
 use crate::event::{PluginName, Timestamp};
-use crate::metrics::{ByPlugin, Metrics};
+use crate::metrics::{ByLimit, ByPlugin, Metrics};
 
-use super::compile::{self, Cache};
+use super::cache::{self, Cache};
+use super::compile::Compiler;
 use super::contract::{Kind, classify};
-use super::engine::Machine;
+use super::digest::Digest;
+use super::engine::{Machine, fingerprint};
+use super::file::{Place, check_header};
 use super::generation::{Generation, Parts, Places};
 use super::lane::SlowLane;
 use super::linkers::Linkers;
 use super::manifest::Manifest;
+use super::trust::PluginFile;
 use super::{Gatekeeper, LoadError, PluginError, Settings};
 
 /// What is known of one file of the folder.
@@ -47,7 +52,7 @@ pub struct PluginStatus {
     pub kind: Option<Kind>,
     pub version: Option<String>,
     pub summary: Option<String>,
-    pub digest: Option<String>,
+    pub digest: Option<Digest>,
     pub generation: Option<u64>,
     pub loaded_at: Option<Timestamp>,
     /// `serving`, or `failed` when nothing serves.
@@ -63,12 +68,12 @@ impl Slot {
     fn status(&self) -> PluginStatus {
         let serving = self.serving.as_deref();
         PluginStatus {
-            file: self.file.display().to_string(),
+            file: shown(&self.file),
             name: self.name.as_ref().map(ToString::to_string),
             kind: serving.map(Generation::kind),
             version: serving.map(|generation| generation.manifest.version.to_string()),
             summary: serving.map(|generation| generation.manifest.summary.clone()),
-            digest: serving.map(|generation| generation.digest.clone()),
+            digest: serving.map(|generation| generation.digest),
             generation: serving.map(|generation| generation.number),
             loaded_at: self.loaded_at,
             state: if serving.is_some() { "serving" } else { "failed" },
@@ -79,11 +84,12 @@ impl Slot {
     }
 }
 
-/// Loads files and holds what serves. Read from every request, written by the loader alone.
+/// Loads files, several at a time, and holds what serves. Read from every request, written by the loader alone.
 pub(super) struct Registry {
     settings: Settings,
     machine: Machine,
     linkers: Linkers,
+    compiler: Compiler,
     cache: Cache,
     places: Arc<Places>,
     slow_lane: Arc<SlowLane>,
@@ -113,13 +119,15 @@ impl Registry {
     ) -> Result<Self, PluginError> {
         let machine = Machine::new(settings.instances)?;
         let linkers = Linkers::new(&machine.engine).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
-        let cache = Cache::open(&settings.cache_dir, &machine.engine)
-            .map_err(|source| PluginError::Folder { dir: settings.cache_dir.clone(), source })?;
+        let engine = fingerprint(&machine.engine);
+        let compiler = Compiler::new(settings.compile.clone(), engine);
+        let cache = Cache::open(&settings.cache_dir, engine, settings.cache_max)?;
         let places = Arc::new(Places::new(machine.instances));
         Ok(Self {
             settings,
             machine,
             linkers,
+            compiler,
             cache,
             places,
             slow_lane: Arc::new(SlowLane::new()?),
@@ -154,13 +162,6 @@ impl Registry {
         self.changed.subscribe()
     }
 
-    /// A generation of the file that serves nobody.
-    pub(super) async fn inspect(&self, path: &Path) -> Result<Generation, LoadError> {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let name = stem.parse().map_err(|_| LoadError::Name(stem.into_owned()))?;
-        self.build(&name, self.read(path)?).await
-    }
-
     /// Takes a new or changed file into service, or keeps what serves and says why.
     pub(super) async fn load(&self, path: &Path) {
         let file = file_name(path);
@@ -171,11 +172,11 @@ impl Registry {
             loaded_at: None,
             failure: None,
         });
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let stem = file.strip_suffix(".wasm").unwrap_or(&file);
         slot.name = stem.parse().ok();
         let loaded = match &slot.name {
             Some(name) => self.next(name, path, slot.serving.as_ref()).await,
-            None => Err(LoadError::Name(stem.into_owned())),
+            None => Err(LoadError::Name(stem.to_owned())),
         };
         match loaded {
             Ok(Some(generation)) => {
@@ -184,7 +185,7 @@ impl Registry {
                     kind = generation.kind().as_str(),
                     version = %generation.manifest.version,
                     generation = generation.number,
-                    digest = &generation.digest[..12],
+                    digest = &generation.digest.to_string()[..12],
                     "Plugin serves"
                 );
                 let by = ByPlugin::new(&generation.plugin);
@@ -197,8 +198,12 @@ impl Registry {
             Err(error) => {
                 let message = error.to_string();
                 let kept = slot.serving.as_ref().map(|generation| generation.number);
-                tracing::error!(file = %path.display(), kept_generation = kept, "Plugin was not taken: {message}");
-                self.metrics.plugin_load_failures.get_or_create(&ByPlugin::new(stem_label(&slot, &file))).inc();
+                tracing::error!(file = shown(path), kept_generation = kept, "Plugin was not taken: {message}");
+                let label = stem_label(&slot, &file);
+                if let LoadError::CompileLimit { limit, .. } = error {
+                    self.metrics.plugin_limit_hits.get_or_create(&ByLimit::new(&label, limit)).inc();
+                }
+                self.metrics.plugin_load_failures.get_or_create(&ByPlugin::new(label)).inc();
                 slot.failure = Some(Failed { message, at: Timestamp::now() });
             }
         }
@@ -217,14 +222,16 @@ impl Registry {
     }
 
     fn replace(&self, file: String, slot: Option<Slot>) {
-        let mut slots = Slots::clone(&self.slots.load());
-        match slot {
-            Some(slot) => slots.files.insert(file, slot),
-            None => slots.files.remove(&file),
-        };
-        let serving = slots.files.values().filter_map(|slot| slot.serving.clone());
-        slots.serving = serving.map(|generation| (generation.plugin.clone(), generation)).collect();
-        self.slots.store(Arc::new(slots));
+        self.slots.rcu(|slots| {
+            let mut slots = Slots::clone(slots);
+            match &slot {
+                Some(slot) => slots.files.insert(file.clone(), slot.clone()),
+                None => slots.files.remove(&file),
+            };
+            let serving = slots.files.values().filter_map(|slot| slot.serving.clone());
+            slots.serving = serving.map(|generation| (generation.plugin.clone(), generation)).collect();
+            slots
+        });
         self.changed.send_replace(());
     }
 
@@ -235,11 +242,13 @@ impl Registry {
         path: &Path,
         serving: Option<&Arc<Generation>>,
     ) -> Result<Option<Generation>, LoadError> {
-        let bytes = self.read(path)?;
-        if serving.is_some_and(|serving| serving.digest == compile::digest(&bytes)) {
+        let Settings { dir, max_file, trust, .. } = &self.settings;
+        let file = PluginFile::read(path, Place::Folder(dir), *max_file, trust)?;
+        trust.admit(name, &file)?;
+        if serving.is_some_and(|serving| serving.digest == file.digest) {
             return Ok(None);
         }
-        let mut generation = self.build(name, bytes).await?;
+        let mut generation = self.build(name, &file).await?;
         self.gatekeeper
             .admit(name, serving.map(|serving| serving.manifest.as_ref()), &generation.manifest)
             .map_err(LoadError::Refused)?;
@@ -248,12 +257,10 @@ impl Registry {
     }
 
     /// Everything between the bytes of a file and a generation that could serve.
-    async fn build(&self, name: &PluginName, bytes: Vec<u8>) -> Result<Generation, LoadError> {
-        compile::check_header(&bytes)?;
-        let digest = compile::digest(&bytes);
+    pub(super) async fn build(&self, name: &PluginName, file: &PluginFile) -> Result<Generation, LoadError> {
+        check_header(&file.bytes)?;
         let engine = &self.machine.engine;
-        let component = self.cache.compile(engine, &bytes, &digest)?;
-        drop(bytes);
+        let component = self.compile(file)?;
         let kind = classify(engine, &component)?;
         let prepared =
             self.linkers.prepare(engine, &component, kind).map_err(|error| LoadError::Link(format!("{error:#}")))?;
@@ -261,7 +268,7 @@ impl Registry {
         let text = prepared.describe(engine, name, &limits).await.map_err(LoadError::Describe)?;
         let parts = Parts {
             plugin: name.clone(),
-            digest,
+            digest: file.digest,
             manifest: Arc::new(Manifest::parse(&text)?),
             limits,
             engine: engine.clone(),
@@ -272,12 +279,18 @@ impl Registry {
         Ok(Generation::new(prepared, parts))
     }
 
-    fn read(&self, path: &Path) -> Result<Vec<u8>, LoadError> {
-        let size = std::fs::metadata(path).map_err(LoadError::Read)?.len();
-        if size > self.settings.max_file {
-            return Err(LoadError::TooLarge { size, limit: self.settings.max_file });
+    /// The component, compiled now or before.
+    fn compile(&self, file: &PluginFile) -> Result<Component, LoadError> {
+        let engine = &self.machine.engine;
+        if let Some(component) = self.cache.find(engine, file.digest) {
+            return Ok(component);
         }
-        std::fs::read(path).map_err(LoadError::Read)
+        let code = self.compiler.compile(&file.bytes)?;
+        let serving = || self.slots.load().serving.values().map(|generation| generation.digest).collect();
+        self.cache.keep(engine, file.digest, &code, serving).or_else(|error| {
+            tracing::warn!(%error, "Compiled plugin was not cached, the next start compiles it again");
+            cache::load_bytes(engine, &code).map_err(|error| LoadError::Compile(format!("{error:#}")))
+        })
     }
 
     fn next_number(&self, name: &PluginName) -> u64 {
@@ -292,6 +305,15 @@ fn stem_label(slot: &Slot, file: &str) -> String {
     slot.name.as_ref().map_or_else(|| file.to_owned(), ToString::to_string)
 }
 
+/// The name of a file, of which nothing reaches a log or a terminal as it is, and which differs for different files.
 pub(super) fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    let name = path.file_name().unwrap_or_default();
+    match name.to_str() {
+        Some(name) => name.escape_debug().to_string(),
+        None => name.as_encoded_bytes().escape_ascii().to_string(),
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.with_file_name(file_name(path)).display().to_string()
 }

@@ -1,14 +1,17 @@
 //! Follows the plugin folder: what changed is loaded, what is gone is retired.
 //!
 //! Events of the file system only wake the loader up; what it does follows from what lies in the folder, and it looks
-//! again every few seconds, because some file systems send no events.
+//! again every few seconds, because some file systems send no events. Files are loaded by one worker for each processor,
+//! so that a file which takes long to compile does not hold up all others.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
+use std::fs::{self, Metadata};
+use std::num::NonZeroUsize;
+use std::os::unix::fs::MetadataExt;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,6 +23,7 @@ use tokio::sync::oneshot;
 
 use super::PluginError;
 use super::registry::{Registry, file_name};
+use super::signature::signature_path;
 
 /// How often the folder is looked at without an event.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -27,12 +31,17 @@ const PERIOD: Duration = Duration::from_secs(2);
 /// Events that wait for the loader; more are dropped, since one is enough to make it look.
 const MAX_SIGNALS: usize = 1024;
 
+/// Files that are loaded at the same time even on a single processor: one of them may take long.
+const MIN_WORKERS: usize = 2;
+
 /// What wakes the loader up.
 enum Signal {
     /// Something happened.
     Look,
     /// This file was written and closed, or moved to its place: there is nothing to wait for.
     Complete(PathBuf),
+    /// A worker has loaded this file, or has found out why not.
+    Loaded(PathBuf),
     /// The gateway ends.
     Stop,
 }
@@ -56,13 +65,17 @@ pub(super) async fn start(registry: Arc<Registry>) -> Result<Loader, PluginError
     let (signals, received) = sync_channel(MAX_SIGNALS);
     let watcher = watch(&dir, signals.clone());
     let (first, looked) = oneshot::channel();
+    warn_of_strangers(&dir);
     let folder = Folder {
         debounce: registry.settings().debounce,
+        are_pairs: !registry.settings().trust.keys.is_empty(),
+        workers: Workers::start(&registry, &signals)?,
         registry,
         dir,
-        runtime: Handle::current(),
         seen: BTreeMap::new(),
         unsettled: BTreeMap::new(),
+        complete: HashSet::new(),
+        loading: HashSet::new(),
     };
     thread::Builder::new()
         .name("plugin-loader".to_owned())
@@ -101,29 +114,78 @@ fn signals_of(event: notify::Result<Event>) -> Vec<Signal> {
     }
 }
 
+/// Says so when anybody may decide which plugins are served.
+fn warn_of_strangers(dir: &Path) {
+    if fs::metadata(dir).is_ok_and(|metadata| metadata.mode() & 0o002 != 0) {
+        let dir = dir.display();
+        tracing::warn!("Everybody on this machine may put plugins into `{dir}`\nhint: `chmod o-w {dir}`");
+    }
+}
+
 /// What tells one content of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Fingerprint {
+    /// What lies there, a link itself.
+    own: Stamp,
+    /// What it leads to, if that is there.
+    content: Option<Stamp>,
+    /// Its signature, where signatures count.
+    signature: Option<Stamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
     size: u64,
     modified: Option<SystemTime>,
     inode: u64,
 }
 
 impl Fingerprint {
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
-        Some(Self { size: metadata.len(), modified: metadata.modified().ok(), inode: inode(&metadata) })
+    fn of(path: &Path, with_signature: bool) -> Option<Self> {
+        let own = fs::symlink_metadata(path).map(Stamp::from).ok()?;
+        let content = fs::metadata(path).map(Stamp::from).ok();
+        let signature = with_signature.then(|| fs::metadata(signature_path(path)).map(Stamp::from).ok()).flatten();
+        Some(Self { own, content, signature })
     }
 }
 
-#[cfg(unix)]
-fn inode(metadata: &fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
+impl From<Metadata> for Stamp {
+    fn from(metadata: Metadata) -> Self {
+        Self { size: metadata.len(), modified: metadata.modified().ok(), inode: metadata.ino() }
+    }
 }
 
-#[cfg(not(unix))]
-fn inode(_: &fs::Metadata) -> u64 {
-    0
+/// Threads that load one file each at a time.
+struct Workers {
+    count: usize,
+    /// Has room for a file for each of them, so handing one over never waits.
+    files: SyncSender<PathBuf>,
+}
+
+impl Workers {
+    fn start(registry: &Arc<Registry>, signals: &SyncSender<Signal>) -> Result<Self, PluginError> {
+        let count = thread::available_parallelism().map_or(1, NonZeroUsize::get).max(MIN_WORKERS);
+        let (files, received) = sync_channel::<PathBuf>(count);
+        let received = Arc::new(Mutex::new(received));
+        for _ in 0..count {
+            let (registry, signals, received) = (Arc::clone(registry), signals.clone(), Arc::clone(&received));
+            let runtime = Handle::current();
+            let next = move || received.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let work = move || {
+                while let Ok(path) = next() {
+                    let load = AssertUnwindSafe(registry.load(&path)).catch_unwind();
+                    if runtime.block_on(load).is_err() {
+                        tracing::error!(file = %path.display(), "Loading the plugin panicked, what served before goes on");
+                    }
+                    if signals.send(Signal::Loaded(path)).is_err() {
+                        return;
+                    }
+                }
+            };
+            thread::Builder::new().name("plugin-worker".to_owned()).spawn(work).map_err(PluginError::Thread)?;
+        }
+        Ok(Self { count, files })
+    }
 }
 
 /// The loader's view of the folder. An absent file has no fingerprint.
@@ -131,38 +193,67 @@ struct Folder {
     registry: Arc<Registry>,
     dir: PathBuf,
     debounce: Duration,
-    runtime: Handle,
+    /// Whether a file and its signature belong together: then a complete file may still wait for the other one.
+    are_pairs: bool,
+    workers: Workers,
     /// What was acted upon.
     seen: BTreeMap<PathBuf, Option<Fingerprint>>,
     /// What is different, and since when it looks the way it does.
     unsettled: BTreeMap<PathBuf, (Option<Fingerprint>, Instant)>,
+    /// What need not be waited for.
+    complete: HashSet<PathBuf>,
+    /// What the workers have at hand.
+    loading: HashSet<PathBuf>,
 }
 
 impl Folder {
     fn run(mut self, signals: &Receiver<Signal>, first: oneshot::Sender<()>) {
-        for path in self.files() {
-            self.act(&path);
+        let mut waiting = self.files();
+        waiting.reverse();
+        loop {
+            while !self.is_busy()
+                && let Some(path) = waiting.pop()
+            {
+                self.act(&path);
+            }
+            if self.loading.is_empty() {
+                break;
+            }
+            if !signals.recv().is_ok_and(|signal| self.take(signal)) {
+                return;
+            }
         }
         if first.send(()).is_err() {
             return;
         }
-        let mut complete = HashSet::new();
         loop {
-            self.look(&complete);
-            complete.clear();
+            self.look();
             match signals.recv_timeout(self.next_look()) {
-                Ok(Signal::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Signal::Complete(path)) => drop(complete.insert(path)),
-                Ok(Signal::Look) | Err(RecvTimeoutError::Timeout) => {}
-            }
-            for signal in signals.try_iter() {
-                match signal {
-                    Signal::Stop => return,
-                    Signal::Complete(path) => drop(complete.insert(path)),
-                    Signal::Look => {}
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+                Ok(signal) => {
+                    if ![signal].into_iter().chain(signals.try_iter()).all(|signal| self.take(signal)) {
+                        return;
+                    }
                 }
             }
         }
+    }
+
+    /// Notes what a signal says; false when it ends the loader.
+    fn take(&mut self, signal: Signal) -> bool {
+        match signal {
+            Signal::Stop => return false,
+            // The watcher tells whole paths, also of a folder that is named by a relative one.
+            Signal::Complete(path) => drop(self.complete.insert(self.dir.join(path.file_name().unwrap_or_default()))),
+            Signal::Loaded(path) => drop(self.loading.remove(&path)),
+            Signal::Look => {}
+        }
+        true
+    }
+
+    fn is_busy(&self) -> bool {
+        self.loading.len() >= self.workers.count
     }
 
     fn files(&self) -> Vec<PathBuf> {
@@ -176,11 +267,12 @@ impl Folder {
     }
 
     /// Acts on every file that is different from what was acted upon and has been still for long enough.
-    fn look(&mut self, complete: &HashSet<PathBuf>) {
+    fn look(&mut self) {
+        let complete = std::mem::take(&mut self.complete);
         let mut paths = self.files();
         paths.extend(self.seen.keys().filter(|path| !paths.contains(path)).cloned().collect::<Vec<_>>());
         for path in paths {
-            let found = Fingerprint::of(&path);
+            let found = Fingerprint::of(&path, self.are_pairs);
             if self.seen.get(&path).copied().flatten() == found {
                 self.unsettled.remove(&path);
                 continue;
@@ -189,31 +281,41 @@ impl Folder {
                 Some((before, since)) if *before == found => *since,
                 _ => Instant::now(),
             };
-            if found.is_some() && complete.contains(&path) || since.elapsed() >= self.debounce {
+            let is_complete = found.is_some() && complete.contains(&path) && !self.are_pairs;
+            let is_due = is_complete || since.elapsed() >= self.debounce;
+            if is_due && !self.is_busy() && !self.loading.contains(&path) {
                 self.act(&path);
-            } else {
-                self.unsettled.insert(path, (found, since));
+                continue;
             }
+            if is_complete {
+                self.complete.insert(path.clone());
+            }
+            self.unsettled.insert(path, (found, since));
         }
     }
 
+    /// How long until a file has been still for long enough. A worker that is done tells so.
     fn next_look(&self) -> Duration {
-        let left = |(_, since): &(Option<Fingerprint>, Instant)| self.debounce.saturating_sub(since.elapsed());
-        self.unsettled.values().map(left).min().map_or(PERIOD, |left| left.max(Duration::from_millis(1)))
+        if self.is_busy() {
+            return PERIOD;
+        }
+        let waiting = self.unsettled.iter().filter(|(path, _)| !self.loading.contains(*path));
+        let left = waiting.map(|(_, (_, since))| self.debounce.saturating_sub(since.elapsed())).min();
+        left.map_or(PERIOD, |left| left.max(Duration::from_millis(1)))
     }
 
+    /// Has a file loaded, or retires what it was when it is gone.
     fn act(&mut self, path: &Path) {
         self.unsettled.remove(path);
-        let found = Fingerprint::of(path);
+        let found = Fingerprint::of(path, self.are_pairs);
         if found.is_none() {
             self.seen.remove(path);
             self.registry.retire(&file_name(path));
             return;
         }
         self.seen.insert(path.to_owned(), found);
-        let load = AssertUnwindSafe(self.registry.load(path)).catch_unwind();
-        if self.runtime.block_on(load).is_err() {
-            tracing::error!(file = %path.display(), "Loading the plugin panicked, what served before goes on");
+        if self.workers.files.try_send(path.to_owned()).is_ok() {
+            self.loading.insert(path.to_owned());
         }
     }
 }

@@ -68,9 +68,12 @@ fn the_shipped_file_documents_the_defaults() {
     assert_eq!(defaults.plugins.limits, Limits::default());
     let plugins = |config: &Config| {
         let plugins = &config.plugins;
-        (plugins.dir.clone(), plugins.cache_dir.clone(), plugins.debounce, plugins.max_file, plugins.instances)
+        let folders = (plugins.dir.clone(), plugins.cache_dir.clone(), plugins.cache_max, plugins.compile.clone());
+        let trust = (plugins.trust.keys.clone(), plugins.trust.require_signature);
+        (folders, trust, plugins.debounce, plugins.max_file, plugins.instances)
     };
     assert_eq!(plugins(&documented), plugins(&defaults));
+    assert!(defaults.plugins.trust.pins.is_empty() && documented.plugins.trust.pins.contains_key("github"));
     let reuse = Some(Reuse { max_calls: 1000, max_memory: 32 << 20 });
     assert_eq!(documented.plugins.overrides["github"], Limits { reuse, ..Limits::default() });
 

@@ -1,0 +1,36 @@
+use std::fs::{self, File, Permissions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+/// Writes a file as a whole: whoever reads it finds the old bytes or the new ones. It keeps its permissions.
+pub(super) fn replace(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let failed = || format!("cannot write `{}`", file.display());
+    // A link stays one.
+    let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let mut part = file.clone().into_os_string();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let permissions: Option<Permissions> = fs::metadata(&file).ok().map(|metadata| metadata.permissions());
+    let written = File::create(&part).and_then(|mut new| {
+        if let Some(permissions) = permissions {
+            new.set_permissions(permissions)?;
+        }
+        new.write_all(bytes)?;
+        new.sync_all()
+    });
+    let replaced = written.with_context(failed).and_then(|()| put_in_place(&part, &file));
+    if replaced.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    replaced
+}
+
+/// Gives a complete file its name, for good.
+pub(super) fn put_in_place(part: &Path, file: &Path) -> anyhow::Result<()> {
+    let failed = || format!("cannot write `{}`", file.display());
+    fs::rename(part, file).with_context(failed)?;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).with_context(failed)
+}

@@ -1,0 +1,102 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use toml::Value;
+
+use super::limits;
+use super::place::Place;
+use super::problem::quoted;
+use super::raw::{Section, Shape, found};
+use crate::event::PluginName;
+use crate::plugin::{CompileSettings, Digest, Limits, Settings, Trust, TrustedKey};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// What the table `plugins` says; `data` is the folder of the event log.
+pub(super) fn plugin_settings(section: &Section<'_>, data: &Path) -> Settings {
+    let limits = limits::limits(&section.section("limits"), &Limits::default());
+    let default = Settings::new(section.raw().resolve("plugins"), data.join("compiled"));
+    let compile = CompileSettings {
+        memory: section.size("compile_memory", 64 * MIB..).map_or(default.compile.memory, |size| size as u64),
+        time: section.duration("compile_time", SECOND..=3600 * SECOND).unwrap_or(default.compile.time),
+        program: default.compile.program,
+    };
+    Settings {
+        dir: section.path("dir").unwrap_or(default.dir),
+        cache_dir: section.path("cache_dir").unwrap_or(default.cache_dir),
+        cache_max: section.size("cache_max", ..).map_or(default.cache_max, |size| size as u64),
+        compile,
+        trust: trust(section),
+        debounce: section.duration("debounce", Duration::ZERO..=10 * SECOND).unwrap_or(default.debounce),
+        max_file: section.size("max_file", KIB..=GIB).map_or(default.max_file, |size| size as u64),
+        instances: section.count("instances", 1..=10_000).unwrap_or(default.instances),
+        overrides: limits::overrides(section, &limits),
+        limits,
+    }
+}
+
+fn trust(section: &Section<'_>) -> Trust {
+    let keys = keys(section);
+    let require_signature = section.flag("require_signature").unwrap_or(false);
+    if require_signature && !section.has("trusted_keys") {
+        section.place("trusted_keys").problem_with_hint(
+            "a key, because `plugins.require_signature` asks for signatures",
+            "nothing",
+            "write `trusted_keys = [{ file = \"plugins.pub\" }]`",
+        );
+    }
+    Trust { pins: pins(section), keys, require_signature }
+}
+
+/// The file that each plugin with a pin may be. A wrong name of a table is told with its limits.
+fn pins(section: &Section<'_>) -> BTreeMap<PluginName, Digest> {
+    let overrides = section.named("overrides").into_iter();
+    let pin = |(name, section): (&str, Section<'_>)| {
+        let digest = section.parsed("sha256", "the SHA-256 of a plugin file, 64 hexadecimal digits", str::parse)?;
+        Some((name.parse().ok()?, digest))
+    };
+    overrides.filter_map(pin).collect()
+}
+
+fn keys(section: &Section<'_>) -> Vec<TrustedKey> {
+    let Some(entry) = section.entry("trusted_keys", &[Shape::List]) else { return Vec::new() };
+    match &*entry.value {
+        Value::Array(items) => {
+            items.iter().enumerate().filter_map(|(index, item)| key(&entry.place.item(index), item)).collect()
+        }
+        single => key(&entry.place, single).into_iter().collect(),
+    }
+}
+
+/// A key as it is written, or that of a file.
+fn key(place: &Place<'_>, value: &Value) -> Option<TrustedKey> {
+    const EXPECTED: &str = "an Ed25519 public key in base64, or `{ file = \"...\" }`";
+    match value {
+        Value::String(text) => {
+            TrustedKey::parse(text).map_err(|error| place.problem(error.to_string(), quoted(text))).ok()
+        }
+        Value::Table(table) if table.len() == 1 && table.get("file").is_some_and(Value::is_str) => {
+            let path = place.raw().resolve(table.get("file")?.as_str()?);
+            match fs::read_to_string(&path) {
+                Ok(text) => {
+                    let found = format!("a file with something else, `{}`", path.display());
+                    TrustedKey::parse(&text).map_err(|error| place.problem(error.to_string(), found)).ok()
+                }
+                Err(error) => {
+                    place.problem("the file of a public key", format!("`{}`: {error}", path.display()));
+                    None
+                }
+            }
+        }
+        other => {
+            place.problem(EXPECTED, found(other));
+            None
+        }
+    }
+}

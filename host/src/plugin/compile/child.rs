@@ -1,0 +1,62 @@
+//! What the process does that compiles one plugin.
+
+use std::fs;
+use std::io::{self, Read, Write};
+
+use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
+
+use super::super::PluginError;
+use super::super::engine;
+
+/// The last byte of a reply that is machine code.
+pub(super) const CODE: u8 = b'C';
+/// The last byte of a reply that says what is wrong with the component.
+pub(super) const PROBLEM: u8 = b'P';
+
+/// How much less important compiling is than serving: about a tenth of a processor that others want too.
+const NICE: i32 = 10;
+
+/// Limits this process, then compiles the component on stdin and writes the machine code to stdout.
+///
+/// It first says which engine it compiles for, so that whoever started it notices when it is another program. `memory` is
+/// in bytes, `seconds` are those of the processor.
+///
+/// # Errors
+/// When the process cannot be limited, has no streams, or has no compiler. What is wrong with the component is a reply.
+pub fn compile_stdin(memory: u64, seconds: u64) -> Result<(), PluginError> {
+    restrict(memory, seconds).map_err(PluginError::Process)?;
+    let engine = engine::for_compiling()?;
+    let mut stdout = io::stdout().lock();
+    let mut say = |bytes: &[u8]| stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(PluginError::Process);
+    say(&engine::fingerprint(&engine).to_le_bytes())?;
+    let mut component = Vec::new();
+    io::stdin().lock().read_to_end(&mut component).map_err(PluginError::Process)?;
+    match engine.precompile_component(&component) {
+        Ok(code) => say(&code).and_then(|()| say(&[CODE])),
+        Err(error) => say(format!("{error:#}").as_bytes()).and_then(|()| say(&[PROBLEM])),
+    }
+}
+
+fn restrict(memory: u64, seconds: u64) -> io::Result<()> {
+    // Memory that can be written to; address space that is only set aside does not count.
+    lower(Resource::Data, memory, memory)?;
+    // The signal of the lower limit tells the reason, which that of the upper one does not.
+    lower(Resource::Cpu, seconds, seconds + 1)?;
+    lower(Resource::Core, 0, 0)?;
+    lower(Resource::Fsize, 0, 0)?;
+    nice(NICE)?;
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{Signal, set_parent_process_death_signal};
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // When memory is short, this process goes before the gateway. Not every container lets it say so.
+        let _ = fs::write("/proc/self/oom_score_adj", "1000");
+    }
+    Ok(())
+}
+
+/// Sets a limit, or leaves it where it is lower already.
+fn lower(resource: Resource, current: u64, maximum: u64) -> io::Result<()> {
+    let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+    Ok(setrlimit(resource, Rlimit { current: Some(current.min(most)), maximum: Some(maximum.min(most)) })?)
+}

@@ -1,0 +1,90 @@
+//! Which files an operator lets in, whatever they say of themselves.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::event::PluginName;
+
+use super::LoadError;
+use super::digest::Digest;
+use super::file::{self, Place};
+use super::signature::{self, SignatureState, TrustedKey, signature_path};
+
+/// Whose plugins are let in, and which. By default all are: the sandbox holds what they do, not what they say.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// The one file that each of these plugins may be.
+    pub pins: BTreeMap<PluginName, Digest>,
+    /// Whose signatures count. While there are none, signatures are not looked at.
+    pub keys: Vec<TrustedKey>,
+    /// Whether a file without a signature is refused.
+    pub require_signature: bool,
+}
+
+/// The bytes of a plugin file, read once, and what stands for them.
+pub(super) struct PluginFile {
+    pub(super) bytes: Vec<u8>,
+    pub(super) digest: Digest,
+    pub(super) signature: SignatureState,
+}
+
+impl PluginFile {
+    /// Reads a plugin file and its signature.
+    pub(super) fn read(path: &Path, place: Place<'_>, max: u64, trust: &Trust) -> Result<Self, LoadError> {
+        let bytes = file::read(path, place, max)?;
+        let signature = match file::read(&signature_path(path), place, signature::MAX_FILE) {
+            Ok(signature) => Some(signature),
+            Err(LoadError::Read(error)) if error.kind() == std::io::ErrorKind::NotFound => None,
+            // An unreadable one counts for as little as a wrong one, where signatures count.
+            Err(_) => Some(Vec::new()),
+        };
+        let signature = SignatureState::of(&bytes, signature.as_deref(), &trust.keys);
+        Ok(Self { digest: Digest::of(&bytes), bytes, signature })
+    }
+}
+
+impl Trust {
+    /// Refuses a file that the operator does not let in under this name.
+    pub(super) fn admit(&self, plugin: &PluginName, file: &PluginFile) -> Result<(), LoadError> {
+        match file.signature {
+            SignatureState::Wrong(error) => return Err(LoadError::Signature(error)),
+            SignatureState::Missing if self.require_signature => return Err(LoadError::Unsigned),
+            SignatureState::Missing | SignatureState::Unchecked | SignatureState::Valid(_) => {}
+        }
+        match self.pins.get(plugin) {
+            Some(pin) if *pin != file.digest => {
+                Err(LoadError::Pinned { plugin: plugin.clone(), found: file.digest, pin: *pin })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::SignatureError;
+
+    #[test]
+    fn a_file_is_let_in_by_its_pin_and_its_signature() {
+        let (_, key) = signature::sign(b"", &[7; 32]).unwrap();
+        let valid = SignatureState::Valid(key);
+        let wrong = SignatureState::Wrong(SignatureError::Mismatch);
+        let check = |pin: Option<&str>, require_signature, state, expected: &str| {
+            let pins = pin.map(|bytes| ("github".parse().unwrap(), Digest::of(bytes.as_bytes()))).into_iter().collect();
+            let trust = Trust { pins, keys: vec![key], require_signature };
+            let file = PluginFile { bytes: b"new".to_vec(), digest: Digest::of(b"new"), signature: state };
+            let admitted = trust.admit(&"github".parse().unwrap(), &file);
+            let told = admitted.map_or_else(|error| error.to_string(), |()| String::new());
+            assert!(told.contains(expected) && told.is_empty() == expected.is_empty(), "{told} should be {expected}");
+        };
+
+        check(None, false, SignatureState::Missing, "");
+        check(None, true, SignatureState::Missing, "has no signature");
+        check(None, true, valid, "");
+        check(None, false, wrong, "not one of these bytes");
+        check(Some("new"), false, SignatureState::Missing, "");
+        check(Some("new"), true, SignatureState::Missing, "has no signature");
+        check(Some("old"), true, valid, "`gateway plugin pin github`");
+    }
+}

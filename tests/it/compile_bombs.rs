@@ -1,0 +1,142 @@
+//! BOX2: a plugin that nobody can compile costs nobody anything but the time of a process of low priority.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::support::{Bomb, Setup, TestGateway, built_in, guest};
+
+/// What compiling may take in these tests.
+fn setup() -> Setup {
+    Setup::new().env("GATEWAY__PLUGINS__COMPILE_MEMORY", "256MiB").env("GATEWAY__PLUGINS__COMPILE_TIME", "3s")
+}
+
+/// The most memory that the gateway has had, in KiB.
+fn peak(gateway: &TestGateway) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Each bomb is dropped in while the gateway serves: it is refused with a reason, what served before serves on, its
+/// neighbour answers all the time, and the memory that compiling takes is never the gateway's.
+#[tokio::test]
+async fn a_compile_bomb_costs_its_own_plugin_only() {
+    let gateway = setup().plugin(built_in::DUMMY).plugin(guest::ECHO).start().await;
+    gateway.post("dummy", "{}").await.expect_accepted();
+    let before = peak(&gateway);
+
+    for (round, bomb) in (1..).zip(Bomb::ALL) {
+        gateway.write_plugin("echo.wasm", &bomb.bytes());
+        let mut answered = 0;
+        let row = gateway
+            .until(&format!("{bomb:?} to be refused"), async || {
+                gateway.post("dummy", "{}").await.expect_accepted();
+                answered += 1;
+                let failures = format!("gateway_plugin_load_failures_total{{plugin=\"echo\"}} {round}\n");
+                let is_refused = gateway.metrics().await.contains(&failures);
+                if is_refused { gateway.plugin("echo").await } else { None }
+            })
+            .await;
+        let error = row["error"].as_str().unwrap();
+        assert!(error.contains("compiling it takes more than `plugins.compile_"), "{bomb:?}: {error}");
+        assert_eq!(row["state"], "serving", "{bomb:?}");
+        assert!(answered > 10, "{bomb:?}: the neighbour answered {answered} times");
+        gateway.post("echo", "{}").await.expect_status(200);
+    }
+
+    let grown = peak(&gateway) - before;
+    assert!(grown < 64 << 10, "the gateway took {grown} KiB more");
+    let metrics = gateway.metrics().await;
+    for limit in ["compile-memory", "compile-time"] {
+        let hits = format!("gateway_plugin_limit_hits_total{{plugin=\"echo\",limit=\"{limit}\"}}");
+        assert!(metrics.contains(&hits), "{hits} is missing in\n{metrics}");
+    }
+    gateway.replace_plugin("echo", &guest::ECHO_TWO);
+    gateway.plugin_until("echo", |row| row["generation"] == 2 && row["error"].is_null()).await;
+}
+
+/// A file that takes long to compile holds up no other one, on the way in as little as at the start.
+#[tokio::test]
+async fn other_plugins_are_loaded_while_a_bomb_is_compiled() {
+    let gateway = Setup::new().env("GATEWAY__PLUGINS__COMPILE_TIME", "1h").start().await;
+
+    gateway.write_plugin("bomb.wasm", &Bomb::ManyFunctions.bytes());
+    gateway.until("the bomb to be compiled", async || compilers(&gateway).first().copied()).await;
+    gateway.replace_plugin("echo", &guest::ECHO);
+
+    gateway.plugin_until("echo", |row| row["state"] == "serving").await;
+    assert_eq!(compilers(&gateway).len(), 1, "the bomb is still compiled");
+}
+
+/// A compiler ends with the gateway, has none of its secrets, and is less important than it.
+#[tokio::test]
+async fn a_compiler_inherits_nothing_and_ends_with_the_gateway() {
+    let gateway = Setup::new().env("SECRET", "hunter2").start().await;
+    gateway.write_plugin("bomb.wasm", &Bomb::ManyFunctions.bytes());
+    let compiler = gateway.until("a compiler", async || compilers(&gateway).first().copied()).await;
+    let of = |file: &str| fs::read(format!("/proc/{compiler}/{file}")).unwrap();
+
+    let limits = gateway
+        .until("the compiler to limit itself", async || {
+            let limits = String::from_utf8(of("limits")).unwrap();
+            let cpu = limits.lines().any(|line| line.starts_with("Max cpu time") && line.contains(" 60 "));
+            cpu.then_some(limits)
+        })
+        .await;
+    assert!(limits.lines().any(|line| line.starts_with("Max data size") && line.contains("1073741824")), "{limits}");
+    assert_eq!(of("environ"), b"");
+    let own = files(std::process::id());
+    let inherited: Vec<_> = files(compiler).intersection(&files(gateway.pid())).cloned().collect();
+    let folder = gateway.path().to_str().unwrap();
+    let is_ours = |file: &&String| file.starts_with(folder) || file.starts_with("socket:") && !own.contains(*file);
+    assert_eq!(inherited.iter().find(is_ours), None, "a file or socket of the gateway");
+    gateway
+        .until("the compiler to step back", async || {
+            let stat = String::from_utf8(of("stat")).unwrap();
+            let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+            (fields[16] == "10").then_some(())
+        })
+        .await;
+
+    drop(gateway);
+    let gone = || (!is_running(compiler)).then_some(());
+    crate::support::wait_for("the compiler to end", gone).await;
+}
+
+/// The program can be replaced or removed while the gateway runs: what is compiled is compiled by the one that runs.
+#[tokio::test]
+async fn a_replaced_program_compiles_nothing_for_the_one_that_runs() {
+    let setup = Setup::new();
+    let program = setup.path().join("gateway");
+    fs::copy(crate::support::BINARY, &program).unwrap();
+    let gateway = setup.start_program(&program).await;
+    fs::remove_file(&program).unwrap();
+    fs::write(&program, "#!/bin/sh\necho nonsense\n").unwrap();
+
+    gateway.replace_plugin("echo", &guest::ECHO);
+
+    gateway.plugin_until("echo", |row| row["state"] == "serving").await;
+}
+
+/// The processes that compile for this gateway.
+fn compilers(gateway: &TestGateway) -> Vec<u32> {
+    let task = format!("/proc/{}/task", gateway.pid());
+    let children = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+    let threads = fs::read_dir(task).unwrap().flatten();
+    threads
+        .flat_map(|thread| children(thread).split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>())
+        .collect()
+}
+
+/// What the open files of a process are.
+fn files(process: u32) -> BTreeSet<String> {
+    let files = fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten();
+    files.filter_map(|file| Some(fs::read_link(file.path()).ok()?.to_str()?.to_owned())).collect()
+}
+
+/// Whether a process is there and has not ended.
+fn is_running(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}

@@ -1,0 +1,133 @@
+//! Components that are small to read and endless to compile.
+
+use std::iter::repeat_n;
+
+/// The most bytes of a function that WebAssembly engines take, about.
+const MAX_BODY: usize = 7_600_000;
+
+/// The most targets of a `br_table` that WebAssembly engines take, about.
+const MAX_TARGETS: usize = 65_000;
+
+/// What is too much in a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bomb {
+    /// One function with a million values that are needed at the same time.
+    EnormousFunction,
+    /// Hundreds of thousands of functions.
+    ManyFunctions,
+    /// Blocks in blocks in blocks, and a jump out of all of them.
+    DeepNesting,
+    /// Tables of jumps, each with as many targets as there may be.
+    HugeTables,
+}
+
+impl Bomb {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::EnormousFunction, Self::ManyFunctions, Self::DeepNesting, Self::HugeTables];
+
+    /// The bytes of the component.
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        let functions = match self {
+            Self::EnormousFunction => vec![enormous_function()],
+            Self::ManyFunctions => vec![small_function(); 400_000],
+            Self::DeepNesting => vec![deep_nesting(); 4],
+            Self::HugeTables => vec![huge_tables(); 4],
+        };
+        component(&module(&functions))
+    }
+}
+
+/// Loads a value from each of many addresses, and only then adds them all up.
+fn enormous_function() -> Vec<u8> {
+    let mut code = Vec::with_capacity(MAX_BODY);
+    let mut count = 0;
+    for load in (0..).map(load) {
+        // An addition for each of them follows.
+        if code.len() + load.len() + count >= MAX_BODY {
+            break;
+        }
+        code.extend(load);
+        count += 1;
+    }
+    code.extend(repeat_n(0x6a, count - 1));
+    code
+}
+
+fn small_function() -> Vec<u8> {
+    let mut code: Vec<u8> = (0..4).flat_map(load).collect();
+    code.extend([0x6a; 3]);
+    code
+}
+
+fn deep_nesting() -> Vec<u8> {
+    let depth = MAX_BODY / 8;
+    let mut code = Vec::with_capacity(MAX_BODY);
+    for _ in 0..depth {
+        code.extend([0x02, 0x40]); // block
+    }
+    for outer in (0..depth).rev() {
+        // local.get 0, br_if to a block further out, end
+        code.extend([0x20, 0, 0x0d]);
+        code.extend(leb(outer.min(100)));
+        code.push(0x0b);
+    }
+    code.extend([0x41, 0]);
+    code
+}
+
+fn huge_tables() -> Vec<u8> {
+    let mut code = Vec::with_capacity(MAX_BODY);
+    while code.len() + MAX_TARGETS + 20 < MAX_BODY {
+        code.extend([0x02, 0x40, 0x02, 0x40, 0x20, 0, 0x0e]); // block, block, local.get 0, br_table
+        code.extend(leb(MAX_TARGETS));
+        code.extend((0..=MAX_TARGETS).map(|target| (target % 2) as u8));
+        code.extend([0x0b, 0x0b]);
+    }
+    code.extend([0x41, 0]);
+    code
+}
+
+/// `local.get 0` and `i32.load` at this offset.
+fn load(offset: usize) -> Vec<u8> {
+    [&[0x20, 0, 0x28, 0][..], &leb(offset)].concat()
+}
+
+/// A module with a memory and these functions, which take and return a number.
+fn module(functions: &[Vec<u8>]) -> Vec<u8> {
+    let bodies: Vec<_> = functions.iter().map(|code| sized(&[&[0], code.as_slice(), &[0x0b]].concat())).collect();
+    let count = leb(functions.len());
+    [
+        b"\0asm\x01\0\0\0".to_vec(),
+        section(1, &[1, 0x60, 1, 0x7f, 1, 0x7f]),
+        section(3, &[count.clone(), vec![0; functions.len()]].concat()),
+        section(5, &[1, 0, 1]),
+        section(10, &[count, bodies.concat()].concat()),
+    ]
+    .concat()
+}
+
+fn component(module: &[u8]) -> Vec<u8> {
+    [b"\0asm\x0d\0\x01\0".to_vec(), section(1, module)].concat()
+}
+
+fn section(id: u8, content: &[u8]) -> Vec<u8> {
+    [vec![id], sized(content)].concat()
+}
+
+fn sized(content: &[u8]) -> Vec<u8> {
+    [leb(content.len()), content.to_vec()].concat()
+}
+
+/// A number as WebAssembly writes it.
+fn leb(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let byte = (number % 128) as u8;
+        number /= 128;
+        if number == 0 {
+            bytes.push(byte);
+            return bytes;
+        }
+        bytes.push(byte | 0x80);
+    }
+}

@@ -7,6 +7,7 @@ mod delivery;
 mod egress;
 mod faults;
 mod http_agent;
+mod languages;
 mod log;
 mod main_path;
 mod overload;

@@ -8,6 +8,7 @@ mod bomb;
 mod client;
 mod component;
 mod slow_agent;
+mod template;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ pub(crate) use self::bomb::Bomb;
 pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::component::{Guest, built_in, guest};
 pub(crate) use self::slow_agent::SlowAgent;
+pub(crate) use self::template::Template;
 pub(crate) use self::wire::{Message, Wire};
 
 /// How long a condition may take to come true.
@@ -108,6 +110,12 @@ impl Setup {
     /// Puts a plugin into the folder under another name.
     pub(crate) fn plugin_as(self, name: &str, plugin: Guest) -> Self {
         fs::copy(plugin.path(), self.plugins().join(format!("{name}.wasm"))).unwrap();
+        self
+    }
+
+    /// Puts the file of a plugin into the folder.
+    pub(crate) fn plugin_file(self, file: &Path) -> Self {
+        fs::copy(file, self.plugins().join(file.file_name().unwrap())).unwrap();
         self
     }
 
@@ -314,8 +322,13 @@ impl TestGateway {
 
     /// A plugin takes the place of the one of this name, in one step.
     pub(crate) fn replace_plugin(&self, name: &str, plugin: &Guest) {
+        self.install_plugin(name, &plugin.bytes());
+    }
+
+    /// The same with the bytes of the component.
+    pub(crate) fn install_plugin(&self, name: &str, bytes: &[u8]) {
         let new = self.setup.path().join("new.part");
-        fs::copy(plugin.path(), &new).unwrap();
+        fs::write(&new, bytes).unwrap();
         fs::rename(new, self.setup.plugins().join(format!("{name}.wasm"))).unwrap();
     }
 

@@ -27,6 +27,7 @@ const FENCES: &[(&[&str], &[&str])] = &[
     (&["hyper", "hyper_util", "hyper_rustls"], &["http", "plugin/egress*", "cli"]),
     (&["listenfd"], &["supervisor"]),
     (&["clap", "clap_complete"], &["cli"]),
+    (&["wit_component", "wit_parser"], &["cli/plugin/build/component"]),
     (&["anyhow"], &["cli", "main"]),
 ];
 

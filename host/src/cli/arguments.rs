@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use jiff::SignedDuration;
 
 pub(super) use self::deliveries::{DeliveriesArguments, DeliveriesCommand, ReplayArguments};
-use super::plugin::{PinArguments, SignArguments};
+use super::plugin::{BuildArguments, NewArguments, PinArguments, SignArguments};
 use super::request::{EventFilter, Selection};
 use crate::event::{AgentName, ChannelName, EventId, EventStatus, Timestamp};
 use crate::plugin::COMPILE_COMMAND;
@@ -77,7 +77,7 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: LogCommand,
     },
-    /// Look into plugin files without serving them
+    /// Make plugins, and look into their files without serving them
     Plugin {
         #[command(subcommand)]
         command: PluginCommand,
@@ -160,6 +160,10 @@ pub(super) enum LogCommand {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PluginCommand {
+    /// Write the source of a new plugin, which builds as it is
+    New(NewArguments),
+    /// Build a plugin with the tools of its language into one file
+    Build(BuildArguments),
     /// Load files as the gateway would, and tell why one would not serve
     Check {
         /// Plugin files

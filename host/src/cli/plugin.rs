@@ -1,5 +1,9 @@
+mod build;
+mod new;
 mod pin;
+mod project;
 mod sign;
+mod template;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -18,12 +22,17 @@ use crate::plugin::{self, Inspection, Settings, SignatureState};
 pub(super) use self::pin::PinArguments;
 pub(super) use self::sign::SignArguments;
 
+pub(super) use self::build::BuildArguments;
+pub(super) use self::new::NewArguments;
+
 /// Instances for looking at a plugin: one call of `describe`.
 const INSTANCES: usize = 16;
 
-/// Looks into plugin files.
+/// Makes plugins and looks into their files.
 pub(super) async fn run(config: Option<&Path>, command: PluginCommand) -> Result<(), Failure> {
     match command {
+        PluginCommand::New(arguments) => new::run(arguments),
+        PluginCommand::Build(arguments) => build::run(&arguments),
         PluginCommand::Check { files } => check(&settings(config)?, &files).await,
         PluginCommand::Inspect { file, output } => inspect(&settings(config)?, &file, output).await,
         PluginCommand::Pin(arguments) => pin::run(config, arguments),

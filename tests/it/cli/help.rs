@@ -31,7 +31,7 @@ Commands:
   events       List events, or show, follow and replay them
   deliveries   List deliveries, events on their way to agents, or replay them
   log          Look after the event log: figures, checks, backups, repair
-  plugin       Look into plugin files without serving them
+  plugin       Make plugins, and look into their files without serving them
   completions  Print the completion script of a shell
 
 Options:
@@ -388,13 +388,48 @@ Options:
     check_help(
         &["plugin"],
         r"
-Look into plugin files without serving them
+Make plugins, and look into their files without serving them
 
 Usage: gateway plugin [OPTIONS] <COMMAND>
 
 Commands:
+  new      Write the source of a new plugin, which builds as it is
+  build    Build a plugin with the tools of its language into one file
   check    Load files as the gateway would, and tell why one would not serve
   inspect  Show what a file is: kind, version, verification, settings, imports
+
+Options:
+      --config <FILE>  The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help           Print help
+",
+    );
+    check_help(
+        &["plugin", "new"],
+        r"
+Write the source of a new plugin, which builds as it is
+
+Usage: gateway plugin new [OPTIONS] --kind <KIND> --lang <LANG> <NAME>
+
+Arguments:
+  <NAME>  The plugin's name: 1 to 63 of `a-z`, `0-9` and `-`
+
+Options:
+      --kind <KIND>    channel: a source of events; agent: a destination
+      --lang <LANG>    rust, js, ts, python, go, c or zig
+      --dir <DIR>      The folder, which is not there yet or empty; `./NAME` when left out
+      --config <FILE>  The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help           Print help
+",
+    );
+    check_help(
+        &["plugin", "build"],
+        r"
+Build a plugin with the tools of its language into one file
+
+Usage: gateway plugin build [OPTIONS] [DIR]
+
+Arguments:
+  [DIR]  A folder that `gateway plugin new` made; this one when left out
 
 Options:
       --config <FILE>  The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]

@@ -1,0 +1,26 @@
+use std::process::Command;
+
+use super::needs::Needs;
+use super::{Built, run_tool, scratch};
+use crate::cli::plugin::project::Project;
+
+/// The package with the compiler, at the version that the template was tried with.
+const PACKAGE: &str = include_str!("../../../../../plugins/templates/go/requirements.txt");
+
+pub(super) fn build(project: &Project) -> anyhow::Result<Built> {
+    let mut needs = Needs::of(project);
+    let package = PACKAGE.trim();
+    let install = format!(
+        "install Go 1.25 or later from https://go.dev/dl, or: `python3 -m venv .venv && .venv/bin/pip install {package}`, in the folder"
+    );
+    let go = needs.program(&["go"], install);
+    needs.check()?;
+
+    let file = scratch(project)?.join("core.wasm");
+    let mut command = Command::new(go);
+    command.env("GOOS", "wasip1").env("GOARCH", "wasm");
+    // The gateway's functions ask Go's runtime for memory before it has started, under a name that is checked by default.
+    command.args(["build", "-buildmode=c-shared", "-trimpath", "-ldflags=-checklinkname=0 -s -w", "-o"]);
+    run_tool(project, command.arg(&file).arg("."))?;
+    Ok(Built::Core(file))
+}

@@ -1,0 +1,127 @@
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+use clap::ValueEnum;
+use serde::{Deserialize, Deserializer};
+
+use crate::event::PluginName;
+use crate::plugin::Kind;
+
+/// What tells a folder with the source of a plugin from any other.
+pub(super) const FILE_NAME: &str = "plugin.toml";
+
+/// A language that there is a template for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Lang {
+    #[value(help = None)]
+    Rust,
+    #[value(help = None)]
+    Js,
+    #[value(help = None)]
+    Ts,
+    #[value(help = None)]
+    Python,
+    #[value(help = None)]
+    Go,
+    #[value(help = None)]
+    C,
+    #[value(help = None)]
+    Zig,
+}
+
+impl Lang {
+    /// Its name on the command line and in `plugin.toml`.
+    pub(super) fn id(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::Js => "js",
+            Self::Ts => "ts",
+            Self::Python => "python",
+            Self::Go => "go",
+            Self::C => "c",
+            Self::Zig => "zig",
+        }
+    }
+
+    /// What is run once in a new folder, because the language keeps its tools there.
+    pub(super) fn setup(self) -> Option<&'static str> {
+        match self {
+            Self::Js | Self::Ts => Some("npm install"),
+            Self::Python => Some("python3 -m venv .venv && .venv/bin/pip install -r requirements.txt"),
+            Self::Rust | Self::Go | Self::C | Self::Zig => None,
+        }
+    }
+}
+
+impl fmt::Display for Lang {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rust => "Rust",
+            Self::Js => "JavaScript",
+            Self::Ts => "TypeScript",
+            Self::Python => "Python",
+            Self::Go => "Go",
+            Self::C => "C",
+            Self::Zig => "Zig",
+        })
+    }
+}
+
+/// A folder with the source of one plugin.
+#[derive(Debug)]
+pub(super) struct Project {
+    /// The folder, absolute.
+    pub(super) dir: PathBuf,
+    /// What is built, and how.
+    pub(super) plan: Plan,
+}
+
+/// The file `plugin.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Plan {
+    pub(super) name: PluginName,
+    #[serde(deserialize_with = "deserialize_kind")]
+    pub(super) kind: Kind,
+    pub(super) lang: Lang,
+}
+
+fn deserialize_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Kind, D::Error> {
+    kind(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+/// The kind of a plugin by the word for it.
+pub(super) fn kind(text: &str) -> Result<Kind, &'static str> {
+    [Kind::Channel, Kind::Agent].into_iter().find(|kind| kind.as_str() == text).ok_or("expected `channel` or `agent`")
+}
+
+impl Project {
+    /// Reads `plugin.toml` of a folder.
+    pub(super) fn open(dir: &Path) -> anyhow::Result<Self> {
+        let file = dir.join(FILE_NAME);
+        if !file.is_file() {
+            bail!(
+                "there is no `{FILE_NAME}` in `{}`\nhint: `gateway plugin new NAME --kind channel --lang rust` \
+                 makes a folder that has one",
+                dir.display()
+            );
+        }
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read `{}`", file.display()))?;
+        let plan = toml::from_str(&text).map_err(|error| anyhow!("`{}`: {}", file.display(), error.message()))?;
+        let dir = dir.canonicalize().with_context(|| format!("cannot use `{}`", dir.display()))?;
+        Ok(Self { dir, plan })
+    }
+
+    /// The file that a build leaves.
+    pub(super) fn component(&self) -> PathBuf {
+        self.dir.join(format!("{}.wasm", self.plan.name))
+    }
+
+    /// The world of `wit/plugin.wit` that the plugin is built for.
+    pub(super) fn world(&self) -> String {
+        format!("{}-plugin", self.plan.kind.as_str())
+    }
+}

@@ -1,0 +1,63 @@
+// A source of events: each JSON object that is posted is one.
+
+import { config, log } from 'gateway:plugin/host';
+import { header, text } from 'gateway:plugin/inbound';
+
+const manifest = {
+  name: 'plugin-name',
+  version: '0.1.0',
+  summary: 'Turns each JSON object that is posted into an event',
+  config: {
+    default_kind: { type: 'string', summary: 'kind of an event whose body names none', default: 'received' },
+  },
+};
+
+/** @type {typeof import('gateway:plugin/channel')} */
+export const channel = {
+  describe() {
+    return JSON.stringify(manifest);
+  },
+
+  receive() {
+    const body = parse(text());
+    const kind = word(body.kind) ?? config('default_kind') ?? 'received';
+    const subject = word(body.subject);
+    const severity = word(body.severity);
+    log('info', `\`${kind}\` about ${subject ?? 'nothing'}`);
+    return {
+      events: [
+        {
+          kind,
+          subject,
+          deliveryId: header('x-delivery-id'),
+          // Without `data` the event's data is the request's body as a whole.
+          attributes: severity ? [['severity', severity]] : [],
+        },
+      ],
+    };
+  },
+};
+
+/**
+ * A refusal is a plain object that is thrown; an `Error` stops the plugin.
+ *
+ * @param {string} json
+ * @returns {Record<string, unknown>}
+ */
+function parse(json) {
+  let body;
+  try {
+    body = JSON.parse(json);
+  } catch (error) {
+    throw { status: 400, detail: `expected a JSON object: ${error}` };
+  }
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw { status: 400, detail: 'expected a JSON object' };
+  }
+  return body;
+}
+
+/** @param {unknown} value */
+function word(value) {
+  return typeof value === 'string' && value !== '' ? value : null;
+}

@@ -1,0 +1,59 @@
+"""A source of events: each JSON object that is posted is one."""
+
+import json
+
+from componentize_py_types import Err
+from wit_world import exports
+from wit_world.exports.channel import Event, Receipt, Rejection
+from wit_world.imports import host, inbound
+
+MANIFEST = {
+    "name": "plugin-name",
+    "version": "0.1.0",
+    "summary": "Turns each JSON object that is posted into an event",
+    "config": {
+        "default_kind": {
+            "type": "string",
+            "summary": "kind of an event whose body names none",
+            "default": "received",
+        },
+    },
+}
+
+
+class Channel(exports.Channel):
+    def describe(self) -> str:
+        return json.dumps(MANIFEST)
+
+    def receive(self) -> Receipt:
+        body = parse(inbound.text())
+        kind = word(body.get("kind")) or host.config("default_kind") or "received"
+        subject = word(body.get("subject"))
+        severity = word(body.get("severity"))
+        host.log("info", f"`{kind}` about {subject or 'nothing'}")
+        event = Event(
+            kind=kind,
+            subject=subject,
+            delivery_id=inbound.header("x-delivery-id"),
+            key=None,
+            # Without data the event's data is the request's body as a whole.
+            data=None,
+            content_type=None,
+            attributes=[("severity", severity)] if severity else [],
+        )
+        return Receipt(events=[event], response=None)
+
+
+def parse(text: str) -> dict:
+    """Refuses what is no JSON object. Any other exception than `Err` stops the plugin."""
+    try:
+        body = json.loads(text)
+    except ValueError as error:
+        raise Err(Rejection(400, f"expected a JSON object: {error}"))
+    if not isinstance(body, dict):
+        raise Err(Rejection(400, "expected a JSON object"))
+    return body
+
+
+def word(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

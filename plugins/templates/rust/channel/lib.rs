@@ -1,0 +1,67 @@
+//! A source of events: each JSON object that is posted is one.
+
+use gateway_plugin_sdk::Level;
+use gateway_plugin_sdk::channel::{Event, Received, Rejection, Request};
+use serde::Deserialize;
+
+gateway_plugin_sdk::export_channel!(include_str!("../manifest.json"), receive);
+
+/// What the plugin reads of the body; the event's data is the body as a whole.
+#[derive(Deserialize)]
+struct Body {
+    kind: Option<String>,
+    subject: Option<String>,
+    severity: Option<String>,
+}
+
+fn receive(request: &Request) -> Received {
+    let host = request.host();
+    let body: Body = serde_json::from_str(&request.text())
+        .map_err(|error| Rejection::new(400, format!("expected a JSON object: {error}")))?;
+    let kind = body
+        .kind
+        .or_else(|| host.config("default_kind"))
+        .unwrap_or_else(|| String::from("received"));
+    host.log(Level::Info, &format!("`{kind}` about {}", body.subject.as_deref().unwrap_or("nothing")));
+
+    let mut event =
+        Event::new(kind).with_subject(body.subject).with_delivery_id(request.header("x-delivery-id"));
+    if let Some(severity) = body.severity {
+        event = event.with_attribute("severity", severity);
+    }
+    Ok(event.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kind_and_subject_come_from_the_body() {
+        let request = Request::new("POST")
+            .with_header("x-delivery-id", "d-1")
+            .with_body(include_str!("../samples/opened.json"));
+
+        let receipt = receive(&request).unwrap();
+
+        let event = &receipt.events[0];
+        assert_eq!((event.kind.as_str(), event.subject.as_deref()), ("opened", Some("door-7")));
+        assert_eq!(event.delivery_id.as_deref(), Some("d-1"));
+        assert_eq!(event.attributes, [("severity".to_owned(), "high".to_owned())]);
+        assert_eq!(request.host().logged().len(), 1);
+    }
+
+    #[test]
+    fn a_body_without_a_kind_has_the_one_of_the_settings() {
+        let request = Request::new("POST").with_config("default_kind", "noticed").with_body("{}");
+
+        assert_eq!(receive(&request).unwrap().events[0].kind, "noticed");
+    }
+
+    #[test]
+    fn bad_json_is_refused() {
+        let request = Request::new("POST").with_body(include_str!("../samples/broken.json"));
+
+        assert_eq!(receive(&request).unwrap_err().status, 400);
+    }
+}

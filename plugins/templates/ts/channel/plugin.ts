@@ -1,0 +1,60 @@
+// A source of events: each JSON object that is posted is one.
+
+import type { Receipt, Rejection } from 'gateway:plugin/channel';
+import { config, log } from 'gateway:plugin/host';
+import { header, text } from 'gateway:plugin/inbound';
+
+const manifest = {
+  name: 'plugin-name',
+  version: '0.1.0',
+  summary: 'Turns each JSON object that is posted into an event',
+  config: {
+    default_kind: { type: 'string', summary: 'kind of an event whose body names none', default: 'received' },
+  },
+};
+
+export const channel: typeof import('gateway:plugin/channel') = {
+  describe: () => JSON.stringify(manifest),
+  receive,
+};
+
+function receive(): Receipt {
+  const body = parse(text());
+  const kind = word(body.kind) ?? config('default_kind') ?? 'received';
+  const subject = word(body.subject);
+  const severity = word(body.severity);
+  log('info', `\`${kind}\` about ${subject ?? 'nothing'}`);
+  return {
+    events: [
+      {
+        kind,
+        subject,
+        deliveryId: header('x-delivery-id'),
+        // Without `data` the event's data is the request's body as a whole.
+        attributes: severity ? [['severity', severity]] : [],
+      },
+    ],
+  };
+}
+
+function parse(json: string): Record<string, unknown> {
+  let body: unknown;
+  try {
+    body = JSON.parse(json);
+  } catch (error) {
+    throw refusal(`expected a JSON object: ${error}`);
+  }
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw refusal('expected a JSON object');
+  }
+  return body as Record<string, unknown>;
+}
+
+/** A refusal is a plain object that is thrown; an `Error` stops the plugin. */
+function refusal(detail: string): Rejection {
+  return { status: 400, detail };
+}
+
+function word(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? value : null;
+}

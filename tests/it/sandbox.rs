@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Setup, built_in, guest};
+use crate::support::{Setup, built_in, channel_of, guest};
 
 /// BOX1: each hostile plugin costs its own call, with an answer that says so, and its neighbour serves on.
 #[tokio::test]
@@ -26,9 +26,14 @@ async fn a_hostile_plugin_costs_its_own_calls_only() {
         ("recurse", "recurse", Some("stack")),
         ("flood", "flood?bytes=40000000", Some("output")),
         ("flood", "flood", Some("memory")),
+        ("table", "table", Some("table")),
         ("sleeper", "sleeper", Some("time")),
         ("hoarder", "hoarder", Some("resources")),
     ];
+
+    // No Rust compiles to what grows a table.
+    gateway.write_plugin("table.wasm", &channel_of(include_str!("../guests/table.wat")));
+    gateway.plugin_until("table", |row| row["state"] == "serving").await;
 
     for (plugin, path, limit) in calls {
         let start = Instant::now();

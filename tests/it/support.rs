@@ -28,7 +28,7 @@ use tempfile::TempDir;
 pub(crate) use self::agent::RemoteAgent;
 pub(crate) use self::bomb::Bomb;
 pub(crate) use self::client::{Client, Reply};
-pub(crate) use self::component::{Guest, built_in, guest};
+pub(crate) use self::component::{Guest, built_in, channel_of, guest};
 pub(crate) use self::slow_agent::SlowAgent;
 pub(crate) use self::template::Template;
 pub(crate) use self::wire::{Message, Wire};

@@ -38,6 +38,17 @@ impl Guest {
     }
 }
 
+/// A channel plugin of a core module in text form, as `gateway plugin build` makes one of what a C compiler leaves.
+pub(crate) fn channel_of(module: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(module).unwrap();
+    let mut resolve = wit_parser::Resolve::default();
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/plugin.wit");
+    let package = resolve.push_str(&wit, &fs::read_to_string(&wit).unwrap()).unwrap();
+    let world = resolve.select_world(&[package], Some("channel-plugin")).unwrap();
+    wit_component::embed_component_metadata(&mut module, &resolve, world, wit_component::StringEncoding::UTF8).unwrap();
+    wit_component::ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+}
+
 /// The plugins that come with the gateway.
 pub(crate) mod built_in {
     use super::Guest;

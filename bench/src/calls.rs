@@ -71,7 +71,8 @@ pub(crate) fn measure(plugins: &Path, cache: &Path) -> Result<()> {
     })
 }
 
-async fn median_call(host: &PluginHost, plugin: &str) -> Result<f64> {
+/// The median of many calls in microseconds.
+pub(crate) async fn median_call(host: &PluginHost, plugin: &str) -> Result<f64> {
     let generation = host.serving(plugin).with_context(|| format!("`{plugin}` does not serve"))?;
     let instance = Arc::new(Instance::new(plugin, BTreeMap::new(), None, &generation.limits));
     let inbound = inbound();
@@ -121,12 +122,13 @@ fn inbound() -> Inbound {
 }
 
 /// The defaults of the gateway.
-fn settings(plugins: &Path, cache: &Path, reuse: Option<Reuse>) -> Settings {
+pub(crate) fn settings(plugins: &Path, cache: &Path, reuse: Option<Reuse>) -> Settings {
     let settings = Settings::new(plugins.to_owned(), cache.to_owned());
     Settings { limits: Limits { reuse, ..Limits::default() }, ..settings }
 }
 
-struct Everything;
+/// Lets every plugin serve.
+pub(crate) struct Everything;
 
 impl Gatekeeper for Everything {
     fn admit(&self, _: &PluginName, _: Option<&Manifest>, _: &Manifest) -> Result<(), String> {

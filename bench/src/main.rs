@@ -11,6 +11,7 @@
 mod agent;
 mod baseline;
 mod calls;
+mod component;
 mod delivery;
 mod drop_in;
 mod endurance;
@@ -60,6 +61,7 @@ fn run(options: Options) -> Result<()> {
         Options::Baseline { what, dir } => baseline::serve(what, &dir)?,
         Options::Pending { folder, events } => pending::store(&folder, events)?,
         Options::Calls { plugins, cache } => calls::measure(&plugins, &cache)?,
+        Options::Component { file, folder } => component::measure(&file, &folder)?,
     }
     Ok(())
 }

@@ -123,6 +123,11 @@ pub(crate) enum Options {
         plugins: PathBuf,
         cache: PathBuf,
     },
+    /// This process measures one component. Not for people.
+    Component {
+        file: PathBuf,
+        folder: PathBuf,
+    },
 }
 
 /// What is measured, and for how long.
@@ -141,6 +146,9 @@ impl Options {
         match words[..] {
             ["as", "calls", plugins, cache] => {
                 return Ok(Self::Calls { plugins: plugins.into(), cache: cache.into() });
+            }
+            ["as", "component", file, folder] => {
+                return Ok(Self::Component { file: file.into(), folder: folder.into() });
             }
             ["as", "pending", events, folder] => {
                 return Ok(Self::Pending {

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "its output is for the person at the terminal")]
 
 mod guests;
+mod languages;
 mod toolchain;
 
 use std::ffi::OsString;
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
+
+use self::languages::Languages;
 
 const HELP: &str = "\
 Usage: cargo xtask COMMAND
@@ -21,6 +24,9 @@ Commands:
   build             build the plugins and the gateway
   faults [ARGS]     build everything, then break the gateway in every way there is, at length;
                     `faults --help` says what ARGS may be
+  languages [LANG]  install the tools of rust, js, ts, python, go, c and zig, or those named, then take the
+                    plugin templates from an empty folder to a served request, measure them, and write the
+                    table in plugins/README.md; `languages --bindings` generates what the templates carry
   bench [ARGS]      build the benchmark and run it; `bench --help` says what ARGS may be
   help              print this
 
@@ -52,6 +58,7 @@ enum Action {
     Build,
     Bench(Vec<OsString>),
     Faults(Vec<OsString>),
+    Languages(Languages),
     Help,
 }
 
@@ -74,6 +81,7 @@ impl Action {
             ("faults", Some(_), _) => Ok(Self::Faults(rest.to_vec())),
             ("test", _, []) => Ok(Self::Test(first.cloned())),
             ("build", None, []) => Ok(Self::Build),
+            ("languages", _, _) => Languages::parse(rest).map(Self::Languages),
             ("help" | "--help" | "-h", None, []) => Ok(Self::Help),
             ("serve", Some(first), _) => Err(format!("unexpected `{}`; arguments go after `--`", first.display())),
             ("test" | "build" | "help" | "--help" | "-h", ..) => Err(format!("too many arguments for `{command}`")),
@@ -122,6 +130,7 @@ impl Action {
                     .cargo(["test", "--release", "--package", "gateway", "--test", "faults", "--", "--long"])
                     .args(arguments))
             }
+            Self::Languages(languages) => languages.run(&Repository::open()?),
             Self::Bench(arguments) => {
                 let repository = Repository::open()?;
                 repository.build_plugins()?;
@@ -231,6 +240,7 @@ fn become_command(command: &mut Command) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::languages::Language;
 
     #[test]
     fn the_command_line_says_what_to_do() {
@@ -253,6 +263,10 @@ mod tests {
         check("faults", Ok(Action::Faults(words(&[]))));
         check("faults --rounds 5 DUR1", Ok(Action::Faults(words(&["--rounds", "5", "DUR1"]))));
         check("faults -- --list", Ok(Action::Faults(words(&["--list"]))));
+        check("languages", Ok(Action::Languages(Languages::Templates(Language::ALL.to_vec()))));
+        check("languages js c", Ok(Action::Languages(Languages::Templates(vec![Language::Js, Language::C]))));
+        check("languages --bindings", Ok(Action::Languages(Languages::Bindings)));
+        check("languages cobol", Err("no language `cobol`, but rust, js, ts, python, go, c, zig"));
         check("test", Ok(Action::Test(None)));
         check("test skill::scan", Ok(Action::Test(Some("skill::scan".into()))));
         check("test a b", Err("too many arguments for `test`"));
@@ -263,7 +277,7 @@ mod tests {
 
     #[test]
     fn the_help_names_every_command() {
-        for command in ["serve", "test", "build", "bench", "faults", "help"] {
+        for command in ["serve", "test", "build", "bench", "faults", "languages", "help"] {
             assert!(HELP.contains(&format!("\n  {command} ")), "{command}");
         }
     }

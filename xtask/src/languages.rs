@@ -1,0 +1,180 @@
+//! `cargo xtask languages`: the templates of all languages, from an empty folder to a served request, and what they cost.
+
+mod bindings;
+mod table;
+mod tools;
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use self::table::Row;
+use self::tools::Tools;
+use crate::{Repository, run, step};
+
+/// A language that there is a template for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Language {
+    Rust,
+    Js,
+    Ts,
+    Python,
+    Go,
+    C,
+    Zig,
+}
+
+impl Language {
+    pub(crate) const ALL: [Self; 7] = [Self::Rust, Self::Js, Self::Ts, Self::Python, Self::Go, Self::C, Self::Zig];
+
+    /// Its name on the command line of the gateway and of this program.
+    fn id(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::Js => "js",
+            Self::Ts => "ts",
+            Self::Python => "python",
+            Self::Go => "go",
+            Self::C => "c",
+            Self::Zig => "zig",
+        }
+    }
+
+    /// Its name for people.
+    fn title(self) -> &'static str {
+        match self {
+            Self::Rust => "Rust",
+            Self::Js => "JavaScript",
+            Self::Ts => "TypeScript",
+            Self::Python => "Python",
+            Self::Go => "Go",
+            Self::C => "C",
+            Self::Zig => "Zig",
+        }
+    }
+
+    /// Installs its tools, and tells what of them a new plugin finds in its folder: where they are, and under which name.
+    fn install(self, tools: &Tools<'_>) -> Result<Option<(PathBuf, &'static str)>> {
+        Ok(match self {
+            // The target is there: this program has been checking it.
+            Self::Rust => None,
+            Self::Js | Self::Ts => Some((tools.npm(self.id())?, "node_modules")),
+            Self::Python | Self::Go | Self::Zig => Some((tools.python(self.id())?, ".venv")),
+            Self::C => {
+                tools.c()?;
+                None
+            }
+        })
+    }
+}
+
+/// What `cargo xtask languages` is asked for.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Languages {
+    /// Generate the bindings that the templates carry.
+    Bindings,
+    /// Try the templates of these languages.
+    Templates(Vec<Language>),
+}
+
+impl Languages {
+    pub(crate) fn parse(words: &[OsString]) -> Result<Self, String> {
+        if let [word] = words
+            && word == "--bindings"
+        {
+            return Ok(Self::Bindings);
+        }
+        let language = |word: &OsString| {
+            let found = Language::ALL.into_iter().find(|language| word == language.id());
+            let known = Language::ALL.map(Language::id).join(", ");
+            found.ok_or_else(|| format!("no language `{}`, but {known}", word.display()))
+        };
+        let named = words.iter().map(language).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::Templates(if named.is_empty() { Language::ALL.to_vec() } else { named }))
+    }
+
+    pub(crate) fn run(self, repository: &Repository) -> Result<()> {
+        let tools = Tools::of(repository);
+        match self {
+            Self::Bindings => bindings::generate(repository, &tools),
+            Self::Templates(languages) => try_templates(repository, &tools, &languages),
+        }
+    }
+}
+
+fn try_templates(repository: &Repository, tools: &Tools<'_>, languages: &[Language]) -> Result<()> {
+    let mut installed = Vec::new();
+    let mut skipped = Vec::new();
+    for language in languages {
+        match language.install(tools) {
+            Ok(tools) => installed.push((*language, tools)),
+            Err(error) => skipped.push(format!("skipped: {}: {error:#}", language.title())),
+        }
+    }
+
+    repository.build_guests()?;
+    step("building the gateway and the benchmark");
+    // Both at once: built apart, they may ask for different features of what they share.
+    run(&mut repository.cargo(["build", "--release", "--package", "gateway", "--package", "bench"]))?;
+    step("from an empty folder to a served request");
+    let required: Vec<_> = installed.iter().map(|(language, _)| language.id()).collect();
+    run(repository
+        .cargo(["test", "--release", "--package", "gateway", "--test", "it", "languages::", "--", "--nocapture"])
+        .env("GATEWAY_LANGUAGES", required.join(",")))?;
+
+    let mut rows = Vec::new();
+    for (language, tools) in &installed {
+        rows.push(measure(repository, *language, tools.as_ref())?);
+    }
+    let table = table::of(&rows);
+    println!("{table}");
+    for line in &skipped {
+        println!("{line}");
+    }
+    // A part of it is no table, and the figures of two runs do not belong into one.
+    if rows.len() == Language::ALL.len() {
+        table::write(&repository.root.join("plugins/README.md"), &table)?;
+        step("wrote the table of plugins/README.md");
+    }
+    Ok(())
+}
+
+/// Builds the channel of a language as its author would, and measures it.
+fn measure(repository: &Repository, language: Language, tools: Option<&(PathBuf, &'static str)>) -> Result<Row> {
+    let id = language.id();
+    step(&format!("measuring {}", language.title()));
+    let release = repository.target.join("release");
+    let folder = repository.target.join("languages").join(id);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    let gateway = || {
+        let mut command = Command::new(release.join("gateway"));
+        // Its own target folder, as outside of this repository.
+        command.arg("plugin").env_remove("CARGO_TARGET_DIR").current_dir(&folder);
+        command
+    };
+    run(gateway().args(["new", "doors", "--kind", "channel", "--lang", id]))?;
+    let dir = folder.join("doors");
+    if let Some((installed, name)) = tools {
+        symlink(installed, dir.join(name))?;
+    }
+    run(gateway().args(["build", "doors"]))?;
+    let file = dir.join("doors.wasm");
+    run(gateway().arg("check").arg(&file))?;
+    figures(&release.join("bench"), &file, &folder, language.title())
+}
+
+fn figures(bench: &Path, file: &Path, folder: &Path, title: &'static str) -> Result<Row> {
+    let mut command = Command::new(bench);
+    let output =
+        command.args(["as", "component"]).arg(file).arg(folder).output().context("cannot start the benchmark")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let failed = || format!("{command:?} failed: {said}{}", String::from_utf8_lossy(&output.stderr));
+    Row::parse(title, &said).with_context(failed)
+}

@@ -1,0 +1,98 @@
+//! The tools of the languages that are not Rust, from the package registries into `target/tools`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{Repository, run, step};
+
+/// Generates the bindings of C and Go.
+const WIT_BINDGEN: &str = "0.63.0";
+/// Generates the types of JavaScript and TypeScript.
+const JCO: &str = "1.35.0";
+/// What a Debian has for C.
+const C_PACKAGES: [&str; 4] = ["clang-19", "lld-19", "wasi-libc", "libclang-rt-19-dev-wasm32"];
+
+/// Where the tools are, and the ways to install them.
+pub(crate) struct Tools<'a> {
+    repository: &'a Repository,
+    dir: PathBuf,
+}
+
+impl<'a> Tools<'a> {
+    pub(crate) fn of(repository: &'a Repository) -> Self {
+        Self { repository, dir: repository.target.join("tools") }
+    }
+
+    /// The packages of a language from PyPI, in a virtual environment of its own.
+    pub(crate) fn python(&self, lang: &str) -> Result<PathBuf> {
+        let environment = self.dir.join(lang);
+        let requirements = self.templates().join(lang).join("requirements.txt");
+        self.once(&environment, &fs::read_to_string(&requirements)?, || {
+            run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+            run(Command::new(environment.join("bin/pip")).args(["install", "--requirement"]).arg(&requirements))
+        })?;
+        Ok(environment)
+    }
+
+    /// The packages of a language from npm: a folder `node_modules`.
+    pub(crate) fn npm(&self, lang: &str) -> Result<PathBuf> {
+        self.npm_packages(lang, &fs::read_to_string(self.templates().join(lang).join("package.json"))?)
+    }
+
+    /// The program `jco`.
+    pub(crate) fn jco(&self) -> Result<PathBuf> {
+        let packages = format!(r#"{{"private": true, "devDependencies": {{"@bytecodealliance/jco": "{JCO}"}}}}"#);
+        Ok(self.npm_packages("jco", &packages)?.join(".bin/jco"))
+    }
+
+    fn npm_packages(&self, name: &str, packages: &str) -> Result<PathBuf> {
+        let dir = self.dir.join(name);
+        self.once(&dir, packages, || {
+            fs::write(dir.join("package.json"), packages)?;
+            run(Command::new("npm").arg("install").current_dir(&dir))
+        })?;
+        Ok(dir.join("node_modules"))
+    }
+
+    /// The compiler of C with what it needs for WebAssembly, as packages of the system.
+    pub(crate) fn c(&self) -> Result<()> {
+        if Command::new("dpkg").arg("--status").args(C_PACKAGES).output().is_ok_and(|output| output.status.success()) {
+            return Ok(());
+        }
+        step("installing clang for C, with apt-get");
+        run(Command::new("apt-get").args(["install", "--yes", "--no-install-recommends"]).args(C_PACKAGES))
+            .context("C needs packages that only root can install here")
+    }
+
+    /// The program `wit-bindgen`.
+    pub(crate) fn wit_bindgen(&self) -> Result<PathBuf> {
+        let root = self.dir.join("wit-bindgen");
+        self.once(&root, WIT_BINDGEN, || {
+            let version = format!("wit-bindgen-cli@{WIT_BINDGEN}");
+            run(self.repository.cargo(["install", "--locked", "--root"]).arg(&root).arg(version))
+        })?;
+        Ok(root.join("bin/wit-bindgen"))
+    }
+
+    /// Installs into `dir`, unless exactly that is there.
+    fn once(&self, dir: &Path, what: &str, install: impl FnOnce() -> Result<()>) -> Result<()> {
+        let installed = dir.join("installed");
+        if fs::read_to_string(&installed).is_ok_and(|done| done == what) {
+            return Ok(());
+        }
+        step(&format!("installing {}", dir.display()));
+        if dir.exists() {
+            fs::remove_dir_all(dir)?;
+        }
+        fs::create_dir_all(dir)?;
+        install()?;
+        fs::write(installed, what).with_context(|| format!("cannot write to {}", dir.display()))
+    }
+
+    pub(crate) fn templates(&self) -> PathBuf {
+        self.repository.root.join("plugins/templates")
+    }
+}

@@ -69,6 +69,10 @@ declare module 'gateway:plugin/host' {
 }
 declare module 'gateway:plugin/http' {
   export function send(request: Request): Response;
+  /**
+   * Whether `gateway.toml` has a credential of this name. Its value is never shown.
+   */
+  export function hasCredential(name: string): boolean;
   export type Content = import('gateway:plugin/types').Content;
   export type Response = import('gateway:plugin/types').Response;
   export interface Request {
@@ -117,6 +121,32 @@ declare module 'gateway:plugin/outbound' {
    * 1 for the first try.
    */
   export function attempt(): number;
+}
+declare module 'gateway:plugin/state' {
+  /**
+   * The value that was kept, or that this call has set.
+   */
+  export function get(key: string): Uint8Array | null;
+  /**
+   * Sets a value of at most 16384 bytes; a key is 1 to 128 bytes.
+   */
+  export function set(key: string, value: Uint8Array): void;
+  /**
+   * Removes a value; one that is not there is no error.
+   */
+  export { _delete as delete };
+  function _delete(key: string): void;
+  /**
+   * The keys that begin with `prefix`, in order.
+   */
+  export function keys(prefix: string): Array<string>;
+  export interface Error {
+    /**
+     * `denied` when no state is granted, `quota`, or `invalid` for a key or value that is too long.
+     */
+    code: string,
+    message: string,
+  }
 }
 declare module 'gateway:plugin/types' {
   /**

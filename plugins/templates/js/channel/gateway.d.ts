@@ -107,6 +107,32 @@ declare module 'gateway:plugin/inbound' {
    */
   export function receivedAt(): string;
 }
+declare module 'gateway:plugin/state' {
+  /**
+   * The value that was kept, or that this call has set.
+   */
+  export function get(key: string): Uint8Array | null;
+  /**
+   * Sets a value of at most 16384 bytes; a key is 1 to 128 bytes.
+   */
+  export function set(key: string, value: Uint8Array): void;
+  /**
+   * Removes a value; one that is not there is no error.
+   */
+  export { _delete as delete };
+  function _delete(key: string): void;
+  /**
+   * The keys that begin with `prefix`, in order.
+   */
+  export function keys(prefix: string): Array<string>;
+  export interface Error {
+    /**
+     * `denied` when no state is granted, `quota`, or `invalid` for a key or value that is too long.
+     */
+    code: string,
+    message: string,
+  }
+}
 declare module 'gateway:plugin/types' {
   /**
    * Text or bytes. Text is for guests without a text encoder; on the wire both are bytes.

@@ -3,70 +3,87 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Imported Functions from `gateway:plugin/host@0.1.0`
+// Imported Functions from `gateway:plugin/host@0.1.1`
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.0"), __import_name__("log")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("log")))
 extern void __wasm_import_gateway_plugin_host_log(uint8_t *, size_t, uint8_t *, size_t);
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.0"), __import_name__("config")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("config")))
 extern void __wasm_import_gateway_plugin_host_config(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.0"), __import_name__("now")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("now")))
 extern void __wasm_import_gateway_plugin_host_now(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.0"), __import_name__("random")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("random")))
 extern void __wasm_import_gateway_plugin_host_random(int32_t, uint8_t *);
 
-// Imported Functions from `gateway:plugin/outbound@0.1.0`
+// Imported Functions from `gateway:plugin/outbound@0.1.1`
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.0"), __import_name__("id")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("id")))
 extern void __wasm_import_gateway_plugin_outbound_id(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.0"), __import_name__("kind")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("kind")))
 extern void __wasm_import_gateway_plugin_outbound_kind(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.0"), __import_name__("subject")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("subject")))
 extern void __wasm_import_gateway_plugin_outbound_subject(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.0"), __import_name__("attribute")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("attribute")))
 extern void __wasm_import_gateway_plugin_outbound_attribute(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.0"), __import_name__("attributes")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("attributes")))
 extern void __wasm_import_gateway_plugin_outbound_attributes(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.0"), __import_name__("content-type")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("content-type")))
 extern void __wasm_import_gateway_plugin_outbound_content_type(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.0"), __import_name__("data")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("data")))
 extern void __wasm_import_gateway_plugin_outbound_data(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.0"), __import_name__("text")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("text")))
 extern void __wasm_import_gateway_plugin_outbound_text(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.0"), __import_name__("cloud-event")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("cloud-event")))
 extern void __wasm_import_gateway_plugin_outbound_cloud_event(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.0"), __import_name__("envelope")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("envelope")))
 extern void __wasm_import_gateway_plugin_outbound_envelope(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.0"), __import_name__("attempt")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("attempt")))
 extern int32_t __wasm_import_gateway_plugin_outbound_attempt(void);
 
-// Imported Functions from `gateway:plugin/http@0.1.0`
+// Imported Functions from `gateway:plugin/state@0.1.1`
 
-__attribute__((__import_module__("gateway:plugin/http@0.1.0"), __import_name__("send")))
+__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("get")))
+extern void __wasm_import_gateway_plugin_state_get(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("set")))
+extern void __wasm_import_gateway_plugin_state_set(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("delete")))
+extern void __wasm_import_gateway_plugin_state_delete(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("keys")))
+extern void __wasm_import_gateway_plugin_state_keys(uint8_t *, size_t, uint8_t *);
+
+// Imported Functions from `gateway:plugin/http@0.1.1`
+
+__attribute__((__import_module__("gateway:plugin/http@0.1.1"), __import_name__("send")))
 extern void __wasm_import_gateway_plugin_http_send(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, int32_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, int32_t, uint8_t *);
 
-// Exported Functions from `gateway:plugin/agent@0.1.0`
+__attribute__((__import_module__("gateway:plugin/http@0.1.1"), __import_name__("has-credential")))
+extern int32_t __wasm_import_gateway_plugin_http_has_credential(uint8_t *, size_t);
 
-__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/agent@0.1.0#describe")))
+// Exported Functions from `gateway:plugin/agent@0.1.1`
+
+__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/agent@0.1.1#describe")))
 void __wasm_export_exports_gateway_plugin_agent_describe_post_return(uint8_t * arg0) {
   if ((*((size_t*) (arg0 + sizeof(void*)))) > 0) {
     free(*((uint8_t **) (arg0 + 0)));
   }
 }
 
-__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/agent@0.1.0#deliver")))
+__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/agent@0.1.1#deliver")))
 void __wasm_export_exports_gateway_plugin_agent_deliver_post_return(uint8_t * arg0) {
   switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
     case 0: {
@@ -198,6 +215,35 @@ void agent_plugin_list_tuple2_string_string_free(agent_plugin_list_tuple2_string
     agent_plugin_tuple2_string_string_t *list_ptr = ptr->ptr;
     for (size_t i = 0; i < list_len; i++) {
       agent_plugin_tuple2_string_string_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void gateway_plugin_state_error_free(gateway_plugin_state_error_t *ptr) {
+  agent_plugin_string_free(&ptr->code);
+  agent_plugin_string_free(&ptr->message);
+}
+
+void agent_plugin_option_list_u8_free(agent_plugin_option_list_u8_t *ptr) {
+  if (ptr->is_some) {
+    agent_plugin_list_u8_free(&ptr->val);
+  }
+}
+
+void gateway_plugin_state_result_void_error_free(gateway_plugin_state_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    gateway_plugin_state_error_free(&ptr->val.err);
+  }
+}
+
+void agent_plugin_list_string_free(agent_plugin_list_string_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    agent_plugin_string_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      agent_plugin_string_free(&list_ptr[i]);
     }
     free(list_ptr);
   }
@@ -494,6 +540,91 @@ uint32_t gateway_plugin_outbound_attempt(void) {
   return (uint32_t) (ret);
 }
 
+bool gateway_plugin_state_get(agent_plugin_string_t *key, agent_plugin_list_u8_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_gateway_plugin_state_get((uint8_t *) (*key).ptr, (*key).len, ptr);
+  agent_plugin_option_list_u8_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (agent_plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool gateway_plugin_state_set(agent_plugin_string_t *key, agent_plugin_list_u8_t *value, gateway_plugin_state_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_gateway_plugin_state_set((uint8_t *) (*key).ptr, (*key).len, (uint8_t *) (*value).ptr, (*value).len, ptr);
+  gateway_plugin_state_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (gateway_plugin_state_error_t) {
+        (agent_plugin_string_t) (agent_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (agent_plugin_string_t) (agent_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool gateway_plugin_state_delete(agent_plugin_string_t *key, gateway_plugin_state_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_gateway_plugin_state_delete((uint8_t *) (*key).ptr, (*key).len, ptr);
+  gateway_plugin_state_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (gateway_plugin_state_error_t) {
+        (agent_plugin_string_t) (agent_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (agent_plugin_string_t) (agent_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+void gateway_plugin_state_keys(agent_plugin_string_t *prefix, agent_plugin_list_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_gateway_plugin_state_keys((uint8_t *) (*prefix).ptr, (*prefix).len, ptr);
+  *ret = (agent_plugin_list_string_t) { (agent_plugin_string_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
 bool gateway_plugin_http_send(gateway_plugin_http_request_t *request, gateway_plugin_http_response_t *ret, gateway_plugin_http_error_t *err) {
   __attribute__((__aligned__(sizeof(void*))))
   uint8_t ret_area[(8*sizeof(void*))];
@@ -612,7 +743,12 @@ bool gateway_plugin_http_send(gateway_plugin_http_request_t *request, gateway_pl
   }
 }
 
-__attribute__((__export_name__("gateway:plugin/agent@0.1.0#describe")))
+bool gateway_plugin_http_has_credential(agent_plugin_string_t *name) {
+  int32_t ret = __wasm_import_gateway_plugin_http_has_credential((uint8_t *) (*name).ptr, (*name).len);
+  return ret;
+}
+
+__attribute__((__export_name__("gateway:plugin/agent@0.1.1#describe")))
 uint8_t * __wasm_export_exports_gateway_plugin_agent_describe(void) {
   agent_plugin_string_t ret;
   exports_gateway_plugin_agent_describe(&ret);
@@ -622,7 +758,7 @@ uint8_t * __wasm_export_exports_gateway_plugin_agent_describe(void) {
   return ptr;
 }
 
-__attribute__((__export_name__("gateway:plugin/agent@0.1.0#deliver")))
+__attribute__((__export_name__("gateway:plugin/agent@0.1.1#deliver")))
 uint8_t * __wasm_export_exports_gateway_plugin_agent_deliver(void) {
   exports_gateway_plugin_agent_result_answer_failure_t ret;
   exports_gateway_plugin_agent_answer_t ok;

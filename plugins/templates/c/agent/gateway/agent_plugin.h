@@ -34,6 +34,29 @@ typedef struct {
   size_t len;
 } agent_plugin_list_tuple2_string_string_t;
 
+typedef struct gateway_plugin_state_error_t {
+  // `denied` when no state is granted, `quota`, or `invalid` for a key or value that is too long.
+  agent_plugin_string_t   code;
+  agent_plugin_string_t   message;
+} gateway_plugin_state_error_t;
+
+typedef struct {
+  bool is_some;
+  agent_plugin_list_u8_t val;
+} agent_plugin_option_list_u8_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    gateway_plugin_state_error_t err;
+  } val;
+} gateway_plugin_state_result_void_error_t;
+
+typedef struct {
+  agent_plugin_string_t *ptr;
+  size_t len;
+} agent_plugin_list_string_t;
+
 // Text or bytes. Text is for guests without a text encoder; on the wire both are bytes.
 typedef struct gateway_plugin_types_content_t {
   uint8_t tag;
@@ -145,7 +168,7 @@ typedef struct {
   } val;
 } exports_gateway_plugin_agent_result_answer_failure_t;
 
-// Imported Functions from `gateway:plugin/host@0.1.0`
+// Imported Functions from `gateway:plugin/host@0.1.1`
 // Writes one line to the gateway's log under the plugin's name.
 // `level` is `debug`, `info`, `warn` or `error`; anything else counts as `info`.
 extern void gateway_plugin_host_log(agent_plugin_string_t *level, agent_plugin_string_t *message);
@@ -156,7 +179,7 @@ extern void gateway_plugin_host_now(agent_plugin_string_t *ret);
 // `count` bytes, at most 1024, from the host's cryptographic generator.
 extern void gateway_plugin_host_random(uint32_t count, agent_plugin_list_u8_t *ret);
 
-// Imported Functions from `gateway:plugin/outbound@0.1.0`
+// Imported Functions from `gateway:plugin/outbound@0.1.1`
 // The event's id; also the idempotency key to hand on.
 extern void gateway_plugin_outbound_id(agent_plugin_string_t *ret);
 extern void gateway_plugin_outbound_kind(agent_plugin_string_t *ret);
@@ -173,10 +196,22 @@ extern void gateway_plugin_outbound_envelope(agent_plugin_string_t *ret);
 // 1 for the first try.
 extern uint32_t gateway_plugin_outbound_attempt(void);
 
-// Imported Functions from `gateway:plugin/http@0.1.0`
-extern bool gateway_plugin_http_send(gateway_plugin_http_request_t *request, gateway_plugin_http_response_t *ret, gateway_plugin_http_error_t *err);
+// Imported Functions from `gateway:plugin/state@0.1.1`
+// The value that was kept, or that this call has set.
+extern bool gateway_plugin_state_get(agent_plugin_string_t *key, agent_plugin_list_u8_t *ret);
+// Sets a value of at most 16384 bytes; a key is 1 to 128 bytes.
+extern bool gateway_plugin_state_set(agent_plugin_string_t *key, agent_plugin_list_u8_t *value, gateway_plugin_state_error_t *err);
+// Removes a value; one that is not there is no error.
+extern bool gateway_plugin_state_delete(agent_plugin_string_t *key, gateway_plugin_state_error_t *err);
+// The keys that begin with `prefix`, in order.
+extern void gateway_plugin_state_keys(agent_plugin_string_t *prefix, agent_plugin_list_string_t *ret);
 
-// Exported Functions from `gateway:plugin/agent@0.1.0`
+// Imported Functions from `gateway:plugin/http@0.1.1`
+extern bool gateway_plugin_http_send(gateway_plugin_http_request_t *request, gateway_plugin_http_response_t *ret, gateway_plugin_http_error_t *err);
+// Whether `gateway.toml` has a credential of this name. Its value is never shown.
+extern bool gateway_plugin_http_has_credential(agent_plugin_string_t *name);
+
+// Exported Functions from `gateway:plugin/agent@0.1.1`
 void exports_gateway_plugin_agent_describe(agent_plugin_string_t *ret);
 bool exports_gateway_plugin_agent_deliver(exports_gateway_plugin_agent_answer_t *ret, exports_gateway_plugin_agent_failure_t *err);
 
@@ -189,6 +224,14 @@ void agent_plugin_list_u8_free(agent_plugin_list_u8_t *ptr);
 void agent_plugin_tuple2_string_string_free(agent_plugin_tuple2_string_string_t *ptr);
 
 void agent_plugin_list_tuple2_string_string_free(agent_plugin_list_tuple2_string_string_t *ptr);
+
+void gateway_plugin_state_error_free(gateway_plugin_state_error_t *ptr);
+
+void agent_plugin_option_list_u8_free(agent_plugin_option_list_u8_t *ptr);
+
+void gateway_plugin_state_result_void_error_free(gateway_plugin_state_result_void_error_t *ptr);
+
+void agent_plugin_list_string_free(agent_plugin_list_string_t *ptr);
 
 void gateway_plugin_types_content_free(gateway_plugin_types_content_t *ptr);
 

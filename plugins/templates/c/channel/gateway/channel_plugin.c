@@ -3,56 +3,70 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Imported Functions from `gateway:plugin/host@0.1.0`
+// Imported Functions from `gateway:plugin/host@0.1.1`
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.0"), __import_name__("log")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("log")))
 extern void __wasm_import_gateway_plugin_host_log(uint8_t *, size_t, uint8_t *, size_t);
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.0"), __import_name__("config")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("config")))
 extern void __wasm_import_gateway_plugin_host_config(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.0"), __import_name__("now")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("now")))
 extern void __wasm_import_gateway_plugin_host_now(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.0"), __import_name__("random")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("random")))
 extern void __wasm_import_gateway_plugin_host_random(int32_t, uint8_t *);
 
-// Imported Functions from `gateway:plugin/inbound@0.1.0`
+// Imported Functions from `gateway:plugin/inbound@0.1.1`
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.0"), __import_name__("method")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("method")))
 extern void __wasm_import_gateway_plugin_inbound_method(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.0"), __import_name__("path")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("path")))
 extern void __wasm_import_gateway_plugin_inbound_path(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.0"), __import_name__("query")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("query")))
 extern void __wasm_import_gateway_plugin_inbound_query(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.0"), __import_name__("header")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("header")))
 extern void __wasm_import_gateway_plugin_inbound_header(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.0"), __import_name__("headers")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("headers")))
 extern void __wasm_import_gateway_plugin_inbound_headers(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.0"), __import_name__("body")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("body")))
 extern void __wasm_import_gateway_plugin_inbound_body(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.0"), __import_name__("text")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("text")))
 extern void __wasm_import_gateway_plugin_inbound_text(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.0"), __import_name__("received-at")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("received-at")))
 extern void __wasm_import_gateway_plugin_inbound_received_at(uint8_t *);
 
-// Exported Functions from `gateway:plugin/channel@0.1.0`
+// Imported Functions from `gateway:plugin/state@0.1.1`
 
-__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/channel@0.1.0#describe")))
+__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("get")))
+extern void __wasm_import_gateway_plugin_state_get(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("set")))
+extern void __wasm_import_gateway_plugin_state_set(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("delete")))
+extern void __wasm_import_gateway_plugin_state_delete(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("keys")))
+extern void __wasm_import_gateway_plugin_state_keys(uint8_t *, size_t, uint8_t *);
+
+// Exported Functions from `gateway:plugin/channel@0.1.1`
+
+__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/channel@0.1.1#describe")))
 void __wasm_export_exports_gateway_plugin_channel_describe_post_return(uint8_t * arg0) {
   if ((*((size_t*) (arg0 + sizeof(void*)))) > 0) {
     free(*((uint8_t **) (arg0 + 0)));
   }
 }
 
-__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/channel@0.1.0#receive")))
+__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/channel@0.1.1#receive")))
 void __wasm_export_exports_gateway_plugin_channel_receive_post_return(uint8_t * arg0) {
   switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
     case 0: {
@@ -260,6 +274,35 @@ void channel_plugin_list_tuple2_string_string_free(channel_plugin_list_tuple2_st
     channel_plugin_tuple2_string_string_t *list_ptr = ptr->ptr;
     for (size_t i = 0; i < list_len; i++) {
       channel_plugin_tuple2_string_string_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void gateway_plugin_state_error_free(gateway_plugin_state_error_t *ptr) {
+  channel_plugin_string_free(&ptr->code);
+  channel_plugin_string_free(&ptr->message);
+}
+
+void channel_plugin_option_list_u8_free(channel_plugin_option_list_u8_t *ptr) {
+  if (ptr->is_some) {
+    channel_plugin_list_u8_free(&ptr->val);
+  }
+}
+
+void gateway_plugin_state_result_void_error_free(gateway_plugin_state_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    gateway_plugin_state_error_free(&ptr->val.err);
+  }
+}
+
+void channel_plugin_list_string_free(channel_plugin_list_string_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    channel_plugin_string_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      channel_plugin_string_free(&list_ptr[i]);
     }
     free(list_ptr);
   }
@@ -488,7 +531,92 @@ void gateway_plugin_inbound_received_at(channel_plugin_string_t *ret) {
   *ret = (channel_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
-__attribute__((__export_name__("gateway:plugin/channel@0.1.0#describe")))
+bool gateway_plugin_state_get(channel_plugin_string_t *key, channel_plugin_list_u8_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(3*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_gateway_plugin_state_get((uint8_t *) (*key).ptr, (*key).len, ptr);
+  channel_plugin_option_list_u8_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (channel_plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool gateway_plugin_state_set(channel_plugin_string_t *key, channel_plugin_list_u8_t *value, gateway_plugin_state_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_gateway_plugin_state_set((uint8_t *) (*key).ptr, (*key).len, (uint8_t *) (*value).ptr, (*value).len, ptr);
+  gateway_plugin_state_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (gateway_plugin_state_error_t) {
+        (channel_plugin_string_t) (channel_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (channel_plugin_string_t) (channel_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool gateway_plugin_state_delete(channel_plugin_string_t *key, gateway_plugin_state_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_gateway_plugin_state_delete((uint8_t *) (*key).ptr, (*key).len, ptr);
+  gateway_plugin_state_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (gateway_plugin_state_error_t) {
+        (channel_plugin_string_t) (channel_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (channel_plugin_string_t) (channel_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+void gateway_plugin_state_keys(channel_plugin_string_t *prefix, channel_plugin_list_string_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_gateway_plugin_state_keys((uint8_t *) (*prefix).ptr, (*prefix).len, ptr);
+  *ret = (channel_plugin_list_string_t) { (channel_plugin_string_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+__attribute__((__export_name__("gateway:plugin/channel@0.1.1#describe")))
 uint8_t * __wasm_export_exports_gateway_plugin_channel_describe(void) {
   channel_plugin_string_t ret;
   exports_gateway_plugin_channel_describe(&ret);
@@ -498,7 +626,7 @@ uint8_t * __wasm_export_exports_gateway_plugin_channel_describe(void) {
   return ptr;
 }
 
-__attribute__((__export_name__("gateway:plugin/channel@0.1.0#receive")))
+__attribute__((__export_name__("gateway:plugin/channel@0.1.1#receive")))
 uint8_t * __wasm_export_exports_gateway_plugin_channel_receive(void) {
   exports_gateway_plugin_channel_result_receipt_rejection_t ret;
   exports_gateway_plugin_channel_receipt_t ok;

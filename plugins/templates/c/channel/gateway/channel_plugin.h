@@ -34,6 +34,29 @@ typedef struct {
   size_t len;
 } channel_plugin_list_tuple2_string_string_t;
 
+typedef struct gateway_plugin_state_error_t {
+  // `denied` when no state is granted, `quota`, or `invalid` for a key or value that is too long.
+  channel_plugin_string_t   code;
+  channel_plugin_string_t   message;
+} gateway_plugin_state_error_t;
+
+typedef struct {
+  bool is_some;
+  channel_plugin_list_u8_t val;
+} channel_plugin_option_list_u8_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    gateway_plugin_state_error_t err;
+  } val;
+} gateway_plugin_state_result_void_error_t;
+
+typedef struct {
+  channel_plugin_string_t *ptr;
+  size_t len;
+} channel_plugin_list_string_t;
+
 // Text or bytes. Text is for guests without a text encoder; on the wire both are bytes.
 typedef struct gateway_plugin_types_content_t {
   uint8_t tag;
@@ -116,7 +139,7 @@ typedef struct {
   } val;
 } exports_gateway_plugin_channel_result_receipt_rejection_t;
 
-// Imported Functions from `gateway:plugin/host@0.1.0`
+// Imported Functions from `gateway:plugin/host@0.1.1`
 // Writes one line to the gateway's log under the plugin's name.
 // `level` is `debug`, `info`, `warn` or `error`; anything else counts as `info`.
 extern void gateway_plugin_host_log(channel_plugin_string_t *level, channel_plugin_string_t *message);
@@ -127,7 +150,7 @@ extern void gateway_plugin_host_now(channel_plugin_string_t *ret);
 // `count` bytes, at most 1024, from the host's cryptographic generator.
 extern void gateway_plugin_host_random(uint32_t count, channel_plugin_list_u8_t *ret);
 
-// Imported Functions from `gateway:plugin/inbound@0.1.0`
+// Imported Functions from `gateway:plugin/inbound@0.1.1`
 extern void gateway_plugin_inbound_method(channel_plugin_string_t *ret);
 // The path below the channel's mount point; starts with `/`.
 extern void gateway_plugin_inbound_path(channel_plugin_string_t *ret);
@@ -144,7 +167,17 @@ extern void gateway_plugin_inbound_text(channel_plugin_string_t *ret);
 // When the host received the request: RFC 3339, UTC, milliseconds.
 extern void gateway_plugin_inbound_received_at(channel_plugin_string_t *ret);
 
-// Exported Functions from `gateway:plugin/channel@0.1.0`
+// Imported Functions from `gateway:plugin/state@0.1.1`
+// The value that was kept, or that this call has set.
+extern bool gateway_plugin_state_get(channel_plugin_string_t *key, channel_plugin_list_u8_t *ret);
+// Sets a value of at most 16384 bytes; a key is 1 to 128 bytes.
+extern bool gateway_plugin_state_set(channel_plugin_string_t *key, channel_plugin_list_u8_t *value, gateway_plugin_state_error_t *err);
+// Removes a value; one that is not there is no error.
+extern bool gateway_plugin_state_delete(channel_plugin_string_t *key, gateway_plugin_state_error_t *err);
+// The keys that begin with `prefix`, in order.
+extern void gateway_plugin_state_keys(channel_plugin_string_t *prefix, channel_plugin_list_string_t *ret);
+
+// Exported Functions from `gateway:plugin/channel@0.1.1`
 void exports_gateway_plugin_channel_describe(channel_plugin_string_t *ret);
 bool exports_gateway_plugin_channel_receive(exports_gateway_plugin_channel_receipt_t *ret, exports_gateway_plugin_channel_rejection_t *err);
 
@@ -157,6 +190,14 @@ void channel_plugin_list_u8_free(channel_plugin_list_u8_t *ptr);
 void channel_plugin_tuple2_string_string_free(channel_plugin_tuple2_string_string_t *ptr);
 
 void channel_plugin_list_tuple2_string_string_free(channel_plugin_list_tuple2_string_string_t *ptr);
+
+void gateway_plugin_state_error_free(gateway_plugin_state_error_t *ptr);
+
+void channel_plugin_option_list_u8_free(channel_plugin_option_list_u8_t *ptr);
+
+void gateway_plugin_state_result_void_error_free(gateway_plugin_state_result_void_error_t *ptr);
+
+void channel_plugin_list_string_free(channel_plugin_list_string_t *ptr);
 
 void gateway_plugin_types_content_free(gateway_plugin_types_content_t *ptr);
 

@@ -54,6 +54,11 @@ pub const struct_agent_plugin_string_t = extern struct {
     pub const gateway_plugin_outbound_text = __root.gateway_plugin_outbound_text;
     pub const gateway_plugin_outbound_cloud_event = __root.gateway_plugin_outbound_cloud_event;
     pub const gateway_plugin_outbound_envelope = __root.gateway_plugin_outbound_envelope;
+    pub const gateway_plugin_state_get = __root.gateway_plugin_state_get;
+    pub const gateway_plugin_state_set = __root.gateway_plugin_state_set;
+    pub const gateway_plugin_state_delete = __root.gateway_plugin_state_delete;
+    pub const gateway_plugin_state_keys = __root.gateway_plugin_state_keys;
+    pub const gateway_plugin_http_has_credential = __root.gateway_plugin_http_has_credential;
     pub const exports_gateway_plugin_agent_describe = __root.exports_gateway_plugin_agent_describe;
     pub const agent_plugin_string_set = __root.agent_plugin_string_set;
     pub const agent_plugin_string_dup = __root.agent_plugin_string_dup;
@@ -70,8 +75,12 @@ pub const struct_agent_plugin_string_t = extern struct {
     pub const text = __root.gateway_plugin_outbound_text;
     pub const event = __root.gateway_plugin_outbound_cloud_event;
     pub const envelope = __root.gateway_plugin_outbound_envelope;
+    pub const get = __root.gateway_plugin_state_get;
+    pub const set = __root.gateway_plugin_state_set;
+    pub const delete = __root.gateway_plugin_state_delete;
+    pub const keys = __root.gateway_plugin_state_keys;
+    pub const credential = __root.gateway_plugin_http_has_credential;
     pub const describe = __root.exports_gateway_plugin_agent_describe;
-    pub const set = __root.agent_plugin_string_set;
     pub const dup = __root.agent_plugin_string_dup;
     pub const n = __root.agent_plugin_string_dup_n;
     pub const free = __root.agent_plugin_string_free;
@@ -105,13 +114,41 @@ pub const agent_plugin_list_tuple2_string_string_t = extern struct {
     pub const attributes = __root.gateway_plugin_outbound_attributes;
     pub const free = __root.agent_plugin_list_tuple2_string_string_free;
 };
+pub const struct_gateway_plugin_state_error_t = extern struct {
+    code: agent_plugin_string_t = @import("std").mem.zeroes(agent_plugin_string_t),
+    message: agent_plugin_string_t = @import("std").mem.zeroes(agent_plugin_string_t),
+    pub const gateway_plugin_state_error_free = __root.gateway_plugin_state_error_free;
+    pub const free = __root.gateway_plugin_state_error_free;
+};
+pub const gateway_plugin_state_error_t = struct_gateway_plugin_state_error_t;
+pub const agent_plugin_option_list_u8_t = extern struct {
+    is_some: bool = false,
+    val: agent_plugin_list_u8_t = @import("std").mem.zeroes(agent_plugin_list_u8_t),
+    pub const agent_plugin_option_list_u8_free = __root.agent_plugin_option_list_u8_free;
+    pub const free = __root.agent_plugin_option_list_u8_free;
+};
 const union_unnamed_1 = extern union {
+    err: gateway_plugin_state_error_t,
+};
+pub const gateway_plugin_state_result_void_error_t = extern struct {
+    is_err: bool = false,
+    val: union_unnamed_1 = @import("std").mem.zeroes(union_unnamed_1),
+    pub const gateway_plugin_state_result_void_error_free = __root.gateway_plugin_state_result_void_error_free;
+    pub const free = __root.gateway_plugin_state_result_void_error_free;
+};
+pub const agent_plugin_list_string_t = extern struct {
+    ptr: [*c]agent_plugin_string_t = null,
+    len: usize = 0,
+    pub const agent_plugin_list_string_free = __root.agent_plugin_list_string_free;
+    pub const free = __root.agent_plugin_list_string_free;
+};
+const union_unnamed_2 = extern union {
     text: agent_plugin_string_t,
     bytes: agent_plugin_list_u8_t,
 };
 pub const struct_gateway_plugin_types_content_t = extern struct {
     tag: u8 = 0,
-    val: union_unnamed_1 = @import("std").mem.zeroes(union_unnamed_1),
+    val: union_unnamed_2 = @import("std").mem.zeroes(union_unnamed_2),
     pub const gateway_plugin_types_content_free = __root.gateway_plugin_types_content_free;
     pub const gateway_plugin_http_content_free = __root.gateway_plugin_http_content_free;
     pub const exports_gateway_plugin_agent_content_free = __root.exports_gateway_plugin_agent_content_free;
@@ -167,13 +204,13 @@ pub const struct_gateway_plugin_http_error_t = extern struct {
     pub const free = __root.gateway_plugin_http_error_free;
 };
 pub const gateway_plugin_http_error_t = struct_gateway_plugin_http_error_t;
-const union_unnamed_2 = extern union {
+const union_unnamed_3 = extern union {
     ok: gateway_plugin_http_response_t,
     err: gateway_plugin_http_error_t,
 };
 pub const gateway_plugin_http_result_response_error_t = extern struct {
     is_err: bool = false,
-    val: union_unnamed_2 = @import("std").mem.zeroes(union_unnamed_2),
+    val: union_unnamed_3 = @import("std").mem.zeroes(union_unnamed_3),
     pub const gateway_plugin_http_result_response_error_free = __root.gateway_plugin_http_result_response_error_free;
     pub const free = __root.gateway_plugin_http_result_response_error_free;
 };
@@ -209,24 +246,24 @@ pub const struct_exports_gateway_plugin_agent_refusal_t = extern struct {
     pub const free = __root.exports_gateway_plugin_agent_refusal_free;
 };
 pub const exports_gateway_plugin_agent_refusal_t = struct_exports_gateway_plugin_agent_refusal_t;
-const union_unnamed_3 = extern union {
+const union_unnamed_4 = extern union {
     retry: exports_gateway_plugin_agent_retry_t,
     reject: exports_gateway_plugin_agent_refusal_t,
 };
 pub const struct_exports_gateway_plugin_agent_failure_t = extern struct {
     tag: u8 = 0,
-    val: union_unnamed_3 = @import("std").mem.zeroes(union_unnamed_3),
+    val: union_unnamed_4 = @import("std").mem.zeroes(union_unnamed_4),
     pub const exports_gateway_plugin_agent_failure_free = __root.exports_gateway_plugin_agent_failure_free;
     pub const free = __root.exports_gateway_plugin_agent_failure_free;
 };
 pub const exports_gateway_plugin_agent_failure_t = struct_exports_gateway_plugin_agent_failure_t;
-const union_unnamed_4 = extern union {
+const union_unnamed_5 = extern union {
     ok: exports_gateway_plugin_agent_answer_t,
     err: exports_gateway_plugin_agent_failure_t,
 };
 pub const exports_gateway_plugin_agent_result_answer_failure_t = extern struct {
     is_err: bool = false,
-    val: union_unnamed_4 = @import("std").mem.zeroes(union_unnamed_4),
+    val: union_unnamed_5 = @import("std").mem.zeroes(union_unnamed_5),
     pub const exports_gateway_plugin_agent_result_answer_failure_free = __root.exports_gateway_plugin_agent_result_answer_failure_free;
     pub const free = __root.exports_gateway_plugin_agent_result_answer_failure_free;
 };
@@ -245,13 +282,22 @@ pub extern fn gateway_plugin_outbound_text(ret: [*c]agent_plugin_string_t) void;
 pub extern fn gateway_plugin_outbound_cloud_event(ret: [*c]agent_plugin_string_t) void;
 pub extern fn gateway_plugin_outbound_envelope(ret: [*c]agent_plugin_string_t) void;
 pub extern fn gateway_plugin_outbound_attempt() u32;
+pub extern fn gateway_plugin_state_get(key: [*c]agent_plugin_string_t, ret: [*c]agent_plugin_list_u8_t) bool;
+pub extern fn gateway_plugin_state_set(key: [*c]agent_plugin_string_t, value: [*c]agent_plugin_list_u8_t, err: [*c]gateway_plugin_state_error_t) bool;
+pub extern fn gateway_plugin_state_delete(key: [*c]agent_plugin_string_t, err: [*c]gateway_plugin_state_error_t) bool;
+pub extern fn gateway_plugin_state_keys(prefix: [*c]agent_plugin_string_t, ret: [*c]agent_plugin_list_string_t) void;
 pub extern fn gateway_plugin_http_send(request: [*c]gateway_plugin_http_request_t, ret: [*c]gateway_plugin_http_response_t, err: [*c]gateway_plugin_http_error_t) bool;
+pub extern fn gateway_plugin_http_has_credential(name: [*c]agent_plugin_string_t) bool;
 pub extern fn exports_gateway_plugin_agent_describe(ret: [*c]agent_plugin_string_t) void;
 pub extern fn exports_gateway_plugin_agent_deliver(ret: [*c]exports_gateway_plugin_agent_answer_t, err: [*c]exports_gateway_plugin_agent_failure_t) bool;
 pub extern fn agent_plugin_option_string_free(ptr: [*c]agent_plugin_option_string_t) void;
 pub extern fn agent_plugin_list_u8_free(ptr: [*c]agent_plugin_list_u8_t) void;
 pub extern fn agent_plugin_tuple2_string_string_free(ptr: [*c]agent_plugin_tuple2_string_string_t) void;
 pub extern fn agent_plugin_list_tuple2_string_string_free(ptr: [*c]agent_plugin_list_tuple2_string_string_t) void;
+pub extern fn gateway_plugin_state_error_free(ptr: [*c]gateway_plugin_state_error_t) void;
+pub extern fn agent_plugin_option_list_u8_free(ptr: [*c]agent_plugin_option_list_u8_t) void;
+pub extern fn gateway_plugin_state_result_void_error_free(ptr: [*c]gateway_plugin_state_result_void_error_t) void;
+pub extern fn agent_plugin_list_string_free(ptr: [*c]agent_plugin_list_string_t) void;
 pub extern fn gateway_plugin_types_content_free(ptr: [*c]gateway_plugin_types_content_t) void;
 pub extern fn gateway_plugin_types_option_content_free(ptr: [*c]gateway_plugin_types_option_content_t) void;
 pub extern fn gateway_plugin_types_response_free(ptr: [*c]gateway_plugin_types_response_t) void;

@@ -52,6 +52,10 @@ pub const struct_channel_plugin_string_t = extern struct {
     pub const gateway_plugin_inbound_header = __root.gateway_plugin_inbound_header;
     pub const gateway_plugin_inbound_text = __root.gateway_plugin_inbound_text;
     pub const gateway_plugin_inbound_received_at = __root.gateway_plugin_inbound_received_at;
+    pub const gateway_plugin_state_get = __root.gateway_plugin_state_get;
+    pub const gateway_plugin_state_set = __root.gateway_plugin_state_set;
+    pub const gateway_plugin_state_delete = __root.gateway_plugin_state_delete;
+    pub const gateway_plugin_state_keys = __root.gateway_plugin_state_keys;
     pub const exports_gateway_plugin_channel_describe = __root.exports_gateway_plugin_channel_describe;
     pub const channel_plugin_string_set = __root.channel_plugin_string_set;
     pub const channel_plugin_string_dup = __root.channel_plugin_string_dup;
@@ -66,8 +70,11 @@ pub const struct_channel_plugin_string_t = extern struct {
     pub const header = __root.gateway_plugin_inbound_header;
     pub const text = __root.gateway_plugin_inbound_text;
     pub const at = __root.gateway_plugin_inbound_received_at;
+    pub const get = __root.gateway_plugin_state_get;
+    pub const set = __root.gateway_plugin_state_set;
+    pub const delete = __root.gateway_plugin_state_delete;
+    pub const keys = __root.gateway_plugin_state_keys;
     pub const describe = __root.exports_gateway_plugin_channel_describe;
-    pub const set = __root.channel_plugin_string_set;
     pub const dup = __root.channel_plugin_string_dup;
     pub const n = __root.channel_plugin_string_dup_n;
     pub const free = __root.channel_plugin_string_free;
@@ -101,13 +108,41 @@ pub const channel_plugin_list_tuple2_string_string_t = extern struct {
     pub const headers = __root.gateway_plugin_inbound_headers;
     pub const free = __root.channel_plugin_list_tuple2_string_string_free;
 };
+pub const struct_gateway_plugin_state_error_t = extern struct {
+    code: channel_plugin_string_t = @import("std").mem.zeroes(channel_plugin_string_t),
+    message: channel_plugin_string_t = @import("std").mem.zeroes(channel_plugin_string_t),
+    pub const gateway_plugin_state_error_free = __root.gateway_plugin_state_error_free;
+    pub const free = __root.gateway_plugin_state_error_free;
+};
+pub const gateway_plugin_state_error_t = struct_gateway_plugin_state_error_t;
+pub const channel_plugin_option_list_u8_t = extern struct {
+    is_some: bool = false,
+    val: channel_plugin_list_u8_t = @import("std").mem.zeroes(channel_plugin_list_u8_t),
+    pub const channel_plugin_option_list_u8_free = __root.channel_plugin_option_list_u8_free;
+    pub const free = __root.channel_plugin_option_list_u8_free;
+};
 const union_unnamed_1 = extern union {
+    err: gateway_plugin_state_error_t,
+};
+pub const gateway_plugin_state_result_void_error_t = extern struct {
+    is_err: bool = false,
+    val: union_unnamed_1 = @import("std").mem.zeroes(union_unnamed_1),
+    pub const gateway_plugin_state_result_void_error_free = __root.gateway_plugin_state_result_void_error_free;
+    pub const free = __root.gateway_plugin_state_result_void_error_free;
+};
+pub const channel_plugin_list_string_t = extern struct {
+    ptr: [*c]channel_plugin_string_t = null,
+    len: usize = 0,
+    pub const channel_plugin_list_string_free = __root.channel_plugin_list_string_free;
+    pub const free = __root.channel_plugin_list_string_free;
+};
+const union_unnamed_2 = extern union {
     text: channel_plugin_string_t,
     bytes: channel_plugin_list_u8_t,
 };
 pub const struct_gateway_plugin_types_content_t = extern struct {
     tag: u8 = 0,
-    val: union_unnamed_1 = @import("std").mem.zeroes(union_unnamed_1),
+    val: union_unnamed_2 = @import("std").mem.zeroes(union_unnamed_2),
     pub const gateway_plugin_types_content_free = __root.gateway_plugin_types_content_free;
     pub const exports_gateway_plugin_channel_content_free = __root.exports_gateway_plugin_channel_content_free;
     pub const free = __root.gateway_plugin_types_content_free;
@@ -176,13 +211,13 @@ pub const struct_exports_gateway_plugin_channel_rejection_t = extern struct {
     pub const free = __root.exports_gateway_plugin_channel_rejection_free;
 };
 pub const exports_gateway_plugin_channel_rejection_t = struct_exports_gateway_plugin_channel_rejection_t;
-const union_unnamed_2 = extern union {
+const union_unnamed_3 = extern union {
     ok: exports_gateway_plugin_channel_receipt_t,
     err: exports_gateway_plugin_channel_rejection_t,
 };
 pub const exports_gateway_plugin_channel_result_receipt_rejection_t = extern struct {
     is_err: bool = false,
-    val: union_unnamed_2 = @import("std").mem.zeroes(union_unnamed_2),
+    val: union_unnamed_3 = @import("std").mem.zeroes(union_unnamed_3),
     pub const exports_gateway_plugin_channel_result_receipt_rejection_free = __root.exports_gateway_plugin_channel_result_receipt_rejection_free;
     pub const free = __root.exports_gateway_plugin_channel_result_receipt_rejection_free;
 };
@@ -198,12 +233,20 @@ pub extern fn gateway_plugin_inbound_headers(ret: [*c]channel_plugin_list_tuple2
 pub extern fn gateway_plugin_inbound_body(ret: [*c]channel_plugin_list_u8_t) void;
 pub extern fn gateway_plugin_inbound_text(ret: [*c]channel_plugin_string_t) void;
 pub extern fn gateway_plugin_inbound_received_at(ret: [*c]channel_plugin_string_t) void;
+pub extern fn gateway_plugin_state_get(key: [*c]channel_plugin_string_t, ret: [*c]channel_plugin_list_u8_t) bool;
+pub extern fn gateway_plugin_state_set(key: [*c]channel_plugin_string_t, value: [*c]channel_plugin_list_u8_t, err: [*c]gateway_plugin_state_error_t) bool;
+pub extern fn gateway_plugin_state_delete(key: [*c]channel_plugin_string_t, err: [*c]gateway_plugin_state_error_t) bool;
+pub extern fn gateway_plugin_state_keys(prefix: [*c]channel_plugin_string_t, ret: [*c]channel_plugin_list_string_t) void;
 pub extern fn exports_gateway_plugin_channel_describe(ret: [*c]channel_plugin_string_t) void;
 pub extern fn exports_gateway_plugin_channel_receive(ret: [*c]exports_gateway_plugin_channel_receipt_t, err: [*c]exports_gateway_plugin_channel_rejection_t) bool;
 pub extern fn channel_plugin_option_string_free(ptr: [*c]channel_plugin_option_string_t) void;
 pub extern fn channel_plugin_list_u8_free(ptr: [*c]channel_plugin_list_u8_t) void;
 pub extern fn channel_plugin_tuple2_string_string_free(ptr: [*c]channel_plugin_tuple2_string_string_t) void;
 pub extern fn channel_plugin_list_tuple2_string_string_free(ptr: [*c]channel_plugin_list_tuple2_string_string_t) void;
+pub extern fn gateway_plugin_state_error_free(ptr: [*c]gateway_plugin_state_error_t) void;
+pub extern fn channel_plugin_option_list_u8_free(ptr: [*c]channel_plugin_option_list_u8_t) void;
+pub extern fn gateway_plugin_state_result_void_error_free(ptr: [*c]gateway_plugin_state_result_void_error_t) void;
+pub extern fn channel_plugin_list_string_free(ptr: [*c]channel_plugin_list_string_t) void;
 pub extern fn gateway_plugin_types_content_free(ptr: [*c]gateway_plugin_types_content_t) void;
 pub extern fn gateway_plugin_types_option_content_free(ptr: [*c]gateway_plugin_types_option_content_t) void;
 pub extern fn gateway_plugin_types_response_free(ptr: [*c]gateway_plugin_types_response_t) void;

@@ -12,7 +12,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use gateway::event::{PluginName, Timestamp};
 use gateway::metrics::Metrics;
-use gateway::plugin::{Gatekeeper, Generation, Inbound, Instance, Limits, Manifest, PluginHost, Reuse, Settings};
+use gateway::plugin::{
+    Gatekeeper, Generation, Inbound, Instance, Limits, Manifest, Network, PluginHost, Reuse, Settings,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::samples::{nanos, percentile};
@@ -74,7 +76,7 @@ pub(crate) fn measure(plugins: &Path, cache: &Path) -> Result<()> {
 /// The median of many calls in microseconds.
 pub(crate) async fn median_call(host: &PluginHost, plugin: &str) -> Result<f64> {
     let generation = host.serving(plugin).with_context(|| format!("`{plugin}` does not serve"))?;
-    let instance = Arc::new(Instance::new(plugin, BTreeMap::new(), None, &generation.limits));
+    let instance = Arc::new(Instance::new(plugin, BTreeMap::new(), Network::Closed, &generation.limits));
     let inbound = inbound();
     let mut times = Vec::with_capacity(CALLS);
     for _ in 0..CALLS / 10 {

@@ -16,6 +16,7 @@ mod health;
 mod listener;
 mod payload;
 mod query;
+mod record;
 mod refusal;
 mod replays;
 mod respond;

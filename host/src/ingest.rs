@@ -8,6 +8,8 @@ mod guard;
 mod mount;
 mod poll;
 mod receipt;
+mod recording;
+mod rehearsal;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use crate::event::{ChannelName, EventId, PluginName, Recipient, RequestId, Times
 use crate::eventlog::{Appended, EventLog, EventLogError, NewEvent, NewState};
 use crate::metrics::{ByProvider, Metrics};
 use crate::plugin::{
-    CallError, EgressSettings, Inbound, Instance, Limits, PluginHost, Rejection, Response, StateChanges, StateError,
+    CallError, EgressSettings, Instance, Limits, PluginHost, Rejection, Response, StateChanges, StateError,
 };
 use crate::verify::{Recipe, Secret, Signed, VerifyError};
 
@@ -28,6 +30,8 @@ pub use self::channel::{Channel, ChannelState, ChannelStatus, Open};
 pub use self::guard::Guard;
 pub use self::mount::Mount;
 pub use self::poll::{PollSettings, PollStatus, Running};
+pub use self::recording::{RecordError, Recorded, Recording};
+pub use self::rehearsal::Rehearsal;
 
 use self::mount::Mounts;
 use self::receipt::{Context, new_events};
@@ -85,6 +89,7 @@ pub trait Router: Send + Sync {
 }
 
 /// One request, read in full.
+#[derive(Clone)]
 pub struct WebhookRequest {
     /// Its method.
     pub method: Method,
@@ -209,6 +214,15 @@ impl Ingest {
         poll::start(self.0.mounts.configured(), &self.0)
     }
 
+    /// Records what the channel receives from now on, until the recording is dropped.
+    ///
+    /// # Errors
+    /// `Unknown`, and `Busy` while another recording of the channel is under way.
+    pub fn record(&self, channel: &str) -> Result<Recording, RecordError> {
+        let found = self.0.mounts.channels().into_iter().find(|known| known.name().as_str() == channel);
+        Recording::start(found.ok_or_else(|| RecordError::Unknown(channel.to_owned()))?)
+    }
+
     /// Verifies the request, has the plugin turn it into events and makes them durable.
     ///
     /// Cancel safe: a request that is given up leaves all of its events in the log or none.
@@ -228,15 +242,13 @@ impl Ingest {
             headers: channel.kept_headers(&request.headers),
             body: request.body.clone(),
         };
-        let inbound = Inbound {
-            method: request.method.as_str().to_owned(),
-            path: request.path,
-            query: open.recipe().strip_query(&request.query).into_owned(),
-            headers: open.without_credentials(request.headers),
-            body: request.body,
-            received_at: request.received_at,
-        };
+        let inbound = open.shown(request);
+        let recorder = channel.recorder();
+        let recorded = recorder.as_ref().map(|_| inbound.clone());
         let called = open.generation.receive(&channel.instance, inbound).await;
+        if let (Some(recorder), Some(inbound)) = (recorder, recorded) {
+            recorder.note(inbound, &called);
+        }
         let receipt = called.inspect_err(|error| channel.warn_of(error))?.map_err(IngestError::Rejected)?;
         let response = receipt.response;
         let digest = || Sha256::digest(&context.body).into();

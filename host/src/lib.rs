@@ -1,7 +1,7 @@
 //! A self-hosted event gateway: webhooks in, durable events, agents out, every adapter a sandboxed Wasm component.
 //!
 //! To read it in order: `event`, `metrics`, `supervisor`, `verify`, `eventlog`, `plugin`, `skill`, `ingest`, `dispatch`,
-//! `replay`, `http`, `config`, `gateway`, `cli`. Each imports only from those before it (`ARCHITECTURE.md` says why).
+//! `replay`, `sample`, `http`, `config`, `gateway`, `cli`. Each imports only from those before it (`ARCHITECTURE.md` says why).
 
 pub mod cli;
 pub mod config;
@@ -14,6 +14,7 @@ pub mod ingest;
 pub mod metrics;
 pub mod plugin;
 pub mod replay;
+pub mod sample;
 pub mod skill;
 pub mod supervisor;
 pub mod verify;

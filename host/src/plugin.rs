@@ -4,9 +4,11 @@
 //! a plugin costs its own calls only: a trap, a limit or a bad file never touches another plugin, and a file that does not
 //! load leaves the last good generation serving. Deliberately absent: who may call what, and what events mean.
 
+mod advice;
 mod bindings;
 mod cache;
 mod call;
+mod check;
 mod compile;
 mod contract;
 mod digest;
@@ -15,18 +17,21 @@ mod engine;
 mod file;
 mod generation;
 mod guest;
-mod inspect;
 mod instance;
 mod lane;
 mod limits;
 mod linkers;
 mod manifest;
+mod observe;
 mod output;
+mod places;
+mod prepared;
 mod registry;
 mod signature;
 mod state;
 mod trust;
 mod watch;
+mod workbench;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -40,21 +45,25 @@ use crate::metrics::Metrics;
 pub use self::call::{
     Answer, Batch, Failure, Inbound, Outgoing, Receipt, ReceiptEvent, Rejection, Responding, Response,
 };
+pub use self::check::Finding;
 pub use self::compile::child::compile_stdin;
 pub use self::compile::{COMMAND as COMPILE_COMMAND, CompileSettings};
 pub use self::contract::{ContractError, Kind, SERVED};
 pub use self::digest::{Digest, DigestError};
-pub use self::egress::{Credential, CredentialKind, Egress, EgressError, EgressSettings, Grant, GrantError};
+pub use self::egress::{
+    Credential, CredentialKind, Egress, EgressError, EgressSettings, Grant, GrantError, Network, Script, Sent,
+};
 pub use self::engine::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
 pub use self::generation::Generation;
-pub use self::inspect::{Inspection, inspect, read_file};
 pub use self::instance::Instance;
 pub use self::limits::{Limits, Reuse};
 pub use self::manifest::{ConfigKey, Manifest, ManifestError, config_text};
+pub use self::observe::{Observation, observe};
 pub use self::registry::PluginStatus;
 pub use self::signature::{KeyError, SignatureError, SignatureState, TrustedKey, sign, signature_path};
 pub use self::state::{State, StateChanges, StateError};
 pub use self::trust::Trust;
+pub use self::workbench::{Inspection, Workbench, read_file};
 
 use self::registry::Registry;
 
@@ -225,17 +234,6 @@ pub enum LoadError {
     /// It must not take the place of what serves.
     #[error("{0}")]
     Refused(String),
-}
-
-/// Why a file could not be inspected.
-#[derive(Debug, thiserror::Error)]
-pub enum InspectError {
-    /// The plugin host.
-    #[error(transparent)]
-    Host(#[from] PluginError),
-    /// The file.
-    #[error(transparent)]
-    File(#[from] LoadError),
 }
 
 /// Why a call of a plugin brought no result.

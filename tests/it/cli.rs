@@ -189,12 +189,89 @@ fn a_plugin_file_is_checked_without_serving_it() {
         told(setup.command(&["plugin", "check", "plugins/dummy.wasm", "plugins/broken.wasm"]).output().unwrap());
 
     assert_eq!(code, 1);
-    assert_eq!(data, "plugins/dummy.wasm: channel plugin, version 0.1.0\n");
-    assert_eq!(error, "error: plugins/broken.wasm: it is no WebAssembly component: it is not WebAssembly\n");
+    assert_eq!(error, "");
+    let (dummy, broken) = data.split_once("plugins/broken.wasm: ").unwrap();
+    assert!(dummy.starts_with("plugins/dummy.wasm: would serve\n  ok      name       dummy\n"), "{data}");
+    for part in ["world      channel-plugin 0.1.0\n", "resources  1 of 8 memories, ", "manifest   dummy 0.1.0: "] {
+        assert!(dummy.contains(&format!("  ok      {part}")), "{part} is missing in\n{data}");
+    }
+    assert_eq!(
+        broken,
+        "would not serve\n  ok      name       broken\n  ok      size       8 B of at most 64.0 MiB\n  \
+         failed  format     it is no WebAssembly component: it is not WebAssembly\n"
+    );
 
     let (code, data, error) = told(setup.command(&["plugin", "inspect", "plugins/dummy.wasm"]).output().unwrap());
     assert_eq!(code, 0, "{error}");
     assert!(data.contains("\nverified  no, anybody may post to it\n"), "{data}");
+    assert!(data.contains("\nmemory    1."), "{data}");
+}
+
+#[test]
+fn what_a_plugin_asks_for_is_shown() {
+    let setup = Setup::new().plugin(built_in::HTTP).plugin(built_in::GITHUB);
+    let inspect = |file: &str| {
+        let arguments = ["plugin", "inspect", file, "--format", "json"];
+        let (code, data, error) = told(setup.command(&arguments).output().unwrap());
+        assert_eq!(code, 0, "{error}");
+        serde_json::from_str::<Value>(&data).unwrap()
+    };
+
+    let (http, github) = (inspect("plugins/http.wasm"), inspect("plugins/github.wasm"));
+
+    assert_eq!(http["asks"]["network"], true);
+    assert_eq!(http["asks"]["settings"], serde_json::json!(["url"]));
+    assert_eq!(github["asks"]["network"], false);
+    assert_eq!(github["asks"]["secret"], true);
+    assert_eq!(github["digest"].as_str().unwrap().len(), 64);
+    assert!(github["memory"].as_u64().unwrap() >= 1 << 16, "{github}");
+}
+
+/// Everything that is wrong is told at once, in the words of the language that the file was written in.
+#[test]
+fn a_check_tells_all_problems_and_what_to_do() {
+    let setup = Setup::new();
+    let write = |name: &str, wat: &str| {
+        std::fs::write(setup.plugins().join(name), wat::parse_str(wat).unwrap()).unwrap();
+    };
+    let made_by = |mark: &str| format!("(@custom \"producers\" \"{mark}\")");
+    write("core.wasm", &format!("(module {})", made_by("processed-by rustc")));
+    write("golang.wasm", &format!("(module {})", made_by("Go cmd/compile")));
+    write(
+        "wants.wasm",
+        r#"(component
+            (import "wasi:http/types@0.2.0" (instance))
+            (import "acme:own/thing@1.0.0" (instance))
+            (instance $i) (export "gateway:plugin/channel@0.2.0" (instance $i)))"#,
+    );
+    write("program.wasm", r#"(component (instance $i) (export "wasi:cli/run@0.2.6" (instance $i)))"#);
+
+    let check = |file: &str| {
+        let (code, data, error) = told(setup.command(&["plugin", "check", file]).output().unwrap());
+        assert_eq!((code, error.as_str()), (1, ""), "{data}");
+        data
+    };
+
+    for (file, expected) in [
+        ("plugins/core.wasm", &["hint: build for the target wasm32-wasip2"][..]),
+        ("plugins/golang.wasm", &["hint: a Go build is wrapped with `wasm-tools component embed`"]),
+        (
+            "plugins/wants.wasm",
+            &[
+                "failed  world      it exports `gateway:plugin/channel@0.2.0`, and this gateway serves 0.1.0",
+                "failed  imports    it imports `wasi:http/types@0.2.0`",
+                "hint: send with `http.send`",
+                "failed  imports    it imports `acme:own/thing@1.0.0`",
+            ],
+        ),
+        ("plugins/program.wasm", &["hint: this is a program; make it a library"]),
+        ("plugins/nothing.wasm", &["failed  size       it cannot be read: No such file or directory"]),
+    ] {
+        let data = check(file);
+        for part in expected {
+            assert!(data.contains(part), "{part} is missing in\n{data}");
+        }
+    }
 }
 
 #[test]

@@ -368,14 +368,20 @@ impl TestGateway {
 
     /// Runs `gateway ARGS` with the configuration of the running gateway and returns what it printed.
     pub(crate) fn cli(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = self.cli_command(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    /// The command line `gateway ARGS` with the configuration of the running gateway.
+    pub(crate) fn cli_command(&self, arguments: &[&str]) -> Command {
         let config = self.setup.path().join("running.toml");
         let listen = format!("listen = \"{}\"", self.client.address());
         fs::write(&config, self.setup.config.replace("listen = \"127.0.0.1:0\"", &listen)).unwrap();
         let mut command = Command::new(BINARY);
         command.args(arguments).arg("--config").arg(config).envs(&self.setup.environment);
-        let output = command.current_dir(self.setup.path()).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+        command.current_dir(self.setup.path());
+        command
     }
 
     /// Ends the gateway without warning and gives back its folder.

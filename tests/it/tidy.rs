@@ -12,6 +12,7 @@ const ORDER: &[&[&str]] = &[
     &["verify"],
     &["eventlog", "plugin", "skill"],
     &["ingest", "dispatch", "replay"],
+    &["sample"],
     &["http"],
     &["config"],
     &["gateway"],

@@ -1,4 +1,5 @@
 mod deliveries;
+mod plugin;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use clap_complete::Shell;
 use jiff::SignedDuration;
 
 pub(super) use self::deliveries::{DeliveriesArguments, DeliveriesCommand, ReplayArguments};
-use super::plugin::{BuildArguments, NewArguments, PinArguments, SignArguments};
+pub(super) use self::plugin::{DevArguments, PluginCommand, TestArguments};
 use super::request::{EventFilter, Selection};
 use crate::event::{AgentName, ChannelName, EventId, EventStatus, Timestamp};
 use crate::plugin::COMPILE_COMMAND;
@@ -77,7 +78,7 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: LogCommand,
     },
-    /// Make plugins, and look into their files without serving them
+    /// Make, check, test and install plugins
     Plugin {
         #[command(subcommand)]
         command: PluginCommand,
@@ -156,31 +157,6 @@ pub(super) enum LogCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum PluginCommand {
-    /// Write the source of a new plugin, which builds as it is
-    New(NewArguments),
-    /// Build a plugin with the tools of its language into one file
-    Build(BuildArguments),
-    /// Load files as the gateway would, and tell why one would not serve
-    Check {
-        /// Plugin files
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
-    /// Show what a file is: kind, version, verification, settings, imports
-    Inspect {
-        /// A plugin file
-        file: PathBuf,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-    /// Write into the configuration which file a plugin may be, so that no other one serves
-    Pin(PinArguments),
-    /// Sign a plugin file
-    Sign(SignArguments),
 }
 
 #[derive(Clone, Copy, Debug, Args)]

@@ -108,13 +108,14 @@ impl Client {
         tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| self.late())?
     }
 
-    /// Gives what the admin API says to a `GET` to `take`, piece by piece, however long it is.
+    /// Gives what the admin API says to `take`, piece by piece, however long it is.
     pub(super) async fn stream(
         &self,
+        method: Method,
         path: &str,
         take: &mut dyn FnMut(Bytes) -> anyhow::Result<()>,
     ) -> Result<(), NoAnswer> {
-        let request = self.request(Method::GET, path, Vec::new(), Bytes::new())?;
+        let request = self.request(method, path, Vec::new(), Bytes::new())?;
         let response = tokio::time::timeout(PATIENCE, self.pool.request(request)).await.map_err(|_| self.late())?;
         let (head, mut body) = response.map_err(|error| self.explain(error))?.into_parts();
         if !head.status.is_success() {
@@ -183,6 +184,7 @@ impl Client {
         let said = json["detail"].as_str().or(json["title"].as_str()).unwrap_or("it gave no reason");
         let hint = match reply.status {
             StatusCode::UNAUTHORIZED => "\nhint: `admin.token` must be the one that the gateway was started with",
+            StatusCode::NOT_FOUND if json["code"] == "unknown_channel" => "\nhint: `gateway channels` lists them",
             StatusCode::NOT_FOUND if json["code"] == "unknown_delivery" => "\nhint: `gateway deliveries` lists them",
             StatusCode::NOT_FOUND if json["code"] == "unknown_replay" => {
                 "\nhint: `gateway deliveries replays` lists those that are kept"

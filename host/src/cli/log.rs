@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use ::http::Method;
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
 use bytesize::ByteSize;
@@ -158,7 +159,7 @@ async fn write_backup(config: &Config, part: &Path) -> anyhow::Result<()> {
     let mut writer = BufWriter::new(File::create(part).with_context(failed)?);
     let client = Client::admin(config);
     let mut take = |piece: Bytes| writer.write_all(&piece).with_context(failed);
-    match client.stream(BACKUP, &mut take).await {
+    match client.stream(Method::GET, BACKUP, &mut take).await {
         Ok(()) => note(&format!("from the gateway at http://{}", client.address())),
         Err(NoAnswer::Refused(_)) => {
             let dir = offline(config, &client)?;
@@ -246,7 +247,7 @@ async fn read_running(client: &Client) -> Result<Contents, NoAnswer> {
         eventlog::check_backup(pieces, &mut |seq| progress.at(seq))
     });
     let mut take = |piece| sender.send(piece).map_err(|_| anyhow!("what the gateway sends is no log"));
-    let streamed = client.stream(BACKUP, &mut take).await;
+    let streamed = client.stream(Method::GET, BACKUP, &mut take).await;
     drop(sender);
     let checked = checking.join().unwrap_or_else(|_| Err(EventLogError::Io("a thread panicked".to_owned())));
     match (streamed, checked) {

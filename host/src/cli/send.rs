@@ -3,7 +3,7 @@ use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use ::http::header::CONTENT_TYPE;
-use ::http::{HeaderName, HeaderValue, Method};
+use ::http::{HeaderValue, Method};
 use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 
@@ -15,6 +15,7 @@ use super::output;
 use crate::config::Config;
 use crate::event::{ChannelName, Timestamp};
 use crate::ingest::ChannelSettings;
+use crate::sample;
 use crate::verify::{Recipe, Scheme};
 
 /// Sends a body to a channel as its provider would.
@@ -26,7 +27,7 @@ pub(super) async fn run(config: &Config, arguments: SendArguments) -> Result<(),
     let path = row["paths"][0].as_str().context("the channel has no path")?;
     let mut headers = read_headers(&headers)?;
     if !headers.iter().any(|(name, _)| name == CONTENT_TYPE.as_str()) {
-        headers.push((CONTENT_TYPE.as_str().to_owned(), HeaderValue::from_static(content_type(&body))));
+        headers.push((CONTENT_TYPE.as_str().to_owned(), HeaderValue::from_static(sample::content_type(&body))));
     }
     let settings = config.ingest.channels.iter().find(|settings| settings.name == channel);
     for (name, value) in signature(&channel, settings, row, &body)? {
@@ -133,18 +134,9 @@ fn read_headers(arguments: &[String]) -> anyhow::Result<Vec<(String, HeaderValue
 }
 
 fn header(text: &str) -> anyhow::Result<(String, HeaderValue)> {
-    let parsed = text.split_once(':').and_then(|(name, value)| {
-        let name: HeaderName = name.trim().parse().ok()?;
-        Some((name.as_str().to_owned(), HeaderValue::from_str(value.trim()).ok()?))
-    });
     // What stands after the colon may be a credential.
-    parsed.ok_or_else(|| anyhow!("a header is not of the form `Name: value`"))
-}
-
-/// What a body is when no header says it.
-fn content_type(body: &[u8]) -> &'static str {
-    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
-    if is_json { "application/json" } else { "text/plain" }
+    let (name, value) = sample::header(text).ok_or_else(|| anyhow!("a header is not of the form `Name: value`"))?;
+    Ok((name.as_str().to_owned(), value))
 }
 
 #[cfg(test)]

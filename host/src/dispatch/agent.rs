@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::metrics::{ByAgent, Metrics};
-use crate::plugin::{Egress, Generation, Instance, Kind, PluginHost, config_text};
+use crate::plugin::{Egress, Generation, Instance, Kind, Network, PluginHost, config_text};
 
 use super::breaker::{Breaker, BreakerState, Verdict};
 use super::held::Budget;
@@ -76,14 +76,14 @@ pub struct BreakerStatus {
 impl Agent {
     pub(super) fn new(settings: AgentSettings, plugins: &PluginHost, budget: Arc<Budget>) -> Self {
         let config = settings.config.iter().map(|(key, value)| (key.clone(), config_text(value))).collect();
-        let egress = Egress::new(settings.egress.clone());
+        let network = Network::Granted(Box::new(Egress::new(settings.egress.clone())));
         let name = settings.name.as_str();
         let owner = match settings.name.channel() {
             Some(channel) => format!("channels/{channel}"),
             None => format!("agents/{name}"),
         };
         let state = plugins.state(&owner, settings.state);
-        let instance = Arc::new(Instance::new(name, config, Some(egress), &settings.limits).with_state(state));
+        let instance = Arc::new(Instance::new(name, config, network, &settings.limits).with_state(state));
         let inbox = Inbox::new(settings.queue, budget);
         let breaker = Mutex::new(Breaker::new(settings.breaker.clone()));
         let (queued, in_flight) = (AtomicUsize::new(0), AtomicUsize::new(0));

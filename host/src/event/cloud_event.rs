@@ -73,6 +73,11 @@ impl Event {
 }
 
 impl CloudEvent<'_> {
+    /// Whether a member is the host's to fill and can be no attribute of an event.
+    pub fn reserves(name: &str) -> bool {
+        RESERVED.contains(&name)
+    }
+
     /// The JSON text.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("an event holds strings, numbers and JSON text")
@@ -94,7 +99,7 @@ impl Serialize for CloudEvent<'_> {
         object.serialize_entry("datacontenttype", &event.content_type)?;
         object.serialize_entry("correlationid", &event.request_id)?;
         object.serialize_entry("seq", &event.seq)?;
-        for (name, value) in event.attributes.iter().filter(|(name, _)| !RESERVED.contains(&name.as_str())) {
+        for (name, value) in event.attributes.iter().filter(|(name, _)| !CloudEvent::reserves(name)) {
             object.serialize_entry(name, value)?;
         }
         let payload = event.payload();

@@ -21,7 +21,7 @@ use super::query::{self, DeliveriesQuery, EventsQuery, OneQuery, ReplayQuery};
 use super::refusal::{Refusal, Shortage};
 use super::respond::{Answer, with_json, with_json_text};
 use super::route::Endpoint;
-use super::{replays, view};
+use super::{record, replays, view};
 
 /// How long a request waits for its turn to read the event log.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,6 +43,7 @@ pub(super) async fn answer(front: &Arc<Front>, call: &Call, endpoint: Endpoint, 
             | Endpoint::Replay
             | Endpoint::ReplayDeliveries
             | Endpoint::ReplayDelivery
+            | Endpoint::Record
     );
     if !takes_parameters {
         query::no_parameters(query)?;
@@ -73,6 +74,7 @@ pub(super) async fn answer(front: &Arc<Front>, call: &Call, endpoint: Endpoint, 
             let channels = view::channels(services.ingest.channels(), &services.log.counts());
             Ok(with_json(StatusCode::OK, &channels))
         }
+        Endpoint::Record => record::answer(front, id, query),
         Endpoint::Agents => Ok(with_json(StatusCode::OK, &view::Agents { agents: services.dispatch.agents() })),
         Endpoint::Plugins => Ok(with_json(StatusCode::OK, &view::Plugins { plugins: services.plugins.list() })),
         Endpoint::Routes => Ok(with_json(StatusCode::OK, &view::Routes { routes: services.dispatch.routes() })),

@@ -3,6 +3,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
@@ -13,6 +15,8 @@ pub(super) enum Payload {
     Whole(Full<Bytes>),
     /// What is made while it is sent; an error ends it before its end, and the connection with it.
     Pieces(mpsc::Receiver<io::Result<Bytes>>),
+    /// What is made when it is asked for, and dropped with the connection.
+    Stream(BoxStream<'static, Bytes>),
 }
 
 impl Payload {
@@ -32,20 +36,21 @@ impl Body for Payload {
                 Pin::new(whole).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
             }
             Self::Pieces(pieces) => Poll::Ready(ready!(pieces.poll_recv(cx)).map(|piece| piece.map(Frame::data))),
+            Self::Stream(stream) => Poll::Ready(ready!(stream.poll_next_unpin(cx)).map(|piece| Ok(Frame::data(piece)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(whole) => whole.is_end_stream(),
-            Self::Pieces(_) => false,
+            Self::Pieces(_) | Self::Stream(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(whole) => whole.size_hint(),
-            Self::Pieces(_) => SizeHint::new(),
+            Self::Pieces(_) | Self::Stream(_) => SizeHint::new(),
         }
     }
 }

@@ -47,6 +47,9 @@ pub struct DeliveriesQuery {
 const PAGE: usize = 50;
 const MAX_PAGE: usize = 500;
 
+/// Requests of one recording.
+const MAX_RECORDED: usize = 100;
+
 const LIMIT: &str = "a number from 1 to 500";
 const CURSOR: &str = "the `next` of a page";
 const NAME: &str = "a name of `a-z`, `0-9` and `-`";
@@ -109,6 +112,20 @@ impl DeliveriesQuery {
         })?;
         Ok(parsed)
     }
+}
+
+/// Reads `count`: how many requests are recorded, 1 when it is left out.
+pub(super) fn record_count(query: &str) -> Result<usize, BadParameter> {
+    const COUNT: &str = "a number from 1 to 100";
+    let mut count = 1;
+    each(query, |parameter| {
+        if parameter.name != "count" {
+            return Err(parameter.bad("`count`"));
+        }
+        count = parameter.read(COUNT)?;
+        if (1..=MAX_RECORDED).contains(&count) { Ok(()) } else { Err(parameter.bad(COUNT)) }
+    })?;
+    Ok(count)
 }
 
 /// Refuses any parameter: what is ignored is believed to work.

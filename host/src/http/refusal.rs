@@ -3,7 +3,7 @@ use std::time::Duration;
 use ::http::Method;
 
 use crate::eventlog::EventLogError;
-use crate::ingest::IngestError;
+use crate::ingest::{IngestError, RecordError};
 use crate::plugin::CallError;
 use crate::replay::ReplayError;
 
@@ -47,6 +47,8 @@ pub(super) enum Refusal {
     UnknownReplay(String),
     /// What was asked for is not delivered again.
     Replay(ReplayError),
+    /// What was asked for is not recorded.
+    Record(RecordError),
     /// No route takes the event, so that it cannot be replayed.
     Unrouted,
     /// The channel did not take the request.
@@ -137,6 +139,12 @@ impl From<ReplayError> for Refusal {
             ReplayError::Log(error) => Self::Log(error),
             error => Self::Replay(error),
         }
+    }
+}
+
+impl From<RecordError> for Refusal {
+    fn from(error: RecordError) -> Self {
+        Self::Record(error)
     }
 }
 

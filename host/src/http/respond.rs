@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::event::RequestId;
 use crate::eventlog::EventLogError;
-use crate::ingest::IngestError;
+use crate::ingest::{IngestError, RecordError};
 use crate::plugin::CallError;
 use crate::replay::ReplayError;
 
@@ -156,6 +156,13 @@ impl From<&Refusal> for Problem {
                 Self::new(StatusCode::NOT_FOUND, "unknown_replay", "Unknown replay", detail)
             }
             Refusal::Replay(error) => replay(error),
+            Refusal::Record(error @ RecordError::Unknown(_)) => {
+                let detail = shortened(&error.to_string()).to_owned();
+                Self::new(StatusCode::NOT_FOUND, "unknown_channel", "Unknown channel", detail)
+            }
+            Refusal::Record(error @ RecordError::Busy(_)) => {
+                Self::new(StatusCode::CONFLICT, "recording", "Recorded already", error.to_string())
+            }
             Refusal::Method(methods) => Self::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
@@ -383,6 +390,8 @@ mod tests {
         let missing = VerifyError::Missing { what: "the header `x`".to_owned() };
         for (refusal, status, code) in [
             (Refusal::NotFound, 404, "not_found"),
+            (Refusal::Record(RecordError::Unknown("x".to_owned())), 404, "unknown_channel"),
+            (Refusal::Record(RecordError::Busy("x".parse().unwrap())), 409, "recording"),
             (Refusal::UnknownChannel, 404, "unknown_channel"),
             (Refusal::UnknownEvent("x".to_owned()), 404, "unknown_event"),
             (Refusal::UnknownDelivery("x".to_owned()), 404, "unknown_delivery"),

@@ -38,6 +38,7 @@ pub(super) enum Endpoint {
     Event,
     Replay,
     Channels,
+    Record,
     Agents,
     Plugins,
     Routes,
@@ -60,7 +61,7 @@ impl Endpoint {
 }
 
 /// Every path but those of channels. `{id}` stands for one segment.
-const ROUTES: [(Method, &str, Endpoint); 21] = [
+const ROUTES: [(Method, &str, Endpoint); 22] = [
     (Method::GET, "/", Endpoint::Root),
     (Method::GET, "/health", Endpoint::Live),
     (Method::GET, "/health/live", Endpoint::Live),
@@ -70,6 +71,7 @@ const ROUTES: [(Method, &str, Endpoint); 21] = [
     (Method::GET, "/admin/events/{id}", Endpoint::Event),
     (Method::POST, "/admin/events/{id}/replay", Endpoint::Replay),
     (Method::GET, "/admin/channels", Endpoint::Channels),
+    (Method::POST, "/admin/channels/{id}/record", Endpoint::Record),
     (Method::GET, "/admin/agents", Endpoint::Agents),
     (Method::GET, "/admin/plugins", Endpoint::Plugins),
     (Method::GET, "/admin/routes", Endpoint::Routes),

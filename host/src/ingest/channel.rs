@@ -8,11 +8,14 @@ use http::{HeaderMap, Method};
 use serde::Serialize;
 
 use crate::event::Timestamp;
-use crate::plugin::{CallError, Digest, Egress, Generation, Instance, Kind, Limits, PluginHost, config_text};
+use crate::plugin::{
+    CallError, Digest, Egress, Generation, Inbound, Instance, Kind, Limits, Network, PluginHost, State, config_text,
+};
 use crate::verify::{Recipe, Scheme};
 
 use super::poll::{PollStatus, Polling};
-use super::{ChannelSettings, IngestError};
+use super::recording::Recorder;
+use super::{ChannelSettings, IngestError, WebhookRequest};
 
 /// Failures of one channel are logged once in this many milliseconds: whoever forges requests must not fill the log.
 const WARN_EVERY: i64 = 10_000;
@@ -27,6 +30,7 @@ pub struct Channel {
     /// Whether it was mounted without a table in the configuration.
     pub(super) automatic: bool,
     terms: ArcSwapOption<Terms>,
+    recorder: ArcSwapOption<Recorder>,
     warned_at: AtomicI64,
 }
 
@@ -83,22 +87,22 @@ pub struct ChannelStatus {
 }
 
 impl Channel {
-    pub(super) fn new(settings: ChannelSettings, plugins: &PluginHost, automatic: bool) -> Self {
+    pub(super) fn new(settings: ChannelSettings, state: Option<Arc<State>>, automatic: bool) -> Self {
         let name = settings.name.as_str();
         let config: BTreeMap<_, _> =
             settings.config.iter().map(|(key, value)| (key.clone(), config_text(value))).collect();
-        let state = plugins.state(&format!("channels/{name}"), settings.state);
-        let instance = Instance::new(name, config.clone(), None, &settings.limits).with_state(state.clone());
+        let instance = Instance::new(name, config.clone(), Network::Closed, &settings.limits);
         let polled = Limits { time: settings.poll.timeout, concurrency: 1, ..settings.limits.clone() };
-        let egress = Egress::new(settings.egress.clone());
-        let polled = Instance::new(name, config, Some(egress), &polled).with_state(state);
+        let network = Network::Granted(Box::new(Egress::new(settings.egress.clone())));
+        let polled = Instance::new(name, config, network, &polled);
         Self {
             settings,
-            instance: Arc::new(instance),
-            polled: Arc::new(polled),
+            instance: Arc::new(instance.with_state(state.clone())),
+            polled: Arc::new(polled.with_state(state)),
             polling: Polling::default(),
             automatic,
             terms: ArcSwapOption::empty(),
+            recorder: ArcSwapOption::empty(),
             warned_at: AtomicI64::new(0),
         }
     }
@@ -227,6 +231,12 @@ fn obstacle(settings: &ChannelSettings, recipe: &Recipe) -> Option<String> {
 }
 
 impl Open {
+    /// What the channel accepts with this generation, whether or not it has what it needs to serve.
+    pub(super) fn regardless(channel: Arc<Channel>, generation: Arc<Generation>) -> Self {
+        let terms = channel.terms(&generation);
+        Self { generation, channel, terms }
+    }
+
     /// The channel.
     pub fn channel(&self) -> &Channel {
         &self.channel
@@ -235,6 +245,11 @@ impl Open {
     /// The verification in force.
     pub(super) fn recipe(&self) -> &Recipe {
         &self.terms.recipe
+    }
+
+    /// The methods that are received, at least one.
+    pub fn methods(&self) -> &[Method] {
+        &self.terms.methods
     }
 
     /// Bytes of the largest body.
@@ -261,8 +276,21 @@ impl Open {
         if self.channel.instance.is_full() { Err(CallError::Busy.into()) } else { Ok(()) }
     }
 
+    /// The request as a guest may see it: without what the host takes for a credential.
+    pub(super) fn shown(&self, request: WebhookRequest) -> Inbound {
+        let WebhookRequest { method, path, query, headers, body, received_at, .. } = request;
+        Inbound {
+            method: method.as_str().to_owned(),
+            path,
+            query: self.recipe().strip_query(&query).into_owned(),
+            headers: self.without_credentials(headers),
+            body,
+            received_at,
+        }
+    }
+
     /// The headers that a guest may see.
-    pub(super) fn without_credentials(&self, mut headers: HeaderMap) -> HeaderMap {
+    fn without_credentials(&self, mut headers: HeaderMap) -> HeaderMap {
         for name in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
             headers.remove(name);
         }
@@ -278,5 +306,20 @@ impl Channel {
     /// Its name.
     pub fn name(&self) -> &crate::event::ChannelName {
         &self.settings.name
+    }
+
+    /// Where requests are recorded at the moment.
+    pub(super) fn recorder(&self) -> Option<Arc<Recorder>> {
+        self.recorder.load_full()
+    }
+
+    /// Has requests recorded there; false when they are recorded elsewhere already.
+    pub(super) fn begin_recording(&self, recorder: &Arc<Recorder>) -> bool {
+        let before = self.recorder.compare_and_swap(&None::<Arc<Recorder>>, Some(Arc::clone(recorder)));
+        before.is_none()
+    }
+
+    pub(super) fn end_recording(&self, recorder: &Arc<Recorder>) {
+        self.recorder.compare_and_swap(recorder, None);
     }
 }

@@ -32,7 +32,11 @@ pub(super) struct Mounts {
 impl Mounts {
     pub(super) fn new(settings: Settings, plugins: PluginHost) -> Self {
         let auto_limits = settings.auto_mount.then_some(settings.auto_limits);
-        let channels = settings.channels.into_iter().map(|channel| Arc::new(Channel::new(channel, &plugins, false)));
+        let channel = |settings: ChannelSettings| {
+            let state = plugins.state(&format!("channels/{}", settings.name), settings.state);
+            Arc::new(Channel::new(settings, state, false))
+        };
+        let channels = settings.channels.into_iter().map(channel);
         let configured: BTreeMap<_, _> = channels.map(|channel| (channel.settings.name.clone(), channel)).collect();
         let mut paths: Vec<_> = configured
             .values()
@@ -82,13 +86,14 @@ impl Mounts {
         let known = self.automatic.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         Some(known.unwrap_or_else(|| {
             let mut automatic = self.automatic.write().unwrap_or_else(PoisonError::into_inner);
-            let new = || Arc::new(Channel::new(settings_of(name, limits), &self.plugins, true));
+            let new = || Arc::new(Channel::new(settings_of(name, limits), None, true));
             Arc::clone(automatic.entry(name.clone()).or_insert_with(new))
         }))
     }
 }
 
-fn settings_of(name: &ChannelName, limits: &Limits) -> ChannelSettings {
+/// A channel without a table in the configuration.
+pub(super) fn settings_of(name: &ChannelName, limits: &Limits) -> ChannelSettings {
     ChannelSettings {
         name: name.clone(),
         plugin: name.as_str().parse().expect("channels and plugins are named by the same rule"),

@@ -1,4 +1,5 @@
-//! Rust bindings of `wit/plugin.wit`, one world each; what several worlds import is generated once.
+//! Rust bindings of `wit/plugin.wit`, one world each; what several worlds import is generated once. What a guest asks of the
+//! host is a span of the level `trace`: [`super::observe`] counts them, and nobody else pays for them.
 
 #![expect(unreachable_pub, reason = "generated code")]
 
@@ -6,7 +7,7 @@ pub mod channel {
     wasmtime::component::bindgen!({
         path: "../wit/plugin.wit",
         world: "channel-plugin",
-        imports: { default: trappable },
+        imports: { default: trappable | tracing },
         exports: { default: async },
     });
 }
@@ -15,7 +16,7 @@ pub mod agent {
     wasmtime::component::bindgen!({
         path: "../wit/plugin.wit",
         world: "agent-plugin",
-        imports: { "gateway:plugin/http.send": async | trappable, default: trappable },
+        imports: { "gateway:plugin/http.send": async | trappable | tracing, default: trappable | tracing },
         exports: { default: async },
         with: {
             "gateway:plugin/types": super::channel::gateway::plugin::types,

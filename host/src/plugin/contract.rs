@@ -103,6 +103,36 @@ pub(super) fn classify(engine: &Engine, component: &Component) -> Result<Kind, C
 }
 
 fn classify_names(exports: &[String], imports: &[String]) -> Result<Kind, ContractError> {
+    let kind = kind_of(exports)?;
+    let reaches_out = reaches_out(kind, exports);
+    imports.iter().try_for_each(|name| check_import(kind, reaches_out, name))?;
+    Ok(kind)
+}
+
+/// Whether it has calls in which there is a network.
+fn reaches_out(kind: Kind, exports: &[String]) -> bool {
+    kind == Kind::Agent || exports.iter().any(|name| [RESPOND, POLL].contains(&split(name).0))
+}
+
+/// What kind of plugin a component is by its exports, and everything that is wrong with its imports.
+pub(super) fn review(engine: &Engine, component: &Component) -> (Result<Kind, ContractError>, Vec<ContractError>) {
+    let ty = component.component_type();
+    let exports: Vec<_> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
+    let kind = kind_of(&exports);
+    // Without a kind there is still what neither kind may import.
+    let roles = match &kind {
+        Ok(kind) => [(*kind, reaches_out(*kind, &exports)); 2],
+        Err(_) => [(Kind::Channel, true), (Kind::Agent, true)],
+    };
+    let problem = |name: &str| {
+        let in_role = |(kind, reaches_out)| check_import(kind, reaches_out, name).err();
+        roles.into_iter().map(in_role).min_by_key(Option::is_some)?
+    };
+    let problems = ty.imports(engine).filter_map(|(name, _)| problem(name)).collect();
+    (kind, problems)
+}
+
+fn kind_of(exports: &[String]) -> Result<Kind, ContractError> {
     let exported = |interface: &str| exports.iter().find(|name| split(name).0 == interface);
     let (kind, name) = match (exported("gateway:plugin/channel"), exported("gateway:plugin/agent")) {
         (Some(name), None) => (Kind::Channel, name),
@@ -113,12 +143,9 @@ fn classify_names(exports: &[String], imports: &[String]) -> Result<Kind, Contra
     if !is_served(name, SERVED) {
         return Err(ContractError::Version { how: "exports", interface: name.clone() });
     }
-    let reaches_out = kind == Kind::Agent || exported(RESPOND).is_some() || exported(POLL).is_some();
-    imports.iter().try_for_each(|name| check_import(kind, reaches_out, name))?;
     Ok(kind)
 }
 
-/// `reaches_out` says whether it has calls in which there is a network.
 fn check_import(kind: Kind, reaches_out: bool, name: &str) -> Result<(), ContractError> {
     let (interface, version) = split(name);
     if let Some(own) = interface.strip_prefix(PACKAGE) {

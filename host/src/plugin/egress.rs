@@ -6,6 +6,8 @@
 mod address;
 mod connect;
 mod grant;
+mod network;
+mod script;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -16,7 +18,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderName, HeaderValue, Method, Request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -28,6 +30,8 @@ use crate::verify::{Secret, standard_webhooks};
 
 use self::connect::{ConnectError, Connector};
 pub use self::grant::{Grant, GrantError};
+pub use self::network::Network;
+pub use self::script::{Script, Sent};
 
 use super::call::Response;
 
@@ -77,7 +81,7 @@ impl Default for EgressSettings {
 }
 
 /// Why a request brought no response.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum EgressError {
     /// Something the operator did not grant.
     #[error("{0}")]
@@ -134,6 +138,28 @@ pub(super) struct EgressRequest {
     pub(super) timeout: Duration,
 }
 
+impl EgressRequest {
+    /// Where it goes, and how.
+    fn target(&self) -> Result<(Url, Method), EgressError> {
+        let url = parse_url(&self.url)?;
+        let method = self.method.parse().map_err(|_| protocol("method", &self.method))?;
+        Ok((url, method))
+    }
+
+    /// Its headers without those that are not a guest's to set.
+    fn headers(&self) -> Result<HeaderMap, EgressError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let name: HeaderName = name.parse().map_err(|_| protocol("header name", name))?;
+            let value: HeaderValue = value.parse().map_err(|_| protocol("value of header", name.as_str()))?;
+            if !belongs_to_connection(&name) {
+                headers.append(name, value);
+            }
+        }
+        Ok(headers)
+    }
+}
+
 type Plain = Client<Connector, Full<Bytes>>;
 type Secure = Client<HttpsConnector<Connector>, Full<Bytes>>;
 
@@ -165,8 +191,7 @@ impl Egress {
     }
 
     async fn exchange(&self, request: EgressRequest) -> Result<Response, EgressError> {
-        let url = parse_url(&request.url)?;
-        let method: Method = request.method.parse().map_err(|_| protocol("method", &request.method))?;
+        let (url, method) = request.target()?;
         if !self.settings.grants.iter().any(|grant| grant.allows(&url, &method)) {
             return Err(EgressError::Denied(format!(
                 "`{method} {}` is not granted; add `{}` to its `allow_hosts`",
@@ -198,13 +223,7 @@ impl Egress {
     fn build(&self, request: EgressRequest, url: &Url, method: Method) -> Result<Request<Full<Bytes>>, EgressError> {
         let mut built = Request::builder().method(method.clone()).uri(url.as_str());
         let headers = built.headers_mut().ok_or_else(|| protocol("url", &request.url))?;
-        for (name, value) in &request.headers {
-            let name: HeaderName = name.parse().map_err(|_| protocol("header name", name))?;
-            let value: HeaderValue = value.parse().map_err(|_| protocol("value of header", name.as_str()))?;
-            if !belongs_to_connection(&name) {
-                headers.append(name, value);
-            }
-        }
+        headers.extend(request.headers()?);
         if let Some(name) = &request.credential {
             let credential = self.credential(name, url, &method)?;
             for (name, value) in credential.headers(&request.id, &request.body)? {

@@ -16,6 +16,11 @@ pub const MAX_MEMORY: usize = 1 << 30;
 /// Tables are reserved for this many elements each; no configured limit can be above it.
 pub const MAX_TABLE_ELEMENTS: usize = 100_000;
 
+/// Linear memories, tables and core instances of one instance of a component; no component can need more.
+pub(super) const MAX_MEMORIES: u32 = 8;
+pub(super) const MAX_TABLES: u32 = 32;
+pub(super) const MAX_CORE_INSTANCES: u32 = 64;
+
 /// Bytes of a linear memory that stay mapped between calls instead of being given back and faulted in again.
 const KEPT_MEMORY: usize = 256 << 10;
 
@@ -73,9 +78,9 @@ fn config(instances: usize) -> Config {
         .total_memories(count(2))
         .total_tables(count(4))
         .total_stacks(count(1))
-        .max_core_instances_per_component(64)
-        .max_memories_per_component(8)
-        .max_tables_per_component(32)
+        .max_core_instances_per_component(MAX_CORE_INSTANCES)
+        .max_memories_per_component(MAX_MEMORIES)
+        .max_tables_per_component(MAX_TABLES)
         .max_memory_size(MAX_MEMORY)
         .table_elements(MAX_TABLE_ELEMENTS)
         .linear_memory_keep_resident(KEPT_MEMORY)

@@ -6,18 +6,12 @@ use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use wasmtime::component::ResourceTableError;
-use wasmtime::{Engine, Store, Trap};
+use wasmtime::{Engine, Store};
 
 use crate::event::{PluginName, RequestId};
 use crate::metrics::{ByCall, ByLimit, ByPlugin, Metrics};
 
 use super::CallError;
-use super::bindings::agent::{AgentPlugin, AgentPluginPre};
-use super::bindings::channel::{ChannelPlugin, ChannelPluginPre};
-use super::bindings::polling::{Polling, PollingPre};
-use super::bindings::responding::{Responding as Responder, RespondingPre};
 use super::call::{Answer, Batch, Failure, Inbound, Outgoing, Receipt, Rejection, Responding};
 use super::contract::Kind;
 use super::digest::Digest;
@@ -26,54 +20,11 @@ use super::instance::Instance;
 use super::lane::SlowLane;
 use super::limits::Limits;
 use super::manifest::Manifest;
+use super::observe::CALLS;
 use super::output::{GuestLog, LogRate};
+use super::places::Places;
+use super::prepared::{Entry, Exports, Outcome, Prepared, explain, new_store, stated};
 use super::state::StateChanges;
-
-/// Places in the pool of instances. Agents wait for the network, so they may not take the last quarter: a channel
-/// always finds a place.
-pub(super) struct Places {
-    all: Semaphore,
-    agents: Semaphore,
-}
-
-impl Places {
-    pub(super) fn new(instances: usize) -> Self {
-        Self { all: Semaphore::new(instances), agents: Semaphore::new((instances - instances / 4).max(1)) }
-    }
-
-    async fn take(&self, kind: Kind, deadline: Instant) -> Result<[Option<SemaphorePermit<'_>>; 2], CallError> {
-        let take = async {
-            let agent = match kind {
-                Kind::Agent => self.agents.acquire().await.ok(),
-                Kind::Channel => None,
-            };
-            [agent, self.all.acquire().await.ok()]
-        };
-        tokio::time::timeout_at(deadline.into(), take).await.map_err(|_| CallError::Busy)
-    }
-}
-
-/// The prepared component: imports are linked, so an instance is made without any lookup.
-#[derive(Clone)]
-pub(super) enum Prepared {
-    Channel {
-        channel: ChannelPluginPre<Guest>,
-        responding: Option<RespondingPre<Guest>>,
-        polling: Option<PollingPre<Guest>>,
-    },
-    Agent(AgentPluginPre<Guest>),
-}
-
-/// Which of its exports a call of a plugin begins with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Entry {
-    /// `receive` or `deliver`.
-    Main,
-    /// `respond`.
-    Respond,
-    /// `poll`.
-    Poll,
-}
 
 /// A live instance: its store and its exports.
 struct Live {
@@ -83,21 +34,6 @@ struct Live {
     calls: u32,
     /// Whose it is: what one channel left in memory is not shown to another.
     owner: Weak<Instance>,
-}
-
-enum Exports {
-    Channel(ChannelPlugin),
-    Responding(Responder),
-    Polling(Polling),
-    Agent(AgentPlugin),
-}
-
-/// What a call returned.
-enum Outcome {
-    Received(Result<Receipt, Rejection>),
-    Delivered(Result<Answer, Failure>),
-    Responded(Result<(), Failure>),
-    Polled(Result<Batch, Failure>),
 }
 
 /// One loaded version of a plugin file. Calls hold it by `Arc`, so a swapped one lives until its last call ends.
@@ -175,6 +111,12 @@ impl Generation {
             Prepared::Channel { .. } => Kind::Channel,
             Prepared::Agent(_) => Kind::Agent,
         }
+    }
+
+    /// The same plugin with a fresh instance for each call, whatever is configured.
+    pub fn without_reuse(mut self) -> Self {
+        self.limits.reuse = None;
+        self
     }
 
     /// The interfaces that the component imports, and those that it exports.
@@ -306,6 +248,7 @@ impl Generation {
         let called: wasmtime::Result<_> = called.await;
         let guest = live.store.data_mut();
         self.count_hits(guest);
+        tracing::trace!(target: CALLS, plugin = %self.plugin, memory = guest.limiter.memory(), "Call ended");
         match called {
             Ok(outcome) => {
                 let state = guest.take_state();
@@ -391,111 +334,6 @@ impl Generation {
     }
 }
 
-impl Exports {
-    /// Calls what the instance was made for.
-    async fn call(&self, store: &mut Store<Guest>) -> wasmtime::Result<Outcome> {
-        Ok(match self {
-            Self::Channel(channel) => {
-                let received = channel.gateway_plugin_channel().call_receive(store).await?;
-                Outcome::Received(received.map(Receipt::from).map_err(Rejection::from))
-            }
-            Self::Agent(agent) => {
-                let delivered = agent.gateway_plugin_agent().call_deliver(store).await?;
-                Outcome::Delivered(delivered.map(Answer::from).map_err(Failure::from))
-            }
-            Self::Responding(responder) => {
-                let responded = responder.gateway_plugin_respond().call_respond(store).await?;
-                Outcome::Responded(responded.map_err(Failure::from))
-            }
-            Self::Polling(polling) => {
-                let polled = polling.gateway_plugin_poll().call_poll(store).await?;
-                Outcome::Polled(polled.map(Batch::from).map_err(Failure::from))
-            }
-        })
-    }
-}
-
-impl Prepared {
-    async fn instantiate(&self, entry: Entry, store: &mut Store<Guest>) -> wasmtime::Result<Exports> {
-        match (self, entry) {
-            (Self::Channel { channel, .. }, Entry::Main) => {
-                channel.instantiate_async(store).await.map(Exports::Channel)
-            }
-            (Self::Channel { responding: Some(responding), .. }, Entry::Respond) => {
-                responding.instantiate_async(store).await.map(Exports::Responding)
-            }
-            (Self::Channel { polling: Some(polling), .. }, Entry::Poll) => {
-                polling.instantiate_async(store).await.map(Exports::Polling)
-            }
-            (Self::Channel { .. }, _) => Err(wasmtime::Error::msg("the plugin does not export this")),
-            (Self::Agent(agent), _) => agent.instantiate_async(store).await.map(Exports::Agent),
-        }
-    }
-
-    /// Asks a new plugin for its manifest, in an instance of its own under the plugin's limits.
-    pub(super) async fn describe(
-        &self,
-        engine: &Engine,
-        plugin: &PluginName,
-        limits: &Limits,
-    ) -> Result<String, CallError> {
-        let deadline = Instant::now() + limits.time;
-        let nobody = Arc::new(Instance::new("describe", Default::default(), None, limits));
-        let log = GuestLog::new(plugin.clone(), limits.log_lines, Arc::new(LogRate::new(limits.log_rate)));
-        let mut store = new_store(engine, Guest::new(log, limits, nobody, None), limits);
-        let described = tokio::time::timeout_at(deadline.into(), async {
-            match self.instantiate(Entry::Main, &mut store).await? {
-                Exports::Channel(channel) => channel.gateway_plugin_channel().call_describe(&mut store).await,
-                Exports::Agent(agent) => agent.gateway_plugin_agent().call_describe(&mut store).await,
-                Exports::Responding(_) | Exports::Polling(_) => unreachable!("they are not what `Entry::Main` makes"),
-            }
-        });
-        match described.await {
-            Ok(Ok(text)) => Ok(text),
-            Ok(Err(error)) => Err(explain(&error, Some(store.data()))),
-            Err(_) => Err(CallError::Limit { limit: "time", detail: stated(limits.time) }),
-        }
-    }
-}
-
-fn new_store(engine: &Engine, guest: Guest, limits: &Limits) -> Store<Guest> {
-    let mut store = Store::new(engine, guest);
-    store.limiter(|guest| &mut guest.limiter);
-    store.set_hostcall_fuel(limits.output);
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|mut context| Ok(context.data_mut().tick()));
-    store
-}
-
 fn wrong_kind(expected: &str) -> CallError {
     CallError::Trap(format!("this is no {expected} plugin"))
-}
-
-fn stated(limit: Duration) -> String {
-    format!("more than {limit:?}")
-}
-
-/// Names the limit that ended a call, or says what the guest said last.
-fn explain(error: &wasmtime::Error, guest: Option<&Guest>) -> CallError {
-    let detail = error.root_cause().to_string();
-    if let Some(limit) = guest.and_then(|guest| guest.limiter.hit) {
-        return CallError::Limit { limit, detail };
-    }
-    if error.downcast_ref::<Trap>() == Some(&Trap::StackOverflow) {
-        return CallError::Limit { limit: "stack", detail };
-    }
-    if let Some(ResourceTableError::Full) = error.downcast_ref() {
-        return CallError::Limit { limit: "resources", detail };
-    }
-    // wasmtime has no type for these two.
-    if detail.contains("fuel allocated for hostcalls") {
-        return CallError::Limit { limit: "output", detail };
-    }
-    if detail.contains("concurrent") && detail.contains("limit") && detail.contains("reached") {
-        return CallError::Busy;
-    }
-    match guest.and_then(|guest| guest.log.last_words()) {
-        Some(words) => CallError::Trap(format!("{detail}: {words}")),
-        None => CallError::Trap(detail),
-    }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::CallError;
-use super::egress::Egress;
+use super::egress::Network;
 use super::limits::Limits;
 use super::state::State;
 
@@ -18,8 +18,8 @@ pub struct Instance {
     pub name: String,
     /// The `config` table: strings as they are, everything else as JSON.
     pub config: BTreeMap<String, String>,
-    /// The network that was granted.
-    pub egress: Option<Egress>,
+    /// What `http.send` reaches.
+    pub network: Network,
     /// The state that was granted.
     pub state: Option<Arc<State>>,
     /// Time on the clock that one call may take.
@@ -31,11 +31,11 @@ pub struct Instance {
 
 impl Instance {
     /// An instance whose calls take as long, and are as many at once, as `limits` says.
-    pub fn new(name: &str, config: BTreeMap<String, String>, egress: Option<Egress>, limits: &Limits) -> Self {
+    pub fn new(name: &str, config: BTreeMap<String, String>, network: Network, limits: &Limits) -> Self {
         Self {
             name: name.to_owned(),
             config,
-            egress,
+            network,
             state: None,
             time: limits.time,
             places: Semaphore::new(limits.concurrency),
@@ -92,7 +92,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
         let limits = Limits { concurrency: 1, queue: 0, ..Limits::default() };
-        let instance = Instance::new("dummy", BTreeMap::new(), None, &limits);
+        let instance = Instance::new("dummy", BTreeMap::new(), Network::Closed, &limits);
         let deadline = Instant::now() + Duration::from_secs(60);
         assert!(!instance.is_full());
         let place = instance.enter(deadline).await.unwrap();

@@ -14,6 +14,7 @@ use std::thread::available_parallelism;
 use rustix::process::{Pid, setpriority_process};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
+use tracing::instrument::WithSubscriber;
 
 use super::PluginError;
 
@@ -53,11 +54,13 @@ impl SlowLane {
         match (here.await, &self.runtime) {
             (Some(result), _) => result,
             (None, None) => call.await,
-            (None, Some(runtime)) => match AbortOnDropHandle::new(runtime.spawn(call)).await {
-                Ok(result) => result,
-                // Only a panic ends a task that nobody has dropped.
-                Err(error) => resume_unwind(error.into_panic()),
-            },
+            (None, Some(runtime)) => {
+                match AbortOnDropHandle::new(runtime.spawn(call.with_current_subscriber())).await {
+                    Ok(result) => result,
+                    // Only a panic ends a task that nobody has dropped.
+                    Err(error) => resume_unwind(error.into_panic()),
+                }
+            }
         }
     }
 }

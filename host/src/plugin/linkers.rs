@@ -12,8 +12,8 @@ use super::bindings::polling::PollingPre;
 use super::bindings::responding::RespondingPre;
 use super::bindings::responding::gateway::plugin::answer;
 use super::contract::{self, Kind, POLL, RESPOND, SERVED};
-use super::generation::Prepared;
 use super::guest::Guest;
+use super::prepared::Prepared;
 
 /// The imports of channel plugins and those of agent plugins.
 pub(super) struct Linkers {

@@ -13,6 +13,9 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::event::PluginName;
 
+/// Where the lines of guests stand in the log.
+pub(super) const TARGET: &str = module_path!();
+
 /// Bytes of one line; the rest of a longer one is dropped.
 const MAX_LINE: usize = 4 << 10;
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use serde::Serialize;
 use tokio::sync::watch;
+use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::event::{PluginName, Timestamp};
@@ -18,10 +19,12 @@ use super::contract::{Kind, classify};
 use super::digest::Digest;
 use super::engine::{Machine, fingerprint};
 use super::file::{Place, check_header};
-use super::generation::{Generation, Parts, Places};
+use super::generation::{Generation, Parts};
 use super::lane::SlowLane;
+use super::limits::Limits;
 use super::linkers::Linkers;
 use super::manifest::Manifest;
+use super::places::Places;
 use super::trust::PluginFile;
 use super::{Gatekeeper, LoadError, PluginError, Settings};
 
@@ -162,6 +165,20 @@ impl Registry {
         self.changed.subscribe()
     }
 
+    /// The bytes of a file from anywhere, with what its signature says.
+    pub(super) fn read(&self, path: &Path) -> Result<PluginFile, LoadError> {
+        PluginFile::read(path, Place::Anywhere, self.settings.max_file, &self.settings.trust)
+    }
+
+    /// What a call of the plugin may use.
+    pub(super) fn limits(&self, name: &PluginName) -> &Limits {
+        self.settings.overrides.get(name).unwrap_or(&self.settings.limits)
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.machine.engine
+    }
+
     /// Takes a new or changed file into service, or keeps what serves and says why.
     pub(super) async fn load(&self, path: &Path) {
         let file = file_name(path);
@@ -258,17 +275,26 @@ impl Registry {
 
     /// Everything between the bytes of a file and a generation that could serve.
     pub(super) async fn build(&self, name: &PluginName, file: &PluginFile) -> Result<Generation, LoadError> {
-        check_header(&file.bytes)?;
-        let engine = &self.machine.engine;
         let component = self.compile(file)?;
-        let kind = classify(engine, &component)?;
+        self.prepare(name, &component, file.digest).await
+    }
+
+    /// Everything between a component and a generation that could serve.
+    pub(super) async fn prepare(
+        &self,
+        name: &PluginName,
+        component: &Component,
+        digest: Digest,
+    ) -> Result<Generation, LoadError> {
+        let engine = &self.machine.engine;
+        let kind = classify(engine, component)?;
         let prepared =
-            self.linkers.prepare(engine, &component, kind).map_err(|error| LoadError::Link(format!("{error:#}")))?;
-        let limits = self.settings.overrides.get(name).unwrap_or(&self.settings.limits).clone();
+            self.linkers.prepare(engine, component, kind).map_err(|error| LoadError::Link(format!("{error:#}")))?;
+        let limits = self.limits(name).clone();
         let text = prepared.describe(engine, name, &limits).await.map_err(LoadError::Describe)?;
         let parts = Parts {
             plugin: name.clone(),
-            digest: file.digest,
+            digest,
             manifest: Arc::new(Manifest::parse(&text)?),
             limits,
             engine: engine.clone(),
@@ -280,7 +306,8 @@ impl Registry {
     }
 
     /// The component, compiled now or before.
-    fn compile(&self, file: &PluginFile) -> Result<Component, LoadError> {
+    pub(super) fn compile(&self, file: &PluginFile) -> Result<Component, LoadError> {
+        check_header(&file.bytes)?;
         let engine = &self.machine.engine;
         if let Some(component) = self.cache.find(engine, file.digest) {
             return Ok(component);
@@ -299,6 +326,12 @@ impl Registry {
         *number += 1;
         *number
     }
+}
+
+/// The name that a file has as a plugin.
+pub(super) fn plugin_name(path: &Path) -> Result<PluginName, LoadError> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    stem.parse().map_err(|_| LoadError::Name(stem.into_owned()))
 }
 
 fn stem_label(slot: &Slot, file: &str) -> String {

@@ -72,7 +72,8 @@ struct Kept {
 }
 
 impl State {
-    pub(super) fn new(owner: String, quota: usize) -> Self {
+    /// An empty state of `quota` bytes.
+    pub fn new(owner: String, quota: usize) -> Self {
         Self { owner, quota, kept: RwLock::default(), writing: Mutex::default() }
     }
 

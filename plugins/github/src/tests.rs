@@ -1,6 +1,6 @@
 use super::*;
 
-/// A recorded delivery: `samples/<name>` is the body, `samples/<name without .json>.headers` the headers.
+/// A recorded delivery: `samples/<name>` is the body, `samples/<name without its ending>.headers` the headers.
 macro_rules! sample {
     ($headers:literal, $body:literal) => {
         include_str!(concat!("../samples/", $headers, ".headers"))
@@ -47,7 +47,7 @@ fn a_ping_is_an_event() {
 
 #[test]
 fn a_form_gives_the_json_it_holds() {
-    let event = received(&sample!("issue_comment.created.form", "issue_comment.created.form"));
+    let event = received(&sample!("issue_comment.created", "issue_comment.created.form"));
     assert_eq!(event.kind, "issue_comment.created");
     assert_eq!(event.subject.as_deref(), Some("octo-org/kettle#8"));
     assert_eq!(event.content_type.as_deref(), Some("application/json"));

@@ -31,7 +31,7 @@ Commands:
   events       List events, or show, follow and replay them
   deliveries   List deliveries, events on their way to agents, or replay them
   log          Look after the event log: figures, checks, backups, repair
-  plugin       Make plugins, and look into their files without serving them
+  plugin       Make, check, test and install plugins
   completions  Print the completion script of a shell
 
 Options:
@@ -388,15 +388,19 @@ Options:
     check_help(
         &["plugin"],
         r"
-Make plugins, and look into their files without serving them
+Make, check, test and install plugins
 
 Usage: gateway plugin [OPTIONS] <COMMAND>
 
 Commands:
   new      Write the source of a new plugin, which builds as it is
   build    Build a plugin with the tools of its language into one file
-  check    Load files as the gateway would, and tell why one would not serve
-  inspect  Show what a file is: kind, version, verification, settings, imports
+  check    Look at files as the gateway would, and tell everything that keeps one from serving
+  inspect  Show what a file is: kind, version, verification, settings, imports, what it asks for
+  test     Run samples through a plugin and compare what comes with what is expected
+  dev      Build, test and install a plugin each time that its folder changes, until Ctrl-C
+  pin      Write into the configuration which file a plugin may be, so that no other one serves
+  sign     Sign a plugin file
 
 Options:
       --config <FILE>  The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
@@ -439,7 +443,7 @@ Options:
     check_help(
         &["plugin", "check"],
         r"
-Load files as the gateway would, and tell why one would not serve
+Look at files as the gateway would, and tell everything that keeps one from serving
 
 Usage: gateway plugin check [OPTIONS] <FILE>...
 
@@ -454,7 +458,7 @@ Options:
     check_help(
         &["plugin", "inspect"],
         r"
-Show what a file is: kind, version, verification, settings, imports
+Show what a file is: kind, version, verification, settings, imports, what it asks for
 
 Usage: gateway plugin inspect [OPTIONS] <FILE>
 
@@ -463,6 +467,46 @@ Arguments:
 
 Options:
       --format <FORMAT>  text for people, json for machines [default: text]
+      --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["plugin", "test"],
+        r"
+Run samples through a plugin and compare what comes with what is expected
+
+Usage: gateway plugin test [OPTIONS] [PATH]...
+
+Arguments:
+  [PATH]...  Plugin files, or folders with a plugin
+
+Options:
+      --samples <DIR>     The folder of samples, `samples` beside the plugin when left out
+      --runs <RUNS>       Calls of each sample whose times are taken, 1 to 10000 [default: 20]
+      --accept            Write what comes into the samples, as what is expected from now on
+      --record <CHANNEL>  Make samples of what this channel of the running gateway receives, without
+                          credentials
+      --count <COUNT>     How many samples are recorded, 1 to 100 [default: 1]
+      --format <FORMAT>   text for people, json for machines [default: text]
+      --config <FILE>     The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help              Print help
+",
+    );
+    check_help(
+        &["plugin", "dev"],
+        r"
+Build, test and install a plugin each time that its folder changes, until Ctrl-C
+
+Usage: gateway plugin dev [OPTIONS] --build <COMMAND> [DIR]
+
+Arguments:
+  [DIR]  The plugin's folder [default: .]
+
+Options:
+      --build <COMMAND>  What builds it, for the shell
+      --install <DIR>    Where a plugin that passes its samples goes, the plugin folder of the
+                         configuration when left out
       --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
   -h, --help             Print help
 ",

@@ -1,0 +1,52 @@
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use super::super::failure::Failure;
+use super::super::output;
+use crate::plugin::{Finding, Settings, Workbench};
+
+/// Looks at each file as the gateway would, and tells everything that keeps it from serving.
+pub(super) async fn run(settings: Settings, files: &[PathBuf]) -> Result<(), Failure> {
+    let workbench = Workbench::new(settings).map_err(anyhow::Error::from)?;
+    let mut all_serve = true;
+    for file in files {
+        let findings = workbench.check(file).await;
+        all_serve &= findings.iter().all(|finding| finding.found.is_ok());
+        output::text(&text(file, &findings))?;
+    }
+    if all_serve { Ok(()) } else { Err(Failure::Told) }
+}
+
+fn text(file: &Path, findings: &[Finding]) -> String {
+    let serves = findings.iter().all(|finding| finding.found.is_ok());
+    let mut text = format!("{}: {}\n", file.display(), if serves { "would serve" } else { "would not serve" });
+    for Finding { what, found } in findings {
+        let (word, lines) = match found {
+            Ok(found) => ("ok", std::slice::from_ref(found)),
+            Err(problems) => ("failed", problems.as_slice()),
+        };
+        for line in lines {
+            let line = output::clean(line, true).replace('\n', "\n                    ");
+            let _ = writeln!(text, "  {word:<6}  {what:<9}  {line}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_stands_beside_what_was_looked_at() {
+        let findings = [
+            Finding { what: "name", found: Ok("dummy".to_owned()) },
+            Finding { what: "imports", found: Err(vec!["one\nhint: do this".to_owned(), "two".to_owned()]) },
+        ];
+
+        assert_eq!(
+            text(Path::new("dummy.wasm"), &findings),
+            "dummy.wasm: would not serve\n  ok      name       dummy\n  failed  imports    one\n                    hint: do this\n  failed  imports    two\n"
+        );
+    }
+}

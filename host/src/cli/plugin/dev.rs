@@ -1,0 +1,135 @@
+//! A plugin's folder, built, tried out and installed again each time that something in it changes.
+
+mod sources;
+
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::super::arguments::DevArguments;
+use super::super::failure::Failure;
+use super::super::output;
+use super::test::{self, Options};
+use crate::plugin::{Settings, Workbench};
+
+use self::sources::Sources;
+
+/// How often it is asked whether the build has ended.
+const BUILD_CHECK: Duration = Duration::from_millis(20);
+
+/// Calls of each sample: a round should be short.
+const RUNS: u32 = 5;
+
+/// What every round needs.
+struct Loop {
+    dir: PathBuf,
+    build: String,
+    /// Where a good plugin goes.
+    install: Option<PathBuf>,
+    workbench: Workbench,
+}
+
+/// Follows the folder until Ctrl-C. What goes wrong in one round is told, and the next save begins another.
+pub(super) async fn run(settings: Settings, has_config: bool, arguments: DevArguments) -> Result<(), Failure> {
+    let DevArguments { dir, build, install } = arguments;
+    let install = install.or_else(|| has_config.then(|| settings.dir.clone()));
+    let workbench = Workbench::new(settings).map_err(anyhow::Error::from)?;
+    let rounds = Loop { dir, build, install, workbench };
+    tokio::select! {
+        failed = rounds.follow() => failed,
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted.map_err(anyhow::Error::from)?),
+    }
+}
+
+impl Loop {
+    async fn follow(&self) -> Result<(), Failure> {
+        let mut sources = Sources::watch(&self.dir)?;
+        loop {
+            let text = match self.round().await {
+                Ok(text) => text,
+                Err(error) => format!("failed: {error:#}\n"),
+            };
+            output::text(&format!("{text}\n"))?;
+            output::note(&format!("waiting for changes in `{}`, Ctrl-C ends", self.dir.display()));
+            sources.changed().await?;
+        }
+    }
+
+    /// Builds the plugin, runs its samples and puts it into the plugin folder when they are as expected.
+    async fn round(&self) -> anyhow::Result<String> {
+        let begun = Instant::now();
+        build(&self.dir, &self.build).await?;
+        let built = begun.elapsed();
+        let options = Options { samples: None, runs: RUNS, accept: false };
+        let report = test::try_out(&self.workbench, &self.dir, &options).await?;
+        let mut text = format!("built in {:.1} s\n{}", built.as_secs_f64(), report.text());
+        match &self.install {
+            _ if !report.is_good() => text.push_str("not installed\n"),
+            Some(folder) => {
+                let installed = install(report.file(), folder)?;
+                text.push_str(&format!("installed as {}\n", installed.display()));
+            }
+            None => text.push_str("not installed: there is no configuration; name a plugin folder with `--install`\n"),
+        }
+        Ok(text)
+    }
+}
+
+/// Runs the build in the plugin's folder, with what it prints on stderr.
+async fn build(dir: &Path, command: &str) -> anyhow::Result<()> {
+    let stderr = io::stderr().as_fd().try_clone_to_owned().context("cannot share stderr with the build")?;
+    let child = Command::new("sh")
+        .args(["-c", command])
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .process_group(0)
+        .stdout(stderr)
+        .spawn()
+        .with_context(|| format!("cannot start `{command}`"))?;
+    let status = Build(child).ended().await?;
+    if !status.success() {
+        bail!("`{command}` failed: {status}");
+    }
+    Ok(())
+}
+
+/// A build under way, in a process group of its own: what it starts ends with it, and it with this command.
+struct Build(Child);
+
+impl Build {
+    async fn ended(&mut self) -> anyhow::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.0.try_wait().context("cannot wait for the build")? {
+                return Ok(status);
+            }
+            tokio::time::sleep(BUILD_CHECK).await;
+        }
+    }
+}
+
+impl Drop for Build {
+    fn drop(&mut self) {
+        // It may have ended already, then there is nothing to do.
+        if let Ok(None) = self.0.try_wait() {
+            let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+            let _ = self.0.wait();
+        }
+    }
+}
+
+/// Puts the file into a plugin folder in one step, so that a gateway never sees half of it.
+fn install(file: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
+    let name = file.file_name().ok_or_else(|| anyhow!("`{}` has no name", file.display()))?;
+    let told = || format!("cannot install into `{}`", folder.display());
+    fs::create_dir_all(folder).with_context(told)?;
+    let (place, part) = (folder.join(name), folder.join(format!(".{}.part", name.display())));
+    fs::copy(file, &part).and_then(|_| fs::rename(&part, &place)).with_context(told)?;
+    Ok(place)
+}

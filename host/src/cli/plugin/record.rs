@@ -1,0 +1,59 @@
+use std::path::Path;
+
+use ::http::Method;
+use anyhow::{Context, anyhow};
+use serde_json::Value;
+
+use super::super::client::Client;
+use super::super::failure::Failure;
+use super::super::output;
+use crate::config::Config;
+use crate::event::ChannelName;
+use crate::sample;
+
+/// Makes samples of the next `count` requests of a channel.
+pub(super) async fn run(config: &Config, channel: &ChannelName, count: u32, dir: &Path) -> Result<(), Failure> {
+    let client = Client::admin(config);
+    let mut written = 0;
+    let recorded = tokio::select! {
+        recorded = record(&client, channel, count, dir, &mut written) => recorded,
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(anyhow::Error::from),
+    };
+    output::note(&format!("{written} of {count} samples recorded into `{}`", dir.display()));
+    recorded?;
+    if written == 0 { Err(anyhow!("channel `{channel}` received nothing").into()) } else { Ok(()) }
+}
+
+async fn record(
+    client: &Client,
+    channel: &ChannelName,
+    count: u32,
+    dir: &Path,
+    written: &mut u32,
+) -> anyhow::Result<()> {
+    let mut waiting = Vec::new();
+    let mut is_armed = false;
+    let mut take = |piece: bytes::Bytes| {
+        if !std::mem::replace(&mut is_armed, true) {
+            output::note(&format!("recording channel `{channel}` of http://{}, Ctrl-C ends", client.address()));
+        }
+        waiting.extend_from_slice(&piece);
+        // A large request comes in many pieces, and what has come is not to be looked through for each.
+        if !piece.contains(&b'\n') {
+            return Ok(());
+        }
+        while let Some(end) = waiting.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = waiting.drain(..=end).collect();
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            let json: Value = serde_json::from_slice(&line).context("what the gateway sent is no recorded request")?;
+            let path = sample::write(dir, &json).map_err(anyhow::Error::msg)?;
+            *written += 1;
+            output::text(&format!("{}\n", path.display())).map_err(|_| anyhow!("cannot write to stdout"))?;
+        }
+        Ok(())
+    };
+    let path = format!("/admin/channels/{channel}/record?count={count}");
+    Ok(client.stream(Method::POST, &path, &mut take).await?)
+}

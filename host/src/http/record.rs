@@ -1,0 +1,77 @@
+//! Live requests of one channel for whoever makes samples of them, one line of JSON each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::HeaderValue;
+use ::http::header::CONTENT_TYPE;
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::ingest::Recording;
+use crate::sample;
+
+use super::front::Front;
+use super::payload::Payload;
+use super::query;
+use super::refusal::Refusal;
+use super::respond::Answer;
+
+/// How long a recording waits for its requests.
+const MAX_TIME: Duration = Duration::from_secs(600);
+
+/// How often a caller that waits is sent an empty line: it sees that the gateway lives, and the gateway that it does.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+const EMPTY: Bytes = Bytes::from_static(b"\n");
+
+/// What a recording still has to do.
+struct State {
+    /// Whether the caller knows that requests are recorded.
+    is_told: bool,
+    recording: Recording,
+    left: usize,
+    deadline: Instant,
+    leaving: CancellationToken,
+}
+
+/// Sends what the channel receives from now on, until there was enough, the caller is gone or the time is over.
+pub(super) fn answer(front: &Arc<Front>, channel: &str, query: &str) -> Result<Answer, Refusal> {
+    let left = query::record_count(query)?;
+    let state = State {
+        is_told: false,
+        recording: front.services.ingest.record(channel)?,
+        left,
+        deadline: Instant::now() + MAX_TIME,
+        leaving: front.leaving.clone(),
+    };
+    let lines = stream::unfold(state, async |mut state| {
+        let line = next_line(&mut state).await?;
+        Some((line, state))
+    });
+    let mut answer = Answer::new(Payload::Stream(Box::pin(lines)));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    Ok(answer)
+}
+
+async fn next_line(state: &mut State) -> Option<Bytes> {
+    if !std::mem::replace(&mut state.is_told, true) {
+        return Some(EMPTY);
+    }
+    if state.left == 0 {
+        return None;
+    }
+    tokio::select! {
+        recorded = state.recording.next() => {
+            let recorded = recorded?;
+            state.left -= 1;
+            // A large body takes its time, which should be no request's.
+            tokio::task::spawn_blocking(move || format!("{}\n", sample::recorded(&recorded)).into()).await.ok()
+        }
+        () = tokio::time::sleep_until(state.deadline) => None,
+        () = state.leaving.cancelled() => None,
+        () = tokio::time::sleep(HEARTBEAT) => Some(EMPTY),
+    }
+}

@@ -1,0 +1,264 @@
+//! What a guest may import, one interface of the contract after the other.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use ::http::HeaderValue;
+use bytes::Bytes;
+use tokio_util::task::AbortOnDropHandle;
+use wasmtime_wasi::{WasiCtxBuilder, WasiCtxView, WasiView};
+
+use crate::event::{Envelope, Event, Timestamp};
+
+use super::super::bindings::agent::gateway::plugin::{http, outbound};
+use super::super::bindings::channel::gateway::plugin::{host, inbound, state, types};
+use super::super::bindings::responding::gateway::plugin::answer;
+use super::super::call::Response;
+use super::super::egress::{EgressError, EgressRequest};
+use super::super::output::Stream;
+use super::super::state::StateError;
+use super::{Guest, Subject};
+
+impl WasiView for Guest {
+    /// The empty WASI context, made when a guest first touches WASI: most calls never do.
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let ctx = self.wasi.get_or_insert_with(|| {
+            WasiCtxBuilder::new()
+                .stdout(Stream::new(&self.log, "stdout"))
+                .stderr(Stream::new(&self.log, "stderr"))
+                .allow_tcp(false)
+                .allow_udp(false)
+                .max_random_size(64 << 10)
+                .build()
+        });
+        WasiCtxView { ctx, table: &mut self.resources }
+    }
+}
+
+impl types::Host for Guest {}
+
+impl host::Host for Guest {
+    fn log(&mut self, level: String, message: String) -> wasmtime::Result<()> {
+        self.log.write(&level, &message);
+        Ok(())
+    }
+
+    fn config(&mut self, key: String) -> wasmtime::Result<Option<String>> {
+        let set = self.instance.config.get(&key).cloned();
+        Ok(set.or_else(|| self.manifest.as_ref()?.config.get(&key)?.default_text()))
+    }
+
+    fn now(&mut self) -> wasmtime::Result<String> {
+        Ok(Timestamp::now().to_string())
+    }
+
+    fn random(&mut self, count: u32) -> wasmtime::Result<Vec<u8>> {
+        let mut bytes = vec![0; count.min(1024) as usize];
+        getrandom::fill(&mut bytes).map_err(|error| wasmtime::Error::msg(error.to_string()))?;
+        Ok(bytes)
+    }
+}
+
+impl inbound::Host for Guest {
+    fn method(&mut self) -> wasmtime::Result<String> {
+        Ok(self.inbound()?.method.clone())
+    }
+
+    fn path(&mut self) -> wasmtime::Result<String> {
+        Ok(self.inbound()?.path.clone())
+    }
+
+    fn query(&mut self) -> wasmtime::Result<String> {
+        Ok(self.inbound()?.query.clone())
+    }
+
+    fn header(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        Ok(self.inbound()?.headers.get(name.as_str()).map(header_text))
+    }
+
+    fn headers(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
+        let headers = &self.inbound()?.headers;
+        Ok(headers.iter().map(|(name, value)| (name.as_str().to_owned(), header_text(value))).collect())
+    }
+
+    fn body(&mut self) -> wasmtime::Result<Vec<u8>> {
+        Ok(self.inbound()?.body.to_vec())
+    }
+
+    fn text(&mut self) -> wasmtime::Result<String> {
+        Ok(String::from_utf8_lossy(&self.inbound()?.body).into_owned())
+    }
+
+    fn received_at(&mut self) -> wasmtime::Result<String> {
+        Ok(self.inbound()?.received_at.to_string())
+    }
+}
+
+/// A header's value as text; bytes that are not UTF-8 become U+FFFD.
+fn header_text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+impl state::Host for Guest {
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        let value = self.instance.state.as_ref().and_then(|kept| kept.get(&key, &self.state));
+        Ok(value.map(Vec::from))
+    }
+
+    fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), state::Error>> {
+        Ok(self.change_state(key, Some(value.into())))
+    }
+
+    fn delete(&mut self, key: String) -> wasmtime::Result<Result<(), state::Error>> {
+        Ok(self.change_state(key, None))
+    }
+
+    fn keys(&mut self, prefix: String) -> wasmtime::Result<Vec<String>> {
+        Ok(self.instance.state.as_ref().map(|kept| kept.keys(&prefix, &self.state)).unwrap_or_default())
+    }
+}
+
+impl outbound::Host for Guest {
+    fn id(&mut self) -> wasmtime::Result<String> {
+        Ok(self.outbound()?.id.to_string())
+    }
+
+    fn kind(&mut self) -> wasmtime::Result<String> {
+        Ok(self.outbound()?.kind.clone())
+    }
+
+    fn subject(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.outbound()?.subject.clone())
+    }
+
+    fn attribute(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        Ok(attribute(self.outbound()?, &name))
+    }
+
+    fn attributes(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
+        Ok(self.outbound()?.attributes.clone())
+    }
+
+    fn content_type(&mut self) -> wasmtime::Result<String> {
+        Ok(self.outbound()?.content_type.clone())
+    }
+
+    fn data(&mut self) -> wasmtime::Result<Vec<u8>> {
+        Ok(self.outbound()?.data.to_vec())
+    }
+
+    fn text(&mut self) -> wasmtime::Result<String> {
+        Ok(String::from_utf8_lossy(&self.outbound()?.data).into_owned())
+    }
+
+    fn cloud_event(&mut self) -> wasmtime::Result<String> {
+        Ok(self.outbound()?.cloud_event().to_json())
+    }
+
+    fn envelope(&mut self) -> wasmtime::Result<String> {
+        let attempt = outbound::Host::attempt(self)?;
+        let skills = match &self.subject {
+            Subject::Outgoing(outgoing) => &outgoing.skills[..],
+            _ => &[],
+        };
+        Ok(Envelope::new(self.outbound()?, skills, attempt, Timestamp::now()).to_json())
+    }
+
+    fn attempt(&mut self) -> wasmtime::Result<u32> {
+        match &self.subject {
+            Subject::Outgoing(outgoing) => Ok(outgoing.attempt),
+            _ => Ok(self.answer()?.attempt),
+        }
+    }
+}
+
+impl answer::Host for Guest {
+    fn id(&mut self) -> wasmtime::Result<String> {
+        Ok(self.answer()?.answer.id.to_string())
+    }
+
+    fn agent(&mut self) -> wasmtime::Result<String> {
+        Ok(self.answer()?.agent.clone())
+    }
+
+    fn content_type(&mut self) -> wasmtime::Result<String> {
+        Ok(self.answer()?.answer.content_type.clone())
+    }
+
+    fn body(&mut self) -> wasmtime::Result<Vec<u8>> {
+        Ok(self.answer()?.answer.data.to_vec())
+    }
+
+    fn text(&mut self) -> wasmtime::Result<String> {
+        Ok(String::from_utf8_lossy(&self.answer()?.answer.data).into_owned())
+    }
+
+    fn attribute(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        Ok(attribute(&self.answer()?.answer, &name))
+    }
+}
+
+fn attribute(event: &Event, name: &str) -> Option<String> {
+    event.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+}
+
+impl http::Host for Guest {
+    async fn send(&mut self, request: http::Request) -> wasmtime::Result<Result<http::Response, http::Error>> {
+        let denied = |reason: &str| Ok(Err(http::Error::from(EgressError::Denied(reason.to_owned()))));
+        let Some(id) = self.request_id() else { return denied("there is no network while a request is received") };
+        let time_left = self.deadline.saturating_duration_since(Instant::now());
+        let timeout = match request.timeout_ms {
+            Some(millis) => time_left.min(Duration::from_millis(millis.into())),
+            None => time_left,
+        };
+        let request = EgressRequest {
+            method: request.method,
+            url: request.url,
+            headers: request.headers,
+            body: request.body.map(Bytes::from).unwrap_or_default(),
+            credential: request.credential,
+            id,
+            timeout,
+        };
+        let instance = Arc::clone(&self.instance);
+        let send = async move { instance.network.send(request).await };
+        let sent = match &self.runtime {
+            Some(runtime) if self.slow.load(Ordering::Relaxed) => AbortOnDropHandle::new(runtime.spawn(send)).await?,
+            _ => send.await,
+        };
+        Ok(sent.map(http::Response::from).map_err(http::Error::from))
+    }
+
+    fn has_credential(&mut self, name: String) -> wasmtime::Result<bool> {
+        Ok(self.instance.network.has_credential(&name))
+    }
+}
+
+impl From<types::Content> for Bytes {
+    fn from(content: types::Content) -> Self {
+        match content {
+            types::Content::Text(text) => text.into(),
+            types::Content::Bytes(bytes) => bytes.into(),
+        }
+    }
+}
+
+impl From<Response> for types::Response {
+    fn from(response: Response) -> Self {
+        let Response { status, headers, body } = response;
+        Self { status, headers, body: Some(types::Content::Bytes(body.into())) }
+    }
+}
+
+impl From<EgressError> for http::Error {
+    fn from(error: EgressError) -> Self {
+        Self { code: error.code().to_owned(), message: error.to_string() }
+    }
+}
+
+impl From<StateError> for state::Error {
+    fn from(error: StateError) -> Self {
+        Self { code: error.code().to_owned(), message: error.to_string() }
+    }
+}

@@ -1,0 +1,64 @@
+use wasmtime::ResourceLimiter;
+
+use super::super::limits::Limits;
+
+/// Keeps the memories and tables of one store within their limits, and remembers which one was hit.
+pub(in super::super) struct Limiter {
+    memory_left: usize,
+    memory: usize,
+    elements_left: usize,
+    /// The limit that stopped this call, if one did.
+    pub(in super::super) hit: Option<&'static str>,
+}
+
+impl Limiter {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self { memory_left: limits.memory, memory: 0, elements_left: limits.table_elements, hit: None }
+    }
+
+    /// Bytes of linear memory in use.
+    pub(in super::super) fn memory(&self) -> usize {
+        self.memory
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let growth = desired.saturating_sub(current);
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        let Some(left) = self.memory_left.checked_sub(growth) else {
+            self.hit = Some("memory");
+            return Ok(false);
+        };
+        self.memory_left = left;
+        self.memory += growth;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let growth = desired.saturating_sub(current);
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            return Ok(false);
+        }
+        let Some(left) = self.elements_left.checked_sub(growth) else {
+            self.hit = Some("table");
+            return Ok(false);
+        };
+        self.elements_left = left;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        64
+    }
+
+    fn tables(&self) -> usize {
+        64
+    }
+
+    fn memories(&self) -> usize {
+        16
+    }
+}

@@ -1,0 +1,106 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::field::{Field, Visit};
+use tracing::instrument::WithSubscriber;
+use tracing::{Event, Level, Subscriber, span};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+use super::output;
+
+/// Where calls say in the log what they took, at the level `trace`.
+pub(super) const CALLS: &str = module_path!();
+
+/// What calls of a plugin did, besides their result.
+#[derive(Clone, Debug, Default)]
+pub struct Observation {
+    /// Bytes of linear memory that the last call ended with; memory never shrinks.
+    pub memory: u64,
+    /// Core instances of all calls under way, as the plugin was last described.
+    pub core_instances: u64,
+    /// How often the guest called each function of the host, such as `inbound.body`.
+    pub host_calls: BTreeMap<String, u64>,
+    /// What the guest said, in order: the level and the line.
+    pub log: Vec<(Level, String)>,
+}
+
+/// Runs `call` and watches what the plugin's calls in it do, by what they trace.
+pub async fn observe<T>(call: impl Future<Output = T>) -> (T, Observation) {
+    let seen = Arc::new(Mutex::new(Observation::default()));
+    let observer = Observer(Arc::clone(&seen));
+    let result = call.with_subscriber(tracing_subscriber::registry().with(observer)).await;
+    let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+    (result, seen)
+}
+
+struct Observer(Arc<Mutex<Observation>>);
+
+impl Observer {
+    fn note(&self, note: impl FnOnce(&mut Observation)) {
+        note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Observer {
+    fn on_new_span(&self, attributes: &span::Attributes<'_>, _: &span::Id, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        // Spans with these two fields are made by the bindings, one for each call of the host.
+        if let (Some(module), Some(function)) = (fields.module, fields.function) {
+            self.note(|seen| *seen.host_calls.entry(format!("{module}.{function}")).or_default() += 1);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let target = event.metadata().target();
+        if target != output::TARGET && target != CALLS {
+            return;
+        }
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        match (target, fields) {
+            (output::TARGET, Fields { message: Some(line), .. }) => {
+                self.note(|seen| seen.log.push((*event.metadata().level(), line)));
+            }
+            (_, Fields { memory: Some(memory), core_instances, .. }) => self.note(|seen| {
+                seen.memory = memory;
+                seen.core_instances = core_instances.unwrap_or(seen.core_instances);
+            }),
+            _ => {}
+        }
+    }
+}
+
+#[derive(Default)]
+struct Fields {
+    module: Option<String>,
+    function: Option<String>,
+    message: Option<String>,
+    memory: Option<u64>,
+    core_instances: Option<u64>,
+}
+
+impl Visit for Fields {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        match field.name() {
+            "memory" => self.memory = Some(value),
+            "pool_core_instances" => self.core_instances = Some(value),
+            _ => {}
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "module" => self.module = Some(value.to_owned()),
+            "function" => self.function = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.message = Some(format!("{value:?}"));
+        }
+    }
+}

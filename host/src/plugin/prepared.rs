@@ -1,0 +1,176 @@
+//! A component that is linked: what it exports, and how an instance of it is made and called.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wasmtime::component::ResourceTableError;
+use wasmtime::{Engine, Store, Trap};
+
+use crate::event::PluginName;
+
+use super::CallError;
+use super::bindings::agent::{AgentPlugin, AgentPluginPre};
+use super::bindings::channel::{ChannelPlugin, ChannelPluginPre};
+use super::bindings::polling::{Polling, PollingPre};
+use super::bindings::responding::{Responding as Responder, RespondingPre};
+use super::call::{Answer, Batch, Failure, Receipt, Rejection};
+use super::egress::Network;
+use super::guest::Guest;
+use super::instance::Instance;
+use super::limits::Limits;
+use super::observe::CALLS;
+use super::output::{GuestLog, LogRate};
+
+/// The prepared component: imports are linked, so an instance is made without any lookup.
+#[derive(Clone)]
+pub(super) enum Prepared {
+    Channel {
+        channel: ChannelPluginPre<Guest>,
+        responding: Option<RespondingPre<Guest>>,
+        polling: Option<PollingPre<Guest>>,
+    },
+    Agent(AgentPluginPre<Guest>),
+}
+
+/// Which of its exports a call of a plugin begins with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// `receive` or `deliver`.
+    Main,
+    /// `respond`.
+    Respond,
+    /// `poll`.
+    Poll,
+}
+
+/// The exports of a live instance.
+pub(super) enum Exports {
+    Channel(ChannelPlugin),
+    Responding(Responder),
+    Polling(Polling),
+    Agent(AgentPlugin),
+}
+
+/// What a call returned.
+pub(super) enum Outcome {
+    Received(Result<Receipt, Rejection>),
+    Delivered(Result<Answer, Failure>),
+    Responded(Result<(), Failure>),
+    Polled(Result<Batch, Failure>),
+}
+
+impl Exports {
+    /// Calls what the instance was made for.
+    pub(super) async fn call(&self, store: &mut Store<Guest>) -> wasmtime::Result<Outcome> {
+        Ok(match self {
+            Self::Channel(channel) => {
+                let received = channel.gateway_plugin_channel().call_receive(store).await?;
+                Outcome::Received(received.map(Receipt::from).map_err(Rejection::from))
+            }
+            Self::Agent(agent) => {
+                let delivered = agent.gateway_plugin_agent().call_deliver(store).await?;
+                Outcome::Delivered(delivered.map(Answer::from).map_err(Failure::from))
+            }
+            Self::Responding(responder) => {
+                let responded = responder.gateway_plugin_respond().call_respond(store).await?;
+                Outcome::Responded(responded.map_err(Failure::from))
+            }
+            Self::Polling(polling) => {
+                let polled = polling.gateway_plugin_poll().call_poll(store).await?;
+                Outcome::Polled(polled.map(Batch::from).map_err(Failure::from))
+            }
+        })
+    }
+}
+
+impl Prepared {
+    /// An instance that is called by `entry`.
+    pub(super) async fn instantiate(&self, entry: Entry, store: &mut Store<Guest>) -> wasmtime::Result<Exports> {
+        match (self, entry) {
+            (Self::Channel { channel, .. }, Entry::Main) => {
+                channel.instantiate_async(store).await.map(Exports::Channel)
+            }
+            (Self::Channel { responding: Some(responding), .. }, Entry::Respond) => {
+                responding.instantiate_async(store).await.map(Exports::Responding)
+            }
+            (Self::Channel { polling: Some(polling), .. }, Entry::Poll) => {
+                polling.instantiate_async(store).await.map(Exports::Polling)
+            }
+            (Self::Channel { .. }, _) => Err(wasmtime::Error::msg("the plugin does not export this")),
+            (Self::Agent(agent), _) => agent.instantiate_async(store).await.map(Exports::Agent),
+        }
+    }
+
+    /// Asks a new plugin for its manifest, in an instance of its own under the plugin's limits.
+    pub(super) async fn describe(
+        &self,
+        engine: &Engine,
+        plugin: &PluginName,
+        limits: &Limits,
+    ) -> Result<String, CallError> {
+        let deadline = Instant::now() + limits.time;
+        let nobody = Arc::new(Instance::new("describe", Default::default(), Network::Closed, limits));
+        let log = GuestLog::new(plugin.clone(), limits.log_lines, Arc::new(LogRate::new(limits.log_rate)));
+        let mut store = new_store(engine, Guest::new(log, limits, nobody, None), limits);
+        let described = tokio::time::timeout_at(deadline.into(), async {
+            match self.instantiate(Entry::Main, &mut store).await? {
+                Exports::Channel(channel) => channel.gateway_plugin_channel().call_describe(&mut store).await,
+                Exports::Agent(agent) => agent.gateway_plugin_agent().call_describe(&mut store).await,
+                Exports::Responding(_) | Exports::Polling(_) => unreachable!("they are not what `Entry::Main` makes"),
+            }
+        });
+        let described = described.await;
+        tracing::trace!(
+            target: CALLS,
+            %plugin,
+            memory = store.data().limiter.memory(),
+            pool_core_instances = engine.pooling_allocator_metrics().map(|pool| pool.core_instances()),
+            "Described"
+        );
+        match described {
+            Ok(Ok(text)) => Ok(text),
+            Ok(Err(error)) => Err(explain(&error, Some(store.data()))),
+            Err(_) => Err(CallError::Limit { limit: "time", detail: stated(limits.time) }),
+        }
+    }
+}
+
+/// A store for one instance, which keeps within `limits`.
+pub(super) fn new_store(engine: &Engine, guest: Guest, limits: &Limits) -> Store<Guest> {
+    let mut store = Store::new(engine, guest);
+    store.limiter(|guest| &mut guest.limiter);
+    store.set_hostcall_fuel(limits.output);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|mut context| Ok(context.data_mut().tick()));
+    store
+}
+
+/// A limit on time in words.
+pub(super) fn stated(limit: Duration) -> String {
+    format!("more than {limit:?}")
+}
+
+/// Names the limit that ended a call, or says what the guest said last.
+pub(super) fn explain(error: &wasmtime::Error, guest: Option<&Guest>) -> CallError {
+    let detail = error.root_cause().to_string();
+    if let Some(limit) = guest.and_then(|guest| guest.limiter.hit) {
+        return CallError::Limit { limit, detail };
+    }
+    if error.downcast_ref::<Trap>() == Some(&Trap::StackOverflow) {
+        return CallError::Limit { limit: "stack", detail };
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        return CallError::Limit { limit: "resources", detail };
+    }
+    // wasmtime has no type for these two.
+    if detail.contains("fuel allocated for hostcalls") {
+        return CallError::Limit { limit: "output", detail };
+    }
+    if detail.contains("concurrent") && detail.contains("limit") && detail.contains("reached") {
+        return CallError::Busy;
+    }
+    match guest.and_then(|guest| guest.log.last_words()) {
+        Some(words) => CallError::Trap(format!("{detail}: {words}")),
+        None => CallError::Trap(detail),
+    }
+}

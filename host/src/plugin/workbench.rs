@@ -1,0 +1,103 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::event::PluginName;
+use crate::metrics::Metrics;
+
+use super::advice::Language;
+use super::check::{self, Finding};
+use super::digest::Digest;
+use super::file::{self, Place};
+use super::observe::observe;
+use super::registry::{Registry, plugin_name};
+use super::signature::SignatureState;
+use super::{Gatekeeper, Generation, Kind, LoadError, Manifest, PluginError, Settings};
+
+/// Plugin files from anywhere, loaded as the gateway would, with the same checks and limits, and serving nobody.
+pub struct Workbench {
+    registry: Registry,
+}
+
+/// What a plugin file is.
+#[derive(Debug)]
+pub struct Inspection {
+    /// Channel or agent.
+    pub kind: Kind,
+    /// What the plugin says of itself.
+    pub manifest: Arc<Manifest>,
+    /// SHA-256 of the file.
+    pub digest: Digest,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Bytes of linear memory of an instance that has only described itself.
+    pub memory: u64,
+    /// Interfaces that it imports.
+    pub imports: Vec<String>,
+    /// Interfaces that it exports.
+    pub exports: Vec<String>,
+    /// What its signature says.
+    pub signature: SignatureState,
+    /// Why the gateway would not let it in, sound as it is: its signature or its pin.
+    pub refusal: Option<LoadError>,
+}
+
+struct Everything;
+
+impl Gatekeeper for Everything {
+    fn admit(&self, _: &PluginName, _: Option<&Manifest>, _: &Manifest) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl Workbench {
+    /// A host with the limits of `settings`, whose folder of plugins is not looked at.
+    pub fn new(settings: Settings) -> Result<Self, PluginError> {
+        Ok(Self { registry: Registry::new(settings, Arc::new(Metrics::new()), Arc::new(Everything))? })
+    }
+
+    /// A generation of the file, to be called. It needs this workbench for as long as it is used: without it nothing
+    /// counts the time of a call.
+    pub async fn load(&self, path: &Path) -> Result<Generation, LoadError> {
+        self.registry.build(&plugin_name(path)?, &self.registry.read(path)?).await
+    }
+
+    /// What authors of the file's language may do about a trap, where its usual cause is known.
+    pub fn advice_on_trap(&self, path: &Path) -> Option<&'static str> {
+        Language::of(&self.registry.read(path).ok()?.bytes)?.on_trap()
+    }
+
+    /// What the file is.
+    pub async fn inspect(&self, path: &Path) -> Result<Inspection, LoadError> {
+        let (name, file) = (plugin_name(path)?, self.registry.read(path)?);
+        let refusal = self.registry.settings().trust.admit(&name, &file).err();
+        let (generation, observed) = observe(self.registry.build(&name, &file)).await;
+        let generation = generation?;
+        let (imports, exports) = generation.interfaces();
+        Ok(Inspection {
+            kind: generation.kind(),
+            manifest: Arc::clone(&generation.manifest),
+            digest: file.digest,
+            size: file.bytes.len() as u64,
+            memory: observed.memory,
+            imports,
+            exports,
+            signature: file.signature,
+            refusal,
+        })
+    }
+
+    /// Everything that is to be said of whether the file would serve, in the order in which a load looks at it.
+    pub async fn check(&self, path: &Path) -> Vec<Finding> {
+        check::check(&self.registry, path).await
+    }
+}
+
+/// The bytes of a file that looks like a plugin, at most `max` of them.
+///
+/// # Errors
+/// When it cannot be read, is too large, or is something else.
+pub fn read_file(path: &Path, max: u64) -> Result<Vec<u8>, LoadError> {
+    let bytes = file::read(path, Place::Anywhere, max)?;
+    file::check_header(&bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,158 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use crate::ingest::Recorded;
+
+use super::folder::{EXPECTED, HEADERS};
+use super::outcome;
+
+/// Headers that speak of a connection or a transfer, which is another one each time.
+const OF_THE_CONNECTION: &[&str] = &[
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Names that are tried for one sample.
+const MAX_NAMES: usize = 10_000;
+
+/// A recorded request as JSON: `method`, `path`, `query`, `headers`, `body` in base64, and `receipt`, `rejection` or `failed`.
+pub fn recorded(recorded: &Recorded) -> Value {
+    let Recorded { inbound, outcome } = recorded;
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let kept = inbound.headers.iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(&name.as_str()));
+    let mut json = json!({
+        "method": inbound.method,
+        "path": inbound.path,
+        "query": inbound.query,
+        "headers": kept.map(|(name, value)| json!([name.as_str(), text(value)])).collect::<Vec<_>>(),
+        "body_base64": STANDARD.encode(&inbound.body),
+    });
+    let (name, value) = match outcome {
+        Ok(Ok(receipt)) => ("receipt", outcome::receipt(receipt, &inbound.body)),
+        Ok(Err(rejection)) => ("rejection", outcome::rejection(rejection)),
+        Err(error) => ("failed", json!(error)),
+    };
+    json[name] = value;
+    json
+}
+
+/// Writes the files of a recorded request into `dir` and returns that of its body. Nothing is overwritten.
+///
+/// # Errors
+/// What is wrong with the JSON or with the folder.
+pub fn write(dir: &Path, json: &Value) -> Result<PathBuf, String> {
+    let told = |error: std::io::Error| format!("cannot write to `{}`: {error}", dir.display());
+    let text = |name: &str| json[name].as_str().unwrap_or_default();
+    let body =
+        STANDARD.decode(text("body_base64")).map_err(|error| format!("the recorded body is not base64: {error}"))?;
+    let pairs: Vec<(String, String)> =
+        serde_json::from_value(json["headers"].clone()).map_err(|error| format!("the recorded headers: {error}"))?;
+    let mut file = Map::new();
+    let line = [("method", "POST"), ("path", "/"), ("query", "")];
+    let odd = line.into_iter().filter(|(name, usual)| text(name) != *usual);
+    let request: Map<_, _> = odd.map(|(name, _)| (name.to_owned(), json[name].clone())).collect();
+    if !request.is_empty() {
+        file.insert("request".to_owned(), request.into());
+    }
+    for name in ["receipt", "rejection"] {
+        if let Some(outcome) = json.get(name) {
+            file.insert(name.to_owned(), outcome.clone());
+        }
+    }
+    fs::create_dir_all(dir).map_err(told)?;
+    let name = free_name(dir, &stem(json)).map_err(told)?;
+    let content_type = pairs.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value);
+    let path = dir.join(format!("{name}.{}", extension(content_type)));
+    let headers: String = pairs.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    fs::write(&path, body).map_err(told)?;
+    fs::write(dir.join(format!("{name}{HEADERS}")), headers).map_err(told)?;
+    if !file.is_empty() {
+        fs::write(dir.join(format!("{name}{EXPECTED}")), format!("{:#}\n", Value::from(file))).map_err(told)?;
+    }
+    Ok(path)
+}
+
+/// What a sample is about, as a file name.
+fn stem(json: &Value) -> String {
+    let kind = json["receipt"]["events"][0]["kind"].as_str();
+    let stem = match kind {
+        Some(kind) => kind,
+        None if json.get("rejection").is_some() => "rejected",
+        None if json.get("failed").is_some() => "failed",
+        None => "ignored",
+    };
+    let letter = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
+    let words = stem.split('.').filter(|word| !word.is_empty()).map(|word| word.chars().map(letter).collect());
+    let name = words.collect::<Vec<String>>().join(".");
+    // With `.json` these would be the endings of other files.
+    if name.ends_with("expected") || name.ends_with("delivery") { format!("{name}_") } else { name }
+}
+
+/// The name, or the name with a number, that no sample of the folder has.
+fn free_name(dir: &Path, stem: &str) -> std::io::Result<String> {
+    let taken: Vec<_> =
+        fs::read_dir(dir)?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let is_free = |name: &String| {
+        !taken.iter().any(|file| file.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.')))
+    };
+    let numbered = (2..MAX_NAMES).map(|number| format!("{stem}-{number}"));
+    let found = std::iter::once(stem.to_owned()).chain(numbered).find(is_free);
+    found.ok_or_else(|| std::io::Error::other(format!("all names from `{stem}` on are taken")))
+}
+
+fn extension(content_type: &str) -> &'static str {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/x-www-form-urlencoded" => "form",
+        json if json.ends_with("/json") || json.ends_with("+json") => "json",
+        xml if xml.ends_with("/xml") || xml.ends_with("+xml") => "xml",
+        text if text.starts_with("text/") => "txt",
+        _ => "bin",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{Content, read};
+
+    fn record(kind: &str) -> Value {
+        json!({
+            "method": "PUT", "path": "/a", "query": "",
+            "headers": [["content-type", "application/json"], ["x-event", "push"]],
+            "body_base64": STANDARD.encode("{}"),
+            "receipt": {"events": [{"kind": kind, "attributes": {}}]},
+        })
+    }
+
+    #[test]
+    fn what_is_recorded_is_a_sample() {
+        let dir = tempfile::tempdir().unwrap();
+
+        let names: Vec<_> = ["issues.opened", "issues.opened", "issues", "../.etc/x.expected"]
+            .iter()
+            .map(|kind| write(dir.path(), &record(kind)).unwrap())
+            .map(|path| path.strip_prefix(dir.path()).unwrap().display().to_string())
+            .collect();
+
+        assert_eq!(names, ["issues.opened.json", "issues.opened-2.json", "issues-2.json", "_.etc_x.expected_.json"]);
+        let samples = read(dir.path()).unwrap();
+        let names: Vec<_> = samples.iter().map(|sample| sample.name.as_str()).collect();
+        assert_eq!(names, ["_.etc_x.expected_", "issues-2", "issues.opened", "issues.opened-2"]);
+        let Ok(Content::Request(request)) = &samples[2].content else { panic!("{:?}", samples[2]) };
+        assert_eq!((request.method.as_ref().unwrap().as_str(), request.path.as_str()), ("PUT", "/a"));
+        assert_eq!(request.headers["x-event"], "push");
+        assert_eq!(request.expected.as_ref().unwrap()["receipt"]["events"][0]["kind"], "issues.opened");
+    }
+}

@@ -1,0 +1,396 @@
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::event::{RequestId, Timestamp};
+use crate::ingest::{IngestError, Rehearsal, WebhookRequest};
+use crate::plugin::{
+    CallError, Generation, Inbound, Instance, Kind, LoadError, Network, Observation, Outgoing, Receipt, Script, Sent,
+    Workbench, config_text, observe,
+};
+
+use super::compare::{Difference, differences};
+use super::{Content, DeliverySample, RequestSample, Sample, outcome};
+
+/// How long one sample is called again and again to find its time.
+const MAX_TIMING: Duration = Duration::from_secs(2);
+
+/// A plugin that is tried out.
+pub struct Subject {
+    fresh: Arc<Generation>,
+    /// There when the limits allow reuse.
+    reused: Option<Arc<Generation>>,
+    /// Calls whose times are taken.
+    runs: u32,
+    /// What the author may do about a trap.
+    advice: Option<&'static str>,
+}
+
+/// What came of one sample.
+#[derive(Debug)]
+pub struct Trial {
+    /// The sample.
+    pub name: String,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What the plugin made of it, in the form of the sample's file.
+    pub found: Value,
+    /// The time of a call in a fresh instance, a median.
+    pub fresh: Option<Duration>,
+    /// The same in an instance that is used again, where the limits allow that.
+    pub reused: Option<Duration>,
+    /// Memory, host calls and log lines of the first call.
+    pub seen: Observation,
+}
+
+/// How a sample ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// As expected.
+    Passed,
+    /// Not as expected.
+    Different(Vec<Difference>),
+    /// Nothing is expected.
+    Unjudged,
+    /// The plugin failed, or it was not called because the sample is wrong.
+    Failed(String),
+}
+
+/// What one call came to, before it is compared.
+struct Called {
+    found: Result<Value, String>,
+    /// The requests that an agent sent.
+    sent: Vec<Sent>,
+}
+
+impl Subject {
+    /// Loads the plugin with the limits that it would have.
+    pub async fn load(workbench: &Workbench, file: &Path, runs: u32) -> Result<Self, LoadError> {
+        let configured = workbench.load(file).await?;
+        let advice = workbench.advice_on_trap(file);
+        if configured.limits.reuse.is_none() {
+            return Ok(Self { fresh: Arc::new(configured), reused: None, runs, advice });
+        }
+        let fresh = workbench.load(file).await?.without_reuse();
+        Ok(Self { fresh: Arc::new(fresh), reused: Some(Arc::new(configured)), runs, advice })
+    }
+
+    /// The plugin.
+    pub fn generation(&self) -> &Generation {
+        &self.fresh
+    }
+
+    /// Runs one sample.
+    pub async fn run(&self, sample: &Sample) -> Trial {
+        match &sample.content {
+            Err(problem) => failed(sample, problem.clone()),
+            Ok(content) if kind_of(content) != self.fresh.kind() => failed(sample, self.wrong_kind(sample)),
+            Ok(Content::Request(request)) => self.receive(sample, request).await,
+            Ok(Content::Delivery(delivery)) => self.deliver(sample, delivery).await,
+        }
+    }
+
+    fn wrong_kind(&self, sample: &Sample) -> String {
+        match self.fresh.kind() {
+            Kind::Agent => {
+                format!(
+                    "it is the sample of a channel, and this is an agent plugin: it takes `{}.delivery.json`",
+                    sample.name
+                )
+            }
+            Kind::Channel => {
+                "it is the sample of an agent, and this is a channel plugin: it takes the body of a request".to_owned()
+            }
+        }
+    }
+
+    async fn receive(&self, sample: &Sample, request: &RequestSample) -> Trial {
+        let problems = self.fresh.manifest.check_config(&request.config);
+        if !problems.is_empty() {
+            return failed(sample, problems.join("; "));
+        }
+        let rehearsal = Rehearsal::new(Arc::clone(&self.fresh), request.config.clone());
+        let inbound = match shown(&rehearsal, request) {
+            Ok(inbound) => inbound,
+            Err(problem) => return failed(sample, problem),
+        };
+        let (called, seen) = observe(rehearsal.receive(inbound.clone())).await;
+        let found = judge(&rehearsal, called, &inbound, self.advice);
+        let can_repeat = found.is_ok();
+        let verdict = verdict(&found, &request.expected, |expected, found| {
+            let mut differences = differences("", expected, found);
+            differences.extend(unexpected_data(expected, found));
+            differences
+        });
+        let mut trial = Trial { verdict, ..trial(sample, found, seen) };
+        if can_repeat {
+            trial.fresh = self.time(async || has_answered(&rehearsal.receive(inbound.clone()).await)).await;
+            if let Some(reused) = &self.reused {
+                let rehearsal = Rehearsal::new(Arc::clone(reused), request.config.clone());
+                trial.reused = self.time(async || has_answered(&rehearsal.receive(inbound.clone()).await)).await;
+            }
+        }
+        trial
+    }
+
+    async fn deliver(&self, sample: &Sample, delivery: &DeliverySample) -> Trial {
+        let problems = self.fresh.manifest.check_config(&delivery.config);
+        if !problems.is_empty() {
+            return failed(sample, problems.join("; "));
+        }
+        let outgoing =
+            Outgoing { event: Arc::new(delivery.event.clone()), skills: Arc::default(), attempt: delivery.attempt };
+        let rehearsal = Delivering::new(&self.fresh, delivery, self.advice);
+        let (called, seen) = observe(rehearsal.call(&outgoing)).await;
+        let can_repeat = called.found.is_ok();
+        let verdict =
+            match verdict(&called.found, &delivery.expected, |expected, found| differences("", expected, found)) {
+                Verdict::Failed(problem) => Verdict::Failed(problem),
+                before => with_requests(before, &delivery.requests, &called.sent),
+            };
+        let sent: Vec<_> = called.sent.iter().map(|sent| json!({"request": outcome::sent(sent)})).collect();
+        let mut trial = Trial { verdict, ..trial(sample, called.found, seen) };
+        if !sent.is_empty() && trial.found.is_object() {
+            trial.found["http"] = sent.into();
+        }
+        if can_repeat {
+            trial.fresh = self.time(async || rehearsal.call(&outgoing).await.found.is_ok()).await;
+            if let Some(reused) = &self.reused {
+                let rehearsal = Delivering::new(reused, delivery, self.advice);
+                trial.reused = self.time(async || rehearsal.call(&outgoing).await.found.is_ok()).await;
+            }
+        }
+        trial
+    }
+
+    /// The median time of a call; none when one of them fails.
+    async fn time(&self, call: impl AsyncFn() -> bool) -> Option<Duration> {
+        let begun = Instant::now();
+        let mut times = Vec::new();
+        // The first call warms caches up.
+        for run in 0..=self.runs {
+            let start = Instant::now();
+            if !call().await {
+                return None;
+            }
+            if run > 0 {
+                times.push(start.elapsed());
+            }
+            if begun.elapsed() > MAX_TIMING && !times.is_empty() {
+                break;
+            }
+        }
+        times.sort();
+        times.get(times.len() / 2).copied()
+    }
+}
+
+/// An agent whose network is a script.
+struct Delivering<'a> {
+    advice: Option<&'static str>,
+    generation: &'a Arc<Generation>,
+    instance: Arc<Instance>,
+    script: Arc<Script>,
+}
+
+impl<'a> Delivering<'a> {
+    fn new(generation: &'a Arc<Generation>, delivery: &DeliverySample, advice: Option<&'static str>) -> Self {
+        let script = Arc::new(Script::new(delivery.answers.iter().cloned()));
+        let config = delivery.config.iter().map(|(key, value)| (key.clone(), config_text(value))).collect();
+        let network = Network::Scripted(Arc::clone(&script));
+        let instance = Instance::new(generation.plugin.as_str(), config, network, &generation.limits);
+        Self { advice, generation, instance: Arc::new(instance), script }
+    }
+
+    async fn call(&self, outgoing: &Outgoing) -> Called {
+        let result = self.generation.deliver(&self.instance, outgoing.clone()).await;
+        let found = result.map(|result| outcome::delivered(&result)).map_err(|error| failure(&error, self.advice));
+        Called { found, sent: self.script.rewind() }
+    }
+}
+
+/// The request as the plugin sees it, or why a channel would refuse it before that.
+fn shown(rehearsal: &Rehearsal, sample: &RequestSample) -> Result<Inbound, String> {
+    let open = rehearsal.open();
+    let method = sample.method.clone().or_else(|| open.methods().first().cloned()).unwrap_or(Method::POST);
+    open.check_head(&method, &sample.headers).map_err(|error| match error {
+        IngestError::Method(methods) => {
+            let methods: Vec<_> = methods.iter().map(ToString::to_string).collect();
+            format!("the channel refuses it: the method is `{method}`, expected {}", methods.join(" or "))
+        }
+        error => format!("the channel refuses it: {error}"),
+    })?;
+    if sample.body.len() > open.max_body() {
+        let (size, limit) = (sample.body.len(), open.max_body());
+        return Err(format!(
+            "the channel refuses it: the body has {size} bytes, `max_body` of the manifest allows {limit}"
+        ));
+    }
+    Ok(rehearsal.shown(WebhookRequest {
+        method,
+        path: sample.path.clone(),
+        query: sample.query.clone(),
+        headers: sample.headers.clone(),
+        body: sample.body.clone(),
+        received_at: Timestamp::now(),
+        id: RequestId::new(),
+    }))
+}
+
+fn judge(
+    rehearsal: &Rehearsal,
+    called: Result<Receipt, IngestError>,
+    inbound: &Inbound,
+    advice: Option<&str>,
+) -> Result<Value, String> {
+    match called {
+        Ok(receipt) => match rehearsal.check(&receipt, inbound) {
+            Ok(()) => Ok(json!({"receipt": outcome::receipt(&receipt, &inbound.body)})),
+            Err(error) => Err(error.to_string()),
+        },
+        Err(IngestError::Rejected(rejection)) => Ok(json!({"rejection": outcome::rejection(&rejection)})),
+        Err(IngestError::Plugin(error)) => Err(failure(&error, advice)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Whether the plugin did what it had to: to refuse content is no failure.
+fn has_answered(called: &Result<Receipt, IngestError>) -> bool {
+    matches!(called, Ok(_) | Err(IngestError::Rejected(_)))
+}
+
+fn failure(error: &CallError, advice: Option<&str>) -> String {
+    match (error, advice) {
+        (CallError::Trap(_), Some(advice)) => format!("the plugin {error}\nhint: {advice}"),
+        (CallError::Limit { .. }, _) => format!("the plugin was {error}"),
+        (CallError::Trap(_), None) => format!("the plugin {error}"),
+        (CallError::Busy, _) => error.to_string(),
+    }
+}
+
+fn verdict(
+    found: &Result<Value, String>,
+    expected: &Option<Value>,
+    compare: impl Fn(&Value, &Value) -> Vec<Difference>,
+) -> Verdict {
+    match (found, expected) {
+        (Err(problem), _) => Verdict::Failed(problem.clone()),
+        (Ok(_), None) => Verdict::Unjudged,
+        (Ok(found), Some(expected)) if outcome_of(expected) != outcome_of(found) => {
+            let of = |value: &Value| outcome_of(value).unwrap_or_default().into();
+            let whole = Difference { member: "outcome".to_owned(), expected: of(expected), found: found.clone() };
+            Verdict::Different(vec![whole])
+        }
+        (Ok(found), Some(expected)) => match compare(expected, found) {
+            differences if differences.is_empty() => Verdict::Passed,
+            differences => Verdict::Different(differences),
+        },
+    }
+}
+
+/// `receipt`, `rejection`, `answer`, `retry` or `reject`.
+fn outcome_of(value: &Value) -> Option<&str> {
+    value.as_object()?.keys().next().map(String::as_str)
+}
+
+/// Events whose data is not the body, where the sample says nothing of data.
+fn unexpected_data(expected: &Value, found: &Value) -> Vec<Difference> {
+    let events = |json: &Value| json["receipt"]["events"].as_array().cloned().unwrap_or_default();
+    let has_data = |event: &Value| ["data", "data_base64"].into_iter().find(|name| event.get(name).is_some());
+    let pairs = events(expected).into_iter().zip(events(found)).enumerate();
+    pairs
+        .filter(|(_, (expected, _))| has_data(expected).is_none())
+        .filter_map(|(index, (_, found))| {
+            let name = has_data(&found)?;
+            Some(Difference {
+                member: format!("receipt.events[{index}].{name}"),
+                expected: "the body".into(),
+                found: found[name].clone(),
+            })
+        })
+        .collect()
+}
+
+/// Compares the requests of an agent with those of the sample as well.
+fn with_requests(verdict: Verdict, expected: &[Option<Value>], sent: &[Sent]) -> Verdict {
+    let mut found = Vec::new();
+    for index in 0..expected.len().max(sent.len()) {
+        let member = format!("http[{index}].request");
+        match (expected.get(index), sent.get(index).map(outcome::sent)) {
+            (Some(Some(expected)), Some(sent)) => found.extend(differences(&member, expected, &sent)),
+            (Some(expected), None) => {
+                let expected = expected.clone().unwrap_or_else(|| "a request".into());
+                found.push(Difference { member, expected, found: Value::Null });
+            }
+            (None, Some(sent)) => found.push(Difference { member, expected: Value::Null, found: sent }),
+            (Some(None), Some(_)) | (None, None) => {}
+        }
+    }
+    match verdict {
+        Verdict::Different(differences) => found.extend(differences),
+        verdict if found.is_empty() => return verdict,
+        _ => {}
+    }
+    Verdict::Different(found)
+}
+
+fn kind_of(content: &Content) -> Kind {
+    match content {
+        Content::Request(_) => Kind::Channel,
+        Content::Delivery(_) => Kind::Agent,
+    }
+}
+
+fn trial(sample: &Sample, found: Result<Value, String>, seen: Observation) -> Trial {
+    let (verdict, found) = (Verdict::Unjudged, found.unwrap_or_default());
+    Trial { name: sample.name.clone(), verdict, found, fresh: None, reused: None, seen }
+}
+
+fn failed(sample: &Sample, problem: String) -> Trial {
+    Trial { verdict: Verdict::Failed(problem), ..trial(sample, Ok(Value::Null), Observation::default()) }
+}
+
+impl Trial {
+    /// Whether nothing speaks against the plugin.
+    pub fn is_good(&self) -> bool {
+        matches!(self.verdict, Verdict::Passed | Verdict::Unjudged)
+    }
+
+    /// Writes what came into the sample's file as what is expected from now on. What the file says besides stays.
+    ///
+    /// # Errors
+    /// The plugin failed, or the file cannot be read or written.
+    pub fn accept(&mut self, sample: &Sample) -> Result<(), String> {
+        if let Verdict::Failed(_) = self.verdict {
+            return Ok(());
+        }
+        let told = |error: String| format!("`{}`: {error}", sample.file.display());
+        let mut json: BTreeMap<String, Value> = match fs::read(&sample.file) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|error| told(error.to_string()))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(told(error.to_string())),
+        };
+        for name in ["receipt", "rejection", "answer", "retry", "reject"] {
+            json.remove(name);
+            if let Some(found) = self.found.get(name) {
+                json.insert(name.to_owned(), found.clone());
+            }
+        }
+        fs::write(&sample.file, format!("{:#}\n", json!(json))).map_err(|error| told(error.to_string()))?;
+        // The answers to requests are written by hand, so that their differences stay.
+        let of_requests = |difference: &Difference| difference.member.starts_with("http[");
+        self.verdict = match std::mem::replace(&mut self.verdict, Verdict::Passed) {
+            Verdict::Different(mut rest) if rest.iter().any(of_requests) => {
+                rest.retain(of_requests);
+                Verdict::Different(rest)
+            }
+            _ => Verdict::Passed,
+        };
+        Ok(())
+    }
+}

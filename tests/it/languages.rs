@@ -86,6 +86,9 @@ async fn serve_channel(lang: &'static str) {
     let id = gateway.post("doors", sample("unnamed.json")).await.expect_accepted();
     assert_eq!(gateway.event_until(&id, "delivered").await["kind"], "doors.noticed", "{lang}");
 
+    // A sender's odd text is no reason to fail.
+    let odd = gateway.post("doors", r#"{"subject":"\ud800","more":[{"a":"\u00e9"},-0.5e3,true,null]}"#).await;
+    assert!([202, 400].contains(&odd.status.as_u16()), "{lang}: {odd:?}");
     let detail = gateway.post("doors", sample("broken.json")).await.expect_problem(400, "rejected");
     assert!(detail.starts_with("expected a JSON object"), "{lang}: {detail}");
     gateway.post("doors", "[]").await.expect_problem(400, "rejected");
@@ -106,6 +109,8 @@ async fn serve_agent(lang: &'static str) {
     })
     .await;
     let address = agent.address;
+    // Nobody listens there any more.
+    let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gateway = Setup::new()
         .plugin(built_in::DUMMY)
         .plugin_file(&file)
@@ -120,9 +125,24 @@ async fn serve_agent(lang: &'static str) {
             secret = {{ env = "POSTER_TOKEN" }}
             hosts = ["{address}"]
             [[routes]]
+            channels = ["dummy"]
             agents = ["poster"]
             mode = "sync"
             timeout = "60s"
+
+            [agents.away]
+            plugin = "poster"
+            config = {{ url = "http://{away}/events" }}
+            allow_hosts = ["{away}"]
+            retry = {{ attempts = 2, first_wait = "10ms", max_wait = "20ms" }}
+            [agents.denied]
+            plugin = "poster"
+            config = {{ url = "http://{away}/events" }}
+            [channels.other]
+            plugin = "dummy"
+            [[routes]]
+            channels = ["other"]
+            agents = ["away", "denied"]
             "#
         ))
         .env("POSTER_TOKEN", "t-1")
@@ -149,6 +169,15 @@ async fn serve_agent(lang: &'static str) {
     let event = gateway.event_until(&dead, "dead").await;
     assert_eq!(event["deliveries"][0]["attempts"][0]["code"], "status", "{lang}: {event}");
     assert_eq!(agent.received().len(), 3, "{lang}");
+
+    // No answer is worth another attempt, what is not granted never is.
+    let id = gateway.post("other", "{}").await.expect_accepted();
+    let event = gateway.event_until(&id, "dead").await;
+    for delivery in event["deliveries"].as_array().unwrap() {
+        let attempt = &delivery["attempts"][0];
+        let expected = if delivery["agent"] == "away" { ["retry", "connect"] } else { ["dead", "denied"] };
+        assert_eq!([&attempt["outcome"], &attempt["code"]], expected, "{lang}: {event}");
+    }
 }
 
 #[test]

@@ -59,5 +59,6 @@ function parse(json) {
 
 /** @param {unknown} value */
 function word(value) {
-  return typeof value === 'string' && value !== '' ? value : null;
+  // Half of a surrogate pair, which JSON may hold, is no text to the gateway.
+  return typeof value === 'string' && value !== '' ? value.toWellFormed() : null;
 }

@@ -56,4 +56,5 @@ def parse(text: str) -> dict:
 
 
 def word(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    # Half of a surrogate pair, which JSON may hold, is no text to the gateway.
+    return value.encode(errors="replace").decode() if isinstance(value, str) and value else None

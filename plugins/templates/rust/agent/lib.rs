@@ -7,7 +7,8 @@ gateway_plugin_sdk::export_agent!(include_str!("../manifest.json"), deliver);
 
 fn deliver(delivery: &Delivery) -> Delivered {
     let config = |key: &str| delivery.host().config(key);
-    let url = config("url").ok_or_else(|| Failure::reject("invalid", "`url` is missing in the agent's `config`"))?;
+    let url = config("url")
+        .ok_or_else(|| Failure::reject("invalid", "`url` is missing in the agent's `config`"))?;
     let request = HttpRequest::new("POST", url)
         .with_header("content-type", "application/json")
         .with_header("idempotency-key", delivery.id())
@@ -29,8 +30,15 @@ fn judge(response: Response) -> Delivered {
     let after = response.header("retry-after").map(str::to_owned);
     match response.status {
         200..=299 => {
-            let content_type = response.header("content-type").unwrap_or("application/octet-stream").to_owned();
-            Ok(Answer { content_type, body: response.body, attributes: Vec::new() })
+            let content_type = response
+                .header("content-type")
+                .unwrap_or("application/octet-stream")
+                .to_owned();
+            Ok(Answer {
+                content_type,
+                body: response.body,
+                attributes: Vec::new(),
+            })
         }
         429 => Err(Failure::retry("throttled", message, after)),
         503 => Err(Failure::retry("busy", message, after)),
@@ -50,7 +58,11 @@ mod tests {
             .with_config("credential", "api")
             .with_remote(move |request| {
                 assert_eq!(request.credential.as_deref(), Some("api"));
-                Ok(Response { status, headers: headers.clone(), body: None })
+                Ok(Response {
+                    status,
+                    headers: headers.clone(),
+                    body: None,
+                })
             });
         deliver(&delivery)
     }
@@ -64,21 +76,33 @@ mod tests {
     fn a_busy_agent_is_asked_again_when_it_said() {
         let failure = answered(503).unwrap_err();
 
-        assert_eq!(failure, Failure::retry("busy", "answered 503", Some("30".to_owned())));
+        assert_eq!(
+            failure,
+            Failure::retry("busy", "answered 503", Some("30".to_owned()))
+        );
     }
 
     #[test]
     fn any_other_answer_is_final() {
-        assert_eq!(answered(404).unwrap_err(), Failure::reject("status", "answered 404"));
+        assert_eq!(
+            answered(404).unwrap_err(),
+            Failure::reject("status", "answered 404")
+        );
     }
 
     #[test]
     fn no_answer_is_worth_another_attempt() {
-        let refused = HttpError { code: "connect".to_owned(), message: "refused".to_owned() };
+        let refused = HttpError {
+            code: "connect".to_owned(),
+            message: "refused".to_owned(),
+        };
         let delivery = Delivery::new("1", "doors.opened")
             .with_config("url", "http://127.0.0.1:9000/events")
             .with_remote(move |_| Err(refused.clone()));
 
-        assert_eq!(deliver(&delivery).unwrap_err(), Failure::retry("connect", "refused", None));
+        assert_eq!(
+            deliver(&delivery).unwrap_err(),
+            Failure::retry("connect", "refused", None)
+        );
     }
 }

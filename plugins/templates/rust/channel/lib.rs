@@ -22,10 +22,12 @@ fn receive(request: &Request) -> Received {
         .kind
         .or_else(|| host.config("default_kind"))
         .unwrap_or_else(|| String::from("received"));
-    host.log(Level::Info, &format!("`{kind}` about {}", body.subject.as_deref().unwrap_or("nothing")));
+    let subject = body.subject.as_deref().unwrap_or("nothing");
+    host.log(Level::Info, &format!("`{kind}` about {subject}"));
 
-    let mut event =
-        Event::new(kind).with_subject(body.subject).with_delivery_id(request.header("x-delivery-id"));
+    let mut event = Event::new(kind)
+        .with_subject(body.subject)
+        .with_delivery_id(request.header("x-delivery-id"));
     if let Some(severity) = body.severity {
         event = event.with_attribute("severity", severity);
     }
@@ -45,15 +47,18 @@ mod tests {
         let receipt = receive(&request).unwrap();
 
         let event = &receipt.events[0];
-        assert_eq!((event.kind.as_str(), event.subject.as_deref()), ("opened", Some("door-7")));
+        assert_eq!(event.kind, "opened");
+        assert_eq!(event.subject.as_deref(), Some("door-7"));
         assert_eq!(event.delivery_id.as_deref(), Some("d-1"));
-        assert_eq!(event.attributes, [("severity".to_owned(), "high".to_owned())]);
+        assert_eq!(event.attribute("severity"), Some("high"));
         assert_eq!(request.host().logged().len(), 1);
     }
 
     #[test]
     fn a_body_without_a_kind_has_the_one_of_the_settings() {
-        let request = Request::new("POST").with_config("default_kind", "noticed").with_body("{}");
+        let request = Request::new("POST")
+            .with_config("default_kind", "noticed")
+            .with_body("{}");
 
         assert_eq!(receive(&request).unwrap().events[0].kind, "noticed");
     }

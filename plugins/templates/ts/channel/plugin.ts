@@ -56,5 +56,6 @@ function refusal(detail: string): Rejection {
 }
 
 function word(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' ? value : null;
+  // Half of a surrogate pair, which JSON may hold, is no text to the gateway.
+  return typeof value === 'string' && value !== '' ? value.toWellFormed() : null;
 }

@@ -59,12 +59,18 @@ impl<'a> Tools<'a> {
 
     /// The compiler of C with what it needs for WebAssembly, as packages of the system.
     pub(crate) fn c(&self) -> Result<()> {
-        if Command::new("dpkg").arg("--status").args(C_PACKAGES).output().is_ok_and(|output| output.status.success()) {
+        // Of a part that is missing the compiler says the bare name.
+        let has = |part: &&str| {
+            let output = Command::new("clang-19").args(["--target=wasm32-wasi", part]).output();
+            output.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_file())
+        };
+        let parts = ["-print-prog-name=wasm-ld", "-print-file-name=crt1-reactor.o", "-print-libgcc-file-name"];
+        if parts.iter().all(has) {
             return Ok(());
         }
         step("installing clang for C, with apt-get");
         run(Command::new("apt-get").args(["install", "--yes", "--no-install-recommends"]).args(C_PACKAGES))
-            .context("C needs packages that only root can install here")
+            .context("C needs packages that only root can install, and only where there is apt-get")
     }
 
     /// The program `wit-bindgen`.

@@ -59,10 +59,19 @@ async fn serve_both(lang: &'static str) {
     serve_agent(lang).await;
 }
 
+/// The samples of a template are as expected of it.
+fn passes_its_samples(template: &Template) {
+    let output = template.command(BINARY, &["plugin", "test", "."]).output().unwrap();
+    let [told, problems] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(output.status.success(), "{told}{problems}");
+    assert!(told.contains("3 ok"), "{told}");
+}
+
 /// What is posted becomes the event that the template's samples expect, and what is no JSON is refused.
 async fn serve_channel(lang: &'static str) {
     let template = Template::new("doors", "channel", lang);
     let Some(file) = template.build() else { return };
+    passes_its_samples(&template);
     let sample = |name: &str| fs::read(template.dir().join("samples").join(name)).unwrap();
     let gateway = Setup::new()
         .plugin_file(&file)
@@ -98,6 +107,7 @@ async fn serve_channel(lang: &'static str) {
 async fn serve_agent(lang: &'static str) {
     let template = Template::new("poster", "agent", lang);
     let Some(file) = template.build() else { return };
+    passes_its_samples(&template);
     let agent = RemoteAgent::answering(|number, _| {
         let answer = Response::builder().header("content-type", "application/json");
         let answer = match number {

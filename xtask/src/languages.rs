@@ -170,6 +170,7 @@ fn measure(repository: &Repository, language: Language, tools: Option<&(PathBuf,
     run(gateway().args(["build", "doors"]))?;
     let file = dir.join("doors.wasm");
     run(gateway().arg("check").arg(&file))?;
+    run(gateway().args(["test", "doors"]))?;
     figures(&release.join("bench"), &file, &folder, language.title())
 }
 

@@ -498,13 +498,13 @@ Options:
         r"
 Build, test and install a plugin each time that its folder changes, until Ctrl-C
 
-Usage: gateway plugin dev [OPTIONS] --build <COMMAND> [DIR]
+Usage: gateway plugin dev [OPTIONS] [DIR]
 
 Arguments:
   [DIR]  The plugin's folder [default: .]
 
 Options:
-      --build <COMMAND>  What builds it, for the shell
+      --build <COMMAND>  What builds it, for the shell; `gateway plugin build` when left out
       --install <DIR>    Where a plugin that passes its samples goes, the plugin folder of the
                          configuration when left out
       --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]

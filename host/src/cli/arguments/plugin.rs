@@ -67,9 +67,9 @@ pub(in super::super) struct DevArguments {
     /// The plugin's folder
     #[arg(default_value = ".")]
     pub(in super::super) dir: PathBuf,
-    /// What builds it, for the shell
+    /// What builds it, for the shell; `gateway plugin build` when left out
     #[arg(long, value_name = "COMMAND")]
-    pub(in super::super) build: String,
+    pub(in super::super) build: Option<String>,
     /// Where a plugin that passes its samples goes, the plugin folder of the configuration when left out
     #[arg(long, value_name = "DIR")]
     pub(in super::super) install: Option<PathBuf>,

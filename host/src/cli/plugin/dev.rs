@@ -30,7 +30,8 @@ const RUNS: u32 = 5;
 /// What every round needs.
 struct Loop {
     dir: PathBuf,
-    build: String,
+    /// For the shell; without it `gateway plugin build` knows.
+    build: Option<String>,
     /// Where a good plugin goes.
     install: Option<PathBuf>,
     workbench: Workbench,
@@ -65,7 +66,7 @@ impl Loop {
     /// Builds the plugin, runs its samples and puts it into the plugin folder when they are as expected.
     async fn round(&self) -> anyhow::Result<String> {
         let begun = Instant::now();
-        build(&self.dir, &self.build).await?;
+        build(&self.dir, self.build.as_deref()).await?;
         let built = begun.elapsed();
         let options = Options { samples: None, runs: RUNS, accept: false };
         let report = test::try_out(&self.workbench, &self.dir, &options).await?;
@@ -83,10 +84,22 @@ impl Loop {
 }
 
 /// Runs the build in the plugin's folder, with what it prints on stderr.
-async fn build(dir: &Path, command: &str) -> anyhow::Result<()> {
+async fn build(dir: &Path, command: Option<&str>) -> anyhow::Result<()> {
+    let mut build = match command {
+        Some(command) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", command]);
+            shell
+        }
+        None => {
+            let mut gateway = Command::new(std::env::current_exe().context("cannot find this program's own file")?);
+            gateway.args(["plugin", "build"]);
+            gateway
+        }
+    };
+    let command = command.unwrap_or("gateway plugin build");
     let stderr = io::stderr().as_fd().try_clone_to_owned().context("cannot share stderr with the build")?;
-    let child = Command::new("sh")
-        .args(["-c", command])
+    let child = build
         .current_dir(dir)
         .stdin(Stdio::null())
         .process_group(0)

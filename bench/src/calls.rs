@@ -13,12 +13,12 @@ use bytes::Bytes;
 use gateway::event::{PluginName, Timestamp};
 use gateway::metrics::Metrics;
 use gateway::plugin::{
-    Gatekeeper, Generation, Inbound, Instance, Limits, Manifest, Network, PluginHost, Reuse, Settings,
+    CompileSettings, Gatekeeper, Generation, Inbound, Instance, Limits, Manifest, Network, PluginHost, Reuse, Settings,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::samples::{nanos, percentile};
-use crate::subject::Place;
+use crate::subject::{Place, gateway_program};
 use crate::webhook::body;
 
 const PLUGINS: [&str; 2] = ["github", "dummy"];
@@ -63,7 +63,7 @@ pub(crate) fn measure(plugins: &Path, cache: &Path) -> Result<()> {
     runtime.block_on(async {
         for reuse in [None, Some(Reuse { max_calls: 1000, max_memory: 32 << 20 })] {
             let host =
-                PluginHost::start(settings(plugins, cache, reuse), Arc::new(Metrics::new()), Arc::new(Everything));
+                PluginHost::start(settings(plugins, cache, reuse)?, Arc::new(Metrics::new()), Arc::new(Everything));
             let host = host.await?;
             for plugin in PLUGINS {
                 println!("{:.3}", median_call(&host, plugin).await?);
@@ -124,9 +124,10 @@ fn inbound() -> Inbound {
 }
 
 /// The defaults of the gateway.
-pub(crate) fn settings(plugins: &Path, cache: &Path, reuse: Option<Reuse>) -> Settings {
+pub(crate) fn settings(plugins: &Path, cache: &Path, reuse: Option<Reuse>) -> Result<Settings> {
     let settings = Settings::new(plugins.to_owned(), cache.to_owned());
-    Settings { limits: Limits { reuse, ..Limits::default() }, ..settings }
+    let compile = CompileSettings { program: gateway_program()?, ..settings.compile };
+    Ok(Settings { compile, limits: Limits { reuse, ..Limits::default() }, ..settings })
 }
 
 /// Lets every plugin serve.

@@ -25,8 +25,8 @@ pub(crate) fn measure(file: &Path, folder: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let host = async |reuse| {
-            let settings = settings(&plugins, &cache, reuse);
-            PluginHost::start(settings, Arc::new(Metrics::new()), Arc::new(Everything)).await
+            let settings = settings(&plugins, &cache, reuse)?;
+            Ok::<_, anyhow::Error>(PluginHost::start(settings, Arc::new(Metrics::new()), Arc::new(Everything)).await?)
         };
         // The first start compiles, the second takes what was compiled from the cache.
         let start = Instant::now();

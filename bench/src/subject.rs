@@ -33,10 +33,9 @@ pub(crate) struct Place {
 impl Place {
     /// Finds what `cargo xtask bench` has built.
     pub(crate) fn find() -> Result<Self> {
-        let program = std::env::current_exe().context("cannot find this program's own file")?;
-        let gateway = program.with_file_name("gateway");
+        let gateway = gateway_program()?;
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the benchmark lies in the repository")?;
-        let target = program.ancestors().nth(2).context("cannot find the target folder")?;
+        let target = gateway.ancestors().nth(2).context("cannot find the target folder")?;
         let plugins = root.join("plugins");
         for file in PLUGINS.map(|name| plugins.join(name).with_extension("wasm")).iter().chain([&gateway]) {
             ensure!(file.is_file(), "`{}` is missing\nhint: run `cargo xtask bench`, which builds it", file.display());
@@ -123,6 +122,12 @@ impl Place {
     pub(crate) fn guest(&self, name: &str) -> PathBuf {
         self.guests.join(name).with_extension("wasm")
     }
+}
+
+/// The gateway's program, which is built beside this one.
+pub(crate) fn gateway_program() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
+    Ok(program.with_file_name("gateway"))
 }
 
 impl Drop for Place {

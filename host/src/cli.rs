@@ -1,8 +1,8 @@
 //! The command line: `gateway serve` and everything an operator asks of it.
 //!
 //! Data goes to stdout, everything else to stderr. A command exits with 0 when it did what it was asked, with 1 when it
-//! failed, and with 2 when the call or the configuration is wrong. Deliberately absent: any way to change an event, a
-//! plugin or the configuration that the admin API does not have.
+//! failed, and with 2 when the call or the configuration is wrong. Deliberately absent: any way to change an event that the
+//! admin API does not have. The configuration is changed by `plugin pin` alone.
 
 mod arguments;
 mod check;

@@ -263,7 +263,7 @@ impl Metrics {
         registry.register("gateway_plugin_traps", "Plugin calls that trapped", self.plugin_traps.clone());
         registry.register(
             "gateway_plugin_limit_hits",
-            "Plugin calls stopped by a limit",
+            "Plugin calls and compilations stopped by a limit",
             self.plugin_limit_hits.clone(),
         );
         registry.register("gateway_plugin_generation", "The serving generation", self.plugin_generation.clone());

@@ -172,7 +172,7 @@ pub enum LoadError {
     Changing,
     /// It has no signature, and needs one.
     #[error(
-        "it has no signature, and `plugins.require_signature` asks for one\nhint: `gateway plugin sign FILE --key KEY` writes it"
+        "it has no signature that counts, and `plugins.require_signature` asks for one\nhint: `gateway plugin sign FILE --key KEY` writes it"
     )]
     Unsigned,
     /// Its signature does not count.

@@ -138,7 +138,7 @@ async fn a_signature_may_come_before_or_after_its_file() {
     };
 
     put(gateway.path(), "echo.wasm", &guest::ECHO.bytes());
-    assert_eq!(refused("it has no signature").await["state"], "failed");
+    assert_eq!(refused("it has no signature that counts").await["state"], "failed");
     put(gateway.path(), "echo.wasm.sig", &one);
     gateway.plugin_until("echo", |row| row["generation"] == 1 && row["error"].is_null()).await;
 
@@ -155,7 +155,7 @@ async fn a_signature_may_come_before_or_after_its_file() {
     gateway.plugin_until("echo", |row| row["generation"] == 3 && row["error"].is_null()).await;
 
     fs::remove_file(gateway.path().join("plugins/echo.wasm.sig")).unwrap();
-    assert_eq!(refused("it has no signature").await["state"], "serving");
+    assert_eq!(refused("it has no signature that counts").await["state"], "serving");
 }
 
 /// Without `require_signature` a file without a signature serves, but one with a wrong signature does not.
@@ -242,9 +242,9 @@ fn inspect_and_check_tell_of_signatures_and_pins() {
     };
 
     let (code, told, _) = run(&["inspect", "plugins/echo.wasm"]);
-    assert!(code == 0 && told.contains("\nsignature none\nrefused   it has no signature"), "{told}");
+    assert!(code == 0 && told.contains("\nsignature none\nrefused   it has no signature that counts"), "{told}");
     let (code, _, error) = run(&["check", "plugins/echo.wasm"]);
-    assert!(code == 1 && error.contains("it has no signature"), "{error}");
+    assert!(code == 1 && error.contains("it has no signature that counts"), "{error}");
 
     for plugin in ["echo", "trap"] {
         let (code, told, error) = run(&["sign", &format!("plugins/{plugin}.wasm"), "--key", "key.pem"]);

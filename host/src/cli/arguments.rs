@@ -78,7 +78,7 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: LogCommand,
     },
-    /// Make, check, test and install plugins
+    /// Make, check, test, pin and sign plugins
     Plugin {
         #[command(subcommand)]
         command: PluginCommand,

@@ -44,14 +44,14 @@ pub(super) fn plugin_settings(section: &Section<'_>, data: &Path) -> Settings {
 fn trust(section: &Section<'_>) -> Trust {
     let keys = keys(section);
     let require_signature = section.flag("require_signature").unwrap_or(false);
-    if require_signature && !section.has("trusted_keys") {
+    if require_signature && keys.is_none() {
         section.place("trusted_keys").problem_with_hint(
             "a key, because `plugins.require_signature` asks for signatures",
             "nothing",
             "write `trusted_keys = [{ file = \"plugins.pub\" }]`",
         );
     }
-    Trust { pins: pins(section), keys, require_signature }
+    Trust { pins: pins(section), keys: keys.unwrap_or_default(), require_signature }
 }
 
 /// The file that each plugin with a pin may be. A wrong name of a table is told with its limits.
@@ -64,13 +64,16 @@ fn pins(section: &Section<'_>) -> BTreeMap<PluginName, Digest> {
     overrides.filter_map(pin).collect()
 }
 
-fn keys(section: &Section<'_>) -> Vec<TrustedKey> {
-    let Some(entry) = section.entry("trusted_keys", &[Shape::List]) else { return Vec::new() };
+/// The keys that are right; none when there is not even a wrong one.
+fn keys(section: &Section<'_>) -> Option<Vec<TrustedKey>> {
+    let entry = section.entry("trusted_keys", &[Shape::List])?;
     match &*entry.value {
+        Value::Array(items) if items.is_empty() => None,
         Value::Array(items) => {
-            items.iter().enumerate().filter_map(|(index, item)| key(&entry.place.item(index), item)).collect()
+            let keys = items.iter().enumerate().filter_map(|(index, item)| key(&entry.place.item(index), item));
+            Some(keys.collect())
         }
-        single => key(&entry.place, single).into_iter().collect(),
+        single => Some(key(&entry.place, single).into_iter().collect()),
     }
 }
 

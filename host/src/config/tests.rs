@@ -1,5 +1,6 @@
 mod channels;
 mod destinations;
+mod plugins;
 mod shipped;
 
 use std::path::Path;

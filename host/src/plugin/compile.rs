@@ -22,10 +22,6 @@ use super::LoadError;
 /// The command of the gateway's program that compiles what comes on its stdin.
 pub const COMMAND: &str = "compile-plugin";
 
-/// The program that runs this process, also when its file was replaced or removed since.
-#[cfg(target_os = "linux")]
-const OWN_PROGRAM: &str = "/proc/self/exe";
-
 /// Bytes of what a failing child says that are passed on.
 const MAX_WORDS: u64 = 2048;
 
@@ -52,14 +48,9 @@ impl Default for CompileSettings {
     }
 }
 
-#[cfg(target_os = "linux")]
+/// The program that runs this process: on Linux also when its file was replaced or removed since.
 fn own_program() -> PathBuf {
-    OWN_PROGRAM.into()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn own_program() -> PathBuf {
-    std::env::current_exe().unwrap_or_default()
+    if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe().unwrap_or_default() }
 }
 
 /// Starts one process for each plugin that is compiled.
@@ -73,7 +64,7 @@ pub(super) struct Compiler {
 enum Said {
     /// It compiles for another engine.
     Stranger,
-    /// How it ended, and what it made of the component.
+    /// What it made of the component.
     Reply(Vec<u8>),
 }
 
@@ -179,10 +170,16 @@ impl Compiler {
         if reply.len() as u64 > self.settings.memory / CODE_SHARE {
             return Err(too_much());
         }
-        if !status.success() {
+        match status.signal().and_then(Signal::from_named_raw) {
             // The way in which Rust ends a process that gets no memory.
-            let is_starved = status.signal() == Some(Signal::ABORT.as_raw()) && words.contains("memory allocation");
-            return Err(if is_starved { too_much() } else { LoadError::Compile(format!("{status}: {words}")) });
+            Some(Signal::ABORT) if words.contains("memory allocation") => return Err(too_much()),
+            Some(Signal::KILL | Signal::TERM | Signal::INT) => {
+                return Err(LoadError::Compiler(format!(
+                    "the compiler was ended from outside ({status}), as happens where memory is short\nhint: `touch` the plugin file to try again"
+                )));
+            }
+            _ if !status.success() => return Err(LoadError::Compile(format!("{status}: {words}"))),
+            _ => {}
         }
         match reply.pop() {
             Some(child::CODE) => Ok(reply),

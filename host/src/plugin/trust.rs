@@ -47,9 +47,12 @@ impl Trust {
     /// Refuses a file that the operator does not let in under this name.
     pub(super) fn admit(&self, plugin: &PluginName, file: &PluginFile) -> Result<(), LoadError> {
         match file.signature {
+            SignatureState::Valid(_) => {}
             SignatureState::Wrong(error) => return Err(LoadError::Signature(error)),
-            SignatureState::Missing if self.require_signature => return Err(LoadError::Unsigned),
-            SignatureState::Missing | SignatureState::Unchecked | SignatureState::Valid(_) => {}
+            SignatureState::Missing | SignatureState::Unchecked if self.require_signature => {
+                return Err(LoadError::Unsigned);
+            }
+            SignatureState::Missing | SignatureState::Unchecked => {}
         }
         match self.pins.get(plugin) {
             Some(pin) if *pin != file.digest => {
@@ -81,6 +84,7 @@ mod tests {
 
         check(None, false, SignatureState::Missing, "");
         check(None, true, SignatureState::Missing, "has no signature");
+        check(None, true, SignatureState::Unchecked, "has no signature");
         check(None, true, valid, "");
         check(None, false, wrong, "not one of these bytes");
         check(Some("new"), false, SignatureState::Missing, "");

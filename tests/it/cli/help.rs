@@ -31,7 +31,7 @@ Commands:
   events       List events, or show, follow and replay them
   deliveries   List deliveries, events on their way to agents, or replay them
   log          Look after the event log: figures, checks, backups, repair
-  plugin       Make, check, test and install plugins
+  plugin       Make, check, test, pin and sign plugins
   completions  Print the completion script of a shell
 
 Options:
@@ -388,7 +388,7 @@ Options:
     check_help(
         &["plugin"],
         r"
-Make, check, test and install plugins
+Make, check, test, pin and sign plugins
 
 Usage: gateway plugin [OPTIONS] <COMMAND>
 
@@ -400,7 +400,7 @@ Commands:
   test     Run samples through a plugin and compare what comes with what is expected
   dev      Build, test and install a plugin each time that its folder changes, until Ctrl-C
   pin      Write into the configuration which file a plugin may be, so that no other one serves
-  sign     Sign a plugin file
+  sign     Sign a plugin file, for gateways that let in what is signed
 
 Options:
       --config <FILE>  The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
@@ -509,6 +509,40 @@ Options:
                          configuration when left out
       --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
   -h, --help             Print help
+",
+    );
+    check_help(
+        &["plugin", "pin"],
+        r"
+Write into the configuration which file a plugin may be, so that no other one serves
+
+Usage: gateway plugin pin [OPTIONS] [NAME]...
+
+Arguments:
+  [NAME]...  Plugins, by the names of their files
+
+Options:
+      --all            Every plugin of the plugin folder
+      --file <FILE>    The file that the plugin may be, where it is not in the plugin folder yet
+      --check          Change nothing; exit code 1 when a file is not the one that its plugin may be
+      --config <FILE>  The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help           Print help
+",
+    );
+    check_help(
+        &["plugin", "sign"],
+        r"
+Sign a plugin file, for gateways that let in what is signed
+
+Usage: gateway plugin sign [OPTIONS] --key <FILE> <PLUGIN>
+
+Arguments:
+  <PLUGIN>  A plugin file; its signature is written beside it, with `.sig` at the end
+
+Options:
+      --key <FILE>     The private key, as `openssl genpkey -algorithm ed25519` writes it
+      --config <FILE>  The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help           Print help
 ",
     );
     check_help(

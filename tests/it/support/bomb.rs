@@ -11,9 +11,9 @@ const MAX_TARGETS: usize = 65_000;
 /// What is too much in a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bomb {
-    /// One function with a million values that are needed at the same time.
+    /// One function with nearly a million values that are needed at the same time.
     EnormousFunction,
-    /// Hundreds of thousands of functions.
+    /// Thousands of functions that take milliseconds each.
     ManyFunctions,
     /// Blocks in blocks in blocks, and a jump out of all of them.
     DeepNesting,
@@ -25,11 +25,16 @@ impl Bomb {
     pub(crate) const ALL: [Self; 4] =
         [Self::EnormousFunction, Self::ManyFunctions, Self::DeepNesting, Self::HugeTables];
 
+    /// The limit that it is meant to go beyond: `memory` or `time`.
+    pub(crate) fn limit(self) -> &'static str {
+        if self == Self::ManyFunctions { "time" } else { "memory" }
+    }
+
     /// The bytes of the component.
     pub(crate) fn bytes(self) -> Vec<u8> {
         let functions = match self {
-            Self::EnormousFunction => vec![enormous_function()],
-            Self::ManyFunctions => vec![small_function(); 400_000],
+            Self::EnormousFunction => vec![sum(900_000)],
+            Self::ManyFunctions => vec![sum(300); 8_000],
             Self::DeepNesting => vec![deep_nesting(); 4],
             Self::HugeTables => vec![huge_tables(); 4],
         };
@@ -37,26 +42,9 @@ impl Bomb {
     }
 }
 
-/// Loads a value from each of many addresses, and only then adds them all up.
-fn enormous_function() -> Vec<u8> {
-    let mut code = Vec::with_capacity(MAX_BODY);
-    let mut count = 0;
-    for load in (0..).map(load) {
-        // An addition for each of them follows.
-        if code.len() + load.len() + count >= MAX_BODY {
-            break;
-        }
-        code.extend(load);
-        count += 1;
-    }
-    code.extend(repeat_n(0x6a, count - 1));
-    code
-}
-
-fn small_function() -> Vec<u8> {
-    let mut code: Vec<u8> = (0..4).flat_map(load).collect();
-    code.extend([0x6a; 3]);
-    code
+/// Loads a value from each of so many addresses, and only then adds them all up.
+fn sum(count: usize) -> Vec<u8> {
+    (0..count).flat_map(load).chain(repeat_n(0x6a, count - 1)).collect()
 }
 
 fn deep_nesting() -> Vec<u8> {

@@ -31,7 +31,7 @@ pub(in super::super) enum PluginCommand {
     Dev(DevArguments),
     /// Write into the configuration which file a plugin may be, so that no other one serves
     Pin(PinArguments),
-    /// Sign a plugin file
+    /// Sign a plugin file, for gateways that let in what is signed
     Sign(SignArguments),
 }
 

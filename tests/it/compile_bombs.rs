@@ -12,6 +12,13 @@ fn setup() -> Setup {
     Setup::new().env("GATEWAY__PLUGINS__COMPILE_MEMORY", "256MiB").env("GATEWAY__PLUGINS__COMPILE_TIME", "3s")
 }
 
+/// Puts a bomb into the plugin folder in one step: half of one would be refused at once.
+fn drop_in(gateway: &TestGateway, name: &str, bomb: Bomb) {
+    let part = gateway.path().join("bomb.part");
+    fs::write(&part, bomb.bytes()).unwrap();
+    fs::rename(part, gateway.path().join(format!("plugins/{name}.wasm"))).unwrap();
+}
+
 /// The most memory that the gateway has had, in KiB.
 fn peak(gateway: &TestGateway) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
@@ -28,7 +35,7 @@ async fn a_compile_bomb_costs_its_own_plugin_only() {
     let before = peak(&gateway);
 
     for (round, bomb) in (1..).zip(Bomb::ALL) {
-        gateway.write_plugin("echo.wasm", &bomb.bytes());
+        drop_in(&gateway, "echo", bomb);
         let mut answered = 0;
         let row = gateway
             .until(&format!("{bomb:?} to be refused"), async || {
@@ -63,7 +70,7 @@ async fn a_compile_bomb_costs_its_own_plugin_only() {
 async fn other_plugins_are_loaded_while_a_bomb_is_compiled() {
     let gateway = Setup::new().env("GATEWAY__PLUGINS__COMPILE_TIME", "1h").start().await;
 
-    gateway.write_plugin("bomb.wasm", &Bomb::ManyFunctions.bytes());
+    drop_in(&gateway, "bomb", Bomb::ManyFunctions);
     gateway.until("the bomb to be compiled", async || compilers(&gateway).first().copied()).await;
     gateway.replace_plugin("echo", &guest::ECHO);
 
@@ -75,7 +82,7 @@ async fn other_plugins_are_loaded_while_a_bomb_is_compiled() {
 #[tokio::test]
 async fn a_compiler_inherits_nothing_and_ends_with_the_gateway() {
     let gateway = Setup::new().env("SECRET", "hunter2").start().await;
-    gateway.write_plugin("bomb.wasm", &Bomb::ManyFunctions.bytes());
+    drop_in(&gateway, "bomb", Bomb::ManyFunctions);
     let compiler = gateway.until("a compiler", async || compilers(&gateway).first().copied()).await;
     let of = |file: &str| fs::read(format!("/proc/{compiler}/{file}")).unwrap();
 

@@ -148,6 +148,7 @@ async fn serve_agent(lang: &'static str) {
             [agents.denied]
             plugin = "poster"
             config = {{ url = "http://{away}/events" }}
+            [channels.dummy]
             [channels.other]
             plugin = "dummy"
             [[routes]]

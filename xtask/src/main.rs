@@ -133,7 +133,7 @@ impl Action {
             Self::Languages(languages) => languages.run(&Repository::open()?),
             Self::Bench(arguments) => {
                 let repository = Repository::open()?;
-                repository.build_plugins()?;
+                repository.build_guests()?;
                 step("building the benchmark");
                 // Both at once: built apart, they may ask for different features of what they share.
                 run(&mut repository.cargo(["build", "--release", "--package", "gateway", "--package", "bench"]))?;

@@ -120,13 +120,16 @@ fn try_templates(repository: &Repository, tools: &Tools<'_>, languages: &[Langua
     }
 
     repository.build_guests()?;
-    step("building the gateway and the benchmark");
     // Both at once: built apart, they may ask for different features of what they share.
-    run(&mut repository.cargo(["build", "--release", "--package", "gateway", "--package", "bench"]))?;
+    let both = ["--release", "--package", "gateway", "--package", "bench"];
+    step("building the gateway and the benchmark");
+    run(repository.cargo(["build"]).args(both))?;
     step("from an empty folder to a served request");
     let required: Vec<_> = installed.iter().map(|(language, _)| language.id()).collect();
     run(repository
-        .cargo(["test", "--release", "--package", "gateway", "--test", "it", "languages::", "--", "--nocapture"])
+        .cargo(["test"])
+        .args(both)
+        .args(["--test", "it", "languages::", "--", "--nocapture"])
         .env("GATEWAY_LANGUAGES", required.join(",")))?;
 
     let mut rows = Vec::new();

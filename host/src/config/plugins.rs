@@ -7,7 +7,6 @@ use toml::Value;
 
 use super::limits;
 use super::place::Place;
-use super::problem::quoted;
 use super::raw::{Section, Shape, found};
 use crate::event::PluginName;
 use crate::plugin::{CompileSettings, Digest, Limits, Settings, Trust, TrustedKey};
@@ -77,28 +76,25 @@ fn keys(section: &Section<'_>) -> Option<Vec<TrustedKey>> {
     }
 }
 
-/// A key as it is written, or that of a file.
+/// A key as it is written, or that of a file. Never shows what stands there instead: it may be the private key.
 fn key(place: &Place<'_>, value: &Value) -> Option<TrustedKey> {
-    const EXPECTED: &str = "an Ed25519 public key in base64, or `{ file = \"...\" }`";
+    const KEY: &str = "an Ed25519 public key, PEM or 32 bytes in base64";
     match value {
-        Value::String(text) => {
-            TrustedKey::parse(text).map_err(|error| place.problem(error.to_string(), quoted(text))).ok()
-        }
+        Value::String(text) => TrustedKey::parse(text).map_err(|_| place.problem(KEY, "another text")).ok(),
         Value::Table(table) if table.len() == 1 && table.get("file").is_some_and(Value::is_str) => {
             let path = place.raw().resolve(table.get("file")?.as_str()?);
-            match fs::read_to_string(&path) {
-                Ok(text) => {
-                    let found = format!("a file with something else, `{}`", path.display());
-                    TrustedKey::parse(&text).map_err(|error| place.problem(error.to_string(), found)).ok()
-                }
-                Err(error) => {
-                    place.problem("the file of a public key", format!("`{}`: {error}", path.display()));
-                    None
-                }
-            }
+            let found = match fs::read_to_string(&path) {
+                Ok(text) => match TrustedKey::parse(&text) {
+                    Ok(key) => return Some(key),
+                    Err(_) => format!("something else in `{}`", path.display()),
+                },
+                Err(error) => format!("`{}`, which cannot be read: {error}", path.display()),
+            };
+            place.problem(KEY, found);
+            None
         }
         other => {
-            place.problem(EXPECTED, found(other));
+            place.problem("an Ed25519 public key in base64, or `{ file = \"...\" }`", found(other));
             None
         }
     }

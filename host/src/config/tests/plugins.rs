@@ -46,8 +46,8 @@ fn a_key_that_is_none_is_told_and_signatures_need_one() {
     check_problems(
         "[plugins]\nrequire_signature = true\ntrusted_keys = ['key', { file = '/gone' }, 5]",
         &[
-            "plugins.trusted_keys[0]: expected an Ed25519 public key: PEM, or 32 bytes in base64, found `key`",
-            "plugins.trusted_keys[1]: expected the file of a public key, found `/gone`: No such file or directory (os error 2)",
+            "plugins.trusted_keys[0]: expected an Ed25519 public key, PEM or 32 bytes in base64, found another text",
+            "plugins.trusted_keys[1]: expected an Ed25519 public key, PEM or 32 bytes in base64, found `/gone`, which cannot be read: No such file or directory (os error 2)",
             "plugins.trusted_keys[2]: expected an Ed25519 public key in base64, or `{ file = \"...\" }`, found `5`",
         ],
     );

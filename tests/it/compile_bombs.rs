@@ -7,9 +7,10 @@ use std::fs;
 
 use crate::support::{Bomb, Setup, TestGateway, built_in, guest};
 
-/// What compiling may take in these tests.
-fn setup() -> Setup {
-    Setup::new().env("GATEWAY__PLUGINS__COMPILE_MEMORY", "256MiB").env("GATEWAY__PLUGINS__COMPILE_TIME", "3s")
+/// A gateway that is sparing with this and generous with everything else, so that a bomb hits the limit that is meant.
+fn sparing_with(limit: &str) -> Setup {
+    let (memory, time) = if limit == "memory" { ("256MiB", "10m") } else { ("8GiB", "1s") };
+    Setup::new().env("GATEWAY__PLUGINS__COMPILE_MEMORY", memory).env("GATEWAY__PLUGINS__COMPILE_TIME", time)
 }
 
 /// Puts a bomb into the plugin folder in one step: half of one would be refused at once.
@@ -30,45 +31,51 @@ fn peak(gateway: &TestGateway) -> u64 {
 /// neighbour answers all the time, and the memory that compiling takes is never the gateway's.
 #[tokio::test]
 async fn a_compile_bomb_costs_its_own_plugin_only() {
-    let gateway = setup().plugin(built_in::DUMMY).plugin(guest::ECHO).start().await;
-    gateway.post("dummy", "{}").await.expect_accepted();
-    let before = peak(&gateway);
+    for limit in ["memory", "time"] {
+        let bombs: Vec<_> = Bomb::ALL.into_iter().filter(|bomb| bomb.limit() == limit).collect();
+        let gateway = sparing_with(limit).plugin(built_in::DUMMY).plugin(guest::ECHO).start().await;
+        gateway.post("dummy", "{}").await.expect_accepted();
+        let before = peak(&gateway);
 
-    for (round, bomb) in (1..).zip(Bomb::ALL) {
-        drop_in(&gateway, "echo", bomb);
-        let mut answered = 0;
-        let row = gateway
-            .until(&format!("{bomb:?} to be refused"), async || {
-                gateway.post("dummy", "{}").await.expect_accepted();
-                answered += 1;
-                let failures = format!("gateway_plugin_load_failures_total{{plugin=\"echo\"}} {round}\n");
-                let is_refused = gateway.metrics().await.contains(&failures);
-                if is_refused { gateway.plugin("echo").await } else { None }
-            })
-            .await;
-        let error = row["error"].as_str().unwrap();
-        let reason = format!("compiling it takes more than `plugins.compile_{}` allows", bomb.limit());
-        assert!(error.contains(&reason), "{bomb:?}: {error}");
-        assert_eq!(row["state"], "serving", "{bomb:?}");
-        assert!(answered > 10, "{bomb:?}: the neighbour answered {answered} times");
-        gateway.post("echo", "{}").await.expect_status(200);
-    }
+        for (round, bomb) in (1..).zip(&bombs) {
+            drop_in(&gateway, "echo", *bomb);
+            let mut answered = 0;
+            let row = gateway
+                .until(&format!("{bomb:?} to be refused"), async || {
+                    gateway.post("dummy", "{}").await.expect_accepted();
+                    answered += 1;
+                    let failures = format!("gateway_plugin_load_failures_total{{plugin=\"echo\"}} {round}\n");
+                    let is_refused = gateway.metrics().await.contains(&failures);
+                    if is_refused { gateway.plugin("echo").await } else { None }
+                })
+                .await;
+            let error = row["error"].as_str().unwrap();
+            let reason = format!("compiling it takes more than `plugins.compile_{limit}` allows");
+            assert!(error.contains(&reason), "{bomb:?}: {error}");
+            assert_eq!(row["state"], "serving", "{bomb:?}");
+            assert!(answered > 10, "{bomb:?}: the neighbour answered {answered} times");
+            gateway.post("echo", "{}").await.expect_status(200);
+        }
 
-    let grown = peak(&gateway) - before;
-    assert!(grown < 64 << 10, "the gateway took {grown} KiB more");
-    let metrics = gateway.metrics().await;
-    for (limit, count) in [("memory", 3), ("time", 1)] {
+        let grown = peak(&gateway) - before;
+        assert!(grown < 64 << 10, "the gateway took {grown} KiB more");
+        let count = bombs.len();
         let hits = format!("gateway_plugin_limit_hits_total{{plugin=\"echo\",limit=\"compile-{limit}\"}} {count}\n");
+        let metrics = gateway.metrics().await;
         assert!(metrics.contains(&hits), "{hits} is missing in\n{metrics}");
+        gateway.replace_plugin("echo", &guest::ECHO_TWO);
+        gateway.plugin_until("echo", |row| row["generation"] == 2 && row["error"].is_null()).await;
     }
-    gateway.replace_plugin("echo", &guest::ECHO_TWO);
-    gateway.plugin_until("echo", |row| row["generation"] == 2 && row["error"].is_null()).await;
 }
 
 /// A file that takes long to compile holds up no other one, on the way in as little as at the start.
 #[tokio::test]
 async fn other_plugins_are_loaded_while_a_bomb_is_compiled() {
-    let gateway = Setup::new().env("GATEWAY__PLUGINS__COMPILE_TIME", "1h").start().await;
+    let gateway = Setup::new()
+        .env("GATEWAY__PLUGINS__COMPILE_MEMORY", "8GiB")
+        .env("GATEWAY__PLUGINS__COMPILE_TIME", "1h")
+        .start()
+        .await;
 
     drop_in(&gateway, "bomb", Bomb::ManyFunctions);
     gateway.until("the bomb to be compiled", async || compilers(&gateway).first().copied()).await;
@@ -81,7 +88,13 @@ async fn other_plugins_are_loaded_while_a_bomb_is_compiled() {
 /// A compiler ends with the gateway, has none of its secrets, and is less important than it.
 #[tokio::test]
 async fn a_compiler_inherits_nothing_and_ends_with_the_gateway() {
-    let gateway = Setup::new().env("SECRET", "hunter2").start().await;
+    // It is looked at while it works, which must take as long as that.
+    let gateway = Setup::new()
+        .env("SECRET", "hunter2")
+        .env("GATEWAY__PLUGINS__COMPILE_MEMORY", "8GiB")
+        .env("GATEWAY__PLUGINS__COMPILE_TIME", "1h")
+        .start()
+        .await;
     drop_in(&gateway, "bomb", Bomb::ManyFunctions);
     let compiler = gateway.until("a compiler", async || compilers(&gateway).first().copied()).await;
     let of = |file: &str| fs::read(format!("/proc/{compiler}/{file}")).unwrap();
@@ -89,11 +102,11 @@ async fn a_compiler_inherits_nothing_and_ends_with_the_gateway() {
     let limits = gateway
         .until("the compiler to limit itself", async || {
             let limits = String::from_utf8(of("limits")).unwrap();
-            let cpu = limits.lines().any(|line| line.starts_with("Max cpu time") && line.contains(" 60 "));
+            let cpu = limits.lines().any(|line| line.starts_with("Max cpu time") && line.contains(" 3600 "));
             cpu.then_some(limits)
         })
         .await;
-    assert!(limits.lines().any(|line| line.starts_with("Max data size") && line.contains("1073741824")), "{limits}");
+    assert!(limits.lines().any(|line| line.starts_with("Max data size") && line.contains("8589934592")), "{limits}");
     assert_eq!(of("environ"), b"");
     let own = files(std::process::id());
     let inherited: Vec<_> = files(compiler).intersection(&files(gateway.pid())).cloned().collect();

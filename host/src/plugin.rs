@@ -26,6 +26,7 @@ mod observe;
 mod output;
 mod places;
 mod prepared;
+mod priority;
 mod registry;
 mod signature;
 mod state;

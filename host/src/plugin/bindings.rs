@@ -31,7 +31,7 @@ pub mod responding {
     wasmtime::component::bindgen!({
         path: "../wit/plugin.wit",
         world: "responding",
-        imports: { default: trappable },
+        imports: { default: trappable | tracing },
         exports: { default: async },
         with: {
             "gateway:plugin/types": super::channel::gateway::plugin::types,
@@ -48,7 +48,7 @@ pub mod polling {
     wasmtime::component::bindgen!({
         path: "../wit/plugin.wit",
         world: "polling",
-        imports: { default: trappable },
+        imports: { default: trappable | tracing },
         exports: { default: async },
         with: {
             "gateway:plugin/types": super::channel::gateway::plugin::types,

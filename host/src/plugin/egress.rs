@@ -167,7 +167,7 @@ type Secure = Client<HttpsConnector<Connector>, Full<Bytes>>;
 pub struct Egress {
     settings: EgressSettings,
     plain: Plain,
-    /// Made by the first request over TLS: reading the system's authorities costs time and memory.
+    /// Made by the first request over TLS.
     secure: OnceLock<Secure>,
     connector: Connector,
 }
@@ -252,19 +252,8 @@ impl Egress {
         if let Some(client) = self.secure.get() {
             return Ok(client);
         }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| EgressError::Tls(error.to_string()))?
-            .with_native_roots()
-            .map_err(|error| {
-                EgressError::Tls(format!(
-                    "no certificate authorities: {error}; install ca-certificates or set SSL_CERT_FILE"
-                ))
-            })?
-            .with_no_client_auth();
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
+            .with_tls_config(tls()?)
             .https_only()
             .enable_all_versions()
             .wrap_connector(self.connector.clone());
@@ -321,6 +310,26 @@ fn client() -> hyper_util::client::legacy::Builder {
     let mut builder = Client::builder(TokioExecutor::new());
     builder.pool_timer(TokioTimer::new()).timer(TokioTimer::new()).pool_idle_timeout(Duration::from_secs(30));
     builder
+}
+
+/// What all clients share: the system's authorities are read once, by the first request over TLS.
+fn tls() -> Result<rustls::ClientConfig, EgressError> {
+    static TLS: OnceLock<rustls::ClientConfig> = OnceLock::new();
+    if let Some(tls) = TLS.get() {
+        return Ok(tls.clone());
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| EgressError::Tls(error.to_string()))?
+        .with_native_roots()
+        .map_err(|error| {
+            EgressError::Tls(format!(
+                "no certificate authorities: {error}; install ca-certificates or set SSL_CERT_FILE"
+            ))
+        })?
+        .with_no_client_auth();
+    Ok(TLS.get_or_init(|| tls).clone())
 }
 
 /// The URL in its canonical form: octal, hexadecimal and short forms of an address become the address they mean.

@@ -1,4 +1,6 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -7,8 +9,15 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use super::PluginError;
 
-/// How often running guests are interrupted: the step in which processor time is counted.
-pub(super) const TICK: Duration = Duration::from_millis(10);
+/// How often running guests are interrupted: the step in which processor time is counted, and the longest that one keeps a
+/// thread from others.
+pub(super) const TICK: Duration = Duration::from_millis(1);
+
+/// The same while no call has begun for a while, so that an idle gateway wakes up seldom.
+const IDLE_TICK: Duration = Duration::from_millis(20);
+
+/// Ticks without a call after which the gateway counts as idle.
+const UNTIL_IDLE: u32 = 100;
 
 /// The address space of one linear memory; no configured limit can be above it.
 pub const MAX_MEMORY: usize = 1 << 30;
@@ -32,6 +41,7 @@ pub(super) struct Machine {
     pub(super) engine: Engine,
     /// Live instances that the pool holds at most.
     pub(super) instances: usize,
+    pub(super) pulse: Pulse,
     _ticker: Ticker,
 }
 
@@ -42,8 +52,9 @@ impl Machine {
         loop {
             match Engine::new(&config(instances)) {
                 Ok(engine) => {
-                    let ticker = Ticker::start(&engine)?;
-                    return Ok(Self { engine, instances, _ticker: ticker });
+                    let pulse = Pulse::default();
+                    let ticker = Ticker::start(&engine, pulse.clone())?;
+                    return Ok(Self { engine, instances, pulse, _ticker: ticker });
                 }
                 Err(error) if instances <= 16 => return Err(PluginError::Engine(format!("{error:#}"))),
                 Err(error) => {
@@ -95,19 +106,35 @@ fn config(instances: usize) -> Config {
     config
 }
 
+/// Tells the ticker that guests run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pulse(Arc<AtomicBool>);
+
+impl Pulse {
+    pub(super) fn beat(&self) {
+        // Read first: a store would take the line from all other cores, for each call.
+        if !self.0.load(Ordering::Relaxed) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Moves the engine's epoch forward until it is dropped.
 struct Ticker {
     _stop: SyncSender<()>,
 }
 
 impl Ticker {
-    fn start(engine: &Engine) -> Result<Self, PluginError> {
+    fn start(engine: &Engine, pulse: Pulse) -> Result<Self, PluginError> {
         let (stop, stopped) = sync_channel::<()>(0);
         let engine = engine.weak();
         let tick = move || {
-            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            let mut quiet = UNTIL_IDLE;
+            let pause = |quiet| if quiet < UNTIL_IDLE { TICK } else { IDLE_TICK };
+            while stopped.recv_timeout(pause(quiet)) == Err(RecvTimeoutError::Timeout) {
                 let Some(engine) = engine.upgrade() else { return };
                 engine.increment_epoch();
+                quiet = if pulse.0.swap(false, Ordering::Relaxed) { 0 } else { quiet.saturating_add(1) };
             }
         };
         thread::Builder::new().name("plugin-ticker".to_owned()).spawn(tick).map_err(PluginError::Thread)?;

@@ -15,6 +15,7 @@ use super::CallError;
 use super::call::{Answer, Batch, Failure, Inbound, Outgoing, Receipt, Rejection, Responding};
 use super::contract::Kind;
 use super::digest::Digest;
+use super::engine::Pulse;
 use super::guest::{Guest, Subject};
 use super::instance::Instance;
 use super::lane::SlowLane;
@@ -52,6 +53,7 @@ pub struct Generation {
     prepared: Prepared,
     places: Arc<Places>,
     slow_lane: Arc<SlowLane>,
+    pulse: Pulse,
     idle: Mutex<Vec<Live>>,
     log_rate: Arc<LogRate>,
     counters: Counters,
@@ -74,12 +76,13 @@ pub(super) struct Parts {
     pub(super) engine: Engine,
     pub(super) places: Arc<Places>,
     pub(super) slow_lane: Arc<SlowLane>,
+    pub(super) pulse: Pulse,
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl Generation {
     pub(super) fn new(prepared: Prepared, parts: Parts) -> Self {
-        let Parts { plugin, digest, manifest, limits, engine, places, slow_lane, metrics } = parts;
+        let Parts { plugin, digest, manifest, limits, engine, places, slow_lane, pulse, metrics } = parts;
         let counters = Counters {
             good: metrics.plugin_calls.get_or_create_owned(&ByCall::new(&plugin, "ok")),
             duration: metrics.plugin_call_duration.get_or_create_owned(&ByPlugin::new(&plugin)),
@@ -98,6 +101,7 @@ impl Generation {
             prepared,
             places,
             slow_lane,
+            pulse,
             idle,
             log_rate,
             counters,
@@ -274,7 +278,8 @@ impl Generation {
     /// A store without an instance.
     fn fresh(&self, instance: &Arc<Instance>) -> Live {
         let log = GuestLog::new(self.plugin.clone(), self.limits.log_lines, Arc::clone(&self.log_rate));
-        let guest = Guest::new(log, &self.limits, Arc::clone(instance), Some(Arc::clone(&self.manifest)));
+        let manifest = Some(Arc::clone(&self.manifest));
+        let guest = Guest::new(log, &self.limits, Arc::clone(instance), manifest, self.pulse.clone());
         let store = new_store(&self.engine, guest, &self.limits);
         Live { store, exports: None, calls: 0, owner: Arc::downgrade(instance) }
     }

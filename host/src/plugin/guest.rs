@@ -17,7 +17,7 @@ use crate::event::{Event, RequestId};
 
 use super::bindings::channel::gateway::plugin::state;
 use super::call::{Inbound, Outgoing, Responding};
-use super::engine::TICK;
+use super::engine::{Pulse, TICK};
 use super::instance::Instance;
 use super::limits::Limits;
 use super::manifest::Manifest;
@@ -25,6 +25,9 @@ use super::output::GuestLog;
 use super::state::{StateChanges, StateError};
 
 pub(super) use self::limiter::Limiter;
+
+/// After so many ticks a call computes for long: most calls in any language are over before.
+const SLOW: u64 = 5;
 
 /// What a call is about.
 pub(super) enum Subject {
@@ -58,9 +61,12 @@ pub(super) struct Guest {
     instance: Arc<Instance>,
     manifest: Option<Arc<Manifest>>,
     deadline: Instant,
+    /// Ticks that the call has computed for, and how many it may.
+    ticks: u64,
     cpu_ticks: u64,
-    /// Whether the call has used up its first tick.
+    /// Whether the call computes for long.
     slow: Arc<AtomicBool>,
+    pulse: Pulse,
     /// Where requests are sent from, so that none of a connection's work is left to the slow lane.
     runtime: Option<Handle>,
     wasi: Option<WasiCtx>,
@@ -74,7 +80,9 @@ impl Guest {
         limits: &Limits,
         instance: Arc<Instance>,
         manifest: Option<Arc<Manifest>>,
+        pulse: Pulse,
     ) -> Self {
+        pulse.beat();
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(limits.resources);
         Self {
@@ -86,40 +94,43 @@ impl Guest {
             deadline: Instant::now() + instance.time,
             instance,
             manifest,
+            ticks: 0,
             cpu_ticks: cpu_ticks(limits),
             slow: Arc::default(),
+            pulse,
             runtime: None,
             wasi: None,
             resources,
         }
     }
 
-    /// Prepares it for its next call; what it holds in memory stays. At the first tick `slow` becomes true.
+    /// Prepares it for its next call; what it holds in memory stays. `slow` becomes true when it computes for long.
     pub(super) fn begin(&mut self, limits: &Limits, subject: Subject, deadline: Instant, slow: Arc<AtomicBool>) {
         self.runtime = subject.has_network().then(Handle::current);
         self.subject = subject;
         self.state = StateChanges::default();
         self.quota_hit = false;
         self.deadline = deadline;
+        self.ticks = 0;
         self.cpu_ticks = cpu_ticks(limits);
         self.slow = slow;
+        self.pulse.beat();
         self.limiter.hit = None;
         self.log.renew();
     }
 
     /// Counts one tick of processor time. At each the guest lets others run; after the last it is stopped.
     pub(super) fn tick(&mut self) -> UpdateDeadline {
-        self.slow.store(true, Ordering::Relaxed);
-        match self.cpu_ticks.checked_sub(1) {
-            Some(left) => {
-                self.cpu_ticks = left;
-                UpdateDeadline::Yield(1)
-            }
-            None => {
-                self.limiter.hit = Some("cpu");
-                UpdateDeadline::Interrupt
-            }
+        self.pulse.beat();
+        self.ticks += 1;
+        if self.ticks == SLOW {
+            self.slow.store(true, Ordering::Relaxed);
         }
+        if self.ticks <= self.cpu_ticks {
+            return UpdateDeadline::Yield(1);
+        }
+        self.limiter.hit = Some("cpu");
+        UpdateDeadline::Interrupt
     }
 
     /// What the call has changed of the state; to be kept when it succeeded.

@@ -1,4 +1,4 @@
-//! Where calls run: on the thread where they began, and once they have used up their first tick on threads that give way to all
+//! Where calls run: on the thread where they began, and once they have computed for some ticks on threads that give way to all
 //! others.
 //!
 //! A guest that computes for long would otherwise keep a worker from everything that waits for it: of two spinning plugins on
@@ -11,15 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::thread::available_parallelism;
 
-use rustix::process::{Pid, setpriority_process};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::instrument::WithSubscriber;
 
 use super::PluginError;
-
-/// How nice the threads of the slow lane are: beside busy ones of the usual priority each gets a tenth of a core.
-const NICE: i32 = 10;
+use super::priority::give_way;
 
 /// A call that can go on elsewhere.
 pub(super) type Call<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -35,14 +32,14 @@ impl SlowLane {
         let runtime = Builder::new_multi_thread()
             .worker_threads(available_parallelism().map_or(1, std::num::NonZero::get))
             .thread_name("plugin-slow")
-            .on_thread_start(give_way)
+            .on_thread_start(begin)
             .enable_all()
             .build()
             .map_err(PluginError::Thread)?;
         Ok(Self { runtime: Some(runtime) })
     }
 
-    /// Drives `call` to its end, here until `slow` says that it has used up its first tick.
+    /// Drives `call` to its end, here until `slow` says that it computes for long.
     ///
     /// Cancel safe: dropping it drops the call, which ends at its next tick at the latest.
     pub(super) async fn drive<T: Send + 'static>(&self, mut call: Call<T>, slow: &AtomicBool) -> T {
@@ -74,9 +71,8 @@ impl Drop for SlowLane {
     }
 }
 
-/// Makes the current thread nice. On Linux the priority is that of the thread, although POSIX says process.
-fn give_way() {
-    if let Err(error) = setpriority_process(None::<Pid>, NICE) {
+fn begin() {
+    if let Err(error) = give_way() {
         tracing::warn!(%error, "Slow plugin calls keep the usual priority");
     }
 }

@@ -15,6 +15,7 @@ use super::bindings::polling::{Polling, PollingPre};
 use super::bindings::responding::{Responding as Responder, RespondingPre};
 use super::call::{Answer, Batch, Failure, Receipt, Rejection};
 use super::egress::Network;
+use super::engine::Pulse;
 use super::guest::Guest;
 use super::instance::Instance;
 use super::limits::Limits;
@@ -107,11 +108,12 @@ impl Prepared {
         engine: &Engine,
         plugin: &PluginName,
         limits: &Limits,
+        pulse: Pulse,
     ) -> Result<String, CallError> {
         let deadline = Instant::now() + limits.time;
         let nobody = Arc::new(Instance::new("describe", Default::default(), Network::Closed, limits));
         let log = GuestLog::new(plugin.clone(), limits.log_lines, Arc::new(LogRate::new(limits.log_rate)));
-        let mut store = new_store(engine, Guest::new(log, limits, nobody, None), limits);
+        let mut store = new_store(engine, Guest::new(log, limits, nobody, None, pulse), limits);
         let described = tokio::time::timeout_at(deadline.into(), async {
             match self.instantiate(Entry::Main, &mut store).await? {
                 Exports::Channel(channel) => channel.gateway_plugin_channel().call_describe(&mut store).await,

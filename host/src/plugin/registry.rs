@@ -291,7 +291,8 @@ impl Registry {
         let prepared =
             self.linkers.prepare(engine, component, kind).map_err(|error| LoadError::Link(format!("{error:#}")))?;
         let limits = self.limits(name).clone();
-        let text = prepared.describe(engine, name, &limits).await.map_err(LoadError::Describe)?;
+        let text =
+            prepared.describe(engine, name, &limits, self.machine.pulse.clone()).await.map_err(LoadError::Describe)?;
         let parts = Parts {
             plugin: name.clone(),
             digest,
@@ -300,6 +301,7 @@ impl Registry {
             engine: engine.clone(),
             places: Arc::clone(&self.places),
             slow_lane: Arc::clone(&self.slow_lane),
+            pulse: self.machine.pulse.clone(),
             metrics: Arc::clone(&self.metrics),
         };
         Ok(Generation::new(prepared, parts))

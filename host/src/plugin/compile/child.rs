@@ -3,18 +3,16 @@
 use std::fs;
 use std::io::{self, Read, Write};
 
-use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::super::PluginError;
 use super::super::engine;
+use super::super::priority::give_way;
 
 /// The last byte of a reply that is machine code.
 pub(super) const CODE: u8 = b'C';
 /// The last byte of a reply that says what is wrong with the component.
 pub(super) const PROBLEM: u8 = b'P';
-
-/// How much less important compiling is than serving: about a tenth of a processor that others want too.
-const NICE: i32 = 10;
 
 /// Limits this process, then compiles the component on stdin and writes the machine code to stdout.
 ///
@@ -44,7 +42,7 @@ fn restrict(memory: u64, seconds: u64) -> io::Result<()> {
     lower(Resource::Cpu, seconds, seconds + 1)?;
     lower(Resource::Core, 0, 0)?;
     lower(Resource::Fsize, 0, 0)?;
-    nice(NICE)?;
+    give_way()?;
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{Signal, set_parent_process_death_signal};

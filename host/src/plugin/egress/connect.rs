@@ -1,10 +1,12 @@
 use std::future::Future;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -20,7 +22,11 @@ use super::{EgressError, authority};
 pub(super) struct Connector {
     grants: Arc<[Grant]>,
     timeout: Duration,
+    resolver: Resolver,
 }
+
+/// The addresses of a name, for a port.
+type Resolver = Arc<dyn Fn(&str, u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> + Send + Sync>;
 
 /// Why no connection was opened.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +62,11 @@ impl ConnectError {
 
 impl Connector {
     pub(super) fn new(grants: Arc<[Grant]>, timeout: Duration) -> Self {
-        Self { grants, timeout }
+        let resolver: Resolver = Arc::new(|name, port| {
+            let name = name.to_owned();
+            Box::pin(async move { Ok(tokio::net::lookup_host((name, port)).await?.collect()) })
+        });
+        Self { grants, timeout, resolver }
     }
 
     async fn connect(self, uri: Uri) -> Result<TcpStream, ConnectError> {
@@ -71,7 +81,8 @@ impl Connector {
 
     async fn open(&self, host: &Host<String>, port: u16) -> Result<TcpStream, ConnectError> {
         let mut failure = ConnectError::Dns("it has no address".to_owned());
-        for address in resolve(host, port).await? {
+        // What a name resolves to is asked once: another answer would be another address, and nobody has checked it.
+        for address in self.resolve(host, port).await? {
             let ip = address.ip();
             if !is_public(ip) && !self.grants.iter().any(|grant| grant.admits_private(host, port, ip)) {
                 failure = ConnectError::Private(ip);
@@ -88,16 +99,15 @@ impl Connector {
         }
         Err(failure)
     }
-}
 
-async fn resolve(host: &Host<String>, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
-    match host {
-        Host::Ipv4(address) => Ok(vec![SocketAddr::from((*address, port))]),
-        Host::Ipv6(address) => Ok(vec![SocketAddr::from((*address, port))]),
-        Host::Domain(name) => match tokio::net::lookup_host((name.as_str(), port)).await {
-            Ok(addresses) => Ok(addresses.collect()),
-            Err(error) => Err(ConnectError::Dns(error.to_string())),
-        },
+    async fn resolve(&self, host: &Host<String>, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+        match host {
+            Host::Ipv4(address) => Ok(vec![SocketAddr::from((*address, port))]),
+            Host::Ipv6(address) => Ok(vec![SocketAddr::from((*address, port))]),
+            Host::Domain(name) => {
+                (self.resolver)(name, port).await.map_err(|error| ConnectError::Dns(error.to_string()))
+            }
+        }
     }
 }
 
@@ -113,5 +123,64 @@ impl Service<Uri> for Connector {
     fn call(&mut self, uri: Uri) -> Self::Future {
         let connect = self.clone().connect(uri);
         Box::pin(async move { connect.await.map(TokioIo::new) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Mutex;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A connector for the name `agent.example`, which resolves to each of `answers` in turn.
+    fn connector(
+        port: u16,
+        private: bool,
+        answers: Vec<Vec<SocketAddr>>,
+    ) -> (Connector, Arc<Mutex<Vec<Vec<SocketAddr>>>>) {
+        let grant = Grant { private, ..format!("agent.example:{port}").parse().unwrap() };
+        let left = Arc::new(Mutex::new(answers));
+        let answers = Arc::clone(&left);
+        let resolver: Resolver = Arc::new(move |_, _| {
+            let answer = answers.lock().unwrap().remove(0);
+            Box::pin(std::future::ready(Ok(answer)))
+        });
+        (Connector { resolver, ..Connector::new(Arc::from([grant]), Duration::from_secs(10)) }, left)
+    }
+
+    async fn canary() -> (TcpListener, SocketAddr) {
+        let canary = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = canary.local_addr().unwrap();
+        (canary, address)
+    }
+
+    /// A name that resolves to something else a moment later is no way around the check.
+    #[tokio::test]
+    async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
+        let [(_first, checked), (_second, later)] = [canary().await, canary().await];
+        let (connector, left) = connector(checked.port(), true, vec![vec![checked], vec![later]]);
+        let uri = format!("http://agent.example:{}/", checked.port()).parse().unwrap();
+
+        let stream = connector.connect(uri).await.unwrap();
+
+        assert_eq!(stream.peer_addr().unwrap(), checked);
+        assert_eq!(left.lock().unwrap().len(), 1, "the name was resolved once");
+    }
+
+    #[tokio::test]
+    async fn every_address_of_a_name_is_checked() {
+        let (canary, private) = canary().await;
+        let mapped = SocketAddr::from((Ipv4Addr::LOCALHOST.to_ipv6_mapped(), private.port()));
+        let (connector, _) = connector(private.port(), false, vec![vec![mapped, private]]);
+        let uri = format!("http://agent.example:{}/", private.port()).parse().unwrap();
+
+        let refused = connector.connect(uri).await.unwrap_err();
+
+        assert!(matches!(refused, ConnectError::Private(_)), "{refused}");
+        let nobody = tokio::time::timeout(Duration::from_millis(50), canary.accept()).await;
+        assert!(nobody.is_err(), "somebody connected");
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn run(arguments: NewArguments) -> Result<(), Failure> {
         output::note(&format!("  (cd {shown} && {setup})"));
     }
     output::note(&format!("  gateway plugin build {shown}"));
-    output::note(&format!("  gateway plugin check {shown}/{name}.wasm"));
+    output::note(&format!("  gateway plugin test {shown}"));
     output::note(&format!("  cp {shown}/{name}.wasm plugins/"));
     Ok(())
 }

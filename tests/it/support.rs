@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) use self::agent::RemoteAgent;
+pub(crate) use self::agent::{Delivered, RemoteAgent};
 pub(crate) use self::bomb::Bomb;
 pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::component::{Guest, built_in, channel_of, guest};

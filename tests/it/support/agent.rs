@@ -26,6 +26,11 @@ impl Delivered {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
+
+    /// The data of the event in the envelope, which is a text.
+    pub(crate) fn data(&self) -> String {
+        self.json()["event"]["data"].as_str().unwrap().to_owned()
+    }
 }
 
 type Answer = dyn Fn(usize, Delivered) -> BoxFuture<'static, Response<Full<Bytes>>> + Send + Sync;

@@ -12,9 +12,15 @@ const NICE: i32 = 10;
 const TURN: u64 = 100_000;
 
 /// Makes the current thread, and those that it starts, give way to all others.
+pub(super) fn give_way() -> io::Result<()> {
+    // A sandbox may know nothing of turns; to be nice is allowed everywhere. On Linux both are of the thread.
+    take_short_turns().or_else(|_| Ok(rustix::process::nice(NICE).map(drop)?))
+}
+
+/// Nice, and in short turns.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "no crate that is in use has this system call")]
-pub(super) fn give_way() -> io::Result<()> {
+fn take_short_turns() -> io::Result<()> {
     // Fields in the order of `struct sched_attr` (sched_setattr(2)); left out are those of real-time policies.
     #[repr(C)]
     struct Attributes {
@@ -43,8 +49,7 @@ pub(super) fn give_way() -> io::Result<()> {
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The same where turns cannot be chosen.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn give_way() -> io::Result<()> {
-    Ok(rustix::process::nice(NICE).map(drop)?)
+fn take_short_turns() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }

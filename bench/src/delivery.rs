@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use crate::agent::Agent;
 use crate::load;
 use crate::process::{Usage, wait_until};
-use crate::samples::{Spread, nanos};
+use crate::samples::{Spread, nanos, percentile};
 use crate::subject::Place;
 use crate::webhook::Requests;
 
@@ -67,7 +67,7 @@ pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Delivery> {
 
 /// How long each of the next `count` events takes to its agent, in nanoseconds, without those that do not arrive; and how many
 /// requests were late. `before` requests have been sent already.
-pub(crate) fn latencies(
+fn latencies(
     agent: &Agent,
     sender: &mut Sender,
     requests: &mut Requests,
@@ -79,6 +79,36 @@ pub(crate) fn latencies(
     let arrivals = agent.take();
     let took = |(issue, sent): (u32, &Instant)| Some(nanos(arrivals.get(&issue)?.saturating_duration_since(*sent)));
     Ok(((before + 1..).zip(&sent).filter_map(took).collect(), late))
+}
+
+/// Asks for the p99 of deliveries again and again, each time for as long.
+pub(crate) struct Probe {
+    agent: Agent,
+    sender: Sender,
+    requests: Requests,
+    sent: u32,
+    count: u32,
+}
+
+impl Probe {
+    /// Warms up for measurements of `time` each, `most` of them.
+    pub(crate) fn start(agent: Agent, gateway: SocketAddr, time: Duration, most: u32) -> Result<Self> {
+        let count = RATE * u32::try_from(time.as_secs())?;
+        let mut requests = Requests::new(WARM_UP + most * count);
+        let mut sender = Sender::connect(gateway)?;
+        sender.send(&mut requests, WARM_UP)?;
+        wait_for(&agent, WARM_UP as usize);
+        agent.take();
+        Ok(Self { agent, sender, requests, sent: WARM_UP, count })
+    }
+
+    /// The p99 in microseconds, and how many events did not arrive.
+    pub(crate) fn p99(&mut self) -> Result<(f64, usize)> {
+        let Self { agent, sender, requests, sent, count } = self;
+        let (mut found, _) = latencies(agent, sender, requests, *sent, *count)?;
+        *sent += *count;
+        Ok((f64::from(percentile(&mut found, 99)) / 1000.0, *count as usize - found.len()))
+    }
 }
 
 pub(crate) fn wait_for(agent: &Agent, count: usize) {

@@ -9,10 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::agent::Agent;
-use crate::delivery::{RATE, Sender, WARM_UP, latencies, wait_for};
-use crate::samples::percentile;
+use crate::delivery::Probe;
 use crate::subject::{Place, request};
-use crate::webhook::Requests;
 
 /// Callers of the hostile plugin, each with one request at a time.
 const CALLERS: usize = 8;
@@ -36,23 +34,14 @@ pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Hostile> {
     let guest = place.guest("spin");
     fs::copy(&guest, gateway.folder.plugins().join("spin.wasm"))
         .with_context(|| format!("`{}` is missing\nhint: run `cargo xtask bench`, which builds it", guest.display()))?;
-    let count = RATE * u32::try_from(time.as_secs())?;
-    let mut requests = Requests::new(WARM_UP + 2 * count);
-    let mut sender = Sender::connect(gateway.server.address)?;
-    sender.send(&mut requests, WARM_UP)?;
-    wait_for(&agent, WARM_UP as usize);
-    agent.take();
-    let mut measure = |before: u32| {
-        let (mut found, _) = latencies(&agent, &mut sender, &mut requests, before, count)?;
-        Ok::<_, anyhow::Error>((f64::from(percentile(&mut found, 99)) / 1000.0, count as usize - found.len()))
-    };
-    let (without, lost) = measure(WARM_UP)?;
+    let mut probe = Probe::start(agent, gateway.server.address, time, 2)?;
+    let (without, lost) = probe.p99()?;
     let (stop, stopped) = (AtomicBool::new(false), AtomicU64::new(0));
     let (with, lost_with) = thread::scope(|scope| {
         for _ in 0..CALLERS {
             scope.spawn(|| call(gateway.server.address, &stop, &stopped));
         }
-        let measured = measure(WARM_UP + count);
+        let measured = probe.p99();
         stop.store(true, Ordering::Relaxed);
         measured
     })?;

@@ -8,12 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::agent::Agent;
-use crate::delivery::{RATE, Sender, WARM_UP, latencies, wait_for};
+use crate::delivery::Probe;
 use crate::drop_in::version_of;
 use crate::process::wait_until;
-use crate::samples::percentile;
 use crate::subject::{Folder, Place, Subject, request};
-use crate::webhook::Requests;
 
 /// Plugins beside the usual ones.
 const PLUGINS: u32 = 500;
@@ -74,18 +72,13 @@ pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Many> {
     thread::sleep(Duration::from_secs(1));
     let idle = gateway.server.usage()?.resident;
 
-    let count = RATE * u32::try_from(time.as_secs())?;
-    let mut requests = Requests::new(WARM_UP + 2 * count);
-    let mut sender = Sender::connect(gateway.server.address)?;
-    sender.send(&mut requests, WARM_UP)?;
-    wait_for(&agent, WARM_UP as usize);
-    agent.take();
-    let mut p99 = |before: u32| {
-        let (mut found, _) = latencies(&agent, &mut sender, &mut requests, before, count)?;
-        ensure!(found.len() == count as usize, "{} events did not arrive", count as usize - found.len());
-        Ok(f64::from(percentile(&mut found, 99)) / 1000.0)
+    let mut probe = Probe::start(agent, gateway.server.address, time, 2)?;
+    let mut p99 = || {
+        let (p99, lost) = probe.p99()?;
+        ensure!(lost == 0, "{lost} events did not arrive");
+        Ok(p99)
     };
-    let without = p99(WARM_UP)?;
+    let without = p99()?;
     let (stop, swaps) = (AtomicBool::new(false), AtomicU32::new(0));
     let with = thread::scope(|scope| {
         let swapping = scope.spawn(|| {
@@ -96,7 +89,7 @@ pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Many> {
             }
             Ok::<_, anyhow::Error>(())
         });
-        let with = p99(WARM_UP + count);
+        let with = p99();
         stop.store(true, Ordering::Relaxed);
         swapping.join().map_err(|_| anyhow!("swapping panicked"))??;
         with

@@ -11,6 +11,7 @@ use crate::agent::Agent;
 use crate::delivery::Probe;
 use crate::drop_in::version_of;
 use crate::process::wait_until;
+use crate::rounds::settled;
 use crate::subject::{Folder, Place, Subject, request};
 
 /// Plugins beside the usual ones.
@@ -69,8 +70,7 @@ pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Many> {
         let gateway = place.restart(gateway)?;
         (gateway, began.elapsed().min(whole).as_secs_f64())
     };
-    thread::sleep(Duration::from_secs(1));
-    let idle = gateway.server.usage()?.resident;
+    let idle = settled(&gateway.server)?;
 
     let mut probe = Probe::start(agent, gateway.server.address, time, 2)?;
     let mut p99 = || {

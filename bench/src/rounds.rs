@@ -224,7 +224,7 @@ fn throughput(place: &mut Place, row: Row, time: Duration) -> Result<Throughput>
 }
 
 /// Resident bytes when they do not change any more.
-fn settled(server: &Server) -> Result<u64> {
+pub(crate) fn settled(server: &Server) -> Result<u64> {
     let start = Instant::now();
     let (mut resident, mut since) = (server.usage()?.resident, Instant::now());
     while since.elapsed() < SETTLED && start.elapsed() < UNSETTLED {

@@ -1,5 +1,7 @@
 //! Channels that answer their source, channels that ask it, and what plugins keep.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 

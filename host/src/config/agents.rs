@@ -59,7 +59,7 @@ pub(super) fn responders(
 
 /// Reads `[channels.NAME.respond]` where no route makes use of it, so that what is wrong there is told all the same.
 pub(super) fn check_policy(section: &Section<'_>) {
-    drop(Policy::read(section));
+    Policy::read(section);
 }
 
 /// How deliveries to somebody are made.

@@ -1,5 +1,7 @@
 //! Sleeps for as long as its query says in milliseconds (an hour), which costs time on the clock and none on the processor.
 
+#![expect(clippy::disallowed_methods, reason = "the purpose of this guest")]
+
 use std::time::Duration;
 
 use gateway_plugin_sdk::channel::{Event, Received, Request};

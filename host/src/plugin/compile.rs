@@ -2,7 +2,7 @@
 //!
 //! A file can be made so that a compiler works on it for hours or takes all memory, and wasmtime counts that as no
 //! vulnerability. So the host starts its own program again to compile one file: with a bound on memory, processor time and
-//! time, at a low priority, without environment, and with no open file but its three streams. What goes wrong there costs
+//! time, at a low priority, without the gateway's environment, and with no open file but its three streams. What goes wrong there costs
 //! that file, and the memory that a compiler takes is given back to the system with the process.
 
 pub(super) mod child;
@@ -18,9 +18,13 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::LoadError;
+use super::priority::spare_cores;
 
 /// The command of the gateway's program that compiles what comes on its stdin.
 pub const COMMAND: &str = "compile-plugin";
+
+/// What tells the compiler how many threads it may have.
+const THREADS: &str = "RAYON_NUM_THREADS";
 
 /// Bytes of what a failing child says that are passed on.
 const MAX_WORDS: u64 = 2048;
@@ -107,6 +111,7 @@ impl Compiler {
             .arg0("gateway")
             .args([COMMAND, &self.settings.memory.to_string(), &seconds.to_string()])
             .env_clear()
+            .env(THREADS, spare_cores().to_string())
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

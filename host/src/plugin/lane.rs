@@ -9,14 +9,13 @@ use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::thread::available_parallelism;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::instrument::WithSubscriber;
 
 use super::PluginError;
-use super::priority::give_way;
+use super::priority::{give_way, spare_cores};
 
 /// A call that can go on elsewhere.
 pub(super) type Call<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -30,7 +29,7 @@ pub(super) struct SlowLane {
 impl SlowLane {
     pub(super) fn new() -> Result<Self, PluginError> {
         let runtime = Builder::new_multi_thread()
-            .worker_threads(available_parallelism().map_or(1, std::num::NonZero::get))
+            .worker_threads(spare_cores())
             .thread_name("plugin-slow")
             .on_thread_start(begin)
             .enable_all()

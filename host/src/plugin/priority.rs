@@ -4,12 +4,19 @@
 //! were woken wait: a request is woken several times on its way. So its turns are short as well.
 
 use std::io;
+use std::thread::available_parallelism;
 
 /// How nice: beside a busy thread of the usual priority it gets a tenth of a core.
 const NICE: i32 = 10;
 
 /// Nanoseconds of a turn, the shortest that Linux 6.12 and later grant. Older ones ignore it.
 const TURN: u64 = 100_000;
+
+/// How many cores work that can wait may take at once: all but one, which stays for everything else. Being nice is not
+/// enough for that: the system's own threads, which complete a write to the disk, count as one party with the whole gateway.
+pub(super) fn spare_cores() -> usize {
+    available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1))
+}
 
 /// Makes the current thread, and those that it starts, give way to all others.
 pub(super) fn give_way() -> io::Result<()> {

@@ -2,8 +2,8 @@
 //!
 //! A file can be made so that a compiler works on it for hours or takes all memory, and wasmtime counts that as no
 //! vulnerability. So the host starts its own program again to compile one file: with a bound on memory, processor time and
-//! time, at a low priority, without the gateway's environment, and with no open file but its three streams. What goes wrong there costs
-//! that file, and the memory that a compiler takes is given back to the system with the process.
+//! time, at a low priority, without the gateway's environment, and with no open file but its three streams. What goes wrong
+//! there costs that file, and the memory that a compiler takes is given back to the system with the process.
 
 pub(super) mod child;
 

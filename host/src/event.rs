@@ -2,6 +2,7 @@
 //!
 //! Values only: nothing here does I/O, holds a lock or knows where it is stored.
 
+mod attribute;
 mod cloud_event;
 mod delivery;
 mod envelope;
@@ -12,6 +13,7 @@ mod time;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use self::attribute::{MAX_ATTRIBUTE, MAX_ATTRIBUTES, is_attribute_name};
 pub use self::cloud_event::{CloudEvent, Payload};
 pub use self::delivery::{Attempt, Delivery, DeliveryId, DeliveryState, EventStatus, Outcome, Priority, Recipient};
 pub use self::envelope::{Envelope, SkillRef};

@@ -6,7 +6,9 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::event::{AgentName, Event, EventId, Priority, Recipient, Timestamp};
+use crate::event::{
+    AgentName, Event, EventId, MAX_ATTRIBUTE, MAX_ATTRIBUTES, Priority, Recipient, Timestamp, is_attribute_name,
+};
 use crate::eventlog::{Appended, EventLogError, Identity, NewEvent};
 use crate::plugin::{Answer, CallError, Failure, Responding};
 
@@ -61,16 +63,14 @@ impl Try {
 
     /// The event that `answer` answers, and the name of the agent.
     async fn answered(&self, answer: &Event) -> Result<(Arc<Event>, String), Failure> {
-        let attribute =
-            |wanted: &str| answer.attributes.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
         let failure = |retry, message: String| Failure { retry, code: "gone".to_owned(), message, after: None };
-        let id: Option<EventId> = attribute(ANSWERED).and_then(|id| id.parse().ok());
+        let id: Option<EventId> = answer.attribute(ANSWERED).and_then(|id| id.parse().ok());
         let id = id.ok_or_else(|| failure(false, "it does not say what it answers".to_owned()))?;
         let log = self.log.clone();
         let found = tokio::task::spawn_blocking(move || log.find(id)).await;
         let found = found.map_err(|error| EventLogError::Io(error.to_string())).flatten();
         match found {
-            Ok(Some(stored)) => Ok((Arc::new(stored.event), attribute(AGENT).cloned().unwrap_or_default())),
+            Ok(Some(stored)) => Ok((Arc::new(stored.event), answer.attribute(AGENT).unwrap_or_default().to_owned())),
             Ok(None) => Err(failure(false, format!("the event `{id}` that it answers is no longer in the log"))),
             Err(error) => Err(failure(true, format!("the event `{id}` that it answers cannot be read: {error}"))),
         }
@@ -78,9 +78,13 @@ impl Try {
 }
 
 fn new_answer(job: &Job, event: &Event, agent: &AgentName, channel: AgentName, answer: &Answer) -> NewEvent {
-    // An event of this kind has at most as many attributes as a plugin may give it, and two.
     let own = [(ANSWERED.to_owned(), event.id.to_string()), (AGENT.to_owned(), agent.to_string())];
-    let said = answer.attributes.iter().filter(|(name, value)| is_attribute(name, value)).take(62).cloned();
+    let said = answer
+        .attributes
+        .iter()
+        .filter(|(name, value)| is_attribute(name, value))
+        .take(MAX_ATTRIBUTES - own.len())
+        .cloned();
     let content_type = if answer.content_type.is_empty() { "application/octet-stream" } else { &answer.content_type };
     NewEvent {
         channel: event.channel.clone(),
@@ -100,8 +104,7 @@ fn new_answer(job: &Job, event: &Event, agent: &AgentName, channel: AgentName, a
     }
 }
 
-/// Whether it can be one of an event: the same rule as for what channels say.
+/// Whether an answer can have it: what an event can have, and is not told by the gateway itself.
 fn is_attribute(name: &str, value: &str) -> bool {
-    let named = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    named && (1..=20).contains(&name.len()) && ![ANSWERED, AGENT].contains(&name) && value.len() <= 4096
+    is_attribute_name(name) && ![ANSWERED, AGENT].contains(&name) && value.len() <= MAX_ATTRIBUTE
 }

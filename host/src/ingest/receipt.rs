@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::event::{ChannelName, PluginName, Recipient, RequestId, Timestamp};
+use crate::event::{
+    ChannelName, MAX_ATTRIBUTE, MAX_ATTRIBUTES, PluginName, Recipient, RequestId, Timestamp, is_attribute_name,
+};
 use crate::eventlog::{Identity, NewEvent};
 use crate::plugin::ReceiptEvent;
 
@@ -13,10 +15,6 @@ const MAX_EVENTS: usize = 1000;
 const MAX_KIND: usize = 128;
 /// Bytes of a subject, a delivery id or a key.
 const MAX_ID: usize = 1024;
-/// Attributes of one event.
-const MAX_ATTRIBUTES: usize = 64;
-/// Bytes of the value of an attribute.
-const MAX_ATTRIBUTE: usize = 4096;
 
 /// What all events of a request have in common.
 pub(super) struct Context<'a> {
@@ -111,9 +109,7 @@ fn check(event: &ReceiptEvent) -> Result<(), String> {
         return Err(format!("{} attributes, expected at most {MAX_ATTRIBUTES}", event.attributes.len()));
     }
     for (name, value) in &event.attributes {
-        let named = (1..=20).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        if !named {
+        if !is_attribute_name(name) {
             return Err(format!("attribute `{}` must have 1 to 20 of `a-z0-9`", name.escape_default()));
         }
         if value.len() > MAX_ATTRIBUTE {

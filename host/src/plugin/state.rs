@@ -140,14 +140,14 @@ impl State {
         F: Future<Output = Result<T, E>>,
     {
         let _turn = self.writing.lock().await;
-        let growth = |kept: &Kept| {
+        let growth = {
+            let kept = self.kept();
             let grows = |(key, value): (&String, &Option<Bytes>)| {
                 let before = kept.entries.get(key).map_or(0, |value| size(key, value));
                 value.as_ref().map_or(0, |value| size(key, value)).cast_signed() - before.cast_signed()
             };
             changes.entries.iter().map(grows).sum()
         };
-        let growth = growth(&self.kept());
         self.check(growth)?;
         let written = write(changes.entries.clone().into_iter().collect()).await?;
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio_util::task::AbortOnDropHandle;
 use wasmtime_wasi::{WasiCtxBuilder, WasiCtxView, WasiView};
 
-use crate::event::{Envelope, Event, Timestamp};
+use crate::event::{Envelope, Timestamp};
 
 use super::super::bindings::agent::gateway::plugin::{http, outbound};
 use super::super::bindings::channel::gateway::plugin::{host, inbound, state, types};
@@ -133,7 +133,7 @@ impl outbound::Host for Guest {
     }
 
     fn attribute(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        Ok(attribute(self.outbound()?, &name))
+        Ok(self.outbound()?.attribute(&name).map(str::to_owned))
     }
 
     fn attributes(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
@@ -195,12 +195,8 @@ impl answer::Host for Guest {
     }
 
     fn attribute(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        Ok(attribute(&self.answer()?.answer, &name))
+        Ok(self.answer()?.answer.attribute(&name).map(str::to_owned))
     }
-}
-
-fn attribute(event: &Event, name: &str) -> Option<String> {
-    event.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
 }
 
 impl http::Host for Guest {

@@ -213,4 +213,11 @@ impl Rejection {
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
         Rejection { status, detail: detail.into() }
     }
+
+    /// As `new`, about one member of the body, named by a JSON pointer such as `/alerts/0/status`. The gateway tells it to the
+    /// caller in `errors` as well: it takes a pointer in backticks at the start of `detail` for that.
+    pub fn at(status: u16, pointer: &str, detail: impl AsRef<str>) -> Self {
+        let detail = detail.as_ref();
+        Rejection::new(status, format!("`{pointer}`: {detail}"))
+    }
 }

@@ -15,6 +15,7 @@ mod list;
 mod log;
 mod offline;
 mod output;
+mod pinned;
 mod plugin;
 mod replay;
 mod request;

@@ -7,6 +7,7 @@
 //! A key is overridden by the variable of its path: `http.listen` by `GATEWAY__HTTP__LISTEN`, `channels.my-hook.max_body`
 //! by `GATEWAY__CHANNELS__MY_HOOK__MAX_BODY`.
 
+mod access;
 mod agents;
 mod channels;
 mod check;

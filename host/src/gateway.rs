@@ -1,6 +1,5 @@
 //! The composition root: the only place where neighbours meet.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -135,7 +134,7 @@ impl Parts {
         let deliveries = dispatch.start(&log);
         let replaying = replays.start();
         let polling = ingest.start();
-        let addresses: Vec<_> = server.local_addrs().into_iter().map(url).collect();
+        let addresses = server.urls();
         for address in &addresses {
             tracing::info!("Serving on {address}");
         }
@@ -230,10 +229,6 @@ fn load_states(plugins: &PluginHost, log: &EventLog) -> Result<(), EventLogError
         state.load(log.state(&state.owner)?);
     }
     Ok(())
-}
-
-fn url(address: SocketAddr) -> String {
-    format!("http://{address}/")
 }
 
 /// Ingest's view of the routes.

@@ -6,6 +6,7 @@
 //! event afterwards.
 
 mod access;
+mod access_log;
 mod admin;
 mod admission;
 mod body;
@@ -16,6 +17,7 @@ mod health;
 mod listener;
 mod payload;
 mod query;
+mod rates;
 mod record;
 mod refusal;
 mod replays;
@@ -23,6 +25,7 @@ mod respond;
 mod route;
 #[cfg(test)]
 mod tests;
+mod tls;
 pub mod view;
 mod webhook;
 
@@ -34,6 +37,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::caller::{AddressLimit, AllowList, Name, Rate, TrustedProxies, follow_names};
 use crate::dispatch::Dispatch;
 use crate::event::Timestamp;
 use crate::eventlog::EventLog;
@@ -46,10 +50,12 @@ use crate::supervisor::Sockets;
 use crate::verify::Secret;
 
 pub use self::query::{BadParameter, DeliveriesQuery, EventsQuery};
+pub use self::tls::{TlsError, TlsSettings};
 
 use self::front::Front;
 use self::listener::Listener;
 use self::route::Surface;
+use self::tls::Tls;
 
 /// Connections that a separate admin address takes at once.
 const ADMIN_CONNECTIONS: usize = 64;
@@ -85,6 +91,18 @@ pub struct Settings {
     pub drain: Duration,
     /// How long requests in flight may take after no more are taken.
     pub shutdown_grace: Duration,
+    /// How connections are encrypted; none means not at all.
+    pub tls: Option<TlsSettings>,
+    /// The proxies that say where a request comes from.
+    pub trusted_proxies: TrustedProxies,
+    /// The names under which webhooks are received; empty means any.
+    pub hosts: Vec<String>,
+    /// How often webhooks are received in all; none means no limit.
+    pub rate_limit: Option<Rate>,
+    /// How often from each address; none means no limit.
+    pub address_limit: Option<AddressLimit>,
+    /// Whether every request is logged.
+    pub access_log: bool,
     /// The admin API.
     pub admin: AdminSettings,
 }
@@ -116,6 +134,12 @@ impl Settings {
             retry_after: Duration::from_secs(5),
             drain: Duration::ZERO,
             shutdown_grace: Duration::from_secs(20),
+            tls: None,
+            trusted_proxies: TrustedProxies::default(),
+            hosts: Vec::new(),
+            rate_limit: None,
+            address_limit: None,
+            access_log: false,
             admin: AdminSettings::default(),
         }
     }
@@ -135,6 +159,11 @@ pub struct Services {
     pub started_at: Timestamp,
 }
 
+/// Whether TLS is spoken at the admin API's own address: wherever others than this machine can listen in.
+pub fn is_encrypted(settings: &Settings, admin: SocketAddr) -> bool {
+    settings.tls.is_some() && !admin.ip().to_canonical().is_loopback()
+}
+
 /// Why there is nothing to serve on.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
@@ -146,6 +175,9 @@ pub enum HttpError {
         /// What the system said.
         source: io::Error,
     },
+    /// Connections cannot be encrypted.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A socket that was handed over would show the admin API to other machines.
     #[error(
         "the socket at `{address}` that was handed over serves the admin API, which needs a token beyond this machine\nhint: set `admin.token`, or give the admin API an address of its own with `admin.listen`"
@@ -160,6 +192,7 @@ pub enum HttpError {
 pub struct Server {
     front: Arc<Front>,
     listeners: Vec<Listener>,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Server {
@@ -167,13 +200,17 @@ impl Server {
     /// [`Server::run`].
     ///
     /// # Errors
-    /// `Bind` when an address is not this machine's or is in use, `Exposed`.
+    /// `Bind` when an address is not this machine's or is in use, `Exposed`, `Tls`.
     pub async fn bind(settings: Settings, services: Services, sockets: Sockets) -> Result<Self, HttpError> {
         let mut listeners = Vec::new();
         let public = if settings.admin.listen.is_some() { Surface::Public } else { Surface::Everything };
-        listeners.push(Listener::bind(settings.listen, sockets.webhooks, public, settings.max_connections).await?);
+        let tls = settings.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
+        let bound = Listener::bind(settings.listen, sockets.webhooks, public, tls.clone(), settings.max_connections);
+        listeners.push(bound.await?);
         if let Some(address) = settings.admin.listen {
-            listeners.push(Listener::bind(address, sockets.admin, Surface::Admin, ADMIN_CONNECTIONS).await?);
+            let tls = tls.clone().filter(|_| is_encrypted(&settings, address));
+            let bound = Listener::bind(address, sockets.admin, Surface::Admin, tls, ADMIN_CONNECTIONS);
+            listeners.push(bound.await?);
         }
         let exposed =
             |listener: &&Listener| listener.surface.has_admin() && !listener.address.ip().to_canonical().is_loopback();
@@ -182,12 +219,13 @@ impl Server {
         {
             return Err(HttpError::Exposed { address: *address });
         }
-        Ok(Self { front: Arc::new(Front::new(settings, services)), listeners })
+        Ok(Self { front: Arc::new(Front::new(settings, services)), listeners, tls })
     }
 
-    /// The real addresses: webhooks first, then the admin API's own.
-    pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().map(|listener| listener.address).collect()
+    /// Where it answers, as URLs: webhooks first, then the admin API's own address.
+    pub fn urls(&self) -> Vec<String> {
+        let scheme = |listener: &Listener| if listener.tls.is_some() { "https" } else { "http" };
+        self.listeners.iter().map(|listener| format!("{}://{}/", scheme(listener), listener.address)).collect()
     }
 
     /// What makes the gateway unready when it is cancelled. It goes on serving, and tells callers to connect elsewhere.
@@ -197,8 +235,14 @@ impl Server {
 
     /// Serves until `shutdown`, then lets requests in flight finish within [`Settings::shutdown_grace`].
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { front, listeners } = self;
+        let Self { front, listeners, tls } = self;
         let tasks = TaskTracker::new();
+        let names: Vec<Arc<Name>> = front.services.ingest.allow_lists().flat_map(AllowList::names).cloned().collect();
+        // Nobody is let in before it is known who may.
+        tasks.spawn(follow_names(names, shutdown.clone()).await);
+        if let Some(tls) = tls {
+            tasks.spawn(tls.follow(shutdown.clone()));
+        }
         for listener in listeners {
             tasks.spawn(listener.serve(Arc::clone(&front), tasks.clone(), shutdown.clone()));
         }

@@ -15,9 +15,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use sha2::{Digest, Sha256};
 
+use crate::caller::{Access, AllowList, Rate};
 use crate::event::{ChannelName, EventId, PluginName, Recipient, RequestId, Timestamp};
 use crate::eventlog::{Appended, EventLog, EventLogError, NewEvent, NewState};
 use crate::metrics::{ByProvider, Metrics};
@@ -62,6 +63,12 @@ pub struct ChannelSettings {
     pub missing_secret: Option<String>,
     /// What takes the place of the manifest's verification.
     pub verification: Option<Recipe>,
+    /// Who may call, and from where.
+    pub access: Access,
+    /// How often all callers together may call; none means no limit.
+    pub rate_limit: Option<Rate>,
+    /// What takes the place of the manifest's answer to those over their rate.
+    pub overload_status: Option<StatusCode>,
     /// Whether the gateway is ready only while this channel is.
     pub required: bool,
     /// Narrows the manifest's methods.
@@ -199,6 +206,11 @@ impl Ingest {
         mount.channel.open(&self.0.plugins)
     }
 
+    /// The allow lists of the configured channels.
+    pub fn allow_lists(&self) -> impl Iterator<Item = &AllowList> {
+        self.0.mounts.configured().filter_map(|channel| channel.access().from.as_ref())
+    }
+
     /// Whether events would be taken right now. Cheap: asked before anything is done for a request.
     pub fn admits(&self) -> Result<(), IngestError> {
         Ok(self.0.log.admits()?)
@@ -239,7 +251,7 @@ impl Ingest {
             verified_at,
             request_id: request.id,
             content_type: content_type(&request.headers),
-            headers: channel.kept_headers(&request.headers),
+            headers: open.kept_headers(&request.headers),
             body: request.body.clone(),
         };
         let inbound = open.shown(request);

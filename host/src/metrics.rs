@@ -68,6 +68,10 @@ labels! {
     ByLimit { plugin, limit }
 }
 labels! {
+    /// By whose rate it was: `address`, `channel` or `total`.
+    ByScope { scope }
+}
+labels! {
     /// By the reason of a refusal.
     ByReason { reason }
 }
@@ -95,6 +99,8 @@ pub struct Metrics {
     pub request_duration: Family<ByProvider, Histogram, Durations>,
     pub connections: Gauge,
     pub refused: Family<ByReason, Counter>,
+    pub rate_limited: Family<ByScope, Counter>,
+    pub addresses_displaced: Counter,
     pub events: Family<ByProvider, Counter>,
     pub duplicates: Family<ByProvider, Counter>,
     pub commits: Counter,
@@ -141,6 +147,8 @@ impl Metrics {
             request_duration: Family::new_with_constructor(Durations),
             connections: Gauge::default(),
             refused: Family::default(),
+            rate_limited: Family::default(),
+            addresses_displaced: Counter::default(),
             events: Family::default(),
             duplicates: Family::default(),
             commits: Counter::default(),
@@ -193,6 +201,12 @@ impl Metrics {
             "gateway_http_refused",
             "Requests and connections answered 503 because there was not enough of something",
             self.refused.clone(),
+        );
+        registry.register("gateway_rate_limited", "Requests over a rate, by whose it was", self.rate_limited.clone());
+        registry.register(
+            "gateway_rate_limit_displaced",
+            "Addresses that were forgotten before their time to make room for others",
+            self.addresses_displaced.clone(),
         );
         registry.register("gateway_events", "Events accepted", self.events.clone());
         registry.register("gateway_events_duplicate", "Events that were in the log already", self.duplicates.clone());

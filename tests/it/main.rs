@@ -6,6 +6,7 @@ mod compile_bombs;
 mod delivery;
 mod egress;
 mod faults;
+mod front_door;
 mod http_agent;
 mod languages;
 mod log;

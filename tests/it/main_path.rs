@@ -95,7 +95,7 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
 async fn a_body_of_25_mib_is_kept_whole() {
     let gateway = Setup::new()
         .plugin_as("sealed", guest::SEALED)
-        .config("\n[channels.sealed]\nverification = \"none\"\n")
+        .config("\n[channels.sealed]\nverification = \"none\"\nallow_from = [\"127.0.0.1\"]\n")
         .start()
         .await;
     let body = "0123456789abcdef".repeat(25 << 16);

@@ -9,6 +9,7 @@ mod client;
 mod component;
 mod slow_agent;
 mod template;
+mod tls;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::component::{Guest, built_in, channel_of, guest};
 pub(crate) use self::slow_agent::SlowAgent;
 pub(crate) use self::template::Template;
+pub(crate) use self::tls::{Authority, Identity};
 pub(crate) use self::wire::{Message, Wire};
 
 /// How long a condition may take to come true.
@@ -249,8 +251,8 @@ impl TestGateway {
         });
         let found = wait_for("the line with the address", || {
             let found = output.lock().unwrap().iter().find_map(|line| {
-                let (_, url) = line.split_once("Serving on http://")?;
-                url.trim_end_matches('/').parse().ok()
+                let (_, url) = line.split_once("Serving on ")?;
+                url.trim_end_matches('/').split_once("://")?.1.parse().ok()
             });
             match found {
                 Some(address) => Some(Ok(address)),

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 const ORDER: &[&[&str]] = &[
     &["event", "metrics", "supervisor"],
     &["verify"],
+    &["caller"],
     &["eventlog", "plugin", "skill"],
     &["ingest", "dispatch", "replay"],
     &["sample"],

@@ -7,6 +7,9 @@ use crate::config::{self, Config, FILE_NAME};
 /// Tells whether the configuration is valid, and what is odd about it.
 pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
     let config = config::load(path)?;
+    if let Some(tls) = &config.http.tls {
+        tls.check().map_err(anyhow::Error::from)?;
+    }
     for remark in remarks(&config) {
         output::note(&format!("warning: {remark}"));
     }

@@ -1,4 +1,5 @@
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -8,12 +9,15 @@ use ::http::{HeaderValue, Method, Request, StatusCode};
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use super::pinned;
 use crate::config::Config;
+use crate::http;
 use crate::verify::Secret;
 
 /// How long an answer may take.
@@ -24,9 +28,23 @@ const MAX_ANSWER: usize = 128 << 20;
 
 /// A client of the gateway that the configuration describes.
 pub(super) struct Client {
-    address: SocketAddr,
+    origin: Origin,
     token: Option<Secret>,
-    pool: Pool<HttpConnector, Full<Bytes>>,
+    pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+/// Where a gateway is expected.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    is_encrypted: bool,
+    address: SocketAddr,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_encrypted { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.address)
+    }
 }
 
 /// An answer, whatever its status.
@@ -38,7 +56,7 @@ pub(super) struct Reply {
 /// Why there is no answer.
 pub(super) enum NoAnswer {
     /// Nobody listens there.
-    Refused(SocketAddr),
+    Refused(Origin),
     /// Something else.
     Failed(anyhow::Error),
 }
@@ -46,8 +64,8 @@ pub(super) enum NoAnswer {
 impl From<NoAnswer> for anyhow::Error {
     fn from(reason: NoAnswer) -> Self {
         match reason {
-            NoAnswer::Refused(address) => {
-                anyhow!("no gateway answers at http://{address}\nhint: start it with `gateway serve`")
+            NoAnswer::Refused(origin) => {
+                anyhow!("no gateway answers at {origin}\nhint: start it with `gateway serve`")
             }
             NoAnswer::Failed(error) => error,
         }
@@ -58,22 +76,29 @@ impl Client {
     /// A client of the admin API.
     pub(super) fn admin(config: &Config) -> Self {
         let admin = &config.http.admin;
-        Self::new(admin.listen.unwrap_or(config.http.listen), admin.token.clone())
+        let is_encrypted = match admin.listen {
+            Some(address) => http::is_encrypted(&config.http, address),
+            None => config.http.tls.is_some(),
+        };
+        let address = reachable(admin.listen.unwrap_or(config.http.listen));
+        Self::new(config, Origin { is_encrypted, address }, admin.token.clone())
     }
 
     /// A client of the channels.
     pub(super) fn webhooks(config: &Config) -> Self {
-        Self::new(config.http.listen, None)
+        let origin = Origin { is_encrypted: config.http.tls.is_some(), address: reachable(config.http.listen) };
+        Self::new(config, origin, None)
     }
 
-    fn new(listen: SocketAddr, token: Option<Secret>) -> Self {
-        let pool = Pool::builder(TokioExecutor::new()).build_http();
-        Self { address: reachable(listen), token, pool }
+    fn new(config: &Config, origin: Origin, token: Option<Secret>) -> Self {
+        let tls = pinned::client_config(config.http.tls.as_ref());
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+        Self { origin, token, pool: Pool::builder(TokioExecutor::new()).build(connector) }
     }
 
     /// Where the gateway is expected.
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+    pub(super) fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// What the admin API says to a `GET`.
@@ -134,7 +159,7 @@ impl Client {
     }
 
     fn late(&self) -> NoAnswer {
-        NoAnswer::Failed(anyhow!("http://{} does not answer within {PATIENCE:?}", self.address))
+        NoAnswer::Failed(anyhow!("{} does not answer within {PATIENCE:?}", self.origin))
     }
 
     fn request(
@@ -144,7 +169,7 @@ impl Client {
         headers: Vec<(String, HeaderValue)>,
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, NoAnswer> {
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.origin));
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -162,11 +187,11 @@ impl Client {
         while let Some(cause) = source {
             let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
             if cause.downcast_ref::<io::Error>().is_some_and(refused) {
-                return NoAnswer::Refused(self.address);
+                return NoAnswer::Refused(self.origin);
             }
             source = cause.source();
         }
-        NoAnswer::Failed(anyhow::Error::from(error).context(format!("cannot ask http://{}", self.address)))
+        NoAnswer::Failed(anyhow::Error::from(error).context(format!("cannot ask {}", self.origin)))
     }
 
     /// The JSON of an answer, or what its problem says.
@@ -174,7 +199,7 @@ impl Client {
         let json: Value = match serde_json::from_slice(&reply.body) {
             Ok(json) => json,
             Err(_) if reply.status.is_success() => {
-                return Err(anyhow!("what answers at http://{} is no gateway", self.address));
+                return Err(anyhow!("what answers at {} is no gateway", self.origin));
             }
             Err(_) => Value::Null,
         };
@@ -194,7 +219,7 @@ impl Client {
             _ => "",
         };
         let said = super::output::clean(said, false);
-        Err(anyhow!("the gateway at http://{} answered {}: {said}{hint}", self.address, reply.status.as_u16()))
+        Err(anyhow!("the gateway at {} answered {}: {said}{hint}", self.origin, reply.status.as_u16()))
     }
 }
 

@@ -41,7 +41,7 @@ async fn stats(config: &Config, output: OutputArguments) -> Result<(), Failure> 
     let client = Client::admin(config);
     let stats = match client.get("/admin/stats").await {
         Ok(json) => {
-            note(&format!("from the gateway at http://{}", client.address()));
+            note(&format!("from the gateway at {}", client.origin()));
             json["eventlog"].clone()
         }
         Err(NoAnswer::Refused(_)) => {
@@ -82,8 +82,8 @@ async fn verify(config: &Config, output: OutputArguments) -> Result<(), Failure>
     let verified = match read_running(&client).await {
         Ok(contents) => {
             note(&format!(
-                "from the gateway at http://{}: its events, deliveries and identities; the figures are compared when none runs",
-                client.address()
+                "from the gateway at {}: its events, deliveries and identities; the figures are compared when none runs",
+                client.origin()
             ));
             Verified { contents, ..Verified::default() }
         }
@@ -160,7 +160,7 @@ async fn write_backup(config: &Config, part: &Path) -> anyhow::Result<()> {
     let client = Client::admin(config);
     let mut take = |piece: Bytes| writer.write_all(&piece).with_context(failed);
     match client.stream(Method::GET, BACKUP, &mut take).await {
-        Ok(()) => note(&format!("from the gateway at http://{}", client.address())),
+        Ok(()) => note(&format!("from the gateway at {}", client.origin())),
         Err(NoAnswer::Refused(_)) => {
             let dir = offline(config, &client)?;
             if !dir.join(STORE).exists() {
@@ -251,7 +251,7 @@ async fn read_running(client: &Client) -> Result<Contents, NoAnswer> {
     drop(sender);
     let checked = checking.join().unwrap_or_else(|_| Err(EventLogError::Io("a thread panicked".to_owned())));
     match (streamed, checked) {
-        (Err(NoAnswer::Refused(address)), _) => Err(NoAnswer::Refused(address)),
+        (Err(NoAnswer::Refused(origin)), _) => Err(NoAnswer::Refused(origin)),
         (_, Ok(contents)) => Ok(contents),
         (Err(error), Err(_)) => Err(error),
         (Ok(()), Err(error)) => Err(NoAnswer::Failed(explain(error))),
@@ -261,11 +261,7 @@ async fn read_running(client: &Client) -> Result<Contents, NoAnswer> {
 /// The folder of the log, when it is asked itself because no gateway runs.
 fn offline<'a>(config: &'a Config, client: &Client) -> anyhow::Result<&'a Path> {
     let dir = folder(config)?;
-    note(&format!(
-        "no gateway answers at http://{}, so this is from the event log in `{}`",
-        client.address(),
-        dir.display()
-    ));
+    note(&format!("no gateway answers at {}, so this is from the event log in `{}`", client.origin(), dir.display()));
     Ok(dir)
 }
 

@@ -95,8 +95,8 @@ pub(super) fn by() -> String {
 
 async fn post(client: &Client, path: &str) -> anyhow::Result<Value> {
     client.post(path, &json!({})).await.map_err(|reason| match reason {
-        NoAnswer::Refused(address) => anyhow!(
-            "no gateway answers at http://{address}, and only a running one can replay\n\
+        NoAnswer::Refused(origin) => anyhow!(
+            "no gateway answers at {origin}, and only a running one can replay\n\
              hint: start it with `gateway serve`"
         ),
         NoAnswer::Failed(error) => error,

@@ -12,11 +12,11 @@ pub(super) async fn fetch(config: &Config, request: &Request) -> Result<Value, F
     let client = Client::admin(config);
     match client.get(&request.path()).await {
         Ok(json) => {
-            note(&format!("from the gateway at http://{}", client.address()));
+            note(&format!("from the gateway at {}", client.origin()));
             Ok(json)
         }
-        Err(NoAnswer::Refused(address)) => {
-            note(&format!("no gateway answers at http://{address}, {}", offline::source(config, request)));
+        Err(NoAnswer::Refused(origin)) => {
+            note(&format!("no gateway answers at {origin}, {}", offline::source(config, request)));
             Ok(offline::answer(config, request).await?)
         }
         Err(NoAnswer::Failed(error)) => Err(error.into()),

@@ -28,7 +28,7 @@ async fn follow(config: &Config, arguments: &TailArguments) -> Result<(), Failur
     let client = Client::admin(config);
     let newest = page(&client, EventFilter { limit: 1, ..EventFilter::new() }).await?;
     let mut last = newest["events"][0]["seq"].as_u64().unwrap_or(0);
-    output::note(&format!("following http://{}, Ctrl-C ends", client.address()));
+    output::note(&format!("following {}, Ctrl-C ends", client.origin()));
     loop {
         tokio::time::sleep(INTERVAL).await;
         for row in newer(&client, last).await? {

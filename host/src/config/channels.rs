@@ -4,6 +4,7 @@ use std::time::Duration;
 use ::http::{HeaderName, Method};
 use toml::Value;
 
+use super::access::{self, Callers};
 use super::limits::{Plugins, parsed_name};
 use super::place::Place;
 use super::problem::quoted;
@@ -19,10 +20,15 @@ use crate::verify::{Recipe, Scheme, Secret};
 const RESERVED: [&str; 3] = ["/admin", "/health", "/metrics"];
 
 /// The channels of `[channels.*]`.
-pub(super) fn channels(root: &Section<'_>, plugins: &Plugins<'_>, max_body: usize) -> Vec<ChannelSettings> {
+pub(super) fn channels(
+    root: &Section<'_>,
+    plugins: &Plugins<'_>,
+    callers: &Callers,
+    max_body: usize,
+) -> Vec<ChannelSettings> {
     let mut claimed = BTreeMap::new();
     let tables = root.named("channels");
-    let read = |(name, section): (&str, Section<'_>)| channel(name, &section, plugins, max_body, &mut claimed);
+    let read = |(name, section): (&str, Section<'_>)| channel(name, &section, plugins, callers, max_body, &mut claimed);
     tables.into_iter().filter_map(read).collect()
 }
 
@@ -30,12 +36,16 @@ fn channel(
     name: &str,
     section: &Section<'_>,
     plugins: &Plugins<'_>,
+    callers: &Callers,
     max_body: usize,
     claimed: &mut BTreeMap<String, String>,
 ) -> Option<ChannelSettings> {
     let paths = paths(name, section, claimed);
     let verification = verification(section);
     let (secrets, missing_secret) = channel_secrets(name, section, verification.as_ref());
+    let access = access::access(section, callers);
+    let rate_limit = access::rate(section, "rate_limit");
+    let overload_status = access::overload_status(section);
     let required = section.flag("required").unwrap_or(false);
     let methods = methods(section);
     let max_body = channel_max_body(section, max_body);
@@ -56,6 +66,9 @@ fn channel(
         secrets,
         missing_secret,
         verification,
+        access,
+        rate_limit,
+        overload_status,
         required,
         methods,
         max_body,

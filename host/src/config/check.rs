@@ -12,7 +12,7 @@ use super::problem::{Problem, quoted};
 use super::raw::{Raw, Section};
 use super::secret::required_secret;
 use super::value::show_size;
-use super::{Config, LogFormat, LogSettings, agents, channels, plugins, routes};
+use super::{Config, LogFormat, LogSettings, access, agents, channels, plugins, routes};
 use crate::eventlog::{EngineKind, Retention};
 use crate::http::AdminSettings;
 use crate::verify::Secret;
@@ -39,7 +39,7 @@ pub(super) fn assemble(raw: &Raw) -> Config {
     let (eventlog, dir) = eventlog_settings(&root.section("eventlog"), &http);
     let plugins = plugins::plugin_settings(&root.section("plugins"), &dir);
     let limits = Plugins { limits: &plugins.limits, overrides: &plugins.overrides };
-    let channels = channels::channels(&root, &limits, http.max_body);
+    let channels = channels::channels(&root, &limits, &access::callers(&root), http.max_body);
     let mut agents = agents::agents(&root, &limits);
     let routes = routes::routes(&root, &channels, &agents);
     agents.extend(agents::responders(&root, &channels, &routes));
@@ -80,7 +80,13 @@ fn http_settings(root: &Section<'_>) -> http::Settings {
         retry_after: section.duration("retry_after", SECOND..).unwrap_or(default.retry_after),
         drain: section.duration("drain", Duration::ZERO..).unwrap_or(default.drain),
         shutdown_grace: section.duration("shutdown_grace", Duration::ZERO..).unwrap_or(default.shutdown_grace),
-        admin: admin_settings(&root.section("admin"), listen),
+        tls: access::tls(&section),
+        trusted_proxies: access::trusted_proxies(&section),
+        hosts: access::hosts(&section),
+        rate_limit: access::rate(&section, "rate_limit"),
+        address_limit: access::address_limit(&section),
+        access_log: root.section("log").flag("access").unwrap_or(false),
+        admin: admin_settings(&root.section("admin"), &section, listen),
     };
     if settings.max_body > settings.max_buffered {
         section.place("max_body").problem_with_hint(
@@ -92,7 +98,7 @@ fn http_settings(root: &Section<'_>) -> http::Settings {
     settings
 }
 
-fn admin_settings(section: &Section<'_>, public: SocketAddr) -> AdminSettings {
+fn admin_settings(section: &Section<'_>, http: &Section<'_>, public: SocketAddr) -> AdminSettings {
     let listen = section.address("listen");
     let token = required_secret(section, "token", "GATEWAY_ADMIN_TOKEN");
     if let Some((secret, place)) = &token
@@ -113,6 +119,13 @@ fn admin_settings(section: &Section<'_>, public: SocketAddr) -> AdminSettings {
             format!("a token, because `{key}` is not a loopback address"),
             "nothing",
             "write `token = { env = \"GATEWAY_ADMIN_TOKEN\" }` or, to keep it on this machine, `listen = \"127.0.0.1:8081\"` in `[admin]`",
+        );
+    }
+    if address.ip().is_loopback() && http.has("trusted_proxies") && listen.is_none() && !section.has("token") {
+        section.place("token").problem_with_hint(
+            "a token, because `http.trusted_proxies` lets others reach this address",
+            "nothing",
+            "write `token = { env = \"GATEWAY_ADMIN_TOKEN\" }` or give the admin API an address of its own: `listen = \"127.0.0.1:8081\"` in `[admin]`",
         );
     }
     // Bound once: the same address twice would be in use.

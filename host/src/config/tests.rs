@@ -1,3 +1,4 @@
+mod access;
 mod channels;
 mod destinations;
 mod plugins;

@@ -26,7 +26,7 @@ pub(super) fn check(
     match token {
         Some(token) if has_token(token, headers) => {}
         Some(_) => return Err(Refusal::Unauthorized),
-        None => check_local(ends, authority.as_ref(), headers)?,
+        None => check_local(&ends, authority.as_ref(), headers)?,
     }
     if !method.is_safe() && !is_same_origin(authority.as_ref(), headers) {
         return Err(Refusal::Forbidden("the request comes from a page of another origin"));
@@ -42,7 +42,7 @@ fn has_token(token: &Secret, headers: &HeaderMap) -> bool {
     scheme.eq_ignore_ascii_case(b"bearer ") && bool::from(Sha256::digest(given).ct_eq(&Sha256::digest(token.expose())))
 }
 
-fn check_local(ends: Ends, authority: Option<&Authority>, headers: &HeaderMap) -> Result<(), Refusal> {
+fn check_local(ends: &Ends, authority: Option<&Authority>, headers: &HeaderMap) -> Result<(), Refusal> {
     let is_loopback = |address: std::net::SocketAddr| address.ip().to_canonical().is_loopback();
     if !is_loopback(ends.local) || !is_loopback(ends.peer) {
         return Err(Refusal::Forbidden("without a token the admin API answers only callers on the same machine"));
@@ -54,14 +54,15 @@ fn check_local(ends: Ends, authority: Option<&Authority>, headers: &HeaderMap) -
     {
         return Err(Refusal::Forbidden("without a token the admin API answers no request that a proxy passed on"));
     }
+    let default = if ends.is_encrypted { 443 } else { 80 };
     let named = authority.is_some_and(|authority| {
-        names_loopback(authority.host()) && authority.port_u16().unwrap_or(80) == ends.local.port()
+        names_loopback(authority.host()) && authority.port_u16().unwrap_or(default) == ends.local.port()
     });
     if named { Ok(()) } else { Err(Refusal::Forbidden("`host` does not name this machine's loopback address")) }
 }
 
 /// Whom the request is addressed to; none when that is missing, malformed or ambiguous.
-fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+pub(super) fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
@@ -112,7 +113,12 @@ mod tests {
         headers: &[(&'static str, &str)],
     ) -> &'static str {
         let token = token.map(|token| Secret::new(token.as_bytes().to_vec()).unwrap());
-        let ends = Ends { local: ends.0.parse().unwrap(), peer: ends.1.parse().unwrap() };
+        let ends = Ends {
+            local: ends.0.parse().unwrap(),
+            peer: ends.1.parse().unwrap(),
+            is_encrypted: false,
+            certificate: None,
+        };
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_str(value).unwrap());

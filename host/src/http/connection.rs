@@ -18,8 +18,12 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::caller::Certificate;
+
 use super::front::Front;
+use super::listener::turn_away;
 use super::route::Surface;
+use super::tls::{Encrypted, NoTls, Tls};
 
 /// The least that hyper reads into; smaller heads cannot be asked for.
 const LEAST_BUFFER: usize = 8 << 10;
@@ -41,11 +45,18 @@ const LAST_CALL_STEP: Duration = Duration::from_millis(10);
 /// How long a connection may take to say goodbye when it was idle for too long.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// What a caller is told that speaks HTTP where TLS is spoken.
+const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 31\r\n\
+    connection: close\r\n\r\nexpected https, found plain http";
+
 /// Who is at the two ends of a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ends {
     pub(super) local: SocketAddr,
     pub(super) peer: SocketAddr,
+    pub(super) is_encrypted: bool,
+    /// What the caller showed when the connection was encrypted.
+    pub(super) certificate: Option<Arc<Certificate>>,
 }
 
 /// One connection of a caller.
@@ -53,6 +64,7 @@ pub(super) struct Connection {
     front: Arc<Front>,
     surface: Surface,
     peer: SocketAddr,
+    tls: Option<Arc<Tls>>,
     tasks: TaskTracker,
 }
 
@@ -71,23 +83,57 @@ where
 }
 
 impl Connection {
-    pub(super) fn new(front: Arc<Front>, surface: Surface, peer: SocketAddr, tasks: TaskTracker) -> Self {
-        Self { front, surface, peer, tasks }
+    pub(super) fn new(
+        front: Arc<Front>,
+        surface: Surface,
+        peer: SocketAddr,
+        tls: Option<Arc<Tls>>,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self { front, surface, peer, tls, tasks }
     }
 
     /// Serves requests until the caller leaves, is idle for too long, or `stop` and the grace after it are over.
     pub(super) async fn serve(self, stream: TcpStream, stop: CancellationToken) {
-        let Self { front, surface, peer, tasks } = self;
         // Without it an answer waits for the caller's delayed acknowledgement; both fail only when the caller is gone.
         let (Ok(local), Ok(())) = (stream.local_addr(), stream.set_nodelay(true)) else { return };
-        let ends = Ends { local, peer };
+        let ends = Ends { local, peer: self.peer, is_encrypted: self.tls.is_some(), certificate: None };
+        let front = Arc::clone(&self.front);
         let _counted = Counted::new(&front.services.metrics.connections);
+        match self.tls.clone() {
+            None => self.serve_on(stream, ends, stop).await,
+            // Apart, so that a connection in the clear has no room for it.
+            Some(tls) => Box::pin(self.encrypt(&tls, stream, ends, stop)).await,
+        }
+    }
+
+    async fn encrypt(self, tls: &Tls, stream: TcpStream, ends: Ends, stop: CancellationToken) {
+        let limit = self.front.settings.header_timeout;
+        match tokio::time::timeout(limit, tls.accept(stream)).await {
+            Ok(Ok(Encrypted { stream, certificate })) => {
+                self.serve_on(stream, Ends { certificate, ..ends }, stop).await;
+            }
+            Ok(Err(NoTls::Plain(stream))) => {
+                // Whether the caller hears it is its own affair.
+                drop(tokio::time::timeout(FAREWELL, turn_away(stream, SPEAK_TLS)).await);
+            }
+            Ok(Err(NoTls::Failed(error))) => tracing::debug!(peer = %ends.peer, "No TLS connection: {error}"),
+            Err(_) => tracing::debug!(peer = %ends.peer, "No TLS connection, the handshake took too long"),
+        }
+    }
+
+    async fn serve_on<S>(self, stream: S, ends: Ends, stop: CancellationToken)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let Self { front, surface, peer, tasks, .. } = self;
         let activity = Arc::new(Activity::new());
         let service = {
             let (front, activity) = (Arc::clone(&front), Arc::clone(&activity));
             service_fn(move |request: Request<Incoming>| {
                 let front = Arc::clone(&front);
                 let busy = Busy::new(Arc::clone(&activity), request.version());
+                let ends = ends.clone();
                 async move {
                     let response = front.serve(request, surface, ends).await;
                     drop(busy);
@@ -279,12 +325,12 @@ impl Drop for Busy {
 }
 
 /// A socket that reports to its [`Activity`].
-struct Watched {
-    stream: TcpStream,
+struct Watched<S> {
+    stream: S,
     activity: Arc<Activity>,
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
@@ -295,7 +341,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
         self.activity.sent();

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,8 +10,8 @@ use bytes::Bytes;
 use hyper::body::{Body, Incoming};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tracing::Level;
 
+use crate::caller::Certificate;
 use crate::event::RequestId;
 use crate::metrics::{self, ByReason};
 
@@ -19,6 +20,7 @@ use super::body::Budget;
 use super::connection::Ends;
 use super::figures::{Figures, Pace};
 use super::payload::Payload;
+use super::rates::{Rates, whole_seconds};
 use super::refusal::Refusal;
 use super::respond::{Answer, CLOSE, Problem, X_REQUEST_ID, protect, with_body, with_json_text};
 use super::route::{self, Endpoint, Surface};
@@ -28,7 +30,7 @@ use super::{Services, Settings, access, admin, health, webhook};
 const STORE_READS: usize = 4;
 
 /// Where channels are mounted unless their paths say otherwise.
-const WEBHOOKS: &str = "/webhooks/";
+pub(super) const WEBHOOKS: &str = "/webhooks/";
 
 const ROOT: &str =
     "{\"name\":\"gateway\",\"health\":\"/health\",\"metrics\":\"/metrics\",\"admin\":\"/admin/stats\"}\n";
@@ -43,6 +45,7 @@ pub(super) struct Front {
     /// Callers that may wait for an agent's answer.
     pub(super) answers: Semaphore,
     pub(super) budget: Budget,
+    pub(super) rates: Rates,
     pub(super) store_reads: Arc<Semaphore>,
     /// Backups under way: they read everything.
     pub(super) backups: Arc<Semaphore>,
@@ -57,11 +60,15 @@ pub(super) struct Call {
     pub(super) id: RequestId,
     pub(super) started: Instant,
     pub(super) head: Parts,
+    /// Where it comes from, as far as trusted proxies tell.
+    pub(super) client: IpAddr,
+    /// What its caller showed when the connection was encrypted.
+    pub(super) certificate: Option<Arc<Certificate>>,
 }
 
 impl Front {
     pub(super) fn new(settings: Settings, services: Services) -> Self {
-        let seconds = settings.retry_after.as_millis().div_ceil(1000).max(1);
+        let seconds = whole_seconds(settings.retry_after).max(1);
         Self {
             figures: Figures::new(Arc::clone(&services.metrics)),
             answers: Semaphore::new(settings.max_requests.min(Semaphore::MAX_PERMITS)),
@@ -69,7 +76,8 @@ impl Front {
             budget: Budget::new(settings.max_buffered),
             store_reads: Arc::new(Semaphore::new(STORE_READS)),
             backups: Arc::new(Semaphore::new(1)),
-            retry_after: HeaderValue::try_from(seconds.to_string()).expect("digits may stand in a header"),
+            rates: Rates::new(settings.rate_limit, settings.address_limit),
+            retry_after: HeaderValue::from(seconds),
             leaving: CancellationToken::new(),
             pace: Pace::new(),
             settings,
@@ -89,12 +97,13 @@ impl Front {
     /// Answers one request.
     pub(super) async fn serve(self: Arc<Self>, request: Request<Incoming>, surface: Surface, ends: Ends) -> Answer {
         let (head, body) = request.into_parts();
-        let call = Call { id: RequestId::new(), started: Instant::now(), head };
+        let client = self.settings.trusted_proxies.client(ends.peer.ip(), &head.headers);
+        let certificate = ends.certificate.clone();
+        let call = Call { id: RequestId::new(), started: Instant::now(), head, client, certificate };
         let (id, started) = (call.id, call.started);
         let is_head = call.head.method == Method::HEAD;
         let is_http1 = call.head.version < Version::HTTP_2;
-        let shown =
-            tracing::enabled!(Level::DEBUG).then(|| (call.head.method.clone(), call.head.uri.path().to_owned()));
+        let noted = self.noted(&call.head);
         let mut answer = match self.answer(call, body, surface, ends).await {
             Ok(answer) => answer,
             Err(refusal) => self.refuse(id, &refusal),
@@ -107,9 +116,8 @@ impl Front {
         if is_head {
             without_body(&mut answer);
         }
-        if let Some((method, path)) = shown {
-            let status = answer.status().as_u16();
-            tracing::debug!(request_id = %id, %method, path, status, time = ?started.elapsed(), peer = %ends.peer, "Request answered");
+        if let Some(noted) = noted {
+            self.log_access(&noted, id, client, started, &answer);
         }
         answer
     }
@@ -126,11 +134,11 @@ impl Front {
         }
         let path = call.head.uri.path();
         if surface.has_webhooks() && path.starts_with(WEBHOOKS) {
-            return webhook::answer(self, call, body).await;
+            return Ok(webhook::answer(self, call, body).await);
         }
         let Some(found) = route::find(surface, path) else {
             return if surface.has_webhooks() {
-                webhook::answer(self, call, body).await
+                Ok(webhook::answer(self, call, body).await)
             } else {
                 Err(Refusal::NotFound)
             };
@@ -167,8 +175,16 @@ impl Front {
         }
     }
 
+    /// Whether the request names one of the gateway's own names, where those are configured.
+    pub(super) fn is_addressed(&self, head: &Parts) -> bool {
+        let hosts = &self.settings.hosts;
+        let named = || access::authority(&head.uri, &head.headers);
+        hosts.is_empty()
+            || named().is_some_and(|named| hosts.iter().any(|host| host.eq_ignore_ascii_case(named.host())))
+    }
+
     /// Tells the caller what it may know, and the log the rest.
-    fn refuse(&self, id: RequestId, refusal: &Refusal) -> Answer {
+    pub(super) fn refuse(&self, id: RequestId, refusal: &Refusal) -> Answer {
         let problem = Problem::from(refusal);
         if let Some(shortage) = refusal.shortage() {
             self.services.metrics.refused.get_or_create(&ByReason::new(shortage.as_str())).inc();

@@ -17,6 +17,7 @@ use super::HttpError;
 use super::connection::Connection;
 use super::front::Front;
 use super::route::Surface;
+use super::tls::Tls;
 
 /// Callers beyond the limit of connections that are told so at once; the rest is hung up on.
 const TURNED_AWAY: usize = 64;
@@ -34,6 +35,7 @@ pub(super) struct Listener {
     pub(super) address: SocketAddr,
     socket: TcpListener,
     pub(super) surface: Surface,
+    pub(super) tls: Option<Arc<Tls>>,
     connections: Arc<Semaphore>,
 }
 
@@ -43,6 +45,7 @@ impl Listener {
         address: SocketAddr,
         inherited: Option<std::net::TcpListener>,
         surface: Surface,
+        tls: Option<Arc<Tls>>,
         connections: usize,
     ) -> Result<Self, HttpError> {
         let failed = |source| HttpError::Bind { address, source };
@@ -52,7 +55,7 @@ impl Listener {
         };
         let address = socket.local_addr().map_err(failed)?;
         let connections = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { address, socket, surface, connections })
+        Ok(Self { address, socket, surface, tls, connections })
     }
 
     /// Accepts until `shutdown`; the address is free when this returns.
@@ -78,7 +81,8 @@ impl Listener {
             };
             if let Ok(place) = Arc::clone(&self.connections).try_acquire_owned() {
                 let stop = shutdown.child_token();
-                let connection = Connection::new(Arc::clone(&front), self.surface, peer, tasks.clone());
+                let connection =
+                    Connection::new(Arc::clone(&front), self.surface, peer, self.tls.clone(), tasks.clone());
                 tasks.spawn(async move {
                     connection.serve(stream, stop).await;
                     drop(place);
@@ -87,11 +91,14 @@ impl Listener {
             }
             front.services.metrics.refused.get_or_create(&ByReason::new("connections")).inc();
             front.log_failure(format_args!("All connections are taken, callers are turned away"));
-            if let Ok(place) = Arc::clone(&turned_away).try_acquire_owned() {
+            // Over TLS a handshake would cost more than the answer is worth: the caller is hung up on.
+            if self.tls.is_none()
+                && let Ok(place) = Arc::clone(&turned_away).try_acquire_owned()
+            {
                 let busy = busy(&front.retry_after);
                 tasks.spawn(async move {
                     // Whether the caller hears it is its own affair.
-                    drop(tokio::time::timeout(FAREWELL, turn_away(stream, &busy)).await);
+                    drop(tokio::time::timeout(FAREWELL, turn_away(stream, busy.as_bytes())).await);
                     drop(place);
                 });
             }
@@ -99,9 +106,9 @@ impl Listener {
     }
 }
 
-/// Says 503 and reads on until the caller hangs up: unread bytes would make the system discard the answer.
-async fn turn_away(mut stream: TcpStream, busy: &str) -> io::Result<()> {
-    stream.write_all(busy.as_bytes()).await?;
+/// Says one thing and reads on until the caller hangs up: unread bytes would make the system discard the answer.
+pub(super) async fn turn_away(mut stream: TcpStream, answer: &[u8]) -> io::Result<()> {
+    stream.write_all(answer).await?;
     stream.shutdown().await?;
     let mut ignored = [0; 4096];
     while stream.read(&mut ignored).await? > 0 {}

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
-use ::http::Method;
+use ::http::{Method, StatusCode};
 
+use crate::caller::CallerError;
 use crate::eventlog::EventLogError;
 use crate::ingest::{IngestError, RecordError};
 use crate::plugin::CallError;
@@ -20,6 +21,19 @@ pub(super) enum Refusal {
     Method(Vec<Method>),
     /// More than one `Host`: two readers of the request could take it for two things.
     AmbiguousHost,
+    /// The request is for a name that is not the gateway's.
+    Misdirected,
+    /// The channel takes nothing from the address.
+    Address,
+    /// The caller is none of those that may call.
+    Caller(CallerError),
+    /// The caller came too early.
+    RateLimited {
+        /// What it is to wait.
+        wait: Duration,
+        /// What it is answered.
+        status: StatusCode,
+    },
     /// The body is encoded, and verification needs the bytes as they were signed.
     Encoding,
     /// The body is larger than the channel takes.

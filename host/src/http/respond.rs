@@ -4,6 +4,7 @@
 //! request id.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use ::http::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -20,6 +21,7 @@ use crate::plugin::CallError;
 use crate::replay::ReplayError;
 
 use super::payload::Payload;
+use super::rates::whole_seconds;
 use super::refusal::Refusal;
 
 /// Every answer.
@@ -60,6 +62,7 @@ pub(super) struct Problem {
 pub(super) enum Hint {
     None,
     RetryLater,
+    RetryAfter(Duration),
     Allow(Vec<Method>),
     Authenticate,
     AcceptEncoding,
@@ -122,6 +125,7 @@ impl Problem {
         match &self.hint {
             Hint::None => None,
             Hint::RetryLater => headers.insert(RETRY_AFTER, retry_after.clone()),
+            Hint::RetryAfter(wait) => headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(*wait))),
             Hint::Allow(methods) => headers.insert(ALLOW, allow(methods)),
             Hint::Authenticate => headers.insert(WWW_AUTHENTICATE, BEARER),
             Hint::AcceptEncoding => headers.insert(ACCEPT_ENCODING, IDENTITY),
@@ -173,6 +177,26 @@ impl From<&Refusal> for Problem {
             Refusal::AmbiguousHost => {
                 Self::new(StatusCode::BAD_REQUEST, "malformed", "Malformed request", "`host` is given more than once")
                     .hint(Hint::Close)
+            }
+            Refusal::Misdirected => Self::new(
+                StatusCode::MISDIRECTED_REQUEST,
+                "misdirected",
+                "Misdirected request",
+                "`host` is no name under which this gateway receives webhooks",
+            ),
+            Refusal::Address => Self::new(
+                StatusCode::FORBIDDEN,
+                "address_refused",
+                "Address refused",
+                "the channel takes no requests from this address",
+            ),
+            Refusal::Caller(error) => {
+                let detail = format!("the channel knows its callers, and this is none of them: {error}");
+                Self::new(StatusCode::UNAUTHORIZED, "unknown_caller", "Unknown caller", detail).hint(Hint::Authenticate)
+            }
+            Refusal::RateLimited { wait, status } => {
+                Self::new(*status, "rate_limited", "Too many requests", "the rate is exceeded, try again later")
+                    .hint(Hint::RetryAfter(*wait))
             }
             Refusal::Encoding => Self::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -368,8 +392,7 @@ pub(super) fn protect(headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
+    use crate::caller::CallerError;
     use crate::eventlog::ReplayId;
     use crate::plugin::Rejection;
     use crate::verify::VerifyError;
@@ -407,6 +430,10 @@ mod tests {
             (ReplayError::Log(EventLogError::Closed).into(), 503, "store_unavailable"),
             (Refusal::Method(vec![Method::POST]), 405, "method_not_allowed"),
             (Refusal::AmbiguousHost, 400, "malformed"),
+            (Refusal::Misdirected, 421, "misdirected"),
+            (Refusal::Address, 403, "address_refused"),
+            (Refusal::Caller(CallerError::NoCertificate), 401, "unknown_caller"),
+            (Refusal::RateLimited { wait: limit, status: StatusCode::TOO_MANY_REQUESTS }, 429, "rate_limited"),
             (Refusal::Encoding, 415, "encoding_not_supported"),
             (Refusal::TooLarge { limit: 5 }, 413, "too_large"),
             (Refusal::BodyTimeout(limit), 408, "body_timeout"),

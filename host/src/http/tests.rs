@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::caller::Access;
 use crate::dispatch::{self, Dispatch};
 use crate::event::{ChannelName, EventId, Recipient, RequestId, Timestamp};
 use crate::eventlog::{self, Appended, EngineKind, EventLog, NewEvent};
@@ -109,7 +110,11 @@ impl Gateway {
             started_at: Timestamp::now(),
         };
         let server = Server::bind(settings, services, Sockets::default()).await.unwrap();
-        let (addresses, shutdown, mut serving) = (server.local_addrs(), CancellationToken::new(), JoinSet::new());
+        let (addresses, shutdown, mut serving) = (
+            server.listeners.iter().map(|listener| listener.address).collect::<Vec<_>>(),
+            CancellationToken::new(),
+            JoinSet::new(),
+        );
         serving.spawn(server.run(shutdown.clone()));
         Self { addresses, log, shutdown, serving, _dir: dir }
     }
@@ -163,6 +168,9 @@ fn waiting(name: &str, required: bool) -> ChannelSettings {
         secrets: Vec::new(),
         missing_secret: None,
         verification: None,
+        access: Access::default(),
+        rate_limit: None,
+        overload_status: None,
         required,
         methods: None,
         max_body: None,

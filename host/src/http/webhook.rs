@@ -1,6 +1,8 @@
 //! From a webhook request to its answer.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::header::{
     CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HeaderMap,
@@ -11,16 +13,19 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use serde::{Serialize, Serializer};
 
+use crate::caller;
 use crate::dispatch::{OnTimeout, SyncOutcome, Watch};
 use crate::event::{EventId, RequestId, Timestamp};
 use crate::ingest::{Mount, Received, ReceivedEvent, WebhookRequest};
 use crate::plugin;
 
+use super::access_log::Visit;
 use super::body::{self, Limits};
-use super::front::{Call, Front};
+use super::front::{Call, Front, WEBHOOKS};
 use super::payload::Payload;
+use super::rates::Rated;
 use super::refusal::Refusal;
-use super::respond::{Answer, Problem, X_REQUEST_ID, with_body, with_json};
+use super::respond::{Answer, X_REQUEST_ID, with_body, with_json};
 
 /// Names the event in the answer of an agent.
 const GATEWAY_EVENT_ID: HeaderName = HeaderName::from_static("gateway-event-id");
@@ -35,32 +40,67 @@ const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox; default-src 'non
 const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// Answers a request to a channel and counts it.
-pub(super) async fn answer(front: &Arc<Front>, call: Call, body: Incoming) -> Result<Answer, Refusal> {
-    let started = call.started;
+pub(super) async fn answer(front: &Arc<Front>, call: Call, body: Incoming) -> Answer {
+    let Call { id, started, client, .. } = call;
     let path = call.head.uri.path();
-    let Some(mount) = front.services.ingest.mount(path) else {
-        let refusal = if path.starts_with("/webhooks/") { Refusal::UnknownChannel } else { Refusal::NotFound };
-        front.figures.of_strangers().count(StatusCode::NOT_FOUND, started);
-        return Err(refusal);
+    let mount = front.services.ingest.mount(path);
+    let figures = mount.as_ref().map(|mount| front.figures.of(mount.channel.name()));
+    let figures = figures.as_deref().unwrap_or_else(|| front.figures.of_strangers());
+    let bucket = mount.as_ref().and_then(|mount| mount.channel.bucket());
+    let mut rated = Rated::default();
+    let mut visit = None;
+    let result = match &mount {
+        _ if !front.is_addressed(&call.head) => Err(Refusal::Misdirected),
+        Some(mount) if !admits_address(mount, client) => Err(Refusal::Address),
+        mount => {
+            rated = front.rates.take(client, bucket, &front.services.metrics);
+            match (rated.wait(), mount) {
+                (Some(wait), mount) => Err(rate_limited(front, mount.as_ref(), wait)),
+                (None, None) if path.starts_with(WEBHOOKS) => Err(Refusal::UnknownChannel),
+                (None, None) => Err(Refusal::NotFound),
+                (None, Some(mount)) => receive(front, mount, call, body, &mut visit).await,
+            }
+        }
     };
-    let figures = front.figures.of(mount.channel.name());
-    let result = receive(front, mount, call, body).await;
-    let status = match &result {
-        Ok(answer) => answer.status(),
-        Err(refusal) => Problem::from(refusal).status,
-    };
-    figures.count(status, started);
-    result
+    let mut answer = result.unwrap_or_else(|refusal| front.refuse(id, &refusal));
+    figures.count(answer.status(), started);
+    rated.write(answer.headers_mut());
+    if front.settings.access_log
+        && let Some(mount) = mount
+    {
+        let channel = mount.channel.name().clone();
+        answer.extensions_mut().insert(Visit { path: mount.path, channel, caller: visit });
+    }
+    answer
 }
 
-async fn receive(front: &Arc<Front>, mount: Mount, call: Call, body: Incoming) -> Result<Answer, Refusal> {
-    let Call { id, head, .. } = call;
+fn admits_address(mount: &Mount, client: IpAddr) -> bool {
+    mount.channel.access().from.as_ref().is_none_or(|from| from.contains(client))
+}
+
+fn rate_limited(front: &Front, mount: Option<&Mount>, wait: Duration) -> Refusal {
+    let open = mount.and_then(|mount| front.services.ingest.open(mount).ok());
+    let status = open.map_or(StatusCode::TOO_MANY_REQUESTS, |open| open.overload_status());
+    Refusal::RateLimited { wait, status }
+}
+
+/// Reads the request and has it made durable; tells as soon as it is known who `caller` is.
+async fn receive(
+    front: &Arc<Front>,
+    mount: &Mount,
+    call: Call,
+    body: Incoming,
+    caller: &mut Option<String>,
+) -> Result<Answer, Refusal> {
+    let Call { id, head, certificate, .. } = call;
     let received_at = Timestamp::now();
     let services = &front.services;
     services.ingest.admits()?;
     let place = front.admission.enter().await?;
-    let open = services.ingest.open(&mount)?;
+    let open = services.ingest.open(mount)?;
     open.check_head(&head.method, &head.headers)?;
+    let known = caller::identify(&mount.channel.access().callers, &head.headers, certificate.as_deref());
+    *caller = known.map_err(Refusal::Caller)?.map(|known| known.name.clone());
     open.admits()?;
     if is_encoded(&head.headers) {
         return Err(Refusal::Encoding);
@@ -70,8 +110,8 @@ async fn receive(front: &Arc<Front>, mount: Mount, call: Call, body: Incoming) -
     let channel = mount.channel.name();
     let watch = services.dispatch.may_wait(channel).then(|| services.dispatch.watch(id));
     let query = head.uri.query().unwrap_or_default().to_owned();
-    let request =
-        WebhookRequest { method: head.method, path: mount.rest, query, headers: head.headers, body, received_at, id };
+    let path = mount.rest.clone();
+    let request = WebhookRequest { method: head.method, path, query, headers: head.headers, body, received_at, id };
     let received = services.ingest.receive(&open, request).await?;
     drop(share);
     if let Some(response) = received.response {

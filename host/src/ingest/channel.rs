@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde::Serialize;
 
+use crate::caller::{Access, Bucket};
 use crate::event::Timestamp;
 use crate::plugin::{
     CallError, Digest, Egress, Generation, Inbound, Instance, Kind, Limits, Network, PluginHost, State, config_text,
@@ -31,6 +32,7 @@ pub struct Channel {
     pub(super) automatic: bool,
     terms: ArcSwapOption<Terms>,
     recorder: ArcSwapOption<Recorder>,
+    bucket: Option<Bucket>,
     warned_at: AtomicI64,
 }
 
@@ -41,6 +43,7 @@ struct Terms {
     methods: Vec<Method>,
     content_types: Vec<String>,
     max_body: usize,
+    overload_status: StatusCode,
     /// Why it cannot serve all the same.
     obstacle: Option<String>,
 }
@@ -96,6 +99,7 @@ impl Channel {
         let network = Network::Granted(Box::new(Egress::new(settings.egress.clone())));
         let polled = Instance::new(name, config, network, &polled);
         Self {
+            bucket: settings.rate_limit.map(Bucket::new),
             settings,
             instance: Arc::new(instance.with_state(state.clone())),
             polled: Arc::new(polled.with_state(state)),
@@ -168,13 +172,6 @@ impl Channel {
         terms
     }
 
-    /// The headers that are kept with events.
-    pub(super) fn kept_headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {
-        let kept =
-            self.settings.keep_headers.iter().flat_map(|name| headers.get_all(name).iter().map(move |v| (name, v)));
-        kept.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect()
-    }
-
     /// Logs a failure of a request, now and then.
     pub(super) fn warn_of(&self, error: &dyn std::error::Error) {
         let now = Timestamp::now().as_millis();
@@ -198,22 +195,26 @@ impl Terms {
         let recipe = settings.verification.clone().unwrap_or_else(|| manifest.recipe.clone());
         Self {
             digest: generation.digest,
-            obstacle: obstacle(settings, &recipe)
+            obstacle: obstacle(settings, &recipe, &manifest.recipe)
                 .or_else(|| manifest.check_config(&settings.config).into_iter().next())
                 .or_else(|| methods.is_empty().then(|| "`methods` leaves none of the plugin's methods".to_owned())),
             recipe,
             methods,
             content_types: manifest.content_types.clone(),
             max_body: manifest.max_body.min(settings.max_body.unwrap_or(usize::MAX)),
+            overload_status: settings.overload_status.unwrap_or(manifest.overload_status),
         }
     }
 }
 
 /// What keeps a channel from serving with this verification.
-fn obstacle(settings: &ChannelSettings, recipe: &Recipe) -> Option<String> {
+fn obstacle(settings: &ChannelSettings, recipe: &Recipe, plugins: &Recipe) -> Option<String> {
     let name = &settings.name;
     let operator_opened = settings.verification.as_ref().is_some_and(Recipe::is_open);
     match (recipe.is_open(), settings.secrets.as_slice()) {
+        _ if operator_opened && !plugins.is_open() && !settings.access.is_restricted() => Some(format!(
+            "its verification is switched off, so it must say who may call; set `channels.{name}.allow_from` or `channels.{name}.callers`, or `allow_from = [\"0.0.0.0/0\", \"::/0\"]` if anybody may"
+        )),
         (true, []) => None,
         (true, _) if operator_opened => None,
         (true, _) => Some(format!(
@@ -257,6 +258,11 @@ impl Open {
         self.terms.max_body
     }
 
+    /// What a caller over its rate is answered.
+    pub fn overload_status(&self) -> StatusCode {
+        self.terms.overload_status
+    }
+
     /// Refuses what the head of a request is enough to refuse.
     pub fn check_head(&self, method: &Method, headers: &HeaderMap) -> Result<(), IngestError> {
         let Terms { methods, content_types, .. } = &*self.terms;
@@ -289,12 +295,22 @@ impl Open {
         }
     }
 
+    /// The headers that are kept with events: never one that carries a credential.
+    pub(super) fn kept_headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {
+        let names = self.channel.settings.keep_headers.iter().filter(|name| !self.hides(name));
+        let kept = names.flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value)));
+        kept.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect()
+    }
+
+    fn hides(&self, name: &HeaderName) -> bool {
+        [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name)
+            || self.recipe().hides_header(name.as_str())
+            || self.channel.access().hides_header(name.as_str())
+    }
+
     /// The headers that a guest may see.
     fn without_credentials(&self, mut headers: HeaderMap) -> HeaderMap {
-        for name in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
-            headers.remove(name);
-        }
-        let hidden: Vec<_> = headers.keys().filter(|name| self.recipe().hides_header(name.as_str())).cloned().collect();
+        let hidden: Vec<_> = headers.keys().filter(|name| self.hides(name)).cloned().collect();
         for name in hidden {
             headers.remove(name);
         }
@@ -306,6 +322,16 @@ impl Channel {
     /// Its name.
     pub fn name(&self) -> &crate::event::ChannelName {
         &self.settings.name
+    }
+
+    /// Who may call, and from where.
+    pub fn access(&self) -> &Access {
+        &self.settings.access
+    }
+
+    /// What of its rate is used; none when it has no limit.
+    pub fn bucket(&self) -> Option<&Bucket> {
+        self.bucket.as_ref()
     }
 
     /// Where requests are recorded at the moment.

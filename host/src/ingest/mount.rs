@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::caller::Access;
 use crate::event::ChannelName;
 use crate::plugin::{EgressSettings, Limits, PluginHost};
 
@@ -14,6 +15,8 @@ const PREFIX: &str = "/webhooks/";
 pub struct Mount {
     /// The channel.
     pub channel: Arc<Channel>,
+    /// Where it is mounted.
+    pub path: String,
     /// The path below the mount point; starts with `/`.
     pub rest: String,
 }
@@ -47,14 +50,15 @@ impl Mounts {
     }
 
     pub(super) fn find(&self, path: &str) -> Option<Mount> {
-        let configured = self.paths.iter().find_map(|(prefix, channel)| Some((below(path, prefix)?, channel)));
-        if let Some((rest, channel)) = configured {
-            return Some(Mount { channel: Arc::clone(channel), rest });
+        let configured = self.paths.iter().find_map(|(prefix, channel)| Some((prefix, below(path, prefix)?, channel)));
+        if let Some((prefix, rest, channel)) = configured {
+            return Some(Mount { channel: Arc::clone(channel), path: prefix.clone(), rest });
         }
         let name = path.strip_prefix(PREFIX)?.split('/').next()?;
-        let rest = below(path, &path[..PREFIX.len() + name.len()])?;
+        let prefix = &path[..PREFIX.len() + name.len()];
+        let rest = below(path, prefix)?;
         let channel = self.automatic(&name.parse().ok()?)?;
-        Some(Mount { channel, rest })
+        Some(Mount { channel, path: prefix.to_owned(), rest })
     }
 
     /// The channels of the configuration.
@@ -101,6 +105,9 @@ pub(super) fn settings_of(name: &ChannelName, limits: &Limits) -> ChannelSetting
         secrets: Vec::new(),
         missing_secret: None,
         verification: None,
+        access: Access::default(),
+        rate_limit: None,
+        overload_status: None,
         required: false,
         methods: None,
         max_body: None,

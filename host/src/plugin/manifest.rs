@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use http::Method;
+use http::{Method, StatusCode};
 use jsonschema::Validator;
 use serde::Deserialize;
 use serde_json::Value;
@@ -23,6 +23,8 @@ pub struct Manifest {
     pub content_types: Vec<String>,
     /// Bytes of the largest body that a channel accepts.
     pub max_body: usize,
+    /// What a caller over its rate is answered.
+    pub overload_status: StatusCode,
     /// How requests of a channel are verified.
     pub recipe: Recipe,
     /// The keys of the instance's `config` table.
@@ -100,6 +102,7 @@ struct Raw {
     #[serde(default)]
     content_types: Vec<String>,
     max_body: Option<String>,
+    overload_status: Option<u16>,
     #[serde(default)]
     verification: Vec<Scheme>,
     #[serde(default)]
@@ -140,6 +143,10 @@ impl Manifest {
             max_body: match &raw.max_body {
                 Some(text) => bytes(text).map_err(|problem| bad("max_body", problem))?,
                 None => DEFAULT_MAX_BODY,
+            },
+            overload_status: match raw.overload_status {
+                Some(503) => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::TOO_MANY_REQUESTS,
             },
             recipe: Recipe::new(raw.verification).map_err(|error| bad("verification", error.to_string()))?,
             content_types: raw.content_types.iter().map(|kind| kind.to_ascii_lowercase()).collect(),

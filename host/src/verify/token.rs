@@ -34,6 +34,21 @@ pub enum TokenPlace {
 }
 
 impl Token {
+    /// In `authorization: Bearer`.
+    pub const fn in_bearer() -> Self {
+        Self { place: TokenPlace::Bearer, name: None }
+    }
+
+    /// In `authorization: Basic`; the secret is `user:password`.
+    pub const fn in_basic() -> Self {
+        Self { place: TokenPlace::Basic, name: None }
+    }
+
+    /// In a header, alone.
+    pub fn in_header(name: &str) -> Self {
+        Self { place: TokenPlace::Header, name: Some(name.to_owned()) }
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         match (self.place, &self.name) {
             (TokenPlace::Header, Some(name)) if HeaderName::from_bytes(name.as_bytes()).is_err() => {

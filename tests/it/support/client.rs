@@ -1,31 +1,43 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use super::{Authority, Identity};
+
 /// A client of one gateway.
 #[derive(Clone)]
 pub(crate) struct Client {
+    scheme: &'static str,
     address: SocketAddr,
-    pool: Pool<HttpConnector, Full<Bytes>>,
+    pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 /// An answer of the gateway.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
+    pub(crate) version: Version,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, pool: Pool::builder(TokioExecutor::new()).build_http() }
+        Self { scheme: "http", ..Self::over_tls(address, &Authority::new(), None) }
+    }
+
+    /// A client that speaks TLS, believes this authority and has this certificate; it speaks HTTP/2 when the gateway does.
+    pub(crate) fn over_tls(address: SocketAddr, authority: &Authority, own: Option<&Identity>) -> Self {
+        let connector = HttpsConnectorBuilder::new().with_tls_config(authority.client_config(own));
+        let connector = connector.https_or_http().enable_all_versions().build();
+        Self { scheme: "https", address, pool: Pool::builder(TokioExecutor::new()).build(connector) }
     }
 
     /// Where the gateway serves.
@@ -54,13 +66,14 @@ impl Client {
         headers: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<Reply, Box<dyn std::error::Error + Send + Sync>> {
-        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let mut request = Request::builder().method(method).uri(format!("{}://{}{path}", self.scheme, self.address));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let response = self.pool.request(request.body(Full::new(body.into()))?).await?;
         let (head, body) = response.into_parts();
-        Ok(Reply { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes() })
+        let body = body.collect().await?.to_bytes();
+        Ok(Reply { status: head.status, version: head.version, headers: head.headers, body })
     }
 }
 

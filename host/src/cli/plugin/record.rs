@@ -35,7 +35,7 @@ async fn record(
     let mut is_armed = false;
     let mut take = |piece: bytes::Bytes| {
         if !std::mem::replace(&mut is_armed, true) {
-            output::note(&format!("recording channel `{channel}` of http://{}, Ctrl-C ends", client.address()));
+            output::note(&format!("recording channel `{channel}` of {}, Ctrl-C ends", client.origin()));
         }
         waiting.extend_from_slice(&piece);
         // A large request comes in many pieces, and what has come is not to be looked through for each.

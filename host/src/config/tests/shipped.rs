@@ -5,6 +5,7 @@ use super::{config, config_with, environment};
 use crate::config::raw::Raw;
 use crate::config::{Config, LogFormat, check};
 use crate::eventlog::EngineKind;
+use crate::http;
 use crate::plugin::{Limits, Reuse};
 
 const SHIPPED: &str = include_str!("../../../../gateway.toml");
@@ -20,6 +21,8 @@ fn with_everything_on() -> String {
 
 const SECRETS: &[(&str, &str)] = &[
     ("GATEWAY_ADMIN_TOKEN", "t"),
+    ("CI_TOKEN", "s"),
+    ("SHOP_TOKEN", "s"),
     ("GITHUB_WEBHOOK_SECRET", "s"),
     ("GRAFANA_WEBHOOK_SECRET", "s"),
     ("HOOK_SECRET", "s"),
@@ -53,11 +56,17 @@ fn the_shipped_file_documents_the_defaults() {
     let documented = config_with(&with_everything_on(), SECRETS).unwrap();
     let defaults = config("");
 
+    // The examples among the keys of [http] are no defaults.
     let http = |config: &Config| {
-        format!("{:?}", crate::http::Settings { admin: defaults.http.admin.clone(), ..config.http.clone() })
+        let http::Settings { admin, tls, trusted_proxies, hosts, rate_limit, address_limit, .. } =
+            defaults.http.clone();
+        let defaults =
+            http::Settings { admin, tls, trusted_proxies, hosts, rate_limit, address_limit, ..config.http.clone() };
+        format!("{defaults:?}")
     };
     assert_eq!(http(&documented), http(&defaults));
     assert_eq!(documented.http.admin.listen, defaults.http.admin.listen);
+    assert_eq!(documented.http.trusted_proxies.header, defaults.http.trusted_proxies.header);
     assert_eq!(documented.eventlog, defaults.eventlog);
     assert_eq!(documented.replay, defaults.replay);
     assert_eq!(documented.skills, defaults.skills);
@@ -108,7 +117,7 @@ fn the_shipped_file_has_every_key() {
 /// A key with `*` for the names and numbers that are the operator's.
 fn general(key: &str) -> String {
     let mut parts: Vec<_> = key.split('.').map(|part| part.split('[').next().unwrap()).collect();
-    for (position, table) in [(1, "channels"), (1, "agents"), (2, "overrides"), (3, "credentials")] {
+    for (position, table) in [(1, "channels"), (1, "agents"), (1, "callers"), (2, "overrides"), (3, "credentials")] {
         if parts.get(position - 1) == Some(&table) && parts.len() > position {
             parts[position] = "*";
         }

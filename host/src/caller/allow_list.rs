@@ -1,0 +1,166 @@
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use tokio_util::sync::CancellationToken;
+
+/// How often names are looked up again.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(60);
+
+/// How long looking up one name may take.
+const LOOK_UP_TIME: Duration = Duration::from_secs(5);
+
+/// Addresses, networks and names from which requests are taken.
+#[derive(Clone, Debug, Default)]
+pub struct AllowList {
+    networks: Vec<IpNet>,
+    names: Vec<Arc<Name>>,
+}
+
+/// A host name and the addresses it had when it was last looked up.
+#[derive(Debug)]
+pub struct Name {
+    host: String,
+    addresses: ArcSwap<BTreeSet<IpAddr>>,
+}
+
+/// A text that is neither an address nor a network nor a host name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected an address, a network such as `192.0.2.0/24`, or the name of a host")]
+pub struct NotAllowed;
+
+impl AllowList {
+    /// Adds what `text` names.
+    ///
+    /// # Errors
+    /// `NotAllowed`.
+    pub fn add(&mut self, text: &str) -> Result<(), NotAllowed> {
+        if let Ok(network) = text.parse::<IpNet>() {
+            self.networks.push(network.trunc());
+        } else if let Ok(address) = text.parse::<IpAddr>() {
+            self.networks.push(address.to_canonical().into());
+        } else {
+            self.names.push(Arc::new(text.parse()?));
+        }
+        Ok(())
+    }
+
+    /// Whether a request from this address is taken.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.networks.iter().any(|network| network.contains(&address))
+            || self.names.iter().any(|name| name.addresses.load().contains(&address))
+    }
+
+    /// The names in it; they have no addresses before [`follow_names`] has looked them up.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<Name>> {
+        self.names.iter()
+    }
+}
+
+impl FromStr for Name {
+    type Err = NotAllowed;
+
+    fn from_str(text: &str) -> Result<Self, NotAllowed> {
+        let is_label = |label: &str| {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+            !label.is_empty() && label.len() <= 63 && label.bytes().all(allowed)
+        };
+        let host = text.strip_suffix('.').unwrap_or(text);
+        // What ends in a number was meant as an address.
+        let numeric = host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+        if host.len() > 253 || numeric || !host.split('.').all(is_label) {
+            return Err(NotAllowed);
+        }
+        Ok(Self { host: host.to_owned(), addresses: ArcSwap::default() })
+    }
+}
+
+impl Name {
+    /// Looks the name up; when that fails, the addresses stay as they were.
+    async fn look_up(&self) {
+        let found = tokio::time::timeout(LOOK_UP_TIME, tokio::net::lookup_host((self.host.as_str(), 0))).await;
+        let reason: &dyn fmt::Display = match &found {
+            Ok(Ok(_)) => &"it has no address",
+            Ok(Err(error)) => error,
+            Err(_) => &"no answer in time",
+        };
+        let reason = reason.to_string();
+        let addresses: BTreeSet<IpAddr> =
+            found.into_iter().flatten().flatten().map(|address| address.ip().to_canonical()).collect();
+        if addresses.is_empty() {
+            tracing::warn!(host = %self.host, "Cannot look up a name of `allow_from`, its addresses stay as they were: {reason}");
+        } else if **self.addresses.load() != addresses {
+            tracing::debug!(host = %self.host, ?addresses, "Name of `allow_from` looked up");
+            self.addresses.store(Arc::new(addresses));
+        }
+    }
+}
+
+/// Looks names up now and then every minute. The future that it gives has done so once; what it gives goes on until `stop`.
+pub async fn follow_names(names: Vec<Arc<Name>>, stop: CancellationToken) -> impl Future<Output = ()> {
+    let look_up = async |names: &[Arc<Name>]| {
+        futures_util::future::join_all(names.iter().map(|name| name.look_up())).await;
+    };
+    look_up(&names).await;
+    async move {
+        while !names.is_empty() && stop.run_until_cancelled(tokio::time::sleep(LOOK_UP_EVERY)).await.is_some() {
+            look_up(&names).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(entries: &[&str]) -> AllowList {
+        let mut list = AllowList::default();
+        entries.iter().for_each(|entry| list.add(entry).unwrap());
+        list
+    }
+
+    #[test]
+    fn addresses_and_networks_are_let_in() {
+        let list = list(&["192.0.2.7", "198.51.100.77/24", "2001:db8::/32", "::ffff:203.0.113.1"]);
+        for (address, expected) in [
+            ("192.0.2.7", true),
+            ("192.0.2.8", false),
+            ("198.51.100.1", true),
+            ("::ffff:198.51.100.1", true),
+            ("198.51.101.1", false),
+            ("2001:db8:1::1", true),
+            ("2001:db9::1", false),
+            ("203.0.113.1", true),
+        ] {
+            assert_eq!(list.contains(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn what_is_neither_address_nor_name_is_refused() {
+        for text in ["", "192.0.2", "192.0.2.256", "192.0.2.0/33", "a b", "http://a.example", "*.example.com", "a..b"] {
+            assert_eq!(AllowList::default().add(text), Err(NotAllowed), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_stands_for_the_addresses_it_has() {
+        let list = list(&["localhost", "name.invalid"]);
+        let here = "127.0.0.1".parse().unwrap();
+        assert!(!list.contains(here));
+
+        let stop = CancellationToken::new();
+        let following = follow_names(list.names().cloned().collect(), stop.clone()).await;
+
+        assert!(list.contains(here));
+        assert!(!list.contains("192.0.2.1".parse().unwrap()));
+        stop.cancel();
+        following.await;
+    }
+}

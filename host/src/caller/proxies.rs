@@ -1,0 +1,133 @@
+use std::net::{IpAddr, SocketAddr};
+
+use http::HeaderMap;
+use http::header::{FORWARDED, HeaderName};
+use ipnet::IpNet;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Where proxies write down whom they speak for. One of them, because a caller can write the other one itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+/// The proxies whose word is taken.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies {
+    /// Their addresses.
+    pub networks: Vec<IpNet>,
+    /// Where they write.
+    pub header: ForwardedHeader,
+}
+
+impl TrustedProxies {
+    /// Where a request comes from that arrived from `peer`: the last address on its way that is not a trusted proxy.
+    ///
+    /// What a proxy has noted is read from the end, because each adds what it saw itself; everything before an address that is
+    /// not trusted is hearsay. An entry that is no address ends the search at the proxy that wrote it.
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer.to_canonical();
+        if !self.trusts(client) {
+            return client;
+        }
+        let name = match self.header {
+            ForwardedHeader::XForwardedFor => X_FORWARDED_FOR,
+            ForwardedHeader::Forwarded => FORWARDED,
+        };
+        for value in headers.get_all(name).iter().rev() {
+            let Ok(value) = value.to_str() else { return client };
+            for hop in value.rsplit(',') {
+                let hop = match self.header {
+                    ForwardedHeader::XForwardedFor => address(hop.trim()),
+                    ForwardedHeader::Forwarded => forwarded_for(hop).and_then(address),
+                };
+                let Some(hop) = hop else { return client };
+                client = hop;
+                if !self.trusts(client) {
+                    return client;
+                }
+            }
+        }
+        client
+    }
+
+    /// Whether the address is one of a trusted proxy.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// An address, with or without a port and brackets.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse::<IpAddr>().ok();
+    address.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip())).map(|address| address.to_canonical())
+}
+
+/// The value of `for` in one element of `Forwarded`.
+fn forwarded_for(element: &str) -> Option<&str> {
+    let value = element.split(';').find_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        name.eq_ignore_ascii_case("for").then_some(value)
+    })?;
+    Some(value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn client(header: ForwardedHeader, peer: &str, values: &[(&'static str, &str)]) -> String {
+        let networks = ["10.0.0.0/8", "2001:db8:ffff::/48"].map(|network| network.parse().unwrap()).to_vec();
+        let mut headers = HeaderMap::new();
+        for (name, value) in values {
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        TrustedProxies { networks, header }.client(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn the_right_most_address_that_is_no_trusted_proxy_counts() {
+        const NAME: &str = "x-forwarded-for";
+        for (peer, values, expected) in [
+            ("192.0.2.1", &[(NAME, "198.51.100.7")][..], "192.0.2.1"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("::ffff:10.0.0.1", &[(NAME, "198.51.100.7")], "198.51.100.7"),
+            ("10.0.0.1", &[(NAME, "203.0.113.9, 198.51.100.7")], "198.51.100.7"),
+            ("10.0.0.1", &[(NAME, "203.0.113.9, 198.51.100.7, 10.0.0.2")], "198.51.100.7"),
+            ("10.0.0.1", &[(NAME, "203.0.113.9"), (NAME, "198.51.100.7")], "198.51.100.7"),
+            ("10.0.0.1", &[(NAME, "10.0.0.3,10.0.0.2")], "10.0.0.3"),
+            ("10.0.0.1", &[(NAME, "198.51.100.7:4711")], "198.51.100.7"),
+            ("10.0.0.1", &[(NAME, "[2001:db8::7]:4711")], "2001:db8::7"),
+            ("10.0.0.1", &[(NAME, "2001:db8::7")], "2001:db8::7"),
+            ("2001:db8:ffff::1", &[(NAME, "::ffff:198.51.100.7")], "198.51.100.7"),
+            ("10.0.0.1", &[(NAME, "198.51.100.7, unknown")], "10.0.0.1"),
+            ("10.0.0.1", &[(NAME, "198.51.100.7, nonsense, 10.0.0.2")], "10.0.0.2"),
+            ("10.0.0.1", &[(NAME, "")], "10.0.0.1"),
+            ("10.0.0.1", &[("forwarded", "for=198.51.100.7")], "10.0.0.1"),
+        ] {
+            assert_eq!(client(ForwardedHeader::XForwardedFor, peer, values), expected, "{peer} {values:?}");
+        }
+    }
+
+    #[test]
+    fn the_standard_header_is_read_where_it_is_chosen() {
+        const NAME: &str = "forwarded";
+        for (values, expected) in [
+            (&[(NAME, "for=198.51.100.7;proto=https")][..], "198.51.100.7"),
+            (&[(NAME, "for=203.0.113.9, proto=https; For=\"[2001:db8::7]:4711\"")], "2001:db8::7"),
+            (&[(NAME, "for=_hidden")], "10.0.0.1"),
+            (&[(NAME, "by=10.0.0.1")], "10.0.0.1"),
+            (&[("x-forwarded-for", "198.51.100.7")], "10.0.0.1"),
+        ] {
+            assert_eq!(client(ForwardedHeader::Forwarded, "10.0.0.1", values), expected, "{values:?}");
+        }
+    }
+}

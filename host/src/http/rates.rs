@@ -1,0 +1,118 @@
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ::http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::caller::{AddressLimit, Addresses, Bucket, Rate, Standing};
+use crate::metrics::{ByScope, Metrics};
+
+const RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+const RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+const RATELIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+
+/// The rates that hold for all channels.
+pub(super) struct Rates {
+    total: Option<Bucket>,
+    addresses: Option<Addresses>,
+}
+
+/// How a request stands with the rates it counts for; of several, the one that leaves least.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rated {
+    tightest: Option<Standing>,
+}
+
+impl Rates {
+    pub(super) fn new(total: Option<Rate>, addresses: Option<AddressLimit>) -> Self {
+        Self { total: total.map(Bucket::new), addresses: addresses.map(Addresses::new) }
+    }
+
+    /// Counts one request from `address`: for the address first, so that one caller's excess is at nobody else's cost.
+    pub(super) fn take(&self, address: IpAddr, channel: Option<&Bucket>, metrics: &Metrics) -> Rated {
+        let of_address = || {
+            let (standing, displaced) = self.addresses.as_ref()?.take(address);
+            if displaced {
+                metrics.addresses_displaced.inc();
+            }
+            Some(standing)
+        };
+        let of_channel = || Some(channel?.take());
+        let of_total = || Some(self.total.as_ref()?.take());
+        let scopes: [(&str, &dyn Fn() -> Option<Standing>); 3] =
+            [("address", &of_address), ("channel", &of_channel), ("total", &of_total)];
+        let mut rated = Rated::default();
+        for (scope, take) in scopes {
+            let Some(standing) = take() else { continue };
+            if standing.is_exceeded() {
+                metrics.rate_limited.get_or_create(&ByScope::new(scope)).inc();
+                return Rated { tightest: Some(standing) };
+            }
+            if rated.tightest.is_none_or(|tightest| standing.remaining < tightest.remaining) {
+                rated.tightest = Some(standing);
+            }
+        }
+        rated
+    }
+}
+
+impl Rated {
+    /// What is to be waited, when the request came too early.
+    pub(super) fn wait(&self) -> Option<Duration> {
+        self.tightest.filter(Standing::is_exceeded).map(|standing| standing.wait)
+    }
+
+    /// Tells the caller (draft-ietf-httpapi-ratelimit-headers-03).
+    pub(super) fn write(&self, headers: &mut HeaderMap) {
+        let Some(Standing { limit, remaining, reset, .. }) = self.tightest else { return };
+        headers.insert(RATELIMIT_LIMIT, limit.into());
+        headers.insert(RATELIMIT_REMAINING, remaining.into());
+        headers.insert(RATELIMIT_RESET, HeaderValue::from(whole_seconds(reset)));
+    }
+}
+
+/// Whole seconds, and none too few.
+pub(super) fn whole_seconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(text: &str) -> Rate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_tightest_rate_is_told_and_an_exceeded_one_refuses() {
+        let metrics = Metrics::new();
+        let rates = Rates::new(Some(rate("5/s")), Some(AddressLimit { rate: rate("2/s"), addresses: 64 }));
+        let channel = Bucket::new(rate("3/s"));
+        let take = |address: &str| {
+            let rated = rates.take(address.parse().unwrap(), Some(&channel), &metrics);
+            let mut headers = HeaderMap::new();
+            rated.write(&mut headers);
+            let number = |name: HeaderName| headers[name].to_str().unwrap().parse::<u32>().unwrap();
+            (number(RATELIMIT_LIMIT), number(RATELIMIT_REMAINING), rated.wait().is_some())
+        };
+
+        assert_eq!(take("192.0.2.1"), (2, 1, false));
+        assert_eq!(take("192.0.2.1"), (2, 0, false));
+        assert_eq!(take("192.0.2.1"), (2, 0, true));
+        assert_eq!(take("192.0.2.2"), (3, 0, false), "what its address was refused counts nowhere else");
+        assert_eq!(take("192.0.2.2"), (3, 0, true));
+        let text = metrics.encode();
+        for scope in ["address", "channel"] {
+            let line = format!("gateway_rate_limited_total{{scope=\"{scope}\"}} 1");
+            assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn without_limits_nothing_is_told() {
+        let rated = Rates::new(None, None).take(IpAddr::from([192, 0, 2, 1]), None, &Metrics::new());
+        let mut headers = HeaderMap::new();
+        rated.write(&mut headers);
+        assert!(headers.is_empty() && rated.wait().is_none());
+    }
+}

@@ -1,0 +1,228 @@
+//! Connections over TLS: the certificate, which may be replaced while the gateway runs, and those of callers.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::{TLS12, TLS13};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::caller::Certificate;
+
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Bytes of the largest file that is read; more is a wrong file.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The first byte of a TLS connection: a record of the handshake.
+const HANDSHAKE: u8 = 0x16;
+
+/// How connections are encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// The certificate and those between it and its authority, as PEM.
+    pub certificate: PathBuf,
+    /// Its private key, as PEM.
+    pub key: PathBuf,
+    /// Whether only TLS 1.3 is spoken.
+    pub only_tls13: bool,
+    /// The authorities of callers' certificates, as PEM; without them none are asked for.
+    pub client_authorities: Option<PathBuf>,
+    /// Whether a caller must have a certificate.
+    pub requires_client: bool,
+}
+
+impl TlsSettings {
+    /// Whether the files are what they should be.
+    ///
+    /// # Errors
+    /// Those of starting a server with them.
+    pub fn check(&self) -> Result<(), TlsError> {
+        Files::read(self)?.config(self).map(drop)
+    }
+}
+
+/// Why connections cannot be encrypted.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file holds something else.
+    #[error("`{}` holds no {expected}: {reason}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        expected: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Certificate and key do not belong together, or are of a kind that is not supported.
+    #[error("the certificate cannot be used: {0}")]
+    Unusable(#[from] rustls::Error),
+}
+
+/// What a connection speaks before it speaks HTTP.
+pub(super) struct Tls {
+    settings: TlsSettings,
+    current: ArcSwap<ServerConfig>,
+}
+
+/// A stream of bytes to a caller, encrypted, and the certificate that it showed.
+pub(super) struct Encrypted {
+    pub(super) stream: TlsStream<TcpStream>,
+    pub(super) certificate: Option<Arc<Certificate>>,
+}
+
+/// Why there is no encrypted connection.
+pub(super) enum NoTls {
+    /// The caller speaks something else: a request without TLS, most likely.
+    Plain(TcpStream),
+    /// The handshake failed.
+    Failed(io::Error),
+}
+
+impl Tls {
+    /// Reads the files.
+    pub(super) fn new(settings: TlsSettings) -> Result<Self, TlsError> {
+        let current = ArcSwap::from_pointee(Files::read(&settings)?.config(&settings)?);
+        Ok(Self { settings, current })
+    }
+
+    /// Takes the files again whenever they change. What cannot be used leaves the last good ones in place.
+    pub(super) async fn follow(self: Arc<Self>, stop: CancellationToken) {
+        let mut seen = Files::read(&self.settings).map(|files| files.digest()).ok();
+        while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+            let own = Arc::clone(&self);
+            let Ok(read) = tokio::task::spawn_blocking(move || Files::read(&own.settings)).await else { return };
+            let digest = read.as_ref().map(Files::digest).ok();
+            if digest == seen {
+                continue;
+            }
+            seen = digest;
+            match read.and_then(|files| files.config(&self.settings)) {
+                Ok(config) => {
+                    self.current.store(Arc::new(config));
+                    tracing::info!(certificate = %self.settings.certificate.display(), "Certificate replaced");
+                }
+                Err(error) => tracing::warn!("Certificate not replaced, the last one stays: {error}"),
+            }
+        }
+    }
+
+    /// Shakes hands.
+    pub(super) async fn accept(&self, stream: TcpStream) -> Result<Encrypted, NoTls> {
+        let mut first = [0];
+        if stream.peek(&mut first).await.map_err(NoTls::Failed)? == 1 && first != [HANDSHAKE] {
+            return Err(NoTls::Plain(stream));
+        }
+        let acceptor = TlsAcceptor::from(self.current.load_full());
+        let stream = acceptor.accept(stream).await.map_err(NoTls::Failed)?;
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let certificate = shown.map(|shown| Arc::new(Certificate { names: dns_names(shown) }));
+        Ok(Encrypted { stream, certificate })
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// What stands in the files.
+struct Files {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    client_authorities: Option<Vec<u8>>,
+}
+
+impl Files {
+    fn read(settings: &TlsSettings) -> Result<Self, TlsError> {
+        Ok(Self {
+            certificate: read(&settings.certificate)?,
+            key: read(&settings.key)?,
+            client_authorities: settings.client_authorities.as_deref().map(read).transpose()?,
+        })
+    }
+
+    fn digest(&self) -> [u8; 32] {
+        let Self { certificate, key, client_authorities } = self;
+        let parts = [certificate, key].into_iter().chain(client_authorities);
+        let digests = parts.map(Sha256::digest).fold(Sha256::new(), Sha256::chain_update);
+        digests.finalize().into()
+    }
+
+    fn config(&self, settings: &TlsSettings) -> Result<ServerConfig, TlsError> {
+        let chain = certificates(&settings.certificate, &self.certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| TlsError::Content {
+            path: settings.key.clone(),
+            expected: "private key in PEM (PKCS#8, PKCS#1 or SEC1)",
+            // The error names what was expected, never what stands there.
+            reason: error.to_string(),
+        })?;
+        let versions: &[_] = if settings.only_tls13 { &[&TLS13] } else { &[&TLS13, &TLS12] };
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions)?;
+        let builder = match (&settings.client_authorities, &self.client_authorities) {
+            (Some(path), Some(pem)) => {
+                let unusable = |reason: String| TlsError::Content { path: path.clone(), expected: "authority", reason };
+                let mut roots = rustls::RootCertStore::empty();
+                for authority in certificates(path, pem)? {
+                    roots.add(authority).map_err(|error| unusable(error.to_string()))?;
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier = if settings.requires_client { verifier } else { verifier.allow_unauthenticated() };
+                let verifier = verifier.build().map_err(|error| unusable(error.to_string()))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+            _ => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_single_cert(chain, key)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // Sessions are resumed with what the caller keeps, so that the gateway keeps nothing for them.
+        config.ticketer = ring::Ticketer::new()?;
+        Ok(config)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    let failed = |source| TlsError::Read { path: path.to_owned(), source };
+    let meta = std::fs::metadata(path).map_err(failed)?;
+    if !meta.is_file() || meta.len() > MAX_FILE {
+        return Err(failed(io::Error::other("it is no file of at most 1 MiB")));
+    }
+    std::fs::read(path).map_err(failed)
+}
+
+fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let content = |reason| TlsError::Content { path: path.to_owned(), expected: "certificate in PEM", reason };
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let found = found.map_err(|error| content(error.to_string()))?;
+    if found.is_empty() { Err(content("there is none".to_owned())) } else { Ok(found) }
+}
+
+/// The DNS names of a certificate that was checked.
+fn dns_names(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let parsed = webpki::EndEntityCert::try_from(certificate);
+    parsed.iter().flat_map(|parsed| parsed.valid_dns_names()).map(str::to_ascii_lowercase).collect()
+}

@@ -21,9 +21,6 @@ use self::payload::{Alert, Notification};
 
 export_channel!(include_str!("../manifest.json"), receive);
 
-/// Bytes of an attribute: facts to route by, not to carry text.
-const MAX_ATTRIBUTE: usize = 256;
-
 /// Turns one notification into an event for each of its alerts.
 pub fn receive(request: &Request) -> Received {
     let body = request.body();
@@ -56,20 +53,16 @@ fn event(alert: &Alert<'_>, notification: &Notification<'_>, data: String) -> Re
         other => return Err(not_default(&format!("unknown alert status `{other}`"))),
     };
     let key = [notification.organization(), &alert.fingerprint, &alert.starts_at, status].join("/");
-    let mut event = Event::new(["alert.", status].concat())
+    let event = Event::new(["alert.", status].concat())
         .with_subject(Some(alert.fingerprint.to_string()))
         .with_key(key)
         .with_data("application/json", data)
-        .with_attribute("fingerprint", &*alert.fingerprint)
-        .with_attribute("startsat", &*alert.starts_at)
-        .with_attribute("status", status);
-    let group = notification.group_key();
-    let facts = [("severity", alert.severity()), ("alertname", alert.name()), ("group", group.as_deref())];
-    for (name, value) in facts {
-        if let Some(value) = value {
-            event = event.with_attribute(name, capped(value));
-        }
-    }
+        .with_fact("fingerprint", Some(&alert.fingerprint))
+        .with_fact("startsat", Some(&alert.starts_at))
+        .with_fact("status", Some(status))
+        .with_fact("severity", alert.severity())
+        .with_fact("alertname", alert.name())
+        .with_fact("group", notification.group_key().as_deref());
     Ok(event)
 }
 
@@ -82,20 +75,6 @@ fn not_default(reason: &str) -> Rejection {
 fn with_group(alert: &str, group: &str) -> String {
     let open = alert.trim_end().strip_suffix('}').expect("an alert that was parsed is an object").trim_end();
     [open, r#","group":"#, group, "}"].concat()
-}
-
-/// The value as it is, or its start and a digest of the whole, so that different values stay different.
-fn capped(value: &str) -> String {
-    const DIGEST: usize = 17;
-    if value.len() <= MAX_ATTRIBUTE {
-        return value.to_owned();
-    }
-    let start = &value[..value.floor_char_boundary(MAX_ATTRIBUTE - DIGEST)];
-    // FNV-1a.
-    let digest = value
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
-    format!("{start}~{digest:016x}")
 }
 
 #[cfg(test)]

@@ -109,11 +109,3 @@ fn alertmanager_is_told_apart() {
     let rejection = receive(&Request::new("POST").with_body(r#"{"version":"4","alerts":[]}"#)).unwrap_err();
     assert_eq!(rejection.detail, "this is a notification of Prometheus Alertmanager, not of Grafana");
 }
-
-#[test]
-fn a_long_value_is_cut_and_stays_distinct() {
-    assert_eq!(capped("short"), "short");
-    let long = "é".repeat(200);
-    assert!(capped(&long).len() <= MAX_ATTRIBUTE);
-    assert_ne!(capped(&format!("{long}a")), capped(&format!("{long}b")));
-}

@@ -1,7 +1,10 @@
 //! A source of events: `fn receive(&Request) -> Result<Receipt, Rejection>`.
 
+use std::borrow::Cow;
+
 pub use crate::bindings::channel::exports::gateway::plugin::channel::{Event, Receipt, Rejection};
 use crate::bindings::channel::gateway::plugin::inbound;
+use crate::fact::{MAX_FACT, MAX_ID, fit};
 use crate::{Content, Host, Response};
 
 /// What `receive` returns.
@@ -146,21 +149,22 @@ impl Event {
         }
     }
 
-    /// Sets what the event is about; events of one subject are delivered in order.
+    /// Sets what the event is about; events of one subject are delivered in order. An empty text is none; one with more than
+    /// 1024 bytes or with control characters is made to fit, and stays different from others. So are ids and keys.
     pub fn with_subject(mut self, subject: Option<String>) -> Self {
-        self.subject = subject;
+        self.subject = subject.and_then(id);
         self
     }
 
     /// Sets the provider's id of the delivery.
     pub fn with_delivery_id(mut self, id: Option<String>) -> Self {
-        self.delivery_id = id;
+        self.delivery_id = id.and_then(self::id);
         self
     }
 
     /// Sets the key that says "the same event" whatever the delivery.
     pub fn with_key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
+        self.key = id(key.into());
         self
     }
 
@@ -177,10 +181,24 @@ impl Event {
         self
     }
 
+    /// Adds a further fact that the sender chose, if there is one: in more than 256 bytes, or with control characters, it is
+    /// made to fit, and stays different from others.
+    pub fn with_fact(self, name: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) if !value.is_empty() => self.with_attribute(name, fit(Cow::Borrowed(value), MAX_FACT)),
+            _ => self,
+        }
+    }
+
     /// The value of an attribute.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// The text as a subject, id or key; none when it is empty, because an empty one names nothing.
+fn id(text: String) -> Option<String> {
+    (!text.is_empty()).then(|| fit(Cow::Owned(text), MAX_ID).into_owned())
 }
 
 impl Receipt {
@@ -219,5 +237,28 @@ impl Rejection {
     pub fn at(status: u16, pointer: &str, detail: impl AsRef<str>) -> Self {
         let detail = detail.as_ref();
         Rejection::new(status, format!("`{pointer}`: {detail}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_sender_chose_is_made_to_fit() {
+        let long = "x".repeat(2000);
+        let event = Event::new("opened")
+            .with_subject(Some(String::from("a\nb")))
+            .with_delivery_id(Some(String::new()))
+            .with_key(long.as_str())
+            .with_fact("name", Some(&long))
+            .with_fact("empty", Some(""))
+            .with_fact("none", None);
+
+        assert!(event.subject.is_some_and(|subject| subject.starts_with("a b~")));
+        assert_eq!(event.delivery_id, None);
+        assert_eq!(event.key.map(|key| key.len()), Some(MAX_ID));
+        let lengths: Vec<_> = event.attributes.iter().map(|(name, value)| (name.as_str(), value.len())).collect();
+        assert_eq!(lengths, [("name", MAX_FACT)]);
     }
 }

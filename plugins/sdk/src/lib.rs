@@ -26,6 +26,7 @@ pub mod agent;
 pub mod bindings;
 pub mod channel;
 mod content;
+mod fact;
 mod host;
 mod network;
 pub mod poll;
@@ -33,6 +34,7 @@ mod query;
 pub mod respond;
 
 pub use self::content::{Content, Response};
+pub use self::fact::{fnv1a, hex, kind_word};
 pub use self::host::{Host, Level, StateError};
 pub use self::query::{decode_form, form_values};
 

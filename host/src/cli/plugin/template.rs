@@ -64,6 +64,7 @@ const RUST: Files = files![
     "sdk/src/bindings.rs" => "vendor/gateway-plugin-sdk/src/bindings.rs",
     "sdk/src/channel.rs" => "vendor/gateway-plugin-sdk/src/channel.rs",
     "sdk/src/content.rs" => "vendor/gateway-plugin-sdk/src/content.rs",
+    "sdk/src/fact.rs" => "vendor/gateway-plugin-sdk/src/fact.rs",
     "sdk/src/host.rs" => "vendor/gateway-plugin-sdk/src/host.rs",
     "sdk/src/lib.rs" => "vendor/gateway-plugin-sdk/src/lib.rs",
     "sdk/src/network.rs" => "vendor/gateway-plugin-sdk/src/network.rs",

@@ -7,6 +7,7 @@ mod delivery;
 mod egress;
 mod faults;
 mod front_door;
+mod github;
 mod http_agent;
 mod languages;
 mod log;

@@ -3,7 +3,7 @@
 //! | of the event | from |
 //! |---|---|
 //! | kind | `X-GitHub-Event`, and `.action` when the body has one: `pull_request.opened`, `push` |
-//! | subject | `owner/repo#7` for an issue, pull request or discussion, `owner/repo@ref` for pushes and runs, else the repository, else the organization |
+//! | subject | `owner/repo#7` for an issue, pull request or discussion, `owner/repo@ref` for pushes and runs, else the repository; without one the organization, the account of an installation or purchase, the advisory, or the sender |
 //! | delivery id | `X-GitHub-Delivery`, which a redelivery keeps |
 //! | attributes | `action`, `sender`, `repository`, `severity` |
 //! | data | the JSON as GitHub sent it, also when the hook sends forms |

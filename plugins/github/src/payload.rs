@@ -47,6 +47,12 @@ pub(crate) struct Payload<'a> {
     security_advisory: Option<Box<Object<'a>>>,
     #[serde(borrow)]
     repository_advisory: Option<Box<Object<'a>>>,
+    #[serde(borrow)]
+    installation: Option<Box<Object<'a>>>,
+    #[serde(borrow)]
+    marketplace_purchase: Option<Box<Object<'a>>>,
+    #[serde(borrow)]
+    sponsorship: Option<Box<Object<'a>>>,
 }
 
 /// Any object below: an account, a repository, an issue, a run, an alert.
@@ -71,10 +77,26 @@ struct Object<'a> {
     security_advisory: Option<Box<Object<'a>>>,
     #[serde(borrow)]
     rule: Option<Box<Object<'a>>>,
+    #[serde(borrow)]
+    account: Option<Box<Object<'a>>>,
+    #[serde(borrow)]
+    sponsorable: Option<Box<Object<'a>>>,
+    #[serde(borrow)]
+    ghsa_id: Option<Text<'a>>,
 }
 
 fn text<'p>(text: &'p Option<Text<'_>>) -> Option<&'p str> {
     text.as_ref().map(|text| &*text.0)
+}
+
+fn login<'p>(account: &'p Option<Box<Object<'_>>>) -> Option<&'p str> {
+    account.as_ref().and_then(|account| text(&account.login))
+}
+
+/// The account of an installation or a purchase, or who is sponsored.
+fn owner<'p>(contract: &'p Option<Box<Object<'_>>>) -> Option<&'p str> {
+    let contract = contract.as_ref()?;
+    login(&contract.account).or_else(|| login(&contract.sponsorable))
 }
 
 impl Payload<'_> {
@@ -85,7 +107,7 @@ impl Payload<'_> {
 
     /// Login of who caused the event.
     pub(crate) fn sender(&self) -> Option<&str> {
-        self.sender.as_ref().and_then(|sender| text(&sender.login))
+        login(&self.sender)
     }
 
     /// `owner/name`.
@@ -96,7 +118,7 @@ impl Payload<'_> {
     /// What the event is about: a comment on a pull request has the subject of the pull request.
     pub(crate) fn subject(&self) -> Option<String> {
         let Some(repository) = self.repository() else {
-            return self.organization.as_ref().and_then(|organization| text(&organization.login)).map(str::to_owned);
+            return self.account().map(str::to_owned);
         };
         if let Some(number) = self.number() {
             return Some(format!("{repository}#{number}"));
@@ -105,6 +127,15 @@ impl Payload<'_> {
             Some(reference) => [repository, "@", &*reference].concat(),
             None => repository.to_owned(),
         })
+    }
+
+    /// What an event without a repository is about: an organization, the account that has installed or bought an app or is
+    /// sponsored, an advisory, or whoever caused it.
+    fn account(&self) -> Option<&str> {
+        login(&self.organization)
+            .or_else(|| [&self.installation, &self.marketplace_purchase, &self.sponsorship].into_iter().find_map(owner))
+            .or_else(|| self.security_advisory.as_ref().and_then(|advisory| text(&advisory.ghsa_id)))
+            .or_else(|| self.sender())
     }
 
     /// Issues, pull requests and discussions of a repository share one sequence of numbers.

@@ -72,6 +72,12 @@ fn the_subject_is_the_narrowest_thing_that_is_named() {
         (format!(r#"{{"ref":"",{R}}}"#), Some("o/r")),
         (format!(r#"{{"starred_at":null,{R},"organization":{{"login":"o"}}}}"#), Some("o/r")),
         (String::from(r#"{"organization":{"login":"o"},"membership":{}}"#), Some("o")),
+        (String::from(r#"{"organization":{"login":"o"},"sender":{"login":"s"}}"#), Some("o")),
+        (String::from(r#"{"installation":{"account":{"login":"a"}},"sender":{"login":"s"}}"#), Some("a")),
+        (String::from(r#"{"marketplace_purchase":{"account":{"login":"a"}}}"#), Some("a")),
+        (String::from(r#"{"sponsorship":{"sponsorable":{"login":"a"},"sponsor":{"login":"b"}}}"#), Some("a")),
+        (String::from(r#"{"security_advisory":{"ghsa_id":"GHSA-1"}}"#), Some("GHSA-1")),
+        (String::from(r#"{"sender":{"login":"s"}}"#), Some("s")),
         (String::from(r#"{"installation":{"id":1}}"#), None),
     ] {
         assert_eq!(received(&delivery("any", &body)).subject.as_deref(), expected, "{body}");

@@ -1,108 +1,128 @@
 //! The few fields of GitHub's payloads that an event is made of.
 //!
 //! Strings are borrowed from the body and everything else is skipped: no tree is built. The objects in a payload share one
-//! type, which makes half the code of one type each: a field that an object does not have is simply none. They are boxed
-//! because most are absent, and an absent box is cheap to move.
+//! type, which makes half the code of one type each: a field that an object does not have is simply none.
 
 use std::borrow::Cow;
 
+use gateway_plugin_sdk::json::{Object, Text};
 use serde::Deserialize;
-
-/// A string that stays in the body unless it has escapes. `Option<Cow<str>>` alone would be copied.
-#[derive(Debug, Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A payload, of whatever event.
 #[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct Payload<'a> {
     #[serde(borrow)]
-    action: Option<Text<'a>>,
+    action: Text<'a>,
     #[serde(borrow, rename = "ref")]
-    reference: Option<Text<'a>>,
+    reference: Text<'a>,
     #[serde(borrow)]
-    ref_type: Option<Text<'a>>,
+    ref_type: Text<'a>,
     #[serde(borrow)]
-    sender: Option<Box<Object<'a>>>,
+    sender: Object<Thing<'a>>,
     #[serde(borrow)]
-    organization: Option<Box<Object<'a>>>,
+    organization: Object<Thing<'a>>,
     #[serde(borrow)]
-    repository: Option<Box<Object<'a>>>,
+    repository: Object<Thing<'a>>,
     #[serde(borrow)]
-    issue: Option<Box<Object<'a>>>,
+    issue: Object<Thing<'a>>,
     #[serde(borrow)]
-    pull_request: Option<Box<Object<'a>>>,
+    pull_request: Object<Thing<'a>>,
     #[serde(borrow)]
-    discussion: Option<Box<Object<'a>>>,
+    discussion: Object<Thing<'a>>,
     #[serde(borrow)]
-    workflow_run: Option<Box<Object<'a>>>,
+    comment: Object<Thing<'a>>,
     #[serde(borrow)]
-    workflow_job: Option<Box<Object<'a>>>,
+    review: Object<Thing<'a>>,
     #[serde(borrow)]
-    check_run: Option<Box<Object<'a>>>,
+    changes: Object<Changes<'a>>,
     #[serde(borrow)]
-    check_suite: Option<Box<Object<'a>>>,
+    workflow_run: Object<Thing<'a>>,
     #[serde(borrow)]
-    alert: Option<Box<Object<'a>>>,
+    workflow_job: Object<Thing<'a>>,
     #[serde(borrow)]
-    security_advisory: Option<Box<Object<'a>>>,
+    check_run: Object<Thing<'a>>,
     #[serde(borrow)]
-    repository_advisory: Option<Box<Object<'a>>>,
+    check_suite: Object<Thing<'a>>,
     #[serde(borrow)]
-    installation: Option<Box<Object<'a>>>,
+    alert: Object<Thing<'a>>,
     #[serde(borrow)]
-    marketplace_purchase: Option<Box<Object<'a>>>,
+    security_advisory: Object<Thing<'a>>,
     #[serde(borrow)]
-    sponsorship: Option<Box<Object<'a>>>,
+    repository_advisory: Object<Thing<'a>>,
+    #[serde(borrow)]
+    installation: Object<Thing<'a>>,
+    #[serde(borrow)]
+    marketplace_purchase: Object<Thing<'a>>,
+    #[serde(borrow)]
+    sponsorship: Object<Thing<'a>>,
 }
 
-/// Any object below: an account, a repository, an issue, a run, an alert.
-#[derive(Debug, Deserialize)]
-struct Object<'a> {
+/// Any object below: an account, a repository, an issue, a comment, a run, an alert.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Thing<'a> {
     #[serde(borrow)]
-    login: Option<Text<'a>>,
+    login: Text<'a>,
     #[serde(borrow)]
-    full_name: Option<Text<'a>>,
-    number: Option<u64>,
+    slug: Text<'a>,
     #[serde(borrow)]
-    head_branch: Option<Text<'a>>,
+    full_name: Text<'a>,
     #[serde(borrow)]
-    conclusion: Option<Text<'a>>,
+    number: Text<'a>,
     #[serde(borrow)]
-    severity: Option<Text<'a>>,
+    body: Text<'a>,
     #[serde(borrow)]
-    security_severity_level: Option<Text<'a>>,
+    performed_via_github_app: Object<Thing<'a>>,
     #[serde(borrow)]
-    check_suite: Option<Box<Object<'a>>>,
+    head_branch: Text<'a>,
     #[serde(borrow)]
-    security_advisory: Option<Box<Object<'a>>>,
+    conclusion: Text<'a>,
     #[serde(borrow)]
-    rule: Option<Box<Object<'a>>>,
+    severity: Text<'a>,
     #[serde(borrow)]
-    account: Option<Box<Object<'a>>>,
+    security_severity_level: Text<'a>,
     #[serde(borrow)]
-    sponsorable: Option<Box<Object<'a>>>,
+    check_suite: Object<Thing<'a>>,
     #[serde(borrow)]
-    ghsa_id: Option<Text<'a>>,
+    security_advisory: Object<Thing<'a>>,
+    #[serde(borrow)]
+    rule: Object<Thing<'a>>,
+    #[serde(borrow)]
+    account: Object<Thing<'a>>,
+    #[serde(borrow)]
+    sponsorable: Object<Thing<'a>>,
+    #[serde(borrow)]
+    ghsa_id: Text<'a>,
 }
 
-fn text<'p>(text: &'p Option<Text<'_>>) -> Option<&'p str> {
-    text.as_ref().map(|text| &*text.0)
+/// What an edit has changed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Changes<'a> {
+    #[serde(borrow)]
+    body: Object<Change<'a>>,
 }
 
-fn login<'p>(account: &'p Option<Box<Object<'_>>>) -> Option<&'p str> {
-    account.as_ref().and_then(|account| text(&account.login))
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Change<'a> {
+    #[serde(borrow)]
+    from: Text<'a>,
 }
 
-/// The account of an installation or a purchase, or who is sponsored.
-fn owner<'p>(contract: &'p Option<Box<Object<'_>>>) -> Option<&'p str> {
-    let contract = contract.as_ref()?;
-    login(&contract.account).or_else(|| login(&contract.sponsorable))
+/// What somebody has written, in an event that says so.
+pub(crate) enum Written<'a> {
+    /// A text that is new.
+    New(&'a str),
+    /// A text that was edited: what it was, and what it is.
+    Edited(&'a str, &'a str),
 }
 
 impl Payload<'_> {
     /// What happened, such as `opened`.
     pub(crate) fn action(&self) -> Option<&str> {
-        text(&self.action)
+        self.action.get()
     }
 
     /// Login of who caused the event.
@@ -112,7 +132,7 @@ impl Payload<'_> {
 
     /// `owner/name`.
     pub(crate) fn repository(&self) -> Option<&str> {
-        self.repository.as_ref().and_then(|repository| text(&repository.full_name))
+        self.repository.get().and_then(|repository| repository.full_name.get())
     }
 
     /// What the event is about: a comment on a pull request has the subject of the pull request.
@@ -121,7 +141,7 @@ impl Payload<'_> {
             return self.account().map(str::to_owned);
         };
         if let Some(number) = self.number() {
-            return Some(format!("{repository}#{number}"));
+            return Some([repository, "#", number].concat());
         }
         Some(match self.reference() {
             Some(reference) => [repository, "@", &*reference].concat(),
@@ -134,45 +154,81 @@ impl Payload<'_> {
     fn account(&self) -> Option<&str> {
         login(&self.organization)
             .or_else(|| [&self.installation, &self.marketplace_purchase, &self.sponsorship].into_iter().find_map(owner))
-            .or_else(|| self.security_advisory.as_ref().and_then(|advisory| text(&advisory.ghsa_id)))
+            .or_else(|| self.security_advisory.get().and_then(|advisory| advisory.ghsa_id.get()))
             .or_else(|| self.sender())
     }
 
     /// Issues, pull requests and discussions of a repository share one sequence of numbers.
-    fn number(&self) -> Option<u64> {
-        [&self.issue, &self.pull_request, &self.discussion].into_iter().flatten().find_map(|object| object.number)
+    fn number(&self) -> Option<&str> {
+        [&self.issue, &self.pull_request, &self.discussion].into_iter().find_map(|object| object.get()?.number.get())
     }
 
     /// The full reference, `refs/heads/main`: pushes name it so, runs by the branch, creations and deletions by name and type.
     fn reference(&self) -> Option<Cow<'_, str>> {
-        if let Some(reference) = text(&self.reference).filter(|reference| !reference.is_empty()) {
-            return Some(match text(&self.ref_type) {
+        if let Some(reference) = self.reference.get() {
+            return Some(match self.ref_type.get() {
                 Some("tag") => Cow::Owned(["refs/tags/", reference].concat()),
                 Some("branch") => Cow::Owned(["refs/heads/", reference].concat()),
                 _ => Cow::Borrowed(reference),
             });
         }
-        let suite = self.check_run.as_ref().and_then(|run| run.check_suite.as_deref());
-        let branch = self.runs().chain(suite).find_map(|run| text(&run.head_branch))?;
+        let suite = self.check_run.get().and_then(|run| run.check_suite.get());
+        let branch = self.runs().chain(suite).find_map(|run| run.head_branch.get())?;
         Some(Cow::Owned(["refs/heads/", branch].concat()))
     }
 
-    fn runs(&self) -> impl Iterator<Item = &Object<'_>> {
-        [&self.workflow_run, &self.workflow_job, &self.check_suite, &self.check_run]
-            .into_iter()
-            .filter_map(|run| run.as_deref())
+    fn runs(&self) -> impl Iterator<Item = &Thing<'_>> {
+        [&self.workflow_run, &self.workflow_job, &self.check_suite, &self.check_run].into_iter().filter_map(Object::get)
     }
 
     /// GitHub's own word for an alert or an advisory; `medium` for a run that failed.
     pub(crate) fn severity(&self) -> Option<&str> {
-        let alert = self.alert.as_deref();
-        let advisory = alert.and_then(|alert| alert.security_advisory.as_deref());
-        let rule = alert.and_then(|alert| alert.rule.as_deref());
-        [advisory, self.security_advisory.as_deref(), self.repository_advisory.as_deref(), alert]
+        let alert = self.alert.get();
+        let advisory = alert.and_then(|alert| alert.security_advisory.get());
+        let rule = alert.and_then(|alert| alert.rule.get());
+        [advisory, self.security_advisory.get(), self.repository_advisory.get(), alert]
             .into_iter()
             .flatten()
-            .find_map(|advisory| text(&advisory.severity))
-            .or_else(|| rule.and_then(|rule| text(&rule.security_severity_level).or_else(|| text(&rule.severity))))
-            .or_else(|| self.runs().any(|run| text(&run.conclusion) == Some("failure")).then_some("medium"))
+            .find_map(|advisory| advisory.severity.get())
+            .or_else(|| rule.and_then(|rule| rule.security_severity_level.get().or_else(|| rule.severity.get())))
+            .or_else(|| self.runs().any(|run| run.conclusion.is("failure")).then_some("medium"))
     }
+
+    /// What was written just now: a comment, a review, or the description of what was opened. Any other event repeats texts that
+    /// were there before.
+    pub(crate) fn written(&self) -> Option<Written<'_>> {
+        let text = self.just_written()?.body.get()?;
+        if matches!(self.action.get(), Some("created" | "opened" | "submitted")) {
+            return Some(Written::New(text));
+        }
+        // An edit of a title alone has no change of the body.
+        let before = self.changes.get()?.body.get()?;
+        Some(Written::Edited(before.from.get().unwrap_or_default(), text))
+    }
+
+    /// The slug of the app that wrote what was written just now in the name of its sender.
+    pub(crate) fn app(&self) -> Option<&str> {
+        self.just_written()?.performed_via_github_app.get()?.slug.get()
+    }
+
+    fn just_written(&self) -> Option<&Thing<'_>> {
+        let [comment, review, discussion] = [&self.comment, &self.review, &self.discussion].map(Object::get);
+        let [issue, pull_request] = [&self.issue, &self.pull_request].map(Object::get);
+        match self.action.get()? {
+            // Discussions are created where issues are opened.
+            "created" | "submitted" => comment.or(review).or(discussion),
+            "opened" | "edited" => comment.or(review).or(issue).or(pull_request).or(discussion),
+            _ => None,
+        }
+    }
+}
+
+fn login<'p>(account: &'p Object<Thing<'_>>) -> Option<&'p str> {
+    account.get().and_then(|account| account.login.get())
+}
+
+/// The account of an installation or a purchase, or who is sponsored.
+fn owner<'p>(contract: &'p Object<Thing<'_>>) -> Option<&'p str> {
+    let contract = contract.get()?;
+    login(&contract.account).or_else(|| login(&contract.sponsorable))
 }

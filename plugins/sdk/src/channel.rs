@@ -116,6 +116,13 @@ impl Request {
         self.given.as_ref().map_or_else(inbound::headers, |given| given.headers.clone())
     }
 
+    /// Whether the body is a form: `application/x-www-form-urlencoded`.
+    pub fn is_form(&self) -> bool {
+        const FORM: &[u8] = b"application/x-www-form-urlencoded";
+        let content_type = self.header("content-type").unwrap_or_default();
+        content_type.as_bytes().get(..FORM.len()).is_some_and(|start| start.eq_ignore_ascii_case(FORM))
+    }
+
     /// The body exactly as it was received.
     pub fn body(&self) -> Vec<u8> {
         self.given.as_ref().map_or_else(inbound::body, |given| given.body.clone())

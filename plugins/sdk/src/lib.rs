@@ -25,9 +25,13 @@ pub mod agent;
 #[doc(hidden)]
 pub mod bindings;
 pub mod channel;
+#[cfg(feature = "message")]
+pub mod command;
 mod content;
 mod fact;
 mod host;
+#[cfg(feature = "message")]
+pub mod json;
 mod network;
 pub mod poll;
 mod query;

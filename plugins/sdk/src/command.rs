@@ -1,0 +1,278 @@
+//! Commands to agents in what people write: `/fix the leak`, `@triage look at this`.
+//!
+//! A command begins a line. It does not count in a quote (`> `), in code (fenced, indented by four, in backticks) or in an
+//! HTML comment, where templates explain themselves. Its name is 1 to 63 letters, digits, `-` and `_`, its arguments are the
+//! rest of the line. The first command of a text counts.
+//!
+//! Which names count is the setting [`SETTING`]: with it `/name` and `@name` of the names it lists, without it `/name` of any
+//! name and no `@name`, because `@somebody thanks` is no command. Each plugin that looks for commands has this setting.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::ops::Range;
+
+use crate::channel::Event;
+use crate::{Host, Level};
+
+/// The name of the setting: an array of names.
+pub const SETTING: &str = "commands";
+
+/// Bytes of a name.
+const MAX_NAME: usize = 63;
+/// Bytes of the arguments.
+const MAX_ARGUMENTS: usize = 1024;
+/// Bytes of a text that are looked at: more than any provider lets a person write.
+const MAX_TEXT: usize = 128 * 1024;
+/// What a mention of the agent's account is called where neither the mention nor the settings name it.
+const MENTION: &str = "mention";
+
+/// A command that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Its name in lower case, without `/` or `@`.
+    pub name: String,
+    /// The rest of its line; empty when nothing follows.
+    pub arguments: String,
+}
+
+impl Command {
+    /// A command that the provider has found itself.
+    pub fn new(name: &str, arguments: &str) -> Self {
+        let arguments = arguments.trim();
+        let arguments = arguments[..arguments.floor_char_boundary(MAX_ARGUMENTS)].replace(char::is_control, " ");
+        Self { name: name.to_ascii_lowercase(), arguments: arguments.trim().to_owned() }
+    }
+}
+
+/// The first command of a text.
+pub fn find(host: &Host, text: &str) -> Option<Command> {
+    find_for(host, text, &[])
+}
+
+/// As [`find`], where accounts are mentioned by their ids: `<@ID>` of one of these accounts counts as well. Its name is the one
+/// in the mention (`<@ID|name>`), else the first of the setting, else `mention`.
+pub fn find_for(host: &Host, text: &str, accounts: &[&str]) -> Option<Command> {
+    let text = &text[..text.floor_char_boundary(MAX_TEXT)];
+    if !text.contains(['/', '@']) {
+        return None;
+    }
+    // The settings are asked for when something looks like a command: most texts have none.
+    let names = OnceCell::new();
+    let names = || names.get_or_init(|| config_texts(host, SETTING)).as_deref();
+    let mut lines = Lines::new(text);
+    while let Some((start, line)) = lines.next_outside() {
+        let Some(call) = Call::at_start_of(line) else { continue };
+        let found = match call {
+            Call::Slash(name, rest) => {
+                let counts = names().is_none_or(|names| is_among(names, name));
+                counts.then(|| (name.to_owned(), rest))
+            }
+            Call::At(name, rest) => {
+                let counts = names().is_some_and(|names| is_among(names, name));
+                counts.then(|| (name.to_owned(), rest))
+            }
+            Call::Account { id, label, rest } => accounts.contains(&id).then(|| {
+                let first = || names().and_then(|names| names.first()).cloned();
+                (label.map(str::to_owned).or_else(first).unwrap_or_else(|| String::from(MENTION)), rest)
+            }),
+        };
+        let Some((name, rest)) = found else { continue };
+        if lines.skip_code_around(start) {
+            continue;
+        }
+        return Some(Command::new(&name, rest));
+    }
+    None
+}
+
+/// Whether one of these accounts is in the setting `ignore_senders`, in whatever case: what the agent itself writes must not
+/// wake it again. The plugins that look for commands have this setting, too.
+pub fn is_ignored(host: &Host, senders: &[&str]) -> bool {
+    let Some(ignored) = config_texts(host, "ignore_senders") else { return false };
+    senders.iter().any(|sender| ignored.iter().any(|known| known.eq_ignore_ascii_case(sender)))
+}
+
+/// The first command of a text that was edited; none when the text before had the same, which has been carried out by then.
+pub fn find_in_edited(host: &Host, before: &str, text: &str) -> Option<Command> {
+    find(host, text).filter(|command| find(host, before).as_ref() != Some(command))
+}
+
+impl Event {
+    /// Adds the attributes `command` and, unless they are empty, `commandargs`.
+    pub fn with_command(self, command: Option<Command>) -> Self {
+        let Some(command) = command else { return self };
+        let event = self.with_attribute("command", command.name);
+        if command.arguments.is_empty() {
+            return event;
+        }
+        event.with_attribute("commandargs", command.arguments)
+    }
+}
+
+/// The texts of a setting that is an array; none when it is left out. One that cannot be read counts as empty.
+fn config_texts(host: &Host, key: &str) -> Option<Vec<String>> {
+    let json = host.config(key)?;
+    Some(serde_json::from_str(&json).unwrap_or_else(|error| {
+        host.log(Level::Error, &format!("`{key}` is no array of texts and counts as empty: {error}"));
+        Vec::new()
+    }))
+}
+
+fn is_among(names: &[String], name: &str) -> bool {
+    names.iter().any(|known| known.trim_start_matches(['/', '@']).eq_ignore_ascii_case(name))
+}
+
+/// What a line can begin with.
+enum Call<'a> {
+    Slash(&'a str, &'a str),
+    At(&'a str, &'a str),
+    Account { id: &'a str, label: Option<&'a str>, rest: &'a str },
+}
+
+impl<'a> Call<'a> {
+    fn at_start_of(line: &'a str) -> Option<Self> {
+        if let Some(rest) = line.strip_prefix('/') {
+            let (name, rest) = name(rest)?;
+            return ends(rest).then_some(Self::Slash(name, rest));
+        }
+        if let Some(rest) = line.strip_prefix('@') {
+            let (name, rest) = name(rest)?;
+            let rest = after_mention(rest);
+            return ends(rest).then_some(Self::At(name, rest));
+        }
+        let (mention, rest) = line.strip_prefix("<@")?.split_once('>')?;
+        let (id, label) = match mention.split_once('|') {
+            Some((id, label)) => (id, name(label).filter(|(_, rest)| rest.is_empty()).map(|(name, _)| name)),
+            None => (mention, None),
+        };
+        // Older clients of one chat put a `!` before the id of somebody who has a nickname.
+        Some(Self::Account { id: id.trim_start_matches('!'), label, rest: after_mention(rest) })
+    }
+}
+
+fn name(text: &str) -> Option<(&str, &str)> {
+    let is_inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let length = text.bytes().take_while(|byte| is_inner(*byte)).count();
+    let is_name = (1..=MAX_NAME).contains(&length) && text.as_bytes()[0].is_ascii_alphanumeric();
+    is_name.then(|| text.split_at(length))
+}
+
+/// Addressing somebody often ends in a comma or a colon.
+fn after_mention(rest: &str) -> &str {
+    rest.strip_prefix([',', ':']).unwrap_or(rest)
+}
+
+/// Whether a name ends here: `/usr/bin` and `@team/members` are none.
+fn ends(rest: &str) -> bool {
+    rest.chars().next().is_none_or(char::is_whitespace)
+}
+
+/// The lines of a text that are neither quoted nor blocks of code or comments.
+struct Lines<'a> {
+    text: &'a str,
+    /// Where the next line starts.
+    next: usize,
+    /// Where the paragraph of the last line starts; what is in backticks ends with its paragraph.
+    paragraph: usize,
+    fence: Option<(u8, usize)>,
+    in_comment: bool,
+}
+
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text, next: 0, paragraph: 0, fence: None, in_comment: false }
+    }
+
+    /// The next line without its indentation, and where it starts.
+    fn next_outside(&mut self) -> Option<(usize, &'a str)> {
+        while self.next < self.text.len() {
+            let start = self.next;
+            let rest = &self.text[start..];
+            let length = rest.find('\n').map_or(rest.len(), |end| end + 1);
+            self.next += length;
+            let line = rest[..length].trim_end();
+            let inner = line.trim_start();
+            if self.is_outside(line, inner) {
+                return Some((start + line.len() - inner.len(), inner));
+            }
+        }
+        None
+    }
+
+    fn is_outside(&mut self, line: &str, inner: &str) -> bool {
+        if self.in_comment {
+            self.in_comment = !inner.contains("-->");
+            return false;
+        }
+        if let Some((mark, length)) = self.fence {
+            let run = inner.bytes().take_while(|byte| *byte == mark).count();
+            if run >= length && run == inner.len() {
+                self.fence = None;
+                self.paragraph = self.next;
+            }
+            return false;
+        }
+        if inner.is_empty() {
+            self.paragraph = self.next;
+            return false;
+        }
+        let columns = |width: usize, space: char| if space == '\t' { (width / 4 + 1) * 4 } else { width + 1 };
+        if line[..line.len() - inner.len()].chars().fold(0, columns) >= 4 {
+            return false;
+        }
+        if let Some(mark @ (b'`' | b'~')) = inner.bytes().next() {
+            let run = inner.bytes().take_while(|byte| *byte == mark).count();
+            // Backticks after backticks are code within the line.
+            if run >= 3 && (mark == b'~' || !inner[run..].contains('`')) {
+                self.fence = Some((mark, run));
+                return false;
+            }
+        }
+        if let Some(open) = inner.rfind("<!--") {
+            self.in_comment = !inner[open..].contains("-->");
+        }
+        !inner.starts_with('>')
+    }
+
+    /// Whether this place lies between backticks of its paragraph; the lines then go on after them.
+    fn skip_code_around(&mut self, place: usize) -> bool {
+        let end = self.text[place..].find("\n\n").map_or(self.text.len(), |end| place + end);
+        let mut at = self.paragraph;
+        while let Some(open) = run_of_backticks(&self.text[..place], at) {
+            let mut close = run_of_backticks(&self.text[..end], open.end);
+            while let Some(run) = close.clone().filter(|run| run.len() != open.len()) {
+                close = run_of_backticks(&self.text[..end], run.end);
+            }
+            at = match close {
+                Some(close) if close.start > place => {
+                    self.next = close.end;
+                    self.paragraph = close.end;
+                    // What follows on the line of the closing backticks does not begin a line.
+                    let rest = &self.text[close.end..];
+                    self.next += rest.find('\n').map_or(rest.len(), |end| end + 1);
+                    return true;
+                }
+                Some(close) => close.end,
+                None => open.end,
+            };
+        }
+        false
+    }
+}
+
+/// The next run of backticks at or after `from`.
+fn run_of_backticks(text: &str, from: usize) -> Option<Range<usize>> {
+    let start = from + text.get(from..)?.find('`')?;
+    let length = text.as_bytes()[start..].iter().take_while(|byte| **byte == b'`').count();
+    Some(start..start + length)
+}
+
+/// Text with the marks of chats that Markdown does not have taken away: a fence stands on a line of its own.
+///
+/// Chats open and close blocks of code within a line, such as `` ```let a; ``` ``.
+pub fn with_fences_apart(text: &str) -> Cow<'_, str> {
+    if text.contains("```") { Cow::Owned(text.replace("```", "\n```\n")) } else { Cow::Borrowed(text) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,295 @@
+//! JSON of a sender who may change it at any time: what is not of the expected shape is missing, and nothing else is lost.
+//!
+//! ```
+//! use gateway_plugin_sdk::json::{Object, Text};
+//!
+//! #[derive(Default, serde::Deserialize)]
+//! #[serde(default)]
+//! struct Issue<'a> {
+//!     #[serde(borrow)]
+//!     key: Text<'a>,
+//!     #[serde(borrow)]
+//!     author: Object<Author<'a>>,
+//! }
+//!
+//! #[derive(Default, serde::Deserialize)]
+//! #[serde(default)]
+//! struct Author<'a> {
+//!     #[serde(borrow)]
+//!     name: Text<'a>,
+//! }
+//!
+//! let issue: Issue = serde_json::from_str(r#"{"key": 7, "author": [{"name": "ada"}]}"#).expect("it is JSON");
+//! assert_eq!(issue.key.get(), Some("7"));
+//! assert!(issue.author.get().is_none());
+//! ```
+
+use std::borrow::Cow;
+use std::fmt::{self, Formatter};
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::Level;
+use crate::channel::{Received, Rejection, Request};
+
+/// A string or an integer; none when the member is anything else. It stays in the body unless it has escapes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Text<'a>(Option<Cow<'a, str>>);
+
+impl Text<'_> {
+    /// The text, unless there is none or it is empty.
+    pub fn get(&self) -> Option<&str> {
+        self.0.as_deref().filter(|text| !text.is_empty())
+    }
+
+    /// Whether it is this text.
+    pub fn is(&self, text: &str) -> bool {
+        self.get() == Some(text)
+    }
+}
+
+/// An object; none when the member is anything else. It is boxed, because most are absent.
+#[derive(Clone, Debug)]
+pub struct Object<T>(Option<Box<T>>);
+
+impl<T> Default for Object<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Object<T> {
+    /// The object, if there is one.
+    pub fn get(&self) -> Option<&T> {
+        self.0.as_deref()
+    }
+}
+
+/// An array without the elements that are no objects; empty when the member is anything else.
+#[derive(Clone, Debug)]
+pub struct Objects<T>(Vec<T>);
+
+impl<T> Default for Objects<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Objects<T> {
+    /// The objects in order.
+    pub fn get(&self) -> &[T] {
+        &self.0
+    }
+}
+
+/// Reads a payload. JSON that the type cannot hold, such as a member that is there twice, is the default and a line of the log:
+/// the event is kept with fewer facts. What is no JSON is refused.
+pub fn parse<'a, T: Default + Deserialize<'a>>(request: &Request, json: &'a str) -> Result<T, Rejection> {
+    let reason = match serde_json::from_str::<Object<T>>(json) {
+        Ok(Object(Some(payload))) => return Ok(*payload),
+        Ok(Object(None)) => String::from("it is no object"),
+        Err(error) if serde_json::from_str::<IgnoredAny>(json).is_ok() => format!("{error}"),
+        Err(error) => return Err(Rejection::new(400, format!("body is not JSON: {error}"))),
+    };
+    request.host().log(Level::Warn, &format!("Payload has an unexpected shape, event kept without facts: {reason}"));
+    Ok(T::default())
+}
+
+/// Reads the request's body as text and lets `receive` make a receipt of it; bytes that are not UTF-8 are refused.
+pub fn with_text(request: &Request, receive: impl FnOnce(&str) -> Received) -> Received {
+    let body = String::from_utf8(request.body())
+        .map_err(|error| Rejection::new(400, format!("body is not UTF-8: {}", error.utf8_error())))?;
+    receive(&body)
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor).map(Text)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Option<Cow<'de, str>>;
+
+    fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str("anything")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Owned(number.to_string())))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_map(map).map(|_| None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_seq(seq).map(|_| None)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let visitor = ShapeVisitor { with_elements: false, of: PhantomData };
+        deserializer.deserialize_any(visitor).map(|(object, _)| Object(object))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Objects<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let visitor = ShapeVisitor { with_elements: true, of: PhantomData };
+        deserializer.deserialize_any(visitor).map(|(_, objects)| Objects(objects))
+    }
+}
+
+/// Takes what is an object or an array of objects, and skips what is neither.
+struct ShapeVisitor<T> {
+    with_elements: bool,
+    of: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ShapeVisitor<T> {
+    type Value = (Option<Box<T>>, Vec<T>);
+
+    fn expecting(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str("anything")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        if self.with_elements {
+            return IgnoredAny.visit_map(map).map(|_| (None, Vec::new()));
+        }
+        T::deserialize(MapAccessDeserializer::new(map)).map(|object| (Some(Box::new(object)), Vec::new()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        if !self.with_elements {
+            return IgnoredAny.visit_seq(seq).map(|_| (None, Vec::new()));
+        }
+        let mut objects = Vec::new();
+        while let Some(element) = seq.next_element::<Object<T>>()? {
+            objects.extend(element.0.map(|object| *object));
+        }
+        Ok((None, objects))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok((None, Vec::new()))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok((None, Vec::new()))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok((None, Vec::new()))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok((None, Vec::new()))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok((None, Vec::new()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok((None, Vec::new()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, serde::Deserialize)]
+    #[serde(default)]
+    struct Payload<'a> {
+        #[serde(borrow)]
+        text: Text<'a>,
+        #[serde(borrow)]
+        object: Object<Inner<'a>>,
+        #[serde(borrow)]
+        objects: Objects<Inner<'a>>,
+    }
+
+    #[derive(Debug, Default, serde::Deserialize)]
+    #[serde(default)]
+    struct Inner<'a> {
+        #[serde(borrow)]
+        name: Text<'a>,
+    }
+
+    /// The text, and the names in the object and in the objects.
+    fn read(json: &str) -> String {
+        let payload: Payload<'_> = serde_json::from_str(json).unwrap();
+        let name = |inner: &Inner<'_>| inner.name.get().unwrap_or("-").to_owned();
+        let objects: Vec<_> = payload.objects.get().iter().map(name).collect();
+        format!("{:?} {:?} {objects:?}", payload.text.get(), payload.object.get().map(name))
+    }
+
+    #[test]
+    fn a_member_of_another_shape_is_missing_and_the_others_are_not() {
+        for (json, expected) in [
+            (r#"{"text":"a","object":{"name":"b"},"objects":[{"name":"c"},{}]}"#, r#"Some("a") Some("b") ["c", "-"]"#),
+            (r#"{"text":"\u00e9","object":{"name":5}}"#, r#"Some("é") Some("5") []"#),
+            (r#"{"text":-7,"object":[{"name":"b"}],"objects":{"name":"c"}}"#, r#"Some("-7") None []"#),
+            (r#"{"text":{"a":[1]},"object":"b","objects":[1,"c",null,{"name":"d"},[{}]]}"#, r#"None None ["d"]"#),
+            (r#"{"text":["a"],"object":1.5,"objects":-1}"#, "None None []"),
+            (r#"{"text":true,"object":null,"objects":false}"#, "None None []"),
+            (r#"{"text":null,"more":[{"a":{}}]}"#, "None None []"),
+            (r#"{"text":""}"#, "None None []"),
+        ] {
+            assert_eq!(read(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn json_that_does_not_fit_is_kept_and_what_is_no_json_is_refused() {
+        let request = Request::new("POST");
+        let deep = ["{\"object\":", &"[".repeat(1000), &"]".repeat(1000), "}"].concat();
+        for json in ["[]", "7", "null", r#"{"text":"a","text":"b"}"#, r#"{"text":"\ud800"}"#, &deep] {
+            assert_eq!(parse::<Payload<'_>>(&request, json).unwrap().text.get(), None, "{json}");
+            assert!(request.host().logged().pop().unwrap().1.starts_with("Payload has an unexpected shape"), "{json}");
+        }
+        let deep = "[".repeat(100_000);
+        for json in ["", "{", "nul", &deep] {
+            assert_eq!(parse::<Payload<'_>>(&request, json).unwrap_err().status, 400, "{json:.20}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_no_text_is_refused() {
+        let request = Request::new("POST").with_body(b"{\"a\":\"\xff\"}".to_vec());
+        let refused = with_text(&request, |_| unreachable!()).unwrap_err();
+        assert_eq!(refused, Rejection::new(400, "body is not UTF-8: invalid utf-8 sequence of 1 bytes from index 6"));
+    }
+}

@@ -22,6 +22,8 @@
 //! the crate of a plugin builds, links and is tested natively.
 
 pub mod agent;
+#[cfg(feature = "alert")]
+pub mod alert;
 #[doc(hidden)]
 pub mod bindings;
 pub mod channel;

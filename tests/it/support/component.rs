@@ -53,6 +53,7 @@ pub(crate) fn channel_of(module: &str) -> Vec<u8> {
 pub(crate) mod built_in {
     use super::Guest;
 
+    pub(crate) const ALERTMANAGER: Guest = Guest::built_in("alertmanager");
     pub(crate) const DUMMY: Guest = Guest::built_in("dummy");
     pub(crate) const GITHUB: Guest = Guest::built_in("github");
     pub(crate) const GRAFANA: Guest = Guest::built_in("grafana");

@@ -93,7 +93,9 @@ fn the_sdk_of_the_template_is_the_sdk() {
 
     let theirs = manifest(&files["vendor/gateway-plugin-sdk/Cargo.toml"]);
 
-    assert_eq!(theirs["dependencies"], ours["dependencies"]);
+    for table in ["dependencies", "features"] {
+        assert_eq!(theirs[table], ours[table], "{table}");
+    }
     for key in ["name", "description"] {
         assert_eq!(theirs["package"][key], ours["package"][key], "{key}");
     }

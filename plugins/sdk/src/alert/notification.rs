@@ -1,0 +1,192 @@
+//! The payload, as far as events are made of it. What is handed on stays the text it was sent as.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{Problem, shown};
+use crate::fact::{fnv1a, hex};
+
+/// Bytes of what is told of the group with each of its alerts.
+const MAX_GROUP: usize = 16 * 1024;
+
+/// Members that are told of no group: the alerts themselves, and Grafana's text about all of them.
+const NOT_THE_GROUP: [&str; 2] = ["alerts", "message"];
+
+/// The request body: its members in order, unread, because senders keep adding some.
+pub(super) struct Notification<'a>(Object<'a>);
+
+type Object<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
+
+impl<'a> Notification<'a> {
+    pub(super) fn read(body: &'a [u8]) -> Result<Self, serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let members = json.deserialize_map(Members)?;
+        json.end()?;
+        Ok(Notification(members))
+    }
+
+    /// A member by name; none when it is `null`.
+    pub(super) fn member(&self, name: &str) -> Option<&'a RawValue> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, raw)| *raw).filter(|raw| raw.get() != "null")
+    }
+
+    /// A member that is a text.
+    pub(super) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.member(name).and_then(text)
+    }
+
+    /// The alerts, unread.
+    pub(super) fn alerts(&self) -> Result<Vec<&'a RawValue>, String> {
+        let raw = self.member("alerts").ok_or_else(|| String::from("is missing"))?;
+        serde_json::from_str(raw.get()).map_err(|_| String::from("expected an array"))
+    }
+
+    /// How many alerts of the group were left out.
+    pub(super) fn truncated(&self) -> u64 {
+        self.member("truncatedAlerts").and_then(|count| count.get().parse().ok()).unwrap_or(0)
+    }
+
+    /// What is said about all alerts, as JSON. It stands with each of them, so members beyond 16 KiB are left out.
+    pub(super) fn group(&self) -> String {
+        let mut group = String::from("{");
+        for (name, raw) in &self.0 {
+            let (name, raw) = (name.as_ref(), raw.get());
+            if NOT_THE_GROUP.contains(&name) || group.len() + name.len() + raw.len() > MAX_GROUP {
+                continue;
+            }
+            if group.len() > 1 {
+                group.push(',');
+            }
+            group.push_str(&serde_json::Value::from(name).to_string());
+            group.push(':');
+            group.push_str(raw);
+        }
+        group.push('}');
+        group
+    }
+}
+
+/// One alert. Its members are read one by one, so that a refusal can name the one that is wrong.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Alert<'a> {
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
+    #[serde(borrow)]
+    labels: Option<&'a RawValue>,
+    #[serde(borrow)]
+    starts_at: Option<&'a RawValue>,
+    #[serde(borrow)]
+    fingerprint: Option<&'a RawValue>,
+}
+
+impl<'a> Alert<'a> {
+    pub(super) fn status(&self) -> Result<&'static str, Problem> {
+        match required("/status", self.status)?.as_ref() {
+            "firing" => Ok("firing"),
+            "resolved" => Ok("resolved"),
+            other => {
+                let text = format!("unknown status `{}`, expected `firing` or `resolved`", shown(other));
+                Err(Problem { pointer: "/status", text })
+            }
+        }
+    }
+
+    pub(super) fn starts_at(&self) -> Result<Cow<'a, str>, Problem> {
+        required("/startsAt", self.starts_at)
+    }
+
+    /// The fingerprint as it was sent; none when it is missing or empty.
+    pub(super) fn fingerprint(&self) -> Result<Option<Cow<'a, str>>, Problem> {
+        let Some(raw) = self.fingerprint else {
+            return Ok(None);
+        };
+        let fingerprint = required("/fingerprint", Some(raw))?;
+        Ok(Some(fingerprint).filter(|fingerprint| !fingerprint.is_empty()))
+    }
+
+    pub(super) fn labels(&self) -> Result<Labels<'a>, Problem> {
+        let expected = || Problem { pointer: "/labels", text: String::from("expected an object of texts") };
+        let Some(raw) = self.labels else {
+            return Ok(Labels(Vec::new()));
+        };
+        let members = serde_json::Deserializer::from_str(raw.get()).deserialize_map(Members).map_err(|_| expected())?;
+        let labels = members.into_iter().map(|(name, raw)| Some((name, text(raw)?)));
+        labels.collect::<Option<_>>().map(Labels).ok_or_else(expected)
+    }
+}
+
+/// The labels of an alert, in the order they were sent in.
+pub(super) struct Labels<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl Labels<'_> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+    }
+
+    /// The fingerprint that Prometheus and Alertmanager give to these labels.
+    pub(super) fn fingerprint(&self) -> String {
+        let mut sorted: Vec<_> = self.0.iter().collect();
+        sorted.sort_unstable();
+        let mut bytes = Vec::new();
+        for (name, value) in sorted {
+            for part in [name, value] {
+                bytes.extend_from_slice(part.as_bytes());
+                bytes.push(0xff);
+            }
+        }
+        hex(fnv1a(&bytes))
+    }
+
+    /// These of the labels, as a selector of Prometheus is written: `{cluster="eu", service="web"}`.
+    pub(super) fn named(&self, names: &[String]) -> String {
+        let mut selector = String::from("{");
+        for name in names {
+            if selector.len() > 1 {
+                selector.push_str(", ");
+            }
+            selector.push_str(name);
+            selector.push('=');
+            selector.push_str(&serde_json::Value::from(self.get(name).unwrap_or_default()).to_string());
+        }
+        selector.push('}');
+        selector
+    }
+}
+
+fn required<'a>(pointer: &'static str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, Problem> {
+    let raw = raw.ok_or_else(|| Problem { pointer, text: String::from("is missing") })?;
+    text(raw).ok_or_else(|| Problem { pointer, text: String::from("expected a text") })
+}
+
+/// A text that stays in the body unless it has escapes. `Cow` alone would be copied.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|text| text.0)
+}
+
+/// Reads an object without reading what its members hold.
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Object<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(Text(name)) = map.next_key()? {
+            members.push((name, map.next_value()?));
+        }
+        Ok(members)
+    }
+}

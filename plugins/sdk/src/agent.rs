@@ -4,6 +4,7 @@ pub use crate::bindings::agent::exports::gateway::plugin::agent::{Answer, Failur
 use crate::bindings::agent::gateway::plugin::outbound;
 use crate::network::Network;
 pub use crate::network::{HttpError, HttpRequest};
+pub use crate::reply::{accepted, quoted};
 use crate::{Content, Host, Response};
 
 /// What `deliver` returns.
@@ -28,6 +29,7 @@ struct Given {
     content_type: String,
     data: Vec<u8>,
     attempt: u32,
+    skills: Vec<String>,
 }
 
 impl Delivery {
@@ -47,6 +49,7 @@ impl Delivery {
             content_type: String::from("application/json"),
             data: b"{}".to_vec(),
             attempt: 1,
+            skills: Vec::new(),
         };
         Delivery { host: Host::stand_in(), network: Network::denied(), given: Some(given) }
     }
@@ -73,6 +76,13 @@ impl Delivery {
     /// Sets which attempt this is; 1 is the first.
     pub fn with_attempt(mut self, attempt: u32) -> Self {
         self.given().attempt = attempt;
+        self
+    }
+
+    /// Offers a skill.
+    pub fn with_skill(mut self, name: &str, description: &str, path: &str) -> Self {
+        let skill = format!(r#"{{"name":"{name}","description":"{description}","path":"{path}"}}"#);
+        self.given().skills.push(skill);
         self
     }
 
@@ -140,26 +150,30 @@ impl Delivery {
         self.given.as_ref().map_or_else(outbound::text, |given| String::from_utf8_lossy(&given.data).into_owned())
     }
 
-    /// The event as a CloudEvent 1.0 in structured mode, JSON. In a test it holds `specversion`, `id`, `type` and `data`.
+    /// The event as a CloudEvent 1.0 in structured mode, JSON. In a test it holds `specversion`, `id`, `type`, `time`
+    /// and `data`.
     pub fn cloud_event(&self) -> String {
         match &self.given {
             None => outbound::cloud_event(),
-            Some(given) => format!(
-                r#"{{"specversion":"1.0","id":"{}","type":"{}","data":{}}}"#,
-                given.id,
-                given.kind,
-                String::from_utf8_lossy(&given.data)
-            ),
+            Some(given) => {
+                let data = String::from_utf8_lossy(&given.data);
+                let data = if given.content_type.ends_with("json") { data } else { quoted_json(&data).into() };
+                let (id, kind, time) = (&given.id, &given.kind, self.host.now());
+                format!(r#"{{"specversion":"1.0","id":"{id}","type":"{kind}","time":"{time}","data":{data}}}"#)
+            }
         }
     }
 
-    /// The envelope as JSON. In a test it holds `version`, `attempt` and `event`.
+    /// The envelope as JSON. In a test it holds `version`, `skills`, `attempt` and `event`.
     pub fn envelope(&self) -> String {
         match &self.given {
             None => outbound::envelope(),
-            Some(given) => {
-                format!(r#"{{"version":"1","attempt":{},"event":{}}}"#, given.attempt, self.cloud_event())
-            }
+            Some(given) => format!(
+                r#"{{"version":"1","skills":[{}],"attempt":{},"event":{}}}"#,
+                given.skills.join(","),
+                given.attempt,
+                self.cloud_event()
+            ),
         }
     }
 
@@ -181,10 +195,30 @@ impl Delivery {
     }
 }
 
+/// A text as JSON.
+fn quoted_json(text: &str) -> String {
+    let mut json = String::from('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => json.extend(['\\', letter]),
+            _ if letter.is_control() => json.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            _ => json.push(letter),
+        }
+    }
+    json.push('"');
+    json
+}
+
 impl Answer {
     /// What the agent answered; in sync mode the caller gets it.
     pub fn new(content_type: impl Into<String>, body: impl Into<Content>) -> Self {
         Answer { content_type: content_type.into(), body: Some(body.into()), attributes: Vec::new() }
+    }
+
+    /// Says something of the answer, when there is something to say: its first letters, on one line.
+    pub fn with_attribute(mut self, name: &str, value: Option<String>) -> Self {
+        self.attributes.extend(value.map(|value| (name.to_owned(), quoted(value.as_bytes()))));
+        self
     }
 }
 
@@ -192,6 +226,11 @@ impl Failure {
     /// Worth another attempt; `after` is the agent's `Retry-After` as it was sent.
     pub fn retry(code: impl Into<String>, message: impl Into<String>, after: Option<String>) -> Self {
         Failure::Retry(Retry { code: code.into(), message: message.into(), after })
+    }
+
+    /// What the operator has set makes no sense.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::reject("invalid", message)
     }
 
     /// Never try this event again.

@@ -36,8 +36,13 @@ mod host;
 pub mod json;
 mod network;
 pub mod poll;
+#[cfg(feature = "json")]
+pub mod prompt;
 mod query;
+mod reply;
 pub mod respond;
+#[cfg(feature = "json")]
+mod settings;
 
 pub use self::content::{Content, Response};
 pub use self::fact::{fnv1a, hex, kind_word};

@@ -73,8 +73,11 @@ const RUST: Files = files![
     "sdk/src/lib.rs" => "vendor/gateway-plugin-sdk/src/lib.rs",
     "sdk/src/network.rs" => "vendor/gateway-plugin-sdk/src/network.rs",
     "sdk/src/poll.rs" => "vendor/gateway-plugin-sdk/src/poll.rs",
+    "sdk/src/prompt.rs" => "vendor/gateway-plugin-sdk/src/prompt.rs",
     "sdk/src/query.rs" => "vendor/gateway-plugin-sdk/src/query.rs",
+    "sdk/src/reply.rs" => "vendor/gateway-plugin-sdk/src/reply.rs",
     "sdk/src/respond.rs" => "vendor/gateway-plugin-sdk/src/respond.rs",
+    "sdk/src/settings.rs" => "vendor/gateway-plugin-sdk/src/settings.rs",
 ];
 const RUST_CHANNEL: Files = files!["templates/rust/channel/lib.rs" => "src/lib.rs"];
 const RUST_AGENT: Files = files!["templates/rust/agent/lib.rs" => "src/lib.rs"];

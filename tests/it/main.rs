@@ -1,5 +1,6 @@
 //! The gateway as its users meet it: the real binary, real plugins, real requests.
 
+mod agent_protocols;
 mod agents;
 mod cli;
 mod compile_bombs;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -17,6 +17,8 @@ use tokio::net::TcpListener;
 /// What an agent received.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivered {
+    pub(crate) method: Method,
+    pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -95,7 +97,8 @@ async fn receive(
     let (head, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let query = head.uri.query().unwrap_or_default().to_owned();
-    let delivered = Delivered { query, headers: head.headers, body };
+    let (method, path) = (head.method, head.uri.path().to_owned());
+    let delivered = Delivered { method, path, query, headers: head.headers, body };
     let number = {
         let mut log = log.lock().unwrap();
         log.push(delivered.clone());

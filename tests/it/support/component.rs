@@ -51,14 +51,34 @@ pub(crate) fn channel_of(module: &str) -> Vec<u8> {
 
 /// The plugins that come with the gateway.
 pub(crate) mod built_in {
+    use std::fs;
+    use std::path::Path;
+
     use super::Guest;
 
     pub(crate) const ALERTMANAGER: Guest = Guest::built_in("alertmanager");
+    pub(crate) const A2A: Guest = Guest::built_in("a2a");
+    pub(crate) const ANTHROPIC: Guest = Guest::built_in("anthropic");
     pub(crate) const DUMMY: Guest = Guest::built_in("dummy");
     pub(crate) const GITHUB: Guest = Guest::built_in("github");
     pub(crate) const GRAFANA: Guest = Guest::built_in("grafana");
     pub(crate) const HTTP: Guest = Guest::built_in("http");
+    pub(crate) const OPENAI: Guest = Guest::built_in("openai");
+    pub(crate) const OPENCLAW: Guest = Guest::built_in("openclaw");
     pub(crate) const STUB: Guest = Guest::built_in("stub");
+
+    /// All of them, by the folders in `plugins/`, so that none is forgotten.
+    pub(crate) fn all() -> Vec<Guest> {
+        let folders = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins")).unwrap();
+        let mut plugins: Vec<_> = folders
+            .map(|entry| entry.unwrap().path())
+            .filter(|folder| folder.join("manifest.json").is_file())
+            .map(|folder| folder.file_name().unwrap().to_str().unwrap().replace('-', "_"))
+            .map(|file| Guest::built_in(file.leak()))
+            .collect();
+        plugins.sort_unstable_by_key(Guest::name);
+        plugins
+    }
 }
 
 /// The guests of `tests/guests`.

@@ -1,0 +1,177 @@
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::*;
+
+fn delivery() -> Delivery {
+    Delivery::new("018f-1", "github.issues.opened")
+        .with_subject("octo/repo#7")
+        .with_config("url", "http://127.0.0.1:9000/a2a")
+}
+
+/// Delivers to an agent that answers so, one answer after the other; tells the requests, and how often it was waited.
+fn exchange(delivery: Delivery, answers: &[Value]) -> (Delivered, Vec<(HttpRequest, Value)>, u32) {
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let (remote, answers) = (Rc::clone(&seen), answers.to_vec());
+    let delivery = delivery.with_remote(move |request| {
+        let body = request.body.as_ref().map(|body| serde_json::from_slice(body.as_bytes()).unwrap());
+        let number = remote.borrow().len();
+        remote.borrow_mut().push((request.clone(), body.unwrap_or(Value::Null)));
+        Ok(Response::new(200).with_body(answers[number.min(answers.len() - 1)].to_string()))
+    });
+    let pauses = Cell::new(0);
+    let delivered = deliver(&delivery, |_| pauses.set(pauses.get() + 1));
+    (delivered, seen.take(), pauses.get())
+}
+
+fn result(result: Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": "018f-1", "result": result })
+}
+
+fn task(state: &str) -> Value {
+    json!({ "id": "t-1", "contextId": "c-1", "status": { "state": state } })
+}
+
+fn attributes(delivered: Delivered) -> Vec<(String, String)> {
+    delivered.unwrap().attributes
+}
+
+#[test]
+fn a_message_of_version_1_0_is_sent_and_its_reply_is_the_answer() {
+    let reply = json!({ "message": { "messageId": "m-9", "role": "ROLE_AGENT", "parts": [{ "text": "Done" }, { "text": "really" }] } });
+    let (delivered, requests, _) = exchange(delivery().with_config("instructions", "Sort it."), &[result(reply)]);
+
+    let (request, body) = &requests[0];
+    assert_eq!((&*request.method, &*request.url), ("POST", "http://127.0.0.1:9000/a2a"));
+    assert_eq!(request.header("a2a-version"), Some("1.0"));
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    let expected = json!({
+        "jsonrpc": "2.0",
+        "id": "018f-1",
+        "method": "SendMessage",
+        "params": {
+            "message": {
+                "messageId": "018f-1",
+                "contextId": "gw:github/octo/repo#7",
+                "role": "ROLE_USER",
+                "parts": [
+                    { "text": "Sort it.", "mediaType": "text/plain" },
+                    { "text": delivery().prompt().unwrap(), "mediaType": "text/plain" }
+                ]
+            },
+            "configuration": { "acceptedOutputModes": ["text/markdown", "text/plain", "application/json"] }
+        }
+    });
+    assert_eq!(*body, expected);
+    let answer = delivered.unwrap();
+    assert_eq!((&*answer.content_type, answer.body), ("text/markdown; charset=utf-8", Some("Done\n\nreally".into())));
+}
+
+#[test]
+fn version_0_3_is_spoken_where_it_is_set() {
+    let reply = json!({ "kind": "message", "messageId": "m-9", "role": "agent", "parts": [{ "kind": "data", "data": { "ok": true } }] });
+    let old = delivery().with_config("version", "0.3").with_config("session", "none");
+    let (delivered, requests, _) = exchange(old, &[result(reply)]);
+
+    let (request, body) = &requests[0];
+    assert_eq!((request.header("a2a-version"), &body["method"]), (None, &json!("message/send")));
+    let message = &body["params"]["message"];
+    assert_eq!(
+        (&message["kind"], &message["role"], message.get("contextId")),
+        (&json!("message"), &json!("user"), None)
+    );
+    assert_eq!(message["parts"][0]["kind"], "text");
+    assert_eq!(body["params"]["configuration"]["blocking"], true);
+    let answer = delivered.unwrap();
+    assert_eq!((&*answer.content_type, answer.body), ("application/json", Some(r#"{"ok":true}"#.into())));
+}
+
+#[test]
+fn a_task_is_asked_for_until_it_is_done() {
+    let mut done = task("TASK_STATE_COMPLETED");
+    done["artifacts"] = json!([{ "artifactId": "a", "parts": [{ "text": "Sorted" }] }]);
+    let answers =
+        [result(json!({ "task": task("TASK_STATE_SUBMITTED") })), result(task("TASK_STATE_WORKING")), result(done)];
+
+    let (delivered, requests, pauses) = exchange(delivery(), &answers);
+
+    assert_eq!((requests.len(), pauses), (3, 2));
+    assert_eq!(requests[1].1["method"], "GetTask");
+    assert_eq!(requests[1].1["params"], json!({ "id": "t-1", "historyLength": 0 }));
+    assert_eq!(requests[2].0.header("a2a-version"), Some("1.0"));
+    let answer = delivered.unwrap();
+    assert_eq!(answer.body, Some("Sorted".into()));
+    let expected = [("taskid", "t-1"), ("taskstate", "completed"), ("contextid", "c-1")];
+    assert_eq!(answer.attributes, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[test]
+fn a_task_that_takes_longer_is_delivered_under_its_id() {
+    let answers = [result(json!({ "task": task("TASK_STATE_WORKING") })), result(task("TASK_STATE_WORKING"))];
+    let (delivered, requests, pauses) = exchange(delivery().with_config("wait", "3"), &answers);
+    assert_eq!((requests.len(), pauses), (4, 3));
+    assert_eq!(attributes(delivered)[1].1, "working");
+}
+
+#[test]
+fn the_state_of_a_task_decides_about_the_delivery() {
+    let with = |state: &str| {
+        let mut task = task(state);
+        task["status"]["message"] =
+            json!({ "messageId": "m", "role": "ROLE_AGENT", "parts": [{ "text": "Which\nteam?" }] });
+        exchange(delivery(), &[result(json!({ "task": task }))]).0
+    };
+    for (state, code) in
+        [("TASK_STATE_FAILED", "failed"), ("TASK_STATE_CANCELED", "canceled"), ("TASK_STATE_REJECTED", "rejected")]
+    {
+        assert_eq!(with(state).unwrap_err(), Failure::reject(code, "task t-1: Which team?"), "{state}");
+    }
+    for (state, name) in
+        [("TASK_STATE_INPUT_REQUIRED", "input-required"), ("TASK_STATE_AUTH_REQUIRED", "auth-required")]
+    {
+        let answer = with(state).unwrap();
+        assert_eq!((answer.body.as_ref(), answer.attributes[1].1.as_str()), (Some(&"Which\nteam?".into()), name));
+    }
+}
+
+#[test]
+fn an_error_is_told_with_its_code() {
+    let failed = |code: i64| {
+        let error = json!({ "jsonrpc": "2.0", "id": "018f-1", "error": { "code": code, "message": "It broke." } });
+        exchange(delivery(), &[error]).0.unwrap_err()
+    };
+    assert_eq!(failed(-32603), Failure::retry("agent", "It broke. (-32603)", None));
+    assert_eq!(failed(-32009), Failure::reject("agent", "It broke. (-32009)"));
+    let strange = exchange(delivery(), &[json!({ "ok": true })]).0.unwrap_err();
+    assert_eq!(strange, Failure::reject("answer", r#"answered 200 without a result: {"ok":true}"#));
+    let strange = exchange(delivery(), &[result(json!({ "ok": true }))]).0.unwrap_err();
+    assert_eq!(strange, Failure::reject("answer", r#"the result is neither a message nor a task: {"ok":true}"#));
+    let busy = deliver(&delivery().with_remote(|_| Ok(Response::new(503))), |_| {}).unwrap_err();
+    assert_eq!(busy, Failure::retry("busy", "answered 503", None));
+}
+
+#[test]
+fn the_card_tells_the_endpoint_and_the_version() {
+    let reply = json!({ "message": { "parts": [{ "text": "ok" }] } });
+    let card = json!({ "name": "a", "supportedInterfaces": [
+        { "url": "http://127.0.0.1:9001/rest", "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0" },
+        { "url": "http://127.0.0.1:9001/old", "protocolBinding": "JSONRPC", "protocolVersion": "0.3" },
+        { "url": "http://127.0.0.1:9001/rpc", "protocolBinding": "JSONRPC", "protocolVersion": "1.0" }
+    ] });
+    let found = delivery().with_config("url", "http://127.0.0.1:9000/").with_config("discover", "true");
+    let (delivered, requests, _) = exchange(found, &[card, result(reply)]);
+    delivered.unwrap();
+    assert_eq!(
+        (&*requests[0].0.method, &*requests[0].0.url),
+        ("GET", "http://127.0.0.1:9000/.well-known/agent-card.json")
+    );
+    assert_eq!((&*requests[1].0.url, requests[1].0.header("a2a-version")), ("http://127.0.0.1:9001/rpc", Some("1.0")));
+
+    let old = json!({ "protocolVersion": "0.3.0", "url": "http://127.0.0.1:9001/a", "preferredTransport": "JSONRPC" });
+    assert_eq!(protocol::interface(&old), Some(("http://127.0.0.1:9001/a", Version::ZeroThree)));
+    let grpc = json!({ "protocolVersion": "0.3.0", "url": "http://127.0.0.1:9001/a", "preferredTransport": "GRPC" });
+    assert_eq!(protocol::interface(&grpc), None);
+    let failure = exchange(delivery().with_config("discover", "true"), &[json!({})]).0.unwrap_err();
+    let expected = "the agent's card names no JSON-RPC interface of protocol 1.x or 0.3";
+    assert_eq!(failure, Failure::reject("card", expected));
+}

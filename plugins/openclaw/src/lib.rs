@@ -1,0 +1,85 @@
+//! Starts a run of an OpenClaw agent for each event (`/hooks/agent`), or wakes its main session (`/hooks/wake`).
+//!
+//! The event is a prompt (`gateway_plugin_sdk::prompt`) behind the operator's `instructions`. Its id is the key under which
+//! OpenClaw recognises a repetition, and its subject names the session, so that what belongs together is told to one
+//! conversation. OpenClaw says at once that it has taken the event; what its agent makes of it goes its own way.
+
+use gateway_plugin_sdk::agent::{Answer, Delivered, Delivery, Failure, HttpRequest, accepted};
+use gateway_plugin_sdk::prompt::MAX_PAYLOAD;
+use gateway_plugin_sdk::{Content, Response, export_agent};
+use serde_json::{Map, Value};
+
+export_agent!(include_str!("../manifest.json"), deliver);
+
+/// Bytes of a request that OpenClaw takes.
+const MAX_BODY: usize = 256 << 10;
+
+/// Letters of a session's key.
+const MAX_SESSION: usize = 200;
+
+/// Hands the event over and tells what OpenClaw says.
+pub fn deliver(delivery: &Delivery) -> Delivered {
+    let response = match delivery.send(&request(delivery)?) {
+        // OpenClaw is at work on this very event: an earlier attempt, whose answer got lost, has reached it.
+        Ok(response) if response.status == 409 => response,
+        sent => accepted(sent, reason)?,
+    };
+    let duplicate = (response.status == 409).then(|| String::from("true"));
+    let body = response.body.as_ref().map_or(&[][..], Content::as_bytes);
+    let run = serde_json::from_slice(body).ok().and_then(|reply: Value| Some(reply["runId"].as_str()?.to_owned()));
+    let content_type = response.header("content-type").unwrap_or("application/octet-stream").to_owned();
+    let answer = Answer { content_type, body: response.body, attributes: Vec::new() };
+    Ok(answer.with_attribute("runid", run).with_attribute("duplicate", duplicate))
+}
+
+/// The request that the settings describe. Where it would be too large, it shows less of the event.
+fn request(delivery: &Delivery) -> Result<HttpRequest, Failure> {
+    let hook = delivery.choice("hook", &["agent", "wake"])?;
+    let url = format!("{}/{hook}", delivery.required_setting("url")?.trim_end_matches('/'));
+    let mut shown = delivery.size("max_payload")?.unwrap_or(MAX_PAYLOAD).min(MAX_BODY);
+    loop {
+        let body = body(delivery, hook, shown)?;
+        let size = body.to_string().len();
+        if size <= MAX_BODY {
+            return delivery.post(url, &body);
+        }
+        if shown == 0 {
+            let told = format!("the request has {size} bytes without the event's data, OpenClaw takes {MAX_BODY}");
+            return Err(Failure::reject("too-large", told));
+        }
+        // JSON may write a letter as two, so what is too much is not known before.
+        shown /= 2;
+    }
+}
+
+/// The request's body with so many bytes of the event's data.
+fn body(delivery: &Delivery, hook: &str, shown: usize) -> Result<Value, Failure> {
+    let prompt = delivery.prompt_within(shown)?;
+    let text = match delivery.setting("instructions") {
+        Some(instructions) => format!("{instructions}\n\n{prompt}"),
+        None => prompt,
+    };
+    let mut body = Map::new();
+    if hook == "wake" {
+        body.insert(String::from("text"), text.into());
+    } else {
+        body.insert(String::from("message"), text.into());
+        body.insert(String::from("name"), delivery.kind().into());
+        body.insert(String::from("idempotencyKey"), delivery.id().into());
+        if delivery.choice("session", &["subject", "none"])? == "subject" {
+            body.insert(String::from("sessionKey"), delivery.session_key(MAX_SESSION).into());
+        }
+    }
+    delivery.extend("extra", &mut body)?;
+    Ok(Value::Object(body))
+}
+
+/// What an error says: `{"error":".."}` or `{"error":{"message":".."}}`.
+fn reason(response: &Response) -> Option<String> {
+    let body: Value = serde_json::from_slice(response.body.as_ref()?.as_bytes()).ok()?;
+    let error = &body["error"];
+    error.as_str().or(error["message"].as_str()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests;

@@ -18,10 +18,14 @@ mod restart;
 mod slow_disk;
 mod sync_order;
 
-use crate::scenario::Scenario;
+use crate::report::Report;
+use crate::suite::{self, Scenario};
+
+/// What a scenario gives back; the error says why it cannot run here.
+type Outcome = suite::Outcome<Report>;
 
 /// In the order in which they run. `rounds` are those of the short form and of the long one.
-pub(crate) const ALL: &[Scenario] = &[
+pub(crate) const ALL: &[Scenario<Report>] = &[
     Scenario {
         name: "SYNC",
         claim: "no answer is written before the disk has confirmed what it promises, and no commit asks the disk twice",

@@ -6,7 +6,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::calls::{Call, parse};
-use crate::scenario::Skipped;
+use crate::suite::Skipped;
 use crate::support::{Ended, Setup, TestGateway, wait_for};
 
 /// What `strace` writes down about a gateway, in a folder that the gateway does not watch.

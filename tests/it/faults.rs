@@ -4,8 +4,6 @@
 
 #[path = "../faults/calls.rs"]
 mod calls;
-#[path = "../faults/options.rs"]
-mod options;
 #[path = "../faults/report.rs"]
 mod report;
 #[path = "../faults/verdict.rs"]
@@ -14,8 +12,9 @@ mod verdict;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use self::options::{HELP, Options, Plan};
-use self::report::{Ending, Format, Report, table};
+use crate::shared::suite::{self, Ending, Format, Options, Plan, help, table};
+
+use self::report::Report;
 use self::verdict::{Arrival, Evidence, Row, Sent, Verdict};
 
 /// Three events of one subject that were sent, stored and delivered as they should: `0-0`, `0-1` and `0-2`.
@@ -222,7 +221,7 @@ fn the_command_line_is_that_of_a_test_and_of_a_suite() {
     assert_eq!(Options::parse(&["--help".to_owned()]), Ok(Options::Help));
     assert_eq!(Options::parse(&["--list".to_owned()]), Ok(Options::List));
     for option in ["--rounds N", "--format FORMAT", "--list", "--help"] {
-        assert!(HELP.contains(&format!("\n  {option} ")), "{option}");
+        assert!(help("faults", "Breaks it.").contains(&format!("\n  {option} ")), "{option}");
     }
 }
 
@@ -230,7 +229,7 @@ fn the_command_line_is_that_of_a_test_and_of_a_suite() {
 fn a_name_chooses_and_an_unknown_one_is_an_error_only_where_names_are_whole() {
     let check = |long: bool, names: &[&str], expected: Result<&[&str], &str>| {
         let plan = Plan { long, names: names.iter().map(|name| (*name).to_owned()).collect(), ..Plan::default() };
-        let chosen = plan.choose(&["DUR1", "DUR10", "DEL1"]);
+        let chosen = plan.choose("faults", &["DUR1", "DUR10", "DEL1"]);
         assert_eq!(chosen, expected.map(<[_]>::to_vec).map_err(str::to_owned), "{long} {names:?}");
     };
 
@@ -245,10 +244,10 @@ fn a_name_chooses_and_an_unknown_one_is_an_error_only_where_names_are_whole() {
 
 #[test]
 fn the_table_tells_what_was_found() {
-    let mut good = Report { rounds: 3, recoveries: vec![Duration::from_millis(90)], ..Report::default() };
+    let mut good = Report { recoveries: vec![Duration::from_millis(90)], ..Report::new(3) };
     good.add(&found(|_| {}).1);
     good.note("quiet");
-    let mut bad = Report { rounds: 1, ..Report::default() };
+    let mut bad = Report::new(1);
     bad.add(&found(|evidence| drop(evidence.rows.remove(2))).1);
     bad.expect(true, || unreachable!());
     bad.expect(false, || "too slow".to_owned());

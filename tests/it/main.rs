@@ -30,3 +30,9 @@ mod tidy;
 mod two_way;
 mod verification;
 mod versions;
+
+#[path = ".."]
+mod shared {
+    #[expect(dead_code, unused_imports, reason = "the suites use the rest of it")]
+    pub(crate) mod suite;
+}

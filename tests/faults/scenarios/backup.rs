@@ -7,16 +7,18 @@ use crate::journal::Bodies;
 use crate::load::{Load, resend_acknowledged};
 use crate::recorder::Recorder;
 use crate::report::Report;
-use crate::scenario::{Outcome, Scale, random};
+use crate::suite::{Scale, random};
 use crate::support::TestGateway;
 use crate::trial::{Trial, all_events};
+
+use super::Outcome;
 
 /// A backup is taken while requests come and deliveries are made, and put into an empty folder.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let mut trial = Trial::new(Bodies::Usual).await;
     let mut gateway = trial.setup().start().await;
     let folder = tempfile::tempdir().unwrap();
-    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    let mut report = Report::new(scale.rounds);
     let mut behind = 0;
     for round in 0..scale.rounds {
         scale.progress(round);

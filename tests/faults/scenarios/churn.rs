@@ -8,9 +8,11 @@ use tokio::task::JoinSet;
 use crate::journal::Bodies;
 use crate::load::deliver;
 use crate::report::Report;
-use crate::scenario::{Outcome, Scale};
+use crate::suite::Scale;
 use crate::support::TestGateway;
 use crate::trial::{Trial, figure};
+
+use super::Outcome;
 
 /// Events of one round.
 const ROUND: usize = 1000;
@@ -34,7 +36,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         .env("GATEWAY__EVENTLOG__DEDUP_WINDOW", "1m");
     let data = setup.path().join("data");
     let gateway = setup.start().await;
-    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    let mut report = Report::new(scale.rounds);
     let (mut worst, mut live, mut disk) = (0.0_f64, 0, 0);
     for round in 0..scale.rounds {
         scale.progress(round);

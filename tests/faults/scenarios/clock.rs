@@ -7,9 +7,11 @@ use std::time::Duration;
 use crate::load::deliver;
 use crate::recorder::Answer;
 use crate::report::Report;
-use crate::scenario::{Outcome, Scale, Skipped};
+use crate::suite::{Scale, Skipped};
 use crate::support::{Setup, TestGateway};
 use crate::trial::Trial;
+
+use super::Outcome;
 
 /// Where Debian has it; it takes the place of the C library's clock.
 const LIBRARY: &str = "faketime/libfaketimeMT.so.1";
@@ -22,7 +24,7 @@ const SUBJECTS: usize = 8;
 /// The wall clock jumps while attempts wait for their time: forward, back, and once more across a restart.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let library = library().ok_or_else(|| Skipped("needs libfaketime (Debian: faketime)".to_owned()))?;
-    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    let mut report = Report::new(scale.rounds);
     for round in 0..scale.rounds {
         scale.progress(round);
         for (first, second) in [("+1d", "+0d"), ("-1d", "+0d"), ("+1d", "-1d")] {

@@ -3,9 +3,11 @@ use tempfile::TempDir;
 use crate::journal::Bodies;
 use crate::load::{deliver, deliver_all, resend_acknowledged, resend_unanswered};
 use crate::report::Report;
-use crate::scenario::{Outcome, Scale, Skipped};
+use crate::suite::{Scale, Skipped};
 use crate::trace::Trace;
 use crate::trial::Trial;
+
+use super::Outcome;
 
 /// Where a crash can leave something half done.
 const CALLS: [&str; 3] = ["fdatasync", "pwrite64", "rename"];
@@ -63,10 +65,10 @@ async fn sweep(scale: Scale, call: &str, store: Store, compiled: &TempDir, repor
         resend_acknowledged(&gateway, &trial).await;
         resend_unanswered(&gateway, &trial).await;
         let verdict = trial.judge(&gateway).await;
-        let before = report.faults.len();
+        let before = report.findings.faults.len();
         report.add(&verdict);
-        report.faults[before..].iter_mut().for_each(|fault| *fault = format!("{call} {number}: {fault}"));
-        report.rounds += 1;
+        report.findings.faults[before..].iter_mut().for_each(|fault| *fault = format!("{call} {number}: {fault}"));
+        report.findings.rounds += 1;
         report.recoveries.append(&mut trial.recoveries);
         if clean {
             ended_clean = true;

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::journal::Bodies;
 use crate::load::deliver_all;
 use crate::report::Report;
-use crate::scenario::{Outcome, Scale};
+use crate::suite::Scale;
 use crate::support::{Ended, Setup, TestGateway};
 use crate::trial::Trial;
+
+use super::Outcome;
 
 /// Requests whose events are in the store that is damaged.
 const REQUESTS: usize = 250;
@@ -47,7 +49,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             };
         }
     }
-    let mut report = Report { rounds: starts, ..Report::default() };
+    let mut report = Report::new(starts);
     report.add(&verdict);
     report.note(format!(
         "{} files; {refusals} of {starts} starts refused with a message, otherwise {errors} events reported as damaged, \

@@ -7,10 +7,12 @@ use tokio::task::JoinSet;
 
 use crate::load::deliver_to;
 use crate::recorder::Answer;
-use crate::report::{Report, percentiles};
-use crate::scenario::{Outcome, Scale};
+use crate::report::Report;
+use crate::suite::{Scale, percentiles};
 use crate::support::{Setup, TestGateway};
 use crate::trial::{Trial, plugins};
+
+use super::Outcome;
 
 const AGENTS: usize = 100;
 
@@ -20,7 +22,7 @@ const RATE: u32 = 300;
 /// The same load with and without one agent that takes requests and never answers.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let requests = scale.either(900, 9000);
-    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    let mut report = Report::new(scale.rounds);
     let mut times = [Vec::new(), Vec::new()];
     for round in 0..scale.rounds {
         scale.progress(round);

@@ -2,16 +2,18 @@ use crate::calls::Call;
 use crate::journal::Bodies;
 use crate::load::{Load, resend_acknowledged};
 use crate::report::Report;
-use crate::scenario::{Outcome, Scale};
+use crate::suite::Scale;
 use crate::trace::{Trace, answers};
 use crate::trial::Trial;
+
+use super::Outcome;
 
 /// What is traced of a connection, and of the log.
 const CALLS: &str = "fdatasync,recvfrom,sendto,sendmsg,writev";
 
 /// A failed fsync may have lost what it should have written, and a second one would not say so.
 pub(super) async fn run(scale: Scale) -> Outcome {
-    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    let mut report = Report::new(scale.rounds);
     for round in 0..scale.rounds {
         scale.progress(round);
         // The first ones are those of the start of the log.

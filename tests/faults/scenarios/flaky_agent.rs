@@ -3,9 +3,11 @@ use std::time::Duration;
 
 use crate::load::deliver;
 use crate::recorder::{Answer, Record};
-use crate::report::{Report, percentiles};
-use crate::scenario::{Outcome, Scale};
+use crate::report::Report;
+use crate::suite::{Scale, percentiles};
 use crate::trial::{Trial, all_events};
+
+use super::Outcome;
 
 const ATTEMPTS: u32 = 4;
 const TIMEOUT: Duration = Duration::from_millis(500);
@@ -101,7 +103,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             deliver(&gateway.client, &trial.journal, &letter).await.unwrap().expect_accepted();
         }
     }
-    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    let mut report = Report::new(scale.rounds);
     report.add(&trial.judge(&gateway).await);
     let rows = all_events(&gateway).await;
     for row in &rows {

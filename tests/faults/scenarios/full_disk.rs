@@ -6,9 +6,11 @@ use crate::disk::Disk;
 use crate::journal::Bodies;
 use crate::load::{Load, deliver, resend_acknowledged};
 use crate::report::Report;
-use crate::scenario::{Outcome, Scale, Skipped};
+use crate::suite::{Scale, Skipped};
 use crate::support::Reply;
 use crate::trial::{Trial, with_log_in};
+
+use super::Outcome;
 
 /// Little room is refused before it is none, everything else goes on, and intake comes back with the room.
 pub(super) async fn run(scale: Scale) -> Outcome {
@@ -21,7 +23,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
                 Skipped(format!("a full disk needs root, to mount one of its own ({name}): {reason}"))
             })?;
             fill_twice(&disk, &mut report).await;
-            report.rounds += 1;
+            report.findings.rounds += 1;
         }
     }
     report.note("tmpfs and ext4, filled by the log itself and by somebody else");

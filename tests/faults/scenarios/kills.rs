@@ -4,9 +4,11 @@ use std::time::Duration;
 use crate::journal::Bodies;
 use crate::load::{Load, resend_acknowledged, resend_unanswered};
 use crate::report::Report;
-use crate::scenario::{Outcome, Scale, random};
+use crate::suite::{Scale, random};
 use crate::support::Setup;
 use crate::trial::Trial;
+
+use super::Outcome;
 
 pub(super) async fn run(scale: Scale) -> Outcome {
     let mut trial = Trial::new(Bodies::Usual).await;
@@ -30,7 +32,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             resend_unanswered(&gateway, &trial).await;
         }
     }
-    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    let mut report = Report::new(scale.rounds);
     let verdict = trial.judge(&gateway).await;
     report.add(&verdict);
     report.expect(verdict.acknowledged > scale.rounds as usize, || format!("hardly any load: {verdict}"));

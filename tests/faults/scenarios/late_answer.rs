@@ -3,14 +3,16 @@ use std::time::Duration;
 use crate::load::deliver;
 use crate::recorder::Answer;
 use crate::report::Report;
-use crate::scenario::{Outcome, Scale};
+use crate::suite::Scale;
 use crate::trial::Trial;
+
+use super::Outcome;
 
 /// The agent's timeout; the answer to attempt 1 comes at three times of that.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(scale: Scale) -> Outcome {
-    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    let mut report = Report::new(scale.rounds);
     for round in 0..scale.rounds {
         scale.progress(round);
         // Attempt 2 is under way while attempt 1 is answered, and fails after that.

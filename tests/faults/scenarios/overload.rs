@@ -7,9 +7,11 @@ use tokio::task::JoinSet;
 use crate::journal::Bodies;
 use crate::load::deliver;
 use crate::report::Report;
-use crate::scenario::{Outcome, Scale};
+use crate::suite::Scale;
 use crate::support::TestGateway;
 use crate::trial::Trial;
+
+use super::Outcome;
 
 /// Senders that find out the peak: enough to keep the disk busy.
 const SENDERS: usize = 64;
@@ -26,7 +28,7 @@ const TICK: Duration = Duration::from_millis(5);
 /// First as much as is answered, then five times as much, whatever is answered.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let time = scale.either(Duration::from_secs(2), Duration::from_secs(10));
-    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    let mut report = Report::new(scale.rounds);
     for round in 0..scale.rounds {
         scale.progress(round);
         let trial = Trial::new(Bodies::Of(600)).await;

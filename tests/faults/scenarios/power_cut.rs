@@ -4,8 +4,10 @@ use crate::disk::Disk;
 use crate::journal::Bodies;
 use crate::load::{Load, resend_acknowledged, resend_unanswered};
 use crate::report::Report;
-use crate::scenario::{Outcome, Scale, Skipped, random};
+use crate::suite::{Scale, Skipped, random};
 use crate::trial::{Trial, with_log_in};
+
+use super::Outcome;
 
 pub(super) async fn run(scale: Scale) -> Outcome {
     // Each round may write some hundred megabytes, and nothing is removed.
@@ -32,7 +34,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             resend_unanswered(&gateway, &trial).await;
         }
     }
-    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    let mut report = Report::new(scale.rounds);
     let verdict = trial.judge(&gateway).await;
     report.add(&verdict);
     report.expect(verdict.acknowledged > scale.rounds as usize, || format!("hardly any load: {verdict}"));

@@ -4,10 +4,12 @@ use super::kills::kill_while_it_starts;
 use crate::journal::Bodies;
 use crate::load::{Load, resend_acknowledged, resend_unanswered};
 use crate::report::Report;
-use crate::scenario::{Outcome, Scale, Skipped, random};
+use crate::suite::{Scale, Skipped, random};
 use crate::support::Setup;
 use crate::trace::Trace;
 use crate::trial::Trial;
+
+use super::Outcome;
 
 pub(super) async fn run(scale: Scale) -> Outcome {
     let mut trial = Trial::new(Bodies::Usual).await;
@@ -38,7 +40,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             resend_unanswered(&gateway, &trial).await;
         }
     }
-    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    let mut report = Report::new(scale.rounds);
     report.add(&trial.judge(&gateway).await);
     report.note(format!("{killed} recoveries were killed within 60 ms, {at_writes} at a write, fdatasync or rename"));
     report.recoveries = trial.recoveries;

@@ -8,10 +8,12 @@ use tokio::task::JoinSet;
 
 use crate::journal::{Bodies, Journal, Letter};
 use crate::load::{WRITERS, resend_acknowledged, resend_unanswered};
-use crate::report::{Report, percentiles};
-use crate::scenario::{Outcome, Scale, random};
+use crate::report::Report;
+use crate::suite::{Scale, percentiles, random};
 use crate::support::{Client, Setup, TestGateway};
 use crate::trial::Trial;
+
+use super::Outcome;
 
 /// Who holds the socket while the gateway is away.
 enum Socket {
@@ -34,7 +36,7 @@ struct Met {
 
 /// SIGTERM under load and a start at the same address, first without and then with somebody who holds the socket.
 pub(super) async fn run(scale: Scale) -> Outcome {
-    let mut report = Report { rounds: 2 * scale.rounds, ..Report::default() };
+    let mut report = Report::new(2 * scale.rounds);
     let own = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     restarts(scale, Socket::Own, &own.to_string(), &mut report).await;
     let held = TcpListener::bind("127.0.0.1:0").unwrap();

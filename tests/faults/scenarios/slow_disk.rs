@@ -7,9 +7,11 @@ use tokio::task::JoinSet;
 use crate::journal::Bodies;
 use crate::load::{deliver, resend_acknowledged};
 use crate::report::Report;
-use crate::scenario::{Outcome, Scale};
+use crate::suite::Scale;
 use crate::trace::Trace;
 use crate::trial::Trial;
+
+use super::Outcome;
 
 /// Senders at once, far more than such a disk serves.
 const WRITERS: usize = 512;
@@ -21,7 +23,7 @@ const BOUND_MIB: u64 = 32;
 const REST_MIB: u64 = 256;
 
 pub(super) async fn run(scale: Scale) -> Outcome {
-    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    let mut report = Report::new(scale.rounds);
     let (mut most, mut shed_in_all) = (0, 0);
     for round in 0..scale.rounds {
         scale.progress(round);

@@ -6,10 +6,12 @@ use crate::calls::Call;
 use crate::journal::Bodies;
 use crate::load::deliver;
 use crate::report::Report;
-use crate::scenario::{Outcome, Scale};
+use crate::suite::Scale;
 use crate::support::TestGateway;
 use crate::trace::{Trace, answers};
 use crate::trial::{Trial, figure};
+
+use super::Outcome;
 
 /// What is traced of a connection, and of the log.
 const CALLS: &str = "fdatasync,recvfrom,sendto,sendmsg,writev";
@@ -18,7 +20,7 @@ const ALONE: usize = 30;
 const AT_ONCE: usize = 400;
 
 pub(super) async fn run(scale: Scale) -> Outcome {
-    let mut report = Report { rounds: scale.rounds, ..Report::default() };
+    let mut report = Report::new(scale.rounds);
     for round in 0..scale.rounds {
         scale.progress(round);
         let commits = watch(&mut report).await?;
@@ -28,7 +30,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
 }
 
 /// Looks at the system calls of one run; returns the commits of the requests that came at once.
-async fn watch(report: &mut Report) -> Result<u64, crate::scenario::Skipped> {
+async fn watch(report: &mut Report) -> Result<u64, crate::suite::Skipped> {
     let trace = Trace::new()?;
     let trial = Trial::new(Bodies::Usual).await;
     let gateway = trace.start(trial.setup(), CALLS, &[]).await;

@@ -4,22 +4,22 @@ use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::report::{Ending, Report};
+use super::table::{Ending, Row};
 
 /// A way to break the gateway, and what must hold all the same.
-pub(crate) struct Scenario {
+pub(crate) struct Scenario<R> {
     pub(crate) name: &'static str,
     /// What is done and what is promised.
     pub(crate) claim: &'static str,
     /// Rounds of the short form, and of the long one.
     pub(crate) rounds: [u32; 2],
-    pub(crate) run: fn(Scale) -> Run,
+    pub(crate) run: fn(Scale) -> Run<R>,
 }
 
-pub(crate) type Run = Pin<Box<dyn Future<Output = Outcome>>>;
+pub(crate) type Run<R> = Pin<Box<dyn Future<Output = Outcome<R>>>>;
 
 /// What a scenario gives back; the error says why it cannot run here.
-pub(crate) type Outcome = Result<Report, Skipped>;
+pub(crate) type Outcome<R> = Result<R, Skipped>;
 
 /// Why a scenario cannot run here.
 #[derive(Debug)]
@@ -50,9 +50,9 @@ impl Scale {
     }
 }
 
-impl Scenario {
+impl<R: Row> Scenario<R> {
     /// Runs it in a runtime of its own, so that nothing of it stays. A panic is an ending like others.
-    pub(crate) fn run(&self, long: bool, rounds: Option<u32>) -> Ending {
+    pub(crate) fn run(&self, long: bool, rounds: Option<u32>) -> Ending<R> {
         let scale = Scale { name: self.name, rounds: rounds.unwrap_or(self.rounds[usize::from(long)]), long };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let ended = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on((self.run)(scale))));

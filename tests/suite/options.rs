@@ -1,15 +1,20 @@
-use super::report::Format;
+use super::table::Format;
 
-pub(crate) const HELP: &str = "\
-Usage: cargo xtask faults [--rounds N] [--format text|markdown] [NAME...]
+/// The help of the suite `name`; `about` says what it does.
+pub(crate) fn help(name: &str, about: &str) -> String {
+    format!(
+        "\
+Usage: cargo xtask {name} [--rounds N] [--format text|markdown] [NAME...]
 
-Breaks the gateway on purpose and counts what is lost. Prints one table; the exit code is 1 when a promise was broken.
+{about} Prints one table; the exit code is 1 when a promise was broken.
 Runs all scenarios unless some are named, one after the other. `cargo xtask test` runs the short form of each.
 
   --rounds N        instead of each scenario's own number
   --format FORMAT   text (default) or markdown
   --list            the scenarios, and what each of them does
-  --help            this";
+  --help            this"
+    )
+}
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,8 +76,8 @@ impl Options {
 
 impl Plan {
     /// Which of `scenarios` are meant. In the long form an unknown name is an error; otherwise names are parts of
-    /// `faults::NAME`, as for every other test, and may mean none.
-    pub(crate) fn choose<'a>(&self, scenarios: &[&'a str]) -> Result<Vec<&'a str>, String> {
+    /// `SUITE::NAME`, as for every other test, and may mean none.
+    pub(crate) fn choose<'a>(&self, suite: &str, scenarios: &[&'a str]) -> Result<Vec<&'a str>, String> {
         let is = |name: &str, wanted: &String| name.eq_ignore_ascii_case(wanted);
         if self.long
             && let Some(unknown) = self.names.iter().find(|wanted| !scenarios.iter().any(|name| is(name, wanted)))
@@ -83,7 +88,7 @@ impl Plan {
             let whole = self.names.iter().any(|wanted| is(name, wanted));
             let part = |wanted: &String| {
                 let exact = scenarios.iter().any(|name| is(name, wanted));
-                !exact && format!("faults::{name}").to_lowercase().contains(&wanted.to_lowercase())
+                !exact && format!("{suite}::{name}").to_lowercase().contains(&wanted.to_lowercase())
             };
             self.names.is_empty() || whole || !self.long && self.names.iter().any(part)
         };

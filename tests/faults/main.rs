@@ -4,7 +4,6 @@
 //! outlives every gateway. Its own harness, because scenarios run one after the other and end in one table.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a scenario breaks off")]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "its output is for the person at the terminal")]
 
 mod calls;
 mod disk;

@@ -1,6 +1,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -30,7 +32,7 @@ impl Authority {
 
     /// Its own certificate.
     pub(crate) fn pem(&self) -> String {
-        self.certificate.pem()
+        pem("CERTIFICATE", self.certificate.der())
     }
 
     /// A new certificate for a name or an address.
@@ -38,7 +40,7 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        Identity { certificate: certificate.pem(), key: key.serialize_pem() }
+        Identity { certificate: pem("CERTIFICATE", certificate.der()), key: pem("PRIVATE KEY", key.serialized_der()) }
     }
 
     /// How a client speaks TLS that believes this authority alone.
@@ -66,4 +68,11 @@ impl Identity {
         std::fs::write(dir.join("key.pem"), &self.key).unwrap();
         std::fs::write(dir.join("cert.pem"), &self.certificate).unwrap();
     }
+}
+
+/// RFC 7468.
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }

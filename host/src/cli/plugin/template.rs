@@ -66,6 +66,7 @@ const RUST: Files = files![
     "sdk/src/bindings.rs" => "vendor/gateway-plugin-sdk/src/bindings.rs",
     "sdk/src/channel.rs" => "vendor/gateway-plugin-sdk/src/channel.rs",
     "sdk/src/command.rs" => "vendor/gateway-plugin-sdk/src/command.rs",
+    "sdk/src/command/tests.rs" => "vendor/gateway-plugin-sdk/src/command/tests.rs",
     "sdk/src/content.rs" => "vendor/gateway-plugin-sdk/src/content.rs",
     "sdk/src/fact.rs" => "vendor/gateway-plugin-sdk/src/fact.rs",
     "sdk/src/host.rs" => "vendor/gateway-plugin-sdk/src/host.rs",

@@ -23,8 +23,20 @@ const SECRETS: &[(&str, &str)] = &[
     ("GATEWAY_ADMIN_TOKEN", "t"),
     ("CI_TOKEN", "s"),
     ("SHOP_TOKEN", "s"),
+    ("ALERTMANAGER_WEBHOOK_SECRET", "s"),
+    ("DISCORD_PUBLIC_KEY", "s"),
+    ("GENERIC_WEBHOOK_SECRET", "s"),
     ("GITHUB_WEBHOOK_SECRET", "s"),
+    ("GITLAB_WEBHOOK_SECRET", "s"),
     ("GRAFANA_WEBHOOK_SECRET", "s"),
+    ("JIRA_WEBHOOK_SECRET", "s"),
+    ("LINEAR_WEBHOOK_SECRET", "s"),
+    ("PAGERDUTY_WEBHOOK_SECRET", "s"),
+    ("SENTRY_CLIENT_SECRET", "s"),
+    ("SLACK_SIGNING_SECRET", "s"),
+    ("STANDARD_WEBHOOKS_SECRET", "s"),
+    ("STRIPE_WEBHOOK_SECRET", "s"),
+    ("TELEGRAM_SECRET_TOKEN", "s"),
     ("HOOK_SECRET", "s"),
     ("HOOK_SECRET_OLD", "s"),
     ("HOOK_TOKEN", "s"),
@@ -42,8 +54,10 @@ fn the_shipped_file_works_as_it_is() {
     assert_eq!(config.plugins.cache_dir, Path::new("/etc/gateway/data/compiled"));
     assert_eq!(config.log.format, LogFormat::Text);
     let channels: Vec<_> = config.ingest.channels.iter().map(|channel| channel.name.as_str()).collect();
-    assert_eq!(channels, ["dummy", "github", "grafana"]);
-    let github = &config.ingest.channels[1];
+    assert_eq!(channels, ["alertmanager", "dummy", "github", "grafana"]);
+    let [alertmanager, _, github, grafana] = config.ingest.channels.as_slice() else { panic!("four channels") };
+    assert_eq!(alertmanager.paths, ["/webhooks/alertmanager", "/webhook/prometheus"]);
+    assert_eq!(grafana.paths, ["/webhooks/grafana", "/webhook/grafana"]);
     assert!(github.secrets.is_empty());
     assert_eq!(github.missing_secret.as_deref(), Some("environment variable `GITHUB_WEBHOOK_SECRET` is not set"));
     assert_eq!(github.paths, ["/webhooks/github"]);

@@ -86,7 +86,7 @@ fn the_shipped_configuration_is_valid() {
     let (code, data, error) = told(gateway(&["check", "--config", file]));
 
     assert_eq!(code, 0, "{error}");
-    assert_eq!(data, format!("`{file}` is valid: 3 channels, 1 agent, 1 route\n"));
+    assert_eq!(data, format!("`{file}` is valid: 4 channels, 1 agent, 1 route\n"));
     // Whether the plugins are built is another matter.
     let warnings: Vec<_> = error.lines().filter(|line| !line.contains("there is no plugin")).collect();
     assert_eq!(

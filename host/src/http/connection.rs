@@ -46,7 +46,7 @@ const LAST_CALL_STEP: Duration = Duration::from_millis(10);
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What a caller is told that speaks HTTP where TLS is spoken.
-const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 31\r\n\
+const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 32\r\n\
     connection: close\r\n\r\nexpected https, found plain http";
 
 /// Who is at the two ends of a connection.

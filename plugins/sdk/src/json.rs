@@ -34,7 +34,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use crate::Level;
 use crate::channel::{Received, Rejection, Request};
 
-/// A string or an integer; none when the member is anything else. It stays in the body unless it has escapes.
+/// A string, an integer or a boolean; none when the member is anything else. It stays in the body unless it has escapes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text<'a>(Option<Cow<'a, str>>);
 
@@ -47,6 +47,17 @@ impl Text<'_> {
     /// Whether it is this text.
     pub fn is(&self, text: &str) -> bool {
         self.get() == Some(text)
+    }
+}
+
+/// A text as [`Text`] is, or the `id` of an object: senders name a user or a channel by its id here and in whole there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Id<'a>(Text<'a>);
+
+impl Id<'_> {
+    /// The id, unless there is none or it is empty.
+    pub fn get(&self) -> Option<&str> {
+        self.0.get()
     }
 }
 
@@ -106,11 +117,21 @@ pub fn with_text(request: &Request, receive: impl FnOnce(&str) -> Received) -> R
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor).map(Text)
+        deserializer.deserialize_any(TextVisitor { of_object: false }).map(Text)
     }
 }
 
-struct TextVisitor;
+impl<'de: 'a, 'a> Deserialize<'de> for Id<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor { of_object: true }).map(|id| Id(Text(id)))
+    }
+}
+
+/// Takes a text, and skips what is none.
+struct TextVisitor {
+    /// Whether an object's `id` is one, too.
+    of_object: bool,
+}
 
 impl<'de> Visitor<'de> for TextVisitor {
     type Value = Option<Cow<'de, str>>;
@@ -139,16 +160,24 @@ impl<'de> Visitor<'de> for TextVisitor {
         Ok(None)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_bool<E>(self, word: bool) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Borrowed(if word { "true" } else { "false" })))
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
         Ok(None)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        IgnoredAny.visit_map(map).map(|_| None)
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut id = None;
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            if self.of_object && key.is("id") {
+                id = map.next_value::<Text<'de>>()?.0;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(id)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
@@ -264,11 +293,26 @@ mod tests {
             (r#"{"text":-7,"object":[{"name":"b"}],"objects":{"name":"c"}}"#, r#"Some("-7") None []"#),
             (r#"{"text":{"a":[1]},"object":"b","objects":[1,"c",null,{"name":"d"},[{}]]}"#, r#"None None ["d"]"#),
             (r#"{"text":["a"],"object":1.5,"objects":-1}"#, "None None []"),
-            (r#"{"text":true,"object":null,"objects":false}"#, "None None []"),
+            (r#"{"text":true,"object":null,"objects":false}"#, r#"Some("true") None []"#),
             (r#"{"text":null,"more":[{"a":{}}]}"#, "None None []"),
             (r#"{"text":""}"#, "None None []"),
         ] {
             assert_eq!(read(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_a_text_or_in_an_object() {
+        for (json, expected) in [
+            (r#""C1""#, Some("C1")),
+            ("7", Some("7")),
+            (r#"{"name":{"id":1},"id":"C1","more":[{"id":"x"}]}"#, Some("C1")),
+            (r#"{"name":"C1"}"#, None),
+            (r#"{"id":{"id":"C1"}}"#, None),
+            ("[1]", None),
+            ("null", None),
+        ] {
+            assert_eq!(serde_json::from_str::<Id<'_>>(json).unwrap().get(), expected, "{json}");
         }
     }
 

@@ -65,6 +65,7 @@ pub(crate) mod built_in {
     pub(crate) const HTTP: Guest = Guest::built_in("http");
     pub(crate) const OPENAI: Guest = Guest::built_in("openai");
     pub(crate) const OPENCLAW: Guest = Guest::built_in("openclaw");
+    pub(crate) const SLACK: Guest = Guest::built_in("slack");
     pub(crate) const STUB: Guest = Guest::built_in("stub");
 
     /// All of them, by the folders in `plugins/`, so that none is forgotten.

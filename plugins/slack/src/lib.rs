@@ -1,0 +1,211 @@
+//! Slack apps: events, slash commands and interactivity, told apart by what they look like. All three URLs of an app may be one.
+//!
+//! | of the event | from |
+//! |---|---|
+//! | kind | `event.type`, and `.subtype` when there is one: `app_mention`, `message.channel_join`; `command./name`; `interactive.block_actions` |
+//! | subject | `team:channel:thread`, where a message without a thread is its own; `team:channel` in a direct conversation; `team:view` of a modal; else `team` |
+//! | key | of a message `team/channel/ts`; else `event_id`, `trigger_id`, or of a modal `view.id/view.hash` |
+//! | attributes | `sender`, `team`, `chat`, `thread`, `action`, `command`, `commandargs` |
+//! | data | JSON, also where Slack sends a form; without the token that a form of a slash command has |
+//!
+//! One mention arrives twice where an app hears both `app_mention` and `message.channels`. Both have the key of the message, so that
+//! they are one event, and both have the kind `app_mention`, so that it does not matter which comes first: a message in a channel
+//! that mentions the app is one, whatever it is sent as.
+//!
+//! What the app itself writes, and what bots write without an account (`bot_message`), is answered and dropped. A retry is an event
+//! like any other, because the first attempt may have failed; its key tells whether it did.
+
+mod payload;
+
+use gateway_plugin_sdk::channel::{Event, Receipt, Received, Rejection, Request};
+use gateway_plugin_sdk::command::{self, Command};
+use gateway_plugin_sdk::json::{parse, with_text};
+use gateway_plugin_sdk::{Response, decode_form, export_channel, form_values, kind_word};
+use serde_json::{Map, Value};
+
+use self::payload::Payload;
+
+export_channel!(include_str!("../manifest.json"), receive);
+
+/// Turns what Slack sends into an event, or answers its handshake.
+pub fn receive(request: &Request) -> Received {
+    with_text(request, |body| {
+        if !request.is_form() {
+            return of_events(request, &parse(request, body)?);
+        }
+        let field = |name| form_values(body, name).next();
+        if let Some(json) = field("payload") {
+            return Ok(of_interactivity(request, &parse(request, &json)?, &json));
+        }
+        if let Some(name) = field("command") {
+            return Ok(of_command(request, &name, body));
+        }
+        if field("ssl_check").is_some() {
+            return Ok(answered());
+        }
+        Err(Rejection::new(
+            400,
+            "the form is no slash command and no interaction: it has neither `command` nor `payload`",
+        ))
+    })
+}
+
+/// Slack shows what a slash command or an interaction is answered to the person who waits, so it is nothing.
+fn answered() -> Receipt {
+    Receipt::empty().with_response(Response::new(200))
+}
+
+fn of_events(request: &Request, payload: &Payload<'_>) -> Received {
+    let kind = payload.kind.get().unwrap_or("unknown");
+    if kind == "url_verification" {
+        let challenge = payload
+            .challenge
+            .get()
+            .ok_or_else(|| Rejection::at(422, "/challenge", "expected the text to answer with"))?;
+        let response = Response::new(200).with_header("content-type", "text/plain").with_body(challenge);
+        return Ok(Receipt::empty().with_response(response));
+    }
+    let team = payload.team_id.get();
+    let Some(event) = payload.event.get().filter(|_| kind == "event_callback") else {
+        let minute = payload.minute_rate_limited.get().filter(|_| kind == "app_rate_limited");
+        let key = minute.map(|minute| [kind, team.unwrap_or_default(), minute].join("/"));
+        let event = Event::new(kind_word(kind)).with_subject(team.map(str::to_owned)).with_fact("team", team);
+        return Ok(with_key(event, key.as_deref().or(payload.event_id.get())).into());
+    };
+    let own = own_accounts(request, payload);
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    if is_unwanted(request, payload, event, &own) {
+        return Ok(Receipt::empty());
+    }
+    Ok(of_event(request, payload, event, &own).into())
+}
+
+fn of_event(request: &Request, payload: &Payload<'_>, event: &payload::Event<'_>, own: &[&str]) -> Event {
+    let team = payload.team_id.get();
+    let place = event.place();
+    let mentions_us = || own.iter().any(|own| event.text.get().is_some_and(|text| is_mentioned(text, own)));
+    let is_message = event.is_message();
+    let kind = match (event.kind.get().unwrap_or("unknown"), event.subtype.get()) {
+        ("message", _) if is_message && !place.is_direct && mentions_us() => String::from("app_mention"),
+        (kind, Some(subtype)) => [&kind_word(kind), ".", &kind_word(subtype)].concat(),
+        (kind, None) => kind_word(kind),
+    };
+    let key = event.ts.get().filter(|_| is_message).map(|ts| {
+        // An edit can add a mention, and comes with the time of the message.
+        let parts = [team, place.channel, Some(ts), event.edited()];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("/")
+    });
+    let made = Event::new(kind)
+        .with_subject(place.subject(team))
+        .with_fact("sender", event.user())
+        .with_fact("team", team)
+        .with_fact("chat", place.channel)
+        .with_fact("thread", place.thread.filter(|_| place.channel.is_some()));
+    with_key(made, key.as_deref().or(payload.event_id.get())).with_command(command_in(request, event, own))
+}
+
+/// The command of a new message, or of one whose text was edited.
+fn command_in(request: &Request, event: &payload::Event<'_>, own: &[&str]) -> Option<Command> {
+    let find = |text: Option<&str>| command::find_for(request.host(), &as_written(text?), own);
+    if event.is_message() {
+        return find(event.text.get());
+    }
+    let after = event.message.get().filter(|_| event.subtype.is("message_changed"))?.text.get();
+    let before = event.previous_message.get()?.text.get();
+    // Slack changes a message also when it shows a preview of a link in it.
+    find(after).filter(|command| find(before).as_ref() != Some(command))
+}
+
+/// The text as its author has written it, without Slack's escapes, and with code on lines of its own.
+fn as_written(text: &str) -> String {
+    command::with_fences_apart(text).replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&")
+}
+
+fn is_mentioned(text: &str, account: &str) -> bool {
+    text.split("<@").skip(1).any(|rest| rest.strip_prefix(account).is_some_and(|rest| rest.starts_with(['>', '|'])))
+}
+
+/// The accounts of the app: the setting, else what the payload says.
+fn own_accounts(request: &Request, payload: &Payload<'_>) -> Vec<String> {
+    match request.host().config("mention").filter(|mention| !mention.is_empty()) {
+        Some(mention) => vec![mention],
+        None => payload.bots().map(str::to_owned).collect(),
+    }
+}
+
+/// Whether it comes from the app itself, from somebody who is ignored, or from a bot without an account.
+fn is_unwanted(request: &Request, payload: &Payload<'_>, event: &payload::Event<'_>, own: &[&str]) -> bool {
+    let senders: Vec<&str> = event.senders().collect();
+    let app = payload.api_app_id.get();
+    event.is_of_a_bot()
+        || senders.iter().any(|sender| app == Some(sender))
+        || own.iter().any(|own| senders.contains(own))
+        || command::is_ignored(request.host(), &senders)
+}
+
+fn of_interactivity(request: &Request, payload: &Payload<'_>, json: &str) -> Receipt {
+    let user = payload.user();
+    if command::is_ignored(request.host(), &[user.unwrap_or_default()]) {
+        return answered();
+    }
+    let kind = payload.kind.get().unwrap_or("unknown");
+    let (team, place) = (payload.team(), payload.place());
+    let view = payload.view.get();
+    let subject = match view.and_then(|view| view.root()) {
+        Some(view) if place.channel.is_none() => Some([team.unwrap_or_default(), ":", view].concat()),
+        _ => place.subject(team),
+    };
+    // A modal that is submitted is told by what it showed: a second click has another trigger.
+    let of_view = view.filter(|_| kind.starts_with("view_")).and_then(|view| Some((view.id.get()?, view.hash.get()?)));
+    let key = match of_view {
+        Some((id, hash)) => Some([kind, "/", id, "/", hash].concat()),
+        None => payload.trigger_id.get().map(str::to_owned),
+    };
+    let event = Event::new(["interactive.", &kind_word(kind)].concat())
+        .with_subject(subject)
+        .with_data("application/json", json)
+        .with_fact("sender", user)
+        .with_fact("team", team)
+        .with_fact("chat", place.channel)
+        .with_fact("thread", place.thread)
+        .with_fact("action", payload.action());
+    Receipt::from(with_key(event, key.as_deref())).with_response(Response::new(200))
+}
+
+fn of_command(request: &Request, name: &str, form: &str) -> Receipt {
+    let field = |name| form_values(form, name).next();
+    let user = field("user_id");
+    if command::is_ignored(request.host(), &[user.as_deref().unwrap_or_default()]) {
+        return answered();
+    }
+    let [team, channel, text, trigger] = ["team_id", "channel_id", "text", "trigger_id"].map(field);
+    let name = name.trim_start_matches('/');
+    let subject = [team.as_deref(), channel.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(":");
+    let event = Event::new(["command./", &kind_word(name)].concat())
+        .with_subject(Some(subject))
+        .with_data("application/json", as_json(form))
+        .with_fact("sender", user.as_deref())
+        .with_fact("team", team.as_deref())
+        .with_fact("chat", channel.as_deref())
+        .with_command(Some(Command::new(&kind_word(name), text.as_deref().unwrap_or_default())));
+    Receipt::from(with_key(event, trigger.as_deref())).with_response(Response::new(200))
+}
+
+/// The fields of a form as an object of texts. The token is an old way to verify, and nothing to hand on.
+fn as_json(form: &str) -> String {
+    let fields = form.split('&').filter_map(|pair| pair.split_once('='));
+    let fields = fields.map(|(name, value)| (decode_form(name).into_owned(), decode_form(value).into_owned()));
+    let fields: Map<_, _> =
+        fields.filter(|(name, _)| name != "token").map(|(name, value)| (name, Value::from(value))).collect();
+    Value::Object(fields).to_string()
+}
+
+fn with_key(event: Event, key: Option<&str>) -> Event {
+    match key {
+        Some(key) => event.with_key(key),
+        None => event,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,23 @@ pub fn kind_word(word: &str) -> String {
     word.chars().take(MAX_WORD).map(fitting).collect()
 }
 
+/// A kind that a sender chose: words that are joined by dots, at most 128 bytes.
+pub fn kind_words(words: &str) -> String {
+    const MAX_KIND: usize = 128;
+    let mut kind = String::with_capacity(words.len().min(MAX_KIND));
+    for word in words.split('.').filter(|word| !word.is_empty()) {
+        if !kind.is_empty() {
+            kind.push('.');
+        }
+        kind.push_str(&kind_word(word));
+        if kind.len() >= MAX_KIND {
+            kind.truncate(MAX_KIND);
+            break;
+        }
+    }
+    kind
+}
+
 /// FNV-1a with 64 bits, of all the bytes. It tells texts apart; it is no proof against somebody who looks for two alike.
 pub fn fnv1a(bytes: &[u8]) -> u64 {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
@@ -83,6 +100,14 @@ mod tests {
             assert_eq!(kind_word(word), expected);
         }
         assert_eq!(kind_word(&"x".repeat(99)).len(), MAX_WORD);
+    }
+
+    #[test]
+    fn words_of_a_kind_are_joined_by_dots() {
+        for (words, expected) in [("a.b", "a.b"), ("..invoice paid..", "invoice_paid"), ("é", "_"), ("", "")] {
+            assert_eq!(kind_words(words), expected);
+        }
+        assert_eq!(kind_words(&"word.".repeat(99)).len(), 128);
     }
 
     #[test]

@@ -45,9 +45,9 @@ pub mod respond;
 mod settings;
 
 pub use self::content::{Content, Response};
-pub use self::fact::{fnv1a, hex, kind_word};
+pub use self::fact::{fnv1a, hex, kind_word, kind_words};
 pub use self::host::{Host, Level, StateError};
-pub use self::query::{decode_form, form_values};
+pub use self::query::{decode_form, form_fields, form_values};
 
 /// Exports a channel plugin: its manifest (a `&str` or a `String`) and its function
 /// `fn(&channel::Request) -> Result<channel::Receipt, channel::Rejection>`.

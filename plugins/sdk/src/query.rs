@@ -4,10 +4,16 @@ use std::borrow::Cow;
 
 /// The decoded values of one key, in order.
 pub fn form_values<'a>(form: &'a str, key: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
-    form.split('&').filter_map(move |pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode_form(name) == key).then(|| decode_form(value))
-    })
+    pairs(form).filter_map(move |(name, value)| (decode_form(name) == key).then(|| decode_form(value)))
+}
+
+/// All keys and their values, decoded, in order.
+pub fn form_fields(form: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    pairs(form).map(|(name, value)| (decode_form(name), decode_form(value)))
+}
+
+fn pairs(form: &str) -> impl Iterator<Item = (&str, &str)> {
+    form.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 /// Decodes `+` and `%XX`. An incomplete escape stays as it is, bytes that are not UTF-8 become U+FFFD.
@@ -66,6 +72,13 @@ mod tests {
         ] {
             assert_eq!(decode_form(input), expected, "{input}");
         }
+    }
+
+    #[test]
+    fn fields_are_decoded_in_order() {
+        let fields: Vec<_> = form_fields("a=1&&b+c=%26&a").collect();
+        assert_eq!(fields, [("a".into(), "1".into()), ("b c".into(), "&".into()), ("a".into(), "".into())]);
+        assert_eq!(form_fields("").count(), 0);
     }
 
     #[test]

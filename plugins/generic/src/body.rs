@@ -1,0 +1,78 @@
+//! Reads a body as JSON, whatever it was sent as.
+
+use gateway_plugin_sdk::channel::{Rejection, Request};
+use gateway_plugin_sdk::form_fields;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::members::Members;
+use crate::{multipart, xml};
+
+/// Fields of one form.
+const MAX_FIELDS: usize = 1000;
+
+/// A body, as JSON.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// It was sent as JSON.
+    Json(String),
+    /// It was sent as something else.
+    Converted(String),
+}
+
+impl Body {
+    pub(crate) fn json(&self) -> &str {
+        let (Body::Json(json) | Body::Converted(json)) = self;
+        json
+    }
+
+    pub(crate) fn into_json(self) -> String {
+        let (Body::Json(json) | Body::Converted(json)) = self;
+        json
+    }
+}
+
+/// The body by its media type, which the manifest limits to those below. What cannot be read is refused with its place.
+pub(crate) fn read(request: &Request) -> Result<Body, Rejection> {
+    let content_type = request.header("content-type").unwrap_or_default();
+    let (media_type, parameters) = content_type.split_once(';').unwrap_or((&content_type, ""));
+    match media_type.trim().to_ascii_lowercase().as_str() {
+        "application/x-www-form-urlencoded" => form(&text(request)?).map(converted),
+        "multipart/form-data" => {
+            multipart::read(&request.body(), parameters).map(converted).map_err(malformed("multipart"))
+        }
+        "application/xml" | "text/xml" => xml::read(&text(request)?).map(converted).map_err(malformed("XML")),
+        _ => json(text(request)?),
+    }
+}
+
+fn json(text: String) -> Result<Body, Rejection> {
+    match serde_json::from_str::<&RawValue>(&text) {
+        Ok(_) => Ok(Body::Json(text)),
+        Err(error) => Err(malformed("JSON")(error.to_string())),
+    }
+}
+
+fn form(text: &str) -> Result<Value, Rejection> {
+    let mut members = Members::default();
+    for (index, (name, value)) in form_fields(text).enumerate() {
+        if index == MAX_FIELDS {
+            return Err(Rejection::new(413, format!("the form has more than {MAX_FIELDS} fields")));
+        }
+        members.add(name.into_owned(), Value::String(value.into_owned()));
+    }
+    Ok(members.into_value())
+}
+
+fn converted(value: Value) -> Body {
+    Body::Converted(value.to_string())
+}
+
+fn text(request: &Request) -> Result<String, Rejection> {
+    String::from_utf8(request.body())
+        .map_err(|error| Rejection::new(400, format!("body is not UTF-8: {}", error.utf8_error())))
+}
+
+fn malformed(format: &'static str) -> impl Fn(String) -> Rejection {
+    move |problem| Rejection::new(400, format!("body is not {format}: {problem}"))
+}

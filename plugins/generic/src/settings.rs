@@ -1,0 +1,108 @@
+//! What the operator has said about the bodies. A setting that is wrong is told in the log and left out: the event is kept.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use gateway_plugin_sdk::channel::Request;
+use gateway_plugin_sdk::{Host, Level, form_values};
+
+use crate::pointer::{self, Pointer};
+
+/// Attributes that the gateway takes of one event.
+const MAX_ATTRIBUTES: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) kind: Option<Source>,
+    pub(crate) subject: Option<Source>,
+    pub(crate) id: Option<Source>,
+    pub(crate) key: Option<Source>,
+    pub(crate) attributes: Vec<(String, Source)>,
+    pub(crate) events: Option<Pointer>,
+    /// Whether the data is the JSON that the body was read as.
+    pub(crate) as_json: bool,
+}
+
+/// Where a fact stands.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Pointer(Pointer),
+    Header(String),
+    Query(String),
+    Literal(String),
+}
+
+impl Settings {
+    pub(crate) fn read(host: &Host) -> Self {
+        let source = |name: &str| host.config(name).map(Source::from);
+        let events = host.config("events").and_then(|text| {
+            let pointer = Pointer::parse(&text);
+            if pointer.is_none() {
+                host.log(Level::Error, "`events` is no JSON pointer such as `/items`; the body is taken as one event");
+            }
+            pointer
+        });
+        let as_json = match host.config("data").as_deref() {
+            None | Some("body") => false,
+            Some("json") => true,
+            Some(_) => {
+                host.log(Level::Error, "`data` is neither `body` nor `json`; the body is handed on as it was sent");
+                false
+            }
+        };
+        Settings {
+            kind: source("kind"),
+            subject: source("subject"),
+            id: source("id"),
+            key: source("key"),
+            attributes: attributes(host),
+            events,
+            as_json,
+        }
+    }
+}
+
+fn attributes(host: &Host) -> Vec<(String, Source)> {
+    let Some(config) = host.config("attributes") else {
+        return Vec::new();
+    };
+    let named: BTreeMap<String, String> = serde_json::from_str(&config).unwrap_or_else(|error| {
+        host.log(Level::Error, &format!("`attributes` is no table of sources, there are none: {error}"));
+        BTreeMap::new()
+    });
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let is_name = |name: &str| (1..=20).contains(&name.len()) && name.bytes().all(is_letter);
+    let (good, bad): (Vec<_>, Vec<_>) = named.into_iter().partition(|(name, _)| is_name(name));
+    if !bad.is_empty() || good.len() > MAX_ATTRIBUTES {
+        let message = "`attributes` has names other than 1 to 20 of `a-z0-9`, or more than 64; those are left out";
+        host.log(Level::Error, message);
+    }
+    good.into_iter().take(MAX_ATTRIBUTES).map(|(name, source)| (name, Source::from(source))).collect()
+}
+
+impl From<String> for Source {
+    fn from(text: String) -> Self {
+        if let Some(pointer) = Pointer::parse(&text) {
+            return Source::Pointer(pointer);
+        }
+        match text.split_once(':') {
+            Some(("header", name)) => Source::Header(name.to_owned()),
+            Some(("query", name)) => Source::Query(name.to_owned()),
+            _ => Source::Literal(text),
+        }
+    }
+}
+
+impl Source {
+    /// The text that it finds in the request, or in the JSON that the request or its item was read as.
+    pub(crate) fn text<'a>(&'a self, request: &Request, json: &'a str) -> Option<Cow<'a, str>> {
+        match self {
+            Source::Pointer(pointer) => pointer.find(json).and_then(pointer::scalar),
+            Source::Header(name) => request.header(name).map(Cow::Owned),
+            Source::Query(name) => {
+                form_values(&request.query(), name).next().map(|value| Cow::Owned(value.into_owned()))
+            }
+            Source::Literal(text) => Some(Cow::Borrowed(text)),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+const MULTIPART: &str = "multipart/form-data; boundary=kettle";
+
+fn request(content_type: &str, body: &str) -> Request {
+    Request::new("POST").with_header("Content-Type", content_type).with_body(body)
+}
+
+fn received(request: &Request) -> Event {
+    let mut events = receive(request).unwrap().events;
+    assert_eq!(events.len(), 1);
+    events.remove(0)
+}
+
+/// What the body is read as.
+fn read(content_type: &str, body: &str) -> Value {
+    let event = received(&request(content_type, body).with_config("data", "json"));
+    assert_eq!(event.content_type.as_deref(), Some(JSON));
+    serde_json::from_slice(event.data.unwrap().as_bytes()).unwrap()
+}
+
+fn refused(content_type: &str, body: &str) -> Rejection {
+    receive(&request(content_type, body)).unwrap_err()
+}
+
+#[test]
+fn without_settings_a_body_is_received_as_it_is() {
+    for (content_type, body) in
+        [(JSON, r#"{"a":[1,2]}"#), ("text/xml", "<a/>"), (FORM, "a=1"), ("Application/JSON ; a=b", "7")]
+    {
+        assert_eq!(received(&request(content_type, body)), Event::new("received"), "{body}");
+    }
+}
+
+#[test]
+fn a_delivery_is_named_by_its_header_or_the_setting() {
+    let given = || request(JSON, r#"{"n":7}"#).with_header("idempotency-key", "k").with_header("webhook-id", "w");
+    assert_eq!(received(&given()).delivery_id.as_deref(), Some("w"));
+    assert_eq!(received(&request(JSON, "1").with_header("idempotency-key", "k")).delivery_id.as_deref(), Some("k"));
+    assert_eq!(received(&given().with_config("id", "/n")).delivery_id.as_deref(), Some("7"));
+    assert_eq!(received(&given().with_config("id", "/none")).delivery_id, None);
+}
+
+#[test]
+fn facts_come_from_pointers_headers_the_query_and_literals() {
+    let event = received(
+        &request(JSON, r#"{"type":"build.failed","build":{"id":7,"ok":false,"steps":[{"a/b~c":"é\n"}],"none":null}}"#)
+            .with_header("X-Host", "ci-1")
+            .with_query("team=a+b&team=c")
+            .with_config("kind", "/type")
+            .with_config("subject", "/build/id")
+            .with_config("key", "header:x-host")
+            .with_config(
+                "attributes",
+                r#"{"ok":"/build/ok","step":"/build/steps/0/a~1b~0c","team":"query:team","env":"live","n":"/build/none","o":"/build","x":"/build/steps/01","y":"/type/z"}"#,
+            ),
+    );
+    assert_eq!(
+        (&*event.kind, event.subject.as_deref(), event.key.as_deref()),
+        ("build.failed", Some("7"), Some("ci-1"))
+    );
+    assert_eq!(
+        (event.attribute("ok"), event.attribute("team"), event.attribute("env")),
+        (Some("false"), Some("a b"), Some("live"))
+    );
+    assert!(event.attribute("step").unwrap().starts_with("é ~"));
+    assert_eq!(["n", "o", "x", "y"].map(|name| event.attribute(name)), [None; 4]);
+}
+
+#[test]
+fn a_kind_is_a_literal_or_what_the_body_says_made_fit() {
+    for (setting, body, expected, warned) in [
+        ("deploy", "{}", "deploy", false),
+        ("/k", r#"{"k":"a b.c\n"}"#, "a_b.c_", false),
+        ("/k", r#"{"k":""}"#, "received", true),
+        ("/k", r#"{"k":"..."}"#, "received", true),
+        ("/k", "{}", "received", true),
+        ("/k", "[]", "received", true),
+    ] {
+        let request = request(JSON, body).with_config("kind", setting);
+        assert_eq!(received(&request).kind, expected, "{setting} {body}");
+        assert_eq!(!request.host().logged().is_empty(), warned, "{setting} {body}");
+    }
+}
+
+#[test]
+fn each_item_of_an_array_is_an_event() {
+    let request = request(JSON, r#"{"items":[{"id":1,"n":1.0},{"id":2},7],"type":"x"}"#)
+        .with_config("events", "/items")
+        .with_config("kind", "item")
+        .with_config("subject", "/id");
+    let events = receive(&request).unwrap().events;
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| (event.subject.as_deref(), std::str::from_utf8(event.data.as_ref().unwrap().as_bytes()).unwrap()))
+        .collect();
+    assert_eq!(told, [(Some("1"), r#"{"id":1,"n":1.0}"#), (Some("2"), r#"{"id":2}"#), (None, "7")]);
+}
+
+#[test]
+fn items_that_are_none_are_refused_with_their_place() {
+    let items = |body: &str| receive(&request(JSON, body).with_config("events", "/items"));
+    assert_eq!(items(r#"{"items":[]}"#).unwrap().events, []);
+    let expected = Rejection::at(422, "/items", "expected an array, because the setting `events` names it");
+    for body in ["{}", r#"{"items":{}}"#, r#"{"items":null}"#, "[]"] {
+        assert_eq!(items(body).unwrap_err(), expected);
+    }
+    let many = format!(r#"{{"items":[{}]}}"#, vec!["1"; 1001].join(","));
+    assert_eq!(items(&many).unwrap_err(), Rejection::at(422, "/items", "1001 items, expected at most 1000"));
+}
+
+#[test]
+fn a_wrong_setting_is_told_and_the_event_is_kept() {
+    for (name, value) in [
+        ("attributes", "[]"),
+        ("attributes", r#"{"a":1}"#),
+        ("attributes", r#"{"Bad Name":"/a"}"#),
+        ("events", "items"),
+        ("data", "xml"),
+    ] {
+        let request = request(JSON, "{}").with_config(name, value);
+        assert_eq!(received(&request), Event::new("received"), "{name}");
+        assert_eq!(request.host().logged()[0].0, Level::Error, "{name}");
+    }
+}
+
+#[test]
+fn xml_is_read_as_json() {
+    for (xml, expected) in [
+        ("<a/>", json!({"a": ""})),
+        (
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- b --><a> é &amp; &#65;<![CDATA[<b>]]> </a>\n",
+            json!({"a": "é & A<b>"}),
+        ),
+        ("<a b='1 &lt; 2' c:d=\"e\"/>", json!({"a": {"@b": "1 < 2", "@c:d": "e"}})),
+        ("<a b=\"1\">text</a>", json!({"a": {"@b": "1", "#text": "text"}})),
+        ("<a><b>1</b><c/><b>2</b><b x=\"y\"/></a>", json!({"a": {"b": ["1", "2", {"@x": "y"}], "c": ""}})),
+        ("<a>one<b/> two</a>", json!({"a": {"b": "", "#text": "one two"}})),
+        (
+            "<s:Envelope xmlns:s=\"u\"><s:Body>1</s:Body></s:Envelope>",
+            json!({"s:Envelope": {"@xmlns:s": "u", "s:Body": "1"}}),
+        ),
+        ("<!DOCTYPE a [<!ENTITY e \"x\">]><a>1</a>", json!({"a": "1"})),
+    ] {
+        assert_eq!(read("application/xml", xml), expected, "{xml}");
+    }
+}
+
+#[test]
+fn facts_are_found_in_xml() {
+    let request = request("text/xml; charset=utf-8", "<alarm id=\"7\"><host>web-1</host><level>major</level></alarm>")
+        .with_config("kind", "alarm")
+        .with_config("subject", "/alarm/host")
+        .with_config("key", "/alarm/@id")
+        .with_config("attributes", r#"{"severity":"/alarm/level"}"#);
+    let event = received(&request);
+    assert_eq!((event.subject.as_deref(), event.key.as_deref()), (Some("web-1"), Some("7")));
+    assert_eq!((event.attribute("severity"), &event.data), (Some("major"), &None));
+}
+
+#[test]
+fn xml_that_is_malformed_or_hostile_is_refused_with_its_place() {
+    let bomb = "<!DOCTYPE a [<!ENTITY x \"xxxxxxxxxx\"><!ENTITY y \"&x;&x;&x;&x;\">]><a>&y;</a>";
+    let deep = ["<a>".repeat(65), "</a>".repeat(65)].concat();
+    let many = format!("<a>{}</a>", "<b/>".repeat(20_000));
+    let attributes: String = (0..300).map(|number| format!(" a{number}=''")).collect();
+    for (xml, problem) in [
+        ("", "no element"),
+        ("text", "text outside of the root element"),
+        ("<a>", "element `a` does not end"),
+        ("<a/><b/>", "a second root element"),
+        ("<a></b>", "at byte"),
+        ("<a b=1/>", "at byte"),
+        ("<a b='1' b='2'/>", "at byte"),
+        (bomb, "`&y;` is not expanded"),
+        ("<a b='&y;'/>", "at byte"),
+        ("<!DOCTYPE a SYSTEM \"file:///etc/passwd\"><a>&a;</a>", "`&a;` is not expanded"),
+        (&deep, "more than 64 elements below each other"),
+        (&many, "more than 20000 elements"),
+        (&format!("<a{attributes}/>"), "more than 256 attributes"),
+    ] {
+        let rejection = refused("application/xml", xml);
+        assert_eq!(rejection.status, 400);
+        let detail = rejection.detail;
+        assert!(
+            detail.starts_with("body is not XML: ") && detail.contains(problem) && detail.contains(" at byte "),
+            "{detail}"
+        );
+    }
+}
+
+#[test]
+fn a_form_is_read_as_json() {
+    let expected = json!({"a": "1 2", "b": ["x", "", "y"], "": "z"});
+    assert_eq!(read(FORM, "a=1+2&b=x&b&b=y&=z"), expected);
+    assert_eq!(read(FORM, ""), json!({}));
+    let many = "a&".repeat(1001);
+    assert_eq!(refused(FORM, &many), Rejection::new(413, "the form has more than 1000 fields"));
+}
+
+#[test]
+fn a_multipart_body_is_read_as_json() {
+    let body = "preamble\r\n--kettle\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\none\r\ntwo\r\n--kettle \r\n\
+                content-disposition: form-data; filename=\"C:\\log \\\"1\\\".txt\"; name=file\r\nContent-Type: text/plain\r\n\r\n\
+                hello\r\n--kettle\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n--kettle--\r\nepilogue";
+    let file = json!({"filename": "C:\\log \"1\".txt", "content_type": "text/plain", "size": 5, "base64": "aGVsbG8="});
+    assert_eq!(read(MULTIPART, body), json!({"a": ["one\r\ntwo", ""], "file": file}));
+    assert_eq!(read("multipart/form-data;boundary=\"a b\"", "--a b--"), json!({}));
+}
+
+#[test]
+fn a_part_that_is_no_text_is_a_file() {
+    let body = b"--kettle\r\nContent-Disposition: form-data; name=\"raw\"\r\n\r\n\xff\x00\r\n--kettle--".to_vec();
+    let request =
+        Request::new("PUT").with_header("content-type", MULTIPART).with_body(body).with_config("data", "json");
+    let data: Value = serde_json::from_slice(received(&request).data.unwrap().as_bytes()).unwrap();
+    assert_eq!(data, json!({"raw": {"size": 2, "base64": "/wA="}}));
+}
+
+#[test]
+fn multipart_that_is_malformed_or_hostile_is_refused_with_its_place() {
+    let part = "--kettle\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n";
+    let long = format!("--kettle\r\nX: {}\r\n\r\n1\r\n--kettle--", "x".repeat(10_000));
+    let many = part.repeat(101);
+    for (content_type, body, problem) in [
+        ("multipart/form-data", part, "the content type names no boundary of 1 to 70 characters"),
+        (MULTIPART, "", "the boundary does not occur"),
+        (MULTIPART, part, "a part does not end at byte"),
+        (MULTIPART, "--kettlex\r\n\r\n--kettle--", "no line ends after the boundary at byte 8"),
+        (MULTIPART, "--kettle\r\n\r\n1\r\n--kettle--", "the headers of a part do not end at byte 8"),
+        (MULTIPART, "--kettle\r\nX: y\r\n\r\n1\r\n--kettle--", "a part has no name at byte 8"),
+        (MULTIPART, &long, "the headers of a part do not end at byte 8"),
+        (MULTIPART, &many, "more than 100 parts at byte"),
+    ] {
+        let rejection = refused(content_type, body);
+        assert_eq!(rejection.status, 400);
+        assert!(rejection.detail.starts_with(&format!("body is not multipart: {problem}")), "{}", rejection.detail);
+    }
+}
+
+#[test]
+fn what_is_no_json_or_text_is_refused() {
+    for (body, problem) in
+        [("", "EOF while parsing"), ("{\n\"a\":1,}", "key must be a string at line 2 column 7"), ("{} x", "trailing")]
+    {
+        let rejection = refused(JSON, body);
+        assert_eq!(rejection.status, 400);
+        assert!(rejection.detail.starts_with(&format!("body is not JSON: {problem}")), "{}", rejection.detail);
+    }
+    for content_type in [JSON, FORM, "text/xml"] {
+        let request = Request::new("POST").with_header("content-type", content_type).with_body(b"\xff".to_vec());
+        let expected = "body is not UTF-8: invalid utf-8 sequence of 1 bytes from index 0";
+        assert_eq!(receive(&request).unwrap_err(), Rejection::new(400, expected));
+    }
+}
+
+/// A reader that went down with the body would end with its stack.
+#[test]
+fn deep_json_is_read_as_far_as_it_matters() {
+    let deep = format!(r#"{{"deep":{}{},"id":"x"}}"#, "[".repeat(50_000), "]".repeat(50_000));
+    let request = request(JSON, &deep).with_config("subject", "/id").with_config("key", "/deep/0/0");
+    let event = received(&request);
+    assert_eq!((event.subject.as_deref(), event.key), (Some("x"), None));
+}

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 pub(crate) use self::options::{Options, Plan, help};
-pub(crate) use self::scenario::{Outcome, Scale, Scenario, Skipped, random};
+pub(crate) use self::scenario::{Outcome, Scale, Scenario, Skipped, memory};
 pub(crate) use self::table::{Ending, Findings, Format, Row, percentiles, table};
 
 /// A number of scenarios that run one after the other and end in one table.

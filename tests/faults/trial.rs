@@ -192,3 +192,8 @@ pub(crate) async fn figure(gateway: &TestGateway, name: &str) -> u64 {
     let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.map_or(0, |value| value.parse().unwrap())
 }
+
+/// A moment that nobody can foresee.
+pub(crate) fn random(most: Duration) -> Duration {
+    most.mul_f64(f64::from(getrandom::u32().unwrap()) / f64::from(u32::MAX))
+}

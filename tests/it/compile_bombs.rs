@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use crate::shared::suite::memory;
 use crate::support::{Bomb, Setup, TestGateway, built_in, guest};
 
 /// A gateway that is sparing with this and generous with everything else, so that a bomb hits the limit that is meant.
@@ -22,9 +23,7 @@ fn drop_in(gateway: &TestGateway, name: &str, bomb: Bomb) {
 
 /// The most memory that the gateway has had, in KiB.
 fn peak(gateway: &TestGateway) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
+    memory(gateway.pid(), "VmHWM:") >> 10
 }
 
 /// Each bomb is dropped in while the gateway serves: it is refused with a reason, what served before serves on, its

@@ -83,7 +83,9 @@ pub(crate) fn keep_panics() {
     }));
 }
 
-/// A moment that nobody can foresee.
-pub(crate) fn random(most: Duration) -> Duration {
-    most.mul_f64(f64::from(getrandom::u32().unwrap()) / f64::from(u32::MAX))
+/// A figure of `/proc/PID/status`, such as `VmRSS:`, in bytes.
+pub(crate) fn memory(pid: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let value = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    value.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }

@@ -24,6 +24,8 @@ Commands:
   build             build the plugins and the gateway
   faults [ARGS]     build everything, then break the gateway in every way there is, at length;
                     `faults --help` says what ARGS may be
+  hardening [ARGS]  build everything, then attack the front door as the open internet does, at length;
+                    `hardening --help` says what ARGS may be
   languages [LANG]  install the tools of rust, js, ts, python, go, c and zig, or those named, then take the
                     plugin templates from an empty folder to a served request, measure them, and write the
                     table in plugins/README.md; `languages --bindings` generates what the templates carry
@@ -57,14 +59,15 @@ enum Action {
     Test(Option<OsString>),
     Build,
     Bench(Vec<OsString>),
-    Faults(Vec<OsString>),
+    /// A suite in its long form, by the name of its test target.
+    Suite(&'static str, Vec<OsString>),
     Languages(Languages),
     Help,
 }
 
 impl Action {
-    fn parse(arguments: &[OsString]) -> Result<Self, String> {
-        let Some((command, rest)) = arguments.split_first() else {
+    fn parse(words: &[OsString]) -> Result<Self, String> {
+        let Some((command, rest)) = words.split_first() else {
             return Ok(Self::Help);
         };
         let (first, passed) = match rest {
@@ -72,13 +75,13 @@ impl Action {
             [first, passed @ ..] => (Some(first), passed),
             [] => (None, rest),
         };
+        let arguments = if first.is_some() { rest } else { passed };
         let command = command.to_string_lossy();
         match (&*command, first, passed) {
             ("serve", None, _) => Ok(Self::Serve(passed.to_vec())),
-            ("bench", None, _) => Ok(Self::Bench(passed.to_vec())),
-            ("bench", Some(_), _) => Ok(Self::Bench(rest.to_vec())),
-            ("faults", None, _) => Ok(Self::Faults(passed.to_vec())),
-            ("faults", Some(_), _) => Ok(Self::Faults(rest.to_vec())),
+            ("bench", ..) => Ok(Self::Bench(arguments.to_vec())),
+            ("faults", ..) => Ok(Self::Suite("faults", arguments.to_vec())),
+            ("hardening", ..) => Ok(Self::Suite("hardening", arguments.to_vec())),
             ("test", _, []) => Ok(Self::Test(first.cloned())),
             ("build", None, []) => Ok(Self::Build),
             ("languages", _, _) => Languages::parse(rest).map(Self::Languages),
@@ -122,12 +125,12 @@ impl Action {
                 }
                 run(test.args(&filter))
             }
-            Self::Faults(arguments) => {
+            Self::Suite(name, arguments) => {
                 let repository = Repository::open()?;
                 repository.build_guests()?;
-                step("running the fault suite");
+                step(&format!("running the suite `{name}`"));
                 run(repository
-                    .cargo(["test", "--release", "--package", "gateway", "--test", "faults", "--", "--long"])
+                    .cargo(["test", "--release", "--package", "gateway", "--test", name, "--", "--long"])
                     .args(arguments))
             }
             Self::Languages(languages) => languages.run(&Repository::open()?),
@@ -260,9 +263,10 @@ mod tests {
         check("bench", Ok(Action::Bench(words(&[]))));
         check("bench --seconds 5 b", Ok(Action::Bench(words(&["--seconds", "5", "b"]))));
         check("bench -- --seconds 5", Ok(Action::Bench(words(&["--seconds", "5"]))));
-        check("faults", Ok(Action::Faults(words(&[]))));
-        check("faults --rounds 5 DUR1", Ok(Action::Faults(words(&["--rounds", "5", "DUR1"]))));
-        check("faults -- --list", Ok(Action::Faults(words(&["--list"]))));
+        check("faults", Ok(Action::Suite("faults", words(&[]))));
+        check("faults --rounds 5 DUR1", Ok(Action::Suite("faults", words(&["--rounds", "5", "DUR1"]))));
+        check("faults -- --list", Ok(Action::Suite("faults", words(&["--list"]))));
+        check("hardening WEB1", Ok(Action::Suite("hardening", words(&["WEB1"]))));
         check("languages", Ok(Action::Languages(Languages::Templates(Language::ALL.to_vec()))));
         check("languages js c", Ok(Action::Languages(Languages::Templates(vec![Language::Js, Language::C]))));
         check("languages --bindings", Ok(Action::Languages(Languages::Bindings)));
@@ -277,7 +281,7 @@ mod tests {
 
     #[test]
     fn the_help_names_every_command() {
-        for command in ["serve", "test", "build", "bench", "faults", "languages", "help"] {
+        for command in ["serve", "test", "build", "bench", "faults", "hardening", "languages", "help"] {
             assert!(HELP.contains(&format!("\n  {command} ")), "{command}");
         }
     }

@@ -7,9 +7,9 @@ use crate::journal::Bodies;
 use crate::load::{Load, resend_acknowledged};
 use crate::recorder::Recorder;
 use crate::report::Report;
-use crate::suite::{Scale, random};
+use crate::suite::Scale;
 use crate::support::TestGateway;
-use crate::trial::{Trial, all_events};
+use crate::trial::{Trial, all_events, random};
 
 use super::Outcome;
 

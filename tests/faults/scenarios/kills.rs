@@ -4,9 +4,9 @@ use std::time::Duration;
 use crate::journal::Bodies;
 use crate::load::{Load, resend_acknowledged, resend_unanswered};
 use crate::report::Report;
-use crate::suite::{Scale, random};
+use crate::suite::Scale;
 use crate::support::Setup;
-use crate::trial::Trial;
+use crate::trial::{Trial, random};
 
 use super::Outcome;
 

@@ -4,8 +4,8 @@ use crate::disk::Disk;
 use crate::journal::Bodies;
 use crate::load::{Load, resend_acknowledged, resend_unanswered};
 use crate::report::Report;
-use crate::suite::{Scale, Skipped, random};
-use crate::trial::{Trial, with_log_in};
+use crate::suite::{Scale, Skipped};
+use crate::trial::{Trial, random, with_log_in};
 
 use super::Outcome;
 

@@ -4,10 +4,10 @@ use super::kills::kill_while_it_starts;
 use crate::journal::Bodies;
 use crate::load::{Load, resend_acknowledged, resend_unanswered};
 use crate::report::Report;
-use crate::suite::{Scale, Skipped, random};
+use crate::suite::{Scale, Skipped};
 use crate::support::Setup;
 use crate::trace::Trace;
-use crate::trial::Trial;
+use crate::trial::{Trial, random};
 
 use super::Outcome;
 

@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 use crate::journal::{Bodies, Journal, Letter};
 use crate::load::{WRITERS, resend_acknowledged, resend_unanswered};
 use crate::report::Report;
-use crate::suite::{Scale, percentiles, random};
+use crate::suite::{Scale, percentiles};
 use crate::support::{Client, Setup, TestGateway};
-use crate::trial::Trial;
+use crate::trial::{Trial, random};
 
 use super::Outcome;
 

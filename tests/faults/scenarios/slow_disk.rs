@@ -1,4 +1,3 @@
-use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +6,7 @@ use tokio::task::JoinSet;
 use crate::journal::Bodies;
 use crate::load::{deliver, resend_acknowledged};
 use crate::report::Report;
-use crate::suite::Scale;
+use crate::suite::{Scale, memory};
 use crate::trace::Trace;
 use crate::trial::Trial;
 
@@ -66,22 +65,15 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         let (taken, shed) =
             senders.join_all().await.into_iter().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1));
         report.expect(shed > 0 && taken > 0, || format!("{taken} taken, {shed} shed"));
-        let allowed = (2 * BOUND_MIB + REST_MIB) << 10;
-        report.expect(peak < idle + allowed, || format!("{peak} KiB of memory at the peak, {idle} KiB idle"));
+        let allowed = (2 * BOUND_MIB + REST_MIB) << 20;
+        report.expect(peak < idle + allowed, || format!("{peak} bytes of memory at the peak, {idle} idle"));
         let gateway = trial.recover(setup).await;
         resend_acknowledged(&gateway, &trial).await;
         report.add(&trial.judge(&gateway).await);
         report.recoveries.append(&mut trial.recoveries);
-        most = most.max(peak >> 10);
+        most = most.max(peak >> 20);
         shed_in_all += shed;
     }
     report.note(format!("at most {most} MiB of memory, {shed_in_all} requests shed with 503"));
     Ok(report)
-}
-
-/// A figure of the process in KiB.
-fn memory(pid: u32, name: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

@@ -100,6 +100,8 @@ pub trait Router: Send + Sync {
 pub struct WebhookRequest {
     /// Its method.
     pub method: Method,
+    /// The whole path as received: some senders sign it.
+    pub full_path: String,
     /// The path below the mount point; starts with `/`.
     pub path: String,
     /// Without `?`, undecoded.
@@ -282,7 +284,8 @@ impl Ingest {
             return Ok(None);
         }
         let channel = open.channel();
-        let signed = Signed { headers: &request.headers, query: &request.query, body: &request.body };
+        let WebhookRequest { method, full_path, query, headers, body, .. } = request;
+        let signed = Signed { method, path: full_path, query, headers, body };
         let now = Timestamp::now();
         recipe.verify(&channel.settings.secrets, &signed, now).inspect_err(|error| {
             let provider = ByProvider::new(&channel.settings.name);

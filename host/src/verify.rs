@@ -9,11 +9,12 @@
 //! 4. Comparisons take a time that does not depend on the secret.
 //! 5. What a caller is told ([`VerifyError`]) never contains anything computed from a secret.
 //!
-//! Absent: JSON Web Tokens, and any memory of requests seen before (a repeat within the tolerance passes here).
+//! Absent: any memory of requests seen before (a repeat within the tolerance passes here).
 
 mod ed25519;
 mod header;
 mod hmac;
+mod jwt;
 mod mac;
 mod message;
 mod pointer;
@@ -29,12 +30,13 @@ mod tests;
 mod timestamp;
 mod token;
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use thiserror::Error;
 
 pub use self::ed25519::Ed25519;
 pub use self::header::Header;
 pub use self::hmac::{Hmac, SecretEncoding};
+pub use self::jwt::{Jwt, JwtAlgorithm};
 pub use self::mac::Algorithm;
 pub use self::message::Part;
 pub use self::recipe::{Recipe, RecipeError};
@@ -48,11 +50,28 @@ pub use self::token::{Token, TokenPlace};
 /// What of a request a verification looks at.
 #[derive(Clone, Copy, Debug)]
 pub struct Signed<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// The whole path as received, undecoded.
+    pub path: &'a str,
     /// All headers as received.
     pub headers: &'a HeaderMap,
     /// The query without `?`, undecoded; empty when there is none.
     pub query: &'a str,
     /// The body as received, before any decoding.
+    pub body: &'a [u8],
+}
+
+/// A request before it is signed.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// The whole path, undecoded.
+    pub path: &'a str,
+    /// The query without `?`, undecoded; empty when there is none.
+    pub query: &'a str,
+    /// The body as it will be sent.
     pub body: &'a [u8],
 }
 
@@ -88,6 +107,14 @@ pub enum VerifyError {
     /// The signature or token is not one that any of the secrets gives.
     #[error("the signature or token does not match")]
     Mismatch,
+    /// The signature of a token matches, and what it says does not hold.
+    #[error("the claim `{name}` of the token is refused, expected {expected}")]
+    Claim {
+        /// The claim.
+        name: &'static str,
+        /// What it should have been.
+        expected: &'static str,
+    },
     /// No secret is configured that the recipe can use.
     #[error("no usable secret is configured")]
     NoSecret,
@@ -102,6 +129,7 @@ impl VerifyError {
             Self::Duplicate { .. } | Self::Malformed { .. } => 2,
             Self::Stale { .. } => 3,
             Self::Mismatch => 4,
+            Self::Claim { .. } => 5,
         }
     }
 }
@@ -114,6 +142,12 @@ pub enum SignError {
     Unsupported {
         /// The schemes of the recipe.
         schemes: String,
+    },
+    /// The provider signs with a private key, and what is configured is the public one.
+    #[error("cannot sign for `{scheme}`: the secret is a public key, and the private one is the provider's")]
+    PrivateKey {
+        /// The scheme.
+        scheme: &'static str,
     },
     /// The secret has another form than the scheme needs.
     #[error("the secret does not fit: {expected}")]

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::event::{ChannelName, Timestamp};
 use crate::ingest::ChannelSettings;
 use crate::sample;
-use crate::verify::{Recipe, Scheme};
+use crate::verify::{Draft, Recipe, Scheme};
 
 /// Sends a body to a channel as its provider would.
 pub(super) async fn run(config: &Config, arguments: SendArguments) -> Result<(), Failure> {
@@ -29,8 +29,15 @@ pub(super) async fn run(config: &Config, arguments: SendArguments) -> Result<(),
     if !headers.iter().any(|(name, _)| name == CONTENT_TYPE.as_str()) {
         headers.push((CONTENT_TYPE.as_str().to_owned(), HeaderValue::from_static(sample::content_type(&body))));
     }
+    let query = query.as_deref().unwrap_or_default().trim_start_matches('?');
+    let method = if row["methods"].as_array().is_none_or(|methods| methods.iter().any(|method| method == "POST")) {
+        Method::POST
+    } else {
+        shown(&row["methods"][0]).parse().unwrap_or(Method::POST)
+    };
+    let draft = Draft { method: &method, path, query, body: &body };
     let settings = config.ingest.channels.iter().find(|settings| settings.name == channel);
-    for (name, value) in signature(&channel, settings, row, &body)? {
+    for (name, value) in signature(&channel, settings, row, &draft)? {
         // A header that was given by hand stays: it may be wrong on purpose.
         if !headers.iter().any(|(given, _)| *given == name) {
             let mut value = HeaderValue::from_str(&value).context("the signature is no header value")?;
@@ -38,15 +45,7 @@ pub(super) async fn run(config: &Config, arguments: SendArguments) -> Result<(),
             headers.push((name, value));
         }
     }
-    let target = match query.as_deref() {
-        Some(query) if !query.is_empty() => format!("{path}?{}", query.trim_start_matches('?')),
-        _ => path.to_owned(),
-    };
-    let method = if row["methods"].as_array().is_none_or(|methods| methods.iter().any(|method| method == "POST")) {
-        Method::POST
-    } else {
-        shown(&row["methods"][0]).parse().unwrap_or(Method::POST)
-    };
+    let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
     let reply =
         Client::webhooks(config).send(method, &target, headers, body.into()).await.map_err(anyhow::Error::from)?;
     output::note(&reply.status.to_string());
@@ -66,12 +65,12 @@ fn row_of<'a>(channel: &ChannelName, listed: &'a Value) -> anyhow::Result<&'a Va
     })
 }
 
-/// The headers that make the body a correct request of the channel.
+/// The headers that make the draft a correct request of the channel.
 fn signature(
     channel: &ChannelName,
     settings: Option<&ChannelSettings>,
     row: &Value,
-    body: &[u8],
+    draft: &Draft<'_>,
 ) -> anyhow::Result<Vec<(String, String)>> {
     let recipe = match settings.and_then(|settings| settings.verification.clone()) {
         Some(recipe) => recipe,
@@ -96,7 +95,7 @@ fn signature(
             ),
         }
     };
-    recipe.sign(secret, body, Timestamp::now()).with_context(|| format!("cannot sign for channel `{channel}`"))
+    recipe.sign(secret, draft, Timestamp::now()).with_context(|| format!("cannot sign for channel `{channel}`"))
 }
 
 fn read_body(file: Option<&Path>) -> anyhow::Result<Vec<u8>> {

@@ -110,8 +110,16 @@ async fn receive(
     let channel = mount.channel.name();
     let watch = services.dispatch.may_wait(channel).then(|| services.dispatch.watch(id));
     let query = head.uri.query().unwrap_or_default().to_owned();
-    let path = mount.rest.clone();
-    let request = WebhookRequest { method: head.method, path, query, headers: head.headers, body, received_at, id };
+    let request = WebhookRequest {
+        method: head.method,
+        full_path: head.uri.path().to_owned(),
+        path: mount.rest.clone(),
+        query,
+        headers: head.headers,
+        body,
+        received_at,
+        id,
+    };
     let received = services.ingest.receive(&open, request).await?;
     drop(share);
     if let Some(response) = received.response {

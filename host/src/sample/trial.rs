@@ -233,6 +233,7 @@ fn shown(rehearsal: &Rehearsal, sample: &RequestSample) -> Result<Inbound, Strin
     }
     Ok(rehearsal.shown(WebhookRequest {
         method,
+        full_path: sample.path.clone(),
         path: sample.path.clone(),
         query: sample.query.clone(),
         headers: sample.headers.clone(),

@@ -9,7 +9,7 @@ use super::mac::Algorithm;
 use super::message::{self, Part};
 use super::signature::{Candidates, Encoding, Format};
 use super::timestamp::{TimestampRule, TimestampSource};
-use super::{Header, Secret, SignError, Signed, VerifyError};
+use super::{Draft, Header, Secret, SignError, Signed, VerifyError};
 use crate::event::Timestamp;
 
 /// A shared secret signs parts of the request; the signature stands in a header.
@@ -50,10 +50,11 @@ impl SecretEncoding {
 
     /// The key, or what the secret should have looked like.
     pub(super) fn key(self, secret: &Secret) -> Result<Cow<'_, [u8]>, &'static str> {
+        let shared = secret.shared()?;
         let text = match self {
-            Self::Raw => return Ok(Cow::Borrowed(secret.expose())),
-            Self::Base64 => Some(secret.expose()),
-            Self::Whsec => secret.expose().strip_prefix(b"whsec_"),
+            Self::Raw => return Ok(Cow::Borrowed(shared)),
+            Self::Base64 => Some(shared),
+            Self::Whsec => shared.strip_prefix(b"whsec_"),
         };
         match text.and_then(|text| STANDARD.decode(text).ok()) {
             Some(key) if !key.is_empty() => Ok(Cow::Owned(key)),
@@ -96,13 +97,14 @@ impl Hmac {
         self.secret_encoding.key(secret).map(drop)
     }
 
-    /// Headers for `body`. Headers that are signed without the recipe saying what is in them get a fresh id.
+    /// Headers for the request. Headers that are signed without the recipe saying what is in them get a fresh id.
     pub(super) fn sign(
         &self,
         secret: &Secret,
-        body: &[u8],
+        draft: &Draft<'_>,
         now: Timestamp,
     ) -> Result<Vec<(String, String)>, SignError> {
+        let body = draft.body;
         let key =
             self.secret_encoding.key(secret).map_err(|expected| SignError::Secret { expected: expected.into() })?;
         let time = self.timestamp.as_ref().map(|rule| rule.unit.of(now).to_string()).unwrap_or_default();

@@ -2,6 +2,7 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
+use subtle::ConstantTimeEq;
 
 /// The hash function under an HMAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,5 +67,10 @@ impl Tag {
 
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
+    }
+
+    /// Whether a signature that somebody sent is this one, in a time that does not depend on where they differ.
+    pub(super) fn matches(&self, candidate: &[u8]) -> bool {
+        self.as_bytes().ct_eq(candidate).into()
     }
 }

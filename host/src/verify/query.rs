@@ -1,11 +1,28 @@
 use std::borrow::Cow;
 
-/// The decoded values of every parameter called `name`.
-pub(super) fn values<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = Cow<'a, [u8]>> {
-    query.split('&').filter_map(move |pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decode(key) == name.as_bytes()).then(|| decode(value))
+use super::VerifyError;
+
+/// The decoded names and values of all parameters, in order.
+pub(super) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_, [u8]>)> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode(name), decode(value))
     })
+}
+
+/// The decoded value of the parameter called `name`, which may be given once.
+pub(super) fn only<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, [u8]>>, VerifyError> {
+    let mut values = pairs(query).filter_map(|(found, value)| (found == name.as_bytes()).then_some(value));
+    let value = values.next();
+    match values.next() {
+        None => Ok(value),
+        Some(_) => Err(VerifyError::Duplicate { what: parameter(name) }),
+    }
+}
+
+/// How a parameter is called in what the caller is told.
+pub(super) fn parameter(name: &str) -> String {
+    format!("query parameter `{name}`")
 }
 
 /// The query without the parameters for which `hidden` says so; the rest stays byte for byte.
@@ -46,20 +63,21 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_parameter_is_found_and_removed() {
-        for (query, values_of_token, rest) in [
-            ("", &[][..], ""),
-            ("a=1&b=2", &[], "a=1&b=2"),
-            ("token=x", &["x"], ""),
-            ("a=%zz&token=x&b=+", &["x"], "a=%zz&b=+"),
-            ("%74oken=x%79+z&tok%65n=2", &["xy z", "2"], ""),
-            ("token&a", &[""], "a"),
-            ("token=a=b&tokens=1&Token=2", &["a=b"], "tokens=1&Token=2"),
-            ("token=%", &["%"], ""),
-            ("token=%4", &["%4"], ""),
+        for (query, token, rest) in [
+            ("", Ok(None), ""),
+            ("a=1&b=2", Ok(None), "a=1&b=2"),
+            ("token=x", Ok(Some("x")), ""),
+            ("a=%zz&token=x&b=+", Ok(Some("x")), "a=%zz&b=+"),
+            ("%74oken=x%79+z", Ok(Some("xy z")), ""),
+            ("token=1&tok%65n=2", Err("query parameter `token` is given more than once".to_owned()), ""),
+            ("token&a", Ok(Some("")), "a"),
+            ("token=a=b&tokens=1&Token=2", Ok(Some("a=b")), "tokens=1&Token=2"),
+            ("token=%", Ok(Some("%")), ""),
+            ("token=%4", Ok(Some("%4")), ""),
         ] {
-            let found: Vec<_> = values(query, "token").collect();
+            let found = only(query, "token").map_err(|error| error.to_string());
 
-            assert_eq!(found, values_of_token.iter().map(|value| value.as_bytes()).collect::<Vec<_>>(), "{query}");
+            assert_eq!(found, token.map(|value| value.map(|text| Cow::Borrowed(text.as_bytes()))), "{query}");
             assert_eq!(without(query, |name| name == b"token"), rest, "{query}");
         }
     }

@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Scheme, Secret, SignError, Signed, VerifyError, query, strength};
+use super::{Draft, Scheme, Secret, SignError, Signed, VerifyError, query, strength};
 use crate::event::Timestamp;
 
 /// More alternatives than this would let one request cost many signatures.
@@ -25,11 +25,13 @@ pub enum RecipeError {
         /// How many.
         found: usize,
     },
-    /// `ed25519` stands beside a scheme with a shared secret: its public key would pass as that secret.
-    #[error("expected `ed25519` alone: beside `{scheme}` its public key would pass as a shared secret")]
+    /// A scheme with a public key stands beside one with a shared secret: the key would pass as that secret.
+    #[error("expected `{public}` without `{shared}`: its public key would pass as a shared secret")]
     PublicKeyAsSecret {
+        /// The scheme with a public key.
+        public: &'static str,
         /// The other scheme.
-        scheme: &'static str,
+        shared: &'static str,
     },
     /// The keys of one do not fit together.
     #[error("alternative {number}, `{scheme}`: {problem}")]
@@ -56,10 +58,11 @@ impl Recipe {
                 problem,
             })?;
         }
-        let is_public = |scheme: &&Scheme| matches!(scheme, Scheme::Ed25519(_));
-        match schemes.iter().find(|scheme| !is_public(scheme)) {
-            Some(other) if schemes.iter().any(|scheme| is_public(&scheme)) => {
-                Err(RecipeError::PublicKeyAsSecret { scheme: other.name() })
+        let public = schemes.iter().find(|scheme| scheme.has_public_key());
+        let shared = schemes.iter().find(|scheme| !scheme.has_public_key());
+        match (public, shared) {
+            (Some(public), Some(shared)) => {
+                Err(RecipeError::PublicKeyAsSecret { public: public.name(), shared: shared.name() })
             }
             _ => Ok(Self(schemes)),
         }
@@ -122,17 +125,18 @@ impl Recipe {
         strength::is_weaker(self, other)
     }
 
-    /// Headers that make `body` a correct request now, by the first alternative the host can sign for with this secret.
+    /// Headers that make `draft` a correct request now, by the first alternative the host can sign for with this secret.
     ///
-    /// It cannot for `ed25519` (the private key is the provider's) and for a token in the query, which is not a header.
-    pub fn sign(&self, secret: &Secret, body: &[u8], now: Timestamp) -> Result<Vec<(String, String)>, SignError> {
+    /// It cannot where the secret is a public key (the private one is the provider's), and for a token in the query, which is
+    /// not a header.
+    pub fn sign(&self, secret: &Secret, draft: &Draft<'_>, now: Timestamp) -> Result<Vec<(String, String)>, SignError> {
         if self.is_open() {
             return Ok(Vec::new());
         }
         let mut first_failure = None;
         for scheme in &self.0 {
             let signed = match scheme.accepts_secret(secret) {
-                Ok(()) => scheme.sign(secret, body, now),
+                Ok(()) => scheme.sign(secret, draft, now),
                 Err(expected) => Err(SignError::Secret { expected: expected.to_owned() }),
             };
             match signed {

@@ -1,13 +1,15 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Ed25519, Hmac, Secret, SignError, Signed, StandardWebhooks, Token, VerifyError, standard_webhooks};
+use super::{
+    Draft, Ed25519, Hmac, Jwt, Secret, SignError, Signed, StandardWebhooks, Token, VerifyError, standard_webhooks,
+};
 use crate::event::Timestamp;
 
 /// One way to check a request, in the shape of a manifest's `verification`.
 ///
 /// Reading one checks its shape; [`super::Recipe::new`] checks that its keys fit together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "scheme", rename_all = "kebab-case", try_from = "Written")]
+#[serde(tag = "scheme", rename_all = "kebab-case")]
 pub enum Scheme {
     /// A shared secret signs parts of the request.
     Hmac(Hmac),
@@ -17,31 +19,8 @@ pub enum Scheme {
     Token(Token),
     /// The Standard Webhooks specification.
     StandardWebhooks(StandardWebhooks),
-}
-
-/// Every scheme that can be written in a manifest, also the one the host does not know how to check.
-#[derive(Deserialize)]
-#[serde(tag = "scheme", rename_all = "kebab-case")]
-enum Written {
-    Hmac(Hmac),
-    Ed25519(Ed25519),
-    Token(Token),
-    StandardWebhooks(StandardWebhooks),
-    Jwt(serde::de::IgnoredAny),
-}
-
-impl TryFrom<Written> for Scheme {
-    type Error = &'static str;
-
-    fn try_from(written: Written) -> Result<Self, Self::Error> {
-        match written {
-            Written::Hmac(scheme) => Ok(Self::Hmac(scheme)),
-            Written::Ed25519(scheme) => Ok(Self::Ed25519(scheme)),
-            Written::Token(scheme) => Ok(Self::Token(scheme)),
-            Written::StandardWebhooks(scheme) => Ok(Self::StandardWebhooks(scheme)),
-            Written::Jwt(_) => Err("the scheme `jwt` is not supported yet"),
-        }
-    }
+    /// A JSON Web Token.
+    Jwt(Jwt),
 }
 
 impl Scheme {
@@ -52,6 +31,7 @@ impl Scheme {
             Self::Ed25519(_) => "ed25519",
             Self::Token(_) => "token",
             Self::StandardWebhooks(_) => "standard-webhooks",
+            Self::Jwt(_) => "jwt",
         }
     }
 
@@ -62,6 +42,7 @@ impl Scheme {
             Self::Ed25519(scheme) => scheme.check(),
             Self::Token(scheme) => scheme.check(),
             Self::StandardWebhooks(_) => Ok(()),
+            Self::Jwt(scheme) => scheme.check(),
         }
     }
 
@@ -71,6 +52,7 @@ impl Scheme {
             Self::Ed25519(scheme) => scheme.verify(secrets, request, now),
             Self::Token(scheme) => scheme.verify(secrets, request),
             Self::StandardWebhooks(scheme) => scheme.verify(secrets, request, now),
+            Self::Jwt(scheme) => scheme.verify(secrets, request, now),
         }
     }
 
@@ -80,12 +62,14 @@ impl Scheme {
             Self::Ed25519(scheme) => name.eq_ignore_ascii_case(scheme.header.as_str()),
             Self::Token(scheme) => scheme.hidden_header().is_some_and(|hidden| name.eq_ignore_ascii_case(hidden)),
             Self::StandardWebhooks(_) => StandardWebhooks::is_signature_header(&name.to_ascii_lowercase()),
+            Self::Jwt(scheme) => name.eq_ignore_ascii_case(scheme.header.as_str()),
         }
     }
 
     pub(super) fn hidden_parameter(&self) -> Option<&str> {
         match self {
             Self::Token(scheme) => scheme.hidden_parameter(),
+            Self::Jwt(scheme) => scheme.query.as_deref(),
             Self::Hmac(_) | Self::Ed25519(_) | Self::StandardWebhooks(_) => None,
         }
     }
@@ -96,24 +80,35 @@ impl Scheme {
             Self::Ed25519(_) => Ed25519::accepts_secret(secret),
             Self::Token(scheme) => scheme.accepts_secret(secret),
             Self::StandardWebhooks(_) => StandardWebhooks::accepts_secret(secret),
+            Self::Jwt(scheme) => scheme.accepts_secret(secret),
+        }
+    }
+
+    /// Whether all of its secrets are public keys.
+    pub(super) const fn has_public_key(&self) -> bool {
+        match self {
+            Self::Ed25519(_) => true,
+            Self::Jwt(scheme) => scheme.algorithm.has_public_key(),
+            Self::Hmac(_) | Self::Token(_) | Self::StandardWebhooks(_) => false,
         }
     }
 
     pub(super) fn sign(
         &self,
         secret: &Secret,
-        body: &[u8],
+        draft: &Draft<'_>,
         now: Timestamp,
     ) -> Result<Vec<(String, String)>, SignError> {
         match self {
-            Self::Hmac(scheme) => scheme.sign(secret, body, now),
-            Self::Ed25519(_) => Err(SignError::Unsupported { schemes: self.name().to_owned() }),
+            Self::Hmac(scheme) => scheme.sign(secret, draft, now),
+            Self::Ed25519(_) => Err(SignError::PrivateKey { scheme: self.name() }),
             Self::Token(scheme) => scheme.sign(secret),
             Self::StandardWebhooks(_) => {
                 let id = format!("msg_{}", uuid::Uuid::now_v7().simple());
-                let headers = standard_webhooks::sign(secret, &id, now, body)?;
+                let headers = standard_webhooks::sign(secret, &id, now, draft.body)?;
                 Ok(headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
             }
+            Self::Jwt(scheme) => scheme.sign(secret, draft, now),
         }
     }
 }

@@ -6,6 +6,9 @@ use thiserror::Error;
 #[derive(Clone)]
 pub struct Secret(Vec<u8>);
 
+/// How public keys begin: in PEM, and as the Standard Webhooks specification writes them.
+const PUBLIC: [&[u8]; 2] = [b"-----BEGIN", b"whpk_"];
+
 /// An empty secret: anyone could compute what it signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("expected a secret, found an empty value")]
@@ -20,6 +23,15 @@ impl Secret {
     /// The bytes themselves: for computing with, never for showing.
     pub fn expose(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The bytes, unless they are visibly a public key: whoever knows that key could sign with it as if it were shared.
+    pub(super) fn shared(&self) -> Result<&[u8], &'static str> {
+        if PUBLIC.iter().any(|beginning| self.0.trim_ascii_start().starts_with(beginning)) {
+            Err("expected a shared secret, found a public key")
+        } else {
+            Ok(&self.0)
+        }
     }
 }
 
@@ -36,6 +48,19 @@ mod tests {
     #[test]
     fn an_empty_secret_does_not_exist() {
         assert_eq!(Secret::new(Vec::new()).unwrap_err(), EmptySecret);
+    }
+
+    #[test]
+    fn a_public_key_is_no_shared_secret() {
+        for (text, is_shared) in [
+            ("hunter2", true),
+            ("whsec_a2V5", true),
+            ("whpk_a2V5", false),
+            ("-----BEGIN PUBLIC KEY-----", false),
+            (" \nwhpk_", false),
+        ] {
+            assert_eq!(Secret::new(text.as_bytes().to_vec()).unwrap().shared().is_ok(), is_shared, "{text}");
+        }
     }
 
     #[test]

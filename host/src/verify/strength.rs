@@ -1,8 +1,8 @@
 //! How much a recipe asks for, to notice when the next one asks for less.
 //!
-//! Four things count: the kind of proof, whether the body is covered, whether there is a timestamp, and how far it may be
-//! off. A scheme is at least as strong as another when it is so in each of the four. Which header carries what, how it is
-//! encoded and how the secret is written do not count.
+//! Five things count: the kind of proof, whether the body is covered, whether there is a timestamp, how far it may be off,
+//! and of two tokens that are signed, what their claims are held against. A scheme is at least as strong as another when it is
+//! so in each of the five. Which header carries what, how it is encoded and how the secret is written do not count.
 
 use super::{Algorithm, Part, Recipe, Scheme, Tolerance};
 
@@ -13,7 +13,7 @@ enum Proof {
     Token,
     /// HMAC-SHA-1.
     Legacy,
-    /// HMAC-SHA-256 and up, Ed25519, Standard Webhooks.
+    /// HMAC-SHA-256 and up, public keys, Standard Webhooks.
     Modern,
 }
 
@@ -21,26 +21,44 @@ struct Strength {
     proof: Proof,
     covers_body: bool,
     tolerance: Option<Tolerance>,
+    claims: Option<Claims>,
+}
+
+/// Which claims of a token have to fit: the hash of the request, the issuer, the audience.
+struct Claims([bool; 3]);
+
+impl Claims {
+    fn cover(&self, other: &Self) -> bool {
+        self.0.iter().zip(other.0).all(|(own, others)| *own >= others)
+    }
 }
 
 impl Strength {
     fn of(scheme: &Scheme) -> Self {
         let covers_body = |parts: &[Part]| parts.contains(&Part::Body);
         match scheme {
-            Scheme::Token(_) => Self { proof: Proof::Token, covers_body: false, tolerance: None },
+            Scheme::Token(_) => Self { proof: Proof::Token, covers_body: false, tolerance: None, claims: None },
             Scheme::Hmac(hmac) => Self {
                 proof: if hmac.algorithm == Algorithm::Sha1 { Proof::Legacy } else { Proof::Modern },
                 covers_body: covers_body(&hmac.signed),
                 tolerance: hmac.timestamp.as_ref().map(|rule| rule.tolerance),
+                claims: None,
             },
             Scheme::Ed25519(ed25519) => Self {
                 proof: Proof::Modern,
                 covers_body: covers_body(&ed25519.signed),
                 tolerance: ed25519.timestamp.as_ref().map(|rule| rule.tolerance),
+                claims: None,
             },
             Scheme::StandardWebhooks(scheme) => {
-                Self { proof: Proof::Modern, covers_body: true, tolerance: Some(scheme.tolerance) }
+                Self { proof: Proof::Modern, covers_body: true, tolerance: Some(scheme.tolerance), claims: None }
             }
+            Scheme::Jwt(jwt) => Self {
+                proof: Proof::Modern,
+                covers_body: false,
+                tolerance: Some(jwt.tolerance),
+                claims: Some(Claims([jwt.query_hash, jwt.issuer.is_some(), jwt.audience.is_some()])),
+            },
         }
     }
 
@@ -50,7 +68,11 @@ impl Strength {
             (None, Some(_)) => false,
             (Some(own), Some(others)) => own <= others,
         };
-        self.proof >= other.proof && self.covers_body >= other.covers_body && as_fresh
+        let covers_claims = match (&self.claims, &other.claims) {
+            (Some(own), Some(others)) => own.cover(others),
+            _ => true,
+        };
+        self.proof >= other.proof && self.covers_body >= other.covers_body && as_fresh && covers_claims
     }
 }
 
@@ -89,7 +111,16 @@ mod tests {
         let bodiless = hmac("sha256", json!([{"header": "x-id"}]));
         let standard = json!({"scheme": "standard-webhooks"});
         let ed25519 = json!({"scheme": "ed25519", "header": "x-s", "signed": ["body"]});
+        let jwt = json!({"scheme": "jwt", "algorithm": "HS256"});
+        let hashed = json!({"scheme": "jwt", "algorithm": "HS256", "query_hash": true});
+        let issued = json!({"scheme": "jwt", "algorithm": "HS256", "issuer": "i"});
         for (own, other, expected) in [
+            (vec![&jwt], vec![&token], false),
+            (vec![&jwt], vec![&sha256], true),
+            (vec![&timed("1m")], vec![&hashed], false),
+            (vec![&jwt], vec![&hashed], true),
+            (vec![&hashed], vec![&jwt], false),
+            (vec![&hashed], vec![&issued], true),
             (vec![], vec![], false),
             (vec![], vec![&token], true),
             (vec![&token], vec![], false),

@@ -1,20 +1,22 @@
 //! What the schemes promise together: official signatures pass, everything near them does not.
 
+mod jwt;
 mod refusals;
 mod round_trip;
 mod shape;
 mod vectors;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Value, json};
 
-use super::{Recipe, Secret, Signed, VerifyError};
+use super::{Draft, Recipe, Secret, Signed, VerifyError};
 use crate::event::Timestamp;
 
 /// A request as a test writes it.
 #[derive(Clone, Default)]
 struct Request {
     headers: Vec<(String, Vec<u8>)>,
+    path: String,
     query: String,
     body: Vec<u8>,
 }
@@ -22,7 +24,7 @@ struct Request {
 impl Request {
     fn new(body: &[u8], headers: impl IntoIterator<Item = (String, String)>) -> Self {
         let headers = headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
-        Self { headers, query: String::new(), body: body.to_vec() }
+        Self { headers, path: "/webhooks/any".to_owned(), query: String::new(), body: body.to_vec() }
     }
 
     fn verify(&self, recipe: &Recipe, secrets: &[Secret], now: Timestamp) -> Result<(), VerifyError> {
@@ -31,13 +33,20 @@ impl Request {
             let name: HeaderName = name.parse().unwrap();
             headers.append(name, HeaderValue::from_bytes(value).unwrap());
         }
-        recipe.verify(secrets, &Signed { headers: &headers, query: &self.query, body: &self.body }, now)
+        let signed =
+            Signed { method: &Method::POST, path: &self.path, headers: &headers, query: &self.query, body: &self.body };
+        recipe.verify(secrets, &signed, now)
     }
 
     fn header(&mut self, name: &str) -> &mut Vec<u8> {
         let found = self.headers.iter_mut().find(|(other, _)| other.eq_ignore_ascii_case(name));
         &mut found.unwrap().1
     }
+}
+
+/// A request with this body and no query, to be signed.
+fn draft(body: &[u8]) -> Draft<'_> {
+    Draft { method: &Method::POST, path: "/webhooks/any", query: "", body }
 }
 
 fn recipe(schemes: Value) -> Recipe {
@@ -107,6 +116,11 @@ fn discord() -> Value {
 fn pagerduty() -> Value {
     json!([{"scheme": "hmac", "algorithm": "sha256", "header": "x-pagerduty-signature", "prefix": "v1=",
             "separator": ",", "encoding": "hex", "signed": ["body"]}])
+}
+
+/// Atlassian Connect.
+fn connect() -> Value {
+    json!([{"scheme": "jwt", "algorithm": "HS256", "prefix": "JWT ", "query": "jwt", "query_hash": true}])
 }
 
 fn token(place: &str, name: Option<&str>) -> Value {

@@ -131,9 +131,17 @@ impl Tolerance {
     /// What most providers advise.
     pub const FIVE_MINUTES: Self = Self(Duration::from_secs(300));
 
+    /// What clocks of two hosts may differ by.
+    pub const ONE_MINUTE: Self = Self(Duration::from_secs(60));
+
     /// The tolerance itself.
     pub const fn get(self) -> Duration {
         self.0
+    }
+
+    /// In whole seconds, rounded up: where only seconds are compared, less than one would be none.
+    pub(super) fn seconds(self) -> i64 {
+        i64::try_from(self.0.as_millis().div_ceil(1000)).unwrap_or(i64::MAX)
     }
 
     /// Whether `value` in `unit` is near enough to `now`; seconds are compared as whole seconds.

@@ -79,13 +79,8 @@ impl Token {
             }
             TokenPlace::Query => {
                 let name = self.name();
-                let mut values = query::values(request.query, name);
-                let value =
-                    values.next().ok_or_else(|| VerifyError::Missing { what: format!("query parameter `{name}`") })?;
-                if values.next().is_some() {
-                    return Err(VerifyError::Duplicate { what: format!("query parameter `{name}`") });
-                }
-                matches(secrets, &value)
+                let value = query::only(request.query, name)?;
+                matches(secrets, &value.ok_or_else(|| VerifyError::Missing { what: query::parameter(name) })?)
             }
         }
     }
@@ -105,7 +100,7 @@ impl Token {
     }
 
     pub(super) fn accepts_secret(&self, secret: &Secret) -> Result<(), &'static str> {
-        let secret = secret.expose();
+        let secret = secret.shared()?;
         match self.place {
             TokenPlace::Basic if !secret.contains(&b':') => Err("expected `user:password`"),
             TokenPlace::Header | TokenPlace::Bearer
@@ -151,13 +146,13 @@ fn after_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
 
 /// Compares digests, so that neither the content nor the length of a secret shows in the time taken.
 fn matches(secrets: &[Secret], given: &[u8]) -> Result<(), VerifyError> {
-    if secrets.is_empty() {
-        return Err(VerifyError::NoSecret);
-    }
     let given = Sha256::digest(given);
-    if secrets.iter().any(|secret| Sha256::digest(secret.expose()).ct_eq(&given).into()) {
-        Ok(())
-    } else {
-        Err(VerifyError::Mismatch)
+    let mut refused = VerifyError::NoSecret;
+    for secret in secrets.iter().filter_map(|secret| secret.shared().ok()) {
+        if Sha256::digest(secret).ct_eq(&given).into() {
+            return Ok(());
+        }
+        refused = VerifyError::Mismatch;
     }
+    Err(refused)
 }

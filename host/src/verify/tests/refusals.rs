@@ -1,12 +1,12 @@
 use serde_json::{Value, json};
 
 use super::super::{Secret, VerifyError, standard_webhooks};
-use super::{Request, recipe, seconds, secret};
+use super::{Request, draft, recipe, seconds, secret};
 
 const NOW: i64 = 1_700_000_000;
 
 /// The kind of outcome, for tables.
-fn outcome(result: &Result<(), VerifyError>) -> &'static str {
+pub(super) fn outcome(result: &Result<(), VerifyError>) -> &'static str {
     match result {
         Ok(()) => "passes",
         Err(VerifyError::Missing { .. }) => "missing",
@@ -14,6 +14,7 @@ fn outcome(result: &Result<(), VerifyError>) -> &'static str {
         Err(VerifyError::Malformed { .. }) => "malformed",
         Err(VerifyError::Stale { .. }) => "stale",
         Err(VerifyError::Mismatch) => "mismatch",
+        Err(VerifyError::Claim { .. }) => "claim",
         Err(VerifyError::NoSecret) => "no secret",
     }
 }
@@ -29,7 +30,7 @@ fn check(schemes: &Value, text: &str, request: &Request, expected: &str) {
 
 fn signed(schemes: &Value, text: &str, at: i64) -> Request {
     let body = br#"{"a":1,"webhookTimestamp":1700000000000}"#;
-    Request::new(body, recipe(schemes.clone()).sign(&secret(text), body, seconds(at)).unwrap())
+    Request::new(body, recipe(schemes.clone()).sign(&secret(text), &draft(body), seconds(at)).unwrap())
 }
 
 #[test]
@@ -225,7 +226,7 @@ fn a_timestamp_in_the_body_counts_once_the_signature_matches() {
         ("no json", "malformed"),
         ("", "malformed"),
     ] {
-        let headers = body_only.sign(&secret("key"), body.as_bytes(), seconds(NOW)).unwrap();
+        let headers = body_only.sign(&secret("key"), &draft(body.as_bytes()), seconds(NOW)).unwrap();
         let request = Request::new(body.as_bytes(), headers);
 
         check(&super::linear(), "key", &request, expected);
@@ -314,7 +315,10 @@ fn without_a_usable_secret_only_an_open_recipe_passes() {
 fn a_private_key_is_not_there_to_sign_with() {
     let key = secret("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
 
-    let error = recipe(super::discord()).sign(&key, b"", seconds(NOW)).unwrap_err();
+    let error = recipe(super::discord()).sign(&key, &draft(b""), seconds(NOW)).unwrap_err();
 
-    assert_eq!(error.to_string(), "expected a recipe that the host can sign for, found only `ed25519`");
+    assert_eq!(
+        error.to_string(),
+        "cannot sign for `ed25519`: the secret is a public key, and the private one is the provider's"
+    );
 }

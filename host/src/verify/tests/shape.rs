@@ -24,6 +24,9 @@ fn a_recipe_reads_back_what_it_writes_in_json_and_toml() {
         super::discord(),
         json!([{"scheme": "standard-webhooks"}]),
         json!([{"scheme": "standard-webhooks", "tolerance": "1m"}, {"scheme": "token", "in": "header", "name": "x-t"}]),
+        super::connect(),
+        json!([{"scheme": "jwt", "algorithm": "RS256", "header": "x-token", "prefix": "", "issuer": "i", "audience": "a",
+                "tolerance": "5s"}, {"scheme": "jwt", "algorithm": "ES256"}]),
         json!([{"scheme": "hmac", "algorithm": "sha512", "header": "x-s", "encoding": "base64", "secret_encoding": "whsec",
                 "signed": [{"header": "x-id"}, "body"]}]),
         json!([]),
@@ -47,7 +50,13 @@ fn a_recipe_reads_back_what_it_writes_in_json_and_toml() {
 fn what_is_wrong_in_a_recipe_is_named() {
     let hmac = super::github;
     for (written, expected) in [
-        (json!([{"scheme": "jwt", "algorithm": "HS256"}]), "`jwt` is not supported yet"),
+        (json!([{"scheme": "jwt"}]), "missing field `algorithm`"),
+        (json!([{"scheme": "jwt", "algorithm": "none"}]), "unknown variant `none`"),
+        (json!([{"scheme": "jwt", "algorithm": "HS256", "query": ""}]), "`query` is empty"),
+        (json!([{"scheme": "jwt", "algorithm": "HS256", "base_path": "/gw"}]), "`base_path` says nothing"),
+        (with(super::connect(), "base_path", json!("gw")), "expected a path such as"),
+        (json!([super::connect()[0], {"scheme": "jwt", "algorithm": "RS256"}]), "expected `jwt` without `jwt`"),
+        (json!([{"scheme": "jwt", "algorithm": "ES256"}, super::github()[0]]), "expected `jwt` without `hmac`"),
         (json!([{"scheme": "none"}]), "unknown variant `none`"),
         (json!([{"in": "bearer"}]), "missing field `scheme`"),
         (with(hmac(), "colour", json!("red")), "unknown field `colour`"),
@@ -84,7 +93,7 @@ fn what_is_wrong_in_a_recipe_is_named() {
         (super::token("bearer", Some("x")), "`name` says nothing"),
         (super::token("cookie", Some("x")), "unknown variant `cookie`"),
         (json!([{"scheme": "standard-webhooks", "secret": "x"}]), "unknown field `secret`"),
-        (json!([super::discord()[0], super::github()[0]]), "expected `ed25519` alone"),
+        (json!([super::discord()[0], super::github()[0]]), "expected `ed25519` without `hmac`"),
         (Value::from(vec![super::github()[0].clone(); 9]), "at most 8 alternatives"),
     ] {
         let error = serde_json::from_value::<Recipe>(written.clone()).unwrap_err().to_string();
@@ -127,6 +136,15 @@ fn a_secret_of_the_wrong_form_is_noticed_before_a_request_comes() {
         (super::token("bearer", None), "token", true),
         (super::token("bearer", None), "token\n", false),
         (super::token("query", Some("token")), "token\n", true),
+        (super::token("bearer", None), "whpk_a2V5", false),
+        (super::github(), "-----BEGIN PUBLIC KEY-----", false),
+        (super::connect(), "shared-secret", true),
+        (super::connect(), super::jwt::RSA_PUBLIC, false),
+        (json!([{"scheme": "jwt", "algorithm": "RS256"}]), super::jwt::RSA_PUBLIC, true),
+        (json!([{"scheme": "jwt", "algorithm": "RS256"}]), super::jwt::P256_PUBLIC, false),
+        (json!([{"scheme": "jwt", "algorithm": "RS256"}]), "shared-secret", false),
+        (json!([{"scheme": "jwt", "algorithm": "ES256"}]), super::jwt::P256_PUBLIC, true),
+        (json!([{"scheme": "jwt", "algorithm": "ES256"}]), super::jwt::RSA_PUBLIC, false),
     ] {
         let result = recipe(schemes.clone()).accepts_secret(&secret(text));
 
@@ -145,6 +163,7 @@ fn credentials_and_signatures_are_hidden_and_nothing_else() {
         (super::token("header", Some("X-Gitlab-Token")), &["x-gitlab-token"]),
         (super::token("bearer", None), &["authorization"]),
         (super::token("basic", None), &["authorization"]),
+        (super::connect(), &["authorization"]),
         (super::token("query", Some("token")), &[]),
     ] {
         let recipe = recipe(schemes);
@@ -172,5 +191,6 @@ fn the_credential_is_taken_out_of_the_query() {
 
     assert_eq!(recipe.strip_query("a=1&token=x&to%6ben=y&b=%20"), "a=1&b=%20");
     assert_eq!(recipe.strip_query("a=1"), "a=1");
+    assert_eq!(self::recipe(super::connect()).strip_query("a=1&jwt=x.y.z&b=%20"), "a=1&b=%20");
     assert_eq!(Recipe::open().strip_query("token=x"), "token=x");
 }

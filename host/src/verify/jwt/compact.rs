@@ -1,0 +1,116 @@
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// A longer token is an attempt to make the host work.
+const MAX_LENGTH: usize = 8192;
+
+/// A token taken apart, not believed yet.
+pub(super) struct Compact<'a> {
+    /// What it says signs it.
+    pub(super) algorithm: String,
+    /// The bytes that are signed.
+    pub(super) signed: &'a [u8],
+    pub(super) claims: Vec<u8>,
+    pub(super) signature: Vec<u8>,
+}
+
+/// The header of a token, as far as it means something here.
+#[derive(Deserialize)]
+struct Jose {
+    alg: String,
+    /// What a reader must understand. Nothing is understood, so that it must not be there at all.
+    #[serde(default)]
+    crit: Critical,
+}
+
+#[derive(Default)]
+enum Critical {
+    #[default]
+    Absent,
+    Present,
+}
+
+impl<'de> Deserialize<'de> for Critical {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self::Present)
+    }
+}
+
+/// The claims that are looked at. Each is given once or the token is refused.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Claims {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) iss: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) aud: Option<Audience>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) iat: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) nbf: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) exp: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) qsh: Option<String>,
+}
+
+/// Whom a token is for.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Audience {
+    pub(super) fn names(&self, audience: &str) -> bool {
+        match self {
+            Self::One(one) => one == audience,
+            Self::Several(several) => several.iter().any(|one| one == audience),
+        }
+    }
+}
+
+impl<'a> Compact<'a> {
+    /// Three parts in unpadded base64url with dots between them, the first of them a header in JSON; nothing before or after.
+    pub(super) fn read(text: &'a [u8]) -> Option<Self> {
+        if text.len() > MAX_LENGTH {
+            return None;
+        }
+        let mut parts = text.split(|byte| *byte == b'.');
+        let (header, claims, signature) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        let decode = |part: &[u8]| URL_SAFE_NO_PAD.decode(part).ok();
+        let Jose { alg, crit } = object(&decode(header)?)?;
+        let Critical::Absent = crit else { return None };
+        Some(Self {
+            algorithm: alg,
+            signed: &text[..header.len() + 1 + claims.len()],
+            claims: decode(claims)?,
+            signature: decode(signature)?,
+        })
+    }
+}
+
+/// What a JSON object says. An array would be taken for the values of a struct in the order of its fields.
+pub(super) fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
+    if !json.trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
+    serde_json::from_slice(json).ok()
+}
+
+/// The part of a token that is signed.
+pub(super) fn unsigned(algorithm: &str, claims: &Claims) -> String {
+    let header = format!(r#"{{"typ":"JWT","alg":"{algorithm}"}}"#);
+    let claims = serde_json::to_vec(claims).expect("claims are texts and numbers");
+    format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims))
+}
+
+/// The whole token.
+pub(super) fn join(unsigned: &str, signature: &[u8]) -> String {
+    format!("{unsigned}.{}", URL_SAFE_NO_PAD.encode(signature))
+}

@@ -16,6 +16,7 @@ mod front;
 mod health;
 mod listener;
 mod payload;
+mod proxy_protocol;
 mod query;
 mod rates;
 mod record;
@@ -95,6 +96,8 @@ pub struct Settings {
     pub tls: Option<TlsSettings>,
     /// The proxies that say where a request comes from.
     pub trusted_proxies: TrustedProxies,
+    /// Whether those proxies begin each connection with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
     /// The names under which webhooks are received; empty means any.
     pub hosts: Vec<String>,
     /// How often webhooks are received in all; none means no limit.
@@ -136,6 +139,7 @@ impl Settings {
             shutdown_grace: Duration::from_secs(20),
             tls: None,
             trusted_proxies: TrustedProxies::default(),
+            proxy_protocol: false,
             hosts: Vec::new(),
             rate_limit: None,
             address_limit: None,

@@ -2,7 +2,7 @@
 
 use http::Version;
 
-use crate::support::{Authority, Client, Identity, Setup, TO_STUB, TestGateway, built_in};
+use crate::support::{Authority, Client, Identity, Setup, TO_STUB, TestGateway, Wire, built_in};
 
 const TLS: &str = r#"
 [http.tls]
@@ -212,6 +212,29 @@ async fn a_trusted_proxy_says_where_a_request_comes_from() {
     let gateway = setup().start().await;
     let forged = gateway.client.post("/webhooks/dummy", &from("198.51.100.7"), "hello").await;
     forged.expect_problem(403, "address_refused");
+}
+
+#[tokio::test]
+async fn a_proxy_may_say_it_before_the_first_byte() {
+    let config = "[admin]\ntoken = { env = \"TOKEN\" }\n[channels.dummy]\nallow_from = [\"198.51.100.7\"]\n";
+    let gateway = Setup::new()
+        .plugin(built_in::DUMMY)
+        .config(config)
+        .env("TOKEN", "t")
+        .env("GATEWAY__HTTP__TRUSTED_PROXIES", "['127.0.0.1']")
+        .env("GATEWAY__HTTP__PROXY_PROTOCOL", "true")
+        .start()
+        .await;
+    let ask = async |header: &str| {
+        let mut wire = Wire::connect(gateway.client.address()).await.unwrap();
+        wire.send(header).await.unwrap();
+        wire.ask("POST", "/webhooks/dummy", "hello").await.ok().map(|answer| answer.head[9..12].to_owned())
+    };
+
+    assert_eq!(ask("PROXY TCP4 198.51.100.7 10.0.0.1 4711 80\r\n").await.as_deref(), Some("202"));
+    assert_eq!(ask("PROXY TCP4 203.0.113.9 10.0.0.1 4711 80\r\n").await.as_deref(), Some("403"));
+    assert_eq!(ask("").await, None, "a trusted proxy that says nothing is not heard");
+    gateway.logged(&["No header of the PROXY protocol from `127.0.0.1"]).await;
 }
 
 #[tokio::test]

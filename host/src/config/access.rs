@@ -142,6 +142,16 @@ pub(super) fn trusted_proxies(section: &Section<'_>) -> TrustedProxies {
     }
 }
 
+/// Whether those proxies speak the PROXY protocol.
+pub(super) fn proxy_protocol(section: &Section<'_>) -> bool {
+    let speaks = section.flag("proxy_protocol").unwrap_or(false);
+    if speaks && !section.has("trusted_proxies") {
+        let place = section.place("trusted_proxies");
+        place.problem_with_hint("the proxies that speak it", "nothing", place.example("[\"10.0.0.0/8\"]"));
+    }
+    speaks
+}
+
 /// The rate in the table `name`.
 pub(super) fn rate(section: &Section<'_>, name: &str) -> Option<Rate> {
     rate_of(&section.section(name))

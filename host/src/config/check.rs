@@ -82,6 +82,7 @@ fn http_settings(root: &Section<'_>) -> http::Settings {
         shutdown_grace: section.duration("shutdown_grace", Duration::ZERO..).unwrap_or(default.shutdown_grace),
         tls: access::tls(&section),
         trusted_proxies: access::trusted_proxies(&section),
+        proxy_protocol: access::proxy_protocol(&section),
         hosts: access::hosts(&section),
         rate_limit: access::rate(&section, "rate_limit"),
         address_limit: access::address_limit(&section),

@@ -22,6 +22,7 @@ use crate::caller::Certificate;
 
 use super::front::Front;
 use super::listener::turn_away;
+use super::proxy_protocol;
 use super::route::Surface;
 use super::tls::{Encrypted, NoTls, Tls};
 
@@ -94,16 +95,36 @@ impl Connection {
     }
 
     /// Serves requests until the caller leaves, is idle for too long, or `stop` and the grace after it are over.
-    pub(super) async fn serve(self, stream: TcpStream, stop: CancellationToken) {
+    pub(super) async fn serve(self, mut stream: TcpStream, stop: CancellationToken) {
         // Without it an answer waits for the caller's delayed acknowledgement; both fail only when the caller is gone.
         let (Ok(local), Ok(())) = (stream.local_addr(), stream.set_nodelay(true)) else { return };
-        let ends = Ends { local, peer: self.peer, is_encrypted: self.tls.is_some(), certificate: None };
         let front = Arc::clone(&self.front);
         let _counted = Counted::new(&front.services.metrics.connections);
+        let Some(peer) = self.origin(&mut stream).await else { return };
+        let ends = Ends { local, peer, is_encrypted: self.tls.is_some(), certificate: None };
         match self.tls.clone() {
             None => self.serve_on(stream, ends, stop).await,
             // Apart, so that a connection in the clear has no room for it.
             Some(tls) => Box::pin(self.encrypt(&tls, stream, ends, stop)).await,
+        }
+    }
+
+    /// Who is at the other end: the peer, or whom a trusted proxy speaks for. None when it does not say so as it should.
+    async fn origin(&self, stream: &mut TcpStream) -> Option<SocketAddr> {
+        let settings = &self.front.settings;
+        let is_proxied = settings.proxy_protocol && self.surface.has_webhooks();
+        if !is_proxied || !settings.trusted_proxies.trusts(self.peer.ip().to_canonical()) {
+            return Some(self.peer);
+        }
+        let read = Box::pin(tokio::time::timeout(settings.header_timeout, proxy_protocol::read(stream)));
+        match read.await {
+            Ok(Ok(origin)) => Some(origin.unwrap_or(self.peer)),
+            Ok(Err(error)) => {
+                let peer = self.peer;
+                self.front.log_failure(format_args!("No header of the PROXY protocol from `{peer}`: {error}"));
+                None
+            }
+            Err(_) => None,
         }
     }
 

@@ -3,6 +3,9 @@ use std::fmt::Write;
 
 use crate::verify::query;
 
+/// Name and value of a parameter, decoded.
+type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
 /// What the claim `qsh` is the hash of: `METHOD&path&query`, each in one spelling.
 ///
 /// The path is without `base_path`, which the sender leaves out, and without a slash at its end. The parameters are sorted by
@@ -17,7 +20,7 @@ pub(super) fn canonical(method: &str, path: &str, query: &str, base_path: Option
     // An unencoded `&` would let a piece of the path pass for a part of the query.
     text.push_str(if path.is_empty() { "/" } else { path }.replace('&', "%26").as_str());
     text.push('&');
-    let mut pairs: Vec<(Cow<'_, [u8]>, Cow<'_, [u8]>)> =
+    let mut pairs: Vec<Pair<'_>> =
         query::pairs(query).filter(|(name, _)| token.is_none_or(|token| **name != *token.as_bytes())).collect();
     pairs.sort();
     let mut last = None;

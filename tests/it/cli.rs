@@ -92,6 +92,7 @@ fn the_shipped_configuration_is_valid() {
     assert_eq!(
         warnings,
         [
+            "warning: channel `alertmanager` will wait: environment variable `ALERTMANAGER_WEBHOOK_SECRET` is not set",
             "warning: channel `github` will wait: environment variable `GITHUB_WEBHOOK_SECRET` is not set",
             "warning: channel `grafana` will wait: environment variable `GRAFANA_WEBHOOK_SECRET` is not set",
         ]

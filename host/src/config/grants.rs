@@ -12,7 +12,7 @@ use super::problem::quoted;
 use super::raw::{Section, Shape, found};
 use super::secret::required_secret;
 use crate::plugin::{Credential, CredentialKind, EgressSettings, Grant};
-use crate::verify::{Recipe, Secret};
+use crate::verify::{Secret, standard_webhooks};
 
 /// The network in the table of `owner`.
 pub(super) fn egress(owner: &str, section: &Section<'_>) -> EgressSettings {
@@ -106,16 +106,12 @@ fn check_secret(kind: &CredentialKind, secret: &Secret, place: &Place<'_>) {
             place.problem("a secret of the form `user:password`", "one without `:`");
         }
         CredentialKind::StandardWebhooks => {
-            if let Err(expected) = standard_webhooks().accepts_secret(secret) {
+            if let Err(expected) = standard_webhooks::can_sign(secret) {
                 place.problem(format!("another secret: {expected}"), "one that does not fit");
             }
         }
         _ => {}
     }
-}
-
-fn standard_webhooks() -> Recipe {
-    serde_json::from_str(r#"[{"scheme": "standard-webhooks"}]"#).expect("the scheme has no required keys")
 }
 
 /// The destinations at `name`: texts, or tables for more than a host and a port.

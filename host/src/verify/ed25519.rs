@@ -40,10 +40,7 @@ impl Ed25519 {
         message::feed(&self.signed, request, timestamp, &mut |piece| message.extend_from_slice(piece))?;
         let mut refused = VerifyError::NoSecret;
         for key in secrets.iter().filter_map(|secret| public_key(secret).ok()) {
-            let passes = |candidate| {
-                Signature::from_slice(candidate).is_ok_and(|signature| key.verify_strict(&message, &signature).is_ok())
-            };
-            if candidates.iter().any(passes) {
+            if candidates.iter().any(|candidate| verifies(&key, &message, candidate)) {
                 return self.timestamp.as_ref().map_or(Ok(()), |rule| rule.in_body(request.body, now));
             }
             refused = VerifyError::Mismatch;
@@ -59,8 +56,14 @@ impl Ed25519 {
 fn public_key(secret: &Secret) -> Result<VerifyingKey, &'static str> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(secret.expose(), &mut bytes).map_err(|_| "expected a public key of 64 hexadecimal digits")?;
-    match VerifyingKey::from_bytes(&bytes) {
-        Ok(key) if !key.is_weak() => Ok(key),
-        _ => Err("expected an Ed25519 public key, found 64 digits that are none"),
-    }
+    usable_key(&bytes).ok_or("expected an Ed25519 public key, found 64 digits that are none")
+}
+
+/// The key of these bytes, unless it is none or one under which some signatures fit every message.
+pub(super) fn usable_key(bytes: &[u8; 32]) -> Option<VerifyingKey> {
+    VerifyingKey::from_bytes(bytes).ok().filter(|key| !key.is_weak())
+}
+
+pub(super) fn verifies(key: &VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
+    Signature::from_slice(signature).is_ok_and(|signature| key.verify_strict(message, &signature).is_ok())
 }

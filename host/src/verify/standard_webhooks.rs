@@ -1,18 +1,24 @@
 //! Signatures as in the Standard Webhooks specification, 1.0: checked for channels, made for outbound requests.
 //!
-//! Ed25519 entries (`v1a`) and entries of other versions are passed over. An id with a dot is refused in both directions:
+//! `v1` entries are made with a shared secret (`whsec_`), `v1a` entries with a private key whose public one (`whpk_`) is the
+//! secret here; a channel may have both. Entries of other versions are passed over. An id with a dot is refused in both directions:
 //! the parts of the signed text are joined with dots, and nobody may move the joints.
 
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
 use super::hmac::SecretEncoding;
 use super::mac::{Algorithm, Tag};
 use super::signature::{Candidates, Encoding, Format};
 use super::timestamp::{Tolerance, Unit, digits};
-use super::{Header, Secret, SignError, Signed, VerifyError};
+use super::{Header, Secret, SignError, Signed, VerifyError, ed25519};
 use crate::event::Timestamp;
 
-/// `webhook-id`, `webhook-timestamp` and `webhook-signature`, or the same with `svix-`; the secret starts with `whsec_`.
+/// `webhook-id`, `webhook-timestamp` and `webhook-signature`, or the same with `svix-`; a secret starts with `whsec_` or `whpk_`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StandardWebhooks {
@@ -43,8 +49,28 @@ const SVIX: Names = Names {
     signature: Header::from_static("svix-signature"),
 };
 
-const FORMAT: Format<'static> =
+const SHARED: Format<'static> =
     Format { separator: Some(" "), prefix: "v1,", encoding: Encoding::Base64, length: Algorithm::Sha256.length() };
+
+const PUBLIC: Format<'static> =
+    Format { separator: Some(" "), prefix: "v1a,", encoding: Encoding::Base64, length: Signature::BYTE_SIZE };
+
+/// What a secret is, by how it begins.
+enum Key<'a> {
+    Shared(Cow<'a, [u8]>),
+    Public(VerifyingKey),
+}
+
+impl<'a> Key<'a> {
+    fn read(secret: &'a Secret) -> Result<Self, &'static str> {
+        let Some(text) = secret.expose().strip_prefix(b"whpk_") else {
+            return SecretEncoding::Whsec.key(secret).map(Self::Shared);
+        };
+        let bytes = STANDARD.decode(text).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let key = bytes.and_then(|bytes| ed25519::usable_key(&bytes));
+        key.map(Self::Public).ok_or("expected `whpk_` followed by an Ed25519 public key in padded base64")
+    }
+}
 
 impl StandardWebhooks {
     pub(super) fn verify(&self, secrets: &[Secret], request: &Signed<'_>, now: Timestamp) -> Result<(), VerifyError> {
@@ -62,11 +88,23 @@ impl StandardWebhooks {
         }
         let time = digits(timestamp).ok_or_else(|| names.timestamp.malformed("an integer in ASCII digits"))?;
         self.tolerance.check(time, Unit::Seconds, now)?;
-        let candidates = Candidates::read(&names.signature, value, &FORMAT)?;
+        let shared = Candidates::read(&names.signature, value, &SHARED);
+        let public = Candidates::read(&names.signature, value, &PUBLIC);
+        if let (Err(malformed), Err(_)) = (&shared, &public) {
+            return Err(malformed.clone());
+        }
         let mut refused = VerifyError::NoSecret;
-        for secret in secrets {
-            let Ok(key) = SecretEncoding::Whsec.key(secret) else { continue };
-            if candidates.contains(tag(&key, id, timestamp, request.body).as_bytes()) {
+        for key in secrets.iter().filter_map(|secret| Key::read(secret).ok()) {
+            let passes = match (&key, &shared, &public) {
+                (Key::Shared(key), Ok(shared), _) => shared.contains(tag(key, id, timestamp, request.body).as_bytes()),
+                (Key::Public(key), _, Ok(public)) => {
+                    // The signature hashes the message twice, so it has to be in one piece.
+                    let message = [id, timestamp, request.body].join(&b'.');
+                    public.iter().any(|candidate| ed25519::verifies(key, &message, candidate))
+                }
+                _ => false,
+            };
+            if passes {
                 return Ok(());
             }
             refused = VerifyError::Mismatch;
@@ -79,14 +117,22 @@ impl StandardWebhooks {
     }
 
     pub(super) fn accepts_secret(secret: &Secret) -> Result<(), &'static str> {
-        SecretEncoding::Whsec.key(secret).map(drop)
+        Key::read(secret).map(drop)
     }
+}
+
+/// Whether requests can be signed with the secret, and if not, what was expected of it.
+pub fn can_sign(secret: &Secret) -> Result<(), &'static str> {
+    SecretEncoding::Whsec.key(secret).map(drop)
 }
 
 /// The three headers for `body`, sent at `at` under `id`; a repeated attempt keeps its id.
 pub fn sign(secret: &Secret, id: &str, at: Timestamp, body: &[u8]) -> Result<[(&'static str, String); 3], SignError> {
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'.') {
         return Err(SignError::Id { id: id.to_owned() });
+    }
+    if let Ok(Key::Public(_)) = Key::read(secret) {
+        return Err(SignError::PrivateKey { scheme: "standard-webhooks" });
     }
     let key =
         SecretEncoding::Whsec.key(secret).map_err(|expected| SignError::Secret { expected: expected.to_owned() })?;
@@ -95,7 +141,7 @@ pub fn sign(secret: &Secret, id: &str, at: Timestamp, body: &[u8]) -> Result<[(&
     Ok([
         ("webhook-id", id.to_owned()),
         ("webhook-timestamp", time),
-        ("webhook-signature", format!("{}{}", FORMAT.prefix, FORMAT.encoding.encode(tag.as_bytes()))),
+        ("webhook-signature", format!("{}{}", SHARED.prefix, SHARED.encoding.encode(tag.as_bytes()))),
     ])
 }
 

@@ -1,3 +1,6 @@
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value, json};
 
 use super::super::{Secret, VerifyError, standard_webhooks};
@@ -98,6 +101,49 @@ fn standard_webhooks_takes_complete_v1_entries_only() {
 
         check(&super::standard_webhooks(), text, &request, expected);
     }
+}
+
+/// A sender may go from shared secrets to a key pair while both stand in the configuration.
+#[test]
+fn standard_webhooks_takes_ed25519_signatures_with_a_public_key_only() {
+    let signer = SigningKey::from_bytes(&[7; 32]);
+    let body = br#"{"a":1}"#;
+    let message = [&b"msg_1.1700000000."[..], body].concat();
+    let entry = format!("v1a,{}", STANDARD.encode(signer.sign(&message).to_bytes()));
+    let public = format!("whpk_{}", STANDARD.encode(signer.verifying_key().as_bytes()));
+    let other = format!("whpk_{}", STANDARD.encode(SigningKey::from_bytes(&[8; 32]).verifying_key().as_bytes()));
+    let shared = "whsec_a2V5";
+    let by_shared = {
+        let headers = standard_webhooks::sign(&secret(shared), "msg_1", seconds(NOW), body).unwrap();
+        headers[2].1.clone()
+    };
+    for (value, text, expected) in [
+        (entry.clone(), public.as_str(), "passes"),
+        (format!("{by_shared} {entry}"), &public, "passes"),
+        (format!("{by_shared} {entry}"), shared, "passes"),
+        (by_shared.clone(), &public, "mismatch"),
+        (entry.clone(), shared, "mismatch"),
+        (entry.clone(), &other, "mismatch"),
+        (entry.replace("v1a,", "v1,"), &public, "malformed"),
+        (entry.replace('=', ""), &public, "malformed"),
+        ("v1a,".to_owned(), &public, "malformed"),
+        (format!("v1a,{}==", "A".repeat(86)), &public, "mismatch"),
+        (entry.clone(), "whpk_AAAA", "no secret"),
+    ] {
+        let headers = [("webhook-id", "msg_1"), ("webhook-timestamp", "1700000000"), ("webhook-signature", &value)];
+        let request = Request::new(body, headers.map(|(name, value)| (name.to_owned(), value.to_owned())));
+
+        check(&super::standard_webhooks(), text, &request, expected);
+        let mut changed = request.clone();
+        changed.body[3] ^= 1;
+        let result = changed.verify(&recipe(super::standard_webhooks()), &[secret(text)], seconds(NOW));
+        assert!(result.is_err(), "{value}");
+    }
+    // Whoever knows the public key must not be able to sign with it as if it were shared.
+    let forged = Request::new(body, [("x-gitlab-token".to_owned(), public.clone())]);
+    let either = json!([super::token("header", Some("x-gitlab-token"))[0], super::standard_webhooks()[0]]);
+    assert!(forged.verify(&recipe(either), &[secret(&public)], seconds(NOW)).is_err());
+    assert!(standard_webhooks::sign(&secret(&public), "msg_1", seconds(NOW), body).is_err());
 }
 
 #[test]

@@ -153,6 +153,12 @@ pub enum IngestError {
     /// The media type is not one of the channel's.
     #[error("the content type is not one of {}", .0.join(", "))]
     ContentType(Vec<String>),
+    /// The text is in another encoding than the one that plugins read.
+    #[error("the charset is not utf-8")]
+    Charset,
+    /// Two readers of the request could take it for two things.
+    #[error("`content-type` is given more than once")]
+    AmbiguousContentType,
     /// The request does not come from the provider.
     #[error(transparent)]
     Verification(#[from] VerifyError),

@@ -52,6 +52,8 @@ pub(super) struct Problem {
     pub(super) detail: Cow<'static, str>,
     /// The query parameter that is wrong.
     pub(super) parameter: Option<String>,
+    /// The member of the body that is wrong, as a JSON pointer, and what is wrong with it.
+    pub(super) member: Option<(String, String)>,
     /// What only the log is told.
     pub(super) internal: Option<String>,
     pub(super) hint: Hint,
@@ -81,7 +83,16 @@ struct Body<'a> {
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    errors: Option<[MemberError<'a>; 1]>,
     request_id: RequestId,
+}
+
+/// What is wrong with one member of the body.
+#[derive(Serialize)]
+struct MemberError<'a> {
+    pointer: &'a str,
+    detail: &'a str,
 }
 
 /// `urn:gateway:problem:<code>`.
@@ -96,7 +107,7 @@ impl Serialize for Uri {
 impl Problem {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         let detail = detail.into();
-        Self { status, code, title, detail, parameter: None, internal: None, hint: Hint::None }
+        Self { status, code, title, detail, parameter: None, member: None, internal: None, hint: Hint::None }
     }
 
     fn hint(self, hint: Hint) -> Self {
@@ -109,7 +120,7 @@ impl Problem {
 
     /// The answer, without its request id as a header.
     pub(super) fn answer(&self, id: RequestId, retry_after: &HeaderValue) -> Answer {
-        let Self { status, code, title, detail, parameter, .. } = self;
+        let Self { status, code, title, detail, parameter, member, .. } = self;
         let body = Body {
             uri: Uri(code),
             title,
@@ -117,6 +128,7 @@ impl Problem {
             detail,
             code,
             parameter: parameter.as_deref(),
+            errors: member.as_ref().map(|(pointer, detail)| [MemberError { pointer, detail }]),
             request_id: id,
         };
         let mut answer = with_json(*status, &body);
@@ -271,7 +283,10 @@ fn ingest(error: &IngestError) -> Problem {
             unavailable("channel_waiting", "Channel waits", "the channel is not ready, try again later").internal(error)
         }
         IngestError::Method(methods) => Problem::from(&Refusal::Method(methods.clone())),
-        IngestError::ContentType(_) => Problem::new(
+        IngestError::AmbiguousContentType => {
+            Problem::new(StatusCode::BAD_REQUEST, "malformed", "Malformed request", error.to_string())
+        }
+        IngestError::ContentType(_) | IngestError::Charset => Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "content_type_not_supported",
             "Content type not supported",
@@ -282,13 +297,16 @@ fn ingest(error: &IngestError) -> Problem {
         }
         IngestError::Rejected(rejection) => {
             let status = StatusCode::from_u16(rejection.status).ok().filter(StatusCode::is_client_error);
-            let detail = shortened(&rejection.detail).to_owned();
-            Problem::new(
-                status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY),
-                "rejected",
-                "Rejected by the channel",
-                detail,
-            )
+            let detail = shown(&rejection.detail);
+            Problem {
+                member: member(&detail),
+                ..Problem::new(
+                    status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY),
+                    "rejected",
+                    "Rejected by the channel",
+                    detail,
+                )
+            }
         }
         IngestError::Plugin(CallError::Busy) => {
             unavailable("channel_busy", "Channel busy", "the channel has too many requests, try again later")
@@ -356,6 +374,18 @@ fn plugin_failed() -> Problem {
 /// The beginning of a text that somebody else wrote.
 fn shortened(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_DETAIL)]
+}
+
+/// What a plugin wrote, for a caller's terminal and log: of a bounded length, on one line and without control characters.
+fn shown(text: &str) -> String {
+    shortened(text).chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// The JSON pointer in backticks at the start of a detail, and what it says of that member.
+fn member(detail: &str) -> Option<(String, String)> {
+    let (pointer, rest) = detail.strip_prefix('`')?.split_once('`')?;
+    let rest = rest.trim_start_matches([':', ' ']);
+    (pointer.starts_with('/') && !rest.is_empty()).then(|| (pointer.to_owned(), rest.to_owned()))
 }
 
 fn allow(methods: &[Method]) -> HeaderValue {
@@ -448,6 +478,8 @@ mod tests {
                 415,
                 "content_type_not_supported",
             ),
+            (Refusal::Ingest(IngestError::Charset), 415, "content_type_not_supported"),
+            (Refusal::Ingest(IngestError::AmbiguousContentType), 400, "malformed"),
             (Refusal::Ingest(missing.into()), 401, "verification_failed"),
             (Refusal::Ingest(VerifyError::Mismatch.into()), 401, "verification_failed"),
             (rejected(400), 400, "rejected"),
@@ -496,6 +528,27 @@ mod tests {
             assert!(!problem.detail.contains(secret), "{}", problem.detail);
             assert!(problem.internal.as_ref().unwrap().contains(secret), "{problem:?}");
         }
+    }
+
+    #[test]
+    fn a_member_that_a_plugin_names_is_told_by_itself() {
+        for (detail, expected) in [
+            ("`/alerts/0/status`: expected `firing`", Some(("/alerts/0/status", "expected `firing`"))),
+            ("`/` is empty", Some(("/", "is empty"))),
+            ("`status`: expected text", None),
+            ("expected `/status`", None),
+            ("`/status`", None),
+            ("`/status", None),
+            ("", None),
+        ] {
+            let found = member(detail);
+
+            assert_eq!(found.as_ref().map(|(pointer, rest)| (pointer.as_str(), rest.as_str())), expected, "{detail}");
+        }
+        let rejection = Rejection { status: 400, detail: "`/a`: no\r\n\u{1b}[2Jtext".to_owned() };
+        let problem = Problem::from(&Refusal::Ingest(IngestError::Rejected(rejection)));
+        assert_eq!(problem.detail, "`/a`: no\u{fffd}\u{fffd}\u{fffd}[2Jtext");
+        assert_eq!(problem.member.unwrap().0, "/a");
     }
 
     #[test]

@@ -269,12 +269,12 @@ impl Open {
         if !methods.contains(method) {
             return Err(IngestError::Method(methods.clone()));
         }
-        let found = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let essence = found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if !content_types.is_empty() && !content_types.contains(&essence) {
-            return Err(IngestError::ContentType(content_types.clone()));
+        let mut found = headers.get_all(CONTENT_TYPE).iter();
+        let value = found.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if found.next().is_some() {
+            return Err(IngestError::AmbiguousContentType);
         }
-        Ok(())
+        check_content_type(value, content_types)
     }
 
     /// Refuses a request that its plugin would have no place for.
@@ -318,6 +318,25 @@ impl Open {
     }
 }
 
+/// Whether a channel that takes `allowed` takes this; one that names no types takes any bytes.
+fn check_content_type(value: &str, allowed: &[String]) -> Result<(), IngestError> {
+    let mut parts = value.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    if allowed.is_empty() {
+        return Ok(());
+    }
+    if !allowed.contains(&essence) {
+        return Err(IngestError::ContentType(allowed.to_vec()));
+    }
+    let is_charset = |(name, _): &(&str, &str)| name.trim().eq_ignore_ascii_case("charset");
+    let mut charsets = parts.filter_map(|part| part.split_once('=')).filter(is_charset);
+    let is_utf8 = |(_, charset): (&str, &str)| {
+        let charset = charset.trim().trim_matches('"');
+        charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("us-ascii")
+    };
+    if charsets.all(is_utf8) { Ok(()) } else { Err(IngestError::Charset) }
+}
+
 impl Channel {
     /// Its name.
     pub fn name(&self) -> &crate::event::ChannelName {
@@ -347,5 +366,39 @@ impl Channel {
 
     pub(super) fn end_recording(&self, recorder: &Arc<Recorder>) {
         self.recorder.compare_and_swap(recorder, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_takes_its_types_in_utf_8() {
+        let json = ["application/json".to_owned()];
+        for (value, allowed, expected) in [
+            ("application/json", &json[..], "ok"),
+            ("Application/JSON ; charset=UTF-8", &json, "ok"),
+            ("application/json; charset=\"utf-8\"", &json, "ok"),
+            ("application/json; profile=x;charset=us-ascii", &json, "ok"),
+            ("application/json; charset=iso-8859-1", &json, "charset"),
+            ("application/json; charset=utf-8; charset=utf-16", &json, "charset"),
+            ("application/json; charset=", &json, "charset"),
+            ("application/json, text/plain", &json, "type"),
+            ("text/plain", &json, "type"),
+            ("json", &json, "type"),
+            ("", &json, "type"),
+            ("text/plain; charset=iso-8859-1", &[], "ok"),
+            ("", &[], "ok"),
+        ] {
+            let outcome = match check_content_type(value, allowed) {
+                Ok(()) => "ok",
+                Err(IngestError::Charset) => "charset",
+                Err(IngestError::ContentType(_)) => "type",
+                Err(other) => panic!("{other}"),
+            };
+
+            assert_eq!(outcome, expected, "{value}");
+        }
     }
 }

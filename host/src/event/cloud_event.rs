@@ -113,7 +113,7 @@ mod tests {
     use bytes::Bytes;
     use serde_json::{Value, json};
 
-    use super::super::{EventId, RequestId, Seq, Timestamp};
+    use super::super::{Envelope, EventId, RequestId, Seq, Timestamp};
     use super::*;
 
     fn event(content_type: &str, data: &'static [u8]) -> Event {
@@ -134,6 +134,21 @@ mod tests {
             headers: Vec::new(),
             request_id: RequestId::new(),
         }
+    }
+
+    #[test]
+    fn an_envelope_has_the_headers_that_are_kept_in_order() {
+        let mut event = event("application/json", b"{}");
+        let envelope = |event: &Event| {
+            let text = Envelope::new(event, &[], 1, event.time).to_json();
+            serde_json::from_str::<Value>(&text).unwrap()
+        };
+        assert_eq!(envelope(&event).get("headers"), None);
+
+        let kept = [("user-agent", "GitHub-Hookshot/1"), ("x-trace", "1"), ("x-trace", "2")];
+        event.headers = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+
+        assert_eq!(envelope(&event)["headers"], json!(kept));
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub struct Envelope<'a> {
     channel: EnvelopeChannel<'a>,
     skills: &'a [SkillRef],
     attempt: u32,
+    /// The request headers that the channel keeps, as pairs in order.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    headers: &'a [(String, String)],
     event: CloudEvent<'a>,
 }
 
@@ -34,7 +37,7 @@ impl<'a> Envelope<'a> {
     /// The envelope of attempt number `attempt` (from 1), made at `timestamp`.
     pub fn new(event: &'a Event, skills: &'a [SkillRef], attempt: u32, timestamp: Timestamp) -> Self {
         let channel = EnvelopeChannel { name: event.channel.as_str(), plugin: event.plugin.as_str() };
-        Self { version: "1", timestamp, channel, skills, attempt, event: event.cloud_event() }
+        Self { version: "1", timestamp, channel, skills, attempt, headers: &event.headers, event: event.cloud_event() }
     }
 
     /// The envelope as JSON text.

@@ -23,6 +23,8 @@ mod replay;
 mod restart;
 mod sandbox;
 mod shutdown;
+mod signatures;
+mod signers;
 mod skills;
 #[expect(dead_code, reason = "the fault suite uses the rest of it")]
 mod support;
@@ -33,6 +35,7 @@ mod versions;
 
 #[path = ".."]
 mod shared {
+    pub(crate) mod signatures;
     #[expect(dead_code, unused_imports, reason = "the suites use the rest of it")]
     pub(crate) mod suite;
 }

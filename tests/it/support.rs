@@ -31,7 +31,7 @@ pub(crate) use self::agent::{Delivered, RemoteAgent};
 pub(crate) use self::bomb::Bomb;
 pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::component::{Guest, built_in, channel_of, guest};
-pub(crate) use self::packages::npm_packages;
+pub(crate) use self::packages::{npm_packages, pypi_packages};
 pub(crate) use self::slow_agent::SlowAgent;
 pub(crate) use self::template::Template;
 pub(crate) use self::tls::{Authority, Identity};

@@ -11,50 +11,104 @@ use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
 
-/// What npm says when the registry cannot be reached. Any other failure, such as a digest that differs, fails the test.
-const UNREACHABLE: &[&str] =
-    &["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH"];
+/// How packages of one registry are installed.
+struct Registry {
+    /// As it is told of when something is left out.
+    tool: &'static str,
+    program: &'static str,
+    arguments: &'static [&'static str],
+    /// What of a set says what is installed: versions with their digests first.
+    files: &'static [&'static str],
+    /// The folder with the packages.
+    folder: &'static str,
+    /// What the tool says when it is not all there, or when the registry cannot be reached. Any other failure, such as a digest
+    /// that differs, fails the test.
+    absent: &'static [&'static str],
+}
+
+const NPM: Registry = Registry {
+    tool: "npm",
+    program: "npm",
+    arguments: &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"],
+    files: &["package-lock.json", "package.json"],
+    folder: "node_modules",
+    absent: &["ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH"],
+};
+
+const PYPI: Registry = Registry {
+    tool: "pip of python3",
+    program: "python3",
+    arguments: &[
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--retries=1",
+        "--target=packages",
+        "--requirement=requirements.txt",
+    ],
+    files: &["requirements.txt"],
+    folder: "packages",
+    absent: &["No module named pip", "Failed to establish a new connection", "Name or service not known"],
+};
 
 /// One installation at a time: tests of one set wait for the first of them.
 static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// The `node_modules` of the set `tests/real/{set}`; none, and a line that says why, where npm or its registry is missing.
 pub(crate) fn npm_packages(set: &str) -> Option<PathBuf> {
+    installed(set, &NPM)
+}
+
+/// A folder for `sys.path` with the packages of `tests/real/{set}/requirements.txt`; none, and a line that says why, where pip
+/// or its registry is missing.
+pub(crate) fn pypi_packages(set: &str) -> Option<PathBuf> {
+    installed(set, &PYPI)
+}
+
+fn installed(set: &str, registry: &Registry) -> Option<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/real").join(set);
-    let lock = fs::read(source.join("package-lock.json")).unwrap();
-    let digest = hex::encode(Sha256::digest(&lock));
+    let versions = fs::read(source.join(registry.files[0])).unwrap();
+    let digest = hex::encode(Sha256::digest(&versions));
     let tools = Path::new(super::BINARY).ancestors().nth(2).unwrap().join("tools");
-    let installed = tools.join(format!("npm-{set}-{}", &digest[..16]));
-    let modules = installed.join("node_modules");
+    let place = tools.join(format!("{}-{set}-{}", registry.program, &digest[..16]));
+    let packages = place.join(registry.folder);
 
     // A test that failed while it installed has left nothing behind that could be wrong.
     let _one = INSTALLING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if modules.is_dir() {
-        return Some(modules);
+    if packages.is_dir() {
+        return Some(packages);
     }
     fs::create_dir_all(&tools).unwrap();
     // Elsewhere and then renamed, so that whatever is found under the name is whole.
     let fresh = tempfile::tempdir_in(&tools).unwrap();
-    for file in ["package.json", "package-lock.json"] {
+    for file in registry.files {
         fs::copy(source.join(file), fresh.path().join(file)).unwrap();
     }
-    let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"];
-    let output = match Command::new("npm").args(install).current_dir(fresh.path()).output() {
+    let mut install = Command::new(registry.program);
+    // A folder of one's own is no part of the system's Python.
+    install.args(registry.arguments).current_dir(fresh.path()).env("PIP_BREAK_SYSTEM_PACKAGES", "1");
+    let output = match install.output() {
         Ok(output) => output,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            eprintln!("skipped: what needs the packages of {set}: npm is not installed");
+            eprintln!("skipped: what needs the packages of {set}: {} is not installed", registry.tool);
             return None;
         }
-        Err(error) => panic!("npm: {error}"),
+        Err(error) => panic!("{}: {error}", registry.tool),
     };
     if !output.status.success() {
         let told = String::from_utf8_lossy(&output.stderr);
-        assert!(UNREACHABLE.iter().any(|code| told.contains(code)), "npm cannot install {set}:\n{told}");
-        eprintln!("skipped: what needs the packages of {set}: npm does not reach its registry");
+        let is_absent = registry.absent.iter().any(|sign| told.contains(sign));
+        assert!(is_absent, "{} cannot install {set}:\n{told}", registry.tool);
+        eprintln!("skipped: what needs the packages of {set}: {} or its registry is missing", registry.tool);
         return None;
     }
-    if let Err(error) = fs::rename(fresh.path(), &installed) {
-        assert!(modules.is_dir(), "{}: {error}", installed.display());
+    if let Err(error) = fs::rename(fresh.path(), &place) {
+        assert!(packages.is_dir(), "{}: {error}", place.display());
     }
-    Some(modules)
+    Some(packages)
 }

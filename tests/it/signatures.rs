@@ -1,0 +1,21 @@
+//! The signature matrix: every scheme, and everything that is done to a request on its way or by whoever forges it.
+
+use crate::shared::signatures::{CASES, SCHEMES, matrix};
+
+/// Only what was signed passes: with either key while they are rotated, and with nothing changed that the scheme covers.
+#[test]
+fn every_scheme_refuses_what_was_not_signed() {
+    let bodies: [&[u8]; 3] =
+        [br#"{"b":1, "a":"x"}"#, r#"{ "title" : "café 😀", "n": 1.0e1 }"#.as_bytes(), b"[1 ,2, {\"x\": \"\\u00e9\"}]"];
+    for body in bodies {
+        let cells = matrix(body);
+
+        let broken: Vec<_> = cells.iter().filter(|cell| !cell.holds()).map(ToString::to_string).collect();
+        assert!(broken.is_empty(), "{broken:#?}");
+        for scheme in SCHEMES {
+            let tried = cells.iter().filter(|cell| cell.scheme == scheme.name).count();
+            let without = usize::from(!scheme.has_time) * 2 + usize::from(scheme.other_algorithm.is_none());
+            assert_eq!(tried, CASES.len() - without, "{}", scheme.name);
+        }
+    }
+}

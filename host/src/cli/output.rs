@@ -21,9 +21,21 @@ pub(super) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// Prints data for machines, over several lines.
+/// Prints data for machines, over several lines. Also this may be shown on a terminal.
 pub(super) fn json(value: &Value) -> Result<(), Failure> {
-    text(&format!("{value:#}\n"))
+    text(&format!("{}\n", escaped(&format!("{value:#}"))))
+}
+
+/// JSON that says the same in characters that a terminal only shows. Outside of strings there are none but line breaks.
+pub(super) fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            c if c != '\n' && is_command(c) => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+    text
 }
 
 /// Tells a person something that is no data.
@@ -66,9 +78,14 @@ impl Drop for Progress {
 
 /// Text from elsewhere without what a terminal would take for commands; line breaks only where `lines` allows them.
 pub(super) fn clean(text: &str, lines: bool) -> String {
-    let is_bidi = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let keep = |c: char| if c == '\n' || c == '\t' { lines } else { !c.is_control() && !is_bidi(c) };
+    let keep = |c: char| if c == '\n' || c == '\t' { lines } else { !is_command(c) };
     text.chars().map(|c| if keep(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+}
+
+/// Whether a terminal does something else with it than to show it: control characters, and those that turn the order of
+/// others around.
+fn is_command(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -80,5 +97,15 @@ mod tests {
         assert_eq!(clean("a\u{1b}[31mb\r\u{202e}c", false), "a\u{fffd}[31mb\u{fffd}\u{fffd}c");
         assert_eq!(clean("a\n\tb\u{7}", true), "a\n\tb\u{fffd}");
         assert_eq!(clean("a\nb", false), "a\u{fffd}b");
+    }
+
+    #[test]
+    fn json_says_the_same_without_commanding_the_terminal() {
+        let value = serde_json::json!({"subject": "a\u{1b}[31m\n\u{9b}31m\u{202e}b\u{7f}é😀"});
+
+        let text = escaped(&format!("{value:#}"));
+
+        assert_eq!(text, "{\n  \"subject\": \"a\\u001b[31m\\n\\u009b31m\\u202eb\\u007fé😀\"\n}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 }

@@ -35,7 +35,7 @@ async fn follow(config: &Config, arguments: &TailArguments) -> Result<(), Failur
             last = last.max(seq(&row));
             if is_selected(&row, &arguments.select) {
                 let line = match arguments.output.format {
-                    Format::Json => row.to_string(),
+                    Format::Json => output::escaped(&row.to_string()),
                     Format::Text => line(&row),
                 };
                 output::text(&format!("{line}\n"))?;

@@ -134,6 +134,7 @@ impl Problem {
         let mut answer = with_json(*status, &body);
         let headers = answer.headers_mut();
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
         match &self.hint {
             Hint::None => None,
             Hint::RetryLater => headers.insert(RETRY_AFTER, retry_after.clone()),

@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a scenario breaks off")]
 
+mod door;
+mod frames;
 mod github;
 mod raw;
 mod report;

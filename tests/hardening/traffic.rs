@@ -1,4 +1,3 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -6,14 +5,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::github::{PATH, Webhook};
-use crate::support::{Client, TestGateway};
+use crate::support::Client;
+use crate::victim::Victim;
 
-/// Senders, and the time from one request of a sender to its next.
-const SENDERS: usize = 4;
-const PACE: Duration = Duration::from_millis(20);
+/// Senders, and the time from one request of a sender to its next: many at a slow pace, as callers do not wait for each
+/// other.
+const SENDERS: usize = 20;
+const PACE: Duration = Duration::from_millis(100);
 
 /// Requests of a sender over one connection.
-const REQUESTS: usize = 25;
+const REQUESTS: usize = 10;
 
 /// What became of good requests.
 #[derive(Clone, Debug, Default)]
@@ -33,17 +34,17 @@ pub(crate) struct Callers {
 }
 
 impl Callers {
-    pub(crate) fn start(gateway: &TestGateway) -> Self {
+    pub(crate) fn start(victim: &Victim) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let (address, stop) = (gateway.client.address(), CancellationToken::new());
+        let stop = CancellationToken::new();
         let mut senders = JoinSet::new();
         for _ in 0..SENDERS {
-            let stop = stop.clone();
+            let (door, stop) = (victim.door.clone(), stop.clone());
             senders.spawn(async move {
                 let mut traffic = Traffic::default();
                 let mut ticks = tokio::time::interval(PACE);
                 ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-                let mut client = Arc::new(Client::new(address));
+                let mut client = door.client();
                 for request in 1_usize.. {
                     tokio::select! {
                         biased;
@@ -51,7 +52,7 @@ impl Callers {
                         _ = ticks.tick() => {}
                     }
                     if request % REQUESTS == 0 {
-                        client = Arc::new(Client::new(address));
+                        client = door.client();
                     }
                     traffic.send(&client, NUMBER.fetch_add(1, Ordering::Relaxed)).await;
                 }
@@ -73,8 +74,8 @@ impl Callers {
     }
 
     /// Good callers alone, for some time.
-    pub(crate) async fn alone(gateway: &TestGateway, time: Duration) -> Traffic {
-        let callers = Self::start(gateway);
+    pub(crate) async fn alone(victim: &Victim, time: Duration) -> Traffic {
+        let callers = Self::start(victim);
         tokio::time::sleep(time).await;
         callers.end().await
     }

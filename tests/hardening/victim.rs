@@ -1,14 +1,25 @@
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use serde_json::Value;
+
+use crate::door::Door;
 use crate::github::SECRET;
 use crate::suite::memory;
-use crate::support::{Setup, TestGateway, built_in};
+use crate::support::{Authority, Client, Setup, TestGateway, built_in};
+
+/// Ticks of processor time in a second, on every Linux.
+const TICKS: u64 = 100;
 
 /// A gateway with the channels `dummy`, where anybody may post, and `github`, whose requests are verified. Nothing is
 /// routed, so that what happens at the front door is all that happens.
 pub(crate) struct Victim {
     pub(crate) gateway: TestGateway,
+    pub(crate) door: Door,
+    client: Client,
     resident: u64,
 }
 
@@ -19,13 +30,21 @@ impl Victim {
         for (key, value) in http {
             setup = setup.env(&format!("GATEWAY__HTTP__{}", key.to_uppercase()), value);
         }
-        Self::of(setup).await
+        Self::of(setup, None).await
     }
 
-    /// The same of any folder.
-    pub(crate) async fn of(setup: Setup) -> Self {
+    /// The same over TLS.
+    pub(crate) async fn start_tls() -> Self {
+        let authority = Authority::new();
+        let setup = setup().config("\n[http.tls]\ncertificate = \"tls/cert.pem\"\nkey = \"tls/key.pem\"\n");
+        authority.issue("127.0.0.1").write(setup.path());
+        Self::of(setup, Some(Arc::new(authority))).await
+    }
+
+    async fn of(setup: Setup, authority: Option<Arc<Authority>>) -> Self {
         let gateway = setup.start().await;
-        Self { gateway, resident: 0 }
+        let door = Door { address: gateway.client.address(), authority };
+        Self { client: door.client(), door, gateway, resident: 0 }
     }
 
     /// From here on memory is watched.
@@ -41,10 +60,16 @@ impl Victim {
         memory(self.gateway.pid(), "VmHWM:").saturating_sub(self.resident)
     }
 
+    /// Events in the log.
+    pub(crate) async fn stored(&self) -> u64 {
+        let stats = self.json("/admin/stats").await;
+        stats["events"].as_object().unwrap().values().filter_map(Value::as_u64).sum()
+    }
+
     /// How many events each subject has.
     pub(crate) async fn subjects(&self) -> BTreeMap<String, usize> {
         let mut subjects = BTreeMap::new();
-        for event in self.gateway.list("events?limit=500").await {
+        for event in self.json("/admin/events?limit=500").await["events"].as_array().unwrap() {
             *subjects.entry(event["subject"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
         }
         subjects
@@ -52,18 +77,54 @@ impl Victim {
 
     /// A figure of `/metrics`; 0 while it is not there.
     pub(crate) async fn figure(&self, name: &str) -> f64 {
-        let metrics = self.gateway.metrics().await;
+        let reply = self.client.get("/metrics").await.expect_status(200);
+        let metrics = String::from_utf8(reply.body.to_vec()).unwrap();
         let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.map_or(0.0, |value| value.parse().unwrap())
+    }
+
+    /// Waits until the gateway does next to nothing, as it has to after every attack.
+    pub(crate) async fn calms_down(&self) {
+        const LOOK: Duration = Duration::from_millis(200);
+        self.gateway
+            .until("the gateway to come to rest", async || {
+                let before = self.processor_time();
+                tokio::time::sleep(LOOK).await;
+                (self.processor_time() - before < LOOK / 2).then_some(())
+            })
+            .await;
+    }
+
+    /// What the process has used of the processors so far.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.gateway.pid())).unwrap();
+        // The name in parentheses may have spaces; user and system time are the 12th and 13th field after it.
+        let fields = stat.rsplit_once(") ").unwrap().1.split(' ').skip(11).take(2);
+        let ticks: u64 = fields.map(|field| field.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 1000 / TICKS)
+    }
+
+    async fn json(&self, path: &str) -> Value {
+        self.client.get(path).await.expect_status(200).json()
+    }
+
+    /// Bytes in the folder of the event log.
+    pub(crate) fn disk(&self) -> u64 {
+        size(&self.gateway.path().join("data"))
     }
 }
 
 /// The folder of such a gateway.
-pub(crate) fn setup() -> Setup {
+fn setup() -> Setup {
     Setup::new()
         .plugin(built_in::DUMMY)
         .plugin(built_in::GITHUB)
         .config("\n[channels.dummy]\n[channels.github]\nsecret = { env = \"HARDENING_SECRET\" }\n")
         .env("HARDENING_SECRET", SECRET)
         .env("GATEWAY__LOG__LEVEL", "info")
+}
+
+fn size(path: &Path) -> u64 {
+    let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { size(&path) } else { fs::metadata(path).map_or(0, |file| file.len()) }).sum()
 }

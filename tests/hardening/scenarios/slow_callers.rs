@@ -60,9 +60,9 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             ("max_connections", &connections),
         ])
         .await;
-        let before = Callers::alone(&victim.gateway, time).await;
+        let before = Callers::alone(&victim, time).await;
         victim.watch_memory();
-        let good = Callers::start(&victim.gateway);
+        let good = Callers::start(&victim);
         let attack = attack(victim.gateway.client.address(), callers, time).await;
         report.good_callers(before, good.end().await, scale.either(0.5, 0.2));
         report.memory(victim.memory_grown(), MEMORY);
@@ -168,8 +168,7 @@ async fn crowd(victim: &Victim, callers: usize, report: &mut Report) {
     victim
         .gateway
         .until("places", async || {
-            let fresh = crate::support::Client::new(address);
-            let reply = fresh.try_send("GET", "/health", &[], Vec::new()).await;
+            let reply = victim.door.client().try_send("GET", "/health", &[], Vec::new()).await;
             reply.is_ok_and(|reply| reply.status == 200).then_some(())
         })
         .await;

@@ -1,0 +1,105 @@
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::github::{PATH, Webhook};
+use crate::report::Report;
+use crate::suite::Scale;
+use crate::traffic::Callers;
+use crate::victim::Victim;
+
+use super::Outcome;
+
+/// The most that one body may take of time: a plugin's call is stopped at its limits long before.
+const TIME: Duration = Duration::from_secs(20);
+
+/// The most that all of it may take of memory: bodies of up to 14 MB, several times over in the gateway
+/// and in the plugin, whose memory is limited on its own.
+const MEMORY: u64 = 256 << 20;
+
+/// A body that is small to send, or large to read.
+struct Bomb {
+    name: &'static str,
+    content_type: &'static str,
+    body: Vec<u8>,
+}
+
+/// Signed: who knows the secret, or writes what the provider signs.
+pub(super) async fn run(scale: Scale) -> Outcome {
+    let mut report = Report::new(scale.rounds);
+    let mut slowest = (Duration::ZERO, "");
+    let mut statuses = BTreeMap::new();
+    for round in 0..scale.rounds {
+        scale.progress(round);
+        let mut victim = Victim::start(&[]).await;
+        let before = Callers::alone(&victim, Duration::from_secs(2)).await;
+        victim.watch_memory();
+        let good = Callers::start(&victim);
+        for (number, bomb) in bombs().into_iter().enumerate() {
+            let webhook = Webhook::signed(&format!("bomb-{number}"), bomb.body);
+            let mut headers = webhook.headers();
+            headers[0].1 = bomb.content_type;
+            let sent = Instant::now();
+            let answer = victim.door.client().try_send("POST", PATH, &headers, webhook.body.clone()).await;
+            let took = sent.elapsed();
+            slowest = slowest.max((took, bomb.name));
+            report.attacks += 1;
+            // Taken as it is, refused, or stopped at a limit of the plugin: nothing else.
+            let status = answer.map(|reply| reply.status.as_u16());
+            let fine = status.as_ref().is_ok_and(|status| [202, 400, 413, 415, 422, 502].contains(status));
+            report.expect(fine && took < TIME, || format!("{}: answered {status:?} after {took:.1?}", bomb.name));
+            *statuses.entry(status.unwrap_or_default()).or_insert(0) += 1;
+        }
+        for (coding, body) in encoded() {
+            let reply = victim.door.client().post("/webhooks/dummy", &[("content-encoding", coding)], body).await;
+            report.attacks += 1;
+            report.expect(reply.status == 415, || format!("{coding}: answered {}", reply.status));
+        }
+        report.good_callers(before, good.end().await, 0.5);
+        report.memory(victim.memory_grown(), MEMORY);
+    }
+    let (took, name) = slowest;
+    let told: Vec<_> = statuses.iter().map(|(status, times)| format!("{times} x {status}")).collect();
+    report.note(format!("answered {}; the slowest answer took {took:.1?}, to `{name}`", told.join(", ")));
+    Ok(report)
+}
+
+fn bombs() -> Vec<Bomb> {
+    const JSON: &str = "application/json";
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let bomb = |name: &'static str, content_type: &'static str, body: String| Bomb {
+        name,
+        content_type,
+        body: body.into_bytes(),
+    };
+    let fields = |field: fn(usize) -> String| (0..1_000_000).map(field).collect::<Vec<_>>();
+    vec![
+        bomb("arrays in arrays", JSON, "[".repeat(1_000_000)),
+        bomb("arrays in arrays, closed", JSON, format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000))),
+        bomb("objects in objects", JSON, format!("{}1{}", "{\"a\":".repeat(1_000_000), "}".repeat(1_000_000))),
+        bomb(
+            "deep where a plugin looks",
+            JSON,
+            format!("{{\"repository\":{}1{}}}", "[".repeat(500_000), "]".repeat(500_000)),
+        ),
+        bomb("a million members", JSON, format!("{{{}}}", fields(|number| format!("\"{number}\":{number}")).join(","))),
+        bomb(
+            "a million times the same member",
+            JSON,
+            format!("{{{}}}", fields(|_| "\"action\":\"a\"".to_owned()).join(",")),
+        ),
+        bomb("a million numbers", JSON, format!("[{}]", fields(|_| "1e308".to_owned()).join(","))),
+        bomb("a number of a million digits", JSON, format!("{{\"issue\":{{\"number\":{}}}}}", "9".repeat(1_000_000))),
+        bomb("a name of 5 MB", JSON, format!("{{\"repository\":{{\"full_name\":\"{}\"}}}}", "a".repeat(5_000_000))),
+        bomb("escapes", JSON, format!("{{\"action\":\"{}\"}}", "\\ud83d\\ude00".repeat(500_000))),
+        bomb("a million fields", FORM, fields(|number| format!("f{number}=1")).join("&")),
+        bomb("a million times the field", FORM, fields(|_| "payload={}".to_owned()).join("&")),
+        bomb("a million percent signs", FORM, format!("payload={}", "%25".repeat(1_000_000))),
+        bomb("a million parts", "multipart/form-data; boundary=b", fields(|_| "--b\r\n\r\n\r\n".to_owned()).concat()),
+    ]
+}
+
+/// Small bodies that say they are larger: a channel that has no use for codings reads none of them.
+fn encoded() -> [(&'static str, Vec<u8>); 5] {
+    let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0].to_vec();
+    ["gzip", "deflate", "br", "zstd", "gzip, gzip"].map(|coding| (coding, gzip.clone()))
+}

@@ -30,8 +30,9 @@ pub(crate) struct Overload {
 pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Overload> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
-    let gateway =
-        place.gateway_with(&format!("max_connections = {}\nheader_timeout = \"60s\"\n", 2 * CALLERS), STUB)?;
+    let most = 2 * CALLERS;
+    let http = format!("max_connections = {most}\nmax_connections_per_address = {most}\nheader_timeout = \"60s\"\n");
+    let gateway = place.gateway_with(&http, STUB)?;
     let server = &gateway.server;
     let mut requests = Requests::new(ISSUES);
     let mut load = Load::connect(server.address, CONNECTIONS)?;

@@ -11,7 +11,7 @@ mod identity;
 mod proxies;
 mod rate;
 
-pub use self::addresses::{AddressLimit, Addresses};
+pub use self::addresses::{AddressLimit, Addresses, network_of};
 pub use self::allow_list::{AllowList, Name, NotAllowed, follow_names};
 pub use self::identity::{Caller, CallerError, Certificate, Proof, identify};
 pub use self::proxies::{ForwardedHeader, TrustedProxies};

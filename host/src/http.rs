@@ -11,6 +11,7 @@ mod admin;
 mod admission;
 mod body;
 mod connection;
+mod crowd;
 mod figures;
 mod front;
 mod health;
@@ -68,6 +69,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Connections open at once; more are answered 503 and closed.
     pub max_connections: usize,
+    /// Of them, those of one address that is no trusted proxy; at least 1.
+    pub max_connections_per_address: usize,
     /// Webhook requests in flight; more wait for their turn. As many again may wait for an agent's answer.
     pub max_requests: usize,
     /// Webhook requests that wait for their turn; more are answered 503.
@@ -125,6 +128,7 @@ impl Settings {
         Self {
             listen,
             max_connections: 4096,
+            max_connections_per_address: 1024,
             max_requests: 1024,
             max_waiting: 4096,
             turn_timeout: Duration::from_secs(1),

@@ -30,6 +30,8 @@ async fn webhooks_are_received_over_tls_with_http_2() {
     assert_eq!(reply.version, Version::HTTP_2);
     reply.expect_accepted();
 
+    let (address, old) = (gateway.client.address(), &[&rustls::version::TLS12]);
+    Client::over_tls_versions(address, &authority, None, old).get("/health").await.expect_status(200);
     let stranger = client(&gateway, &Authority::new(), None);
     assert!(stranger.try_send("GET", "/health", &[], Vec::new()).await.is_err(), "another authority is not believed");
     let plain = gateway.client.get("/health").await;
@@ -77,6 +79,25 @@ async fn a_certificate_is_replaced_while_requests_go_on() {
     std::fs::write(gateway.path().join("tls/cert.pem"), "nonsense").unwrap();
     gateway.logged(&["Certificate not replaced, the last one stays", "cert.pem"]).await;
     client(&gateway, &new, None).get("/health").await.expect_status(200);
+}
+
+#[tokio::test]
+async fn only_callers_with_a_certificate_connect_where_that_is_required() {
+    let authority = Authority::new();
+    let config = "min_version = \"1.3\"\nclient_authorities = \"tls/callers.pem\"\n[admin]\nlisten = \"127.0.0.1:0\"\n";
+    let setup = Setup::new().plugin(built_in::DUMMY).config(TLS).config(config);
+    authority.issue("127.0.0.1").write(setup.path());
+    std::fs::write(setup.path().join("tls/callers.pem"), authority.pem()).unwrap();
+    let gateway = setup.start().await;
+    let own = authority.issue("caller.example.com");
+
+    client(&gateway, &authority, Some(&own)).post("/webhooks/dummy", &[], "hello").await.expect_accepted();
+    assert!(client(&gateway, &authority, None).try_send("GET", "/health", &[], Vec::new()).await.is_err());
+    let (address, old) = (gateway.client.address(), &[&rustls::version::TLS12]);
+    let old = Client::over_tls_versions(address, &authority, Some(&own), old);
+    assert!(old.try_send("GET", "/health", &[], Vec::new()).await.is_err(), "TLS 1.2 is not spoken");
+    // The admin API's own address is on this machine, where nobody can listen in.
+    gateway.logged(&["Serving on http://127.0.0.1:"]).await;
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ impl Addresses {
     }
 
     fn take_at(&self, address: IpAddr, now: u64) -> (Standing, bool) {
-        let digest = self.hasher.hash_one(network(address));
+        let digest = self.hasher.hash_one(network_of(address));
         // The upper half finds the shard, the lower the set: they are independent.
         let (upper, lower) = ((digest >> 32) as usize, (digest & u64::from(u32::MAX)) as usize);
         let mut shard = self.shards[upper % SHARDS].lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,7 +84,7 @@ impl Addresses {
 
 /// What counts as one caller: an IPv4 address, or the first 64 bits of an IPv6 address, of which everybody has as many as they
 /// like below.
-fn network(address: IpAddr) -> IpAddr {
+pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();

@@ -68,6 +68,9 @@ fn http_settings(root: &Section<'_>) -> http::Settings {
     let settings = http::Settings {
         listen,
         max_connections: section.count("max_connections", 1..).unwrap_or(default.max_connections),
+        max_connections_per_address: section
+            .count("max_connections_per_address", 1..)
+            .unwrap_or(default.max_connections_per_address),
         max_requests: section.count("max_requests", 1..).unwrap_or(default.max_requests),
         max_waiting: section.count("max_waiting", 0..).unwrap_or(default.max_waiting),
         turn_timeout: section.duration("turn_timeout", Duration::ZERO..=10 * SECOND).unwrap_or(default.turn_timeout),

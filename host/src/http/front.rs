@@ -18,6 +18,7 @@ use crate::metrics::{self, ByReason};
 use super::admission::Admission;
 use super::body::Budget;
 use super::connection::Ends;
+use super::crowd::Crowd;
 use super::figures::{Figures, Pace};
 use super::payload::Payload;
 use super::rates::{Rates, whole_seconds};
@@ -46,6 +47,7 @@ pub(super) struct Front {
     pub(super) answers: Semaphore,
     pub(super) budget: Budget,
     pub(super) rates: Rates,
+    pub(super) crowd: Arc<Crowd>,
     pub(super) store_reads: Arc<Semaphore>,
     /// Backups under way: they read everything.
     pub(super) backups: Arc<Semaphore>,
@@ -76,6 +78,7 @@ impl Front {
             budget: Budget::new(settings.max_buffered),
             store_reads: Arc::new(Semaphore::new(STORE_READS)),
             backups: Arc::new(Semaphore::new(1)),
+            crowd: Crowd::new(settings.max_connections_per_address),
             rates: Rates::new(settings.rate_limit, settings.address_limit),
             retry_after: HeaderValue::from(seconds),
             leaving: CancellationToken::new(),

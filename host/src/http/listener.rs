@@ -79,18 +79,23 @@ impl Listener {
                     continue;
                 }
             };
-            if let Ok(place) = Arc::clone(&self.connections).try_acquire_owned() {
+            let settings = &front.settings;
+            let is_proxy = settings.trusted_proxies.trusts(peer.ip().to_canonical());
+            let presence = if is_proxy { Some(None) } else { front.crowd.enter(peer.ip()).map(Some) };
+            let place = Arc::clone(&self.connections).try_acquire_owned().ok();
+            let reason = if presence.is_some() { "connections" } else { "connections_per_address" };
+            if let (Some(presence), Some(place)) = (presence, place) {
                 let stop = shutdown.child_token();
                 let connection =
                     Connection::new(Arc::clone(&front), self.surface, peer, self.tls.clone(), tasks.clone());
                 tasks.spawn(async move {
                     connection.serve(stream, stop).await;
-                    drop(place);
+                    drop((place, presence));
                 });
                 continue;
             }
-            front.services.metrics.refused.get_or_create(&ByReason::new("connections")).inc();
-            front.log_failure(format_args!("All connections are taken, callers are turned away"));
+            front.services.metrics.refused.get_or_create(&ByReason::new(reason)).inc();
+            front.log_failure(format_args!("Callers are turned away, `http.max_{reason}` is reached: {}", peer.ip()));
             // Over TLS a handshake would cost more than the answer is worth: the caller is hung up on.
             if self.tls.is_none()
                 && let Ok(place) = Arc::clone(&turned_away).try_acquire_owned()

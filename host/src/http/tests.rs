@@ -315,7 +315,17 @@ async fn the_admin_api_is_for_operators() {
 
 #[tokio::test]
 async fn a_caller_too_many_is_told_so() {
-    let gateway = Gateway::start(|settings| settings.max_connections = 1).await;
+    check_turned_away(|settings| settings.max_connections = 1).await;
+}
+
+#[tokio::test]
+async fn an_address_with_too_many_connections_is_told_so() {
+    check_turned_away(|settings| settings.max_connections_per_address = 1).await;
+}
+
+/// With a place for one connection the second is told so, until the first is gone.
+async fn check_turned_away(change: impl FnOnce(&mut Settings)) {
+    let gateway = Gateway::start(change).await;
     let mut first = gateway.connect().await;
     first.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     first.readable().await.unwrap();

@@ -58,6 +58,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             ("body_timeout", &limit),
             ("idle_timeout", &limit),
             ("max_connections", &connections),
+            ("max_connections_per_address", &connections),
         ])
         .await;
         let before = Callers::alone(&victim, time).await;

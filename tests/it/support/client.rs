@@ -7,6 +7,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::SupportedProtocolVersion;
 use serde_json::Value;
 
 use super::{Authority, Identity};
@@ -35,7 +36,17 @@ impl Client {
 
     /// A client that speaks TLS, believes this authority and has this certificate; it speaks HTTP/2 when the gateway does.
     pub(crate) fn over_tls(address: SocketAddr, authority: &Authority, own: Option<&Identity>) -> Self {
-        let connector = HttpsConnectorBuilder::new().with_tls_config(authority.client_config(own));
+        Self::over_tls_versions(address, authority, own, rustls::ALL_VERSIONS)
+    }
+
+    /// The same with certain versions of TLS.
+    pub(crate) fn over_tls_versions(
+        address: SocketAddr,
+        authority: &Authority,
+        own: Option<&Identity>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Self {
+        let connector = HttpsConnectorBuilder::new().with_tls_config(authority.client_config_of(own, versions));
         let connector = connector.https_or_http().enable_all_versions().build();
         Self { scheme: "https", address, pool: Pool::builder(TokioExecutor::new()).build(connector) }
     }

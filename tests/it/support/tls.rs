@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 /// Somebody who issues certificates.
 pub(crate) struct Authority {
@@ -45,10 +45,19 @@ impl Authority {
 
     /// How a client speaks TLS that believes this authority alone.
     pub(crate) fn client_config(&self, own: Option<&Identity>) -> ClientConfig {
+        self.client_config_of(own, rustls::ALL_VERSIONS)
+    }
+
+    /// The same with certain versions.
+    pub(crate) fn client_config_of(
+        &self,
+        own: Option<&Identity>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.der().clone()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+        let builder = builder.with_protocol_versions(versions).unwrap().with_root_certificates(roots);
         match own {
             None => builder.with_no_client_auth(),
             Some(own) => {

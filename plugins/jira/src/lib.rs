@@ -1,0 +1,100 @@
+//! Jira webhooks of administrators and of Connect apps: one event per delivery.
+//!
+//! | of the event | from |
+//! |---|---|
+//! | kind | `webhookEvent` without `jira:`: `issue_created`, `comment_created`, `sprint_started` |
+//! | subject | the site's host and the key of the issue, `kettle.atlassian.net/KTL-7`; else of the work log, link, sprint, board, version, project, user |
+//! | delivery id | `X-Atlassian-Webhook-Identifier`, which a retry keeps; without it the body alone tells a repetition |
+//! | key | of a comment: site, issue, comment, kind and time |
+//! | attributes | `action`, `sender`, `status`, `severity`, `flow`, `retry`; `command` and `commandargs` of a new comment or description |
+//! | data | the body |
+//!
+//! A comment arrives twice, as `comment_created` and as an update of its issue. Both have the kind and the key of the comment, so they
+//! are one event. An edited comment is no command, because the payload does not say whether its text is what was edited.
+
+mod markup;
+mod payload;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use gateway_plugin_sdk::channel::{Event, Receipt, Received, Request};
+use gateway_plugin_sdk::command::{self, Command};
+use gateway_plugin_sdk::json::{parse, with_text};
+use gateway_plugin_sdk::{Level, export_channel, kind_word};
+
+use self::payload::{Payload, Thing};
+
+export_channel!(include_str!("../manifest.json"), receive);
+
+/// Turns one delivery into one event, or into none when its sender is ignored.
+pub fn receive(request: &Request) -> Received {
+    with_text(request, |body| {
+        let payload: Payload<'_> = parse(request, body)?;
+        let sender = payload.sender();
+        // What tells an app about its installation carries a secret, and is nothing for an agent. Events have this member, too.
+        let is_lifecycle =
+            matches!(payload.lifecycle.get(), Some("installed" | "uninstalled" | "enabled" | "disabled"));
+        if is_lifecycle || command::is_ignored(request.host(), &sender.map(Thing::names).unwrap_or_default()) {
+            return Ok(Receipt::empty());
+        }
+        let kind = payload.kind();
+        let delivery = request.header("x-atlassian-webhook-identifier").unwrap_or_else(|| String::from("body"));
+        let severity = payload.priority().map(|priority| severity(request, priority));
+        let event = Event::new(kind_word(kind))
+            .with_subject(payload.subject())
+            .with_delivery_id(Some(delivery))
+            .with_fact("action", payload.action())
+            .with_fact("sender", sender.and_then(Thing::account))
+            .with_fact("status", payload.status())
+            .with_fact("severity", severity.as_deref())
+            .with_fact("flow", request.header("x-atlassian-webhook-flow").as_deref())
+            .with_fact("retry", request.header("x-atlassian-webhook-retry").as_deref())
+            .with_command(command_in(request, &payload, kind));
+        Ok(match comment_key(&payload, kind) {
+            Some(key) => event.with_key(key),
+            None => event,
+        }
+        .into())
+    })
+}
+
+/// What says "the same comment" in both of its deliveries.
+fn comment_key(payload: &Payload<'_>, kind: &str) -> Option<String> {
+    let comment = payload.comment.get().filter(|_| kind.starts_with("comment_"))?;
+    let issue = payload.issue.get()?.id.get()?;
+    let time = comment.updated.get().or_else(|| comment.created.get()).unwrap_or_default();
+    Some([payload.site().unwrap_or_default(), issue, comment.id.get()?, kind, time].join("/"))
+}
+
+/// The command in a new comment, in the description of a new issue, or in one that was edited.
+fn command_in(request: &Request, payload: &Payload<'_>, kind: &str) -> Option<Command> {
+    let account = request.host().config("mention");
+    let accounts: Vec<&str> = account.iter().map(String::as_str).collect();
+    let find = |text: &str| command::find_for(request.host(), text, &accounts);
+    match kind {
+        "comment_created" => find(&markup::text_of(payload.comment.get()?.body?)?),
+        "issue_created" => find(&markup::text_of(payload.description()?)?),
+        "issue_updated" => {
+            let change = payload.changed_description()?;
+            let before = change.from_string.get().map(markup::of_wiki).unwrap_or_default();
+            find(&markup::of_wiki(change.to_string.get()?)).filter(|command| find(&before).as_ref() != Some(command))
+        }
+        _ => None,
+    }
+}
+
+/// The word of the setting for a priority, or its name: sites rename and translate them.
+fn severity<'p>(request: &Request, priority: &'p str) -> Cow<'p, str> {
+    let Some(config) = request.host().config("severities") else { return Cow::Borrowed(priority) };
+    let words: BTreeMap<String, String> = serde_json::from_str(&config).unwrap_or_else(|error| {
+        let message = format!("`severities` is no table of texts and counts as empty: {error}");
+        request.host().log(Level::Error, &message);
+        BTreeMap::new()
+    });
+    let word = words.into_iter().find(|(name, _)| name.to_lowercase() == priority.to_lowercase());
+    word.map_or(Cow::Borrowed(priority), |(_, word)| Cow::Owned(word))
+}
+
+#[cfg(test)]
+mod tests;

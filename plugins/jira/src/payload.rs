@@ -1,0 +1,216 @@
+//! The few fields of Jira's payloads that an event is made of.
+
+use gateway_plugin_sdk::json::{Object, Objects, Text};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// A payload, of whatever event.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Payload<'a> {
+    #[serde(borrow, rename = "webhookEvent")]
+    webhook_event: Text<'a>,
+    #[serde(borrow)]
+    issue_event_type_name: Text<'a>,
+    /// Of the calls that tell a Connect app about its own life.
+    #[serde(borrow, rename = "eventType")]
+    pub(crate) lifecycle: Text<'a>,
+    #[serde(borrow)]
+    user: Object<Thing<'a>>,
+    #[serde(borrow)]
+    pub(crate) issue: Object<Thing<'a>>,
+    #[serde(borrow)]
+    pub(crate) comment: Object<Thing<'a>>,
+    #[serde(borrow)]
+    worklog: Object<Thing<'a>>,
+    #[serde(borrow, rename = "issueLink")]
+    issue_link: Object<Thing<'a>>,
+    #[serde(borrow)]
+    project: Object<Thing<'a>>,
+    #[serde(borrow)]
+    sprint: Object<Thing<'a>>,
+    #[serde(borrow)]
+    board: Object<Thing<'a>>,
+    #[serde(borrow)]
+    version: Object<Thing<'a>>,
+    #[serde(borrow)]
+    changelog: Object<Changelog<'a>>,
+}
+
+/// Any object below: an issue, a comment, an account, a project.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Thing<'a> {
+    #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+    #[serde(borrow)]
+    key: Text<'a>,
+    #[serde(borrow, rename = "self")]
+    url: Text<'a>,
+    #[serde(borrow)]
+    account_id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) name: Text<'a>,
+    #[serde(borrow)]
+    issue_id: Text<'a>,
+    #[serde(borrow)]
+    source_issue_id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) created: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) updated: Text<'a>,
+    #[serde(borrow)]
+    author: Object<Thing<'a>>,
+    #[serde(borrow)]
+    update_author: Object<Thing<'a>>,
+    /// Text, or a document.
+    #[serde(borrow)]
+    pub(crate) body: Option<&'a RawValue>,
+    #[serde(borrow)]
+    fields: Object<Fields<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    priority: Object<Thing<'a>>,
+    #[serde(borrow)]
+    status: Object<Thing<'a>>,
+    #[serde(borrow)]
+    description: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Changelog<'a> {
+    #[serde(borrow)]
+    items: Objects<Change<'a>>,
+}
+
+/// One changed field, as people read it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Change<'a> {
+    #[serde(borrow)]
+    field: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) from_string: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) to_string: Text<'a>,
+}
+
+impl Payload<'_> {
+    /// What happened, without the prefix `jira:`: `issue_updated`, `comment_created`. A comment is told twice, the second time as an
+    /// update of its issue, and is named alike. Old servers name the update alone, or nothing.
+    pub(crate) fn kind(&self) -> &str {
+        let named = self.webhook_event.get().map(|event| event.strip_prefix("jira:").unwrap_or(event));
+        let changes = self.changes();
+        match (named, self.issue_event_type_name.get()) {
+            (Some("issue_updated") | None, Some("issue_commented")) => "comment_created",
+            (Some("issue_updated") | None, Some("issue_comment_edited")) => "comment_updated",
+            (Some("issue_updated") | None, Some("issue_comment_deleted")) => "comment_deleted",
+            (Some("issue_updated"), None) if changes.is_empty() && self.comment.get().is_some() => self.comment_kind(),
+            (Some(named), _) => named,
+            (None, Some("issue_created")) => "issue_created",
+            (None, Some("issue_deleted")) => "issue_deleted",
+            (None, None) if changes.is_empty() && self.comment.get().is_some() => self.comment_kind(),
+            (None, None) if changes.is_empty() => "unknown",
+            (None, _) => "issue_updated",
+        }
+    }
+
+    fn comment_kind(&self) -> &'static str {
+        let is_edited = self.comment.get().is_some_and(|comment| comment.created != comment.updated);
+        if is_edited { "comment_updated" } else { "comment_created" }
+    }
+
+    /// What happened more exactly: Jira's own word, or that for the first field that has changed.
+    pub(crate) fn action(&self) -> Option<&str> {
+        self.issue_event_type_name.get().or_else(|| {
+            Some(match self.changes().first()?.field.get()? {
+                "assignee" => "issue_assigned",
+                "status" | "resolution" => "issue_generic",
+                _ => "issue_updated",
+            })
+        })
+    }
+
+    fn changes(&self) -> &[Change<'_>] {
+        self.changelog.get().map(|log| log.items.get()).unwrap_or_default()
+    }
+
+    /// How the description has changed.
+    pub(crate) fn changed_description(&self) -> Option<&Change<'_>> {
+        self.changes().iter().find(|change| change.field.is("description"))
+    }
+
+    /// The description of the issue: text, or a document.
+    pub(crate) fn description(&self) -> Option<&RawValue> {
+        self.issue.get()?.fields.get()?.description
+    }
+
+    /// The name of the issue's priority, which each site chooses.
+    pub(crate) fn priority(&self) -> Option<&str> {
+        self.issue.get()?.fields.get()?.priority.get()?.name.get()
+    }
+
+    /// The name of the issue's status.
+    pub(crate) fn status(&self) -> Option<&str> {
+        self.issue.get()?.fields.get()?.status.get()?.name.get()
+    }
+
+    /// Who did it: the user, else the author of the comment or the work log.
+    pub(crate) fn sender(&self) -> Option<&Thing<'_>> {
+        let written = || self.comment.get().or_else(|| self.worklog.get());
+        let author = || written().and_then(|it| it.update_author.get().or_else(|| it.author.get()));
+        self.user.get().or_else(author)
+    }
+
+    /// The site and what the event is about in it: `kettle.atlassian.net/KTL-7`. Keys of issues repeat across sites.
+    pub(crate) fn subject(&self) -> Option<String> {
+        let numbered = [("sprint", &self.sprint), ("board", &self.board), ("version", &self.version)];
+        let numbered =
+            || numbered.into_iter().find_map(|(noun, thing)| Some([noun, "/", thing.get()?.id.get()?].concat()));
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        let about = text(self.issue.get().and_then(|issue| issue.key.get().or_else(|| issue.id.get())))
+            .or_else(|| text(self.worklog.get().and_then(|log| log.issue_id.get())))
+            .or_else(|| text(self.issue_link.get().and_then(|link| link.source_issue_id.get())))
+            .or_else(numbered)
+            .or_else(|| text(self.project.get().and_then(|project| project.key.get())))
+            .or_else(|| text(self.user.get().and_then(Thing::account)))?;
+        Some(match self.site() {
+            Some(site) => [site, "/", &about].concat(),
+            None => about,
+        })
+    }
+
+    /// The host of the site, as the addresses in the payload name it.
+    pub(crate) fn site(&self) -> Option<&str> {
+        let things = [
+            &self.issue,
+            &self.comment,
+            &self.worklog,
+            &self.project,
+            &self.sprint,
+            &self.board,
+            &self.version,
+            &self.user,
+        ];
+        let url = things.into_iter().find_map(|thing| thing.get()?.url.get())?;
+        let (_, rest) = url.split_once("://")?;
+        rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty())
+    }
+}
+
+impl Thing<'_> {
+    /// The id of an account; on servers of one's own its name.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.account_id.get().or_else(|| self.name.get()).or_else(|| self.key.get())
+    }
+
+    /// All that an account is known by.
+    pub(crate) fn names(&self) -> [&str; 3] {
+        [&self.account_id, &self.name, &self.key].map(|name| name.get().unwrap_or_default())
+    }
+}

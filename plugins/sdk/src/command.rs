@@ -101,7 +101,7 @@ impl Event {
     /// Adds the attributes `command` and, unless they are empty, `commandargs`.
     pub fn with_command(self, command: Option<Command>) -> Self {
         let Some(command) = command else { return self };
-        let event = self.with_attribute("command", command.name);
+        let event = self.with_fact("command", Some(&command.name));
         if command.arguments.is_empty() {
             return event;
         }

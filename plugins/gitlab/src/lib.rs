@@ -1,0 +1,74 @@
+//! GitLab webhooks of projects and groups, and system hooks: one event per delivery.
+//!
+//! | of the event | from |
+//! |---|---|
+//! | kind | `object_kind`, and `.action` when there is one: `merge_request.open`, `push`, `pipeline`; of system hooks `event_name` |
+//! | subject | `group/project!7` for a merge request, `group/project#7` for an issue, `group/project@ref` for pushes, pipelines and jobs, else the project, the group or the user |
+//! | delivery id | `Idempotency-Key`, which a retry keeps; of older servers `X-Gitlab-Event-UUID` and the hook's `X-Gitlab-Webhook-UUID` |
+//! | attributes | `action`, `sender`, `project`, `status`, `severity`; `command` and `commandargs` of a new comment or description |
+//! | data | the body |
+//!
+//! Events of a user name in `ignore_senders` are answered and dropped: an agent that comments must not be woken by its comment.
+
+mod payload;
+
+use gateway_plugin_sdk::channel::{Event, Receipt, Received, Request};
+use gateway_plugin_sdk::json::{parse, with_text};
+use gateway_plugin_sdk::{command, export_channel, kind_word};
+
+use self::payload::{Payload, Written};
+
+export_channel!(include_str!("../manifest.json"), receive);
+
+/// Turns one delivery into one event, or into none when its sender is ignored.
+pub fn receive(request: &Request) -> Received {
+    with_text(request, |body| {
+        let payload: Payload<'_> = parse(request, body)?;
+        if command::is_ignored(request.host(), &[payload.sender().unwrap_or_default()]) {
+            return Ok(Receipt::empty());
+        }
+        let command = payload.written().and_then(|written| match written {
+            Written::New(text) => command::find(request.host(), text),
+            Written::Edited(before, text) => command::find_in_edited(request.host(), before, text),
+        });
+        let event = Event::new(kind(request, &payload))
+            .with_subject(payload.subject())
+            .with_delivery_id(delivery(request))
+            .with_fact("action", payload.action())
+            .with_fact("sender", payload.sender())
+            .with_fact("project", payload.project())
+            .with_fact("status", payload.status())
+            .with_fact("severity", payload.severity())
+            .with_command(command);
+        Ok(event.into())
+    })
+}
+
+fn kind(request: &Request, payload: &Payload<'_>) -> String {
+    let Some(name) = payload.object_kind.get().or_else(|| payload.event_name.get()) else {
+        // `Push Hook`, the same for confidential issues and others.
+        let header = request.header("x-gitlab-event").filter(|header| !header.is_empty());
+        return header.map_or_else(
+            || String::from("unknown"),
+            |header| kind_word(header.trim_end_matches(" Hook")).to_ascii_lowercase(),
+        );
+    };
+    match payload.action() {
+        Some(action) => [&kind_word(name), ".", &kind_word(action)].concat(),
+        None => kind_word(name),
+    }
+}
+
+fn delivery(request: &Request) -> Option<String> {
+    request.header("idempotency-key").or_else(|| {
+        let event = request.header("x-gitlab-event-uuid")?;
+        // Hooks that set off each other share the event's.
+        Some(match request.header("x-gitlab-webhook-uuid") {
+            Some(hook) => [event, hook].join("/"),
+            None => event,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests;

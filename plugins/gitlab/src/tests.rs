@@ -1,0 +1,175 @@
+use gateway_plugin_sdk::Level;
+
+use super::*;
+
+fn delivery_of(body: impl Into<Vec<u8>>) -> Request {
+    Request::new("POST").with_header("content-type", "application/json").with_body(body)
+}
+
+fn received(request: &Request) -> Event {
+    let mut events = receive(request).unwrap().events;
+    assert_eq!(events.len(), 1);
+    events.remove(0)
+}
+
+#[test]
+fn the_kind_and_the_subject_are_those_of_what_happened() {
+    const P: &str = r#""project":{"path_with_namespace":"kitchen/kettle"}"#;
+    for (body, kind, subject) in [
+        (r#""object_kind":"push","ref":"refs/heads/main""#, "push", "kitchen/kettle@refs/heads/main"),
+        (r#""object_kind":"tag_push","ref":"refs/tags/v1""#, "tag_push", "kitchen/kettle@refs/tags/v1"),
+        (r#""object_kind":"issue","object_attributes":{"iid":7,"action":"open"}"#, "issue.open", "kitchen/kettle#7"),
+        (
+            r#""object_kind":"work_item","object_attributes":{"iid":7,"action":"close"}"#,
+            "work_item.close",
+            "kitchen/kettle#7",
+        ),
+        (
+            r#""object_kind":"merge_request","object_attributes":{"iid":3,"action":"merge"}"#,
+            "merge_request.merge",
+            "kitchen/kettle!3",
+        ),
+        (
+            r#""object_kind":"note","object_attributes":{"action":"create"},"merge_request":{"iid":3}"#,
+            "note.create",
+            "kitchen/kettle!3",
+        ),
+        (r#""object_kind":"note","object_attributes":{"id":1},"issue":{"iid":7}"#, "note", "kitchen/kettle#7"),
+        (r#""object_kind":"note","object_attributes":{"id":1},"commit":{"id":"a"}"#, "note", "kitchen/kettle"),
+        (
+            r#""object_kind":"pipeline","object_attributes":{"ref":"main","tag":false}"#,
+            "pipeline",
+            "kitchen/kettle@refs/heads/main",
+        ),
+        (
+            r#""object_kind":"pipeline","object_attributes":{"ref":"v1","tag":true}"#,
+            "pipeline",
+            "kitchen/kettle@refs/tags/v1",
+        ),
+        (
+            r#""object_kind":"pipeline","object_attributes":{"ref":"main"},"merge_request":{"iid":3}"#,
+            "pipeline",
+            "kitchen/kettle!3",
+        ),
+        (r#""object_kind":"build","ref":"main","tag":false"#, "build", "kitchen/kettle@refs/heads/main"),
+        (r#""object_kind":"release","action":"create","tag":"v1""#, "release.create", "kitchen/kettle"),
+        (r#""object_kind":"wiki_page","object_attributes":{"action":"a.b\n"}"#, "wiki_page.a_b_", "kitchen/kettle"),
+    ] {
+        let body = format!("{{{body},{P}}}");
+        let event = received(&delivery_of(body.as_str()));
+        assert_eq!((event.kind.as_str(), event.subject.as_deref()), (kind, Some(subject)), "{body}");
+    }
+    for (body, kind, subject) in [
+        (
+            r#"{"event_name":"project_create","path_with_namespace":"kitchen/kettle"}"#,
+            "project_create",
+            Some("kitchen/kettle"),
+        ),
+        (
+            r#"{"event_name":"user_add_to_team","project_path_with_namespace":"kitchen/kettle"}"#,
+            "user_add_to_team",
+            Some("kitchen/kettle"),
+        ),
+        (r#"{"event_name":"user_add_to_group","group_path":"kitchen"}"#, "user_add_to_group", Some("kitchen")),
+        (r#"{"event_name":"user_create","username":"ada"}"#, "user_create", Some("ada")),
+        ("{}", "confidential_issue", None),
+    ] {
+        let event = received(&delivery_of(body).with_header("X-Gitlab-Event", "Confidential Issue Hook"));
+        assert_eq!((event.kind.as_str(), event.subject.as_deref()), (kind, subject), "{body}");
+    }
+    assert_eq!(received(&delivery_of("{}")).kind, "unknown");
+}
+
+#[test]
+fn a_delivery_is_known_by_its_key_or_by_event_and_hook() {
+    let request = || delivery_of("{}").with_header("X-Gitlab-Event-UUID", "e");
+    let id = |request: Request| received(&request).delivery_id;
+    assert_eq!(id(request().with_header("Idempotency-Key", "k")).as_deref(), Some("k"));
+    assert_eq!(id(request().with_header("X-Gitlab-Webhook-UUID", "w")).as_deref(), Some("e/w"));
+    assert_eq!(id(request()).as_deref(), Some("e"));
+    assert_eq!(id(delivery_of("{}")), None);
+}
+
+#[test]
+fn the_severity_is_that_of_the_finding_or_medium_for_a_failure() {
+    for (body, status, severity) in [
+        (r#"{"object_kind":"pipeline","object_attributes":{"status":"failed"}}"#, Some("failed"), Some("medium")),
+        (r#"{"object_kind":"build","build_status":"failed"}"#, Some("failed"), Some("medium")),
+        (r#"{"object_kind":"deployment","status":"failed"}"#, Some("failed"), Some("medium")),
+        (r#"{"object_kind":"pipeline","object_attributes":{"status":"success"}}"#, Some("success"), None),
+        (
+            r#"{"object_kind":"vulnerability","object_attributes":{"severity":"critical","state":"detected"}}"#,
+            Some("detected"),
+            Some("critical"),
+        ),
+        (
+            r#"{"object_kind":"issue","object_attributes":{"severity":"UNKNOWN","state":"opened"}}"#,
+            Some("opened"),
+            None,
+        ),
+    ] {
+        let event = received(&delivery_of(body));
+        assert_eq!((event.attribute("status"), event.attribute("severity")), (status, severity), "{body}");
+    }
+}
+
+#[test]
+fn a_command_is_found_in_what_was_written_just_now() {
+    let of = |kind: &str, object: &str, more: &str| {
+        format!(r#"{{"object_kind":"{kind}","object_attributes":{{{object}}}{more}}}"#)
+    };
+    for (body, expected) in [
+        (of("note", r#""action":"create","note":"/fix it""#, ""), Some("it")),
+        (of("note", r#""note":"/fix it""#, ""), Some("it")),
+        (of("note", r#""action":"update","note":"/fix it""#, ""), None),
+        (of("note", r#""action":"create","system":true,"note":"/fix it""#, ""), None),
+        (of("issue", r#""action":"open","description":"/fix it""#, ""), Some("it")),
+        (of("merge_request", r#""action":"open","description":"/fix it""#, ""), Some("it")),
+        (of("merge_request", r#""action":"approved","description":"/fix it""#, ""), None),
+        (
+            of(
+                "issue",
+                r#""action":"update","description":"/fix it""#,
+                r#","changes":{"description":{"previous":"a"}}"#,
+            ),
+            Some("it"),
+        ),
+        (
+            of(
+                "issue",
+                r#""action":"update","description":"/fix it\nb""#,
+                r#","changes":{"description":{"previous":"/fix it"}}"#,
+            ),
+            None,
+        ),
+        (of("issue", r#""action":"update","description":"/fix it""#, r#","changes":{"labels":{}}"#), None),
+    ] {
+        assert_eq!(received(&delivery_of(body.as_str())).attribute("commandargs"), expected, "{body}");
+    }
+}
+
+#[test]
+fn an_ignored_sender_is_answered_and_dropped() {
+    for (body, expected) in [
+        (r#"{"object_kind":"note","user":{"username":"Kettle-Bot"}}"#, 0),
+        (r#"{"object_kind":"push","user_username":"kettle-bot"}"#, 0),
+        (r#"{"object_kind":"push","user_username":"ada"}"#, 1),
+        (r#"{"object_kind":"push"}"#, 1),
+    ] {
+        let request = delivery_of(body).with_config("ignore_senders", r#"["kettle-bot"]"#);
+        assert_eq!(receive(&request).unwrap().events.len(), expected, "{body}");
+    }
+}
+
+#[test]
+fn what_is_no_json_is_refused_and_other_json_is_kept() {
+    for body in [&b"{"[..], b"", b"\xff"] {
+        assert_eq!(receive(&delivery_of(body)).unwrap_err().status, 400);
+    }
+    let request = delivery_of("[]");
+    assert_eq!(received(&request).kind, "unknown");
+    assert_eq!(request.host().logged()[0].0, Level::Warn);
+    let odd =
+        r#"{"object_kind":"issue","project":{"path_with_namespace":"a\u0000b"},"object_attributes":[],"user":"x"}"#;
+    assert!(received(&delivery_of(odd)).subject.is_some_and(|subject| !subject.contains('\0')));
+}

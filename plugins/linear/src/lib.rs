@@ -1,0 +1,54 @@
+//! Linear webhooks of workspaces and of agents: one event per delivery.
+//!
+//! | of the event | from |
+//! |---|---|
+//! | kind | `type`, and `.action`: `Issue.create`, `Comment.update`, `AgentSessionEvent.created` |
+//! | subject | the issue's identifier, `KTL-7`, also for what belongs to an issue; the session of an agent; else the id of the object |
+//! | delivery id | `Linear-Delivery` |
+//! | attributes | `action`, `sender`, `status`, `severity`; `command` and `commandargs` of a new comment, description or prompt |
+//! | data | the body |
+//!
+//! The answer is 200, because Linear repeats a delivery that is answered with anything else. What the app of the webhook causes itself
+//! is answered and dropped, as is what users in `ignore_senders` do.
+
+mod payload;
+
+use gateway_plugin_sdk::channel::{Event, Receipt, Received, Request};
+use gateway_plugin_sdk::json::{parse, with_text};
+use gateway_plugin_sdk::{Response, command, export_channel, kind_word};
+
+use self::payload::{Payload, Written};
+
+export_channel!(include_str!("../manifest.json"), receive);
+
+/// Turns one delivery into one event, or into none when its sender is ignored.
+pub fn receive(request: &Request) -> Received {
+    with_text(request, |body| {
+        let payload: Payload<'_> = parse(request, body)?;
+        let answer = Response::new(200);
+        if payload.is_own() || command::is_ignored(request.host(), &[payload.sender().unwrap_or_default()]) {
+            return Ok(Receipt::empty().with_response(answer));
+        }
+        let command = payload.written().and_then(|written| match written {
+            Written::New(text) => command::find(request.host(), text),
+            Written::Edited(before, text) => command::find_in_edited(request.host(), before, text),
+        });
+        let kind = kind_word(payload.kind.get().unwrap_or("unknown"));
+        let kind = match payload.action.get() {
+            Some(action) => [&kind, ".", &kind_word(action)].concat(),
+            None => kind,
+        };
+        let event = Event::new(kind)
+            .with_subject(payload.subject().map(str::to_owned))
+            .with_delivery_id(request.header("linear-delivery"))
+            .with_fact("action", payload.action.get())
+            .with_fact("sender", payload.sender())
+            .with_fact("status", payload.status())
+            .with_fact("severity", payload.severity())
+            .with_command(command);
+        Ok(Receipt::from(event).with_response(answer))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+use gateway_plugin_sdk::Level;
+
+use super::*;
+
+fn delivery(body: impl Into<Vec<u8>>) -> Request {
+    Request::new("POST").with_header("Linear-Delivery", "d1").with_body(body)
+}
+
+fn received(request: &Request) -> Event {
+    let mut receipt = receive(request).unwrap();
+    assert_eq!((receipt.events.len(), receipt.response), (1, Some(Response::new(200))));
+    receipt.events.remove(0)
+}
+
+#[test]
+fn the_kind_and_the_subject_are_those_of_what_happened() {
+    for (body, kind, subject) in [
+        (r#"{"type":"Issue","action":"create","data":{"id":"i","identifier":"KTL-7"}}"#, "Issue.create", Some("KTL-7")),
+        (
+            r#"{"type":"Comment","action":"create","data":{"id":"c","issue":{"id":"i","identifier":"KTL-7"}}}"#,
+            "Comment.create",
+            Some("KTL-7"),
+        ),
+        (r#"{"type":"Attachment","action":"remove","data":{"id":"a","issueId":"i"}}"#, "Attachment.remove", Some("i")),
+        (r#"{"type":"Project","action":"update","data":{"id":"p"}}"#, "Project.update", Some("p")),
+        (
+            r#"{"type":"AgentSessionEvent","action":"created","agentSession":{"id":"s","issue":{"identifier":"KTL-7"}}}"#,
+            "AgentSessionEvent.created",
+            Some("s"),
+        ),
+        (r#"{"type":"a.b"}"#, "a_b", None),
+        ("{}", "unknown", None),
+    ] {
+        let event = received(&delivery(body));
+        let found = (event.kind.as_str(), event.subject.as_deref(), event.delivery_id.as_deref());
+        assert_eq!(found, (kind, subject, Some("d1")), "{body}");
+    }
+}
+
+#[test]
+fn facts_are_attributes() {
+    for (priority, severity) in [
+        ("0", Some("none")),
+        ("1", Some("urgent")),
+        ("2", Some("high")),
+        ("3", Some("medium")),
+        ("4", Some("low")),
+        ("9", None),
+    ] {
+        let body = format!(
+            r#"{{"type":"Issue","action":"update","actor":{{"id":"u1","name":"Ada"}},
+                "data":{{"priority":{priority},"state":{{"name":"Todo"}}}}}}"#
+        );
+        let event = received(&delivery(body));
+        assert_eq!(event.attribute("severity"), severity);
+        assert_eq!((event.attribute("sender"), event.attribute("status")), (Some("u1"), Some("Todo")));
+        assert_eq!(event.attribute("action"), Some("update"));
+    }
+}
+
+#[test]
+fn a_command_is_found_in_what_was_written_just_now() {
+    for (body, expected) in [
+        (r#""type":"Comment","action":"create","data":{"body":"Hm.\n\n/fix it"}"#, Some("it")),
+        (r#""type":"Comment","action":"update","data":{"body":"/fix it"},"updatedFrom":{"body":"a"}"#, Some("it")),
+        (r#""type":"Comment","action":"update","data":{"body":"/fix it"},"updatedFrom":{"body":"/fix it\n"}"#, None),
+        (r#""type":"Comment","action":"update","data":{"body":"/fix it"},"updatedFrom":{"resolvedAt":null}"#, None),
+        (r#""type":"Comment","action":"remove","data":{"body":"/fix it"}"#, None),
+        (r#""type":"Issue","action":"create","data":{"description":"/fix it"}"#, Some("it")),
+        (
+            r#""type":"Issue","action":"update","data":{"description":"/fix it"},"updatedFrom":{"description":null}"#,
+            Some("it"),
+        ),
+        (r#""type":"Issue","action":"update","data":{"description":"/fix it"},"updatedFrom":{"title":"a"}"#, None),
+        (r#""type":"AgentSessionEvent","action":"created","agentSession":{"comment":{"body":"/fix it"}}"#, Some("it")),
+        (
+            r#""type":"AgentSessionEvent","action":"prompted","agentSession":{"comment":{"body":"/other"}},
+                "agentActivity":{"content":{"type":"prompt","body":"/fix it"}}"#,
+            Some("it"),
+        ),
+    ] {
+        assert_eq!(received(&delivery(format!("{{{body}}}"))).attribute("commandargs"), expected, "{body}");
+    }
+}
+
+#[test]
+fn what_the_app_or_an_ignored_user_does_is_answered_and_dropped() {
+    for body in [
+        r#"{"type":"Comment","action":"create","appUserId":"u0","actor":{"id":"u0"}}"#,
+        r#"{"type":"AgentSessionEvent","action":"prompted","appUserId":"u0","agentSession":{},"agentActivity":{"userId":"u0"}}"#,
+        r#"{"type":"Comment","action":"create","actor":{"id":"U9"}}"#,
+        r#"{"type":"Comment","action":"create","data":{"userId":"u9"}}"#,
+    ] {
+        let receipt = receive(&delivery(body).with_config("ignore_senders", r#"["u9"]"#)).unwrap();
+        assert_eq!((receipt.events.len(), receipt.response), (0, Some(Response::new(200))), "{body}");
+    }
+    let other = delivery(r#"{"type":"Comment","action":"create","appUserId":"u0","actor":{"id":"u1"}}"#);
+    assert_eq!(received(&other).kind, "Comment.create");
+}
+
+#[test]
+fn what_is_no_json_is_refused_and_other_json_is_kept() {
+    for body in [&b"{"[..], b"", b"\xff"] {
+        assert_eq!(receive(&delivery(body)).unwrap_err().status, 400);
+    }
+    let request = delivery("[]");
+    assert_eq!(received(&request).kind, "unknown");
+    assert_eq!(request.host().logged()[0].0, Level::Warn);
+    assert_eq!(received(&delivery(r#"{"type":"Issue","data":[],"actor":"a","updatedFrom":7}"#)).kind, "Issue");
+}

@@ -1,0 +1,131 @@
+//! The few fields of Discord's payloads that an event is made of.
+
+use gateway_plugin_sdk::json::{Object, Objects, Text};
+use serde::Deserialize;
+
+/// An interaction, or a webhook event.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Payload<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(crate) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) application_id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) channel_id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) guild_id: Text<'a>,
+    #[serde(borrow)]
+    member: Object<Member<'a>>,
+    #[serde(borrow)]
+    user: Object<User<'a>>,
+    #[serde(borrow)]
+    pub(crate) data: Object<Data<'a>>,
+    #[serde(borrow)]
+    pub(crate) event: Object<Event<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Member<'a> {
+    #[serde(borrow)]
+    user: Object<User<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct User<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
+}
+
+/// What a webhook event tells.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Event<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(crate) kind: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) timestamp: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) data: Object<Data<'a>>,
+}
+
+/// What was used, or what has happened.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Data<'a> {
+    #[serde(borrow)]
+    pub(crate) id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) name: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) custom_id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) options: Objects<Choice<'a>>,
+    #[serde(borrow)]
+    pub(crate) channel_id: Text<'a>,
+    #[serde(borrow)]
+    pub(crate) content: Text<'a>,
+    #[serde(borrow)]
+    user_id: Text<'a>,
+    #[serde(borrow)]
+    author: Object<User<'a>>,
+    #[serde(borrow)]
+    user: Object<User<'a>>,
+    #[serde(borrow)]
+    guild: Object<User<'a>>,
+}
+
+/// An option of a command, or a command within it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Choice<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(borrow)]
+    value: Text<'a>,
+    #[serde(borrow)]
+    options: Objects<Choice<'a>>,
+}
+
+impl Payload<'_> {
+    /// The id of who has interacted: in a guild a member.
+    pub(crate) fn user(&self) -> Option<&str> {
+        let member = self.member.get().and_then(|member| member.user.get());
+        member.or_else(|| self.user.get())?.id.get()
+    }
+}
+
+impl Data<'_> {
+    /// The id of who has caused a webhook event.
+    pub(crate) fn sender(&self) -> Option<&str> {
+        let people = [&self.author, &self.user];
+        people.into_iter().find_map(|user| user.get()?.id.get()).or_else(|| self.user_id.get())
+    }
+
+    /// The guild in which something has happened.
+    pub(crate) fn guild(&self) -> Option<&str> {
+        self.guild.get().and_then(|guild| guild.id.get())
+    }
+}
+
+/// The options as a person types them: `lid check minutes:5`.
+pub(crate) fn arguments(options: &[Choice<'_>]) -> String {
+    let mut words = Vec::new();
+    collect(options, &mut words);
+    words.join(" ")
+}
+
+fn collect(options: &[Choice<'_>], words: &mut Vec<String>) {
+    for option in options {
+        let name = option.name.get().unwrap_or_default();
+        match option.value.get() {
+            Some(value) => words.push([name, ":", value].concat()),
+            None => words.push(name.to_owned()),
+        }
+        collect(option.options.get(), words);
+    }
+}

@@ -1,0 +1,67 @@
+//! Updates of a Telegram bot: one event per update.
+//!
+//! | of the event | from |
+//! |---|---|
+//! | kind | the name of the member that the update has: `message`, `edited_message`, `callback_query` |
+//! | subject | the chat's id, and of a topic or a thread `chat:thread`; without a chat that of the user or the poll |
+//! | delivery id | `update_id` |
+//! | attributes | `sender`, `chat`, `thread`; `command` and `commandargs` of a new message |
+//! | data | the body |
+//!
+//! What bots write is answered and dropped, as is what accounts in `ignore_senders` do. An edited message is no command, because the
+//! update does not tell what it was before.
+
+mod payload;
+
+use std::borrow::Cow;
+
+use gateway_plugin_sdk::channel::{Event, Receipt, Received, Request};
+use gateway_plugin_sdk::command::{self, Command};
+use gateway_plugin_sdk::json::{parse, with_text};
+use gateway_plugin_sdk::{export_channel, kind_word};
+
+use self::payload::{Account, Content, Update};
+
+export_channel!(include_str!("../manifest.json"), receive);
+
+/// Turns one update into one event, or into none when a bot or somebody who is ignored has caused it.
+pub fn receive(request: &Request) -> Received {
+    with_text(request, |body| {
+        let update: Update<'_> = parse(request, body)?;
+        let kind = update.kind.get().unwrap_or("unknown");
+        let content = update.content.get();
+        let sender = content.and_then(Content::sender);
+        let is_unwanted =
+            |sender: &Account<'_>| sender.is_bot() || command::is_ignored(request.host(), &sender.names());
+        if sender.is_some_and(is_unwanted) {
+            return Ok(Receipt::empty());
+        }
+        let is_new = matches!(kind, "message" | "channel_post" | "business_message");
+        let text = content.and_then(Content::text).filter(|_| is_new);
+        let event = Event::new(kind_word(kind))
+            .with_subject(content.and_then(Content::subject))
+            .with_delivery_id(update.id.get().map(str::to_owned))
+            .with_fact("sender", sender.and_then(Account::name))
+            .with_fact("chat", content.and_then(Content::chat))
+            .with_fact("thread", content.and_then(Content::thread))
+            .with_command(text.and_then(|text| command_in(request, text)));
+        Ok(event.into())
+    })
+}
+
+/// The command of a text. In a group it may say which bot it is for: `/fix@kettle_bot the leak`.
+fn command_in(request: &Request, text: &str) -> Option<Command> {
+    let first = text.split_whitespace().next()?;
+    let Some((name, bot)) = first.strip_prefix('/').and_then(|_| first.split_once('@')) else {
+        return command::find(request.host(), text);
+    };
+    let own = request.host().config("bot").filter(|own| !own.is_empty());
+    if own.is_some_and(|own| !own.trim_start_matches('@').eq_ignore_ascii_case(bot)) {
+        return None;
+    }
+    let rest = text.trim_start().strip_prefix(first).map_or(Cow::Borrowed(text), |rest| [name, rest].concat().into());
+    command::find(request.host(), &rest)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+use gateway_plugin_sdk::Level;
+
+use super::*;
+
+fn update(body: impl Into<Vec<u8>>) -> Request {
+    Request::new("POST").with_header("content-type", "application/json").with_body(body)
+}
+
+fn received(request: &Request) -> Event {
+    let mut events = receive(request).unwrap().events;
+    assert_eq!(events.len(), 1);
+    events.remove(0)
+}
+
+#[test]
+fn the_kind_is_the_member_and_the_subject_is_the_chat() {
+    for (member, kind, subject) in [
+        (r#""message":{"chat":{"id":-1001234}}"#, "message", Some("-1001234")),
+        (r#""message":{"chat":{"id":-1001234},"message_thread_id":7}"#, "message", Some("-1001234:7")),
+        (r#""edited_message":{"chat":{"id":5}}"#, "edited_message", Some("5")),
+        (
+            r#""callback_query":{"id":"q","from":{"id":5},"message":{"chat":{"id":6},"message_thread_id":7}}"#,
+            "callback_query",
+            Some("6:7"),
+        ),
+        (r#""inline_query":{"id":"q","from":{"id":5}}"#, "inline_query", Some("5")),
+        (r#""message_reaction":{"chat":{"id":6},"user":{"id":5}}"#, "message_reaction", Some("6")),
+        (r#""poll":{"id":"p"}"#, "poll", Some("p")),
+        (r#""something.new":{"x":1}"#, "something_new", None),
+        (r#""message":"text""#, "message", None),
+    ] {
+        for body in [format!(r#"{{"update_id":10,{member}}}"#), format!(r#"{{{member},"update_id":10}}"#)] {
+            let event = received(&update(body.as_str()));
+            let found = (event.kind.as_str(), event.subject.as_deref(), event.delivery_id.as_deref());
+            assert_eq!(found, (kind, subject, Some("10")), "{body}");
+        }
+    }
+}
+
+#[test]
+fn facts_are_attributes() {
+    let body = r#"{"update_id":1,"message":{"from":{"id":5,"is_bot":false,"username":"ada"},"chat":{"id":6},"message_thread_id":7}}"#;
+    let facts = [("sender", "ada"), ("chat", "6"), ("thread", "7")];
+    assert_eq!(received(&update(body)).attributes, facts.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let nameless = r#"{"update_id":1,"message":{"from":{"id":5},"chat":{"id":6}}}"#;
+    assert_eq!(received(&update(nameless)).attribute("sender"), Some("5"));
+}
+
+#[test]
+fn a_command_is_found_in_a_new_message() {
+    let text = |text: &str| format!(r#"{{"update_id":1,"message":{{"chat":{{"id":6}},"text":"{text}"}}}}"#);
+    for (body, expected) in [
+        (text("/fix it"), Some(("fix", "it"))),
+        (text("Hm.\\n/fix it"), Some(("fix", "it"))),
+        (text(" /fix@Kettle_bot it"), Some(("fix", "it"))),
+        (text("/fix@other_bot it"), None),
+        (text("@kettle_bot fix it"), Some(("kettle_bot", "fix it"))),
+        (text("@ada thanks"), None),
+        (text("/stop it"), None),
+        (text("mail@example.org"), None),
+        (text("/fix it").replace("text\"", "caption\""), Some(("fix", "it"))),
+        (text("/fix it").replace("message", "channel_post"), Some(("fix", "it"))),
+        (text("/fix it").replace("message", "edited_message"), None),
+    ] {
+        let request =
+            update(body.as_str()).with_config("bot", "@kettle_bot").with_config("commands", r#"["fix", "kettle_bot"]"#);
+        let event = received(&request);
+        assert_eq!(event.attribute("command").zip(event.attribute("commandargs")), expected, "{body}");
+    }
+    assert_eq!(received(&update(text("/fix@any_bot it"))).attribute("command"), Some("fix"));
+}
+
+#[test]
+fn what_bots_and_ignored_accounts_do_is_answered_and_dropped() {
+    for from in [r#"{"id":1,"is_bot":true}"#, r#"{"id":9}"#, r#"{"id":1,"username":"Kettle"}"#] {
+        let body = format!(r#"{{"update_id":1,"message":{{"chat":{{"id":6}},"from":{from}}}}}"#);
+        let request = update(body).with_config("ignore_senders", r#"["9", "kettle"]"#);
+        assert_eq!(receive(&request).unwrap(), Receipt::empty(), "{from}");
+    }
+    // The message with the button is the bot's, the query is somebody's.
+    let query = r#"{"update_id":1,"callback_query":{"from":{"id":5},"message":{"from":{"id":1,"is_bot":true},"chat":{"id":6}}}}"#;
+    assert_eq!(received(&update(query)).kind, "callback_query");
+}
+
+#[test]
+fn what_is_no_json_is_refused_and_other_json_is_kept() {
+    for body in [&b"{"[..], b"", b"\xff"] {
+        assert_eq!(receive(&update(body)).unwrap_err().status, 400);
+    }
+    let request = update("[]");
+    assert_eq!(received(&request).kind, "unknown");
+    assert_eq!(request.host().logged()[0].0, Level::Warn);
+    for body in ["{}", r#"{"update_id":{}}"#, r#"{"":{},"a":1}"#] {
+        assert!(!received(&update(body)).kind.is_empty(), "{body}");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod agent_protocols;
 mod agents;
+mod alertmanager;
 mod cli;
 mod compile_bombs;
 mod delivery;

@@ -2,6 +2,7 @@
 
 use gateway_plugin_sdk::channel::{Rejection, Request};
 use gateway_plugin_sdk::form_fields;
+use gateway_plugin_sdk::json::text;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -66,11 +67,6 @@ fn form(text: &str) -> Result<Value, Rejection> {
 
 fn converted(value: Value) -> Body {
     Body::Converted(value.to_string())
-}
-
-fn text(request: &Request) -> Result<String, Rejection> {
-    String::from_utf8(request.body())
-        .map_err(|error| Rejection::new(400, format!("body is not UTF-8: {}", error.utf8_error())))
 }
 
 fn malformed(format: &'static str) -> impl Fn(String) -> Rejection {

@@ -110,9 +110,13 @@ pub fn parse<'a, T: Default + Deserialize<'a>>(request: &Request, json: &'a str)
 
 /// Reads the request's body as text and lets `receive` make a receipt of it; bytes that are not UTF-8 are refused.
 pub fn with_text(request: &Request, receive: impl FnOnce(&str) -> Received) -> Received {
-    let body = String::from_utf8(request.body())
-        .map_err(|error| Rejection::new(400, format!("body is not UTF-8: {}", error.utf8_error())))?;
-    receive(&body)
+    receive(&text(request)?)
+}
+
+/// The request's body as text; bytes that are not UTF-8 are refused.
+pub fn text(request: &Request) -> Result<String, Rejection> {
+    String::from_utf8(request.body())
+        .map_err(|error| Rejection::new(400, format!("body is not UTF-8: {}", error.utf8_error())))
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {

@@ -1,0 +1,84 @@
+use gateway_plugin_sdk::Level;
+
+use super::*;
+
+const TRIGGERED: &str = include_str!("../samples/incident.triggered.json");
+
+fn received(body: &str) -> Event {
+    receive(&Request::new("POST").with_body(body)).unwrap().events.remove(0)
+}
+
+#[test]
+fn an_incident_has_the_facts_of_an_alert() {
+    let request = Request::new("POST").with_header("X-Webhook-Id", "w-1").with_body(TRIGGERED);
+    let expected = Event::new("incident.triggered")
+        .with_subject(Some(String::from("PKETTLE1")))
+        .with_delivery_id(Some(String::from("w-1")))
+        .with_attribute("fingerprint", "kettle-1/too-hot")
+        .with_attribute("startsat", "2026-03-01T10:00:00Z")
+        .with_attribute("status", "firing")
+        .with_attribute("severity", "P1")
+        .with_attribute("alertname", "Kettle 1 is too hot")
+        .with_attribute("group", "Kettles");
+    assert_eq!(receive(&request).unwrap().events, [expected]);
+}
+
+#[test]
+fn without_the_header_the_event_names_its_delivery() {
+    assert_eq!(received(TRIGGERED).delivery_id.as_deref(), Some("01KETTLEEVENT0001"));
+}
+
+#[test]
+fn severity_is_the_priority_or_the_urgency() {
+    let severity = |members: &str| {
+        let body =
+            format!(r#"{{"event":{{"event_type":"incident.triggered","data":{{"type":"incident",{members}}}}}}}"#);
+        received(&body).attribute("severity").map(str::to_owned)
+    };
+    assert_eq!(severity(r#""priority":null,"urgency":"low""#).as_deref(), Some("low"));
+    assert_eq!(severity(r#""priority":{"summary":"SEV-2"},"urgency":"high""#).as_deref(), Some("SEV-2"));
+    assert_eq!(severity(r#""urgency":null"#), None);
+}
+
+#[test]
+fn an_incident_ends_when_it_is_resolved() {
+    for (status, expected) in [("triggered", "firing"), ("acknowledged", "firing"), ("resolved", "resolved")] {
+        let event = received(&TRIGGERED.replace(r#""status": "triggered""#, &format!(r#""status": "{status}""#)));
+        assert_eq!(event.attribute("status"), Some(expected));
+    }
+}
+
+#[test]
+fn a_note_is_about_its_incident() {
+    let event = received(include_str!("../samples/incident.annotated.json"));
+    assert_eq!((&*event.kind, event.subject.as_deref()), ("incident.annotated", Some("PKETTLE1")));
+    assert_eq!(event.attributes, []);
+}
+
+#[test]
+fn a_ping_is_an_event() {
+    let event = received(include_str!("../samples/pagey.ping.json"));
+    assert_eq!((&*event.kind, event.subject.as_deref()), ("pagey.ping", None));
+}
+
+#[test]
+fn what_is_unexpected_is_an_event_with_fewer_facts() {
+    for (body, kind) in [
+        ("{}", "unknown"),
+        (r#"{"event":{"event_type":"service.updated","data":[]}}"#, "service.updated"),
+        (r#"{"event":{"event_type":7,"data":{"type":"incident","status":[],"title":{}}}}"#, "7"),
+    ] {
+        let event = received(body);
+        assert_eq!((&*event.kind, event.subject, event.attributes.len()), (kind, None, 0), "{body}");
+    }
+    let request = Request::new("POST").with_body("7");
+    assert_eq!(receive(&request).unwrap().events[0].kind, "unknown");
+    assert_eq!(request.host().logged()[0].0, Level::Warn);
+}
+
+#[test]
+fn what_is_no_json_is_refused() {
+    for body in [&b""[..], b"{", b"{\"event\":\"\xff\"}"] {
+        assert_eq!(receive(&Request::new("POST").with_body(body)).unwrap_err().status, 400);
+    }
+}

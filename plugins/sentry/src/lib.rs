@@ -1,0 +1,155 @@
+//! Sentry's three kinds of webhooks, told apart by their headers and shape: one event per delivery.
+//!
+//! | of the event | from |
+//! |---|---|
+//! | kind | of an integration `Sentry-Hook-Resource` and `.action`: `issue.resolved`, `metric_alert.critical`; of a service hook `service_hook.triggered`; of the legacy plugin `legacy.triggered`; of a UI component `component.requested` |
+//! | subject | the issue's id, also for its errors, comments and alerts; of a metric alert its own |
+//! | delivery id | `Request-ID`, which is another one in each attempt |
+//! | key | installation, kind, and ids and times of the resource; none for a resource that is unknown here |
+//! | attributes | `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group`, as far as the resource has them |
+//! | data | the body as it was sent |
+//!
+//! Levels become severities: `fatal` is `critical`, `error` is `high`, `debug` is `low`, any other is itself. A metric alert's
+//! severity is its action. The status is `firing`, `resolved`, or an issue's own word such as `ignored`.
+
+mod key;
+mod payload;
+
+use gateway_plugin_sdk::channel::{Event, Received, Request};
+use gateway_plugin_sdk::json::{parse, with_text};
+use gateway_plugin_sdk::{export_channel, kind_word};
+
+use self::payload::{Issue, MetricAlert, Occurrence, Payload};
+
+export_channel!(include_str!("../manifest.json"), receive);
+
+/// Turns one delivery into one event.
+pub fn receive(request: &Request) -> Received {
+    let delivery_id = request.header("request-id");
+    let event = with_text(request, |body| {
+        // What a UI component asks may have no body at all; its signature is then one over nothing.
+        let payload = if body.is_empty() { Payload::default() } else { parse(request, body)? };
+        Ok(match request.header("sentry-hook-resource") {
+            Some(resource) => of_integration(&resource, &payload),
+            None => without_resource(request, &payload),
+        }
+        .into())
+    });
+    event.map(|mut receipt| {
+        receipt.events = receipt.events.into_iter().map(|event| event.with_delivery_id(delivery_id.clone())).collect();
+        receipt
+    })
+}
+
+/// The header is not signed, so it becomes a word like any other; a resource that is unknown here is an event all the same.
+fn of_integration(resource: &str, payload: &Payload<'_>) -> Event {
+    let resource = kind_word(resource);
+    let kind = match payload.action.get() {
+        Some(action) => [&resource, ".", &kind_word(action)].concat(),
+        None if resource.is_empty() => String::from("unknown"),
+        None => resource.clone(),
+    };
+    let event = match key::of(&resource, payload) {
+        Some(key) => {
+            let installation = payload.installation.get().and_then(|installation| installation.uuid.get());
+            Event::new(&*kind).with_key([installation.unwrap_or_default(), &kind, &key].join("/"))
+        }
+        None => Event::new(kind),
+    };
+    let Some(data) = payload.data.get() else {
+        return event;
+    };
+    if let Some(alert) = data.metric_alert.get() {
+        return with_metric_alert(event, alert, payload.action.get());
+    }
+    if let Some(occurrence) = data.event.get().or(data.error.get()) {
+        let alert = data.issue_alert.get().and_then(|alert| alert.title.get());
+        return with_occurrence(event, occurrence, data.triggered_rule.get().or(alert));
+    }
+    match data.issue.get() {
+        Some(issue) => with_issue(event, issue),
+        None => event
+            .with_subject(data.issue_id.get().map(str::to_owned))
+            .with_fact("fingerprint", data.issue_id.get())
+            .with_fact("group", data.project_slug.get()),
+    }
+}
+
+fn without_resource(request: &Request, payload: &Payload<'_>) -> Event {
+    let occurrence = payload.event.get();
+    let id = occurrence.and_then(Occurrence::id);
+    let project = payload.project.get().and_then(|project| project.slug.get());
+    if let Some(issue) = payload.group.get() {
+        // The GUID is that of the hook, the same with each of its deliveries.
+        let hook = request.header("x-servicehook-guid").unwrap_or_default();
+        let event = Event::new("service_hook.triggered");
+        let event = match id {
+            Some(id) => event.with_key(["service_hook", &hook, id].join("/")),
+            None => event,
+        };
+        return with_issue(event, issue).with_fact("group", project);
+    }
+    let Some(occurrence) = occurrence else {
+        return Event::new("component.requested");
+    };
+    let event = Event::new("legacy.triggered");
+    let event = match id {
+        Some(id) => event.with_key(["legacy", payload.project_slug.get().unwrap_or_default(), id].join("/")),
+        None => event,
+    };
+    event
+        .with_subject(payload.id.get().map(str::to_owned))
+        .with_fact("fingerprint", payload.id.get())
+        .with_fact("startsat", occurrence.datetime.get())
+        .with_fact("status", Some("firing"))
+        .with_fact("severity", payload.level.get().map(severity))
+        .with_fact("alertname", payload.message.get().or(payload.culprit.get()))
+        .with_fact("group", payload.project_slug.get())
+}
+
+fn with_metric_alert(event: Event, alert: &MetricAlert<'_>, action: Option<&str>) -> Event {
+    let severity = action.filter(|action| matches!(*action, "critical" | "warning"));
+    let rule = alert.alert_rule.get().and_then(|rule| rule.name.get());
+    event
+        .with_subject(alert.id.get().map(str::to_owned))
+        .with_fact("fingerprint", alert.id.get())
+        .with_fact("startsat", alert.date_started.get())
+        .with_fact("status", Some(if action == Some("resolved") { "resolved" } else { "firing" }))
+        .with_fact("severity", severity)
+        .with_fact("alertname", rule.or(alert.title.get()))
+}
+
+fn with_occurrence(event: Event, occurrence: &Occurrence<'_>, rule: Option<&str>) -> Event {
+    event
+        .with_subject(occurrence.issue_id.get().map(str::to_owned))
+        .with_fact("fingerprint", occurrence.issue_id.get())
+        .with_fact("startsat", occurrence.datetime.get())
+        .with_fact("status", Some("firing"))
+        .with_fact("severity", occurrence.level.get().map(severity))
+        .with_fact("alertname", rule.or(occurrence.title.get()))
+        .with_fact("group", occurrence.project.get())
+}
+
+fn with_issue(event: Event, issue: &Issue<'_>) -> Event {
+    let status = issue.status.get().map(|status| if status == "unresolved" { "firing" } else { status });
+    event
+        .with_subject(issue.id.get().map(str::to_owned))
+        .with_fact("fingerprint", issue.id.get())
+        .with_fact("startsat", issue.first_seen.get())
+        .with_fact("status", status)
+        .with_fact("severity", issue.level.get().map(severity))
+        .with_fact("alertname", issue.title.get())
+        .with_fact("group", issue.project.get().and_then(|project| project.slug.get()))
+}
+
+fn severity(level: &str) -> &str {
+    match level {
+        "fatal" => "critical",
+        "error" => "high",
+        "debug" => "low",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

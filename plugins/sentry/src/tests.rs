@@ -1,0 +1,171 @@
+use gateway_plugin_sdk::Level;
+
+use super::*;
+
+fn hook(resource: &str, body: &str) -> Request {
+    Request::new("POST").with_header("Sentry-Hook-Resource", resource).with_header("Request-ID", "r-1").with_body(body)
+}
+
+fn received(request: &Request) -> Event {
+    let mut events = receive(request).unwrap().events;
+    assert_eq!(events.len(), 1);
+    events.remove(0)
+}
+
+/// Kind, subject and key, without the installation's part of it.
+fn named(event: &Event) -> (&str, Option<&str>, Option<&str>) {
+    let key = event.key.as_deref().map(|key| key.trim_start_matches("a8e5d37a-696c-4c54-adb5-b3f28d64c7de/"));
+    (&event.kind, event.subject.as_deref(), key)
+}
+
+/// `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group`.
+fn facts(event: &Event) -> [Option<&str>; 6] {
+    ["fingerprint", "startsat", "status", "severity", "alertname", "group"].map(|name| event.attribute(name))
+}
+
+#[test]
+fn an_issue_is_what_its_action_made_of_it() {
+    let body = include_str!("../samples/issue.created.json");
+    let event = received(&hook("issue", body));
+    let key = "issue.created/1170820242/2026-03-01T10:00:00.000000Z/unresolved/";
+    assert_eq!(named(&event), ("issue.created", Some("1170820242"), Some(key)));
+    assert_eq!(event.delivery_id.as_deref(), Some("r-1"));
+    let title = Some("TemperatureError: kettle is at 104 °C");
+    let started = Some("2026-03-01T10:00:00.000000Z");
+    assert_eq!(facts(&event), [Some("1170820242"), started, Some("firing"), Some("high"), title, Some("kettles")]);
+
+    for (action, status, expected) in [
+        ("resolved", "resolved", "resolved"),
+        ("unresolved", "unresolved", "firing"),
+        ("ignored", "ignored", "ignored"),
+    ] {
+        let body =
+            body.replace("created", action).replace(r#""status": "unresolved""#, &format!(r#""status": "{status}""#));
+        let event = received(&hook("issue", &body));
+        assert_eq!((event.kind, event.attributes[2].1.as_str()), (format!("issue.{action}"), expected));
+    }
+}
+
+#[test]
+fn a_retry_is_the_same_event_and_another_assignment_is_not() {
+    let body =
+        |id: &str| format!(r#"{{"action":"assigned","data":{{"issue":{{"id":"1","assignedTo":{{"id":"{id}"}}}}}}}}"#);
+    let key = |request: Request| received(&request).key.unwrap();
+    assert_eq!(key(hook("issue", &body("7"))), key(hook("issue", &body("7")).with_header("request-id", "other")));
+    assert_ne!(key(hook("issue", &body("7"))), key(hook("issue", &body("8"))));
+}
+
+#[test]
+fn an_alert_on_an_issue_names_its_rule() {
+    let event = received(&hook("event_alert", include_str!("../samples/event_alert.triggered.json")));
+    let key = "event_alert.triggered/e4874d664c3540c1a32eab185f12c5ab/Kettles boil over";
+    assert_eq!(named(&event), ("event_alert.triggered", Some("1170820242"), Some(key)));
+    let started = Some("2026-03-01T10:05:00.000000Z");
+    let expected =
+        [Some("1170820242"), started, Some("firing"), Some("critical"), Some("Kettles boil over"), Some("1")];
+    assert_eq!(facts(&event), expected);
+}
+
+#[test]
+fn an_error_is_about_its_issue() {
+    let body = r#"{"action":"created","data":{"error":{"event_id":"e1","issue_id":"7","level":"debug","title":"t","project":2}}}"#;
+    let event = received(&hook("error", body));
+    assert_eq!(named(&event), ("error.created", Some("7"), Some("/error.created/e1")));
+    assert_eq!(facts(&event), [Some("7"), None, Some("firing"), Some("low"), Some("t"), Some("2")]);
+}
+
+#[test]
+fn a_metric_alert_is_as_severe_as_its_action_says() {
+    let body = include_str!("../samples/metric_alert.critical.json");
+    let event = received(&hook("metric_alert", body));
+    let key = "metric_alert.critical/42/2026-03-01T10:00:00Z/";
+    assert_eq!(named(&event), ("metric_alert.critical", Some("42"), Some(key)));
+    let started = Some("2026-03-01T10:00:00Z");
+    assert_eq!(facts(&event), [Some("42"), started, Some("firing"), Some("critical"), Some("Too many kettles"), None]);
+    for (action, status, severity) in
+        [("warning", "firing", Some("warning")), ("resolved", "resolved", None), ("open", "firing", None)]
+    {
+        let event = received(&hook("metric_alert", &body.replace("\"critical\"", &format!("\"{action}\""))));
+        assert_eq!((event.attribute("status"), event.attribute("severity")), (Some(status), severity), "{action}");
+    }
+}
+
+#[test]
+fn a_comment_is_about_its_issue_and_may_change_again() {
+    let body = |text: &str| {
+        format!(
+            r#"{{"action":"updated","data":{{"comment_id":1234,"issue_id":100,"project_slug":"kettles","timestamp":"t","comment":"{text}"}}}}"#
+        )
+    };
+    let event = received(&hook("comment", &body("one")));
+    assert_eq!(named(&event), ("comment.updated", Some("100"), Some("/comment.updated/1234/t/one")));
+    assert_eq!(event.attribute("group"), Some("kettles"));
+    assert_ne!(received(&hook("comment", &body("two"))).key, event.key);
+}
+
+#[test]
+fn an_installation_and_an_unknown_resource_are_events() {
+    let body = r#"{"action":"created","installation":{"uuid":"u"},"data":{"installation":{"uuid":"u"}}}"#;
+    assert_eq!(
+        named(&received(&hook("installation", body))),
+        ("installation.created", None, Some("u/installation.created/"))
+    );
+    for (resource, body, kind) in [
+        ("seer", r#"{"action":"root_cause_completed","data":{"run_id":1}}"#, "seer.root_cause_completed"),
+        ("preprod artifact.x\n", r#"{"action":"a.b"}"#, "preprod_artifact_x_.a_b"),
+        ("issue", "{}", "issue"),
+        ("", "{}", "unknown"),
+    ] {
+        let event = received(&hook(resource, body));
+        assert_eq!(named(&event), (kind, None, None));
+        assert_eq!(event.delivery_id.as_deref(), Some("r-1"));
+    }
+}
+
+#[test]
+fn a_service_hook_is_told_by_its_group() {
+    let body = r#"{"project":{"slug":"kettles","name":"Kettles"},"group":{"id":"9","title":"hot","level":"warning"},"event":{"eventID":"e9"}}"#;
+    let event = received(&Request::new("POST").with_header("X-ServiceHook-GUID", "g").with_body(body));
+    assert_eq!(named(&event), ("service_hook.triggered", Some("9"), Some("service_hook/g/e9")));
+    assert_eq!(facts(&event), [Some("9"), None, None, Some("warning"), Some("hot"), Some("kettles")]);
+}
+
+#[test]
+fn the_legacy_plugin_is_told_by_its_flat_body() {
+    let event = received(&Request::new("POST").with_body(include_str!("../samples/legacy.json")));
+    assert_eq!(
+        named(&event),
+        ("legacy.triggered", Some("27379932"), Some("legacy/kettles/c4a4d06bc314205bb3b6bdb612dde7f1"))
+    );
+    let expected = [Some("27379932"), None, Some("firing"), Some("high"), Some("Kettle is too hot"), Some("kettles")];
+    assert_eq!(facts(&event), expected);
+}
+
+#[test]
+fn a_ui_component_may_send_nothing() {
+    for body in ["", r#"{"fields":[{"name":"channel","value":"kitchen"}],"installationId":"u"}"#] {
+        let event = received(&Request::new("POST").with_body(body));
+        assert_eq!(event, Event::new("component.requested"));
+    }
+}
+
+#[test]
+fn what_is_unexpected_is_an_event_with_fewer_facts() {
+    for body in [r#"{"action":{},"data":[]}"#, r#"{"data":{"issue":7,"event":"e","error":null}}"#, "[]"] {
+        let event = received(&hook("issue", body));
+        assert_eq!((named(&event), event.attributes.len()), (("issue", None, None), 0), "{body}");
+    }
+    let request = hook("issue", "[]");
+    received(&request);
+    assert_eq!(request.host().logged()[0].0, Level::Warn);
+    let event = received(&hook("issue", r#"{"data":{"issue":{"id":"a\nb","title":"x\u0000","level":["error"]}}}"#));
+    assert!(event.subject.unwrap().starts_with("a b~") && !event.attributes[1].1.contains(char::is_control));
+}
+
+#[test]
+fn what_is_no_json_is_refused() {
+    for body in [&b"{"[..], b"action=created", b"{\"action\":\"\xff\"}"] {
+        let request = Request::new("POST").with_header("sentry-hook-resource", "issue").with_body(body);
+        assert_eq!(receive(&request).unwrap_err().status, 400);
+    }
+}

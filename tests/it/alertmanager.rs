@@ -1,0 +1,164 @@
+//! A real Alertmanager as the sender: every alert arrives once, and the end of each, whatever it repeats.
+//!
+//! `.ci/run` unpacks the Debian package into `target/tools`; where it is missing, the test says so and checks nothing.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
+#![expect(clippy::print_stderr, reason = "the test runner shows why nothing was checked")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{BINARY, Client, Setup, TO_STUB, TestGateway, built_in};
+
+const CHANNEL: &str = r#"
+[channels.alertmanager]
+secret = { env = "ALERTMANAGER_WEBHOOK_SECRET" }
+optional = true
+"#;
+
+/// A running Alertmanager. Killed when dropped.
+struct Alertmanager {
+    child: Child,
+    client: Client,
+    _dir: TempDir,
+}
+
+/// The program, out of the unpacked package or installed.
+fn program() -> Option<PathBuf> {
+    let tools = Path::new(BINARY).ancestors().nth(2).unwrap().join("tools/alertmanager/usr/bin");
+    let installed = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&installed).chain([tools]).map(|dir| dir.join("prometheus-alertmanager"));
+    found.into_iter().find(|path| path.is_file())
+}
+
+impl Alertmanager {
+    /// Starts it with a webhook at `gateway`, and repetitions of everything each second.
+    fn start(program: &Path, gateway: SocketAddr) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = json!({
+            "route": {
+                "receiver": "gateway", "group_by": ["alertname"],
+                "group_wait": "100ms", "group_interval": "1s", "repeat_interval": "1s",
+            },
+            "receivers": [{"name": "gateway", "webhook_configs": [{
+                "url": format!("http://{gateway}/webhooks/alertmanager"), "send_resolved": true,
+                "http_config": {"authorization": {"credentials": "kettle-token"}},
+            }]}],
+        });
+        // JSON is YAML.
+        fs::write(dir.path().join("alertmanager.yml"), config.to_string()).unwrap();
+        let mut child = Command::new(program)
+            .args(["--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address="])
+            .arg("--web.listen-address=127.0.0.1:0")
+            .current_dir(dir.path())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let address = lines.find_map(|line| {
+            let (_, address) = line.split_once(r#"msg="Listening on" address="#)?;
+            address.trim().parse().ok()
+        });
+        // It must not be stopped by a pipe that nobody reads.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, client: Client::new(address.expect("Alertmanager ended")), _dir: dir }
+    }
+
+    async fn post(&self, alerts: Value) {
+        let headers = [("content-type", "application/json")];
+        self.client.post("/api/v2/alerts", &headers, alerts.to_string()).await.expect_status(200);
+    }
+
+    /// The fingerprints that it gives to its alerts.
+    async fn fingerprints(&self) -> BTreeSet<String> {
+        let alerts = self.client.get("/api/v2/alerts").await.expect_status(200).json();
+        alerts.as_array().unwrap().iter().map(|alert| alert["fingerprint"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+impl Drop for Alertmanager {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until so many notifications were answered with this status.
+async fn answered(gateway: &TestGateway, status: u16, times: u64) {
+    let row = format!("webhook_requests_total{{provider=\"alertmanager\",status=\"{status}\"}} ");
+    gateway
+        .until(&format!("{times} times {status}"), async || {
+            let metrics = gateway.metrics().await;
+            let count = metrics.lines().find_map(|line| line.strip_prefix(&row)?.parse::<u64>().ok());
+            (count.unwrap_or_default() >= times).then_some(())
+        })
+        .await;
+}
+
+/// Kind and subject of all events, the oldest first, once there are `count`.
+async fn events(gateway: &TestGateway, count: usize) -> Vec<(String, String)> {
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
+    let mut rows = gateway
+        .until("the events", async || Some(gateway.list("events").await).filter(|rows| rows.len() >= count))
+        .await;
+    rows.reverse();
+    rows.iter().map(|row| (text(row, "kind"), text(row, "subject"))).collect()
+}
+
+#[tokio::test]
+async fn each_alert_of_a_real_alertmanager_is_one_event_and_its_end_another() {
+    let Some(program) = program() else {
+        eprintln!("skipped: prometheus-alertmanager is not here; `.ci/run` unpacks it into target/tools");
+        return;
+    };
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let setup = Setup::new().plugin(built_in::ALERTMANAGER).plugin(built_in::STUB).config(TO_STUB).config(CHANNEL);
+    let Ok(waiting) = setup.try_start_on(&socket).await else { panic!("the gateway ended") };
+    let alertmanager = Alertmanager::start(&program, socket.local_addr().unwrap());
+    let kettle = |name: &str| {
+        let labels =
+            json!({"alertname": "KettleHot", "instance": name, "severity": "critical", "text": "104 °C \"hot\""});
+        json!({"labels": labels, "annotations": {"summary": "A kettle is hot"}, "startsAt": "2026-03-01T10:00:00Z"})
+    };
+
+    // While the channel waits for its secret, Alertmanager is told to come again, and does.
+    alertmanager.post(json!([kettle("one"), kettle("two")])).await;
+    answered(&waiting, 503, 2).await;
+    assert_eq!(waiting.list("events").await, [] as [Value; 0]);
+    let (code, setup) = waiting.stop().await;
+    assert_eq!(code, Some(0));
+    let setup = setup.env("ALERTMANAGER_WEBHOOK_SECRET", "kettle-token");
+    let Ok(gateway) = setup.try_start_on(&socket).await else { panic!("the gateway ended") };
+
+    let firing = events(&gateway, 2).await;
+    let fingerprints: BTreeSet<_> = firing.iter().map(|(_, subject)| subject.clone()).collect();
+    assert_eq!(fingerprints, alertmanager.fingerprints().await);
+    assert!(firing.iter().all(|(kind, _)| kind == "alertmanager.alert.firing"), "{firing:?}");
+
+    // Repetitions are known already.
+    answered(&gateway, 200, 2).await;
+    assert_eq!(events(&gateway, 2).await, firing);
+
+    // One of them ends; the notification carries both.
+    let mut ended = kettle("two");
+    ended["endsAt"] = json!(jiff::Timestamp::now().to_string());
+    alertmanager.post(json!([ended])).await;
+    let all = events(&gateway, 3).await;
+    assert_eq!((&all[..2], all[2].0.as_str()), (&firing[..], "alertmanager.alert.resolved"));
+    let id = gateway.list("events").await[0]["id"].as_str().unwrap().to_owned();
+    let event = gateway.event_until(&id, "delivered").await;
+    assert_eq!(event["data"]["labels"], ended["labels"]);
+    assert_eq!(event["data"]["group"]["status"], "firing");
+    assert_eq!(event["attributes"]["fingerprint"], json!(all[2].1));
+
+    // It is repeated no more, and the other one is still known.
+    answered(&gateway, 200, 4).await;
+    assert_eq!(events(&gateway, 3).await, all);
+}

@@ -1,5 +1,4 @@
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::cell::Cell;
 
 use super::*;
 
@@ -11,17 +10,19 @@ fn delivery() -> Delivery {
 
 /// Delivers to an agent that answers so, one answer after the other; tells the requests, and how often it was waited.
 fn exchange(delivery: Delivery, answers: &[Value]) -> (Delivered, Vec<(HttpRequest, Value)>, u32) {
-    let seen = Rc::new(RefCell::new(Vec::new()));
-    let (remote, answers) = (Rc::clone(&seen), answers.to_vec());
-    let delivery = delivery.with_remote(move |request| {
-        let body = request.body.as_ref().map(|body| serde_json::from_slice(body.as_bytes()).unwrap());
-        let number = remote.borrow().len();
-        remote.borrow_mut().push((request.clone(), body.unwrap_or(Value::Null)));
-        Ok(Response::new(200).with_body(answers[number.min(answers.len() - 1)].to_string()))
+    let (number, answers) = (Cell::new(0), answers.to_vec());
+    let delivery = delivery.with_remote(move |_| {
+        let answer = &answers[number.get().min(answers.len() - 1)];
+        number.set(number.get() + 1);
+        Ok(Response::new(200).with_body(answer.to_string()))
     });
     let pauses = Cell::new(0);
     let delivered = deliver(&delivery, |_| pauses.set(pauses.get() + 1));
-    (delivered, seen.take(), pauses.get())
+    let with_body = |request: HttpRequest| {
+        let body = request.body.as_ref().map(|body| serde_json::from_slice(body.as_bytes()).unwrap());
+        (request, body.unwrap_or(Value::Null))
+    };
+    (delivered, delivery.sent().into_iter().map(with_body).collect(), pauses.get())
 }
 
 fn result(result: Value) -> Value {

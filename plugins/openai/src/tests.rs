@@ -1,6 +1,3 @@
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use gateway_plugin_sdk::agent::HttpError;
 
 use super::*;
@@ -11,14 +8,9 @@ fn delivery() -> Delivery {
 
 /// The request that a delivery sends, and its body.
 fn sent(delivery: Delivery) -> (HttpRequest, Value) {
-    let seen = Rc::new(RefCell::new(None));
-    let remote = Rc::clone(&seen);
-    let delivery = delivery.with_remote(move |request| {
-        *remote.borrow_mut() = Some(request.clone());
-        Err(HttpError { code: String::from("timeout"), message: String::new() })
-    });
+    let delivery = delivery.with_remote(|_| Err(HttpError { code: String::from("timeout"), message: String::new() }));
     deliver(&delivery).unwrap_err();
-    let request = seen.take().unwrap();
+    let request = delivery.sent().remove(0);
     let body = serde_json::from_slice(request.body.as_ref().unwrap().as_bytes()).unwrap();
     (request, body)
 }

@@ -1,6 +1,3 @@
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use serde_json::json;
 
 use super::*;
@@ -13,14 +10,9 @@ fn delivery() -> Delivery {
 
 /// The request that a delivery sends, and its body.
 fn sent(delivery: Delivery) -> (HttpRequest, Value) {
-    let seen = Rc::new(RefCell::new(None));
-    let remote = Rc::clone(&seen);
-    let delivery = delivery.with_remote(move |request| {
-        *remote.borrow_mut() = Some(request.clone());
-        Ok(Response::new(200))
-    });
+    let delivery = delivery.with_remote(|_| Ok(Response::new(200)));
     deliver(&delivery).unwrap();
-    let request = seen.take().unwrap();
+    let request = delivery.sent().remove(0);
     let body = serde_json::from_slice(request.body.as_ref().unwrap().as_bytes()).unwrap();
     (request, body)
 }

@@ -189,6 +189,11 @@ impl Delivery {
         self.network.send(request)
     }
 
+    /// The requests sent so far; a stand-in keeps them for the test, the real network gives none back.
+    pub fn sent(&self) -> Vec<HttpRequest> {
+        self.network.sent()
+    }
+
     /// Whether `gateway.toml` has a credential of this name. A stand-in has every one.
     pub fn has_credential(&self, name: &str) -> bool {
         self.network.has_credential(name)

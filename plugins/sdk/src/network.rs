@@ -1,5 +1,6 @@
 //! The way out, which the host watches over.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use crate::bindings::agent::gateway::plugin::http;
@@ -10,7 +11,12 @@ use crate::{Content, Response};
 type Remote = Box<dyn Fn(&HttpRequest) -> Result<Response, HttpError>>;
 
 /// The real network in a component, a stand-in in a test.
-pub(crate) struct Network(Option<Remote>);
+pub(crate) struct Network(Option<StandIn>);
+
+struct StandIn {
+    remote: Remote,
+    sent: RefCell<Vec<HttpRequest>>,
+}
 
 impl Network {
     pub(crate) fn real() -> Self {
@@ -18,7 +24,7 @@ impl Network {
     }
 
     pub(crate) fn stand_in(remote: impl Fn(&HttpRequest) -> Result<Response, HttpError> + 'static) -> Self {
-        Network(Some(Box::new(remote)))
+        Network(Some(StandIn { remote: Box::new(remote), sent: RefCell::default() }))
     }
 
     pub(crate) fn denied() -> Self {
@@ -28,8 +34,16 @@ impl Network {
     pub(crate) fn send(&self, request: &HttpRequest) -> Result<Response, HttpError> {
         match &self.0 {
             None => http::send(request),
-            Some(remote) => remote(request),
+            Some(stand_in) => {
+                stand_in.sent.borrow_mut().push(request.clone());
+                (stand_in.remote)(request)
+            }
         }
+    }
+
+    /// The requests sent so far; the real network keeps none.
+    pub(crate) fn sent(&self) -> Vec<HttpRequest> {
+        self.0.as_ref().map(|stand_in| stand_in.sent.borrow().clone()).unwrap_or_default()
     }
 
     pub(crate) fn has_credential(&self, name: &str) -> bool {

@@ -9,7 +9,10 @@
 //! `NAME.expected.json`, what is expected. A sample of an agent is `NAME.delivery.json`. Of what is expected, members that are
 //! left out are not compared, `null` stands for nothing, and a member with an unknown name is an error. Only the data of an
 //! event is never left out: without `data` it is expected to be the body.
+//!
+//! The files can also lie inside of a plugin, in a section that is read without running it and is never larger than 256 KiB.
 
+mod bundle;
 mod compare;
 mod expectation;
 mod folder;
@@ -28,8 +31,9 @@ use serde_json::Value;
 use crate::event::Event;
 use crate::plugin::{EgressError, Response};
 
+pub use self::bundle::{files, with as with_files};
 pub use self::compare::Difference;
-pub use self::folder::read;
+pub use self::folder::{embedded, read};
 pub use self::header::{content_type, header};
 pub use self::record::{recorded, write};
 pub use self::trial::{Subject, Trial, Verdict};
@@ -66,6 +70,38 @@ pub struct RequestSample {
     config: BTreeMap<String, Value>,
     /// `{"receipt": ..}` or `{"rejection": ..}`.
     expected: Option<Value>,
+}
+
+impl RequestSample {
+    /// The method; none stands for the first of the manifest.
+    pub fn method(&self) -> Option<&Method> {
+        self.method.as_ref()
+    }
+
+    /// Path below the place of the channel, empty when it is that place itself, and query.
+    pub fn target(&self) -> (&str, &str) {
+        (if self.path == "/" { "" } else { &self.path }, &self.query)
+    }
+
+    /// The headers, of which `content-type` is always there.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Settings of the channel that what is expected goes with.
+    pub fn config(&self) -> &BTreeMap<String, Value> {
+        &self.config
+    }
+
+    /// The kind of the first event that is expected, as the plugin says it.
+    pub fn kind(&self) -> Option<&str> {
+        self.expected.as_ref()?["receipt"]["events"][0]["kind"].as_str()
+    }
 }
 
 /// A delivery to an agent.

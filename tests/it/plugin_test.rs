@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
 use std::fs;
-use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
@@ -31,10 +30,9 @@ fn test(setup: &Setup, plugin: Guest, more: &[&str]) -> (i32, String, String) {
 /// What the plugins that come with the gateway are expected to do stands beside them.
 #[test]
 fn every_built_in_plugin_makes_of_its_samples_what_is_expected() {
-    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("plugins");
     for plugin in built_in::all() {
         let setup = Setup::new().plugin(plugin);
-        let samples = plugins.join(plugin.name()).join("samples");
+        let samples = plugin.samples();
         let file = format!("plugins/{}.wasm", plugin.name());
         let arguments = ["plugin", "test", &file, "--samples", samples.to_str().unwrap(), "--format", "json"];
 

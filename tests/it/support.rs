@@ -117,6 +117,17 @@ impl Setup {
         self
     }
 
+    /// Puts a plugin into the folder with the samples that it comes with, as `cargo xtask build` does.
+    pub(crate) fn packed_plugin(self, plugin: Guest) -> Self {
+        let name = plugin.name();
+        let setup = self.plugin(plugin);
+        let (file, samples) = (format!("plugins/{name}.wasm"), plugin.samples());
+        let pack = ["plugin", "pack", &file, "--samples", samples.to_str().unwrap()];
+        let output = setup.command(&pack).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        setup
+    }
+
     /// Puts the file of a plugin into the folder.
     pub(crate) fn plugin_file(self, file: &Path) -> Self {
         fs::copy(file, self.plugins().join(file.file_name().unwrap())).unwrap();

@@ -6,6 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+/// How samples travel in a plugin: the gateway's own file, because the plugins are built before there is a gateway.
+#[path = "../../host/src/sample/bundle.rs"]
+#[expect(unreachable_pub, reason = "it is part of the gateway's library too")]
+mod bundle;
+
 /// The crate that plugins are written with; the one folder in `plugins/` that is none itself.
 const SDK: &str = "sdk";
 
@@ -28,6 +33,11 @@ impl Plugin {
     pub(crate) fn file(&self) -> String {
         format!("{}.wasm", self.0)
     }
+
+    /// The folder of its samples, which travel in that file.
+    pub(crate) fn samples(&self) -> String {
+        format!("{}/samples", self.0)
+    }
 }
 
 /// The plugins in `plugins/`, by name.
@@ -45,12 +55,14 @@ pub(crate) fn list(root: &Path) -> Result<Vec<Plugin>> {
     Ok(plugins)
 }
 
-/// Copies `built` over `installed` in one step, so that a gateway that watches the folder never sees half a file, and only
+/// Copies `built` with the samples of a folder over `installed` in one step, so that a gateway that watches the folder never sees half a file, and only
 /// when that changes something, so that it does not load the same again. Tells whether it did.
-pub(crate) fn install(built: &Path, installed: &Path) -> Result<bool> {
+pub(crate) fn install(built: &Path, samples: &Path, installed: &Path) -> Result<bool> {
     let new = fs::read(built).with_context(|| {
         format!("cannot read {}; the `[lib]` of a plugin must have the name of its folder", built.display())
     })?;
+    let files = bundle::files(samples).with_context(|| format!("the samples in {}", samples.display()))?;
+    let new = bundle::with(&new, &files).with_context(|| format!("{} is no component", built.display()))?;
     match fs::read(installed) {
         Ok(old) if old == new => return Ok(false),
         Ok(_) => {}
@@ -91,28 +103,33 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_is_installed_only_when_it_changed() {
+    fn a_plugin_is_installed_with_its_samples_and_only_when_something_changed() {
         let dir = tempfile::tempdir().unwrap();
         let (built, installed) = (dir.path().join("built"), dir.path().join("github.wasm"));
-        let check = |content: &str, expected: bool| {
-            fs::write(&built, content).unwrap();
-            assert_eq!(install(&built, &installed).unwrap(), expected, "{content}");
-            assert_eq!(fs::read_to_string(&installed).unwrap(), content);
+        let samples = dir.path().join("samples");
+        fs::create_dir(&samples).unwrap();
+        let check = |section: u8, sample: &str, expected: bool| {
+            fs::write(&built, [b"\0asm\x0d\0\x01\0", &[section, 0][..]].concat()).unwrap();
+            fs::write(samples.join("ping.json"), sample).unwrap();
+            assert_eq!(install(&built, &samples, &installed).unwrap(), expected, "{section} {sample}");
+            let found = bundle::find(&fs::read(&installed).unwrap());
+            assert_eq!(found, [("ping.json".to_owned(), sample.as_bytes().to_owned())]);
         };
 
-        check("one", true);
-        check("one", false);
-        check("two", true);
+        check(1, "{}", true);
+        check(1, "{}", false);
+        check(1, "[]", true);
+        check(2, "[]", true);
 
         let left: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(left.len(), 2, "{left:?}");
+        assert_eq!(left.len(), 3, "{left:?}");
     }
 
     #[test]
     fn a_plugin_that_was_not_built_is_named() {
         let dir = tempfile::tempdir().unwrap();
 
-        let error = install(&dir.path().join("absent.wasm"), &dir.path().join("x.wasm")).unwrap_err();
+        let error = install(&dir.path().join("absent.wasm"), dir.path(), &dir.path().join("x.wasm")).unwrap_err();
 
         assert!(error.to_string().contains("absent.wasm"), "{error}");
     }

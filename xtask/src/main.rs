@@ -197,8 +197,8 @@ impl Repository {
         run(build.args(more))?;
         for plugin in plugins {
             let built = self.target.join(toolchain::WASM_TARGET).join("guest").join(plugin.artifact());
-            let installed = self.root.join("plugins").join(plugin.file());
-            if guests::install(&built, &installed)? {
+            let folder = self.root.join("plugins");
+            if guests::install(&built, &folder.join(plugin.samples()), &folder.join(plugin.file()))? {
                 step(&format!("wrote plugins/{}", plugin.file()));
             }
         }

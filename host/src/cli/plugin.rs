@@ -3,6 +3,7 @@ mod check;
 mod dev;
 mod inspect;
 mod new;
+mod pack;
 mod pin;
 mod project;
 mod record;
@@ -22,6 +23,7 @@ use crate::plugin::Settings;
 
 pub(super) use self::build::BuildArguments;
 pub(super) use self::new::NewArguments;
+pub(super) use self::pack::PackArguments;
 pub(super) use self::pin::PinArguments;
 pub(super) use self::sign::SignArguments;
 
@@ -44,6 +46,7 @@ pub(super) async fn run(config: Option<&Path>, command: PluginCommand) -> Result
             test::run(settings(config)?, &paths, &options, output.format).await
         }
         PluginCommand::Dev(arguments) => dev::run(settings(config)?, has_config(config), arguments).await,
+        PluginCommand::Pack(arguments) => pack::run(&settings(config)?, &arguments),
         PluginCommand::Pin(arguments) => pin::run(config, arguments),
         PluginCommand::Sign(arguments) => sign::run(&settings(config)?, &arguments),
     }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -5,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use http::HeaderMap;
 
-use super::{Content, Sample, expectation, header};
+use super::{Content, Sample, bundle, expectation, header};
 
 /// Bytes of a sample's file at most: as much as the largest body that a gateway takes by default.
 const MAX_FILE: u64 = 25 << 20;
@@ -15,13 +16,20 @@ pub(super) const HEADERS: &str = ".headers";
 pub(super) const EXPECTED: &str = ".expected.json";
 pub(super) const DELIVERY: &str = ".delivery.json";
 
+/// A file of a sample.
+struct Source {
+    path: PathBuf,
+    /// What it holds, when it was found inside of a plugin.
+    found: Option<Vec<u8>>,
+}
+
 /// The files of one sample.
 #[derive(Default)]
 struct Files {
-    bodies: Vec<PathBuf>,
-    headers: Option<PathBuf>,
-    expected: Option<PathBuf>,
-    delivery: Option<PathBuf>,
+    bodies: Vec<Source>,
+    headers: Option<Source>,
+    expected: Option<Source>,
+    delivery: Option<Source>,
 }
 
 /// The samples of a folder, by name. One whose files are wrong says so itself and leaves the others alone.
@@ -29,40 +37,50 @@ struct Files {
 /// # Errors
 /// The folder cannot be read.
 pub fn read(dir: &Path) -> io::Result<Vec<Sample>> {
-    let mut samples: BTreeMap<String, Files> = BTreeMap::new();
     let mut paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
+    paths.retain(|path| path.is_file());
     paths.sort();
-    for path in paths {
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // What editors and systems leave behind.
-        if file.starts_with('.') || file.ends_with('~') || !path.is_file() {
+    Ok(sorted(dir, paths.into_iter().map(|path| Source { path, found: None })))
+}
+
+/// The samples inside of a plugin file, by name.
+pub fn embedded(component: &[u8]) -> Vec<Sample> {
+    let found = bundle::find(component).into_iter();
+    sorted(Path::new(""), found.map(|(name, bytes)| Source { path: name.into(), found: Some(bytes) }))
+}
+
+fn sorted(dir: &Path, sources: impl Iterator<Item = Source>) -> Vec<Sample> {
+    let mut samples: BTreeMap<String, Files> = BTreeMap::new();
+    for source in sources {
+        let file = source.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !bundle::is_of_a_sample(&file) {
             continue;
         }
         let of = |ending: &str| file.strip_suffix(ending).map(str::to_owned);
         if let Some(name) = of(HEADERS) {
-            samples.entry(name).or_default().headers = Some(path);
+            samples.entry(name).or_default().headers = Some(source);
         } else if let Some(name) = of(EXPECTED) {
-            samples.entry(name).or_default().expected = Some(path);
+            samples.entry(name).or_default().expected = Some(source);
         } else if let Some(name) = of(DELIVERY) {
-            samples.entry(name).or_default().delivery = Some(path);
+            samples.entry(name).or_default().delivery = Some(source);
         } else {
             let name = file.rsplit_once('.').map_or(&*file, |(name, _)| name);
-            samples.entry(name.to_owned()).or_default().bodies.push(path);
+            samples.entry(name.to_owned()).or_default().bodies.push(source);
         }
     }
-    Ok(samples.into_iter().map(|(name, files)| sample(dir, name, &files)).collect())
+    samples.into_iter().map(|(name, files)| sample(dir, name, &files)).collect()
 }
 
 fn sample(dir: &Path, name: String, files: &Files) -> Sample {
     let content = match files {
         Files { delivery: Some(delivery), bodies, headers: None, expected: None } if bodies.is_empty() => {
-            text(delivery).and_then(|text| {
-                let parsed = expectation::delivery(&text).map_err(|problem| told(delivery, &problem))?;
+            delivery.text().and_then(|text| {
+                let parsed = expectation::delivery(&text).map_err(|problem| told(&delivery.path, &problem))?;
                 Ok(Content::Delivery(Box::new(parsed)))
             })
         }
         Files { delivery: None, bodies, headers, expected } => {
-            request(&name, bodies, headers.as_deref(), expected.as_deref())
+            request(&name, bodies, headers.as_ref(), expected.as_ref())
                 .map(|request| Content::Request(Box::new(request)))
         }
         _ => Err(format!("`{name}` is the sample of a channel and of an agent: rename one of its files")),
@@ -73,24 +91,25 @@ fn sample(dir: &Path, name: String, files: &Files) -> Sample {
 
 fn request(
     name: &str,
-    bodies: &[PathBuf],
-    headers: Option<&Path>,
-    expected: Option<&Path>,
+    bodies: &[Source],
+    headers: Option<&Source>,
+    expected: Option<&Source>,
 ) -> Result<super::RequestSample, String> {
     let body = match bodies {
-        [body] => bytes(body)?,
+        [body] => body.bytes()?.into_owned(),
         [] => return Err(format!("its body is missing: expected a file such as `{name}.json`, which may be empty")),
         more => {
-            let names: Vec<_> = more.iter().map(|path| format!("`{}`", path.display())).collect();
+            let names: Vec<_> = more.iter().map(|source| format!("`{}`", source.path.display())).collect();
             return Err(format!("it has several bodies, {}: rename all but one", names.join(" and ")));
         }
     };
     let headers = match headers {
-        Some(path) => headers_of(path, &text(path)?)?,
+        Some(source) => headers_of(&source.path, &source.text()?)?,
         None => HeaderMap::new(),
     };
-    let (expected, file) = (expected.map(text).transpose()?, expected.unwrap_or(Path::new("")));
-    expectation::request(body, headers, expected.as_deref()).map_err(|problem| told(file, &problem))
+    let text = expected.map(Source::text).transpose()?;
+    let file = expected.map_or(Path::new(""), |source| &source.path);
+    expectation::request(body, headers, text.as_deref()).map_err(|problem| told(file, &problem))
 }
 
 /// One header on each line, as curl reads them.
@@ -104,16 +123,22 @@ fn headers_of(path: &Path, text: &str) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
-fn text(path: &Path) -> Result<String, String> {
-    String::from_utf8(bytes(path)?).map_err(|_| told(path, "it is not UTF-8 text"))
-}
+impl Source {
+    fn text(&self) -> Result<String, String> {
+        let not_text = |_| told(&self.path, "it is not UTF-8 text");
+        String::from_utf8(self.bytes()?.into_owned()).map_err(not_text)
+    }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, String> {
-    let read = fs::metadata(path).and_then(|metadata| match metadata.len() {
-        0..=MAX_FILE => fs::read(path),
-        size => Err(io::Error::other(format!("it has {size} bytes, at most {MAX_FILE} are read"))),
-    });
-    read.map_err(|error| told(path, &error.to_string()))
+    fn bytes(&self) -> Result<Cow<'_, [u8]>, String> {
+        if let Some(found) = &self.found {
+            return Ok(found.into());
+        }
+        let read = fs::metadata(&self.path).and_then(|metadata| match metadata.len() {
+            0..=MAX_FILE => fs::read(&self.path),
+            size => Err(io::Error::other(format!("it has {size} bytes, at most {MAX_FILE} are read"))),
+        });
+        read.map(Cow::Owned).map_err(|error| told(&self.path, &error.to_string()))
+    }
 }
 
 fn told(path: &Path, problem: &str) -> String {

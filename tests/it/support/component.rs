@@ -32,6 +32,11 @@ impl Guest {
         path
     }
 
+    /// The folder of its samples, when it comes with the gateway.
+    pub(crate) fn samples(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins").join(self.name()).join("samples")
+    }
+
     /// Its bytes.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         fs::read(self.path()).unwrap()

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::super::plugin::{BuildArguments, NewArguments, PinArguments, SignArguments};
+use super::super::plugin::{BuildArguments, NewArguments, PackArguments, PinArguments, SignArguments};
 use super::OutputArguments;
 use crate::event::ChannelName;
 
@@ -18,7 +18,7 @@ pub(in super::super) enum PluginCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Show what a file is: kind, version, verification, settings, imports, what it asks for
+    /// Show what a file is: kind, version, verification, settings, imports, samples, what it asks for
     Inspect {
         /// A plugin file
         file: PathBuf,
@@ -29,6 +29,8 @@ pub(in super::super) enum PluginCommand {
     Test(TestArguments),
     /// Build, test and install a plugin each time that its folder changes, until Ctrl-C
     Dev(DevArguments),
+    /// Put the samples of a folder into a plugin file, as `build` does, so that `gateway send` has them
+    Pack(PackArguments),
     /// Write into the configuration which file a plugin may be, so that no other one serves
     Pin(PinArguments),
     /// Sign a plugin file, for gateways that let in what is signed

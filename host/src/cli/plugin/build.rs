@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 use clap::Args;
 
+use super::pack;
 use super::project::{Lang, Project};
 use crate::cli::failure::Failure;
 use crate::cli::output;
@@ -55,6 +56,7 @@ pub(super) fn build(project: &Project) -> anyhow::Result<PathBuf> {
         Built::Component(file) => read(file)?,
         Built::Core(file) => component::of_core(&read(file)?, &project.dir.join("wit"), &project.world())?,
     };
+    let bytes = pack::packed(&bytes, &project.dir.join("samples"))?;
     let file = project.component();
     let new = scratch(project)?.join("new");
     fs::write(&new, bytes)

@@ -9,21 +9,24 @@ use super::super::arguments::{Format, OutputArguments};
 use super::super::failure::Failure;
 use super::super::list::shown;
 use super::super::output;
-use crate::plugin::{Inspection, Settings, SignatureState, Workbench};
+use crate::plugin::{self, Inspection, Settings, SignatureState, Workbench};
+use crate::sample::{self, Sample};
 
 /// Prints what a file is.
 pub(super) async fn run(settings: Settings, file: &Path, output: OutputArguments) -> Result<(), Failure> {
+    let max_file = settings.max_file;
     let workbench = Workbench::new(settings).map_err(anyhow::Error::from)?;
-    let inspected = workbench.inspect(file).await;
-    let inspection = inspected.map_err(|error| anyhow!("{}: {error}", file.display()))?;
-    let json = to_json(file, &inspection);
+    let told = |error| anyhow!("{}: {error}", file.display());
+    let inspection = workbench.inspect(file).await.map_err(told)?;
+    let samples = sample::embedded(&plugin::read_file(file, max_file).map_err(told)?);
+    let json = to_json(file, &inspection, &samples);
     match output.format {
         Format::Json => output::json(&json),
         Format::Text => output::text(&text(&json)),
     }
 }
 
-fn to_json(file: &Path, inspection: &Inspection) -> Value {
+fn to_json(file: &Path, inspection: &Inspection, samples: &[Sample]) -> Value {
     let manifest = &inspection.manifest;
     let config = manifest.config.iter().map(|(name, key)| {
         let key = json!({"type": key.kind, "summary": key.summary, "default": key.default, "required": key.required});
@@ -46,6 +49,7 @@ fn to_json(file: &Path, inspection: &Inspection) -> Value {
         "memory": inspection.memory,
         "signature": signature(inspection.signature),
         "refusal": inspection.refusal.as_ref().map(ToString::to_string),
+        "samples": samples.iter().map(|sample| &sample.name).collect::<Vec<_>>(),
         "imports": inspection.imports,
         "exports": inspection.exports,
     })
@@ -135,6 +139,7 @@ fn text(json: &Value) -> String {
         };
         lines.push(("config", format!("{name} ({}{default}): {}", shown(&key["type"]), shown(&key["summary"]))));
     }
+    lines.push(("samples", shown(&json["samples"])));
     for label in ["imports", "exports"] {
         lines.extend(json[label].as_array().into_iter().flatten().map(|interface| (label, shown(interface))));
     }
@@ -178,6 +183,7 @@ mod tests {
             "config": {"ignore_senders": {"type": "array", "summary": "logins", "default": [], "required": false}},
             "asks": {"network": false, "hosts": [], "credentials": false, "secret": true, "state": false, "settings": []},
             "digest": "abc", "size": 2048, "memory": 1_114_112, "signature": "none", "refusal": null,
+            "samples": ["ping", "push"],
             "imports": ["gateway:plugin/inbound@0.1.0"],
             "exports": ["gateway:plugin/channel@0.1.0"],
         });
@@ -188,7 +194,7 @@ mod tests {
              size      2.0 KiB\nmemory    1.1 MiB at the start\nsignature none\nmethods   POST\ntakes     any media type\nmax body  25.0 MiB\n\
              verified  hmac (x-hub-signature-256), or token (bearer)\n\
              asks for  a `secret` that requests are verified with\n\
-             config    ignore_senders (array, default []): logins\n\
+             config    ignore_senders (array, default []): logins\nsamples   ping, push\n\
              imports   gateway:plugin/inbound@0.1.0\nexports   gateway:plugin/channel@0.1.0\n"
         );
     }

@@ -24,6 +24,7 @@ mod serve;
 mod source;
 mod table;
 mod tail;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -59,7 +60,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let list = |noun: Noun, request: &Request, output| block_on(list::run(&load()?, noun, request, output));
     match command {
         Command::Serve => serve::run(load()?),
-        Command::Check => check::run(path),
+        Command::Check(arguments) => block_on(check::run(path, arguments)),
         Command::Send(arguments) => block_on(send::run(&load()?, arguments)),
         Command::Channels(arguments) | Command::ListChannels(arguments) => {
             list(Noun::Channels, &Request::Channels, arguments.output)

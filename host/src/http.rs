@@ -22,6 +22,7 @@ mod query;
 mod rates;
 mod record;
 mod refusal;
+mod rehearse;
 mod replays;
 mod respond;
 mod route;

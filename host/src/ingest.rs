@@ -23,7 +23,7 @@ use crate::event::{ChannelName, EventId, PluginName, Recipient, RequestId, Times
 use crate::eventlog::{Appended, EventLog, EventLogError, NewEvent, NewState};
 use crate::metrics::{ByProvider, Metrics};
 use crate::plugin::{
-    CallError, EgressSettings, Instance, Limits, PluginHost, Rejection, Response, StateChanges, StateError,
+    CallError, EgressSettings, Instance, Limits, PluginHost, Receipt, Rejection, Response, StateChanges, StateError,
 };
 use crate::verify::{Recipe, Secret, Signed, VerifyError};
 
@@ -121,6 +121,15 @@ pub struct WebhookRequest {
 pub struct Received {
     /// Its events, in order.
     pub events: Vec<ReceivedEvent>,
+    /// The plugin's own answer.
+    pub response: Option<Response>,
+}
+
+/// What would become of a request.
+#[derive(Debug)]
+pub struct Rehearsed {
+    /// Kind and subject of each event, in order.
+    pub events: Vec<(String, Option<String>)>,
     /// The plugin's own answer.
     pub response: Option<Response>,
 }
@@ -251,17 +260,12 @@ impl Ingest {
         // The body may have taken its time.
         log.admits()?;
         let channel = open.channel();
-        let verified_at = self.verify(open, &request)?;
-        let context = Context {
-            channel: &channel.settings.name,
-            plugin: &open.generation.plugin,
-            time: request.received_at,
-            verified_at,
-            request_id: request.id,
-            content_type: content_type(&request.headers),
-            headers: open.kept_headers(&request.headers),
-            body: request.body.clone(),
-        };
+        let verified_at = verify(open, &request).inspect_err(|error| {
+            let provider = ByProvider::new(channel.name());
+            self.0.metrics.signature_failures.get_or_create(&provider).inc();
+            channel.warn_of(error);
+        })?;
+        let context = context(open, &request, verified_at);
         let inbound = open.shown(request);
         let recorder = channel.recorder();
         let recorded = recorder.as_ref().map(|_| inbound.clone());
@@ -284,22 +288,45 @@ impl Ingest {
         Ok(Received { events, response })
     }
 
-    fn verify(&self, open: &Open, request: &WebhookRequest) -> Result<Option<Timestamp>, IngestError> {
-        let recipe = open.recipe();
-        if recipe.is_open() {
-            return Ok(None);
-        }
-        let channel = open.channel();
-        let WebhookRequest { method, full_path, query, headers, body, .. } = request;
-        let signed = Signed { method, path: full_path, query, headers, body };
-        let now = Timestamp::now();
-        recipe.verify(&channel.settings.secrets, &signed, now).inspect_err(|error| {
-            let provider = ByProvider::new(&channel.settings.name);
-            self.0.metrics.signature_failures.get_or_create(&provider).inc();
-            channel.warn_of(error);
-        })?;
-        Ok(Some(now))
+    /// What `receive` would say of the request. Verifies it and calls the plugin; nothing of that is stored, kept or counted
+    /// as a request.
+    pub async fn rehearse(&self, open: &Open, request: WebhookRequest) -> Result<Rehearsed, IngestError> {
+        let verified_at = verify(open, &request)?;
+        let context = context(open, &request, verified_at);
+        let called = open.generation.receive(&open.channel().instance, open.shown(request)).await?;
+        let Receipt { events, response, .. } = called.map_err(IngestError::Rejected)?;
+        let digest = || Sha256::digest(&context.body).into();
+        let events = new_events(events, &context, digest, |_, _| Vec::new()).map_err(IngestError::Receipt)?;
+        Ok(Rehearsed { events: events.into_iter().map(|event| (event.kind, event.subject)).collect(), response })
     }
+}
+
+/// What the request says of all its events.
+fn context<'a>(open: &'a Open, request: &WebhookRequest, verified_at: Option<Timestamp>) -> Context<'a> {
+    let channel = open.channel();
+    Context {
+        channel: channel.name(),
+        plugin: &open.generation.plugin,
+        time: request.received_at,
+        verified_at,
+        request_id: request.id,
+        content_type: content_type(&request.headers),
+        headers: open.kept_headers(&request.headers),
+        body: request.body.clone(),
+    }
+}
+
+/// When the request was verified; none when nothing asks for it.
+fn verify(open: &Open, request: &WebhookRequest) -> Result<Option<Timestamp>, VerifyError> {
+    let recipe = open.recipe();
+    if recipe.is_open() {
+        return Ok(None);
+    }
+    let WebhookRequest { method, full_path, query, headers, body, .. } = request;
+    let signed = Signed { method, path: full_path, query, headers, body };
+    let now = Timestamp::now();
+    recipe.verify(&open.channel().settings.secrets, &signed, now)?;
+    Ok(Some(now))
 }
 
 /// Makes events durable, in one step with what their call has changed of the plugin's state.

@@ -23,6 +23,7 @@ mod recipe;
 mod scheme;
 mod secret;
 mod signature;
+mod stamp;
 pub mod standard_webhooks;
 mod strength;
 #[cfg(test)]

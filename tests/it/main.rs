@@ -3,6 +3,8 @@
 mod agent_protocols;
 mod agents;
 mod alertmanager;
+mod channel_samples;
+mod check_live;
 mod cli;
 mod compile_bombs;
 mod delivery;

@@ -44,7 +44,7 @@ pub(super) enum Command {
     #[command(visible_alias = "run")]
     Serve,
     /// Check the configuration and tell all its problems at once
-    Check,
+    Check(CheckArguments),
     /// Sign a body as its provider would and send it to a channel of the running gateway
     Send(SendArguments),
     /// List channels: what receives webhooks
@@ -244,11 +244,27 @@ pub(super) struct TailArguments {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    /// Ask the running gateway for each channel whether its webhook would be accepted, without sending it
+    #[arg(long)]
+    pub(super) live: bool,
+    /// With `--live`: text for people, json for machines
+    #[arg(long, value_enum, default_value_t = Format::Text, hide_possible_values = true, requires = "live")]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct SendArguments {
     /// The channel, as in `gateway channels`
     pub(super) channel: ChannelName,
-    /// The body; stdin when left out or `-`
+    /// The body, `-` for stdin; when left out, what is piped in, or else a sample of the plugin
     pub(super) file: Option<PathBuf>,
+    /// Send this sample, as if it were made now
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub(super) sample: Option<String>,
+    /// List the samples that came with the plugin, and what they become
+    #[arg(long, conflicts_with_all = ["file", "sample", "headers", "query"])]
+    pub(super) list_samples: bool,
     /// A header, as `Name: value`, or `@FILE` with one on each line; can be repeated
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     pub(super) headers: Vec<String>,

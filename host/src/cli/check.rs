@@ -1,14 +1,20 @@
+mod live;
+
 use std::path::Path;
 
+use super::arguments::CheckArguments;
 use super::failure::Failure;
 use super::output;
 use crate::config::{self, Config, FILE_NAME};
 
-/// Tells whether the configuration is valid, and what is odd about it.
-pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
+/// Tells whether the configuration is valid, and what is odd about it; or how it fares in the running gateway.
+pub(super) async fn run(path: Option<&Path>, arguments: CheckArguments) -> Result<(), Failure> {
     let config = config::load(path)?;
     if let Some(tls) = &config.http.tls {
         tls.check().map_err(anyhow::Error::from)?;
+    }
+    if arguments.live {
+        return live::run(&config, arguments.format).await;
     }
     for remark in remarks(&config) {
         output::note(&format!("warning: {remark}"));

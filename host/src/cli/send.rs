@@ -2,50 +2,43 @@ use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
-use ::http::header::CONTENT_TYPE;
-use ::http::{HeaderValue, Method};
+use ::http::HeaderValue;
 use anyhow::{Context, anyhow, bail};
-use serde_json::Value;
 
 use super::arguments::SendArguments;
 use super::client::Client;
 use super::failure::Failure;
-use super::list::shown;
 use super::output;
+use super::table::table;
+use super::webhook::{Known, Webhook};
 use crate::config::Config;
-use crate::event::{ChannelName, Timestamp};
-use crate::ingest::ChannelSettings;
 use crate::sample;
-use crate::verify::{Draft, Recipe, Scheme};
+use crate::verify::Recipe;
 
 /// Sends a body to a channel as its provider would.
 pub(super) async fn run(config: &Config, arguments: SendArguments) -> Result<(), Failure> {
-    let SendArguments { channel, file, headers, query } = arguments;
-    let body = read_body(file.as_deref())?;
+    let SendArguments { channel, file, sample, list_samples, headers, query } = arguments;
     let listed = Client::admin(config).get("/admin/channels").await.map_err(anyhow::Error::from)?;
-    let row = row_of(&channel, &listed)?;
-    let path = row["paths"][0].as_str().context("the channel has no path")?;
-    let mut headers = read_headers(&headers)?;
-    if !headers.iter().any(|(name, _)| name == CONTENT_TYPE.as_str()) {
-        headers.push((CONTENT_TYPE.as_str().to_owned(), HeaderValue::from_static(sample::content_type(&body))));
+    let channel = Known::find(&channel, config, &listed)?;
+    if list_samples {
+        return list(&channel, config);
     }
-    let query = query.as_deref().unwrap_or_default().trim_start_matches('?');
-    let method = if row["methods"].as_array().is_none_or(|methods| methods.iter().any(|method| method == "POST")) {
-        Method::POST
-    } else {
-        shown(&row["methods"][0]).parse().unwrap_or(Method::POST)
+    let recipe = channel.recipe()?;
+    let body = if sample.is_some() { None } else { read_body(file.as_deref())? };
+    let path = channel.paths().into_iter().next().context("the channel has no path")?;
+    let mut webhook = match body {
+        Some(body) => channel.with_body(&path, body),
+        None => of_sample(&channel, config, &recipe, &path, sample.as_deref())?,
     };
-    let draft = Draft { method: &method, path, query, body: &body };
-    let settings = config.ingest.channels.iter().find(|settings| settings.name == channel);
-    for (name, value) in signature(&channel, settings, row, &draft)? {
-        // A header that was given by hand stays: it may be wrong on purpose.
-        if !headers.iter().any(|(given, _)| *given == name) {
-            let mut value = HeaderValue::from_str(&value).context("the signature is no header value")?;
-            value.set_sensitive(true);
-            headers.push((name, value));
-        }
+    let given = read_headers(&headers)?;
+    webhook.headers.retain(|(name, _)| !given.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
+    webhook.headers.extend(given);
+    if let Some(query) = query {
+        query.trim_start_matches('?').clone_into(&mut webhook.query);
     }
-    let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+    channel.sign(&mut webhook, &recipe)?;
+    let Webhook { method, path, query, headers, body } = webhook;
+    let target = if query.is_empty() { path } else { format!("{path}?{query}") };
     let reply =
         Client::webhooks(config).send(method, &target, headers, body.into()).await.map_err(anyhow::Error::from)?;
     output::note(&reply.status.to_string());
@@ -56,63 +49,61 @@ pub(super) async fn run(config: &Config, arguments: SendArguments) -> Result<(),
     if reply.status.is_success() { Ok(()) } else { Err(Failure::Told) }
 }
 
-fn row_of<'a>(channel: &ChannelName, listed: &'a Value) -> anyhow::Result<&'a Value> {
-    let rows = listed["channels"].as_array().map(Vec::as_slice).unwrap_or_default();
-    rows.iter().find(|row| row["name"] == channel.as_str()).ok_or_else(|| {
-        let names: Vec<_> = rows.iter().map(|row| format!("`{}`", shown(&row["name"]))).collect();
+/// The body that is given: the file, or what is piped in. None when the plugin's sample takes its place.
+fn read_body(file: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
+    if let Some(file) = file.filter(|file| *file != Path::new("-")) {
+        return fs::read(file).map(Some).with_context(|| format!("cannot read `{}`", file.display()));
+    }
+    let mut stdin = io::stdin().lock();
+    match (file, stdin.is_terminal()) {
+        (None, true) => return Ok(None),
+        (Some(_), true) => output::note("type the body, and end it with Ctrl-D"),
+        (_, false) => {}
+    }
+    let mut body = Vec::new();
+    stdin.read_to_end(&mut body).context("cannot read stdin")?;
+    // Nothing was piped in, as in a script that was started without a terminal.
+    Ok((file.is_some() || !body.is_empty()).then_some(body))
+}
+
+/// The request of a sample that travels with the plugin: the one of this name, or a typical one.
+fn of_sample(
+    channel: &Known<'_>,
+    config: &Config,
+    recipe: &Recipe,
+    path: &str,
+    name: Option<&str>,
+) -> anyhow::Result<Webhook> {
+    let samples = channel.samples(config)?;
+    let named = |name: &str| samples.iter().find(|(own, _)| own == name);
+    let Some((found, sample)) = name.map_or_else(|| channel.typical(&samples), named) else {
+        let names: Vec<_> = samples.iter().map(|(name, _)| format!("`{name}`")).collect();
         let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        anyhow!("the gateway has no channel `{channel}`, but {known}\nhint: `gateway channels` lists them")
-    })
-}
-
-/// The headers that make the draft a correct request of the channel.
-fn signature(
-    channel: &ChannelName,
-    settings: Option<&ChannelSettings>,
-    row: &Value,
-    draft: &Draft<'_>,
-) -> anyhow::Result<Vec<(String, String)>> {
-    let recipe = match settings.and_then(|settings| settings.verification.clone()) {
-        Some(recipe) => recipe,
-        None => {
-            let schemes: Vec<Scheme> = match &row["verification"] {
-                Value::Null => Vec::new(),
-                schemes => serde_json::from_value(schemes.clone()).context("cannot read the channel's verification")?,
-            };
-            Recipe::new(schemes)?
-        }
-    };
-    if recipe.is_open() {
-        return Ok(Vec::new());
-    }
-    let Some(secret) = settings.and_then(|settings| settings.secrets.first()) else {
-        match settings.and_then(|settings| settings.missing_secret.as_deref()) {
-            Some(reason) => bail!(
-                "cannot sign for channel `{channel}`: {reason}\nhint: give this command the secret that the gateway has"
-            ),
+        match name {
+            Some(name) => bail!("channel `{}` has no sample `{name}`, but {known}", channel.name),
             None => bail!(
-                "cannot sign for channel `{channel}`: it has no secret\nhint: add `[channels.{channel}]` with `secret = {{ env = \"...\" }}` to the configuration"
+                "the plugin of channel `{}` has no sample of an event\nhint: name a file with the body, or `-` for stdin",
+                channel.name
             ),
         }
     };
-    recipe.sign(secret, draft, Timestamp::now()).with_context(|| format!("cannot sign for channel `{channel}`"))
+    if name.is_none() {
+        output::note(&format!("sample `{found}`"));
+    }
+    Ok(channel.with_sample(path, sample, recipe))
 }
 
-fn read_body(file: Option<&Path>) -> anyhow::Result<Vec<u8>> {
-    match file {
-        Some(file) if file != Path::new("-") => {
-            fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))
-        }
-        _ => {
-            let mut stdin = io::stdin().lock();
-            if stdin.is_terminal() {
-                output::note("type the body, and end it with Ctrl-D");
-            }
-            let mut body = Vec::new();
-            stdin.read_to_end(&mut body).context("cannot read stdin")?;
-            Ok(body)
-        }
+/// Prints the samples that travel with the plugin.
+fn list(channel: &Known<'_>, config: &Config) -> Result<(), Failure> {
+    let samples = channel.samples(config)?;
+    if samples.is_empty() {
+        output::note(&format!("no samples travel with the plugin of channel `{}`", channel.name));
+        return Ok(());
     }
+    let kind = |kind: &str| format!("{}.{kind}", channel.name);
+    let rows: Vec<_> =
+        samples.iter().map(|(name, sample)| vec![name.clone(), sample.kind().map(kind).unwrap_or_default()]).collect();
+    output::text(&table(&["sample", "becomes"], &rows))
 }
 
 /// `Name: value`, or `@FILE` with one on each line.

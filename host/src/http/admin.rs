@@ -7,6 +7,7 @@ use std::time::Duration;
 use ::http::header::CONTENT_TYPE;
 use ::http::{HeaderValue, StatusCode};
 use bytes::Bytes;
+use hyper::body::Incoming;
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -21,7 +22,7 @@ use super::query::{self, DeliveriesQuery, EventsQuery, OneQuery, ReplayQuery};
 use super::refusal::{Refusal, Shortage};
 use super::respond::{Answer, with_json, with_json_text};
 use super::route::Endpoint;
-use super::{record, replays, view};
+use super::{record, rehearse, replays, view};
 
 /// How long a request waits for its turn to read the event log.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,7 +34,13 @@ const BACKUP_PIECES: usize = 64;
 const BACKUP_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Answers a caller that may ask.
-pub(super) async fn answer(front: &Arc<Front>, call: &Call, endpoint: Endpoint, id: &str) -> Result<Answer, Refusal> {
+pub(super) async fn answer(
+    front: &Arc<Front>,
+    call: &Call,
+    endpoint: Endpoint,
+    id: &str,
+    body: Incoming,
+) -> Result<Answer, Refusal> {
     let services = &front.services;
     let query = call.head.uri.query().unwrap_or_default();
     let takes_parameters = matches!(
@@ -75,6 +82,7 @@ pub(super) async fn answer(front: &Arc<Front>, call: &Call, endpoint: Endpoint, 
             Ok(with_json(StatusCode::OK, &channels))
         }
         Endpoint::Record => record::answer(front, id, query),
+        Endpoint::Rehearse => rehearse::answer(front, call, id, body).await,
         Endpoint::Agents => Ok(with_json(StatusCode::OK, &view::Agents { agents: services.dispatch.agents() })),
         Endpoint::Plugins => Ok(with_json(StatusCode::OK, &view::Plugins { plugins: services.plugins.list() })),
         Endpoint::Routes => Ok(with_json(StatusCode::OK, &view::Routes { routes: services.dispatch.routes() })),

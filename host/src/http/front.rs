@@ -146,7 +146,6 @@ impl Front {
                 Err(Refusal::NotFound)
             };
         };
-        drop(body);
         if !found.endpoint.is_admin() {
             return match found.refuses(&call.head.method) {
                 Some(methods) => Err(Refusal::Method(methods)),
@@ -158,7 +157,7 @@ impl Front {
             Err(refusal) => self.refuse(call.id, &refusal),
             Ok(()) => match found.refuses(method) {
                 Some(methods) => self.refuse(call.id, &Refusal::Method(methods)),
-                None => match admin::answer(self, &call, found.endpoint, found.id).await {
+                None => match admin::answer(self, &call, found.endpoint, found.id, body).await {
                     Ok(answer) => answer,
                     Err(refusal) => self.refuse(call.id, &refusal),
                 },

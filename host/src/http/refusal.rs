@@ -45,6 +45,8 @@ pub(super) enum Refusal {
     BodyTimeout(Duration),
     /// The body ended early or is malformed.
     Body(String),
+    /// What the body says makes no sense.
+    Malformed(String),
     /// Too much is being done already.
     Overloaded(Shortage),
     /// A query parameter has no meaning.

@@ -234,6 +234,9 @@ impl From<&Refusal> for Problem {
             )
             .internal(error)
             .hint(Hint::Close),
+            Refusal::Malformed(detail) => {
+                Self::new(StatusCode::BAD_REQUEST, "malformed", "Malformed request", shortened(detail).to_owned())
+            }
             Refusal::Overloaded(_) => {
                 unavailable("overloaded", "Overloaded", "too many requests are in flight, try again later")
             }
@@ -469,6 +472,7 @@ mod tests {
             (Refusal::TooLarge { limit: 5 }, 413, "too_large"),
             (Refusal::BodyTimeout(limit), 408, "body_timeout"),
             (Refusal::Body("reset".to_owned()), 400, "malformed"),
+            (Refusal::Malformed("no JSON".to_owned()), 400, "malformed"),
             (Refusal::Overloaded(Shortage::Bytes), 503, "overloaded"),
             (Refusal::Unauthorized, 401, "unauthorized"),
             (Refusal::Forbidden("no"), 403, "forbidden"),

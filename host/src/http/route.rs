@@ -39,6 +39,7 @@ pub(super) enum Endpoint {
     Replay,
     Channels,
     Record,
+    Rehearse,
     Agents,
     Plugins,
     Routes,
@@ -61,7 +62,7 @@ impl Endpoint {
 }
 
 /// Every path but those of channels. `{id}` stands for one segment.
-const ROUTES: [(Method, &str, Endpoint); 22] = [
+const ROUTES: [(Method, &str, Endpoint); 23] = [
     (Method::GET, "/", Endpoint::Root),
     (Method::GET, "/health", Endpoint::Live),
     (Method::GET, "/health/live", Endpoint::Live),
@@ -72,6 +73,7 @@ const ROUTES: [(Method, &str, Endpoint); 22] = [
     (Method::POST, "/admin/events/{id}/replay", Endpoint::Replay),
     (Method::GET, "/admin/channels", Endpoint::Channels),
     (Method::POST, "/admin/channels/{id}/record", Endpoint::Record),
+    (Method::POST, "/admin/channels/{id}/try", Endpoint::Rehearse),
     (Method::GET, "/admin/agents", Endpoint::Agents),
     (Method::GET, "/admin/plugins", Endpoint::Plugins),
     (Method::GET, "/admin/routes", Endpoint::Routes),

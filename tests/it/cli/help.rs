@@ -64,8 +64,11 @@ Check the configuration and tell all its problems at once
 Usage: gateway check [OPTIONS]
 
 Options:
-      --config <FILE>  The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
-  -h, --help           Print help
+      --live             Ask the running gateway for each channel whether its webhook would be
+                         accepted, without sending it
+      --format <FORMAT>  With `--live`: text for people, json for machines [default: text]
+      --config <FILE>    The configuration, `./gateway.toml` when left out [env: GATEWAY_CONFIG]
+  -h, --help             Print help
 ",
     );
     check_help(
@@ -77,9 +80,12 @@ Usage: gateway send [OPTIONS] <CHANNEL> [FILE]
 
 Arguments:
   <CHANNEL>  The channel, as in `gateway channels`
-  [FILE]     The body; stdin when left out or `-`
+  [FILE]     The body, `-` for stdin; when left out, what is piped in, or else a sample of the
+             plugin
 
 Options:
+      --sample <NAME>    Send this sample, as if it were made now
+      --list-samples     List the samples that came with the plugin, and what they become
   -H, --header <HEADER>  A header, as `Name: value`, or `@FILE` with one on each line; can be
                          repeated
       --query <QUERY>    The query of the URL, without `?`

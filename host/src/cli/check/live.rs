@@ -1,0 +1,182 @@
+//! Whether the running gateway would accept the webhooks of each channel, found out without sending one.
+
+use std::collections::BTreeSet;
+
+use ::http::HeaderValue;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::cli::arguments::Format;
+use crate::cli::client::Client;
+use crate::cli::failure::Failure;
+use crate::cli::list::shown;
+use crate::cli::output;
+use crate::cli::table::table;
+use crate::cli::webhook::{Known, Webhook};
+use crate::config::Config;
+use crate::event::ChannelName;
+use crate::sample::RequestSample;
+use crate::verify::SignError;
+
+/// What there is to say of one channel.
+struct Finding {
+    channel: ChannelName,
+    /// None when only its provider could tell.
+    accepted: Option<bool>,
+    paths: Vec<String>,
+    /// The schemes that requests are verified with.
+    verified: Vec<String>,
+    /// The sample that was tried.
+    sample: Option<String>,
+    /// The events that it would become.
+    events: Vec<String>,
+    /// What senders must have besides.
+    asks: Vec<String>,
+    detail: String,
+}
+
+/// Asks about each channel and tells what it would answer.
+pub(super) async fn run(config: &Config, format: Format) -> Result<(), Failure> {
+    let client = Client::admin(config);
+    let listed = client.get("/admin/channels").await.map_err(anyhow::Error::from)?;
+    let configured = config.ingest.channels.iter().map(|settings| settings.name.clone());
+    let running =
+        listed["channels"].as_array().into_iter().flatten().filter_map(|row| shown(&row["name"]).parse().ok());
+    let names: BTreeSet<ChannelName> = configured.chain(running).collect();
+    let mut findings = Vec::new();
+    for name in names {
+        findings.push(find(&client, config, &listed, name).await?);
+    }
+    match format {
+        Format::Json => output::json(&json!({ "channels": findings.iter().map(Finding::json).collect::<Vec<_>>() }))?,
+        Format::Text => output::text(&text(&findings))?,
+    }
+    if findings.iter().all(|finding| finding.accepted != Some(false)) { Ok(()) } else { Err(Failure::Told) }
+}
+
+async fn find(client: &Client, config: &Config, listed: &Value, name: ChannelName) -> Result<Finding, Failure> {
+    let mut finding = Finding {
+        channel: name.clone(),
+        accepted: Some(false),
+        paths: Vec::new(),
+        verified: Vec::new(),
+        sample: None,
+        events: Vec::new(),
+        asks: Vec::new(),
+        detail: String::new(),
+    };
+    let Ok(channel) = Known::find(&name, config, listed) else {
+        "the running gateway does not know it: restart the gateway with this configuration"
+            .clone_into(&mut finding.detail);
+        return Ok(finding);
+    };
+    finding.paths = channel.paths();
+    finding.verified =
+        channel.row["verification"].as_array().into_iter().flatten().map(|scheme| shown(&scheme["scheme"])).collect();
+    if channel.settings.is_some_and(|settings| settings.paths != finding.paths) {
+        "the configuration has other paths for it: restart the gateway".clone_into(&mut finding.detail);
+        return Ok(finding);
+    }
+    if channel.row["state"] != "serving" {
+        finding.detail = format!("waits: {}", shown(&channel.row["detail"]));
+        return Ok(finding);
+    }
+    // A plugin folder that cannot be read here is no reason not to try the secret.
+    let samples = channel.samples(config).unwrap_or_default();
+    let sample = channel.typical(&samples);
+    finding.sample = sample.map(|(name, _)| name.clone());
+    for path in finding.paths.clone() {
+        match signed(&channel, sample.map(|(_, sample)| &**sample), &path) {
+            Ok(webhook) => {
+                let told = client.post(&format!("/admin/channels/{name}/try"), &described(&webhook)).await;
+                judge(&mut finding, &told.map_err(anyhow::Error::from)?);
+            }
+            Err(error) => {
+                let only_its_provider_can = matches!(error.downcast_ref(), Some(SignError::Unsupported { .. }));
+                finding.accepted = if only_its_provider_can { None } else { Some(false) };
+                finding.detail = format!("{error:#}").lines().next().unwrap_or_default().to_owned();
+                break;
+            }
+        }
+        if finding.accepted != Some(true) {
+            finding.detail = format!("{path}: {}", finding.detail);
+            break;
+        }
+    }
+    Ok(finding)
+}
+
+/// The channel's sample, signed with the secret of the configuration; a body that means nothing where there is none.
+fn signed(channel: &Known<'_>, sample: Option<&RequestSample>, path: &str) -> anyhow::Result<Webhook> {
+    let recipe = channel.recipe()?;
+    let mut webhook = match sample {
+        Some(sample) => channel.with_sample(path, sample, &recipe),
+        None => channel.with_body(path, b"{}".to_vec()),
+    };
+    channel.sign(&mut webhook, &recipe)?;
+    Ok(webhook)
+}
+
+/// A webhook as the admin API wants to be told of it.
+fn described(webhook: &Webhook) -> Value {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    json!({
+        "method": webhook.method.as_str(),
+        "path": webhook.path,
+        "query": webhook.query,
+        "headers": webhook.headers.iter().map(|(name, value)| (name, text(value))).collect::<Vec<_>>(),
+        "body_base64": STANDARD.encode(&webhook.body),
+    })
+}
+
+fn judge(finding: &mut Finding, told: &Value) {
+    finding.asks = told["asks"].as_array().into_iter().flatten().map(shown).collect();
+    finding.events = told["events"].as_array().into_iter().flatten().map(|event| shown(&event["kind"])).collect();
+    let is_good = told["status"].as_u64().is_some_and(|status| status < 400);
+    let is_refused_content = told["code"] == "rejected" && finding.sample.is_none();
+    finding.accepted = Some(is_good || is_refused_content);
+    finding.detail = if is_refused_content {
+        "the request is let in; no sample came with the plugin to show what becomes of it".to_owned()
+    } else if is_good {
+        finding.events.join(", ")
+    } else {
+        let reason = [&told["internal"], &told["detail"]].into_iter().map(shown).find(|reason| !reason.is_empty());
+        let hint =
+            if told["code"] == "verification_failed" { "; does this command have the gateway's secret?" } else { "" };
+        format!("{} {}{hint}", told["status"], reason.unwrap_or_default())
+    };
+}
+
+impl Finding {
+    fn json(&self) -> Value {
+        json!({
+            "channel": self.channel.as_str(),
+            "accepted": self.accepted,
+            "paths": self.paths,
+            "verified": self.verified,
+            "sample": self.sample,
+            "events": self.events,
+            "asks": self.asks,
+            "detail": self.detail,
+        })
+    }
+}
+
+fn text(findings: &[Finding]) -> String {
+    let row = |finding: &Finding| {
+        let accepted = match finding.accepted {
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "unknown",
+        };
+        let verified = if finding.verified.is_empty() { "no".to_owned() } else { finding.verified.join(", ") };
+        let paths = finding.paths.join(", ");
+        let asks = finding.asks.join(", ");
+        vec![finding.channel.to_string(), accepted.to_owned(), paths, verified, asks, finding.detail.clone()]
+    };
+    table(
+        &["channel", "accepted", "paths", "verified", "needs besides", "detail"],
+        &findings.iter().map(row).collect::<Vec<_>>(),
+    )
+}

@@ -1,0 +1,158 @@
+use ::http::header::CONTENT_TYPE;
+use ::http::{HeaderValue, Method};
+use anyhow::{Context, anyhow, bail};
+use serde_json::Value;
+
+use super::list::shown;
+use crate::config::Config;
+use crate::event::{ChannelName, Timestamp};
+use crate::ingest::ChannelSettings;
+use crate::plugin;
+use crate::sample::{self, Content, RequestSample};
+use crate::verify::{Draft, Recipe, Scheme, SignError};
+
+/// A request to a channel, as its provider would make it.
+pub(super) struct Webhook {
+    pub(super) method: Method,
+    pub(super) path: String,
+    /// Without `?`; empty when there is none.
+    pub(super) query: String,
+    pub(super) headers: Vec<(String, HeaderValue)>,
+    pub(super) body: Vec<u8>,
+}
+
+/// A channel as this configuration and the running gateway know it.
+pub(super) struct Known<'a> {
+    pub(super) name: ChannelName,
+    /// None for a channel that is mounted without a table.
+    pub(super) settings: Option<&'a ChannelSettings>,
+    /// What `/admin/channels` says.
+    pub(super) row: &'a Value,
+}
+
+impl<'a> Known<'a> {
+    /// The channel of this name among those that the gateway lists.
+    pub(super) fn find(name: &ChannelName, config: &'a Config, listed: &'a Value) -> anyhow::Result<Self> {
+        let rows = listed["channels"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let row = rows.iter().find(|row| row["name"] == name.as_str()).ok_or_else(|| {
+            let names: Vec<_> = rows.iter().map(|row| format!("`{}`", shown(&row["name"]))).collect();
+            let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            anyhow!("the gateway has no channel `{name}`, but {known}\nhint: `gateway channels` lists them")
+        })?;
+        let settings = config.ingest.channels.iter().find(|settings| settings.name == *name);
+        Ok(Self { name: name.clone(), settings, row })
+    }
+
+    /// How its requests are verified.
+    pub(super) fn recipe(&self) -> anyhow::Result<Recipe> {
+        if let Some(recipe) = self.settings.and_then(|settings| settings.verification.clone()) {
+            return Ok(recipe);
+        }
+        let schemes: Vec<Scheme> = match &self.row["verification"] {
+            Value::Null => Vec::new(),
+            schemes => serde_json::from_value(schemes.clone()).context("cannot read the channel's verification")?,
+        };
+        Ok(Recipe::new(schemes)?)
+    }
+
+    /// The requests that travel in the file of its plugin, by name.
+    pub(super) fn samples(&self, config: &Config) -> anyhow::Result<Vec<(String, Box<RequestSample>)>> {
+        let file = config.plugins.dir.join(format!("{}.wasm", shown(&self.row["plugin"])));
+        let bytes = plugin::read_file(&file, config.plugins.max_file)
+            .map_err(|error| anyhow!("{}: {error}", file.display()))
+            .with_context(|| format!("cannot look for the samples of channel `{}`", self.name))?;
+        let requests = sample::embedded(&bytes).into_iter().filter_map(|sample| match sample.content {
+            Ok(Content::Request(request)) => Some((sample.name, request)),
+            Ok(Content::Delivery(_)) | Err(_) => None,
+        });
+        Ok(requests.collect())
+    }
+
+    /// The sample that shows best what the channel is for: one that becomes an event with the settings that it has.
+    pub(super) fn typical<'s>(
+        &self,
+        samples: &'s [(String, Box<RequestSample>)],
+    ) -> Option<&'s (String, Box<RequestSample>)> {
+        let fits = |sample: &RequestSample| {
+            let config = self.settings.map(|settings| &settings.config);
+            sample.config().iter().all(|(key, value)| config.and_then(|config| config.get(key)) == Some(value))
+        };
+        let is_event = |sample: &RequestSample| sample.kind().is_some();
+        let found = samples.iter().find(|(_, sample)| is_event(sample) && fits(sample));
+        found.or_else(|| samples.iter().find(|(_, sample)| is_event(sample)))
+    }
+
+    /// Where it is served; what is sent goes to the first place.
+    pub(super) fn paths(&self) -> Vec<String> {
+        self.row["paths"].as_array().into_iter().flatten().map(shown).collect()
+    }
+
+    /// A request with this body to one of its paths.
+    pub(super) fn with_body(&self, path: &str, body: Vec<u8>) -> Webhook {
+        let methods = self.row["methods"].as_array();
+        let method = if methods.is_none_or(|methods| methods.iter().any(|method| method == "POST")) {
+            Method::POST
+        } else {
+            shown(&self.row["methods"][0]).parse().unwrap_or(Method::POST)
+        };
+        Webhook { method, path: path.to_owned(), query: String::new(), headers: Vec::new(), body }
+    }
+
+    /// The request of a sample, as if it were made now.
+    pub(super) fn with_sample(&self, path: &str, sample: &RequestSample, recipe: &Recipe) -> Webhook {
+        let body = recipe.stamped(sample.body(), Timestamp::now()).unwrap_or_else(|| sample.body().to_vec());
+        let (below, query) = sample.target();
+        let mut webhook = self.with_body(&format!("{path}{below}"), body);
+        query.clone_into(&mut webhook.query);
+        webhook.headers.extend(sample.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.clone())));
+        if let Some(method) = sample.method() {
+            webhook.method = method.clone();
+        }
+        webhook
+    }
+
+    /// Adds what makes the request a correct one of the channel. A header that is there stays: it may be wrong on purpose.
+    pub(super) fn sign(&self, webhook: &mut Webhook, recipe: &Recipe) -> anyhow::Result<()> {
+        let body_type = sample::content_type(&webhook.body);
+        webhook.add(CONTENT_TYPE.as_str(), || Ok(HeaderValue::from_static(body_type)))?;
+        if recipe.is_open() {
+            return Ok(());
+        }
+        let channel = &self.name;
+        let Some(secret) = self.settings.and_then(|settings| settings.secrets.first()) else {
+            match self.settings.and_then(|settings| settings.missing_secret.as_deref()) {
+                Some(reason) => bail!(
+                    "cannot sign for channel `{channel}`: {reason}\nhint: give this command the secret that the gateway has"
+                ),
+                None => bail!(
+                    "cannot sign for channel `{channel}`: it has no secret\nhint: add `[channels.{channel}]` with `secret = {{ env = \"...\" }}` to the configuration"
+                ),
+            }
+        };
+        let Webhook { method, path, query, body, .. } = &*webhook;
+        let signature = match recipe.sign(secret, &Draft { method, path, query, body }, Timestamp::now()) {
+            // Only the provider has the private key of some, but somebody may have its signature.
+            Err(SignError::Unsupported { .. }) if webhook.headers.iter().any(|(name, _)| recipe.hides_header(name)) => {
+                return Ok(());
+            }
+            signature => signature.with_context(|| format!("cannot sign for channel `{channel}`"))?,
+        };
+        for (name, value) in signature {
+            webhook.add(&name, || {
+                let mut value = HeaderValue::from_str(&value).context("the signature is no header value")?;
+                value.set_sensitive(true);
+                Ok(value)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Webhook {
+    fn add(&mut self, name: &str, value: impl FnOnce() -> anyhow::Result<HeaderValue>) -> anyhow::Result<()> {
+        if !self.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
+            self.headers.push((name.to_owned(), value()?));
+        }
+        Ok(())
+    }
+}

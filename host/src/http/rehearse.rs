@@ -1,0 +1,134 @@
+//! What a webhook would be answered right now, for whoever looks after a channel: nothing of it is stored, kept or counted.
+
+use std::sync::Arc;
+
+use ::http::header::EXPECT;
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hyper::body::Incoming;
+use serde::{Deserialize, Serialize};
+
+use crate::caller::Access;
+use crate::event::Timestamp;
+use crate::ingest::{Rehearsed, WebhookRequest};
+
+use super::body::{self, Limits};
+use super::front::{Call, Front};
+use super::refusal::Refusal;
+use super::respond::{Answer, Problem, with_json};
+use super::webhook::is_encoded;
+
+/// Bytes of a description beside the body that it holds.
+const FRAME: usize = 64 << 10;
+
+/// A webhook that nobody has sent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Described {
+    method: String,
+    path: String,
+    #[serde(default)]
+    query: String,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    #[serde(default)]
+    body_base64: String,
+}
+
+/// What it would come to.
+#[derive(Serialize)]
+struct Told {
+    /// The status of the answer.
+    status: u16,
+    /// The code of the problem, none when there is none.
+    code: Option<&'static str>,
+    detail: Option<String>,
+    /// What the sender is not told.
+    internal: Option<String>,
+    /// What senders must have besides, which nobody can show for them.
+    asks: Vec<String>,
+    events: Vec<Event>,
+}
+
+#[derive(Serialize)]
+struct Event {
+    kind: String,
+    subject: Option<String>,
+}
+
+/// Answers what the channel would answer to the webhook that the body describes.
+pub(super) async fn answer(front: &Arc<Front>, call: &Call, name: &str, body: Incoming) -> Result<Answer, Refusal> {
+    let max = front.settings.max_body.saturating_mul(4) / 3 + FRAME;
+    let limits = Limits { max, time: front.settings.body_timeout };
+    let (body, _share) = body::read(body, limits, &front.budget, call.head.headers.contains_key(EXPECT)).await?;
+    let described: Described = serde_json::from_slice(&body).map_err(|error| Refusal::Malformed(error.to_string()))?;
+    let request = described.request(call)?;
+    let mount = front.services.ingest.mount(&request.path);
+    let asks = mount.map(|mount| asks(mount.channel.access())).unwrap_or_default();
+    let told = match rehearse(front, name, request).await {
+        Ok(Rehearsed { response, events }) => {
+            let events: Vec<_> = events.into_iter().map(|(kind, subject)| Event { kind, subject }).collect();
+            let usual = if events.is_empty() { StatusCode::OK } else { StatusCode::ACCEPTED };
+            let status = response.map_or(usual.as_u16(), |response| response.status);
+            Told { status, code: None, detail: None, internal: None, asks, events }
+        }
+        Err(refusal) => {
+            let Problem { status, code, detail, internal, .. } = Problem::from(&refusal);
+            let detail = Some(detail.into_owned());
+            Told { status: status.as_u16(), code: Some(code), detail, internal, asks, events: Vec::new() }
+        }
+    };
+    Ok(with_json(StatusCode::OK, &told))
+}
+
+/// The way of a webhook through its channel, as far as nothing is left behind.
+async fn rehearse(front: &Arc<Front>, name: &str, mut request: WebhookRequest) -> Result<Rehearsed, Refusal> {
+    let ingest = &front.services.ingest;
+    ingest.admits()?;
+    let mount = ingest.mount(&request.path).filter(|mount| mount.channel.name().as_str() == name);
+    let mount = mount.ok_or(Refusal::UnknownChannel)?;
+    let open = ingest.open(&mount)?;
+    open.check_head(&request.method, &request.headers)?;
+    open.admits()?;
+    if is_encoded(&request.headers) {
+        return Err(Refusal::Encoding);
+    }
+    let limit = open.max_body().min(front.settings.max_body);
+    if request.body.len() > limit {
+        return Err(Refusal::TooLarge { limit });
+    }
+    request.path = mount.rest;
+    Ok(ingest.rehearse(&open, request).await?)
+}
+
+fn asks(access: &Access) -> Vec<String> {
+    let callers: Vec<_> = access.callers.iter().map(|caller| format!("`{}`", caller.name)).collect();
+    let address = access.from.as_ref().map(|_| "an address of `allow_from`".to_owned());
+    let key = (!callers.is_empty()).then(|| format!("the key or certificate of {}", callers.join(" or ")));
+    address.into_iter().chain(key).collect()
+}
+
+impl Described {
+    fn request(self, call: &Call) -> Result<WebhookRequest, Refusal> {
+        let Self { method, path, query, headers, body_base64 } = self;
+        let wrong = |what: &str| Refusal::Malformed(format!("`{what}` is no {what} of a request"));
+        let mut all = HeaderMap::new();
+        for (name, value) in headers {
+            // What stands in a header may be a credential, and is not told.
+            let name: HeaderName = name.parse().map_err(|_| wrong("headers"))?;
+            all.append(name, HeaderValue::try_from(value).map_err(|_| wrong("headers"))?);
+        }
+        Ok(WebhookRequest {
+            method: Method::from_bytes(method.as_bytes()).map_err(|_| wrong("method"))?,
+            full_path: path.clone(),
+            path,
+            query,
+            headers: all,
+            body: Bytes::from(STANDARD.decode(body_base64).map_err(|_| wrong("body_base64"))?),
+            received_at: Timestamp::now(),
+            id: call.id,
+        })
+    }
+}

@@ -1,0 +1,59 @@
+use serde_json::Value;
+
+use super::{Recipe, Scheme, TimestampSource};
+use crate::event::Timestamp;
+
+impl Recipe {
+    /// The body with the time `now` where an alternative reads the time of a request from the body: what was recorded long
+    /// ago is as good as new when it is signed after that. None when there is nothing to change.
+    pub fn stamped(&self, body: &[u8], now: Timestamp) -> Option<Vec<u8>> {
+        let rules = self.schemes().iter().filter_map(|scheme| match scheme {
+            Scheme::Hmac(scheme) => scheme.timestamp.as_ref(),
+            Scheme::Ed25519(scheme) => scheme.timestamp.as_ref(),
+            _ => None,
+        });
+        let places: Vec<_> = rules
+            .filter_map(|rule| match &rule.from {
+                TimestampSource::Pointer(pointer) => Some((pointer, rule.unit.of(now))),
+                TimestampSource::Header(_) | TimestampSource::ListKey(_) => None,
+            })
+            .collect();
+        if places.is_empty() {
+            return None;
+        }
+        let mut json: Value = serde_json::from_slice(body).ok()?;
+        for (pointer, time) in places {
+            if let Some(place) = json.pointer_mut(pointer) {
+                *place = if place.is_string() { time.to_string().into() } else { time.into() };
+            }
+        }
+        Some(json.to_string().into_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamped(verification: &str, body: &str) -> Option<String> {
+        let recipe: Recipe = serde_json::from_str(verification).unwrap();
+        let stamped = recipe.stamped(body.as_bytes(), Timestamp::from_millis(1_700_000_000_123))?;
+        Some(String::from_utf8(stamped).unwrap())
+    }
+
+    #[test]
+    fn the_time_stands_where_the_recipe_reads_it() {
+        let hmac = |timestamp: &str| {
+            format!(
+                r#"[{{"scheme": "hmac", "algorithm": "sha256", "header": "x-signature", "encoding": "hex", "signed": ["body"]{timestamp}}}]"#
+            )
+        };
+        let in_body = hmac(r#", "timestamp": {"from": {"pointer": "/at"}, "unit": "ms", "tolerance": "60s"}"#);
+        assert_eq!(stamped(&in_body, r#"{"a":1,"at":5}"#).unwrap(), r#"{"a":1,"at":1700000000123}"#);
+        assert_eq!(stamped(&in_body, r#"{"at":"5"}"#).unwrap(), r#"{"at":"1700000000123"}"#);
+        assert_eq!(stamped(&in_body, "no JSON"), None);
+        assert_eq!(stamped(&hmac(""), r#"{"at":5}"#), None);
+        let in_header = hmac(r#", "timestamp": {"from": {"header": "x-at"}, "tolerance": "60s"}"#);
+        assert_eq!(stamped(&in_header, r#"{"at":5}"#), None);
+    }
+}

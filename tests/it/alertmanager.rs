@@ -55,9 +55,11 @@ impl Alertmanager {
         // JSON is YAML.
         fs::write(dir.path().join("alertmanager.yml"), config.to_string()).unwrap();
         let mut child = Command::new(program)
-            .args(["--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address="])
-            .arg("--web.listen-address=127.0.0.1:0")
-            .current_dir(dir.path())
+            .arg(format!("--config.file={}", dir.path().join("alertmanager.yml").display()))
+            .arg(format!("--storage.path={}", dir.path().join("data").display()))
+            .args(["--cluster.listen-address=", "--web.listen-address=127.0.0.1:0"])
+            // Unpacked, it looks for its templates from the folder that the package was unpacked into.
+            .current_dir(program.ancestors().nth(3).unwrap())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

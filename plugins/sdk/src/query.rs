@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// The decoded values of one key, in order.
 pub fn form_values<'a>(form: &'a str, key: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
-    pairs(form).filter_map(move |(name, value)| (decode_form(name) == key).then(|| decode_form(value)))
+    pairs(form).filter(move |(name, _)| decode_form(name) == key).map(|(_, value)| decode_form(value))
 }
 
 /// All keys and their values, decoded, in order.

@@ -17,7 +17,7 @@ use gateway_plugin_sdk::channel::{Event, Receipt, Received, Rejection, Request};
 use gateway_plugin_sdk::json::{parse, with_text};
 use gateway_plugin_sdk::{command, export_channel, form_values, kind_word};
 
-use self::payload::{Payload, Written};
+use self::payload::Payload;
 
 export_channel!(include_str!("../manifest.json"), receive);
 
@@ -46,10 +46,7 @@ fn event(request: &Request, name: &str, json: &str) -> Result<Option<Event>, Rej
     if command::is_ignored(request.host(), &senders.map(Option::unwrap_or_default)) {
         return Ok(None);
     }
-    let command = payload.written().and_then(|written| match written {
-        Written::New(text) => command::find(request.host(), text),
-        Written::Edited(before, text) => command::find_in_edited(request.host(), before, text),
-    });
+    let command = payload.written().and_then(|written| written.command(request.host()));
     Ok(Some(
         Event::new(kind(name, payload.action()))
             .with_subject(payload.subject())

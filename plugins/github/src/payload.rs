@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use gateway_plugin_sdk::command::Written;
 use gateway_plugin_sdk::json::{Object, Text};
 use serde::Deserialize;
 
@@ -111,14 +112,6 @@ struct Change<'a> {
     from: Text<'a>,
 }
 
-/// What somebody has written, in an event that says so.
-pub(crate) enum Written<'a> {
-    /// A text that is new.
-    New(&'a str),
-    /// A text that was edited: what it was, and what it is.
-    Edited(&'a str, &'a str),
-}
-
 impl Payload<'_> {
     /// What happened, such as `opened`.
     pub(crate) fn action(&self) -> Option<&str> {
@@ -203,7 +196,7 @@ impl Payload<'_> {
         }
         // An edit of a title alone has no change of the body.
         let before = self.changes.get()?.body.get()?;
-        Some(Written::Edited(before.from.get().unwrap_or_default(), text))
+        Some(Written::Edited { before: before.from.get().unwrap_or_default(), text })
     }
 
     /// The slug of the app that wrote what was written just now in the name of its sender.

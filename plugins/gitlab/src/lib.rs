@@ -16,7 +16,7 @@ use gateway_plugin_sdk::channel::{Event, Receipt, Received, Request};
 use gateway_plugin_sdk::json::{parse, with_text};
 use gateway_plugin_sdk::{command, export_channel, kind_word};
 
-use self::payload::{Payload, Written};
+use self::payload::Payload;
 
 export_channel!(include_str!("../manifest.json"), receive);
 
@@ -27,10 +27,7 @@ pub fn receive(request: &Request) -> Received {
         if command::is_ignored(request.host(), &[payload.sender().unwrap_or_default()]) {
             return Ok(Receipt::empty());
         }
-        let command = payload.written().and_then(|written| match written {
-            Written::New(text) => command::find(request.host(), text),
-            Written::Edited(before, text) => command::find_in_edited(request.host(), before, text),
-        });
+        let command = payload.written().and_then(|written| written.command(request.host()));
         let event = Event::new(kind(request, &payload))
             .with_subject(payload.subject())
             .with_delivery_id(delivery(request))

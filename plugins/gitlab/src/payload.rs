@@ -1,5 +1,6 @@
 //! The few fields of GitLab's payloads that an event is made of.
 
+use gateway_plugin_sdk::command::Written;
 use gateway_plugin_sdk::json::{Object, Text};
 use serde::Deserialize;
 
@@ -96,14 +97,6 @@ struct Change<'a> {
     previous: Text<'a>,
 }
 
-/// What somebody has written, in an event that says so.
-pub(crate) enum Written<'a> {
-    /// A text that is new.
-    New(&'a str),
-    /// A text that was edited: what it was, and what it is.
-    Edited(&'a str, &'a str),
-}
-
 impl Payload<'_> {
     /// What happened, such as `open`.
     pub(crate) fn action(&self) -> Option<&str> {
@@ -187,7 +180,10 @@ impl Payload<'_> {
             ("issue" | "merge_request" | "work_item", Some("open")) => object.description.get().map(Written::New),
             ("issue" | "merge_request" | "work_item", Some("update")) => {
                 let before = self.changes.get()?.description.get()?;
-                Some(Written::Edited(before.previous.get().unwrap_or_default(), object.description.get()?))
+                Some(Written::Edited {
+                    before: before.previous.get().unwrap_or_default(),
+                    text: object.description.get()?,
+                })
             }
             _ => None,
         }

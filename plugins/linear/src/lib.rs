@@ -17,7 +17,7 @@ use gateway_plugin_sdk::channel::{Event, Receipt, Received, Request};
 use gateway_plugin_sdk::json::{parse, with_text};
 use gateway_plugin_sdk::{Response, command, export_channel, kind_word};
 
-use self::payload::{Payload, Written};
+use self::payload::Payload;
 
 export_channel!(include_str!("../manifest.json"), receive);
 
@@ -29,10 +29,7 @@ pub fn receive(request: &Request) -> Received {
         if payload.is_own() || command::is_ignored(request.host(), &[payload.sender().unwrap_or_default()]) {
             return Ok(Receipt::empty().with_response(answer));
         }
-        let command = payload.written().and_then(|written| match written {
-            Written::New(text) => command::find(request.host(), text),
-            Written::Edited(before, text) => command::find_in_edited(request.host(), before, text),
-        });
+        let command = payload.written().and_then(|written| written.command(request.host()));
         let kind = kind_word(payload.kind.get().unwrap_or("unknown"));
         let kind = match payload.action.get() {
             Some(action) => [&kind, ".", &kind_word(action)].concat(),

@@ -1,5 +1,6 @@
 //! The few fields of Linear's payloads that an event is made of.
 
+use gateway_plugin_sdk::command::Written;
 use gateway_plugin_sdk::json::{Object, Text};
 use serde::{Deserialize, Deserializer};
 
@@ -79,14 +80,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Member<'a> {
     }
 }
 
-/// What somebody has written, in an event that says so.
-pub(crate) enum Written<'a> {
-    /// A text that is new.
-    New(&'a str),
-    /// A text that was edited: what it was, and what it is.
-    Edited(&'a str, &'a str),
-}
-
 impl Payload<'_> {
     /// The id of who caused the event.
     pub(crate) fn sender(&self) -> Option<&str> {
@@ -155,7 +148,7 @@ impl Payload<'_> {
         };
         match action {
             "create" => Some(Written::New(text)),
-            "update" => Some(Written::Edited(before?.get().unwrap_or_default(), text)),
+            "update" => Some(Written::Edited { before: before?.get().unwrap_or_default(), text }),
             _ => None,
         }
     }

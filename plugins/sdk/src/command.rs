@@ -35,12 +35,38 @@ pub struct Command {
     pub arguments: String,
 }
 
+/// What somebody has written, as an event tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written<'a> {
+    /// A text that is new.
+    New(&'a str),
+    /// A text that was edited.
+    Edited {
+        /// What it was.
+        before: &'a str,
+        /// What it is.
+        text: &'a str,
+    },
+}
+
 impl Command {
     /// A command that the provider has found itself.
     pub fn new(name: &str, arguments: &str) -> Self {
         let arguments = arguments.trim();
         let arguments = arguments[..arguments.floor_char_boundary(MAX_ARGUMENTS)].replace(char::is_control, " ");
         Self { name: name.to_ascii_lowercase(), arguments: arguments.trim().to_owned() }
+    }
+}
+
+impl Written<'_> {
+    /// The first command of the text; none when the text before an edit had the same, which has been carried out by then.
+    pub fn command(&self, host: &Host) -> Option<Command> {
+        match self {
+            Written::New(text) => find(host, text),
+            Written::Edited { before, text } => {
+                find(host, text).filter(|command| find(host, before).as_ref() != Some(command))
+            }
+        }
     }
 }
 
@@ -90,11 +116,6 @@ pub fn find_for(host: &Host, text: &str, accounts: &[&str]) -> Option<Command> {
 pub fn is_ignored(host: &Host, senders: &[&str]) -> bool {
     let Some(ignored) = config_texts(host, "ignore_senders") else { return false };
     senders.iter().any(|sender| ignored.iter().any(|known| known.eq_ignore_ascii_case(sender)))
-}
-
-/// The first command of a text that was edited; none when the text before had the same, which has been carried out by then.
-pub fn find_in_edited(host: &Host, before: &str, text: &str) -> Option<Command> {
-    find(host, text).filter(|command| find(host, before).as_ref() != Some(command))
 }
 
 impl Event {

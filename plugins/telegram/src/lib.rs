@@ -13,8 +13,6 @@
 
 mod payload;
 
-use std::borrow::Cow;
-
 use gateway_plugin_sdk::channel::{Event, Receipt, Received, Request};
 use gateway_plugin_sdk::command::{self, Command};
 use gateway_plugin_sdk::json::{parse, with_text};
@@ -59,8 +57,8 @@ fn command_in(request: &Request, text: &str) -> Option<Command> {
     if own.is_some_and(|own| !own.trim_start_matches('@').eq_ignore_ascii_case(bot)) {
         return None;
     }
-    let rest = text.trim_start().strip_prefix(first).map_or(Cow::Borrowed(text), |rest| [name, rest].concat().into());
-    command::find(request.host(), &rest)
+    let rest = &text.trim_start()[first.len()..];
+    command::find(request.host(), &[name, rest].concat())
 }
 
 #[cfg(test)]

@@ -133,7 +133,7 @@ fn an_edit_does_not_repeat_a_command() {
         ("text", "/fix a", Some("a")),
         ("/fix a", "text", None),
     ] {
-        let found = find_in_edited(Request::new("POST").host(), before, text);
+        let found = Written::Edited { before, text }.command(Request::new("POST").host());
         assert_eq!(found.map(|command| command.arguments).as_deref(), expected, "{before:?} {text:?}");
     }
 }

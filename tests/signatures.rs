@@ -178,7 +178,7 @@ fn cell(scheme: &SchemeRow, case: Case, body: &[u8]) -> Option<Cell> {
 }
 
 fn draft(body: &[u8]) -> Draft<'_> {
-    Draft { method: &Method::POST, path: "/webhooks/any", query: "", body }
+    Draft { method: &Method::POST, path: "/webhooks/any", query: "", id: None, body }
 }
 
 /// A request that the sender signed at `at`: by the host's own signer, or for public keys by one with the private key.

@@ -72,6 +72,8 @@ pub struct Draft<'a> {
     pub path: &'a str,
     /// The query without `?`, undecoded; empty when there is none.
     pub query: &'a str,
+    /// The message's id, when it has one: Standard Webhooks signs it.
+    pub id: Option<&'a str>,
     /// The body as it will be sent.
     pub body: &'a [u8],
 }

@@ -226,7 +226,7 @@ fn check_library(signer: &mut Signer, scheme: &Official) -> usize {
     let recipe = recipe_of(Some(scheme.plugin), &scheme.recipe.to_string());
     let mut signed = 0;
     for body in bodies() {
-        let draft = Draft { method: &Method::POST, path: PATH, query: QUERY, body: &body };
+        let draft = Draft { method: &Method::POST, path: PATH, query: QUERY, id: None, body: &body };
         let headers = match signer.sign(scheme, &body) {
             Ok(headers) => {
                 signed += 1;
@@ -316,7 +316,7 @@ fn what_the_host_takes_the_libraries_of_providers_take_too() {
     let at = now.as_millis() / 1000;
     for rest in ["", r#","title":"café 😀""#] {
         let body = format!(r#"{{"action":"create","webhookTimestamp":{}{rest}}}"#, now.as_millis());
-        let draft = Draft { method: &Method::POST, path: PATH, query: "", body: body.as_bytes() };
+        let draft = Draft { method: &Method::POST, path: PATH, query: "", id: None, body: body.as_bytes() };
         let request = Request::new(body.as_bytes(), linear.sign(&secret("lin_wh_secret"), &draft, now).unwrap());
         agree(&mut signer, ("@linear/sdk", "lin_wh_secret"), &linear, &request, at);
     }

@@ -9,7 +9,7 @@ use crate::event::{ChannelName, Timestamp};
 use crate::ingest::ChannelSettings;
 use crate::plugin;
 use crate::sample::{self, Content, RequestSample};
-use crate::verify::{Draft, Recipe, Scheme, SignError};
+use crate::verify::{Draft, Recipe, Scheme, SignError, standard_webhooks};
 
 /// A request to a channel, as its provider would make it.
 pub(super) struct Webhook {
@@ -129,10 +129,14 @@ impl<'a> Known<'a> {
                 ),
             }
         };
-        let Webhook { method, path, query, body, .. } = &*webhook;
-        let signature = match recipe.sign(secret, &Draft { method, path, query, body }, Timestamp::now()) {
+        let Webhook { method, path, query, headers, body } = &*webhook;
+        let id = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(standard_webhooks::ID));
+        let id = id.and_then(|(_, value)| value.to_str().ok());
+        let signature = match recipe.sign(secret, &Draft { method, path, query, id, body }, Timestamp::now()) {
             // Only the provider has the private key of some, but somebody may have its signature.
-            Err(SignError::Unsupported { .. }) if webhook.headers.iter().any(|(name, _)| recipe.hides_header(name)) => {
+            Err(SignError::Unsupported { .. } | SignError::PrivateKey { .. })
+                if webhook.headers.iter().any(|(name, _)| recipe.hides_header(name)) =>
+            {
                 return Ok(());
             }
             signature => signature.with_context(|| format!("cannot sign for channel `{channel}`"))?,

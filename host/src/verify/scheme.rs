@@ -104,7 +104,8 @@ impl Scheme {
             Self::Ed25519(_) => Err(SignError::PrivateKey { scheme: self.name() }),
             Self::Token(scheme) => scheme.sign(secret),
             Self::StandardWebhooks(_) => {
-                let id = format!("msg_{}", uuid::Uuid::now_v7().simple());
+                let new = || format!("msg_{}", uuid::Uuid::now_v7().simple());
+                let id = draft.id.map_or_else(new, str::to_owned);
                 let headers = standard_webhooks::sign(secret, &id, now, draft.body)?;
                 Ok(headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
             }

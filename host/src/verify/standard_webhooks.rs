@@ -18,6 +18,9 @@ use super::timestamp::{Tolerance, Unit, digits};
 use super::{Header, Secret, SignError, Signed, VerifyError, ed25519};
 use crate::event::Timestamp;
 
+/// The header of the message's id.
+pub const ID: &str = "webhook-id";
+
 /// `webhook-id`, `webhook-timestamp` and `webhook-signature`, or the same with `svix-`; a secret starts with `whsec_` or `whpk_`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,7 +41,7 @@ struct Names {
 }
 
 const WEBHOOK: Names = Names {
-    id: Header::from_static("webhook-id"),
+    id: Header::from_static(ID),
     timestamp: Header::from_static("webhook-timestamp"),
     signature: Header::from_static("webhook-signature"),
 };
@@ -139,7 +142,7 @@ pub fn sign(secret: &Secret, id: &str, at: Timestamp, body: &[u8]) -> Result<[(&
     let time = Unit::Seconds.of(at).to_string();
     let tag = tag(&key, id.as_bytes(), time.as_bytes(), body);
     Ok([
-        ("webhook-id", id.to_owned()),
+        (ID, id.to_owned()),
         ("webhook-timestamp", time),
         ("webhook-signature", format!("{}{}", SHARED.prefix, SHARED.encoding.encode(tag.as_bytes()))),
     ])

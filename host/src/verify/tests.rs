@@ -46,7 +46,7 @@ impl Request {
 
 /// A request with this body and no query, to be signed.
 fn draft(body: &[u8]) -> Draft<'_> {
-    Draft { method: &Method::POST, path: "/webhooks/any", query: "", body }
+    Draft { method: &Method::POST, path: "/webhooks/any", query: "", id: None, body }
 }
 
 fn recipe(schemes: Value) -> Recipe {

@@ -93,7 +93,8 @@ async fn find(client: &Client, config: &Config, listed: &Value, name: ChannelNam
                 judge(&mut finding, &told.map_err(anyhow::Error::from)?);
             }
             Err(error) => {
-                let only_its_provider_can = matches!(error.downcast_ref(), Some(SignError::Unsupported { .. }));
+                let only_its_provider_can =
+                    matches!(error.downcast_ref(), Some(SignError::Unsupported { .. } | SignError::PrivateKey { .. }));
                 finding.accepted = if only_its_provider_can { None } else { Some(false) };
                 finding.detail = format!("{error:#}").lines().next().unwrap_or_default().to_owned();
                 break;

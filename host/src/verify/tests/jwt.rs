@@ -283,7 +283,8 @@ fn a_token_that_the_host_signs_passes() {
     schemes[0]["issuer"] = json!("jira:client-key");
     schemes[0]["audience"] = json!("gateway");
     let (recipe, key) = (recipe(schemes.clone()), secret("shared-secret"));
-    let draft = Draft { method: &Method::POST, path: "/webhooks/jira", query: "b=2&a=x%20y&a=z", body: b"{}" };
+    let draft =
+        Draft { method: &Method::POST, path: "/webhooks/jira", query: "b=2&a=x%20y&a=z", id: None, body: b"{}" };
 
     let headers = recipe.sign(&key, &draft, seconds(NOW)).unwrap();
     let request =

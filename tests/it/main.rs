@@ -16,6 +16,7 @@ mod http_agent;
 mod languages;
 mod log;
 mod main_path;
+mod messages;
 mod overload;
 mod plugin_dev;
 mod plugin_folder;

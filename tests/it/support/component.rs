@@ -64,14 +64,19 @@ pub(crate) mod built_in {
     pub(crate) const ALERTMANAGER: Guest = Guest::built_in("alertmanager");
     pub(crate) const A2A: Guest = Guest::built_in("a2a");
     pub(crate) const ANTHROPIC: Guest = Guest::built_in("anthropic");
+    pub(crate) const DISCORD: Guest = Guest::built_in("discord");
     pub(crate) const DUMMY: Guest = Guest::built_in("dummy");
     pub(crate) const GITHUB: Guest = Guest::built_in("github");
+    pub(crate) const GITLAB: Guest = Guest::built_in("gitlab");
     pub(crate) const GRAFANA: Guest = Guest::built_in("grafana");
     pub(crate) const HTTP: Guest = Guest::built_in("http");
+    pub(crate) const JIRA: Guest = Guest::built_in("jira");
+    pub(crate) const LINEAR: Guest = Guest::built_in("linear");
     pub(crate) const OPENAI: Guest = Guest::built_in("openai");
     pub(crate) const OPENCLAW: Guest = Guest::built_in("openclaw");
     pub(crate) const SLACK: Guest = Guest::built_in("slack");
     pub(crate) const STUB: Guest = Guest::built_in("stub");
+    pub(crate) const TELEGRAM: Guest = Guest::built_in("telegram");
 
     /// All of them, by the folders in `plugins/`, so that none is forgotten.
     pub(crate) fn all() -> Vec<Guest> {

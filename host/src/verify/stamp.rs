@@ -54,6 +54,7 @@ mod tests {
         assert_eq!(stamped(&in_body, "no JSON"), None);
         assert_eq!(stamped(&hmac(""), r#"{"at":5}"#), None);
         let in_header = hmac(r#", "timestamp": {"from": {"header": "x-at"}, "tolerance": "60s"}"#);
+        let in_header = in_header.replace(r#"["body"]"#, r#"["timestamp", "body"]"#);
         assert_eq!(stamped(&in_header, r#"{"at":5}"#), None);
     }
 }

@@ -71,7 +71,8 @@ async fn slack_shakes_hands_only_when_it_has_signed_and_shows_no_answer_to_peopl
 
     let answer = post_slack(&gateway, "application/json", challenge).await.expect_status(200);
     assert_eq!(&answer.body[..], b"abc");
-    gateway.post("slack", challenge).await.expect_problem(401, "verification_failed");
+    let json = [("content-type", "application/json")];
+    gateway.client.post("/webhooks/slack", &json, challenge).await.expect_problem(401, "verification_failed");
     let answer = post_slack(&gateway, FORM, "command=%2Ffix&text=it&trigger_id=1.2").await.expect_status(200);
     assert_eq!(&answer.body[..], b"");
 

@@ -10,6 +10,7 @@ mod access_log;
 mod admin;
 mod admission;
 mod body;
+mod coding;
 mod connection;
 mod crowd;
 mod figures;

@@ -4,6 +4,7 @@
 //! [`Ingest::receive`] returns only when the events are durable. Deliberately absent: HTTP, and where events go.
 
 mod channel;
+mod coding;
 mod guard;
 mod mount;
 mod poll;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use sha2::{Digest, Sha256};
 
@@ -25,9 +27,10 @@ use crate::metrics::{ByProvider, Metrics};
 use crate::plugin::{
     CallError, EgressSettings, Instance, Limits, PluginHost, Receipt, Rejection, Response, StateChanges, StateError,
 };
-use crate::verify::{Recipe, Secret, Signed, VerifyError};
+use crate::verify::{Recipe, Secret, VerifyError};
 
 pub use self::channel::{Channel, ChannelState, ChannelStatus, Open};
+pub use self::coding::Coding;
 pub use self::guard::Guard;
 pub use self::mount::Mount;
 pub use self::poll::{PollSettings, PollStatus, Running};
@@ -75,6 +78,8 @@ pub struct ChannelSettings {
     pub methods: Option<Vec<Method>>,
     /// Narrows the manifest's limit; bytes.
     pub max_body: Option<usize>,
+    /// Codings in which bodies are taken.
+    pub encodings: Vec<Coding>,
     /// Request headers that are kept with the event.
     pub keep_headers: Vec<HeaderName>,
     /// Settings of the plugin.
@@ -114,6 +119,27 @@ pub struct WebhookRequest {
     pub received_at: Timestamp,
     /// Its identity.
     pub id: RequestId,
+}
+
+/// A request that may come in: it was verified, or its channel verifies nothing.
+pub struct Verified {
+    request: WebhookRequest,
+    at: Option<Timestamp>,
+}
+
+impl Verified {
+    /// The body, as it was received.
+    pub fn body(&self) -> &Bytes {
+        &self.request.body
+    }
+
+    /// The same request with its body decoded, and without what the headers said of the encoded one.
+    pub fn with_decoded(mut self, body: Bytes) -> Self {
+        self.request.headers.remove(CONTENT_ENCODING);
+        self.request.headers.remove(CONTENT_LENGTH);
+        self.request.body = body;
+        self
+    }
 }
 
 /// What became of a request.
@@ -252,20 +278,28 @@ impl Ingest {
         Recording::start(found.ok_or_else(|| RecordError::Unknown(channel.to_owned()))?)
     }
 
-    /// Verifies the request, has the plugin turn it into events and makes them durable.
+    /// Refuses a request that does not come from its provider, and counts it.
     ///
-    /// Cancel safe: a request that is given up leaves all of its events in the log or none.
-    pub async fn receive(&self, open: &Open, request: WebhookRequest) -> Result<Received, IngestError> {
-        let Inner { log, router, .. } = &*self.0;
-        // The body may have taken its time.
-        log.admits()?;
+    /// # Errors
+    /// `Verification`, and `Log` while no events are taken: the body may have taken its time.
+    pub fn verify(&self, open: &Open, request: WebhookRequest) -> Result<Verified, IngestError> {
+        self.0.log.admits()?;
         let channel = open.channel();
-        let verified_at = verify(open, &request).inspect_err(|error| {
-            let provider = ByProvider::new(channel.name());
-            self.0.metrics.signature_failures.get_or_create(&provider).inc();
+        let verified = open.verify(request).inspect_err(|error| {
+            self.0.metrics.signature_failures.get_or_create(&ByProvider::new(channel.name())).inc();
             channel.warn_of(error);
         })?;
-        let context = context(open, &request, verified_at);
+        Ok(verified)
+    }
+
+    /// Has the plugin turn the request into events and makes them durable.
+    ///
+    /// Cancel safe: a request that is given up leaves all of its events in the log or none.
+    pub async fn receive(&self, open: &Open, verified: Verified) -> Result<Received, IngestError> {
+        let Inner { log, router, .. } = &*self.0;
+        let channel = open.channel();
+        let Verified { request, at } = verified;
+        let context = context(open, &request, at);
         let inbound = open.shown(request);
         let recorder = channel.recorder();
         let recorded = recorder.as_ref().map(|_| inbound.clone());
@@ -288,11 +322,10 @@ impl Ingest {
         Ok(Received { events, response })
     }
 
-    /// What `receive` would say of the request. Verifies it and calls the plugin; nothing of that is stored, kept or counted
-    /// as a request.
-    pub async fn rehearse(&self, open: &Open, request: WebhookRequest) -> Result<Rehearsed, IngestError> {
-        let verified_at = verify(open, &request)?;
-        let context = context(open, &request, verified_at);
+    /// What `receive` would say of the request. Calls the plugin; nothing of that is stored or kept.
+    pub async fn rehearse(&self, open: &Open, verified: Verified) -> Result<Rehearsed, IngestError> {
+        let Verified { request, at } = verified;
+        let context = context(open, &request, at);
         let called = open.generation.receive(&open.channel().instance, open.shown(request)).await?;
         let Receipt { events, response, .. } = called.map_err(IngestError::Rejected)?;
         let digest = || Sha256::digest(&context.body).into();
@@ -316,19 +349,6 @@ fn context<'a>(open: &'a Open, request: &WebhookRequest, verified_at: Option<Tim
     }
 }
 
-/// When the request was verified; none when nothing asks for it.
-fn verify(open: &Open, request: &WebhookRequest) -> Result<Option<Timestamp>, VerifyError> {
-    let recipe = open.recipe();
-    if recipe.is_open() {
-        return Ok(None);
-    }
-    let WebhookRequest { method, full_path, query, headers, body, .. } = request;
-    let signed = Signed { method, path: full_path, query, headers, body };
-    let now = Timestamp::now();
-    recipe.verify(&open.channel().settings.secrets, &signed, now)?;
-    Ok(Some(now))
-}
-
 /// Makes events durable, in one step with what their call has changed of the plugin's state.
 async fn append(
     log: &EventLog,
@@ -350,6 +370,6 @@ async fn append(
 
 /// The request's media type; bytes of an unnamed type are just bytes (RFC 9110, section 8.3).
 fn content_type(headers: &HeaderMap) -> String {
-    let value = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     value.unwrap_or("application/octet-stream").to_owned()
 }

@@ -3,6 +3,7 @@
 mod agent_protocols;
 mod agents;
 mod alertmanager;
+mod bodies;
 mod channel_samples;
 mod check_live;
 mod cli;

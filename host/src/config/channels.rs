@@ -13,7 +13,7 @@ use super::secret::secrets;
 use super::value::show_size;
 use super::{agents, grants};
 use crate::event::{ChannelName, PluginName};
-use crate::ingest::{ChannelSettings, PollSettings};
+use crate::ingest::{ChannelSettings, Coding, PollSettings};
 use crate::verify::{Recipe, Scheme, Secret};
 
 /// Paths that are not for channels.
@@ -49,6 +49,7 @@ fn channel(
     let required = section.flag("required").unwrap_or(false);
     let methods = methods(section);
     let max_body = channel_max_body(section, max_body);
+    let encodings = encodings(section);
     let keep_headers = keep_headers(section);
     let config = config_table(section);
     let egress = grants::egress(name, section);
@@ -72,6 +73,7 @@ fn channel(
         required,
         methods,
         max_body,
+        encodings,
         keep_headers,
         config,
         limits,
@@ -300,6 +302,17 @@ fn channel_max_body(section: &Section<'_>, most: usize) -> Option<usize> {
         );
     }
     Some(max_body)
+}
+
+fn encodings(section: &Section<'_>) -> Vec<Coding> {
+    let coding = |(text, place): &(String, Place<'_>)| {
+        let coding = Coding::ALL.into_iter().find(|coding| coding.name() == text);
+        if coding.is_none() {
+            place.problem("`gzip`, `deflate`, `zstd` or `br`", quoted(text));
+        }
+        coding
+    };
+    section.texts("encodings").unwrap_or_default().iter().filter_map(coding).collect()
 }
 
 fn keep_headers(section: &Section<'_>) -> Vec<HeaderName> {

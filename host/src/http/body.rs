@@ -1,5 +1,6 @@
 //! Reading the body of a request within its limits.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -38,8 +39,8 @@ pub(super) struct Budget {
 
 /// A part of a [`Budget`], given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Share<'a> {
-    budget: &'a Budget,
+pub(super) struct Share {
+    budget: Arc<Budget>,
     bytes: usize,
 }
 
@@ -48,13 +49,23 @@ impl Budget {
         Self { held: AtomicUsize::new(0), limit }
     }
 
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
     fn has_room_for(&self, bytes: usize) -> bool {
         self.held.load(Ordering::Relaxed).checked_add(bytes).is_some_and(|sum| sum <= self.limit)
     }
 }
 
-impl Share<'_> {
-    fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+impl Share {
+    /// Nothing yet.
+    pub(super) fn of(budget: &Arc<Budget>) -> Self {
+        Self { budget: Arc::clone(budget), bytes: 0 }
+    }
+
+    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         let sum = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= self.budget.limit);
         match self.budget.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum) {
             Ok(_) => {
@@ -66,7 +77,7 @@ impl Share<'_> {
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for Share {
     fn drop(&mut self) {
         self.budget.held.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -74,12 +85,12 @@ impl Drop for Share<'_> {
 
 /// Reads `body` to its end. The budget is charged for what has arrived, not for what is announced: a slow caller must not
 /// take the room of others.
-pub(super) async fn read<'a, B>(
+pub(super) async fn read<B>(
     mut body: B,
     limits: Limits,
-    budget: &'a Budget,
+    budget: &Arc<Budget>,
     waits_for_continue: bool,
-) -> Result<(Bytes, Share<'a>), Refusal>
+) -> Result<(Bytes, Share), Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
@@ -103,17 +114,17 @@ where
     result
 }
 
-async fn collect<'a, B>(
+async fn collect<B>(
     body: &mut B,
     max: usize,
     announced: Option<usize>,
-    budget: &'a Budget,
-) -> Result<(Bytes, Share<'a>), Refusal>
+    budget: &Arc<Budget>,
+) -> Result<(Bytes, Share), Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
-    let mut share = Share { budget, bytes: 0 };
+    let mut share = Share::of(budget);
     let mut first = Bytes::new();
     let mut joined = Vec::new();
     while let Some(frame) = body.frame().await {
@@ -171,20 +182,20 @@ mod tests {
     #[tokio::test]
     async fn a_body_of_any_number_of_frames_is_whole() {
         for parts in [&[][..], &["abc"], &["", "abc"], &["abc", "", "def", "ghij"]] {
-            let budget = Budget::new(10);
+            let budget = Arc::new(Budget::new(10));
 
             let (whole, share) = read(frames(parts), LIMITS, &budget, false).await.unwrap();
 
             assert_eq!(whole, parts.concat(), "{parts:?}");
-            assert_eq!(budget.held.load(Ordering::Relaxed), whole.len());
+            assert_eq!(budget.held(), whole.len());
             drop(share);
-            assert_eq!(budget.held.load(Ordering::Relaxed), 0);
+            assert_eq!(budget.held(), 0);
         }
     }
 
     #[tokio::test]
     async fn a_body_beyond_a_limit_is_refused_and_gives_its_share_back() {
-        let budget = Budget::new(10);
+        let budget = Arc::new(Budget::new(10));
         let full = |text: &'static str| Full::new(Bytes::from_static(text.as_bytes()));
 
         let announced = read(full("0123456789a"), LIMITS, &budget, false).await.unwrap_err();
@@ -202,6 +213,6 @@ mod tests {
         ] {
             assert!(matches!(second.unwrap_err(), Refusal::Overloaded(Shortage::Bytes)));
         }
-        assert_eq!(budget.held.load(Ordering::Relaxed), 6);
+        assert_eq!(budget.held(), 6);
     }
 }

@@ -25,7 +25,7 @@ use super::rates::{Rates, whole_seconds};
 use super::refusal::Refusal;
 use super::respond::{Answer, CLOSE, Problem, X_REQUEST_ID, protect, with_body, with_json_text};
 use super::route::{self, Endpoint, Surface};
-use super::{Services, Settings, access, admin, health, webhook};
+use super::{Services, Settings, access, admin, coding, health, webhook};
 
 /// Reads of the event log for the admin API at once: they take a thread each and the disk.
 const STORE_READS: usize = 4;
@@ -45,7 +45,7 @@ pub(super) struct Front {
     pub(super) admission: Admission,
     /// Callers that may wait for an agent's answer.
     pub(super) answers: Semaphore,
-    pub(super) budget: Budget,
+    pub(super) budget: Arc<Budget>,
     pub(super) rates: Rates,
     pub(super) crowd: Arc<Crowd>,
     pub(super) store_reads: Arc<Semaphore>,
@@ -75,7 +75,7 @@ impl Front {
             figures: Figures::new(Arc::clone(&services.metrics)),
             answers: Semaphore::new(settings.max_requests.min(Semaphore::MAX_PERMITS)),
             admission: Admission::new(settings.max_requests, settings.max_waiting, settings.turn_timeout),
-            budget: Budget::new(settings.max_buffered),
+            budget: Arc::new(Budget::new(settings.max_buffered)),
             store_reads: Arc::new(Semaphore::new(STORE_READS)),
             backups: Arc::new(Semaphore::new(1)),
             crowd: Crowd::new(settings.max_connections_per_address),
@@ -149,7 +149,7 @@ impl Front {
         if !found.endpoint.is_admin() {
             return match found.refuses(&call.head.method) {
                 Some(methods) => Err(Refusal::Method(methods)),
-                None => Ok(self.open_answer(found.endpoint)),
+                None => Ok(coding::of_answer(&call.head.headers, self.open_answer(found.endpoint)).await),
             };
         }
         let Parts { method, uri, headers, .. } = &call.head;
@@ -164,7 +164,7 @@ impl Front {
             },
         };
         protect(answer.headers_mut());
-        Ok(answer)
+        Ok(coding::of_answer(headers, answer).await)
     }
 
     /// What everybody is answered.

@@ -4,7 +4,7 @@ use ::http::{Method, StatusCode};
 
 use crate::caller::CallerError;
 use crate::eventlog::EventLogError;
-use crate::ingest::{IngestError, RecordError};
+use crate::ingest::{Coding, IngestError, RecordError};
 use crate::plugin::CallError;
 use crate::replay::ReplayError;
 
@@ -34,8 +34,13 @@ pub(super) enum Refusal {
         /// What it is answered.
         status: StatusCode,
     },
-    /// The body is encoded, and verification needs the bytes as they were signed.
-    Encoding,
+    /// The body is encoded in a way that the channel does not take.
+    Encoding {
+        /// What it takes.
+        taken: Vec<Coding>,
+    },
+    /// The body is not what its coding says.
+    Undecodable(Coding),
     /// The body is larger than the channel takes.
     TooLarge {
         /// Bytes that it takes.

@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::caller::Access;
 use crate::event::Timestamp;
-use crate::ingest::{Rehearsed, WebhookRequest};
+use crate::ingest::{IngestError, Rehearsed, WebhookRequest};
 
 use super::body::{self, Limits};
+use super::coding;
 use super::front::{Call, Front};
 use super::refusal::Refusal;
 use super::respond::{Answer, Problem, with_json};
-use super::webhook::is_encoded;
 
 /// Bytes of a description beside the body that it holds.
 const FRAME: usize = 64 << 10;
@@ -92,15 +92,15 @@ async fn rehearse(front: &Arc<Front>, name: &str, mut request: WebhookRequest) -
     let open = ingest.open(&mount)?;
     open.check_head(&request.method, &request.headers)?;
     open.admits()?;
-    if is_encoded(&request.headers) {
-        return Err(Refusal::Encoding);
-    }
+    let coding = coding::of_request(&request.headers, open.codings())?;
     let limit = open.max_body().min(front.settings.max_body);
     if request.body.len() > limit {
         return Err(Refusal::TooLarge { limit });
     }
     request.path = mount.rest;
-    Ok(ingest.rehearse(&open, request).await?)
+    let verified = open.verify(request).map_err(IngestError::from)?;
+    let (verified, _share) = coding::decode_request(coding, verified, limit, &front.budget).await?;
+    Ok(ingest.rehearse(&open, verified).await?)
 }
 
 fn asks(access: &Access) -> Vec<String> {

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::event::RequestId;
 use crate::eventlog::EventLogError;
-use crate::ingest::{IngestError, RecordError};
+use crate::ingest::{Coding, IngestError, RecordError};
 use crate::plugin::CallError;
 use crate::replay::ReplayError;
 
@@ -67,7 +67,7 @@ pub(super) enum Hint {
     RetryAfter(Duration),
     Allow(Vec<Method>),
     Authenticate,
-    AcceptEncoding,
+    AcceptEncoding(Vec<Coding>),
     /// The rest of the request is not read.
     Close,
 }
@@ -141,7 +141,7 @@ impl Problem {
             Hint::RetryAfter(wait) => headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(*wait))),
             Hint::Allow(methods) => headers.insert(ALLOW, allow(methods)),
             Hint::Authenticate => headers.insert(WWW_AUTHENTICATE, BEARER),
-            Hint::AcceptEncoding => headers.insert(ACCEPT_ENCODING, IDENTITY),
+            Hint::AcceptEncoding(taken) => headers.insert(ACCEPT_ENCODING, accept_encoding(taken)),
             Hint::Close => headers.insert(CONNECTION, CLOSE),
         };
         answer
@@ -211,13 +211,17 @@ impl From<&Refusal> for Problem {
                 Self::new(*status, "rate_limited", "Too many requests", "the rate is exceeded, try again later")
                     .hint(Hint::RetryAfter(*wait))
             }
-            Refusal::Encoding => Self::new(
+            Refusal::Encoding { taken } => Self::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "encoding_not_supported",
                 "Content encoding not supported",
-                "the body is encoded, expected it as it is",
+                "the body is encoded, expected it as it is, or in a coding that `accept-encoding` of this answer names",
             )
-            .hint(Hint::AcceptEncoding),
+            .hint(Hint::AcceptEncoding(taken.clone())),
+            Refusal::Undecodable(coding) => {
+                let detail = format!("the body is not what its `content-encoding` says, expected `{coding}`");
+                Self::new(StatusCode::BAD_REQUEST, "malformed", "Malformed request", detail)
+            }
             Refusal::TooLarge { limit } => {
                 let detail = format!("the body is too large, expected at most {limit} bytes");
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Too large", detail).hint(Hint::Close)
@@ -397,6 +401,15 @@ fn allow(methods: &[Method]) -> HeaderValue {
     HeaderValue::try_from(names.join(", ")).expect("methods are tokens, which headers may contain")
 }
 
+/// What may be sent instead (RFC 9110, section 12.5.3, in answers as well).
+fn accept_encoding(taken: &[Coding]) -> HeaderValue {
+    let names: Vec<_> = taken.iter().map(|coding| coding.name()).collect();
+    if names.is_empty() {
+        return IDENTITY;
+    }
+    HeaderValue::try_from(names.join(", ")).expect("codings are tokens, which headers may contain")
+}
+
 /// An answer with `body` as JSON.
 pub(super) fn with_json(status: StatusCode, body: &impl Serialize) -> Answer {
     let mut text = Vec::with_capacity(256);
@@ -468,7 +481,8 @@ mod tests {
             (Refusal::Address, 403, "address_refused"),
             (Refusal::Caller(CallerError::NoCertificate), 401, "unknown_caller"),
             (Refusal::RateLimited { wait: limit, status: StatusCode::TOO_MANY_REQUESTS }, 429, "rate_limited"),
-            (Refusal::Encoding, 415, "encoding_not_supported"),
+            (Refusal::Encoding { taken: Vec::new() }, 415, "encoding_not_supported"),
+            (Refusal::Undecodable(Coding::Gzip), 400, "malformed"),
             (Refusal::TooLarge { limit: 5 }, 413, "too_large"),
             (Refusal::BodyTimeout(limit), 408, "body_timeout"),
             (Refusal::Body("reset".to_owned()), 400, "malformed"),

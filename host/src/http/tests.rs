@@ -174,6 +174,7 @@ fn waiting(name: &str, required: bool) -> ChannelSettings {
         required,
         methods: None,
         max_body: None,
+        encodings: Vec::new(),
         keep_headers: Vec::new(),
         config: BTreeMap::new(),
         limits: Limits::default(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::header::{
-    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HeaderMap,
-    PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, X_CONTENT_TYPE_OPTIONS,
+    CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HeaderMap, PROXY_AUTHENTICATE, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE, X_CONTENT_TYPE_OPTIONS,
 };
 use ::http::{HeaderName, HeaderValue, StatusCode};
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use crate::plugin;
 
 use super::access_log::Visit;
 use super::body::{self, Limits};
+use super::coding;
 use super::front::{Call, Front, WEBHOOKS};
 use super::payload::Payload;
 use super::rates::Rated;
@@ -102,9 +103,7 @@ async fn receive(
     let known = caller::identify(&mount.channel.access().callers, &head.headers, certificate.as_deref());
     *caller = known.map_err(Refusal::Caller)?.map(|known| known.name.clone());
     open.admits()?;
-    if is_encoded(&head.headers) {
-        return Err(Refusal::Encoding);
-    }
+    let coding = coding::of_request(&head.headers, open.codings())?;
     let limits = Limits { max: open.max_body().min(front.settings.max_body), time: front.settings.body_timeout };
     let (body, share) = body::read(body, limits, &front.budget, head.headers.contains_key(EXPECT)).await?;
     let channel = mount.channel.name();
@@ -120,8 +119,10 @@ async fn receive(
         received_at,
         id,
     };
-    let received = services.ingest.receive(&open, request).await?;
-    drop(share);
+    let verified = services.ingest.verify(&open, request)?;
+    let (verified, decoded) = coding::decode_request(coding, verified, limits.max, &front.budget).await?;
+    let received = services.ingest.receive(&open, verified).await?;
+    drop((share, decoded));
     if let Some(response) = received.response {
         return plugin_answer(response);
     }
@@ -167,14 +168,6 @@ async fn agent_answer(
         (None, OnTimeout::GatewayTimeout) => front.refuse_with(id, &Refusal::AgentTimeout(mode.timeout), name_event),
         (None, OnTimeout::Accepted) => accepted(id, &received.events),
     }
-}
-
-/// Whether the body is something else than the bytes that were signed.
-pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
-    headers.get_all(CONTENT_ENCODING).iter().any(|value| {
-        let codings = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-        codings.into_iter().any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
-    })
 }
 
 /// 202, or 200 when nothing is new.
@@ -326,18 +319,5 @@ mod tests {
             assert!(own(status).is_err(), "{status}");
         }
         assert_eq!(own(204).unwrap().status(), 204);
-    }
-
-    #[test]
-    fn only_plain_bodies_are_read() {
-        for (value, expected) in
-            [("identity", false), ("Identity", false), ("", false), ("gzip", true), ("identity, br", true)]
-        {
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(value));
-
-            assert_eq!(is_encoded(&headers), expected, "{value}");
-        }
-        assert!(!is_encoded(&HeaderMap::new()));
     }
 }

@@ -12,11 +12,11 @@ use crate::event::Timestamp;
 use crate::plugin::{
     CallError, Digest, Egress, Generation, Inbound, Instance, Kind, Limits, Network, PluginHost, State, config_text,
 };
-use crate::verify::{Recipe, Scheme};
+use crate::verify::{Recipe, Scheme, Signed, VerifyError};
 
 use super::poll::{PollStatus, Polling};
 use super::recording::Recorder;
-use super::{ChannelSettings, IngestError, WebhookRequest};
+use super::{ChannelSettings, Coding, IngestError, Verified, WebhookRequest};
 
 /// Failures of one channel are logged once in this many milliseconds: whoever forges requests must not fill the log.
 const WARN_EVERY: i64 = 10_000;
@@ -248,6 +248,21 @@ impl Open {
         &self.terms.recipe
     }
 
+    /// Refuses a request that does not come from its provider.
+    ///
+    /// # Errors
+    /// Why; safe to show to the caller.
+    pub fn verify(&self, request: WebhookRequest) -> Result<Verified, VerifyError> {
+        if self.recipe().is_open() {
+            return Ok(Verified { request, at: None });
+        }
+        let WebhookRequest { method, full_path, query, headers, body, .. } = &request;
+        let signed = Signed { method, path: full_path, query, headers, body };
+        let now = Timestamp::now();
+        self.recipe().verify(&self.channel.settings.secrets, &signed, now)?;
+        Ok(Verified { request, at: Some(now) })
+    }
+
     /// The methods that are received, at least one.
     pub fn methods(&self) -> &[Method] {
         &self.terms.methods
@@ -261,6 +276,11 @@ impl Open {
     /// What a caller over its rate is answered.
     pub fn overload_status(&self) -> StatusCode {
         self.terms.overload_status
+    }
+
+    /// The codings of bodies that are taken, besides bodies as they are.
+    pub fn codings(&self) -> &[Coding] {
+        &self.channel.settings.encodings
     }
 
     /// Refuses what the head of a request is enough to refuse.

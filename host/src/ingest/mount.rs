@@ -111,6 +111,7 @@ pub(super) fn settings_of(name: &ChannelName, limits: &Limits) -> ChannelSetting
         required: false,
         methods: None,
         max_body: None,
+        encodings: Vec::new(),
         keep_headers: Vec::new(),
         config: BTreeMap::new(),
         limits: limits.clone(),

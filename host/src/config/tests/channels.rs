@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::{check_problems, config, config_with};
+use crate::ingest::Coding;
 
 #[test]
 fn channels_have_paths_of_their_own() {
@@ -46,7 +47,7 @@ fn channels_have_paths_of_their_own() {
 #[test]
 fn a_channel_narrows_its_plugin() {
     let config = config(
-        "[channels.a]\nplugin = 'github'\nmethods = ['POST']\nmax_body = '1MiB'\nkeep_headers = ['User-Agent']\n\
+        "[channels.a]\nplugin = 'github'\nmethods = ['POST']\nmax_body = '1MiB'\nencodings = ['gzip', 'br']\nkeep_headers = ['User-Agent']\n\
          required = true\nconfig = { ignore = ['x'], depth = 2, since = 2020-01-01 }\n[plugins.overrides.github]\ntime = '1s'",
     );
 
@@ -54,6 +55,7 @@ fn a_channel_narrows_its_plugin() {
     assert_eq!(channel.plugin.as_str(), "github");
     assert_eq!(channel.methods.as_deref(), Some([::http::Method::POST].as_slice()));
     assert_eq!(channel.max_body, Some(1 << 20));
+    assert_eq!(channel.encodings, [Coding::Gzip, Coding::Br]);
     assert_eq!(channel.keep_headers, ["user-agent"]);
     assert!(channel.required);
     assert_eq!(serde_json::to_string(&channel.config).unwrap(), r#"{"depth":2,"ignore":["x"],"since":"2020-01-01"}"#);
@@ -63,6 +65,10 @@ fn a_channel_narrows_its_plugin() {
     check_problems(
         "[channels.a]\nmethods = ['post']",
         &["channels.a.methods[0]: expected `GET`, `POST` or `PUT`, found `post`"],
+    );
+    check_problems(
+        "[channels.a]\nencodings = ['compress']",
+        &["channels.a.encodings[0]: expected `gzip`, `deflate`, `zstd` or `br`, found `compress`"],
     );
     check_problems(
         "[channels.a]\nkeep_headers = ['a b']",

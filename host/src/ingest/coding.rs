@@ -1,0 +1,43 @@
+use std::fmt;
+
+/// How a body can be encoded (RFC 9110, section 8.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 1950; the bare stream of RFC 1951 that some senders mean by it is not taken.
+    Deflate,
+    /// RFC 8878, one frame.
+    Zstd,
+    /// Brotli, RFC 7932.
+    Br,
+}
+
+impl Coding {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Gzip, Self::Deflate, Self::Zstd, Self::Br];
+
+    /// As it is written in headers and in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Deflate => "deflate",
+            Self::Zstd => "zstd",
+            Self::Br => "br",
+        }
+    }
+
+    /// The coding of this name in any case; `x-gzip` is `gzip`.
+    pub fn named(name: &str) -> Option<Self> {
+        if name.eq_ignore_ascii_case("x-gzip") {
+            return Some(Self::Gzip);
+        }
+        Self::ALL.into_iter().find(|coding| coding.name().eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Display for Coding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

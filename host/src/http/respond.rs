@@ -304,7 +304,9 @@ fn ingest(error: &IngestError) -> Problem {
             Problem::new(StatusCode::UNAUTHORIZED, "verification_failed", "Verification failed", reason.to_string())
         }
         IngestError::Rejected(rejection) => {
-            let status = StatusCode::from_u16(rejection.status).ok().filter(StatusCode::is_client_error);
+            // 410 would tell the sender never to call again.
+            let is_fit = |status: &StatusCode| status.is_client_error() && *status != StatusCode::GONE;
+            let status = StatusCode::from_u16(rejection.status).ok().filter(is_fit);
             let detail = shown(&rejection.detail);
             Problem {
                 member: member(&detail),
@@ -504,6 +506,7 @@ mod tests {
             (rejected(400), 400, "rejected"),
             (rejected(422), 422, "rejected"),
             (rejected(200), 422, "rejected"),
+            (rejected(410), 422, "rejected"),
             (Refusal::Ingest(CallError::Busy.into()), 503, "channel_busy"),
             (Refusal::Ingest(trap), 502, "plugin_failed"),
             (Refusal::Ingest(stopped), 502, "plugin_failed"),

@@ -204,11 +204,13 @@ impl Serialize for Events<'_> {
 /// The plugin's own answer, without what is not the plugin's to say.
 fn plugin_answer(response: plugin::Response) -> Result<Answer, Refusal> {
     let plugin::Response { status, headers, body } = response;
+    // Senders follow no redirects, and take 410 for the wish that they never call again.
     let status = match StatusCode::from_u16(status) {
-        Ok(valid) if (200..600).contains(&status) => valid,
+        Ok(StatusCode::GONE) => return Err(Refusal::PluginResponse { status }),
+        Ok(valid) if matches!(status, 200..300 | 400..600) => valid,
         _ => return Err(Refusal::PluginResponse { status }),
     };
-    let has_body = status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED;
+    let has_body = status != StatusCode::NO_CONTENT;
     let mut answer = Answer::new(Payload::whole(if has_body { body } else { Bytes::new() }));
     *answer.status_mut() = status;
     let connection = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(CONNECTION.as_str()));
@@ -315,7 +317,7 @@ mod tests {
                 ("x-content-type-options", "nosniff"),
             ]
         );
-        for status in [0, 100, 101, 199, 600, 999] {
+        for status in [0, 100, 101, 199, 301, 304, 308, 410, 600, 999] {
             assert!(own(status).is_err(), "{status}");
         }
         assert_eq!(own(204).unwrap().status(), 204);

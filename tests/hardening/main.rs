@@ -17,6 +17,8 @@ mod victim;
 
 #[path = ".."]
 mod shared {
+    #[expect(dead_code, unused_imports, reason = "the tests of `it` use the rest of it")]
+    pub(crate) mod signatures;
     #[expect(unused_imports, reason = "the fault suite uses the rest of it")]
     pub(crate) mod suite;
 }
@@ -29,7 +31,7 @@ mod it {
 use std::process::ExitCode;
 
 pub(crate) use self::it::support;
-pub(crate) use self::shared::suite;
+pub(crate) use self::shared::{signatures, suite};
 
 use self::suite::Suite;
 

@@ -4,6 +4,7 @@ mod bad_signatures;
 mod bombs;
 mod forged_delivery;
 mod http2_floods;
+mod signature_matrix;
 mod slow_callers;
 mod smuggling;
 mod strangers;
@@ -39,6 +40,12 @@ pub(crate) const ALL: &[Scenario<Report>] = &[
         claim: "bodies that are small to send and large to read: a status, in time, in bounded memory",
         rounds: [1, 10],
         run: |scale| Box::pin(bombs::run(scale)),
+    },
+    Scenario {
+        name: "SIG1",
+        claim: "every scheme, and requests that were changed, repeated, aged or signed in another way: refused",
+        rounds: [1, 200],
+        run: |scale| Box::pin(signature_matrix::run(scale)),
     },
     Scenario {
         name: "SIG2",

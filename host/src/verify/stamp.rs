@@ -43,18 +43,18 @@ mod tests {
 
     #[test]
     fn the_time_stands_where_the_recipe_reads_it() {
-        let hmac = |timestamp: &str| {
-            format!(
-                r#"[{{"scheme": "hmac", "algorithm": "sha256", "header": "x-signature", "encoding": "hex", "signed": ["body"]{timestamp}}}]"#
-            )
+        let hmac = |more: &str| {
+            let scheme = r#""scheme": "hmac", "algorithm": "sha256", "header": "x-signature", "encoding": "hex""#;
+            format!("[{{{scheme}, {more}}}]")
         };
-        let in_body = hmac(r#", "timestamp": {"from": {"pointer": "/at"}, "unit": "ms", "tolerance": "60s"}"#);
+        let in_body =
+            hmac(r#""signed": ["body"], "timestamp": {"from": {"pointer": "/at"}, "unit": "ms", "tolerance": "60s"}"#);
         assert_eq!(stamped(&in_body, r#"{"a":1,"at":5}"#).unwrap(), r#"{"a":1,"at":1700000000123}"#);
         assert_eq!(stamped(&in_body, r#"{"at":"5"}"#).unwrap(), r#"{"at":"1700000000123"}"#);
         assert_eq!(stamped(&in_body, "no JSON"), None);
-        assert_eq!(stamped(&hmac(""), r#"{"at":5}"#), None);
-        let in_header = hmac(r#", "timestamp": {"from": {"header": "x-at"}, "tolerance": "60s"}"#);
-        let in_header = in_header.replace(r#"["body"]"#, r#"["timestamp", "body"]"#);
+        assert_eq!(stamped(&hmac(r#""signed": ["body"]"#), r#"{"at":5}"#), None);
+        let in_header =
+            hmac(r#""signed": ["timestamp", "body"], "timestamp": {"from": {"header": "x-at"}, "tolerance": "60s"}"#);
         assert_eq!(stamped(&in_header, r#"{"at":5}"#), None);
     }
 }

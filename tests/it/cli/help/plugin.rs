@@ -15,11 +15,12 @@ Commands:
   new      Write the source of a new plugin, which builds as it is
   build    Build a plugin with the tools of its language into one file
   check    Look at files as the gateway would, and tell everything that keeps one from serving
-  inspect  Show what a file is: kind, version, verification, settings, imports, samples, what it asks for
+  inspect  Show what a file is: kind, version, verification, settings, imports, samples, what it
+           asks for
   test     Run samples through a plugin and compare what comes with what is expected
   dev      Build, test and install a plugin each time that its folder changes, until Ctrl-C
-  pack     Put the samples of a folder into a plugin file, as `build` does, so that `gateway send` has
-           them
+  pack     Put the samples of a folder into a plugin file, as `build` does, so that `gateway send`
+           has them
   pin      Write into the configuration which file a plugin may be, so that no other one serves
   sign     Sign a plugin file, for gateways that let in what is signed
 

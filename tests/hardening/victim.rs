@@ -33,7 +33,13 @@ impl Victim {
         Self::of(setup, None).await
     }
 
-    /// The same over TLS.
+    /// With the channel `generic` as well, where anybody may post whatever there is to parse.
+    pub(crate) async fn start_with_generic() -> Self {
+        let generic = "\n[channels.generic]\nverification = \"none\"\nallow_from = [\"127.0.0.1\"]\n";
+        Self::of(setup().plugin(built_in::GENERIC).config(generic), None).await
+    }
+
+    /// Over TLS.
     pub(crate) async fn start_tls() -> Self {
         let authority = Authority::new();
         let setup = setup().config("\n[http.tls]\ncertificate = \"tls/cert.pem\"\nkey = \"tls/key.pem\"\n");
@@ -44,7 +50,14 @@ impl Victim {
     async fn of(setup: Setup, authority: Option<Arc<Authority>>) -> Self {
         let gateway = setup.start().await;
         let door = Door { address: gateway.client.address(), authority };
-        Self { client: door.client(), door, gateway, resident: 0 }
+        let victim = Self { client: door.client(), door, gateway, resident: 0 };
+        // What takes long to compile comes later than the first request could.
+        let serves = async || {
+            let plugins = victim.json("/admin/plugins").await;
+            plugins["plugins"].as_array().unwrap().iter().all(|row| row["state"] == "serving").then_some(())
+        };
+        victim.gateway.until("all plugins to serve", serves).await;
+        victim
     }
 
     /// From here on memory is watched.
@@ -75,12 +88,12 @@ impl Victim {
         subjects
     }
 
-    /// A figure of `/metrics`; 0 while it is not there.
-    pub(crate) async fn figure(&self, name: &str) -> f64 {
-        let reply = self.client.get("/metrics").await.expect_status(200);
-        let metrics = String::from_utf8(reply.body.to_vec()).unwrap();
+    /// A figure of `/metrics`, 0 while it is not there; none while the gateway turns callers away.
+    pub(crate) async fn figure(&self, name: &str) -> Option<f64> {
+        let reply = self.client.try_send("GET", "/metrics", &[], Vec::new()).await.ok()?;
+        let metrics = String::from_utf8(reply.body.to_vec()).ok().filter(|_| reply.status == 200)?;
         let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.map_or(0.0, |value| value.parse().unwrap())
+        Some(value.map_or(0.0, |value| value.parse().unwrap()))
     }
 
     /// Waits until the gateway does next to nothing, as it has to after every attack.

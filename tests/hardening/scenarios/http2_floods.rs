@@ -167,13 +167,13 @@ fn each(stream: u32, frame: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
 
 /// In the clear with prior knowledge, and over TLS.
 pub(super) async fn run(scale: Scale) -> Outcome {
-    let time = scale.either(Duration::from_millis(500), Duration::from_secs(10));
+    let time = scale.either(Duration::from_millis(250), Duration::from_secs(10));
     let mut report = Report::new(scale.rounds);
     let mut most = (0, "");
     for round in 0..scale.rounds {
         scale.progress(round);
         for mut victim in [Victim::start(&[]).await, Victim::start_tls().await] {
-            let before = Callers::alone(&victim, Duration::from_secs(2)).await;
+            let before = Callers::alone(&victim, Duration::from_secs(1)).await;
             victim.watch_memory();
             let good = Callers::start(&victim);
             for flood in FLOODS {

@@ -46,7 +46,7 @@ const WAYS: [Way; 6] = [Way::Head, Way::Body, Way::Chunks, Way::Silence, Way::No
 
 pub(super) async fn run(scale: Scale) -> Outcome {
     let callers = scale.either(240, 1200);
-    let time = scale.either(Duration::from_secs(5), Duration::from_secs(30));
+    let time = scale.either(Duration::from_secs(3), Duration::from_secs(30));
     let mut report = Report::new(scale.rounds);
     let mut lives = Vec::new();
     for round in 0..scale.rounds {
@@ -149,7 +149,7 @@ impl Way {
 async fn crowd(victim: &Victim, callers: usize, report: &mut Report) {
     let address = victim.gateway.client.address();
     // The one who looks has come first, and keeps its connection.
-    victim.gateway.client.get("/health").await.expect_status(200);
+    victim.gateway.until("a place to look from", async || victim.figure("gateway_http_connections").await).await;
     let mut crowd = Vec::new();
     for _ in 0..2 * callers {
         crowd.push(TcpStream::connect(address).await.unwrap());
@@ -157,11 +157,11 @@ async fn crowd(victim: &Victim, callers: usize, report: &mut Report) {
     let refused = victim
         .gateway
         .until("callers to be turned away", async || {
-            let refused = victim.figure("gateway_http_refused_total{reason=\"connections\"}").await;
-            (refused > 0.0).then_some(refused)
+            victim.figure("gateway_http_refused_total{reason=\"connections\"}").await.filter(|refused| *refused > 0.0)
         })
         .await;
-    let open = victim.figure("gateway_http_connections").await;
+    let looked = async || victim.figure("gateway_http_connections").await;
+    let open = victim.gateway.until("the number of connections", looked).await;
     let most = (callers + 64) as f64;
     report.expect(open <= most, || format!("{open} connections are open, the limit is {most}"));
     report.attacks += crowd.len();

@@ -66,6 +66,7 @@ pub(crate) mod built_in {
     pub(crate) const ANTHROPIC: Guest = Guest::built_in("anthropic");
     pub(crate) const DISCORD: Guest = Guest::built_in("discord");
     pub(crate) const DUMMY: Guest = Guest::built_in("dummy");
+    pub(crate) const GENERIC: Guest = Guest::built_in("generic");
     pub(crate) const GITHUB: Guest = Guest::built_in("github");
     pub(crate) const GITLAB: Guest = Guest::built_in("gitlab");
     pub(crate) const GRAFANA: Guest = Guest::built_in("grafana");

@@ -32,7 +32,8 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     for round in 0..scale.rounds {
         scale.progress(round);
         let trial = Trial::new(Bodies::Of(600)).await;
-        let gateway = trial.setup().start().await;
+        // All senders have one address.
+        let gateway = trial.setup().env("GATEWAY__HTTP__MAX_CONNECTIONS_PER_ADDRESS", "4096").start().await;
         let peak = closed(&gateway, &trial, time).await;
         trial.settled(&gateway).await;
         let (offered, goodput, strange) = open(&gateway, &trial, peak * TIMES as f64, time).await;

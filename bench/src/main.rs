@@ -11,7 +11,9 @@
 mod agent;
 mod baseline;
 mod calls;
+mod channels;
 mod component;
+mod crowd;
 mod delivery;
 mod drop_in;
 mod endurance;
@@ -27,6 +29,7 @@ mod process;
 mod report;
 mod rounds;
 mod samples;
+mod strangers;
 mod subject;
 mod webhook;
 

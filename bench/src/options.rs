@@ -27,10 +27,14 @@ Prints one table. Rows, all of them unless some are named:
   m    500 plugins: start with compiled ones, idle memory, p99 while one is replaced
   n    memory after 1,000 and after 10,000 reloads of one plugin
   o    p99 of deliveries beside a plugin that spins, and without it
+  p    requests/s and p99 of every channel plugin with its own sample, beside `dummy`
+  r    memory and p99 with 1,000 and 10,000 connections that are open and say nothing
+  s    memory of a rate limit for each of 1,000,000 addresses
+  t    good requests at 1,000/s beside bad signatures at full speed
 
   --seconds N   length of one measurement (5)
-  --rounds N    how often each is made (5); the table has the medians; i, l and n are
-                made once
+  --rounds N    how often each is made (5); the table has the medians; i, l, n and s
+                are made once
   --events N    events of i and l (1000000)";
 
 /// The most events that a row may be made with.
@@ -56,10 +60,14 @@ pub(crate) enum Row {
     Many,
     Reloads,
     Hostile,
+    Channels,
+    Crowd,
+    Limiter,
+    Flood,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Bare,
         Self::AppendLog,
         Self::EventLog,
@@ -77,6 +85,10 @@ impl Row {
         Self::Many,
         Self::Reloads,
         Self::Hostile,
+        Self::Channels,
+        Self::Crowd,
+        Self::Limiter,
+        Self::Flood,
     ];
 
     /// Its name on the command line and in the table.
@@ -99,6 +111,10 @@ impl Row {
             Self::Many => "m",
             Self::Reloads => "n",
             Self::Hostile => "o",
+            Self::Channels => "p",
+            Self::Crowd => "r",
+            Self::Limiter => "s",
+            Self::Flood => "t",
         }
     }
 }
@@ -208,7 +224,7 @@ mod tests {
             assert_eq!(found, expected.map_err(str::to_owned), "{line}");
         };
 
-        check("", Ok((5, 5, "a a2 a3 b c d e f g h i j k l m n o")));
+        check("", Ok((5, 5, "a a2 a3 b c d e f g h i j k l m n o p r s t")));
         check("--seconds 9 b a2", Ok((9, 5, "a2 b")));
         check("b --rounds 1 b", Ok((5, 1, "b")));
         check("--rounds 0", Err("`--rounds` expects a number from 1 to 3600, found `0`"));

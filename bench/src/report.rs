@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::channels::Channel;
+use crate::crowd::{CROWDS, Crowd};
 use crate::hostile::Hostile;
 use crate::many::Many;
 use crate::neighbours::Neighbours;
@@ -9,6 +11,7 @@ use crate::options::{Plan, Row};
 use crate::overload::Overload;
 use crate::rounds::{CONNECTIONS, Results, Throughput};
 use crate::samples::median;
+use crate::strangers::{ADDRESSES, Flood};
 use crate::webhook::BODY;
 
 /// Prints what was found, beside what was wanted.
@@ -134,6 +137,8 @@ fn print_others(results: &Results) {
     }
     print_endurance(results);
     print_plugins(results);
+    print_channels(results);
+    print_strangers(results);
 }
 
 /// The rows of faults and of large numbers.
@@ -212,6 +217,74 @@ fn print_plugins(results: &Results) {
     }
 }
 
+/// One line for each channel.
+fn print_channels(results: &Results) {
+    let rounds = by_channel(results);
+    if rounds.is_empty() {
+        return;
+    }
+    println!("p    channels with their own samples, {CONNECTIONS} connections, accepted only");
+    println!("     {:<20}{:>8}{:>12}{:>9}{:>10}", "", "bytes", "requests/s", "p99 ms", "of dummy");
+    for (name, rounds) in rounds {
+        let of = |pick: fn(&Channel) -> f64| median(rounds.iter().map(|round| pick(round))).unwrap_or_default();
+        println!(
+            "     {name:<20}{:>8}{:>12}{:>9.2}{:>10.2}",
+            of(|round| round.body as f64),
+            thousands(of(|round| round.rate)),
+            of(|round| round.p99),
+            of(|round| round.ratio),
+        );
+    }
+}
+
+fn by_channel(results: &Results) -> BTreeMap<&str, Vec<&Channel>> {
+    let mut rounds: BTreeMap<&str, Vec<&Channel>> = BTreeMap::new();
+    for channel in &results.channels {
+        rounds.entry(&channel.name).or_default().push(channel);
+    }
+    rounds
+}
+
+/// How the slowest channel compares with `dummy`.
+fn slowest_channel(results: &Results) -> Option<f64> {
+    let ratios = by_channel(results).into_values();
+    ratios.filter_map(|rounds| median(rounds.iter().map(|round| round.ratio))).min_by(f64::total_cmp)
+}
+
+/// The rows of callers that nobody invited.
+fn print_strangers(results: &Results) {
+    if !results.crowd.is_empty() {
+        let of = |pick: fn(&Crowd) -> f64| median(results.crowd.iter().map(pick)).unwrap_or_default();
+        println!(
+            "r    idle connections: {} take {:.1} kB each, {} take {:.1} kB; p99 of others {:.2} ms without, {:.2} ms and {:.2} ms with them",
+            thousands(CROWDS[0] as f64),
+            of(|round| round.beside[0].0 / 1000.0),
+            thousands(CROWDS[1] as f64),
+            of(|round| round.beside[1].0 / 1000.0),
+            of(|round| round.alone),
+            of(|round| round.beside[0].1),
+            of(|round| round.beside[1].1),
+        );
+    }
+    if let Some(bytes) = results.limiter {
+        println!(
+            "s    a rate limit for each of {} addresses takes {:.1} MB",
+            thousands(ADDRESSES as f64),
+            megabytes(bytes)
+        );
+    }
+    if !results.flood.is_empty() {
+        let of = |pick: fn(&Flood) -> f64| median(results.flood.iter().map(pick)).unwrap_or_default();
+        let stored: u64 = results.flood.iter().map(|round| round.stored).sum();
+        println!(
+            "t    good requests in a second, of 1,000: {} alone, {} beside {} bad signatures in a second, which store {stored} bytes",
+            thousands(of(|round| round.without)),
+            thousands(of(|round| round.with)),
+            thousands(of(|round| round.forged)),
+        );
+    }
+}
+
 fn print_goals(results: &Results) {
     let delivery = median(results.delivery.iter().map(|round| round.latency.p95)).map(|micros| micros / 1000.0);
     let (idle, peak) = memory(results).unzip();
@@ -242,6 +315,14 @@ fn print_goals(results: &Results) {
         ("m replacing/not", Wanted::Below(1.2), swapping, ""),
         ("n late/early", Wanted::Below(1.1), results.reloads.map(|found| found.late as f64 / found.early as f64), ""),
         ("o spinning/not", Wanted::Below(1.2), hostile, ""),
+        ("p slowest/dummy", Wanted::AtLeast(0.6), slowest_channel(results), ""),
+        ("s", Wanted::Below(64.0), results.limiter.map(megabytes), " MB"),
+        (
+            "t flood/none",
+            Wanted::AtLeast(0.8),
+            median(results.flood.iter().map(|round| round.with / round.without)),
+            "",
+        ),
         ("l last/first", Wanted::AtLeast(0.8), results.endurance.map(|found| found.last / found.first), ""),
     ] {
         let Some(found) = found else { continue };

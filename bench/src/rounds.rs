@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 
 use crate::baseline::Baseline;
 use crate::calls::{self, Calls};
+use crate::channels::{self, Channel};
+use crate::crowd::{self, Crowd};
 use crate::delivery::{self, Delivery};
 use crate::drop_in;
 use crate::endurance::{self, Endurance};
@@ -21,6 +23,7 @@ use crate::overload::{self, Overload};
 use crate::pending::{self, Pending};
 use crate::process::{Server, Usage};
 use crate::samples::Spread;
+use crate::strangers::{self, Flood};
 use crate::subject::{Place, Progress, REUSE, STUB, Subject};
 use crate::webhook::{ISSUES, Requests};
 
@@ -52,6 +55,11 @@ pub(crate) struct Results {
     pub(crate) many: Vec<Many>,
     pub(crate) reloads: Option<Reloads>,
     pub(crate) hostile: Vec<Hostile>,
+    pub(crate) channels: Vec<Channel>,
+    pub(crate) crowd: Vec<Crowd>,
+    /// Bytes.
+    pub(crate) limiter: Option<u64>,
+    pub(crate) flood: Vec<Flood>,
     pub(crate) took: Duration,
 }
 
@@ -104,6 +112,10 @@ pub(crate) fn run(plan: &Plan) -> Result<Results> {
         many: Vec::new(),
         reloads: None,
         hostile: Vec::new(),
+        channels: Vec::new(),
+        crowd: Vec::new(),
+        limiter: None,
+        flood: Vec::new(),
         took: Duration::ZERO,
     };
     let mut rows = plan.rows.clone();
@@ -174,8 +186,30 @@ pub(crate) fn run(plan: &Plan) -> Result<Results> {
                     eprintln!("round {round}, {name}: p99 {:.0} µs without, {:.0} µs with", found.without, found.with);
                     results.hostile.push(found);
                 }
+                Row::Channels => {
+                    let found = channels::run(&mut place, plan.time).with_context(failed)?;
+                    for channel in &found {
+                        eprintln!("round {round}, {name}: {} {:.0} requests/s", channel.name, channel.rate);
+                    }
+                    results.channels.extend(found);
+                }
+                Row::Crowd => {
+                    let found = crowd::run(&mut place, plan.time).with_context(failed)?;
+                    eprintln!("round {round}, {name}: {found:?}");
+                    results.crowd.push(found);
+                }
+                Row::Limiter if round == 1 => {
+                    let found = strangers::limiter(&mut place).with_context(failed)?;
+                    eprintln!("{name}: {found} bytes");
+                    results.limiter = Some(found);
+                }
+                Row::Flood => {
+                    let found = strangers::flood(&mut place, plan.time).with_context(failed)?;
+                    eprintln!("round {round}, {name}: {found:?}");
+                    results.flood.push(found);
+                }
                 // They need so much that once is enough.
-                Row::Pending | Row::Endurance | Row::Reloads => {}
+                Row::Pending | Row::Endurance | Row::Reloads | Row::Limiter => {}
             }
         }
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::baseline::Baseline;
+use crate::channels;
 use crate::load;
 use crate::process::Server;
 use crate::webhook::SECRET;
@@ -105,6 +106,35 @@ impl Place {
         self.serve(folder)
     }
 
+    /// Starts the gateway with this plugin alone, and `more` for its configuration.
+    pub(crate) fn gateway_of(&mut self, plugin: &str, more: &str) -> Result<Subject> {
+        let folder = self.folder()?;
+        fs::create_dir(folder.plugins())?;
+        let file = format!("{plugin}.wasm");
+        fs::copy(self.plugins.join(&file), folder.plugins().join(&file))?;
+        fs::write(folder.0.join("gateway.toml"), format!("[http]\nlisten = \"127.0.0.1:0\"\n\n{more}"))?;
+        self.serve(folder)
+    }
+
+    /// The names of the plugins that come with the gateway and are built, in the order of the alphabet.
+    pub(crate) fn built_in(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.plugins)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            let is_plugin = self.source(&name).join("manifest.json").is_file();
+            if is_plugin && self.plugins.join(format!("{name}.wasm")).is_file() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// The folder of a plugin's source.
+    pub(crate) fn source(&self, plugin: &str) -> PathBuf {
+        self.plugins.join(plugin)
+    }
+
     /// Ends the gateway and starts it again on what is in its folder.
     pub(crate) fn restart(&self, subject: Subject) -> Result<Subject> {
         let Subject { server, folder } = subject;
@@ -115,6 +145,7 @@ impl Place {
     fn serve(&self, folder: Folder) -> Result<Subject> {
         let mut command = Command::new(&self.gateway);
         command.arg("serve").arg("--config").arg(folder.0.join("gateway.toml")).env(SECRET_VARIABLE, SECRET);
+        command.env(channels::SECRET_VARIABLE, channels::SECRET);
         Ok(Subject { server: Server::start(&mut command)?, folder })
     }
 
@@ -214,10 +245,10 @@ impl Progress {
 }
 
 /// Sends one request on a connection of its own; status and body of the answer.
-pub(crate) fn request(server: SocketAddr, request: &str) -> Result<(u16, String)> {
+pub(crate) fn request(server: SocketAddr, request: impl AsRef<[u8]>) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    stream.write_all(request.as_bytes())?;
+    stream.write_all(request.as_ref())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let (status, length) = load::parse(&answer)?.context("the answer ends in its headers")?;

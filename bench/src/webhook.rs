@@ -28,8 +28,8 @@ pub(crate) struct Requests {
     /// One after the other, all of the same length.
     bytes: Vec<u8>,
     length: usize,
-    /// Where in a request the varying digits of its delivery id are.
-    digits: usize,
+    /// Where in a request the digits are that tell it from all others; none when all are the same.
+    digits: Vec<usize>,
     sent: usize,
 }
 
@@ -41,24 +41,52 @@ impl Requests {
 
     /// Requests about `issues` different issues, each to the path of its issue; all paths are of one length.
     pub(crate) fn to(issues: u32, path: impl Fn(u32) -> String) -> Self {
-        let mut requests = Self { bytes: Vec::new(), length: 0, digits: 0, sent: 0 };
-        for issue in 1..=issues {
-            let request = request(&path(issue), &body(issue));
+        Self::of((1..=issues).map(|issue| {
+            let body = body(issue);
+            request(&path(issue), &signature(body.as_bytes()), "", &body)
+        }))
+    }
+
+    /// Requests that are no webhooks of GitHub's: the signature is that of another body.
+    pub(crate) fn forged() -> Self {
+        Self::of([request("/webhooks/github", &signature(b""), "", &body(1))])
+    }
+
+    /// The same, each from another network: a proxy says so.
+    pub(crate) fn forged_everywhere() -> Self {
+        let from = "X-Forwarded-For: 2001:0db8:0000:0000::1";
+        let mut requests = Self::of([request("/webhooks/github", &signature(b""), &format!("{from}\r\n"), &body(1))]);
+        let start = memchr::memmem::find(&requests.bytes, from.as_bytes()).expect("the request has this header");
+        let groups = start + "X-Forwarded-For: 2001:0db8:".len();
+        requests.digits = (groups..groups + 4).chain(groups + 5..groups + 9).collect();
+        requests
+    }
+
+    /// One request, again and again as it is.
+    pub(crate) fn same(request: Vec<u8>) -> Self {
+        Self { length: request.len(), bytes: request, digits: Vec::new(), sent: 0 }
+    }
+
+    /// GitHub's webhooks, all of one length.
+    fn of(all: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        let mut requests = Self::same(Vec::new());
+        for request in all {
             let id = memchr::memmem::find(&request, b"X-GitHub-Delivery: ").expect("the request has this header");
+            let digits = id + "X-GitHub-Delivery: 72d3162e-cc78-11f0-81ab-".len();
             requests.length = request.len();
-            requests.digits = id + "X-GitHub-Delivery: 72d3162e-cc78-11f0-81ab-".len();
+            requests.digits = (digits..digits + DIGITS).collect();
             requests.bytes.extend(request);
         }
         requests
     }
 
-    /// The next request, with a delivery id that no other had.
+    /// The next request, with digits that no other had.
     pub(crate) fn next(&mut self) -> &[u8] {
         let start = self.sent * self.length % self.bytes.len();
         let request = &mut self.bytes[start..start + self.length];
         let mut rest = self.sent;
-        for digit in request[self.digits..self.digits + DIGITS].iter_mut().rev() {
-            *digit = b"0123456789abcdef"[rest % 16];
+        for digit in self.digits.iter().rev() {
+            request[*digit] = b"0123456789abcdef"[rest % 16];
             rest /= 16;
         }
         self.sent += 1;
@@ -88,8 +116,8 @@ pub(crate) fn signature(body: &[u8]) -> String {
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
 
-/// The headers that GitHub sends, and the body.
-fn request(path: &str, body: &str) -> Vec<u8> {
+/// The headers that GitHub sends, `more` lines, and the body.
+fn request(path: &str, signature: &str, more: &str, body: &str) -> Vec<u8> {
     let mut request = String::with_capacity(BODY + 512);
     let headers = [
         ("Host", "127.0.0.1"),
@@ -102,13 +130,13 @@ fn request(path: &str, body: &str) -> Vec<u8> {
         ("X-GitHub-Hook-ID", "292430182"),
         ("X-GitHub-Hook-Installation-Target-ID", "1296269"),
         ("X-GitHub-Hook-Installation-Target-Type", "repository"),
-        ("X-Hub-Signature-256", &signature(body.as_bytes())),
+        ("X-Hub-Signature-256", signature),
     ];
     write!(request, "POST {path} HTTP/1.1\r\n").expect("writing to a String cannot fail");
     for (name, value) in headers {
         write!(request, "{name}: {value}\r\n").expect("writing to a String cannot fail");
     }
-    (request + "\r\n" + body).into_bytes()
+    (request + more + "\r\n" + body).into_bytes()
 }
 
 #[cfg(test)]
@@ -132,6 +160,15 @@ mod tests {
         }
         assert!(all[17].contains("X-GitHub-Delivery: 72d3162e-cc78-11f0-81ab-000000000011\r\n"), "{}", all[17]);
         assert!(all[2].ends_with(&body(1)));
+    }
+
+    #[test]
+    fn networks_are_told_apart_by_their_first_64_bits() {
+        let mut requests = Requests::forged_everywhere();
+        let all: Vec<_> = (0..=0x10001).map(|_| String::from_utf8(requests.next().to_vec()).unwrap()).collect();
+
+        assert!(all[1].contains("X-Forwarded-For: 2001:0db8:0000:0001::1\r\n"), "{}", all[1]);
+        assert!(all[0x10001].contains("X-Forwarded-For: 2001:0db8:0001:0001::1\r\n"));
     }
 
     /// The example of GitHub's documentation.

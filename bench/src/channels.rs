@@ -1,0 +1,154 @@
+//! Row p: every channel plugin with its own sample, beside `dummy`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use gateway::event::Timestamp;
+use gateway::verify::{Draft, Recipe, Scheme, Secret};
+use http::Method;
+use serde_json::Value;
+
+use crate::load::Load;
+use crate::rounds::{CONNECTIONS, WARM_UP};
+use crate::subject::{self, Place, Subject};
+use crate::webhook::Requests;
+
+/// The secret of every channel, in a form that all schemes take.
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// The environment variable that the gateway reads it from.
+pub(crate) const SECRET_VARIABLE: &str = "BENCH_CHANNEL_SECRET";
+
+/// What the others are compared with.
+const BASE: &str = "dummy";
+
+/// One channel in one round.
+#[derive(Clone, Debug)]
+pub(crate) struct Channel {
+    pub(crate) name: String,
+    /// Bytes of its sample.
+    pub(crate) body: usize,
+    /// Good answers in a second.
+    pub(crate) rate: f64,
+    /// In milliseconds.
+    pub(crate) p99: f64,
+    /// Its rate as a part of that of `dummy`, in the same round.
+    pub(crate) ratio: f64,
+}
+
+/// A request that a channel takes for an event.
+struct Sample {
+    request: Vec<u8>,
+    body: usize,
+}
+
+/// Measures `dummy` and then every other channel for `time`, each in a gateway of its own that remembers no identities: the
+/// same request is another event each time. Nothing is routed.
+pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Vec<Channel>> {
+    let mut names = Vec::new();
+    for name in place.built_in()? {
+        // An agent has deliveries for samples.
+        if !bodies(&place.source(&name).join("samples"))?.is_empty() {
+            names.push(name);
+        }
+    }
+    names.sort_by_key(|name| name != BASE);
+    let mut measured: Vec<Channel> = Vec::new();
+    for name in names {
+        let found = measure(place, &name, time).with_context(|| format!("channel `{name}`"))?;
+        let Some((body, rate, p99)) = found else {
+            eprintln!("{name}: no sample that the benchmark can sign is taken for an event");
+            continue;
+        };
+        let base = measured.first().map_or(rate, |base| base.rate);
+        measured.push(Channel { name, body, rate, p99, ratio: rate / base });
+    }
+    Ok(measured)
+}
+
+fn measure(place: &mut Place, name: &str, time: Duration) -> Result<Option<(usize, f64, f64)>> {
+    let gateway = place.gateway_of(name, &configuration(place, name)?)?;
+    let Some(sample) = sample(place, &gateway, name)? else { return Ok(None) };
+    let mut requests = Requests::same(sample.request);
+    let mut load = Load::connect(gateway.server.address, CONNECTIONS)?;
+    load.run(&mut requests, WARM_UP)?;
+    let found = load.run(&mut requests, time)?;
+    if !found.bad.is_empty() {
+        bail!("answers by status: {:?}", found.bad);
+    }
+    Ok(Some((sample.body, found.good as f64 / time.as_secs_f64(), found.latency.p99 / 1000.0)))
+}
+
+fn configuration(place: &Place, name: &str) -> Result<String> {
+    let secret = match recipe(place, name)?.is_open() {
+        true => String::new(),
+        false => format!("secret = {{ env = \"{SECRET_VARIABLE}\" }}\n"),
+    };
+    Ok(format!("[eventlog]\ndedup_window = \"0s\"\n\n[channels.{name}]\n{secret}\n"))
+}
+
+/// What the plugin's manifest says of verification.
+fn recipe(place: &Place, name: &str) -> Result<Recipe> {
+    let manifest: Value = serde_json::from_slice(&fs::read(place.source(name).join("manifest.json"))?)?;
+    let schemes: Vec<Scheme> = match &manifest["verification"] {
+        Value::Null => Vec::new(),
+        schemes => serde_json::from_value(schemes.clone())?,
+    };
+    Ok(Recipe::new(schemes)?)
+}
+
+/// The first sample that becomes an event; none when there is none, or the secret of the channel cannot sign.
+fn sample(place: &Place, gateway: &Subject, name: &str) -> Result<Option<Sample>> {
+    let recipe = recipe(place, name)?;
+    let secret = Secret::new(SECRET.into()).context("the secret is not empty")?;
+    let path = format!("/webhooks/{name}");
+    for file in bodies(&place.source(name).join("samples"))? {
+        let body = fs::read(&file)?;
+        let draft = Draft { method: &Method::POST, path: &path, query: "", body: &body, id: None };
+        let signature = match recipe.is_open() {
+            true => Vec::new(),
+            false => match recipe.sign(&secret, &draft, Timestamp::now()) {
+                Ok(signature) => signature,
+                Err(_) => return Ok(None),
+            },
+        };
+        let mut head = format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n", body.len());
+        for line in headers(&file)?.iter().map(String::as_str) {
+            head += &format!("{line}\r\n");
+        }
+        for (name, value) in signature {
+            head += &format!("{name}: {value}\r\n");
+        }
+        let request = |more: &[u8]| [head.as_bytes(), more, b"\r\n", &body].concat();
+        let (status, _) = subject::request(gateway.server.address, request(b"Connection: close\r\n"))?;
+        if status == 202 {
+            return Ok(Some(Sample { request: request(b""), body: body.len() }));
+        }
+    }
+    Ok(None)
+}
+
+/// The bodies of the requests in a folder of samples, by name.
+fn bodies(samples: &Path) -> Result<Vec<PathBuf>> {
+    let files = fs::read_dir(samples).with_context(|| format!("cannot read `{}`", samples.display()))?;
+    let mut files = files.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let is_body = |path: &PathBuf| {
+        let file = path.to_string_lossy();
+        ![".headers", ".expected.json", ".delivery.json"].iter().any(|ending| file.ends_with(ending))
+    };
+    files.retain(is_body);
+    files.sort();
+    Ok(files)
+}
+
+/// The header lines of a sample; without a file of them, what `curl` and the like would say.
+fn headers(body: &Path) -> Result<Vec<String>> {
+    let file = body.with_extension("headers");
+    if !file.is_file() {
+        return Ok(vec!["Content-Type: application/json".to_owned()]);
+    }
+    let text = fs::read_to_string(file)?;
+    Ok(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect())
+}

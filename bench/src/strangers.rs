@@ -24,24 +24,27 @@ const STEP: Duration = Duration::from_millis(500);
 /// How long the store of row t may take to come to rest.
 const REST: Duration = Duration::from_secs(2);
 
-/// What row s found: bytes of memory that a limit for each of [`ADDRESSES`] takes.
+/// What row s found: bytes of memory that a limit for each of [`ADDRESSES`] takes, beside a gateway without one.
 pub(crate) fn limiter(place: &mut Place) -> Result<u64> {
+    let without = resident(place, "", 1)?;
+    let with = resident(place, "[http.address_limit]\nrate = \"1/s\"\naddresses = 1000000\n", ADDRESSES)?;
+    Ok(with.saturating_sub(without))
+}
+
+/// Resident bytes of a gateway after requests from so many addresses, none of which is limited.
+fn resident(place: &mut Place, limit: &str, addresses: u64) -> Result<u64> {
     // An admin API of its own, because it does not answer on an address that trusts proxies.
-    let http = "trusted_proxies = [\"127.0.0.1\"]\n[http.address_limit]\nrate = \"1/s\"\naddresses = 1000000\n\
-                [admin]\nlisten = \"127.0.0.1:0\"\n";
-    let gateway = place.gateway_with(http, "")?;
+    let http = format!("trusted_proxies = [\"127.0.0.1\"]\n{limit}[admin]\nlisten = \"127.0.0.1:0\"\n");
+    let gateway = place.gateway_with(&http, "")?;
     let mut load = Load::connect(gateway.server.address, CONNECTIONS)?;
-    // As many connections and buffers as later, and one address.
-    load.run(&mut Requests::forged(), STEP)?;
-    let before = settled(&gateway.server)?;
     let mut requests = Requests::forged_everywhere();
     let mut answered = 0;
-    while answered < ADDRESSES {
+    while answered < addresses {
         let found = load.run(&mut requests, STEP)?;
         ensure!(found.bad.keys().all(|status| *status == 401), "a new address was limited: {:?}", found.bad);
         answered += found.answered;
     }
-    Ok(settled(&gateway.server)?.saturating_sub(before))
+    settled(&gateway.server)
 }
 
 /// What row t found.

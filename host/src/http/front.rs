@@ -132,9 +132,7 @@ impl Front {
         surface: Surface,
         ends: Ends,
     ) -> Result<Answer, Refusal> {
-        if call.head.headers.get_all(HOST).iter().nth(1).is_some() {
-            return Err(Refusal::AmbiguousHost);
-        }
+        check_host(&call.head)?;
         let path = call.head.uri.path();
         if surface.has_webhooks() && path.starts_with(WEBHOOKS) {
             return Ok(webhook::answer(self, call, body).await);
@@ -205,6 +203,15 @@ impl Front {
         let mut answer = self.refuse(id, refusal);
         headers(&mut answer);
         answer
+    }
+}
+
+/// One `Host`, as HTTP/1.1 asks for (RFC 9112, section 3.2): with two, two readers could take the request for two things.
+fn check_host(head: &Parts) -> Result<(), Refusal> {
+    match (head.headers.get_all(HOST).iter().count(), head.version) {
+        (0, Version::HTTP_11) => Err(Refusal::Host("`host` is missing")),
+        (0 | 1, _) => Ok(()),
+        _ => Err(Refusal::Host("`host` is given more than once")),
     }
 }
 

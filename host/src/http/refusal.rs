@@ -19,8 +19,8 @@ pub(super) enum Refusal {
     UnknownChannel,
     /// The path has other methods.
     Method(Vec<Method>),
-    /// More than one `Host`: two readers of the request could take it for two things.
-    AmbiguousHost,
+    /// No `Host`, or more than one.
+    Host(&'static str),
     /// The request is for a name that is not the gateway's.
     Misdirected,
     /// The channel takes nothing from the address.

@@ -187,9 +187,8 @@ impl From<&Refusal> for Problem {
                 "the path has other methods",
             )
             .hint(Hint::Allow(methods.clone())),
-            Refusal::AmbiguousHost => {
-                Self::new(StatusCode::BAD_REQUEST, "malformed", "Malformed request", "`host` is given more than once")
-                    .hint(Hint::Close)
+            Refusal::Host(reason) => {
+                Self::new(StatusCode::BAD_REQUEST, "malformed", "Malformed request", *reason).hint(Hint::Close)
             }
             Refusal::Misdirected => Self::new(
                 StatusCode::MISDIRECTED_REQUEST,
@@ -478,7 +477,7 @@ mod tests {
             (ReplayError::UnknownDelivery.into(), 404, "unknown_delivery"),
             (ReplayError::Log(EventLogError::Closed).into(), 503, "store_unavailable"),
             (Refusal::Method(vec![Method::POST]), 405, "method_not_allowed"),
-            (Refusal::AmbiguousHost, 400, "malformed"),
+            (Refusal::Host("twice"), 400, "malformed"),
             (Refusal::Misdirected, 421, "misdirected"),
             (Refusal::Address, 403, "address_refused"),
             (Refusal::Caller(CallerError::NoCertificate), 401, "unknown_caller"),

@@ -221,6 +221,23 @@ async fn everybody_may_ask_how_it_is() {
 }
 
 #[tokio::test]
+async fn a_request_names_one_host() {
+    let gateway = Gateway::start(|_| {}).await;
+    for (version, hosts, expected) in [
+        ("1.1", "host: a\r\n", 200),
+        ("1.1", "", 400),
+        ("1.1", "host: a\r\nhost: a\r\n", 400),
+        ("1.0", "", 200),
+        ("1.0", "host: a\r\nhost: b\r\n", 400),
+    ] {
+        let mut stream = gateway.connect().await;
+        let request = format!("GET /health HTTP/{version}\r\nconnection: close\r\n{hosts}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        assert_eq!(reply(&mut stream).await.status, expected, "{version} {hosts}");
+    }
+}
+
+#[tokio::test]
 async fn a_head_request_gets_the_length_without_the_body() {
     let gateway = Gateway::start(|_| {}).await;
 

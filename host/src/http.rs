@@ -2,8 +2,8 @@
 //!
 //! It owns sockets, limits and the words in which callers are told what happened. It promises that a request costs
 //! nothing before the cheap refusals are over, that at most [`Settings::max_buffered`] bytes of bodies are held, and that
-//! every answer carries `x-request-id`. Deliberately absent: what a webhook means (its plugin), and what happens to an
-//! event afterwards.
+//! every answer to a request that could be read carries `x-request-id`. Deliberately absent: what a webhook means (its
+//! plugin), and what happens to an event afterwards.
 
 mod access;
 mod access_log;
@@ -218,7 +218,8 @@ impl Server {
         let bound = Listener::bind(settings.listen, sockets.webhooks, public, tls.clone(), settings.max_connections);
         listeners.push(bound.await?);
         if let Some(address) = settings.admin.listen {
-            let tls = tls.clone().filter(|_| is_encrypted(&settings, address));
+            let inherited = sockets.admin.as_ref().and_then(|socket| socket.local_addr().ok());
+            let tls = tls.clone().filter(|_| is_encrypted(&settings, inherited.unwrap_or(address)));
             let bound = Listener::bind(address, sockets.admin, Surface::Admin, tls, ADMIN_CONNECTIONS);
             listeners.push(bound.await?);
         }

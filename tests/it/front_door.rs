@@ -260,8 +260,13 @@ async fn a_proxy_may_say_it_before_the_first_byte() {
 
 #[tokio::test]
 async fn webhooks_are_received_under_the_gateways_own_names() {
-    let gateway =
-        Setup::new().plugin(built_in::DUMMY).env("GATEWAY__HTTP__HOSTS", "['hooks.example.com']").start().await;
+    let gateway = Setup::new()
+        .plugin(built_in::DUMMY)
+        .config("[admin]\ntoken = { env = \"TOKEN\" }\n")
+        .env("TOKEN", "t")
+        .env("GATEWAY__HTTP__HOSTS", "['hooks.example.com']")
+        .start()
+        .await;
     let post = async |host| gateway.client.post("/webhooks/dummy", &[("host", host)], "hello").await;
 
     post("Hooks.example.com:8080").await.expect_status(202);
@@ -286,11 +291,15 @@ async fn rates_are_told_and_kept() {
         plugin = "dummy"
         rate_limit = { rate = "1/h" }
 
+        [channels.waiting]
+        plugin = "github"
+
         [admin]
         token = { env = "TOKEN" }
     "#;
     let gateway = Setup::new()
         .plugin(built_in::DUMMY)
+        .plugin(built_in::GITHUB)
         .config(config)
         .env("TOKEN", "t")
         .env("GATEWAY__HTTP__TRUSTED_PROXIES", "['127.0.0.1']")
@@ -310,13 +319,15 @@ async fn rates_are_told_and_kept() {
     third.expect_problem(429, "rate_limited");
     post("unheard-of", "192.0.2.1").await.expect_problem(429, "rate_limited");
     post("patient", "192.0.2.1").await.expect_problem(503, "rate_limited");
+    // Nobody knows what the sender of a channel that waits makes of 429.
+    post("waiting", "192.0.2.1").await.expect_problem(503, "rate_limited");
 
     post("dummy", "192.0.2.2").await.expect_status(202);
     post("slow", "2001:db8::1").await.expect_status(202);
     post("slow", "2001:db8:1::1").await.expect_problem(429, "rate_limited");
 
     let metrics = gateway.metrics().await;
-    for line in ["gateway_rate_limited_total{scope=\"address\"} 3", "gateway_rate_limited_total{scope=\"channel\"} 1"] {
+    for line in ["gateway_rate_limited_total{scope=\"address\"} 4", "gateway_rate_limited_total{scope=\"channel\"} 1"] {
         assert!(metrics.contains(line), "{line} is missing in\n{metrics}");
     }
 }
@@ -373,4 +384,28 @@ async fn every_request_has_a_line_in_the_access_log_without_what_may_be_secret()
     gateway.logged(&["gateway::access", "path=\"/nowhere\"", "status=404"]).await;
     let log = gateway.log();
     assert!(!log.contains("hidden") && !log.contains("sesame"), "{log}");
+
+    // With `log.level = "debug"` the same lines are written, and hold no more.
+    let gateway = Setup::new().plugin(built_in::DUMMY).start().await;
+    gateway.client.post("/webhooks/dummy/hidden-below?token=hidden-query", &headers, "hello").await.expect_accepted();
+    gateway.logged(&["DEBUG gateway::access", "path=\"/webhooks/dummy\"", "status=202"]).await;
+    let log = gateway.log();
+    assert!(!log.contains("hidden") && !log.contains("sesame"), "{log}");
+}
+
+#[tokio::test]
+async fn what_a_plugin_would_take_for_proof_is_shown_to_nobody_whatever_is_asked_for_instead() {
+    let config = r#"
+        [channels.gitlab]
+        verification = "none"
+        allow_from = ["127.0.0.1"]
+        keep_headers = ["x-gitlab-token", "x-gitlab-event"]
+    "#;
+    let gateway = Setup::new().plugin(built_in::GITLAB).config(config).start().await;
+    let headers = [("content-type", "application/json"), ("x-gitlab-token", "sesame"), ("x-gitlab-event", "Push Hook")];
+
+    let id = gateway.client.post("/webhooks/gitlab", &headers, r#"{"object_kind":"push"}"#).await.expect_accepted();
+
+    let event = gateway.json(&format!("/admin/events/{id}")).await;
+    assert_eq!(event["headers"], serde_json::json!([["x-gitlab-event", "Push Hook"]]), "{event}");
 }

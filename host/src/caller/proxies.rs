@@ -40,10 +40,10 @@ impl TrustedProxies {
             ForwardedHeader::Forwarded => FORWARDED,
         };
         for value in headers.get_all(name).iter().rev() {
-            let Ok(value) = value.to_str() else { return client };
-            for hop in value.rsplit(',') {
+            // As bytes: what a caller put in front may be no text, and must not hide what the proxy added.
+            for hop in pieces_from_end(value.as_bytes(), b',') {
                 let hop = match self.header {
-                    ForwardedHeader::XForwardedFor => address(hop.trim()),
+                    ForwardedHeader::XForwardedFor => address(hop),
                     ForwardedHeader::Forwarded => forwarded_for(hop).and_then(address),
                 };
                 let Some(hop) = hop else { return client };
@@ -63,19 +63,41 @@ impl TrustedProxies {
 }
 
 /// An address, with or without a port and brackets.
-fn address(text: &str) -> Option<IpAddr> {
+fn address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?.trim();
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let address = bare.parse::<IpAddr>().ok();
     address.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip())).map(|address| address.to_canonical())
 }
 
-/// The value of `for` in one element of `Forwarded`.
-fn forwarded_for(element: &str) -> Option<&str> {
-    let value = element.split(';').find_map(|pair| {
-        let (name, value) = pair.trim().split_once('=')?;
-        name.eq_ignore_ascii_case("for").then_some(value)
-    })?;
-    Some(value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value))
+/// The value of `for` in one element of `Forwarded`; given twice it says nothing.
+fn forwarded_for(element: &[u8]) -> Option<&[u8]> {
+    let mut values = pieces_from_end(element, b';').filter_map(|pair| {
+        let at = pair.iter().position(|byte| *byte == b'=')?;
+        pair[..at].trim_ascii().eq_ignore_ascii_case(b"for").then_some(pair[at + 1..].trim_ascii())
+    });
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    Some(value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value))
+}
+
+/// The pieces of a list, the last one first; a separator in quotes is none. Read from the end, because what stands in front
+/// was written by whoever called the proxy.
+fn pieces_from_end(list: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(list);
+    std::iter::from_fn(move || {
+        let list = rest?;
+        let mut quoted = false;
+        let found = (0..list.len()).rev().find(|index| {
+            // Counted at quotes only, so that the work stays linear.
+            let escapes = || list[..*index].iter().rev().take_while(|byte| **byte == b'\\').count();
+            if list[*index] == b'"' && escapes() % 2 == 0 {
+                quoted = !quoted;
+            }
+            list[*index] == separator && !quoted
+        });
+        rest = found.map(|index| &list[..index]);
+        Some(found.map_or(list, |index| &list[index + 1..]))
+    })
 }
 
 #[cfg(test)]
@@ -84,11 +106,11 @@ mod tests {
 
     use super::*;
 
-    fn client(header: ForwardedHeader, peer: &str, values: &[(&'static str, &str)]) -> String {
+    fn client(header: ForwardedHeader, peer: &str, values: &[(&'static str, &[u8])]) -> String {
         let networks = ["10.0.0.0/8", "2001:db8:ffff::/48"].map(|network| network.parse().unwrap()).to_vec();
         let mut headers = HeaderMap::new();
         for (name, value) in values {
-            headers.append(*name, HeaderValue::from_str(value).unwrap());
+            headers.append(*name, HeaderValue::from_bytes(value).unwrap());
         }
         TrustedProxies { networks, header }.client(peer.parse().unwrap(), &headers).to_string()
     }
@@ -97,21 +119,23 @@ mod tests {
     fn the_right_most_address_that_is_no_trusted_proxy_counts() {
         const NAME: &str = "x-forwarded-for";
         for (peer, values, expected) in [
-            ("192.0.2.1", &[(NAME, "198.51.100.7")][..], "192.0.2.1"),
+            ("192.0.2.1", &[(NAME, &b"198.51.100.7"[..])][..], "192.0.2.1"),
             ("10.0.0.1", &[], "10.0.0.1"),
-            ("::ffff:10.0.0.1", &[(NAME, "198.51.100.7")], "198.51.100.7"),
-            ("10.0.0.1", &[(NAME, "203.0.113.9, 198.51.100.7")], "198.51.100.7"),
-            ("10.0.0.1", &[(NAME, "203.0.113.9, 198.51.100.7, 10.0.0.2")], "198.51.100.7"),
-            ("10.0.0.1", &[(NAME, "203.0.113.9"), (NAME, "198.51.100.7")], "198.51.100.7"),
-            ("10.0.0.1", &[(NAME, "10.0.0.3,10.0.0.2")], "10.0.0.3"),
-            ("10.0.0.1", &[(NAME, "198.51.100.7:4711")], "198.51.100.7"),
-            ("10.0.0.1", &[(NAME, "[2001:db8::7]:4711")], "2001:db8::7"),
-            ("10.0.0.1", &[(NAME, "2001:db8::7")], "2001:db8::7"),
-            ("2001:db8:ffff::1", &[(NAME, "::ffff:198.51.100.7")], "198.51.100.7"),
-            ("10.0.0.1", &[(NAME, "198.51.100.7, unknown")], "10.0.0.1"),
-            ("10.0.0.1", &[(NAME, "198.51.100.7, nonsense, 10.0.0.2")], "10.0.0.2"),
-            ("10.0.0.1", &[(NAME, "")], "10.0.0.1"),
-            ("10.0.0.1", &[("forwarded", "for=198.51.100.7")], "10.0.0.1"),
+            ("::ffff:10.0.0.1", &[(NAME, b"198.51.100.7")], "198.51.100.7"),
+            ("10.0.0.1", &[(NAME, b"203.0.113.9, 198.51.100.7")], "198.51.100.7"),
+            ("10.0.0.1", &[(NAME, b"203.0.113.9, 198.51.100.7, 10.0.0.2")], "198.51.100.7"),
+            ("10.0.0.1", &[(NAME, b"203.0.113.9"), (NAME, b"198.51.100.7")], "198.51.100.7"),
+            ("10.0.0.1", &[(NAME, b"10.0.0.3,10.0.0.2")], "10.0.0.3"),
+            ("10.0.0.1", &[(NAME, b"198.51.100.7:4711")], "198.51.100.7"),
+            ("10.0.0.1", &[(NAME, b"[2001:db8::7]:4711")], "2001:db8::7"),
+            ("10.0.0.1", &[(NAME, b"2001:db8::7")], "2001:db8::7"),
+            ("2001:db8:ffff::1", &[(NAME, b"::ffff:198.51.100.7")], "198.51.100.7"),
+            ("10.0.0.1", &[(NAME, b"198.51.100.7, unknown")], "10.0.0.1"),
+            ("10.0.0.1", &[(NAME, b"198.51.100.7, nonsense, 10.0.0.2")], "10.0.0.2"),
+            ("10.0.0.1", &[(NAME, b"\xff, 198.51.100.7")], "198.51.100.7"),
+            ("10.0.0.1", &[(NAME, b"198.51.100.7, \xff")], "10.0.0.1"),
+            ("10.0.0.1", &[(NAME, b"")], "10.0.0.1"),
+            ("10.0.0.1", &[("forwarded", b"for=198.51.100.7")], "10.0.0.1"),
         ] {
             assert_eq!(client(ForwardedHeader::XForwardedFor, peer, values), expected, "{peer} {values:?}");
         }
@@ -121,11 +145,15 @@ mod tests {
     fn the_standard_header_is_read_where_it_is_chosen() {
         const NAME: &str = "forwarded";
         for (values, expected) in [
-            (&[(NAME, "for=198.51.100.7;proto=https")][..], "198.51.100.7"),
-            (&[(NAME, "for=203.0.113.9, proto=https; For=\"[2001:db8::7]:4711\"")], "2001:db8::7"),
-            (&[(NAME, "for=_hidden")], "10.0.0.1"),
-            (&[(NAME, "by=10.0.0.1")], "10.0.0.1"),
-            (&[("x-forwarded-for", "198.51.100.7")], "10.0.0.1"),
+            (&[(NAME, &b"for=198.51.100.7;proto=https"[..])][..], "198.51.100.7"),
+            (&[(NAME, b"for=203.0.113.9, proto=https; For=\"[2001:db8::7]:4711\"")], "2001:db8::7"),
+            (&[(NAME, b"for=198.51.100.7;host=\"a,for=10.1.2.3;x=\"")], "198.51.100.7"),
+            (&[(NAME, b"host=\"a,for=10.1.2.3;x=\";for=198.51.100.7")], "198.51.100.7"),
+            (&[(NAME, b"for=\"x, for=198.51.100.7")], "198.51.100.7"),
+            (&[(NAME, b"for=198.51.100.7;for=203.0.113.9")], "10.0.0.1"),
+            (&[(NAME, b"for=_hidden")], "10.0.0.1"),
+            (&[(NAME, b"by=10.0.0.1")], "10.0.0.1"),
+            (&[("x-forwarded-for", b"198.51.100.7")], "10.0.0.1"),
         ] {
             assert_eq!(client(ForwardedHeader::Forwarded, "10.0.0.1", values), expected, "{values:?}");
         }

@@ -92,7 +92,14 @@ fn caller(name: &str, section: &Section<'_>) -> Option<Caller> {
 
 /// Who may call the channel of `section`, and from where.
 pub(super) fn access(section: &Section<'_>, callers: &Callers) -> Access {
-    let named = section.texts("callers").unwrap_or_default();
+    let named = section.texts("callers");
+    if named.as_ref().is_some_and(Vec::is_empty) {
+        section.place("callers").problem_with_hint(
+            "at least one caller",
+            "an empty list",
+            "leave the key out to let anybody call",
+        );
+    }
     let known = |(name, place): (String, Place<'_>)| {
         let caller = callers.get(&name).cloned();
         if caller.is_none() {
@@ -104,7 +111,7 @@ pub(super) fn access(section: &Section<'_>, callers: &Callers) -> Access {
         }
         caller
     };
-    Access { from: allow_list(section, "allow_from"), callers: named.into_iter().filter_map(known).collect() }
+    Access { from: allow_list(section, "allow_from"), callers: named.into_iter().flatten().filter_map(known).collect() }
 }
 
 fn allow_list(section: &Section<'_>, name: &str) -> Option<AllowList> {
@@ -193,7 +200,8 @@ pub(super) fn tls(section: &Section<'_>) -> Option<TlsSettings> {
     let client_authorities = section.path("client_authorities");
     let only_tls13 = section.choice("min_version", &[("1.2", false), ("1.3", true)]).unwrap_or(false);
     let requires_client = section.choice("client_certificates", &[("optional", false), ("required", true)]);
-    if !["certificate", "key", "client_authorities"].iter().any(|name| section.has(name)) {
+    let keys = ["certificate", "key", "client_authorities", "min_version", "client_certificates"];
+    if !section.is_present() && !keys.iter().any(|name| section.has(name)) {
         return None;
     }
     for (name, example) in [("certificate", "\"tls/cert.pem\""), ("key", "\"tls/key.pem\"")] {

@@ -125,9 +125,11 @@ fn admin_settings(section: &Section<'_>, http: &Section<'_>, public: SocketAddr)
             "write `token = { env = \"GATEWAY_ADMIN_TOKEN\" }` or, to keep it on this machine, `listen = \"127.0.0.1:8081\"` in `[admin]`",
         );
     }
-    if address.ip().is_loopback() && http.has("trusted_proxies") && listen.is_none() && !section.has("token") {
+    // Webhooks come from elsewhere, then, and the admin API answers where they arrive.
+    let for_others = ["trusted_proxies", "hosts"].into_iter().find(|key| http.has(key));
+    if let Some(key) = for_others.filter(|_| address.ip().is_loopback() && listen.is_none() && !section.has("token")) {
         section.place("token").problem_with_hint(
-            "a token, because `http.trusted_proxies` lets others reach this address",
+            format!("a token, because `http.{key}` says that others reach this address"),
             "nothing",
             "write `token = { env = \"GATEWAY_ADMIN_TOKEN\" }` or give the admin API an address of its own: `listen = \"127.0.0.1:8081\"` in `[admin]`",
         );

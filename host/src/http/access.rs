@@ -14,10 +14,11 @@ use super::refusal::Refusal;
 /// Refuses a caller that may not use the admin API.
 ///
 /// With a token: whoever has it. Without one: programs on this machine that came here directly and under a name of this
-/// machine, so that neither a proxy nor a web page with a rebound name can stand in for them.
+/// machine. A proxy that says it is one is refused, and so is a web page with a rebound name; a proxy on this machine that
+/// says nothing cannot be told from a program.
 pub(super) fn check(
     token: Option<&Secret>,
-    ends: Ends,
+    ends: &Ends,
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
@@ -26,7 +27,7 @@ pub(super) fn check(
     match token {
         Some(token) if has_token(token, headers) => {}
         Some(_) => return Err(Refusal::Unauthorized),
-        None => check_local(&ends, authority.as_ref(), headers)?,
+        None => check_local(ends, authority.as_ref(), headers)?,
     }
     if !method.is_safe() && !is_same_origin(authority.as_ref(), headers) {
         return Err(Refusal::Forbidden("the request comes from a page of another origin"));
@@ -102,6 +103,7 @@ fn is_same_origin(authority: Option<&Authority>, headers: &HeaderMap) -> bool {
 mod tests {
     use ::http::HeaderValue;
 
+    use super::super::connection::Origin;
     use super::*;
 
     const HERE: &str = "127.0.0.1:8080";
@@ -116,6 +118,7 @@ mod tests {
         let ends = Ends {
             local: ends.0.parse().unwrap(),
             peer: ends.1.parse().unwrap(),
+            origin: Origin::Named,
             is_encrypted: false,
             certificate: None,
         };
@@ -123,7 +126,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        match check(token.as_ref(), ends, &method, &Uri::from_static("/admin/stats"), &map) {
+        match check(token.as_ref(), &ends, &method, &Uri::from_static("/admin/stats"), &map) {
             Ok(()) => "answered",
             Err(Refusal::Unauthorized) => "401",
             Err(Refusal::Forbidden(_)) => "403",

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::caller::Certificate;
+use crate::metrics::ByReason;
 
 use super::front::Front;
 use super::listener::turn_away;
@@ -54,10 +55,21 @@ const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\
 #[derive(Clone, Debug)]
 pub(super) struct Ends {
     pub(super) local: SocketAddr,
+    /// The caller, or whom a proxy speaks for.
     pub(super) peer: SocketAddr,
+    pub(super) origin: Origin,
     pub(super) is_encrypted: bool,
     /// What the caller showed when the connection was encrypted.
     pub(super) certificate: Option<Arc<Certificate>>,
+}
+
+/// Whether it is known whom the connection is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// From `peer`.
+    Named,
+    /// A proxy was asked and named nobody.
+    Unnamed,
 }
 
 /// One connection of a caller.
@@ -100,8 +112,15 @@ impl Connection {
         let (Ok(local), Ok(())) = (stream.local_addr(), stream.set_nodelay(true)) else { return };
         let front = Arc::clone(&self.front);
         let _counted = Counted::new(&front.services.metrics.connections);
-        let Some(peer) = self.origin(&mut stream).await else { return };
-        let ends = Ends { local, peer, is_encrypted: self.tls.is_some(), certificate: None };
+        let Some((peer, origin)) = self.origin(&mut stream, &stop).await else { return };
+        // Whom a proxy speaks for counts as if it had come itself.
+        let is_counted = peer != self.peer && !front.settings.trusted_proxies.trusts(peer.ip().to_canonical());
+        let presence = is_counted.then(|| front.crowd.enter(peer.ip()));
+        if let Some(None) = presence {
+            front.services.metrics.refused.get_or_create(&ByReason::new("connections_per_address")).inc();
+            return;
+        }
+        let ends = Ends { local, peer, origin, is_encrypted: self.tls.is_some(), certificate: None };
         match self.tls.clone() {
             None => self.serve_on(stream, ends, stop).await,
             // Apart, so that a connection in the clear has no room for it.
@@ -110,36 +129,36 @@ impl Connection {
     }
 
     /// Who is at the other end: the peer, or whom a trusted proxy speaks for. None when it does not say so as it should.
-    async fn origin(&self, stream: &mut TcpStream) -> Option<SocketAddr> {
+    async fn origin(&self, stream: &mut TcpStream, stop: &CancellationToken) -> Option<(SocketAddr, Origin)> {
         let settings = &self.front.settings;
         let is_proxied = settings.proxy_protocol && self.surface.has_webhooks();
         if !is_proxied || !settings.trusted_proxies.trusts(self.peer.ip().to_canonical()) {
-            return Some(self.peer);
+            return Some((self.peer, Origin::Named));
         }
-        let read = Box::pin(tokio::time::timeout(settings.header_timeout, proxy_protocol::read(stream)));
-        match read.await {
-            Ok(Ok(origin)) => Some(origin.unwrap_or(self.peer)),
-            Ok(Err(error)) => {
+        match Box::pin(in_time(settings.header_timeout, stop, proxy_protocol::read(stream))).await {
+            Some(Ok(Some(origin))) => Some((origin, Origin::Named)),
+            Some(Ok(None)) => Some((self.peer, Origin::Unnamed)),
+            Some(Err(error)) => {
                 let peer = self.peer;
                 self.front.log_failure(format_args!("No header of the PROXY protocol from `{peer}`: {error}"));
                 None
             }
-            Err(_) => None,
+            None => None,
         }
     }
 
     async fn encrypt(self, tls: &Tls, stream: TcpStream, ends: Ends, stop: CancellationToken) {
         let limit = self.front.settings.header_timeout;
-        match tokio::time::timeout(limit, tls.accept(stream)).await {
-            Ok(Ok(Encrypted { stream, certificate })) => {
+        match in_time(limit, &stop, tls.accept(stream)).await {
+            Some(Ok(Encrypted { stream, certificate })) => {
                 self.serve_on(stream, Ends { certificate, ..ends }, stop).await;
             }
-            Ok(Err(NoTls::Plain(stream))) => {
+            Some(Err(NoTls::Plain(stream))) => {
                 // Whether the caller hears it is its own affair.
                 drop(tokio::time::timeout(FAREWELL, turn_away(stream, SPEAK_TLS)).await);
             }
-            Ok(Err(NoTls::Failed(error))) => tracing::debug!(peer = %ends.peer, "No TLS connection: {error}"),
-            Err(_) => tracing::debug!(peer = %ends.peer, "No TLS connection, the handshake took too long"),
+            Some(Err(NoTls::Failed(error))) => tracing::debug!(peer = %ends.peer, "No TLS connection: {error}"),
+            None => tracing::debug!(peer = %ends.peer, "No TLS connection, the handshake took too long"),
         }
     }
 
@@ -202,6 +221,18 @@ impl Connection {
         if tokio::time::timeout(farewell, connection).await.is_err() {
             tracing::debug!(%peer, "Connection cut off");
         }
+    }
+}
+
+/// What comes of what a caller has begun, unless it takes too long, or the intake ends and the last call after it is over.
+async fn in_time<T>(limit: Duration, stop: &CancellationToken, begun: impl Future<Output = T>) -> Option<T> {
+    let last_call = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LAST_CALL).await;
+    };
+    tokio::select! {
+        done = tokio::time::timeout(limit, begun) => done.ok(),
+        () = last_call => None,
     }
 }
 

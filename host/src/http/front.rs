@@ -17,7 +17,7 @@ use crate::metrics::{self, ByReason};
 
 use super::admission::Admission;
 use super::body::Budget;
-use super::connection::Ends;
+use super::connection::{Ends, Origin};
 use super::crowd::Crowd;
 use super::figures::{Figures, Pace};
 use super::payload::Payload;
@@ -100,7 +100,11 @@ impl Front {
     /// Answers one request.
     pub(super) async fn serve(self: Arc<Self>, request: Request<Incoming>, surface: Surface, ends: Ends) -> Answer {
         let (head, body) = request.into_parts();
-        let client = self.settings.trusted_proxies.client(ends.peer.ip(), &head.headers);
+        let client = match ends.origin {
+            Origin::Named => self.settings.trusted_proxies.client(ends.peer.ip(), &head.headers),
+            // What a proxy that speaks the PROXY protocol passes on was written by its caller.
+            Origin::Unnamed => ends.peer.ip().to_canonical(),
+        };
         let certificate = ends.certificate.clone();
         let call = Call { id: RequestId::new(), started: Instant::now(), head, client, certificate };
         let (id, started) = (call.id, call.started);
@@ -144,14 +148,18 @@ impl Front {
                 Err(Refusal::NotFound)
             };
         };
+        let Parts { method, uri, headers, .. } = &call.head;
+        let permitted = || access::check(self.settings.admin.token.as_ref(), &ends, method, uri, headers);
         if !found.endpoint.is_admin() {
-            return match found.refuses(&call.head.method) {
+            return match found.refuses(method) {
                 Some(methods) => Err(Refusal::Method(methods)),
-                None => Ok(coding::of_answer(&call.head.headers, self.open_answer(found.endpoint)).await),
+                None => {
+                    let answer = self.open_answer(found.endpoint, || permitted().is_ok());
+                    Ok(coding::of_answer(headers, answer).await)
+                }
             };
         }
-        let Parts { method, uri, headers, .. } = &call.head;
-        let mut answer = match access::check(self.settings.admin.token.as_ref(), ends, method, uri, headers) {
+        let mut answer = match permitted() {
             Err(refusal) => self.refuse(call.id, &refusal),
             Ok(()) => match found.refuses(method) {
                 Some(methods) => self.refuse(call.id, &Refusal::Method(methods)),
@@ -166,9 +174,9 @@ impl Front {
     }
 
     /// What everybody is answered.
-    fn open_answer(&self, endpoint: Endpoint) -> Answer {
+    fn open_answer(&self, endpoint: Endpoint, is_operator: impl FnOnce() -> bool) -> Answer {
         match endpoint {
-            Endpoint::Ready => health::ready(self),
+            Endpoint::Ready => health::ready(self, is_operator()),
             Endpoint::Metrics => with_body(StatusCode::OK, OPENMETRICS, self.services.metrics.encode().into()),
             Endpoint::Root => with_json_text(StatusCode::OK, ROOT),
             _ => health::live(),

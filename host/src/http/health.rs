@@ -17,7 +17,9 @@ struct Readiness {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Failing {
     part: String,
-    detail: String,
+    /// For those who may use the admin API: it names keys of the configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
     /// Whether the gateway is ready only without it.
     required: bool,
 }
@@ -36,31 +38,32 @@ pub(super) fn live() -> Answer {
     with_json_text(StatusCode::OK, "{\"status\":\"ok\"}\n")
 }
 
-/// Whether the gateway should be sent requests.
-pub(super) fn ready(front: &Front) -> Answer {
-    let (status, readiness) = Readiness::of(failing(front));
+/// Whether the gateway should be sent requests; why not is for operators.
+pub(super) fn ready(front: &Front, is_operator: bool) -> Answer {
+    let (status, readiness) = Readiness::of(failing(front, is_operator));
     with_json(status, &readiness)
 }
 
-fn failing(front: &Front) -> Vec<Failing> {
+fn failing(front: &Front, is_operator: bool) -> Vec<Failing> {
     let mut failing = Vec::new();
+    let mut fails = |part: String, detail: String, required: bool| {
+        failing.push(Failing { part, detail: is_operator.then_some(detail), required });
+    };
     if front.leaving.is_cancelled() {
-        let detail = "the gateway is shutting down".to_owned();
-        failing.push(Failing { part: "gateway".to_owned(), detail, required: true });
+        fails("gateway".to_owned(), "the gateway is shutting down".to_owned(), true);
     }
     if let Err(error) = front.services.log.health() {
-        failing.push(Failing { part: "eventlog".to_owned(), detail: error.to_string(), required: true });
+        fails("eventlog".to_owned(), error.to_string(), true);
     }
     for channel in front.services.ingest.channels() {
         if channel.state == ChannelState::Waiting {
-            let detail = channel.detail.unwrap_or_default();
-            failing.push(Failing { part: format!("channel:{}", channel.name), detail, required: channel.required });
+            fails(format!("channel:{}", channel.name), channel.detail.unwrap_or_default(), channel.required);
         }
     }
     for plugin in front.services.plugins.list() {
         if let Some(detail) = plugin.error {
             let name = plugin.name.unwrap_or(plugin.file);
-            failing.push(Failing { part: format!("plugin:{name}"), detail, required: false });
+            fails(format!("plugin:{name}"), detail, false);
         }
     }
     failing
@@ -72,7 +75,7 @@ mod tests {
 
     #[test]
     fn only_a_required_part_makes_the_gateway_unready() {
-        let part = |required| Failing { part: "channel:github".to_owned(), detail: "no secret".to_owned(), required };
+        let part = |required| Failing { part: "channel:github".to_owned(), detail: None, required };
         for (failing, status, word) in
             [(vec![], 200, "ok"), (vec![part(false)], 200, "ok"), (vec![part(false), part(true)], 503, "failing")]
         {

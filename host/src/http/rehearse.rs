@@ -118,7 +118,8 @@ impl Described {
         for (name, value) in headers {
             // What stands in a header may be a credential, and is not told.
             let name: HeaderName = name.parse().map_err(|_| wrong("headers"))?;
-            all.append(name, HeaderValue::try_from(value).map_err(|_| wrong("headers"))?);
+            let value = HeaderValue::try_from(value).map_err(|_| wrong("headers"))?;
+            all.try_append(name, value).map_err(|_| wrong("headers"))?;
         }
         Ok(WebhookRequest {
             method: Method::from_bytes(method.as_bytes()).map_err(|_| wrong("method"))?,

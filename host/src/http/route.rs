@@ -23,7 +23,7 @@ impl Surface {
     }
 
     const fn has(self, endpoint: Endpoint) -> bool {
-        !endpoint.is_admin() || self.has_admin()
+        self.has_admin() || !(endpoint.is_admin() || matches!(endpoint, Endpoint::Metrics))
     }
 }
 
@@ -135,7 +135,8 @@ mod tests {
 
             let found = find(Surface::Everything, &path).unwrap();
             assert_eq!((found.endpoint, found.id), (endpoint, id), "{path}");
-            assert_eq!(find(Surface::Public, &path).is_some(), !endpoint.is_admin(), "{path}");
+            let is_open = !endpoint.is_admin() && endpoint != Endpoint::Metrics;
+            assert_eq!(find(Surface::Public, &path).is_some(), is_open, "{path}");
             assert!(find(Surface::Admin, &path).is_some(), "{path}");
             assert_eq!(endpoint.is_admin(), path.starts_with("/admin"), "{path}");
         }

@@ -11,7 +11,7 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use sha2::{Digest, Sha256};
 use tokio::net::TcpStream;
@@ -85,6 +85,8 @@ pub enum TlsError {
 pub(super) struct Tls {
     settings: TlsSettings,
     current: ArcSwap<ServerConfig>,
+    /// Of the files that it began with.
+    digest: [u8; 32],
 }
 
 /// A stream of bytes to a caller, encrypted, and the certificate that it showed.
@@ -104,13 +106,14 @@ pub(super) enum NoTls {
 impl Tls {
     /// Reads the files.
     pub(super) fn new(settings: TlsSettings) -> Result<Self, TlsError> {
-        let current = ArcSwap::from_pointee(Files::read(&settings)?.config(&settings)?);
-        Ok(Self { settings, current })
+        let files = Files::read(&settings)?;
+        let current = ArcSwap::from_pointee(files.config(&settings)?);
+        Ok(Self { settings, current, digest: files.digest() })
     }
 
     /// Takes the files again whenever they change. What cannot be used leaves the last good ones in place.
     pub(super) async fn follow(self: Arc<Self>, stop: CancellationToken) {
-        let mut seen = Files::read(&self.settings).map(|files| files.digest()).ok();
+        let mut seen = Some(self.digest);
         while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
             let own = Arc::clone(&self);
             let Ok(read) = tokio::task::spawn_blocking(move || Files::read(&own.settings)).await else { return };
@@ -200,7 +203,13 @@ impl Files {
         let mut config = builder.with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         // Sessions are resumed with what the caller keeps, so that the gateway keeps nothing for them.
-        config.ticketer = ring::Ticketer::new()?;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        if settings.client_authorities.is_none() {
+            config.ticketer = ring::Ticketer::new()?;
+        } else {
+            // Resumed, a caller's certificate would not be looked at again.
+            config.send_tls13_tickets = 0;
+        }
         Ok(config)
     }
 }

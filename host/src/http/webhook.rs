@@ -66,9 +66,7 @@ pub(super) async fn answer(front: &Arc<Front>, call: Call, body: Incoming) -> An
     let mut answer = result.unwrap_or_else(|refusal| front.refuse(id, &refusal));
     figures.count(answer.status(), started);
     rated.write(answer.headers_mut());
-    if front.settings.access_log
-        && let Some(mount) = mount
-    {
+    if let Some(mount) = mount {
         let channel = mount.channel.name().clone();
         answer.extensions_mut().insert(Visit { path: mount.path, channel, caller: visit });
     }
@@ -80,8 +78,12 @@ fn admits_address(mount: &Mount, client: IpAddr) -> bool {
 }
 
 fn rate_limited(front: &Front, mount: Option<&Mount>, wait: Duration) -> Refusal {
-    let open = mount.and_then(|mount| front.services.ingest.open(mount).ok());
-    let status = open.map_or(StatusCode::TOO_MANY_REQUESTS, |open| open.overload_status());
+    let status = match mount.map(|mount| front.services.ingest.open(mount)) {
+        Some(Ok(open)) => open.overload_status(),
+        // A channel that waits cannot say what its sender understands; 503 is what it would be answered anyway.
+        Some(Err(_)) => StatusCode::SERVICE_UNAVAILABLE,
+        None => StatusCode::TOO_MANY_REQUESTS,
+    };
     Refusal::RateLimited { wait, status }
 }
 
@@ -218,8 +220,11 @@ fn plugin_answer(response: plugin::Response) -> Result<Answer, Refusal> {
         connection.flat_map(|(_, value)| value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect();
     for (name, value) in headers {
         let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else { continue };
-        if !is_the_hosts(&name) && !named.iter().any(|own| own == name.as_str()) {
-            answer.headers_mut().append(name, value);
+        if !is_the_hosts(&name)
+            && !named.iter().any(|own| own == name.as_str())
+            && answer.headers_mut().try_append(name, value).is_err()
+        {
+            return Err(Refusal::PluginResponse { status: status.as_u16() });
         }
     }
     if has_body && !answer.headers().contains_key(CONTENT_TYPE) {

@@ -308,7 +308,7 @@ impl Open {
         Inbound {
             method: method.as_str().to_owned(),
             path,
-            query: self.recipe().strip_query(&query).into_owned(),
+            query: self.recipe().strip_query(&self.generation.manifest.recipe.strip_query(&query)).into_owned(),
             headers: self.without_credentials(headers),
             body,
             received_at,
@@ -325,6 +325,8 @@ impl Open {
     fn hides(&self, name: &HeaderName) -> bool {
         [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name)
             || self.recipe().hides_header(name.as_str())
+            // Senders go on sending what the plugin's own verification asks for, also where another one has taken its place.
+            || self.generation.manifest.recipe.hides_header(name.as_str())
             || self.channel.access().hides_header(name.as_str())
     }
 

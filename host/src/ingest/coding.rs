@@ -3,7 +3,7 @@ use std::fmt;
 /// How a body can be encoded (RFC 9110, section 8.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
-    /// RFC 1952.
+    /// RFC 1952, one member.
     Gzip,
     /// RFC 1950; the bare stream of RFC 1951 that some senders mean by it is not taken.
     Deflate,

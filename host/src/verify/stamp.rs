@@ -22,12 +22,14 @@ impl Recipe {
             return None;
         }
         let mut json: Value = serde_json::from_slice(body).ok()?;
+        let mut changed = false;
         for (pointer, time) in places {
             if let Some(place) = json.pointer_mut(pointer) {
                 *place = if place.is_string() { time.to_string().into() } else { time.into() };
+                changed = true;
             }
         }
-        Some(json.to_string().into_bytes())
+        changed.then(|| json.to_string().into_bytes())
     }
 }
 

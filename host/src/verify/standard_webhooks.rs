@@ -58,6 +58,9 @@ const SHARED: Format<'static> =
 const PUBLIC: Format<'static> =
     Format { separator: Some(" "), prefix: "v1a,", encoding: Encoding::Base64, length: Signature::BYTE_SIZE };
 
+/// Signatures with a private key that are tried. Each costs a hash of the whole body, so there are as many as a rotation needs.
+const MAX_PUBLIC: usize = 4;
+
 /// What a secret is, by how it begins.
 enum Key<'a> {
     Shared(Cow<'a, [u8]>),
@@ -96,14 +99,18 @@ impl StandardWebhooks {
         if let (Err(malformed), Err(_)) = (&shared, &public) {
             return Err(malformed.clone());
         }
+        if public.as_ref().is_ok_and(|public| public.iter().count() > MAX_PUBLIC) {
+            return Err(names.signature.malformed("at most 4 entries of `v1a`"));
+        }
+        let mut message = None;
         let mut refused = VerifyError::NoSecret;
         for key in secrets.iter().filter_map(|secret| Key::read(secret).ok()) {
             let passes = match (&key, &shared, &public) {
                 (Key::Shared(key), Ok(shared), _) => shared.contains(tag(key, id, timestamp, request.body).as_bytes()),
                 (Key::Public(key), _, Ok(public)) => {
                     // The signature hashes the message twice, so it has to be in one piece.
-                    let message = [id, timestamp, request.body].join(&b'.');
-                    public.iter().any(|candidate| ed25519::verifies(key, &message, candidate))
+                    let message = message.get_or_insert_with(|| [id, timestamp, request.body].join(&b'.'));
+                    public.iter().any(|candidate| ed25519::verifies(key, message, candidate))
                 }
                 _ => false,
             };

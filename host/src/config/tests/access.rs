@@ -46,6 +46,7 @@ fn a_caller_without_what_its_kind_needs_is_told() {
             "[callers.a]\nkind = 'certificate'\nnames = ['x']\nheader = 'x-a'",
             &["callers.a.header: expected no such key beside this `kind`, found one"],
         ),
+        ("[channels.a]\ncallers = []", &["channels.a.callers: expected at least one caller, found an empty list"]),
         ("[channels.a]\ncallers = ['b']", &["channels.a.callers[0]: expected a caller of `[callers.NAME]`, found `b`"]),
     ] {
         check_problems(text, expected);
@@ -87,9 +88,13 @@ fn addresses_are_read_as_they_are_written() {
         &["channels.a.allow_from: expected at least one address, found an empty list"],
     );
     check_problems(
+        "[http]\nhosts = ['hooks.example.com']",
+        &["admin.token: expected a token, because `http.hosts` says that others reach this address, found nothing"],
+    );
+    check_problems(
         "[http]\ntrusted_proxies = ['10.0.0.1']",
         &[
-            "admin.token: expected a token, because `http.trusted_proxies` lets others reach this address, found nothing",
+            "admin.token: expected a token, because `http.trusted_proxies` says that others reach this address, found nothing",
         ],
     );
 }
@@ -128,6 +133,13 @@ fn tls_needs_a_certificate_and_its_key() {
     assert_eq!(tls.key.to_str(), Some("/k.pem"));
     assert!(tls.only_tls13 && tls.requires_client && tls.client_authorities.is_some());
 
+    check_problems(
+        "[http.tls]\nmin_version = '1.3'",
+        &[
+            "http.tls.certificate: expected a file in PEM, found nothing",
+            "http.tls.key: expected a file in PEM, found nothing",
+        ],
+    );
     check_problems("[http.tls]\nkey = 'k'", &["http.tls.certificate: expected a file in PEM, found nothing"]);
     check_problems(
         "[http.tls]\ncertificate = 'c'\nkey = 'k'\nclient_certificates = 'optional'",

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use brotli::enc::StandardAlloc;
 use brotli::{BrotliDecompressStream, BrotliResult, BrotliState, CompressorWriter};
 use flate2::Compression;
-use flate2::bufread::{MultiGzDecoder, ZlibDecoder};
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 use flate2::write::GzEncoder;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
@@ -49,7 +49,12 @@ pub(super) fn decode<E>(
     charge: impl FnMut(usize) -> Result<(), E>,
 ) -> Result<Vec<u8>, Undecoded<E>> {
     match coding {
-        Coding::Gzip => drain(&mut MultiGzDecoder::new(encoded), max, charge),
+        Coding::Gzip => {
+            // One member: of many empty ones each would cost more than its bytes.
+            let mut decoder = GzDecoder::new(encoded);
+            let decoded = drain(&mut decoder, max, charge)?;
+            if decoder.get_ref().is_empty() { Ok(decoded) } else { Err(Undecoded::Malformed) }
+        }
         Coding::Deflate => {
             let mut decoder = ZlibDecoder::new(encoded);
             let decoded = drain(&mut decoder, max, charge)?;

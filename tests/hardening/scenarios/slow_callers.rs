@@ -58,7 +58,8 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             ("body_timeout", &limit),
             ("idle_timeout", &limit),
             ("max_connections", &connections),
-            ("max_connections_per_address", &connections),
+            // All of them have one address.
+            ("max_connections_per_address", "100000"),
         ])
         .await;
         let before = Callers::alone(&victim, time).await;

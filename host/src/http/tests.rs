@@ -327,8 +327,9 @@ async fn the_admin_api_is_for_operators() {
     assert_eq!(ask(admin, "GET", "/admin/stats", "authorization: Bearer sesame\r\n").await.status, 200);
     for address in [public, admin] {
         assert_eq!(ask(address, "GET", "/health", "").await.status, 200);
-        assert_eq!(ask(address, "GET", "/metrics", "").await.status, 200);
     }
+    assert_eq!(ask(admin, "GET", "/metrics", "").await.status, 200);
+    ask(public, "GET", "/metrics", "").await.expect_problem(404, "not_found");
 }
 
 #[tokio::test]

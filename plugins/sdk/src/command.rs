@@ -195,13 +195,15 @@ struct Lines<'a> {
     next: usize,
     /// Where the paragraph of the last line starts; what is in backticks ends with its paragraph.
     paragraph: usize,
+    /// Where the paragraph ends that was looked at last, so that each end is looked for once.
+    paragraph_end: usize,
     fence: Option<(u8, usize)>,
     in_comment: bool,
 }
 
 impl<'a> Lines<'a> {
     fn new(text: &'a str) -> Self {
-        Self { text, next: 0, paragraph: 0, fence: None, in_comment: false }
+        Self { text, next: 0, paragraph: 0, paragraph_end: 0, fence: None, in_comment: false }
     }
 
     /// The next line without its indentation, and where it starts.
@@ -255,9 +257,17 @@ impl<'a> Lines<'a> {
         !inner.starts_with('>')
     }
 
+    /// Where the paragraph of this place ends. Places are asked for in their order.
+    fn end_of_paragraph(&mut self, place: usize) -> usize {
+        if self.paragraph_end <= place {
+            self.paragraph_end = self.text[place..].find("\n\n").map_or(self.text.len(), |end| place + end);
+        }
+        self.paragraph_end
+    }
+
     /// Whether this place lies between backticks of its paragraph; the lines then go on after them.
     fn skip_code_around(&mut self, place: usize) -> bool {
-        let end = self.text[place..].find("\n\n").map_or(self.text.len(), |end| place + end);
+        let end = self.end_of_paragraph(place);
         let mut at = self.paragraph;
         while let Some(open) = run_of_backticks(&self.text[..place], at) {
             let mut close = run_of_backticks(&self.text[..end], open.end);

@@ -167,16 +167,30 @@ fn an_event_carries_the_command_as_attributes() {
 #[test]
 fn hostile_text_takes_no_longer_than_its_length_allows() {
     let runs: String = (1..200).map(|length| "`".repeat(length) + " ").collect();
-    for text in [
-        runs + "\n/fix x",
-        "`\n/fix\n".repeat(20_000),
-        "/fix-\u{e9}\n".repeat(20_000),
-        "<!--".repeat(20_000),
-        "```".repeat(20_000),
-        format!("{}/fix", " ".repeat(1 << 20)),
+    for (text, expected) in [
+        (runs + "\n/fix x", Some("fix(x)")),
+        ("`\n/fix\n".repeat(20_000), Some("fix()")),
+        // What is looked at ends within the last code.
+        ("`\n/f\n`\n".repeat(20_000), Some("f()")),
+        ("/fix-\u{e9}\n".repeat(20_000), None),
+        ("<!--".repeat(20_000), None),
+        ("```".repeat(20_000), None),
+        (format!("{}/fix", " ".repeat(1 << 20)), None),
     ] {
-        found(&text, None);
+        let start = &text[..4];
+        assert_eq!(found(&text, None).as_deref(), expected, "{start:?}");
     }
+}
+
+/// Otherwise a text that is one long paragraph would be read to its end for each line that looks like a command.
+#[test]
+fn the_end_of_a_paragraph_is_looked_for_once() {
+    let mut lines = Lines::new("a\n/b\n\nc\n/d");
+    assert_eq!(lines.end_of_paragraph(0), 4);
+    lines.text = "Something else.";
+    assert_eq!(lines.end_of_paragraph(2), 4, "it is remembered");
+    lines.text = "a\n/b\n\nc\n/d";
+    assert_eq!(lines.end_of_paragraph(6), 10);
 }
 
 #[test]

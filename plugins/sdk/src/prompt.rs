@@ -164,12 +164,16 @@ fn clean_line(value: &str) -> String {
 }
 
 /// Whether a person who reads the text would see the letter, or the space it takes. Control characters, letters that turn
-/// the direction of others, and invisible ones that spell text for machines alone are not.
+/// the direction of others, and invisible ones that spell text for machines alone are not. The two selectors that choose how
+/// an emoji looks stay: U+FE0E and U+FE0F.
 fn is_visible(letter: char) -> bool {
     match letter {
         '\n' | '\t' => true,
-        '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => false,
-        '\u{e0000}'..='\u{e007f}' => false,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}' => false,
+        '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' => false,
+        // Fillers of scripts, which take no space.
+        '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}' | '\u{ffa0}' => false,
+        '\u{fe00}'..='\u{fe0d}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' => false,
         _ => !letter.is_control(),
     }
 }
@@ -246,6 +250,27 @@ mod tests {
         let data = format!("a\u{0}\tb\r\n\u{7f}\u{9b}c\u{feff}{hidden}👩\u{200d}💻");
         let prompt = delivery().with_data("text/plain", data).prompt().unwrap();
         assert_eq!(between(&prompt).0, "a\tb\nc👩\u{200d}💻");
+
+        for hidden in [
+            '\u{ad}'..='\u{ad}',
+            '\u{34f}'..='\u{34f}',
+            '\u{61c}'..='\u{61c}',
+            '\u{115f}'..='\u{1160}',
+            '\u{17b4}'..='\u{17b5}',
+            '\u{180b}'..='\u{180f}',
+            '\u{3164}'..='\u{3164}',
+            '\u{fe00}'..='\u{fe0d}',
+            '\u{ffa0}'..='\u{ffa0}',
+            '\u{fff9}'..='\u{fffb}',
+            '\u{1d173}'..='\u{1d17a}',
+            '\u{e0000}'..='\u{e0fff}',
+        ] {
+            let data: String = ['a'].into_iter().chain(hidden.clone()).chain(['b']).collect();
+            let prompt = delivery().with_data("text/plain", data).prompt().unwrap();
+            assert_eq!(between(&prompt).0, "ab", "{hidden:?}");
+        }
+        let emoji = "\u{2764}\u{fe0f} \u{2764}\u{fe0e}";
+        assert_eq!(between(&delivery().with_data("text/plain", emoji).prompt().unwrap()).0, emoji);
     }
 
     #[test]

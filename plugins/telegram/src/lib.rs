@@ -8,7 +8,8 @@
 //! | attributes | `sender`, `chat`, `thread`; `command` and `commandargs` of a new message |
 //! | data | the body |
 //!
-//! What bots write is answered and dropped, as is what accounts in `ignore_senders` do. An edited message is no command, because the
+//! What bots write is answered and dropped, as is what accounts in `ignore_senders` do. What is written in the name of a group or a
+//! channel is from that chat, and not from the bot by which Telegram says so. An edited message is no command, because the
 //! update does not tell what it was before.
 
 mod payload;

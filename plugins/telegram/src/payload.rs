@@ -6,6 +6,9 @@ use gateway_plugin_sdk::json::{Object, Text};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+/// The accounts that stand for anonymous administrators and for channels, which are people's: GroupAnonymousBot, Channel_Bot.
+const STAND_INS: [&str; 2] = ["1087968824", "136817688"];
+
 /// An update: its number, and one more member, whose name says what it is.
 #[derive(Debug, Default)]
 pub(crate) struct Update<'a> {
@@ -22,6 +25,9 @@ pub(crate) struct Content<'a> {
     id: Text<'a>,
     #[serde(borrow)]
     from: Object<Account<'a>>,
+    /// In whose name a member writes: the channel, or the group of an anonymous administrator.
+    #[serde(borrow)]
+    sender_chat: Object<Account<'a>>,
     #[serde(borrow)]
     user: Object<Account<'a>>,
     #[serde(borrow)]
@@ -50,9 +56,9 @@ pub(crate) struct Account<'a> {
 }
 
 impl Content<'_> {
-    /// Who has caused the update.
+    /// Who has caused the update. A message in the name of a chat has an account of Telegram's own in `from`.
     pub(crate) fn sender(&self) -> Option<&Account<'_>> {
-        self.from.get().or_else(|| self.user.get())
+        self.sender_chat.get().or_else(|| self.from.get()).or_else(|| self.user.get())
     }
 
     /// The id of the chat.
@@ -93,9 +99,9 @@ impl Account<'_> {
         [&self.id, &self.username].map(|name| name.get().unwrap_or_default())
     }
 
-    /// Whether it is a bot's.
+    /// Whether it is a bot's, other than those that stand for people.
     pub(crate) fn is_bot(&self) -> bool {
-        self.is_bot.is("true")
+        self.is_bot.is("true") && !self.id.get().is_some_and(|id| STAND_INS.contains(&id))
     }
 }
 

@@ -77,9 +77,33 @@ fn what_bots_and_ignored_accounts_do_is_answered_and_dropped() {
         let request = update(body).with_config("ignore_senders", r#"["9", "kettle"]"#);
         assert_eq!(receive(&request).unwrap(), Receipt::empty(), "{from}");
     }
+    let in_the_name_of_a_chat =
+        r#"{"update_id":1,"message":{"from":{"id":9,"is_bot":true},"sender_chat":{"id":-6,"username":"kettle"}}}"#;
+    let request = update(in_the_name_of_a_chat).with_config("ignore_senders", r#"["kettle"]"#);
+    assert_eq!(receive(&request).unwrap(), Receipt::empty());
     // The message with the button is the bot's, the query is somebody's.
     let query = r#"{"update_id":1,"callback_query":{"from":{"id":5},"message":{"from":{"id":1,"is_bot":true},"chat":{"id":6}}}}"#;
     assert_eq!(received(&update(query)).kind, "callback_query");
+}
+
+/// Telegram sends what they write as from a bot of its own.
+#[test]
+fn anonymous_administrators_and_channels_are_people() {
+    for (members, sender) in [
+        (r#""from":{"id":1087968824,"is_bot":true,"username":"GroupAnonymousBot"},"sender_chat":{"id":6}"#, "6"),
+        (
+            r#""from":{"id":136817688,"is_bot":true,"username":"Channel_Bot"},"sender_chat":{"id":-7,"username":"news"}"#,
+            "news",
+        ),
+        (r#""from":{"id":1087968824,"is_bot":true,"username":"GroupAnonymousBot"}"#, "GroupAnonymousBot"),
+        (r#""from":{"id":136817688,"is_bot":true}"#, "136817688"),
+    ] {
+        let event = received(&update(format!(
+            r#"{{"update_id":1,"message":{{"chat":{{"id":6}},{members},"text":"/fix it"}}}}"#
+        )));
+        let found = ["sender", "command", "commandargs"].map(|name| event.attribute(name));
+        assert_eq!(found, [Some(sender), Some("fix"), Some("it")], "{members}");
+    }
 }
 
 #[test]

@@ -204,8 +204,9 @@ async fn anthropic_is_asked_for_a_message_as_it_documents() {
 fn is_run(request: &Delivered) -> Result<(), String> {
     ensure(request.body.len() <= 256 << 10, || format!("{} bytes", request.body.len()))?;
     let body = posted(request, "/hooks/agent", "authorization", "Bearer hush-hush")?;
-    only(&body, &["message", "name", "sessionKey", "idempotencyKey", "agentId"])?;
+    only(&body, &["message", "name", "sessionKey", "sessionMode", "idempotencyKey", "agentId"])?;
     ensure(body["sessionKey"].as_str().is_some_and(|key| key.starts_with("gw:")), || body["sessionKey"].to_string())?;
+    ensure(body["sessionMode"] == "persistent", || body["sessionMode"].to_string())?;
     let key = body["idempotencyKey"].as_str().ok_or("idempotencyKey")?;
     ensure(key.len() <= 256 && request.headers.get("idempotency-key").is_some_and(|header| header == key), || {
         key.to_owned()

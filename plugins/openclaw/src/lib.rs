@@ -19,17 +19,19 @@ const MAX_SESSION: usize = 200;
 
 /// Hands the event over and tells what OpenClaw says.
 pub fn deliver(delivery: &Delivery) -> Delivered {
-    let response = match delivery.send(&request(delivery)?) {
-        // OpenClaw is at work on this very event: an earlier attempt, whose answer got lost, has reached it.
-        Ok(response) if response.status == 409 => response,
-        sent => accepted(sent, reason)?,
-    };
-    let duplicate = (response.status == 409).then(|| String::from("true"));
+    let sent = delivery.send(&request(delivery)?);
+    // The session has changed meanwhile or takes no work right now. A repetition of what was taken is answered 200, by its key.
+    let conflict = sent.as_ref().ok().filter(|response| response.status == 409);
+    let after = conflict.map(|response| response.header("retry-after").map(str::to_owned));
+    let response = accepted(sent, reason).map_err(|failure| match (failure, after) {
+        (Failure::Reject(refusal), Some(after)) => Failure::retry("busy", refusal.message, after),
+        (failure, _) => failure,
+    })?;
     let body = response.body.as_ref().map_or(&[][..], Content::as_bytes);
     let run = serde_json::from_slice(body).ok().and_then(|reply: Value| Some(reply["runId"].as_str()?.to_owned()));
     let content_type = response.header("content-type").unwrap_or("application/octet-stream").to_owned();
     let answer = Answer { content_type, body: response.body, attributes: Vec::new() };
-    Ok(answer.with_attribute("runid", run).with_attribute("duplicate", duplicate))
+    Ok(answer.with_attribute("runid", run))
 }
 
 /// The request that the settings describe. Where it would be too large, it shows less of the event.
@@ -68,6 +70,8 @@ fn body(delivery: &Delivery, hook: &str, shown: usize) -> Result<Value, Failure>
         body.insert(String::from("idempotencyKey"), delivery.id().into());
         if delivery.choice("session", &["subject", "none"])? == "subject" {
             body.insert(String::from("sessionKey"), delivery.session_key(MAX_SESSION).into());
+            // Without it each run has a session of its own, whatever its key.
+            body.insert(String::from("sessionMode"), "persistent".into());
         }
     }
     delivery.extend("extra", &mut body)?;

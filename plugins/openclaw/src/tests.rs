@@ -36,12 +36,13 @@ fn a_run_is_started_in_the_session_of_the_subject() {
         "name": "github.issues.opened",
         "idempotencyKey": "018f-1",
         "sessionKey": "gw:github/octo/repo#7",
+        "sessionMode": "persistent",
         "agentId": "triage",
         "deliver": false
     });
     assert_eq!(body, expected);
     let (_, body) = sent(delivery().with_config("session", "none"));
-    assert_eq!(body.get("sessionKey"), None);
+    assert_eq!((body.get("sessionKey"), body.get("sessionMode")), (None, None));
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn a_request_is_never_larger_than_openclaw_takes() {
 }
 
 #[test]
-fn the_run_is_the_answer_and_a_repetition_is_no_failure() {
+fn the_run_is_the_answer() {
     let taken =
         Response::new(202).with_header("content-type", "application/json").with_body(r#"{"ok":true,"runId":"r-1"}"#);
     let answer = answered(taken).unwrap();
@@ -74,9 +75,6 @@ fn the_run_is_the_answer_and_a_repetition_is_no_failure() {
         Answer::new("application/json", r#"{"ok":true,"runId":"r-1"}"#)
             .with_attribute("runid", Some(String::from("r-1")))
     );
-
-    let answer = answered(Response::new(409).with_body(r#"{"ok":false,"error":"in progress"}"#)).unwrap();
-    assert_eq!(answer.attributes, [(String::from("duplicate"), String::from("true"))]);
 }
 
 #[test]
@@ -84,6 +82,9 @@ fn admission_is_tried_again_and_refusals_are_told() {
     let error = |status| Response::new(status).with_body(r#"{"ok":false,"error":"not now"}"#);
     assert_eq!(answered(error(502)).unwrap_err(), Failure::retry("status", "answered 502: not now", None));
     assert_eq!(answered(error(503)).unwrap_err(), Failure::retry("busy", "answered 503: not now", None));
+    let taken = error(409).with_header("retry-after", "7");
+    let expected = Failure::retry("busy", "answered 409: not now", Some(String::from("7")));
+    assert_eq!(answered(taken).unwrap_err(), expected, "the session takes no work right now");
     assert_eq!(answered(error(400)).unwrap_err(), Failure::reject("status", "answered 400: not now"));
     let failure = deliver(&Delivery::new("1", "k")).unwrap_err();
     assert_eq!(failure, Failure::invalid("`url` is missing in the agent's `config`"));

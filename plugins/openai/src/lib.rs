@@ -16,6 +16,9 @@ const BASE_URL: &str = "https://api.openai.com/v1";
 /// Letters of a user's or a cache's key.
 const MAX_SESSION: usize = 64;
 
+/// States of a response that is an answer. Another one is what a response in the background has, or one that failed.
+const ANSWERED: [&str; 2] = ["completed", "incomplete"];
+
 /// The two ways to ask.
 #[derive(Clone, Copy)]
 enum Api {
@@ -39,6 +42,14 @@ pub fn deliver(delivery: &Delivery) -> Delivered {
             "server_error" | "rate_limit_exceeded" => Failure::retry("busy", told, None),
             _ => Failure::reject("answer", told),
         });
+    }
+    if let (Api::Responses, Some(status)) = (api, reply["status"].as_str())
+        && !ANSWERED.contains(&status)
+    {
+        let status = quoted(status.as_bytes());
+        let told =
+            format!("the response is `{status}`: expected it to be completed; `extra` must not set `background`");
+        return Err(Failure::reject("answer", told));
     }
     let said = match api {
         Api::Chat => chat_reply(&reply),
@@ -107,7 +118,9 @@ fn chat_reply(reply: &Value) -> Option<(String, Option<String>)> {
 /// The text of a response, and why it ends.
 fn response_reply(reply: &Value) -> Option<(String, Option<String>)> {
     let status = reply["status"].as_str()?;
-    let parts = reply["output"].as_array()?.iter().filter_map(|item| item["content"].as_array()).flatten();
+    // What a model thinks before it answers is no part of the answer.
+    let items = reply["output"].as_array()?.iter().filter(|item| item["type"] != "reasoning");
+    let parts = items.filter_map(|item| item["content"].as_array()).flatten();
     let (mut texts, mut refused) = (Vec::new(), false);
     for part in parts {
         refused |= part["type"] == "refusal";

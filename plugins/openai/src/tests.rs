@@ -114,11 +114,13 @@ fn the_text_of_a_chat_completion_is_the_answer() {
 
 #[test]
 fn the_text_of_a_response_is_the_answer() {
+    let thought =
+        json!({ "type": "reasoning", "summary": [], "content": [{ "type": "reasoning_text", "text": "hm" }] });
     let reply = |status: &str, details: Value, part: Value| {
         json!({
             "id": "resp_1", "object": "response", "status": status, "model": "m-1", "error": null,
             "incomplete_details": details,
-            "output": [{ "type": "reasoning", "summary": [] }, { "type": "message", "role": "assistant", "content": [part] }],
+            "output": [thought, { "type": "message", "role": "assistant", "content": [part] }],
             "usage": { "input_tokens": 90, "output_tokens": 3 }
         })
     };
@@ -156,6 +158,12 @@ fn an_error_is_told_in_the_words_of_the_vendor() {
         let mut reply = error(code);
         reply["status"] = "failed".into();
         assert_eq!(answered("responses", 200, reply).unwrap_err(), expected, "{code}");
+    }
+    for status in ["queued", "in_progress", "cancelled", "failed"] {
+        let reply = json!({ "status": status, "error": null, "output": [] });
+        let told =
+            format!("the response is `{status}`: expected it to be completed; `extra` must not set `background`");
+        assert_eq!(answered("responses", 200, reply).unwrap_err(), Failure::reject("answer", told));
     }
     let strange = answered("chat", 200, json!({ "message": "welcome" })).unwrap_err();
     assert_eq!(strange, Failure::reject("answer", r#"answered 200 without a reply: {"message":"welcome"}"#));

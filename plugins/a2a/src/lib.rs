@@ -8,9 +8,10 @@
 //! | a message, a completed task | delivered; the text of the message or of the artifacts is the answer |
 //! | a task that asks for input or a login | delivered; what it asks is the answer, and `taskstate` says so |
 //! | a task that is worked on | asked for again for `wait` seconds, then delivered with `taskid` and `taskstate` alone |
+//! | a task that cannot be asked for | asked for again when that may pass; otherwise delivered as it was last seen |
 //! | a task that failed, was canceled or rejected | dead, with what the agent says |
-//! | an error: internal | another attempt |
-//! | any other error | dead |
+//! | an error of the message: internal | another attempt |
+//! | any other | dead |
 
 mod protocol;
 mod reply;
@@ -18,7 +19,7 @@ mod reply;
 use std::time::Duration;
 
 use gateway_plugin_sdk::agent::{Delivered, Delivery, Failure, HttpRequest, accepted, quoted};
-use gateway_plugin_sdk::{Content, Response, export_agent};
+use gateway_plugin_sdk::{Content, Level, Response, export_agent};
 use serde_json::{Value, json};
 
 use self::protocol::Version;
@@ -54,7 +55,16 @@ pub fn deliver(delivery: &Delivery, pause: impl Fn(Duration)) -> Delivered {
         pause(PAUSE);
         pauses -= 1;
         let (method, params) = endpoint.version.get(id);
-        reply = Reply::Task(Task::of(&call(delivery, &endpoint, method, params)?)?);
+        // The agent has the message: a delivery that failed now would send it again.
+        match call(delivery, &endpoint, method, params).and_then(|task| Task::of(&task)) {
+            Ok(task) => reply = Reply::Task(task),
+            Err(Failure::Retry(_)) => {}
+            Err(Failure::Reject(refusal)) => {
+                let told = format!("task {id} cannot be asked for any more: {}", refusal.message);
+                delivery.host().log(Level::Warn, &told);
+                break;
+            }
+        }
     }
     reply.judge()
 }

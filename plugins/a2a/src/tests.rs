@@ -114,6 +114,30 @@ fn a_task_that_takes_longer_is_delivered_under_its_id() {
     assert_eq!(attributes(delivered)[1].1, "working");
 }
 
+/// A failed delivery would send the message again.
+#[test]
+fn a_task_that_cannot_be_asked_for_is_no_failure() {
+    let error =
+        |code: i64| json!({ "jsonrpc": "2.0", "id": "018f-1", "error": { "code": code, "message": "It broke." } });
+    let working = result(json!({ "task": task("TASK_STATE_WORKING") }));
+
+    let passing = [working.clone(), error(-32603), error(-32603), result(task("TASK_STATE_COMPLETED"))];
+    let (delivered, requests, pauses) = exchange(delivery(), &passing);
+    assert_eq!((requests.len(), pauses), (4, 3));
+    assert_eq!(attributes(delivered)[1].1, "completed");
+
+    let (delivered, requests, pauses) = exchange(delivery(), &[working.clone(), error(-32603)]);
+    assert_eq!((requests.len(), pauses), (21, 20));
+    assert_eq!(attributes(delivered)[1].1, "working");
+
+    for last in [error(-32001), result(json!({ "ok": true }))] {
+        let (delivered, requests, pauses) = exchange(delivery(), &[working.clone(), last]);
+        assert_eq!((requests.len(), pauses), (2, 1));
+        let expected = [("taskid", "t-1"), ("taskstate", "working"), ("contextid", "c-1")];
+        assert_eq!(attributes(delivered), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+}
+
 #[test]
 fn the_state_of_a_task_decides_about_the_delivery() {
     let with = |state: &str| {

@@ -9,6 +9,11 @@ use serde_json::value::RawValue;
 /// Stands where something is left out, so that what follows on the line does not begin it.
 const LEFT_OUT: char = '\u{fffc}';
 
+/// Bytes of wiki markup that are read: more than Jira lets a person write.
+const MAX_TEXT: usize = 128 << 10;
+/// Bytes in which a mention or the parameters of a block end.
+const MAX_MARK: usize = 256;
+
 /// The text of a comment or a description; none when it has another shape.
 pub(crate) fn text_of(value: &RawValue) -> Option<String> {
     let json = value.get();
@@ -24,12 +29,12 @@ pub(crate) fn text_of(value: &RawValue) -> Option<String> {
 /// Wiki markup without its blocks of code and quotes, mentions as `<@id>`.
 pub(crate) fn of_wiki(wiki: &str) -> String {
     const BLOCKS: [&str; 3] = ["code", "noformat", "quote"];
-    let mut text = String::with_capacity(wiki.len());
-    let mut rest = wiki;
+    let mut rest = &wiki[..wiki.floor_char_boundary(MAX_TEXT)];
+    let mut text = String::with_capacity(rest.len());
     while let Some(open) = rest.find(['{', '[']) {
         let (before, at) = rest.split_at(open);
         text.push_str(before);
-        if let Some((account, after)) = at.strip_prefix("[~").and_then(|at| at.split_once(']')) {
+        if let Some((account, after)) = at.strip_prefix("[~").and_then(|at| split_soon(at, ']')) {
             text.extend(["<@", account.trim_start_matches("accountid:"), ">"]);
             rest = after;
             continue;
@@ -61,9 +66,15 @@ fn after_tag<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let rest = text.strip_prefix('{')?.strip_prefix(name)?;
     match rest.as_bytes().first()? {
         b'}' => Some(&rest[1..]),
-        b':' => rest.split_once('}').filter(|(inner, _)| !inner.contains('\n')).map(|(_, after)| after),
+        b':' => split_soon(rest, '}').filter(|(inner, _)| !inner.contains('\n')).map(|(_, after)| after),
         _ => None,
     }
+}
+
+/// What is before and after a mark that comes soon: a text full of beginnings without an end is not searched for each of them.
+fn split_soon(text: &str, mark: char) -> Option<(&str, &str)> {
+    let end = text[..text.floor_char_boundary(MAX_MARK)].find(mark)?;
+    Some((&text[..end], &text[end + mark.len_utf8()..]))
 }
 
 /// A node of a document.
@@ -148,6 +159,20 @@ mod tests {
             ("{code", "{code"),
         ] {
             assert_eq!(of_wiki(wiki), expected, "{wiki}");
+        }
+    }
+
+    #[test]
+    fn a_mark_is_looked_for_nearby_and_a_text_is_read_to_a_limit() {
+        let near = "a".repeat(MAX_MARK - 1);
+        assert_eq!(of_wiki(&format!("[~{near}]")), format!("<@{near}>"));
+        assert_eq!(of_wiki(&format!("{{code:{}}}/fix", &near[1..])), "\u{fffc}");
+        for far in [format!("[~a{near}]"), format!("{{code:{near}}}/fix")] {
+            assert_eq!(of_wiki(&far), far);
+        }
+        for hostile in ["[~", "{code:", "{quote:\u{e9}", "[~{code:"] {
+            let text = hostile.repeat(MAX_TEXT);
+            assert_eq!(of_wiki(&text), text[..text.floor_char_boundary(MAX_TEXT)], "{hostile}");
         }
     }
 

@@ -4,13 +4,13 @@
 //! |---|---|
 //! | kind | `event.type`, and `.subtype` when there is one: `app_mention`, `message.channel_join`; `command./name`; `interactive.block_actions` |
 //! | subject | `team:channel:thread`, where a message without a thread is its own; `team:channel` in a direct conversation; `team:view` of a modal; else `team` |
-//! | key | of a message `team/channel/ts`; else `event_id`, `trigger_id`, or of a modal `view.id/view.hash` |
+//! | key | of a message `team/channel/ts`, with the time of its edit; else `event_id`, `trigger_id`, or of a modal `view.id/view.hash` |
 //! | attributes | `sender`, `team`, `chat`, `thread`, `action`, `command`, `commandargs` |
 //! | data | JSON, also where Slack sends a form; without the token that a form of a slash command has |
 //!
 //! One mention arrives twice where an app hears both `app_mention` and `message.channels`. Both have the key of the message, so that
 //! they are one event, and both have the kind `app_mention`, so that it does not matter which comes first: a message in a channel
-//! that mentions the app is one, whatever it is sent as.
+//! that mentions the app is one, whatever it is sent as. So is its edit, which comes as `message_changed` as well.
 //!
 //! What the app itself writes, and what bots write without an account (`bot_message`), is answered and dropped. A retry is an event
 //! like any other, because the first attempt may have failed; its key tells whether it did.
@@ -83,17 +83,20 @@ fn of_events(request: &Request, payload: &Payload<'_>) -> Received {
 fn of_event(request: &Request, payload: &Payload<'_>, event: &payload::Event<'_>, own: &[&str]) -> Event {
     let team = payload.team_id.get();
     let place = event.place();
-    let mentions_us = || own.iter().any(|own| event.text.get().is_some_and(|text| is_mentioned(text, own)));
-    let is_message = event.is_message();
+    let is_mention = |message: &payload::Event<'_>| {
+        let mentions = |own: &&str| message.text.get().is_some_and(|text| is_mentioned(text, own));
+        !place.is_direct && own.iter().any(mentions)
+    };
+    let message = if event.is_message() { Some(event) } else { event.edit().filter(|message| is_mention(message)) };
     let kind = match (event.kind.get().unwrap_or("unknown"), event.subtype.get()) {
-        ("message", _) if is_message && !place.is_direct && mentions_us() => String::from("app_mention"),
+        ("message", _) if message.is_some_and(is_mention) => String::from("app_mention"),
         (kind, Some(subtype)) => [&kind_word(kind), ".", &kind_word(subtype)].concat(),
         (kind, None) => kind_word(kind),
     };
-    let key = event.ts.get().filter(|_| is_message).map(|ts| {
+    let key = message.and_then(|message| {
         // An edit can add a mention, and comes with the time of the message.
-        let parts = [team, place.channel, Some(ts), event.edited()];
-        parts.into_iter().flatten().collect::<Vec<_>>().join("/")
+        let parts = [team, place.channel, Some(message.ts.get()?), message.edited()];
+        Some(parts.into_iter().flatten().collect::<Vec<_>>().join("/"))
     });
     let made = Event::new(kind)
         .with_subject(place.subject(team))

@@ -221,6 +221,13 @@ impl Event<'_> {
         self.kind.is("app_mention") || self.kind.is("message") && is_plain
     }
 
+    /// The message as somebody has edited it; none when it changed without that, for a preview of a link.
+    pub(crate) fn edit(&self) -> Option<&Self> {
+        let message = self.message.get().filter(|_| self.kind.is("message") && self.subtype.is("message_changed"))?;
+        let before = self.previous_message.get().and_then(Self::edited);
+        message.edited().is_some_and(|edited| before != Some(edited)).then_some(message)
+    }
+
     /// When its text was edited last.
     pub(crate) fn edited(&self) -> Option<&str> {
         self.edited.get().and_then(|edited| edited.ts.get())

@@ -130,6 +130,34 @@ fn a_mention_is_one_event_in_whatever_order_it_comes_twice() {
 }
 
 #[test]
+fn an_edited_mention_is_one_event_and_a_preview_of_a_link_is_no_edit() {
+    let changed = |channel: &str, edited: &str, before: &str, text: &str| {
+        received(&callback(&format!(
+            r#"{{"type":"message","subtype":"message_changed","channel":"{channel}","ts":"1.9",
+                "message":{{"ts":"1.2","user":"U1","text":"{text}"{edited}}},
+                "previous_message":{{"ts":"1.2","user":"U1","text":"hey"{before}}}}}"#
+        )))
+    };
+    let [first, second] = ["1.4", "1.5"].map(|ts| format!(r#","edited":{{"user":"U1","ts":"{ts}"}}"#));
+    let text = "<@U0> fix it";
+    let mention = received(&callback(&format!(
+        r#"{{"type":"app_mention","channel":"C1","ts":"1.2","user":"U1","text":"{text}"{second}}}"#
+    )));
+    assert_eq!((mention.kind.as_str(), mention.key.as_deref()), ("app_mention", Some("T1/C1/1.2/1.5")));
+    assert_eq!(changed("C1", &second, "", text), mention);
+    assert_eq!(changed("C1", &second, &first, text), mention);
+
+    for other in [
+        changed("C1", "", "", text),
+        changed("C1", &second, &second, text),
+        changed("C1", &second, "", "hey"),
+        changed("D1", &second, "", text),
+    ] {
+        assert_eq!((other.kind.as_str(), other.key.as_deref()), ("message.message_changed", Some("Ev1")));
+    }
+}
+
+#[test]
 fn facts_are_attributes() {
     let event = received(&callback(r#"{"type":"message","channel":"C1","ts":"1.3","thread_ts":"1.2","user":"U1"}"#));
     let facts = [("sender", "U1"), ("team", "T1"), ("chat", "C1"), ("thread", "1.2")];

@@ -184,6 +184,28 @@ async fn linear_is_believed_for_a_minute_by_the_time_that_it_has_signed() {
     assert_eq!(kinds(&gateway).await, ["linear.Issue.create"]);
 }
 
+/// Linear signs a repetition anew, at its own time.
+#[tokio::test]
+async fn what_linear_repeats_is_one_event() {
+    let gateway = gateway(built_in::LINEAR, SECRET).await;
+    let time = now() * 1000;
+    let post = async |time: u64| {
+        let body = json!({"type": "Issue", "action": "create", "webhookTimestamp": time}).to_string();
+        let signature = hex::encode(hmac(&[body.as_bytes()]));
+        let headers = [
+            ("content-type", "application/json; charset=utf-8"),
+            ("linear-signature", &*signature),
+            ("linear-delivery", "234d1a4e-b617-4388-90fe-adc3633d6b72"),
+        ];
+        gateway.client.post("/webhooks/linear", &headers, body).await.expect_status(200)
+    };
+
+    post(time - 1000).await;
+    post(time).await;
+
+    assert_eq!(kinds(&gateway).await, ["linear.Issue.create"]);
+}
+
 #[tokio::test]
 async fn discord_tries_a_bad_signature_and_both_pings_before_it_saves_the_url() {
     let key = SigningKey::from_bytes(&[7; 32]);

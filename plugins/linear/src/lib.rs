@@ -4,10 +4,11 @@
 //! |---|---|
 //! | kind | `type`, and `.action`: `Issue.create`, `Comment.update`, `AgentSessionEvent.created` |
 //! | subject | the issue's identifier, `KTL-7`, also for what belongs to an issue; the session of an agent; else the id of the object |
-//! | delivery id | `Linear-Delivery` |
+//! | delivery id, key | `Linear-Delivery` |
 //! | attributes | `action`, `sender`, `status`, `severity`; `command` and `commandargs` of a new comment, description or prompt |
 //! | data | the body |
 //!
+//! A repetition has the same `Linear-Delivery` and another `webhookTimestamp`, so its body is another one: the header alone tells it.
 //! The answer is 200, because Linear repeats a delivery that is answered with anything else. What the app of the webhook causes itself
 //! is answered and dropped, as is what users in `ignore_senders` do.
 
@@ -35,9 +36,14 @@ pub fn receive(request: &Request) -> Received {
             Some(action) => [&kind, ".", &kind_word(action)].concat(),
             None => kind,
         };
-        let event = Event::new(kind)
+        let delivery = request.header("linear-delivery");
+        let event = match &delivery {
+            Some(delivery) => Event::new(kind).with_key(delivery),
+            None => Event::new(kind),
+        };
+        let event = event
             .with_subject(payload.subject().map(str::to_owned))
-            .with_delivery_id(request.header("linear-delivery"))
+            .with_delivery_id(delivery)
             .with_fact("action", payload.action.get())
             .with_fact("sender", payload.sender())
             .with_fact("status", payload.status())

@@ -37,6 +37,16 @@ fn the_kind_and_the_subject_are_those_of_what_happened() {
     }
 }
 
+/// A repetition has a body of its own, with the time at which it was signed.
+#[test]
+fn the_delivery_alone_tells_a_repetition() {
+    let key = |request: Request| received(&request).key;
+    assert_eq!(key(delivery(r#"{"type":"Issue","webhookTimestamp":1000}"#)).as_deref(), Some("d1"));
+    assert_eq!(key(delivery(r#"{"type":"Issue","webhookTimestamp":2000}"#)).as_deref(), Some("d1"));
+    assert_eq!(key(Request::new("POST").with_body("{}")), None);
+    assert_eq!(key(Request::new("POST").with_header("Linear-Delivery", "").with_body("{}")), None);
+}
+
 #[test]
 fn facts_are_attributes() {
     for (priority, severity) in [

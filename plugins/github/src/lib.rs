@@ -5,7 +5,7 @@
 //! | kind | `X-GitHub-Event`, and `.action` when the body has one: `pull_request.opened`, `push` |
 //! | subject | `owner/repo#7` for an issue, pull request or discussion, `owner/repo@ref` for pushes and runs, else the repository; without one the organization, the account of an installation or purchase, the advisory, or the sender |
 //! | delivery id | `X-GitHub-Delivery`, which a redelivery keeps |
-//! | attributes | `action`, `sender`, `repository`, `severity`; `command` and `commandargs` of a new comment, review or description |
+//! | attributes | `action`, `sender`, `repository`, `status`, `severity`; `command` and `commandargs` of a new comment, review or description |
 //! | data | the JSON as GitHub sent it, also when the hook sends forms |
 //!
 //! Events of a login in `ignore_senders`, and what the app of a slug in it writes in the name of somebody, are answered and
@@ -54,6 +54,7 @@ fn event(request: &Request, name: &str, json: &str) -> Result<Option<Event>, Rej
             .with_fact("action", payload.action())
             .with_fact("sender", payload.sender())
             .with_fact("repository", payload.repository())
+            .with_fact("status", payload.status())
             .with_fact("severity", payload.severity())
             .with_command(command),
     ))

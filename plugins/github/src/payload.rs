@@ -15,6 +15,9 @@ use serde::Deserialize;
 pub(crate) struct Payload<'a> {
     #[serde(borrow)]
     action: Text<'a>,
+    /// Of a commit.
+    #[serde(borrow)]
+    state: Text<'a>,
     #[serde(borrow, rename = "ref")]
     reference: Text<'a>,
     #[serde(borrow)]
@@ -48,6 +51,8 @@ pub(crate) struct Payload<'a> {
     #[serde(borrow)]
     alert: Object<Thing<'a>>,
     #[serde(borrow)]
+    deployment_status: Object<Thing<'a>>,
+    #[serde(borrow)]
     security_advisory: Object<Thing<'a>>,
     #[serde(borrow)]
     repository_advisory: Object<Thing<'a>>,
@@ -79,6 +84,10 @@ struct Thing<'a> {
     head_branch: Text<'a>,
     #[serde(borrow)]
     conclusion: Text<'a>,
+    #[serde(borrow)]
+    status: Text<'a>,
+    #[serde(borrow)]
+    state: Text<'a>,
     #[serde(borrow)]
     severity: Text<'a>,
     #[serde(borrow)]
@@ -172,6 +181,15 @@ impl Payload<'_> {
 
     fn runs(&self) -> impl Iterator<Item = &Thing<'_>> {
         [&self.workflow_run, &self.workflow_job, &self.check_suite, &self.check_run].into_iter().filter_map(Object::get)
+    }
+
+    /// How a run ended or how far it is; else the state of a commit, an alert, a deployment, or of what the event is about.
+    pub(crate) fn status(&self) -> Option<&str> {
+        let things = [&self.alert, &self.deployment_status, &self.issue, &self.pull_request, &self.discussion];
+        self.runs()
+            .find_map(|run| run.conclusion.get().or_else(|| run.status.get()))
+            .or_else(|| self.state.get())
+            .or_else(|| things.into_iter().find_map(|thing| thing.get()?.state.get()))
     }
 
     /// GitHub's own word for an alert or an advisory; `medium` for a run that failed.

@@ -31,7 +31,8 @@ fn an_issue_is_named_by_its_number() {
         .with_delivery_id(Some(String::from("5a1f0c60-0d38-11f0-8a6a-1d6f3b1f2c01")))
         .with_attribute("action", "opened")
         .with_attribute("sender", "octo-cat")
-        .with_attribute("repository", "octo-org/kettle");
+        .with_attribute("repository", "octo-org/kettle")
+        .with_attribute("status", "open");
     assert_eq!(event, expected);
 }
 
@@ -102,6 +103,23 @@ fn the_severity_is_that_of_the_finding_or_medium_for_a_failure() {
         (r#"{"action":"opened"}"#, None),
     ] {
         assert_eq!(received(&delivery("any", body)).attribute("severity"), expected, "{body}");
+    }
+}
+
+#[test]
+fn the_status_is_that_of_the_run_or_the_state_of_the_thing() {
+    for (body, expected) in [
+        (r#"{"workflow_run":{"status":"completed","conclusion":"failure"}}"#, Some("failure")),
+        (r#"{"check_run":{"status":"in_progress","conclusion":null}}"#, Some("in_progress")),
+        (r#"{"state":"pending"}"#, Some("pending")),
+        (r#"{"alert":{"state":"fixed"}}"#, Some("fixed")),
+        (r#"{"deployment_status":{"state":"error"}}"#, Some("error")),
+        (r#"{"issue":{"state":"closed"}}"#, Some("closed")),
+        (r#"{"pull_request":{"state":"open"}}"#, Some("open")),
+        (r#"{"discussion":{"state":"locked"}}"#, Some("locked")),
+        (r#"{"action":"opened"}"#, None),
+    ] {
+        assert_eq!(received(&delivery("any", body)).attribute("status"), expected, "{body}");
     }
 }
 

@@ -9,22 +9,28 @@
 //! | attributes | `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group`, as far as the resource has them |
 //! | data | the body as it was sent |
 //!
+//! A select in a form of an integration asks for its options with GET. That is no event, and there are none: `[]`.
+//!
 //! Levels become severities: `fatal` is `critical`, `error` is `high`, `debug` is `low`, any other is itself. A metric alert's
 //! severity is its action. The status is `firing`, `resolved`, or an issue's own word such as `ignored`.
 
 mod key;
 mod payload;
 
-use gateway_plugin_sdk::channel::{Event, Received, Request};
+use gateway_plugin_sdk::channel::{Event, Receipt, Received, Request};
 use gateway_plugin_sdk::json::{parse, with_text};
-use gateway_plugin_sdk::{export_channel, kind_word};
+use gateway_plugin_sdk::{Response, export_channel, kind_word};
 
 use self::payload::{Issue, MetricAlert, Occurrence, Payload};
 
 export_channel!(include_str!("../manifest.json"), receive);
 
-/// Turns one delivery into one event.
+/// Turns one delivery into one event, or answers a form that asks for its options.
 pub fn receive(request: &Request) -> Received {
+    if request.method() == "GET" {
+        let none = Response::new(200).with_header("content-type", "application/json").with_body("[]");
+        return Ok(Receipt::empty().with_response(none));
+    }
     let delivery_id = request.header("request-id");
     let event = with_text(request, |body| {
         // What a UI component asks may have no body at all; its signature is then one over nothing.

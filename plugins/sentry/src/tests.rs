@@ -150,6 +150,15 @@ fn a_ui_component_may_send_nothing() {
 }
 
 #[test]
+fn a_select_in_a_form_has_no_options() {
+    let receipt = receive(&Request::new("GET").with_query("installationId=u&projectSlug=kettles")).unwrap();
+    let response = receipt.response.unwrap();
+    assert_eq!((receipt.events.len(), response.status), (0, 200));
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    assert_eq!(response.body, Some("[]".into()));
+}
+
+#[test]
 fn what_is_unexpected_is_an_event_with_fewer_facts() {
     for body in [r#"{"action":{},"data":[]}"#, r#"{"data":{"issue":7,"event":"e","error":null}}"#, "[]"] {
         let event = received(&hook("issue", body));

@@ -17,7 +17,7 @@ use crate::samples::{Spread, nanos};
 use crate::webhook::Requests;
 
 /// How long an answer may take after the end.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Open connections to one server.
 pub(crate) struct Load {
@@ -46,6 +46,13 @@ pub(crate) struct Outcome {
     pub(crate) latency: Spread,
 }
 
+/// An outcome that answers are still added to.
+pub(crate) struct Tally {
+    outcome: Outcome,
+    /// Of the good answers, in nanoseconds.
+    latencies: Vec<u32>,
+}
+
 impl Load {
     pub(crate) fn connect(server: SocketAddr, connections: usize) -> Result<Self> {
         let poll = Poll::new()?;
@@ -64,8 +71,7 @@ impl Load {
     /// Sends `requests` for `time`, then waits for the last answers.
     pub(crate) fn run(&mut self, requests: &mut Requests, time: Duration) -> Result<Outcome> {
         let Self { poll, connections } = self;
-        let mut outcome = Outcome::default();
-        let mut latencies = Vec::with_capacity(1 << 20);
+        let mut tally = Tally::new();
         let mut events = Events::with_capacity(connections.len());
         let start = Instant::now();
         let end = start + time;
@@ -81,13 +87,7 @@ impl Load {
                 let Some(status) = connection.receive()? else { continue };
                 let now = Instant::now();
                 let Some(sent) = connection.sent.take() else { bail!("an answer without a request") };
-                outcome.answered += 1;
-                if !(200..300).contains(&status) {
-                    *outcome.bad.entry(status).or_default() += 1;
-                } else if now < end {
-                    outcome.good += 1;
-                    latencies.push(nanos(now - sent));
-                }
+                tally.count(status, now - sent, now < end);
                 if now < end {
                     connection.send(requests.next(), now)?;
                 } else {
@@ -95,8 +95,30 @@ impl Load {
                 }
             }
         }
-        outcome.latency = Spread::of(&mut latencies);
-        Ok(outcome)
+        Ok(tally.finish())
+    }
+}
+
+impl Tally {
+    pub(crate) fn new() -> Self {
+        Self { outcome: Outcome::default(), latencies: Vec::with_capacity(1 << 20) }
+    }
+
+    /// Counts an answer that came after `latency`; one that came too late is neither good nor bad.
+    pub(crate) fn count(&mut self, status: u16, latency: Duration, is_in_time: bool) {
+        let Self { outcome, latencies } = self;
+        outcome.answered += 1;
+        if !(200..300).contains(&status) {
+            *outcome.bad.entry(status).or_default() += 1;
+        } else if is_in_time {
+            outcome.good += 1;
+            latencies.push(nanos(latency));
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> Outcome {
+        self.outcome.latency = Spread::of(&mut self.latencies);
+        self.outcome
     }
 }
 

@@ -11,11 +11,14 @@
 mod agent;
 mod baseline;
 mod calls;
+mod certificate;
 mod channels;
+mod client;
 mod component;
 mod crowd;
 mod delivery;
 mod drop_in;
+mod encrypted;
 mod endurance;
 mod hostile;
 mod load;

@@ -28,6 +28,7 @@ Prints one table. Rows, all of them unless some are named:
   n    memory after 1,000 and after 10,000 reloads of one plugin
   o    p99 of deliveries beside a plugin that spins, and without it
   p    requests/s and p99 of every channel plugin with its own sample, beside `dummy`
+  q    HTTP/2 over TLS beside HTTP/1 in the clear, both through the same client
   r    memory and p99 with 1,000 and 10,000 connections that are open and say nothing
   s    memory of a rate limit for each of 1,000,000 addresses
   t    good requests at 1,000/s beside bad signatures at full speed
@@ -61,13 +62,14 @@ pub(crate) enum Row {
     Reloads,
     Hostile,
     Channels,
+    Encrypted,
     Crowd,
     Limiter,
     Flood,
 }
 
 impl Row {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::Bare,
         Self::AppendLog,
         Self::EventLog,
@@ -86,6 +88,7 @@ impl Row {
         Self::Reloads,
         Self::Hostile,
         Self::Channels,
+        Self::Encrypted,
         Self::Crowd,
         Self::Limiter,
         Self::Flood,
@@ -112,6 +115,7 @@ impl Row {
             Self::Reloads => "n",
             Self::Hostile => "o",
             Self::Channels => "p",
+            Self::Encrypted => "q",
             Self::Crowd => "r",
             Self::Limiter => "s",
             Self::Flood => "t",
@@ -224,7 +228,7 @@ mod tests {
             assert_eq!(found, expected.map_err(str::to_owned), "{line}");
         };
 
-        check("", Ok((5, 5, "a a2 a3 b c d e f g h i j k l m n o p r s t")));
+        check("", Ok((5, 5, "a a2 a3 b c d e f g h i j k l m n o p q r s t")));
         check("--seconds 9 b a2", Ok((9, 5, "a2 b")));
         check("b --rounds 1 b", Ok((5, 1, "b")));
         check("--rounds 0", Err("`--rounds` expects a number from 1 to 3600, found `0`"));

@@ -23,25 +23,33 @@ const KEPT_LINES: usize = 20;
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Where it tells about itself: the same, or an address of its own.
+    pub(crate) admin: SocketAddr,
     output: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl Server {
-    /// Starts `command` and waits for its line `Serving on http://ADDRESS/`.
-    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+    /// Starts `command` and waits for so many lines `Serving on http://ADDRESS/` (or `https`), that of the admin API last.
+    pub(crate) fn start(command: &mut Command, listeners: usize) -> Result<Self> {
         let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = started.with_context(|| format!("cannot start {command:?}"))?;
         let output = Arc::default();
-        let (found, addresses) = sync_channel(1);
+        let (found, addresses) = sync_channel(listeners);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         follow(stdout, &output, found.clone())?;
         follow(stderr, &output, found)?;
-        let mut server = Self { child, address: SocketAddr::from(([0; 4], 0)), output };
-        server.address = match addresses.recv_timeout(PATIENCE) {
-            Ok(address) => address,
-            Err(RecvTimeoutError::Timeout) => bail!("{command:?} does not serve\n{}", server.last_words()),
-            Err(RecvTimeoutError::Disconnected) => bail!("{command:?} has stopped\n{}", server.last_words()),
-        };
+        let nowhere = SocketAddr::from(([0; 4], 0));
+        let mut server = Self { child, address: nowhere, admin: nowhere, output };
+        for listener in 0..listeners {
+            server.admin = match addresses.recv_timeout(PATIENCE) {
+                Ok(address) => address,
+                Err(RecvTimeoutError::Timeout) => bail!("{command:?} does not serve\n{}", server.last_words()),
+                Err(RecvTimeoutError::Disconnected) => bail!("{command:?} has stopped\n{}", server.last_words()),
+            };
+            if listener == 0 {
+                server.address = server.admin;
+            }
+        }
         Ok(server)
     }
 
@@ -83,7 +91,7 @@ pub(crate) fn wait_until(patience: Duration, pause: Duration, mut done: impl FnM
     true
 }
 
-/// Reads what a server writes, so that it never waits for its reader, and tells the first address in it.
+/// Reads what a server writes, so that it never waits for its reader, and tells the addresses in it.
 fn follow(
     pipe: Option<impl Read + Send + 'static>,
     output: &Arc<Mutex<VecDeque<String>>>,
@@ -91,15 +99,10 @@ fn follow(
 ) -> Result<()> {
     let pipe = BufReader::new(pipe.context("the server has no output")?);
     let output = Arc::clone(output);
-    let mut found = Some(found);
     thread::Builder::new().spawn(move || {
         for line in pipe.lines().map_while(Result::ok) {
-            let address =
-                line.split_once("Serving on http://").and_then(|(_, url)| url.split('/').next()?.parse().ok());
-            if let Some(address) = address
-                && let Some(found) = found.take()
-            {
-                // Whoever waited may have given up.
+            if let Some(address) = served_address(&line) {
+                // Whoever waited may have given up, or need no more of them.
                 let _ = found.try_send(address);
             }
             let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
@@ -110,6 +113,12 @@ fn follow(
         }
     })?;
     Ok(())
+}
+
+/// The address in the line that tells where a server serves.
+fn served_address(line: &str) -> Option<SocketAddr> {
+    let (_, url) = line.split_once("Serving on ")?;
+    url.split_once("://")?.1.split('/').next()?.parse().ok()
 }
 
 /// What a process has used since its start.
@@ -157,6 +166,18 @@ fn kilobytes(status: &str, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_read_from_the_line_that_tells_it() {
+        for (line, expected) in [
+            ("INFO Serving on http://127.0.0.1:80/", Some("127.0.0.1:80")),
+            ("Serving on https://[::1]:443/", Some("[::1]:443")),
+            ("Serving on port 1", None),
+            ("Stopped", None),
+        ] {
+            assert_eq!(served_address(line), expected.map(|address| address.parse().unwrap()), "{line}");
+        }
+    }
 
     #[test]
     fn what_a_process_uses_is_read_from_proc() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::channels::Channel;
 use crate::crowd::{CROWDS, Crowd};
+use crate::encrypted::{Encrypted, WAYS};
 use crate::hostile::Hostile;
 use crate::many::Many;
 use crate::neighbours::Neighbours;
@@ -138,6 +139,7 @@ fn print_others(results: &Results) {
     print_endurance(results);
     print_plugins(results);
     print_channels(results);
+    print_encrypted(results);
     print_strangers(results);
 }
 
@@ -251,6 +253,42 @@ fn slowest_channel(results: &Results) -> Option<f64> {
     ratios.filter_map(|rounds| median(rounds.iter().map(|round| round.ratio))).min_by(f64::total_cmp)
 }
 
+/// One line for each way of row q.
+fn print_encrypted(results: &Results) {
+    if results.encrypted.is_empty() {
+        return;
+    }
+    println!(
+        "q    HTTP/2 over TLS, {CONNECTIONS} requests at a time, accepted only; `of 1` and `of 2` are the lines above"
+    );
+    println!(
+        "     {:<50}{:>11}{:>9}{:>9}{:>9}{:>7}{:>7}",
+        "", "requests/s", "p99 ms", "CPU µs", "load µs", "of 1", "of 2"
+    );
+    for (way, name) in WAYS.iter().enumerate() {
+        let of = |pick: fn(&Throughput) -> f64| {
+            median(results.encrypted.iter().map(|round| pick(&round.ways[way]))).unwrap_or_default()
+        };
+        let ratio = |base| encrypted_ratio(results, way, base).unwrap_or_default();
+        println!(
+            "     {}  {name:<47}{:>11}{:>9.2}{:>9.1}{:>9.1}{:>7.2}{:>7.2}",
+            way + 1,
+            thousands(of(|way| way.rate)),
+            of(|way| way.latency.p99) / 1000.0,
+            of(|way| way.cpu),
+            of(|way| way.load_cpu),
+            ratio(0),
+            ratio(1),
+        );
+    }
+}
+
+/// How fast one way of row q is compared with another.
+fn encrypted_ratio(results: &Results, way: usize, base: usize) -> Option<f64> {
+    let rates = results.encrypted.iter().map(Encrypted::rates);
+    median(rates.map(|rates| rates[way] / rates[base]))
+}
+
 /// The rows of callers that nobody invited.
 fn print_strangers(results: &Results) {
     if !results.crowd.is_empty() {
@@ -316,6 +354,7 @@ fn print_goals(results: &Results) {
         ("n late/early", Wanted::Below(1.1), results.reloads.map(|found| found.late as f64 / found.early as f64), ""),
         ("o spinning/not", Wanted::Below(1.2), hostile, ""),
         ("p slowest/dummy", Wanted::AtLeast(0.6), slowest_channel(results), ""),
+        ("q TLS and h2/plain", Wanted::AtLeast(0.6), encrypted_ratio(results, 2, 1), ""),
         ("s", Wanted::Below(64.0), results.limiter.map(megabytes), " MB"),
         (
             "t flood/none",

@@ -1,6 +1,7 @@
 //! The rounds: each measures every row once, in the order of the table.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use crate::channels::{self, Channel};
 use crate::crowd::{self, Crowd};
 use crate::delivery::{self, Delivery};
 use crate::drop_in;
+use crate::encrypted::{self, Encrypted};
 use crate::endurance::{self, Endurance};
 use crate::hostile::{self, Hostile};
 use crate::load::{Load, Outcome};
@@ -27,7 +29,7 @@ use crate::strangers::{self, Flood};
 use crate::subject::{Place, Progress, REUSE, STUB, Subject};
 use crate::webhook::{ISSUES, Requests};
 
-/// Connections of rows a to d.
+/// Connections of the rows that measure throughput.
 pub(crate) const CONNECTIONS: usize = 64;
 
 /// Load before the load that counts.
@@ -56,6 +58,7 @@ pub(crate) struct Results {
     pub(crate) reloads: Option<Reloads>,
     pub(crate) hostile: Vec<Hostile>,
     pub(crate) channels: Vec<Channel>,
+    pub(crate) encrypted: Vec<Encrypted>,
     pub(crate) crowd: Vec<Crowd>,
     /// Bytes.
     pub(crate) limiter: Option<u64>,
@@ -63,7 +66,7 @@ pub(crate) struct Results {
     pub(crate) took: Duration,
 }
 
-/// One round of rows a to d.
+/// What one load found with one subject.
 #[derive(Debug)]
 pub(crate) struct Throughput {
     /// Good answers in a second.
@@ -113,6 +116,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Results> {
         reloads: None,
         hostile: Vec::new(),
         channels: Vec::new(),
+        encrypted: Vec::new(),
         crowd: Vec::new(),
         limiter: None,
         flood: Vec::new(),
@@ -193,6 +197,12 @@ pub(crate) fn run(plan: &Plan) -> Result<Results> {
                     }
                     results.channels.extend(found);
                 }
+                Row::Encrypted => {
+                    let found = encrypted::run(&mut place, plan.time).with_context(failed)?;
+                    let [raw, plain, encrypted] = found.rates();
+                    eprintln!("round {round}, {name}: {raw:.0}, {plain:.0} and {encrypted:.0} requests/s");
+                    results.encrypted.push(found);
+                }
                 Row::Crowd => {
                     let found = crowd::run(&mut place, plan.time).with_context(failed)?;
                     eprintln!("round {round}, {name}: {found:?}");
@@ -230,19 +240,41 @@ fn start(place: &mut Place, row: Row) -> Result<Subject> {
 
 fn throughput(place: &mut Place, row: Row, time: Duration) -> Result<Throughput> {
     let subject = start(place, row)?;
-    let server = &subject.server;
-    let idle = settled(server)?;
+    let task = if matches!(row, Row::Gateway | Row::Reuse) { Task::Deliver } else { Task::Accept };
+    measure(&subject.server, task, time, plain_load)
+}
+
+/// The load of the rows a to d, connected to a server.
+pub(crate) fn plain_load(server: SocketAddr) -> Result<impl FnMut(Duration) -> Result<Outcome>> {
     let mut requests = Requests::new(ISSUES);
-    let mut load = Load::connect(server.address, CONNECTIONS)?;
-    load.run(&mut requests, WARM_UP)?;
-    let delivers = matches!(row, Row::Gateway | Row::Reuse);
-    if delivers {
+    let mut load = Load::connect(server, CONNECTIONS)?;
+    Ok(move |time| load.run(&mut requests, time))
+}
+
+/// What a server has to do before a round is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    Accept,
+    Deliver,
+}
+
+/// Warms a server up and then measures it for `time`, with the load that `connect` makes.
+pub(crate) fn measure<L: FnMut(Duration) -> Result<Outcome>>(
+    server: &Server,
+    task: Task,
+    time: Duration,
+    connect: impl FnOnce(SocketAddr) -> Result<L>,
+) -> Result<Throughput> {
+    let idle = settled(server)?;
+    let mut load = connect(server.address)?;
+    load(WARM_UP)?;
+    if task == Task::Deliver {
         drain(server)?;
     }
     let before = (server.usage()?, Usage::own()?);
-    let Outcome { good, bad, answered, latency } = load.run(&mut requests, time)?;
+    let Outcome { good, bad, answered, latency } = load(time)?;
     let load_cpu = Usage::own()?.cpu - before.1.cpu;
-    let backlog = if delivers { Some(drain(server)?) } else { None };
+    let backlog = if task == Task::Deliver { Some(drain(server)?) } else { None };
     let after = server.usage()?;
     let per_request = |used: Duration| used.as_secs_f64() * 1e6 / answered as f64;
     Ok(Throughput {

@@ -8,8 +8,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use rustls::ClientConfig;
 
 use crate::baseline::Baseline;
+use crate::certificate;
 use crate::channels;
 use crate::load;
 use crate::process::Server;
@@ -75,7 +77,7 @@ impl Place {
     pub(crate) fn baseline(&mut self, what: Baseline) -> Result<Subject> {
         let folder = self.folder()?;
         let mut command = Command::new(std::env::current_exe()?);
-        let server = Server::start(command.args(["as", what.name()]).arg(&folder.0))?;
+        let server = Server::start(command.args(["as", what.name()]).arg(&folder.0), 1)?;
         Ok(Subject { server, folder })
     }
 
@@ -91,19 +93,32 @@ impl Place {
         self.start(folder, http, more)
     }
 
+    /// The same behind TLS, with an admin API of its own in the clear; and how its callers speak.
+    pub(crate) fn gateway_behind_tls(&mut self, http: &str) -> Result<(Subject, ClientConfig)> {
+        let folder = self.folder()?;
+        let callers = certificate::issue(folder.path())?;
+        let http = format!("{http}{}[admin]\nlisten = \"127.0.0.1:0\"\n", certificate::CONFIGURATION);
+        self.configure(&folder, &http, "")?;
+        Ok((self.serve(folder, 2)?, callers))
+    }
+
     /// The same in a folder that may have an event log.
     pub(crate) fn gateway_in(&mut self, folder: Folder, more: &str) -> Result<Subject> {
         self.start(folder, "", more)
     }
 
     fn start(&mut self, folder: Folder, http: &str, more: &str) -> Result<Subject> {
-        self.copy_plugins(&folder)?;
+        self.configure(&folder, http, more)?;
+        self.serve(folder, 1)
+    }
+
+    fn configure(&self, folder: &Folder, http: &str, more: &str) -> Result<()> {
+        self.copy_plugins(folder)?;
         let config = folder.0.join("gateway.toml");
         let common = format!(
             "[http]\nlisten = \"127.0.0.1:0\"\n{http}\n[channels.github]\nsecret = {{ env = \"{SECRET_VARIABLE}\" }}\n\n"
         );
-        fs::write(&config, common + more)?;
-        self.serve(folder)
+        Ok(fs::write(&config, common + more)?)
     }
 
     /// Starts the gateway with this plugin alone, and `more` for its configuration.
@@ -113,7 +128,7 @@ impl Place {
         let file = format!("{plugin}.wasm");
         fs::copy(self.plugins.join(&file), folder.plugins().join(&file))?;
         fs::write(folder.0.join("gateway.toml"), format!("[http]\nlisten = \"127.0.0.1:0\"\n\n{more}"))?;
-        self.serve(folder)
+        self.serve(folder, 1)
     }
 
     /// The names of the plugins that come with the gateway and are built, in the order of the alphabet.
@@ -139,14 +154,14 @@ impl Place {
     pub(crate) fn restart(&self, subject: Subject) -> Result<Subject> {
         let Subject { server, folder } = subject;
         drop(server);
-        self.serve(folder)
+        self.serve(folder, 1)
     }
 
-    fn serve(&self, folder: Folder) -> Result<Subject> {
+    fn serve(&self, folder: Folder, listeners: usize) -> Result<Subject> {
         let mut command = Command::new(&self.gateway);
         command.arg("serve").arg("--config").arg(folder.0.join("gateway.toml")).env(SECRET_VARIABLE, SECRET);
         command.env(channels::SECRET_VARIABLE, channels::SECRET);
-        Ok(Subject { server: Server::start(&mut command)?, folder })
+        Ok(Subject { server: Server::start(&mut command, listeners)?, folder })
     }
 
     /// A guest of the tests that misbehaves on purpose.

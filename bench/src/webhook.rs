@@ -11,6 +11,9 @@ use sha2::Sha256;
 /// What the channel is configured with.
 pub(crate) const SECRET: &str = "It's a Secret to Everybody";
 
+/// Where the channel takes webhooks.
+pub(crate) const PATH: &str = "/webhooks/github";
+
 /// Bytes of a body.
 pub(crate) const BODY: usize = 1024;
 
@@ -19,6 +22,9 @@ pub(crate) const REPOSITORY: &str = "octo-org/kettle";
 
 /// Issues that the closed-loop rows are about: many, because events of one subject are delivered one after the other.
 pub(crate) const ISSUES: u32 = 4096;
+
+/// What the id of every delivery begins with.
+const DELIVERY: &str = "72d3162e-cc78-11f0-81ab-";
 
 /// Digits of the delivery id that tell one request from another.
 const DIGITS: usize = 12;
@@ -36,7 +42,7 @@ pub(crate) struct Requests {
 impl Requests {
     /// Requests to `/webhooks/github` about `issues` different issues.
     pub(crate) fn new(issues: u32) -> Self {
-        Self::to(issues, |_| "/webhooks/github".to_owned())
+        Self::to(issues, |_| PATH.to_owned())
     }
 
     /// Requests about `issues` different issues, each to the path of its issue; all paths are of one length.
@@ -49,13 +55,13 @@ impl Requests {
 
     /// Requests that are no webhooks of GitHub's: the signature is that of another body.
     pub(crate) fn forged() -> Self {
-        Self::of([request("/webhooks/github", &signature(b""), "", &body(1))])
+        Self::of([request(PATH, &signature(b""), "", &body(1))])
     }
 
     /// The same, each from another network: a proxy says so.
     pub(crate) fn forged_everywhere() -> Self {
         let from = "X-Forwarded-For: 2001:0db8:0000:0000::1";
-        let mut requests = Self::of([request("/webhooks/github", &signature(b""), &format!("{from}\r\n"), &body(1))]);
+        let mut requests = Self::of([request(PATH, &signature(b""), &format!("{from}\r\n"), &body(1))]);
         let start = memchr::memmem::find(&requests.bytes, from.as_bytes()).expect("the request has this header");
         let groups = start + "X-Forwarded-For: 2001:0db8:".len();
         requests.digits = (groups..groups + 4).chain(groups + 5..groups + 9).collect();
@@ -72,7 +78,7 @@ impl Requests {
         let mut requests = Self::same(Vec::new());
         for request in all {
             let id = memchr::memmem::find(&request, b"X-GitHub-Delivery: ").expect("the request has this header");
-            let digits = id + "X-GitHub-Delivery: 72d3162e-cc78-11f0-81ab-".len();
+            let digits = id + "X-GitHub-Delivery: ".len() + DELIVERY.len();
             requests.length = request.len();
             requests.digits = (digits..digits + DIGITS).collect();
             requests.bytes.extend(request);
@@ -116,24 +122,34 @@ pub(crate) fn signature(body: &[u8]) -> String {
     format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
 
-/// The headers that GitHub sends, `more` lines, and the body.
-fn request(path: &str, signature: &str, more: &str, body: &str) -> Vec<u8> {
-    let mut request = String::with_capacity(BODY + 512);
-    let headers = [
+/// The id of a delivery.
+pub(crate) fn delivery(number: usize) -> String {
+    format!("{DELIVERY}{number:0DIGITS$x}")
+}
+
+/// The headers that GitHub sends.
+pub(crate) fn headers(signature: &str, body: &str) -> [(&'static str, String); 11] {
+    [
         ("Host", "127.0.0.1"),
         ("User-Agent", "GitHub-Hookshot/044aadd"),
         ("Accept", "*/*"),
         ("Content-Type", "application/json"),
         ("Content-Length", &body.len().to_string()),
         ("X-GitHub-Event", "issues"),
-        ("X-GitHub-Delivery", "72d3162e-cc78-11f0-81ab-000000000000"),
+        ("X-GitHub-Delivery", &delivery(0)),
         ("X-GitHub-Hook-ID", "292430182"),
         ("X-GitHub-Hook-Installation-Target-ID", "1296269"),
         ("X-GitHub-Hook-Installation-Target-Type", "repository"),
         ("X-Hub-Signature-256", signature),
-    ];
+    ]
+    .map(|(name, value)| (name, value.to_owned()))
+}
+
+/// The headers that GitHub sends, `more` lines, and the body.
+fn request(path: &str, signature: &str, more: &str, body: &str) -> Vec<u8> {
+    let mut request = String::with_capacity(BODY + 512);
     write!(request, "POST {path} HTTP/1.1\r\n").expect("writing to a String cannot fail");
-    for (name, value) in headers {
+    for (name, value) in headers(signature, body) {
         write!(request, "{name}: {value}\r\n").expect("writing to a String cannot fail");
     }
     (request + more + "\r\n" + body).into_bytes()
@@ -169,6 +185,15 @@ mod tests {
 
         assert!(all[1].contains("X-Forwarded-For: 2001:0db8:0000:0001::1\r\n"), "{}", all[1]);
         assert!(all[0x10001].contains("X-Forwarded-For: 2001:0db8:0001:0001::1\r\n"));
+    }
+
+    #[test]
+    fn deliveries_are_numbered_alike_by_every_load() {
+        let mut requests = Requests::new(1);
+        for number in 0..300 {
+            let request = String::from_utf8(requests.next().to_vec()).unwrap();
+            assert!(request.contains(&format!("X-GitHub-Delivery: {}\r\n", delivery(number))), "{request}");
+        }
     }
 
     /// The example of GitHub's documentation.

@@ -1,48 +1,101 @@
 //! Row r: what connections cost that are open and say nothing.
 
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection};
 
+use crate::certificate;
 use crate::load::Load;
+use crate::process::Server;
 use crate::rounds::{CONNECTIONS, WARM_UP, settled};
-use crate::subject::Place;
+use crate::subject::{Place, wait_for_metric};
 use crate::webhook::{ISSUES, Requests};
 
 /// How many are open.
 pub(crate) const CROWDS: [usize; 2] = [1_000, 10_000];
 
+/// How long the gateway may take to let them in, or to see that they are gone.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Lets so many in, all from one address, and never gives one up.
+const HTTP: &str = "max_connections = 20000\nmax_connections_per_address = 20000\n\
+                    idle_timeout = \"1h\"\nheader_timeout = \"1h\"\n";
+
 /// One round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Crowd {
+    /// Bytes of the gateway for one of each of [`CROWDS`].
+    pub(crate) plain: [f64; 2],
+    /// The same over TLS, after the handshake.
+    pub(crate) encrypted: [f64; 2],
     /// The p99 of good answers in milliseconds, with none of them.
     pub(crate) alone: f64,
-    /// With each of [`CROWDS`]: bytes of the gateway for one of them, and the p99.
-    pub(crate) beside: [(f64, f64); 2],
+    /// With each of [`CROWDS`].
+    pub(crate) beside: [f64; 2],
 }
 
-/// Measures for `time` with no idle connection, and with each number of them.
+/// Measures memory before any load, and then, for `time` each, answers with each number of idle connections and with none.
 pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Crowd> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
-    let gateway =
-        place.gateway_with("max_connections = 20000\nidle_timeout = \"1h\"\nheader_timeout = \"1h\"\n", "")?;
+    let gateway = place.gateway_with(HTTP, "")?;
     let server = &gateway.server;
+    let (plain, mut idle) = open(server, || connect(server.address))?;
     let mut requests = Requests::new(ISSUES);
     let mut load = Load::connect(server.address, CONNECTIONS)?;
     load.run(&mut requests, WARM_UP)?;
-    let alone = load.run(&mut requests, time)?.latency.p99 / 1000.0;
-    let mut idle: Vec<TcpStream> = Vec::new();
-    let mut beside = [(0.0, 0.0); 2];
+    let mut p99_beside = |count| {
+        idle.truncate(count);
+        wait_for(server, CONNECTIONS + count)?;
+        Ok::<_, anyhow::Error>(load.run(&mut requests, time)?.latency.p99 / 1000.0)
+    };
+    let many = p99_beside(CROWDS[1])?;
+    let few = p99_beside(CROWDS[0])?;
+    let alone = p99_beside(0)?;
+    drop(gateway);
+    let (gateway, callers) = place.gateway_behind_tls(HTTP)?;
+    let callers = Arc::new(callers);
+    let (encrypted, _idle) = open(&gateway.server, || shake_hands(gateway.server.address, &callers))?;
+    Ok(Crowd { plain, encrypted, alone, beside: [few, many] })
+}
+
+/// Opens each of [`CROWDS`]; what one of them takes of the gateway's memory, and in the end all that are open.
+fn open(server: &Server, connect: impl Fn() -> Result<TcpStream>) -> Result<([f64; 2], Vec<TcpStream>)> {
+    // To answer for the first time takes memory as well.
+    wait_for(server, 0)?;
     let before = settled(server)?;
-    for (found, count) in beside.iter_mut().zip(CROWDS) {
-        while idle.len() < count {
-            idle.push(TcpStream::connect(server.address).context("cannot open so many connections")?);
+    let mut open = Vec::new();
+    let mut bytes = [0.0; 2];
+    for (bytes, count) in bytes.iter_mut().zip(CROWDS) {
+        while open.len() < count {
+            open.push(connect()?);
         }
-        let bytes = settled(server)?.saturating_sub(before) as f64 / count as f64;
-        *found = (bytes, load.run(&mut requests, time)?.latency.p99 / 1000.0);
+        wait_for(server, count)?;
+        *bytes = settled(server)?.saturating_sub(before) as f64 / count as f64;
     }
-    Ok(Crowd { alone, beside })
+    Ok((bytes, open))
+}
+
+/// Waits until the gateway has let in so many, beside the connection that asks for it: for the system they are open earlier.
+fn wait_for(server: &Server, count: usize) -> Result<()> {
+    wait_for_metric(server, &format!("gateway_http_connections {}", count + 1), PATIENCE)
+        .with_context(|| format!("the gateway does not come to {count} connections"))
+}
+
+fn connect(server: SocketAddr) -> Result<TcpStream> {
+    TcpStream::connect(server).context("cannot open so many connections")
+}
+
+fn shake_hands(server: SocketAddr, config: &Arc<ClientConfig>) -> Result<TcpStream> {
+    let mut stream = connect(server)?;
+    let mut tls = ClientConnection::new(Arc::clone(config), ServerName::try_from(certificate::NAME)?)?;
+    while tls.is_handshaking() {
+        tls.complete_io(&mut stream).context("the gateway does not speak TLS")?;
+    }
+    Ok(stream)
 }

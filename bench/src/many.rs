@@ -10,9 +10,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use crate::agent::Agent;
 use crate::delivery::Probe;
 use crate::drop_in::version_of;
-use crate::process::wait_until;
 use crate::rounds::settled;
-use crate::subject::{Folder, Place, Subject, request};
+use crate::subject::{Folder, Place, Subject, wait_for_metric};
 
 /// Plugins beside the usual ones.
 const PLUGINS: u32 = 500;
@@ -124,15 +123,8 @@ fn replace(folder: &Folder, name: &str, component: &[u8]) -> Result<()> {
 }
 
 fn wait_for_generation(gateway: &Subject, plugin: &str, number: u32) -> Result<()> {
-    let wanted = format!("gateway_plugin_generation{{plugin=\"{plugin}\"}} {number}\n");
-    let mut last = Ok((0, String::new()));
-    let ask = "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+    let wanted = format!("gateway_plugin_generation{{plugin=\"{plugin}\"}} {number}");
     let patience = if number == 1 { 10 * PATIENCE } else { PATIENCE };
-    let serves = wait_until(patience, Duration::from_millis(1), || {
-        last = request(gateway.server.address, ask);
-        last.as_ref().is_ok_and(|(_, metrics)| metrics.contains(&wanted)) || last.is_err()
-    });
-    last.context("the gateway does not answer")?;
-    ensure!(serves, "version {number} of `{plugin}` does not serve\n{}", gateway.server.last_words());
-    Ok(())
+    wait_for_metric(&gateway.server, &wanted, patience)
+        .with_context(|| format!("version {number} of `{plugin}` does not serve"))
 }

@@ -294,14 +294,17 @@ fn print_strangers(results: &Results) {
     if !results.crowd.is_empty() {
         let of = |pick: fn(&Crowd) -> f64| median(results.crowd.iter().map(pick)).unwrap_or_default();
         println!(
-            "r    idle connections: {} take {:.1} kB each, {} take {:.1} kB; p99 of others {:.2} ms without, {:.2} ms and {:.2} ms with them",
+            "r    {} idle connections take {:.1} kB each, {} take {:.1} kB; over TLS {:.1} kB and {:.1} kB;\n     \
+             p99 of others {:.2} ms without them, {:.2} ms and {:.2} ms with them",
             thousands(CROWDS[0] as f64),
-            of(|round| round.beside[0].0 / 1000.0),
+            of(|round| round.plain[0] / 1000.0),
             thousands(CROWDS[1] as f64),
-            of(|round| round.beside[1].0 / 1000.0),
+            of(|round| round.plain[1] / 1000.0),
+            of(|round| round.encrypted[0] / 1000.0),
+            of(|round| round.encrypted[1] / 1000.0),
             of(|round| round.alone),
-            of(|round| round.beside[0].1),
-            of(|round| round.beside[1].1),
+            of(|round| round.beside[0]),
+            of(|round| round.beside[1]),
         );
     }
     if let Some(bytes) = results.limiter {

@@ -14,7 +14,7 @@ use crate::baseline::Baseline;
 use crate::certificate;
 use crate::channels;
 use crate::load;
-use crate::process::Server;
+use crate::process::{Server, wait_until};
 use crate::webhook::SECRET;
 
 /// The environment variable that the gateway reads the secret from.
@@ -235,9 +235,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Asks the gateway.
     pub(crate) fn of(gateway: SocketAddr) -> Result<Self> {
-        let (status, text) = request(gateway, "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
-        ensure!(status == 200, "/metrics answers {status}: {text}");
-        Ok(Self::read(&text))
+        Ok(Self::read(&metrics(gateway)?))
     }
 
     fn read(metrics: &str) -> Self {
@@ -257,6 +255,27 @@ impl Progress {
     pub(crate) fn backlog(self) -> u64 {
         self.accepted.saturating_sub(self.delivered)
     }
+}
+
+/// What the gateway tells of itself, on a connection of its own.
+fn metrics(gateway: SocketAddr) -> Result<String> {
+    let (status, text) = request(gateway, "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
+    ensure!(status == 200, "/metrics answers {status}: {text}");
+    Ok(text)
+}
+
+/// Waits until the metrics of the gateway have this line.
+pub(crate) fn wait_for_metric(gateway: &Server, line: &str, patience: Duration) -> Result<()> {
+    let name = line.split([' ', '{']).next().unwrap_or(line);
+    let mut last = Ok(String::new());
+    let found = wait_until(patience, Duration::from_millis(1), || {
+        last = metrics(gateway.admin);
+        last.as_ref().map_or(true, |metrics| metrics.lines().any(|found| found == line))
+    });
+    let last = last.context("the gateway does not answer")?;
+    let lines: Vec<_> = last.lines().filter(|line| line.starts_with(name)).collect();
+    ensure!(found, "expected `{line}`, found {lines:?}\n{}", gateway.last_words());
+    Ok(())
 }
 
 /// Sends one request on a connection of its own; status and body of the answer.

@@ -1,4 +1,5 @@
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,6 +12,7 @@ use crate::frames::{
 };
 use crate::report::Report;
 use crate::suite::Scale;
+use crate::tools;
 use crate::traffic::Callers;
 use crate::victim::Victim;
 
@@ -195,7 +197,33 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         FLOODS.len(),
         bytes >> 10
     ));
+    match tools::find("h2load") {
+        Some(program) if scale.long => h2load(&program, &mut report).await,
+        Some(_) => {}
+        None => report.note("h2load is not installed, and was not run"),
+    }
     Ok(report)
+}
+
+/// Another implementation of HTTP/2, a thousand streams at once: every request is answered, and is one event.
+async fn h2load(program: &Path, report: &mut Report) {
+    const REQUESTS: u64 = 20_000;
+    for (way, victim) in [("in the clear", Victim::start(&[]).await), ("over TLS", Victim::start_tls().await)] {
+        let scheme = if victim.door.authority.is_some() { "https" } else { "http" };
+        let body = victim.gateway.path().join("body.json");
+        std::fs::write(&body, "{}").unwrap();
+        let mut command = tools::command(program);
+        command.args(["-n", &REQUESTS.to_string(), "-c", "20", "-m", "50", "-d"]).arg(body);
+        command.arg(format!("{scheme}://{}{PATH}", victim.door.address));
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let all = format!("{REQUESTS} succeeded, 0 failed, 0 errored, 0 timeout");
+        report.expect(text.contains(&all), || format!("h2load {way}: {text}"));
+        let stored = victim.stored().await;
+        report.expect(stored == REQUESTS, || format!("h2load {way}: {REQUESTS} requests, {stored} events"));
+        let rate = text.lines().find_map(|line| line.strip_prefix("finished in ")?.split(", ").nth(1));
+        report.note(format!("h2load {way}: {}", rate.unwrap_or_default()));
+    }
 }
 
 /// Several connections for some time, each again when it is ended. Frames that were written, and connections that ended.

@@ -193,6 +193,7 @@ fn heads() -> Vec<Case> {
     let many: String = (0..200).map(|number| format!("X-{number}: y\r\n")).collect();
     let bare_lf = post("head-bare-lf", "Content-Length: 2\r\n", "{}").replace("\r\n", "\n");
     let bare_cr = post("head-bare-cr", "Content-Length: 2\r\n", "{}").replace("\r\n", "\r");
+    let hosted = |name, host| format!("POST {} HTTP/1.1\r\n{host}Content-Length: 2\r\n\r\n{{}}", target(name));
     let mut high = post("head-high-bytes", "Content-Length: 2\r\nX: ", "").into_bytes();
     high.truncate(high.len() - 2);
     high.extend(b"\xff\xfe\r\n\r\n{}");
@@ -212,6 +213,8 @@ fn heads() -> Vec<Case> {
         of("head-many-lines", Refused, &many),
         of("host-twice", Refused, "Host: other\r\n"),
         of("host-same-twice", Refused, "Host: gateway\r\n"),
+        Case::new("host-missing", Refused, format!("{}{}", hosted("host-missing", ""), other("host-missing"))),
+        Case::new("host-empty", One, hosted("host-empty", "Host:\r\n")),
         Case::new("head-bare-lf", One, bare_lf),
         Case::new("head-bare-cr", Refused, format!("{bare_cr}{}", other("head-bare-cr"))),
         Case::new("head-high-bytes", One, high),

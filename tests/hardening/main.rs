@@ -19,7 +19,6 @@ mod victim;
 mod shared {
     #[expect(dead_code, unused_imports, reason = "the tests of `it` use the rest of it")]
     pub(crate) mod signatures;
-    #[expect(unused_imports, reason = "the fault suite uses the rest of it")]
     pub(crate) mod suite;
 }
 #[path = "../it"]

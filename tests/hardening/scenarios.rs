@@ -2,6 +2,7 @@
 
 mod bad_signatures;
 mod bombs;
+mod description;
 mod forged_delivery;
 mod http2_floods;
 mod signature_matrix;
@@ -40,6 +41,12 @@ pub(crate) const ALL: &[Scenario<Report>] = &[
         claim: "bodies that are small to send and large to read: a status, in time, in bounded memory",
         rounds: [1, 10],
         run: |scale| Box::pin(bombs::run(scale)),
+    },
+    Scenario {
+        name: "WEB5",
+        claim: "requests that the description of the admin API allows, and others: answered as it says",
+        rounds: [1, 5],
+        run: |scale| Box::pin(description::run(scale)),
     },
     Scenario {
         name: "SIG1",

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::door::Door;
 use crate::github::SECRET;
 use crate::suite::memory;
-use crate::support::{Authority, Client, Setup, TestGateway, built_in};
+use crate::support::{Authority, Client, Setup, TO_STUB, TestGateway, built_in};
 
 /// Ticks of processor time in a second, on every Linux.
 const TICKS: u64 = 100;
@@ -37,6 +37,11 @@ impl Victim {
     pub(crate) async fn start_with_generic() -> Self {
         let generic = "\n[channels.generic]\nverification = \"none\"\nallow_from = [\"127.0.0.1\"]\n";
         Self::of(setup().plugin(built_in::GENERIC).config(generic), None).await
+    }
+
+    /// With deliveries: every event goes to an agent.
+    pub(crate) async fn start_with_deliveries() -> Self {
+        Self::of(setup().plugin(built_in::STUB).config(TO_STUB), None).await
     }
 
     /// Over TLS.

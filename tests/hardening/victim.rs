@@ -33,10 +33,18 @@ impl Victim {
         Self::of(setup, None).await
     }
 
-    /// With the channel `generic` as well, where anybody may post whatever there is to parse.
-    pub(crate) async fn start_with_generic() -> Self {
-        let generic = "\n[channels.generic]\nverification = \"none\"\nallow_from = [\"127.0.0.1\"]\n";
-        Self::of(setup().plugin(built_in::GENERIC).config(generic), None).await
+    /// With channels that read what comes: `generic`, whatever there is to parse, and `encoded`, in every coding.
+    pub(crate) async fn start_with_readers() -> Self {
+        let readers = r#"
+            [channels.generic]
+            verification = "none"
+            allow_from = ["127.0.0.1"]
+
+            [channels.encoded]
+            plugin = "dummy"
+            encodings = ["gzip", "deflate", "zstd", "br"]
+            "#;
+        Self::of(setup().plugin(built_in::GENERIC).config(readers), None).await
     }
 
     /// With deliveries: every event goes to an agent.

@@ -1,5 +1,9 @@
+mod codings;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
 
 use crate::github::{PATH, Webhook};
 use crate::report::Report;
@@ -7,10 +11,14 @@ use crate::suite::Scale;
 use crate::traffic::Callers;
 use crate::victim::Victim;
 
+use self::codings::Encoded;
 use super::Outcome;
 
 /// The most that one body may take of time: a plugin's call is stopped at its limits long before.
 const TIME: Duration = Duration::from_secs(20);
+
+/// Senders of the same encoded body.
+const AT_ONCE: usize = 8;
 
 /// The most that all of it may take of memory: bodies of up to 14 MB, several times over in the gateway
 /// and in the plugin, whose memory is limited on its own.
@@ -28,9 +36,10 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     let mut report = Report::new(scale.rounds);
     let mut slowest = (Duration::ZERO, "");
     let mut answers = BTreeMap::new();
+    let encoded = codings::all();
     for round in 0..scale.rounds {
         scale.progress(round);
-        let mut victim = Victim::start_with_generic().await;
+        let mut victim = Victim::start_with_readers().await;
         let before = Callers::alone(&victim, Duration::from_secs(2)).await;
         victim.watch_memory();
         let good = Callers::start(&victim);
@@ -44,28 +53,53 @@ pub(super) async fn run(scale: Scale) -> Outcome {
                 let took = sent.elapsed();
                 slowest = slowest.max((took, bomb.name));
                 report.attacks += 1;
-                // Taken as it is, refused, or stopped at a limit of the plugin. Who is refused for the head or the length
-                // alone may find the connection closed while it still sends.
-                let (told, fine) = match answer.map(|reply| reply.status.as_u16()) {
-                    Ok(status) => (status.to_string(), [202, 400, 413, 415, 422, 502].contains(&status)),
-                    Err(_) => ("closed".to_owned(), true),
-                };
-                report.expect(fine && took < TIME, || format!("{path}, {}: {told} after {took:.1?}", bomb.name));
-                *answers.entry(told).or_insert(0) += 1;
+                let answer = answer.ok().map(|reply| reply.status.as_u16());
+                // Taken as it is, refused, or stopped at a limit of the plugin.
+                let fine = answer.is_none_or(|status| [202, 400, 413, 415, 422, 502].contains(&status)) && took < TIME;
+                report.expect(fine, || format!("{path}, {}: {answer:?} after {took:.1?}", bomb.name));
+                *answers.entry(told(answer)).or_insert(0) += 1;
             }
         }
-        for (coding, body) in encoded() {
-            let reply = victim.door.client().post("/webhooks/dummy", &[("content-encoding", coding)], body).await;
-            report.attacks += 1;
-            report.expect(reply.status == 415, || format!("{coding}: answered {}", reply.status));
+        for encoded in &encoded {
+            // A channel that has no use for codings reads none of it.
+            for (path, expected, times) in [("/webhooks/dummy", 415, 1), ("/webhooks/encoded", encoded.answer, AT_ONCE)]
+            {
+                for (answer, took) in send(&victim, path, encoded, times).await {
+                    slowest = slowest.max((took, encoded.name));
+                    report.attacks += 1;
+                    let fine = answer.is_none_or(|status| status == expected) && took < TIME;
+                    report.expect(fine, || format!("{path}, {}: {answer:?} after {took:.1?}", encoded.name));
+                    *answers.entry(told(answer)).or_insert(0) += 1;
+                }
+            }
         }
         report.good_callers(before, good.end().await, 0.5);
         report.memory(victim.memory_grown(), MEMORY);
     }
     let (took, name) = slowest;
-    let told: Vec<_> = answers.iter().map(|(answer, times)| format!("{times} x {answer}")).collect();
-    report.note(format!("answered {}; the slowest answer took {took:.1?}, to `{name}`", told.join(", ")));
+    let counted: Vec<_> = answers.iter().map(|(answer, times)| format!("{times} x {answer}")).collect();
+    report.note(format!("answered {}; the slowest answer took {took:.1?}, to `{name}`", counted.join(", ")));
     Ok(report)
+}
+
+/// A status, or the end of the connection: who is refused for the head or the length alone may find it closed while it still
+/// sends.
+fn told(answer: Option<u16>) -> String {
+    answer.map_or_else(|| "closed".to_owned(), |status| status.to_string())
+}
+
+/// The same so many times at once: the status of each answer, and the time to it.
+async fn send(victim: &Victim, path: &'static str, encoded: &Encoded, times: usize) -> Vec<(Option<u16>, Duration)> {
+    let mut senders = JoinSet::new();
+    for _ in 0..times {
+        let (client, coding, body) = (victim.door.client(), encoded.coding, encoded.body.clone());
+        senders.spawn(async move {
+            let sent = Instant::now();
+            let reply = client.try_send("POST", path, &[("content-encoding", coding)], body).await;
+            (reply.ok().map(|reply| reply.status.as_u16()), sent.elapsed())
+        });
+    }
+    senders.join_all().await
 }
 
 fn bombs() -> Vec<Bomb> {
@@ -126,10 +160,4 @@ fn bombs() -> Vec<Bomb> {
 fn laughs() -> String {
     let lines = (1..10).map(|line| format!("<!ENTITY l{line} \"{}\">", format!("&l{};", line - 1).repeat(10)));
     format!("<!DOCTYPE l [<!ENTITY l0 \"lol\">{}]><l>&l9;</l>", lines.collect::<String>())
-}
-
-/// Small bodies that say they are larger: a channel that has no use for codings reads none of them.
-fn encoded() -> [(&'static str, Vec<u8>); 5] {
-    let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0].to_vec();
-    ["gzip", "deflate", "br", "zstd", "gzip, gzip"].map(|coding| (coding, gzip.clone()))
 }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use ed25519_dalek::{Signer, SigningKey};
 use gateway::event::Timestamp;
-use gateway::verify::{Draft, Recipe, Scheme, Secret};
+use gateway::verify::{Draft, Recipe, Scheme, Secret, standard_webhooks};
 use http::Method;
 use serde_json::Value;
 
@@ -20,6 +21,9 @@ pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// The environment variable that the gateway reads it from.
 pub(crate) const SECRET_VARIABLE: &str = "BENCH_CHANNEL_SECRET";
+
+/// The same for channels whose secret is the provider's public key.
+pub(crate) const PUBLIC_KEY_VARIABLE: &str = "BENCH_CHANNEL_PUBLIC_KEY";
 
 /// What the others are compared with.
 const BASE: &str = "dummy";
@@ -82,9 +86,10 @@ fn measure(place: &mut Place, name: &str, time: Duration) -> Result<Option<(usiz
 }
 
 fn configuration(place: &Place, name: &str) -> Result<String> {
-    let secret = match recipe(place, name)?.is_open() {
-        true => String::new(),
-        false => format!("secret = {{ env = \"{SECRET_VARIABLE}\" }}\n"),
+    let secret = match recipe(place, name)?.schemes() {
+        [] => String::new(),
+        [Scheme::Ed25519(_), ..] => format!("secret = {{ env = \"{PUBLIC_KEY_VARIABLE}\" }}\n"),
+        _ => format!("secret = {{ env = \"{SECRET_VARIABLE}\" }}\n"),
     };
     Ok(format!("[eventlog]\ndedup_window = \"0s\"\n\n[channels.{name}]\n{secret}\n"))
 }
@@ -99,35 +104,61 @@ fn recipe(place: &Place, name: &str) -> Result<Recipe> {
     Ok(Recipe::new(schemes)?)
 }
 
-/// The first sample that becomes an event; none when there is none, or the secret of the channel cannot sign.
+/// The first sample that becomes an event without settings; none when there is none.
 fn sample(place: &Place, gateway: &Subject, name: &str) -> Result<Option<Sample>> {
     let recipe = recipe(place, name)?;
-    let secret = Secret::new(SECRET.into()).context("the secret is not empty")?;
     let path = format!("/webhooks/{name}");
     for file in bodies(&place.source(name).join("samples"))? {
-        let body = fs::read(&file)?;
-        let draft = Draft { method: &Method::POST, path: &path, query: "", body: &body, id: None };
-        let signature = match recipe.is_open() {
-            true => Vec::new(),
-            false => match recipe.sign(&secret, &draft, Timestamp::now()) {
-                Ok(signature) => signature,
-                Err(_) => return Ok(None),
-            },
-        };
-        let mut head = format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n", body.len());
-        for line in headers(&file)?.iter().map(String::as_str) {
-            head += &format!("{line}\r\n");
+        let expected: Value = serde_json::from_slice(&fs::read(file.with_extension("expected.json"))?)?;
+        if !expected["receipt"]["events"][0].is_object() || !expected["config"].is_null() {
+            continue;
         }
-        for (name, value) in signature {
+        let now = Timestamp::now();
+        let body = fs::read(&file)?;
+        let body = recipe.stamped(&body, now).unwrap_or(body);
+        let headers = headers(&file)?;
+        let id = headers.iter().find_map(|(name, value)| (name == standard_webhooks::ID).then_some(value.as_str()));
+        let draft = Draft { method: &Method::POST, path: &path, query: "", id, body: &body };
+        let signature = sign(&recipe, &draft, now)?;
+        let own = headers.iter().filter(|(name, _)| !signature.iter().any(|(signed, _)| signed == name));
+        let mut head = format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n", body.len());
+        for (name, value) in own.chain(&signature) {
             head += &format!("{name}: {value}\r\n");
         }
         let request = |more: &[u8]| [head.as_bytes(), more, b"\r\n", &body].concat();
-        let (status, _) = subject::request(gateway.server.address, request(b"Connection: close\r\n"))?;
-        if status == 202 {
-            return Ok(Some(Sample { request: request(b""), body: body.len() }));
+        let (status, answer) = subject::request(gateway.server.address, request(b"Connection: close\r\n"))?;
+        if !(200..300).contains(&status) {
+            bail!("sample `{}` is answered {status}: {answer}", file.display());
         }
+        return Ok(Some(Sample { request: request(b""), body: body.len() }));
     }
     Ok(None)
+}
+
+/// What the provider adds to the request; where that takes a private key, with the benchmark's own.
+fn sign(recipe: &Recipe, draft: &Draft<'_>, now: Timestamp) -> Result<Vec<(String, String)>> {
+    if let [scheme @ Scheme::Ed25519(_), ..] = recipe.schemes() {
+        let scheme = serde_json::to_value(scheme)?;
+        let name = |value: &Value| value.as_str().map(str::to_owned).context("the scheme names a header");
+        let seconds = (now.as_millis() / 1000).to_string();
+        let signature = provider_key().sign(&[seconds.as_bytes(), draft.body].concat());
+        let time = (name(&scheme["timestamp"]["from"]["header"])?, seconds);
+        return Ok(vec![time, (name(&scheme["header"])?, hex::encode(signature.to_bytes()))]);
+    }
+    if recipe.is_open() {
+        return Ok(Vec::new());
+    }
+    let secret = Secret::new(SECRET.into()).context("the secret is not empty")?;
+    Ok(recipe.sign(&secret, draft, now)?)
+}
+
+fn provider_key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}
+
+/// What stands in [`PUBLIC_KEY_VARIABLE`].
+pub(crate) fn public_key() -> String {
+    hex::encode(provider_key().verifying_key().as_bytes())
 }
 
 /// The bodies of the requests in a folder of samples, by name.
@@ -143,12 +174,13 @@ fn bodies(samples: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The header lines of a sample; without a file of them, what `curl` and the like would say.
-fn headers(body: &Path) -> Result<Vec<String>> {
+/// The headers of a sample, names in lower case; without a file of them, what `curl` and the like would say.
+fn headers(body: &Path) -> Result<Vec<(String, String)>> {
     let file = body.with_extension("headers");
     if !file.is_file() {
-        return Ok(vec!["Content-Type: application/json".to_owned()]);
+        return Ok(vec![("content-type".to_owned(), "application/json".to_owned())]);
     }
     let text = fs::read_to_string(file)?;
-    Ok(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect())
+    let pairs = text.lines().filter_map(|line| line.split_once(':'));
+    Ok(pairs.map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned())).collect())
 }

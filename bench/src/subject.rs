@@ -161,6 +161,7 @@ impl Place {
         let mut command = Command::new(&self.gateway);
         command.arg("serve").arg("--config").arg(folder.0.join("gateway.toml")).env(SECRET_VARIABLE, SECRET);
         command.env(channels::SECRET_VARIABLE, channels::SECRET);
+        command.env(channels::PUBLIC_KEY_VARIABLE, channels::public_key());
         Ok(Subject { server: Server::start(&mut command, listeners)?, folder })
     }
 

@@ -63,7 +63,7 @@ pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Vec<Channel>> {
     for name in names {
         let found = measure(place, &name, time).with_context(|| format!("channel `{name}`"))?;
         let Some((body, rate, p99)) = found else {
-            eprintln!("{name}: no sample that the benchmark can sign is taken for an event");
+            eprintln!("{name}: no sample becomes an event");
             continue;
         };
         let base = measured.first().map_or(rate, |base| base.rate);
@@ -73,8 +73,9 @@ pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Vec<Channel>> {
 }
 
 fn measure(place: &mut Place, name: &str, time: Duration) -> Result<Option<(usize, f64, f64)>> {
-    let gateway = place.gateway_of(name, &configuration(place, name)?)?;
-    let Some(sample) = sample(place, &gateway, name)? else { return Ok(None) };
+    let Some((file, settings)) = chosen(place, name)? else { return Ok(None) };
+    let gateway = place.gateway_of(name, &configuration(place, name, &settings)?)?;
+    let sample = sample(place, &gateway, name, &file)?;
     let mut requests = Requests::same(sample.request);
     let mut load = Load::connect(gateway.server.address, CONNECTIONS)?;
     load.run(&mut requests, WARM_UP)?;
@@ -85,13 +86,32 @@ fn measure(place: &mut Place, name: &str, time: Duration) -> Result<Option<(usiz
     Ok(Some((sample.body, found.good as f64 / time.as_secs_f64(), found.latency.p99 / 1000.0)))
 }
 
-fn configuration(place: &Place, name: &str) -> Result<String> {
+/// The first sample that becomes an event, one without settings before others, and its settings.
+fn chosen(place: &Place, name: &str) -> Result<Option<(PathBuf, Value)>> {
+    let mut found = None;
+    for file in bodies(&place.source(name).join("samples"))? {
+        let expected: Value = serde_json::from_slice(&fs::read(file.with_extension("expected.json"))?)?;
+        if !expected["receipt"]["events"][0].is_object() {
+            continue;
+        }
+        if expected["config"].is_null() {
+            return Ok(Some((file, Value::Null)));
+        }
+        found = found.or(Some((file, expected["config"].clone())));
+    }
+    Ok(found)
+}
+
+fn configuration(place: &Place, name: &str, settings: &Value) -> Result<String> {
     let secret = match recipe(place, name)?.schemes() {
         [] => String::new(),
         [Scheme::Ed25519(_), ..] => format!("secret = {{ env = \"{PUBLIC_KEY_VARIABLE}\" }}\n"),
         _ => format!("secret = {{ env = \"{SECRET_VARIABLE}\" }}\n"),
     };
-    Ok(format!("[eventlog]\ndedup_window = \"0s\"\n\n[channels.{name}]\n{secret}\n"))
+    // Texts, numbers and lists of them are written alike in JSON and TOML.
+    let settings = settings.as_object().into_iter().flatten().map(|(key, value)| format!("{key} = {value}"));
+    let settings = settings.collect::<Vec<_>>().join(", ");
+    Ok(format!("[eventlog]\ndedup_window = \"0s\"\n\n[channels.{name}]\n{secret}config = {{ {settings} }}\n"))
 }
 
 /// What the plugin's manifest says of verification.
@@ -104,35 +124,28 @@ fn recipe(place: &Place, name: &str) -> Result<Recipe> {
     Ok(Recipe::new(schemes)?)
 }
 
-/// The first sample that becomes an event without settings; none when there is none.
-fn sample(place: &Place, gateway: &Subject, name: &str) -> Result<Option<Sample>> {
+/// The request of a sample as its provider would send it now, which the gateway takes.
+fn sample(place: &Place, gateway: &Subject, name: &str, file: &Path) -> Result<Sample> {
     let recipe = recipe(place, name)?;
     let path = format!("/webhooks/{name}");
-    for file in bodies(&place.source(name).join("samples"))? {
-        let expected: Value = serde_json::from_slice(&fs::read(file.with_extension("expected.json"))?)?;
-        if !expected["receipt"]["events"][0].is_object() || !expected["config"].is_null() {
-            continue;
-        }
-        let now = Timestamp::now();
-        let body = fs::read(&file)?;
-        let body = recipe.stamped(&body, now).unwrap_or(body);
-        let headers = headers(&file)?;
-        let id = headers.iter().find_map(|(name, value)| (name == standard_webhooks::ID).then_some(value.as_str()));
-        let draft = Draft { method: &Method::POST, path: &path, query: "", id, body: &body };
-        let signature = sign(&recipe, &draft, now)?;
-        let own = headers.iter().filter(|(name, _)| !signature.iter().any(|(signed, _)| signed == name));
-        let mut head = format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n", body.len());
-        for (name, value) in own.chain(&signature) {
-            head += &format!("{name}: {value}\r\n");
-        }
-        let request = |more: &[u8]| [head.as_bytes(), more, b"\r\n", &body].concat();
-        let (status, answer) = subject::request(gateway.server.address, request(b"Connection: close\r\n"))?;
-        if !(200..300).contains(&status) {
-            bail!("sample `{}` is answered {status}: {answer}", file.display());
-        }
-        return Ok(Some(Sample { request: request(b""), body: body.len() }));
+    let now = Timestamp::now();
+    let body = fs::read(file)?;
+    let body = recipe.stamped(&body, now).unwrap_or(body);
+    let headers = headers(file)?;
+    let id = headers.iter().find_map(|(name, value)| (name == standard_webhooks::ID).then_some(value.as_str()));
+    let draft = Draft { method: &Method::POST, path: &path, query: "", id, body: &body };
+    let signature = sign(&recipe, &draft, now)?;
+    let own = headers.iter().filter(|(name, _)| !signature.iter().any(|(signed, _)| signed == name));
+    let mut head = format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n", body.len());
+    for (name, value) in own.chain(&signature) {
+        head += &format!("{name}: {value}\r\n");
     }
-    Ok(None)
+    let request = |more: &[u8]| [head.as_bytes(), more, b"\r\n", &body].concat();
+    let (status, answer) = subject::request(gateway.server.address, request(b"Connection: close\r\n"))?;
+    if !(200..300).contains(&status) {
+        bail!("sample `{}` is answered {status}: {answer}", file.display());
+    }
+    Ok(Sample { request: request(b""), body: body.len() })
 }
 
 /// What the provider adds to the request; where that takes a private key, with the benchmark's own.

@@ -20,9 +20,8 @@ const TIME: Duration = Duration::from_secs(20);
 /// Senders of the same encoded body.
 const AT_ONCE: usize = 8;
 
-/// The most that all of it may take of memory: bodies of up to 14 MB, several times over in the gateway
-/// and in the plugin, whose memory is limited on its own.
-const MEMORY: u64 = 256 << 20;
+/// What bombs may take: what `http.max_buffered` lets bodies take, as sent and as decoded, and half as much for the plugins.
+const MEMORY: u64 = 384 << 20;
 
 /// A body that is small to send, or large to read.
 struct Bomb {

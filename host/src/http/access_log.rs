@@ -46,10 +46,14 @@ impl Noted {
 }
 
 impl Front {
+    /// Whether a line is written for each request.
+    pub(super) fn logs_access(&self) -> bool {
+        self.settings.access_log || tracing::enabled!(target: TARGET, Level::DEBUG)
+    }
+
     /// What is to be noted of the request, if anything is.
     pub(super) fn noted(&self, head: &Parts) -> Option<Noted> {
-        let is_wanted = self.settings.access_log || tracing::enabled!(target: TARGET, Level::DEBUG);
-        is_wanted.then(|| Noted::of(head))
+        self.logs_access().then(|| Noted::of(head))
     }
 
     /// Writes the line.

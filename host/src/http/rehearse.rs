@@ -19,6 +19,7 @@ use super::coding;
 use super::front::{Call, Front};
 use super::refusal::Refusal;
 use super::respond::{Answer, Problem, with_json};
+use super::webhook::{Terms, terms};
 
 /// Bytes of a description beside the body that it holds.
 const FRAME: usize = 64 << 10;
@@ -90,16 +91,13 @@ async fn rehearse(front: &Arc<Front>, name: &str, mut request: WebhookRequest) -
     let mount = ingest.mount(&request.path).filter(|mount| mount.channel.name().as_str() == name);
     let mount = mount.ok_or(Refusal::UnknownChannel)?;
     let open = ingest.open(&mount)?;
-    open.check_head(&request.method, &request.headers)?;
-    open.admits()?;
-    let coding = coding::of_request(&request.headers, open.codings())?;
-    let limit = open.max_body().min(front.settings.max_body);
-    if request.body.len() > limit {
-        return Err(Refusal::TooLarge { limit });
+    let Terms { coding, max } = terms(front, &open, &request.method, &request.headers)?;
+    if request.body.len() > max {
+        return Err(Refusal::TooLarge { limit: max });
     }
     request.path = mount.rest;
     let verified = open.verify(request).map_err(IngestError::from)?;
-    let (verified, _share) = coding::decode_request(coding, verified, limit, &front.budget).await?;
+    let (verified, _share) = coding::decode_request(coding, verified, max, &front.budget).await?;
     Ok(ingest.rehearse(&open, verified).await?)
 }
 

@@ -8,7 +8,7 @@ use ::http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, EXPECT, HeaderMap, PROXY_AUTHENTICATE, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE, X_CONTENT_TYPE_OPTIONS,
 };
-use ::http::{HeaderName, HeaderValue, StatusCode};
+use ::http::{HeaderName, HeaderValue, Method, StatusCode};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use serde::{Serialize, Serializer};
@@ -16,7 +16,7 @@ use serde::{Serialize, Serializer};
 use crate::caller;
 use crate::dispatch::{OnTimeout, SyncOutcome, Watch};
 use crate::event::{EventId, RequestId, Timestamp};
-use crate::ingest::{Mount, Received, ReceivedEvent, WebhookRequest};
+use crate::ingest::{Coding, Mount, Open, Received, ReceivedEvent, WebhookRequest};
 use crate::plugin;
 
 use super::access_log::Visit;
@@ -48,8 +48,11 @@ pub(super) async fn answer(front: &Arc<Front>, call: Call, body: Incoming) -> An
     let figures = mount.as_ref().map(|mount| front.figures.of(mount.channel.name()));
     let figures = figures.as_deref().unwrap_or_else(|| front.figures.of_strangers());
     let bucket = mount.as_ref().and_then(|mount| mount.channel.bucket());
+    // Where the channel is mounted: what is below stays out of the log.
+    let visited = mount.as_ref().filter(|_| front.logs_access());
+    let visited = visited.map(|mount| path.strip_suffix(&*mount.rest).unwrap_or(path).to_owned());
     let mut rated = Rated::default();
-    let mut visit = None;
+    let mut caller = None;
     let result = match &mount {
         _ if !front.is_addressed(&call.head) => Err(Refusal::Misdirected),
         Some(mount) if !admits_address(mount, client) => Err(Refusal::Address),
@@ -59,16 +62,16 @@ pub(super) async fn answer(front: &Arc<Front>, call: Call, body: Incoming) -> An
                 (Some(wait), mount) => Err(rate_limited(front, mount.as_ref(), wait)),
                 (None, None) if path.starts_with(WEBHOOKS) => Err(Refusal::UnknownChannel),
                 (None, None) => Err(Refusal::NotFound),
-                (None, Some(mount)) => receive(front, mount, call, body, &mut visit).await,
+                (None, Some(mount)) => receive(front, mount, call, body, &mut caller).await,
             }
         }
     };
     let mut answer = result.unwrap_or_else(|refusal| front.refuse(id, &refusal));
     figures.count(answer.status(), started);
     rated.write(answer.headers_mut());
-    if let Some(mount) = mount {
+    if let (Some(mount), Some(path)) = (mount, visited) {
         let channel = mount.channel.name().clone();
-        answer.extensions_mut().insert(Visit { path: mount.path, channel, caller: visit });
+        answer.extensions_mut().insert(Visit { path, channel, caller });
     }
     answer
 }
@@ -87,6 +90,21 @@ fn rate_limited(front: &Front, mount: Option<&Mount>, wait: Duration) -> Refusal
     Refusal::RateLimited { wait, status }
 }
 
+/// On which terms a body is read.
+pub(super) struct Terms {
+    pub(super) coding: Option<Coding>,
+    /// Bytes of it, as it is sent and as it is decoded.
+    pub(super) max: usize,
+}
+
+/// Refuses what the head of a request is enough to refuse.
+pub(super) fn terms(front: &Front, open: &Open, method: &Method, headers: &HeaderMap) -> Result<Terms, Refusal> {
+    open.check_head(method, headers)?;
+    open.admits()?;
+    let coding = coding::of_request(headers, open.codings())?;
+    Ok(Terms { coding, max: open.max_body().min(front.settings.max_body) })
+}
+
 /// Reads the request and has it made durable; tells as soon as it is known who `caller` is.
 async fn receive(
     front: &Arc<Front>,
@@ -101,12 +119,10 @@ async fn receive(
     services.ingest.admits()?;
     let place = front.admission.enter().await?;
     let open = services.ingest.open(mount)?;
-    open.check_head(&head.method, &head.headers)?;
     let known = caller::identify(&mount.channel.access().callers, &head.headers, certificate.as_deref());
     *caller = known.map_err(Refusal::Caller)?.map(|known| known.name.clone());
-    open.admits()?;
-    let coding = coding::of_request(&head.headers, open.codings())?;
-    let limits = Limits { max: open.max_body().min(front.settings.max_body), time: front.settings.body_timeout };
+    let Terms { coding, max } = terms(front, &open, &head.method, &head.headers)?;
+    let limits = Limits { max, time: front.settings.body_timeout };
     let (body, share) = body::read(body, limits, &front.budget, head.headers.contains_key(EXPECT)).await?;
     let channel = mount.channel.name();
     let watch = services.dispatch.may_wait(channel).then(|| services.dispatch.watch(id));
@@ -122,7 +138,7 @@ async fn receive(
         id,
     };
     let verified = services.ingest.verify(&open, request)?;
-    let (verified, decoded) = coding::decode_request(coding, verified, limits.max, &front.budget).await?;
+    let (verified, decoded) = coding::decode_request(coding, verified, max, &front.budget).await?;
     let received = services.ingest.receive(&open, verified).await?;
     drop((share, decoded));
     if let Some(response) = received.response {

@@ -40,6 +40,9 @@ pub struct Channel {
 struct Terms {
     digest: Digest,
     recipe: Recipe,
+    /// What the plugin's own verification would be, where another one has taken its place: senders go on sending what it asks
+    /// for.
+    replaced: Option<Recipe>,
     methods: Vec<Method>,
     content_types: Vec<String>,
     max_body: usize,
@@ -199,6 +202,7 @@ impl Terms {
                 .or_else(|| manifest.check_config(&settings.config).into_iter().next())
                 .or_else(|| methods.is_empty().then(|| "`methods` leaves none of the plugin's methods".to_owned())),
             recipe,
+            replaced: settings.verification.is_some().then(|| manifest.recipe.clone()),
             methods,
             content_types: manifest.content_types.clone(),
             max_body: manifest.max_body.min(settings.max_body.unwrap_or(usize::MAX)),
@@ -309,7 +313,7 @@ impl Open {
         Inbound {
             method: method.as_str().to_owned(),
             path,
-            query: self.recipe().strip_query(&self.generation.manifest.recipe.strip_query(&query)).into_owned(),
+            query: self.recipes().fold(query, |query, recipe| recipe.strip_query(&query).into_owned()),
             headers: self.without_credentials(headers),
             body,
             received_at,
@@ -323,11 +327,14 @@ impl Open {
         kept.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect()
     }
 
+    /// The verification in force, and the one that it has replaced.
+    fn recipes(&self) -> impl Iterator<Item = &Recipe> {
+        std::iter::once(&self.terms.recipe).chain(&self.terms.replaced)
+    }
+
     fn hides(&self, name: &HeaderName) -> bool {
         [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(name)
-            || self.recipe().hides_header(name.as_str())
-            // Senders go on sending what the plugin's own verification asks for, also where another one has taken its place.
-            || self.generation.manifest.recipe.hides_header(name.as_str())
+            || self.recipes().any(|recipe| recipe.hides_header(name.as_str()))
             || self.channel.access().hides_header(name.as_str())
     }
 

@@ -15,8 +15,6 @@ const PREFIX: &str = "/webhooks/";
 pub struct Mount {
     /// The channel.
     pub channel: Arc<Channel>,
-    /// Where it is mounted.
-    pub path: String,
     /// The path below the mount point; starts with `/`.
     pub rest: String,
 }
@@ -50,15 +48,14 @@ impl Mounts {
     }
 
     pub(super) fn find(&self, path: &str) -> Option<Mount> {
-        let configured = self.paths.iter().find_map(|(prefix, channel)| Some((prefix, below(path, prefix)?, channel)));
-        if let Some((prefix, rest, channel)) = configured {
-            return Some(Mount { channel: Arc::clone(channel), path: prefix.clone(), rest });
+        let configured = self.paths.iter().find_map(|(prefix, channel)| Some((below(path, prefix)?, channel)));
+        if let Some((rest, channel)) = configured {
+            return Some(Mount { channel: Arc::clone(channel), rest });
         }
         let name = path.strip_prefix(PREFIX)?.split('/').next()?;
-        let prefix = &path[..PREFIX.len() + name.len()];
-        let rest = below(path, prefix)?;
+        let rest = below(path, &path[..PREFIX.len() + name.len()])?;
         let channel = self.automatic(&name.parse().ok()?)?;
-        Some(Mount { channel, path: prefix.to_owned(), rest })
+        Some(Mount { channel, rest })
     }
 
     /// The channels of the configuration.

@@ -41,8 +41,10 @@ pub(super) async fn run(config: &Config, format: Format) -> Result<(), Failure> 
     let client = Client::admin(config);
     let listed = client.get("/admin/channels").await.map_err(anyhow::Error::from)?;
     let configured = config.ingest.channels.iter().map(|settings| settings.name.clone());
-    let running =
-        listed["channels"].as_array().into_iter().flatten().filter_map(|row| shown(&row["name"]).parse().ok());
+    // What is mounted by itself is nothing that anybody has set up, before it serves.
+    let is_meant = |row: &&Value| row["automatic"] != true || row["state"] == "serving";
+    let rows = listed["channels"].as_array().into_iter().flatten().filter(is_meant);
+    let running = rows.filter_map(|row| shown(&row["name"]).parse().ok());
     let names: BTreeSet<ChannelName> = configured.chain(running).collect();
     let mut findings = Vec::new();
     for name in names {

@@ -59,7 +59,7 @@ pub(crate) fn serve(what: Baseline, dir: &Path) -> Result<()> {
     let store = match what {
         Baseline::Bare => Store::None,
         Baseline::AppendLog => Store::AppendLog(AppendLog::create(&dir.join("log"))?),
-        Baseline::EventLog => Store::EventLog(open_event_log(dir, Arc::new(Nobody))?),
+        Baseline::EventLog => Store::EventLog(open_event_log(dir, Arc::new(NullSink))?),
     };
     let key = Hmac::new_from_slice(SECRET.as_bytes()).expect("HMAC takes keys of any length");
     runtime.block_on(accept(Arc::new(Handler { store, key })))
@@ -174,9 +174,9 @@ pub(crate) fn new_event(delivery: &str, issue: u32, body: Bytes) -> Result<NewEv
     })
 }
 
-/// No event has a delivery, so nobody has to be told.
-struct Nobody;
+/// For a log whose commits nobody delivers.
+pub(crate) struct NullSink;
 
-impl CommitSink for Nobody {
+impl CommitSink for NullSink {
     fn committed(&self, _: &Arc<Event>, _: &[NewDelivery]) {}
 }

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
-use gateway::event::{Event, Priority, Recipient};
-use gateway::eventlog::{CommitSink, NewDelivery};
+use gateway::event::{Priority, Recipient};
 
 use crate::agent::Agent;
-use crate::baseline::{new_event, open_event_log};
+use crate::baseline::{NullSink, new_event, open_event_log};
 use crate::process::wait_until;
 use crate::subject::Place;
 use crate::webhook::{ISSUES, body};
@@ -75,7 +74,7 @@ pub(crate) fn run(place: &mut Place, deliveries: u32, time: Duration) -> Result<
 pub(crate) fn store(folder: &Path, events: u32) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let log = open_event_log(folder, Arc::new(Nobody))?;
+        let log = open_event_log(folder, Arc::new(NullSink))?;
         let bodies: Vec<_> = (1..=ISSUES).map(|issue| Bytes::from(body(issue))).collect();
         let recipient = Recipient { agent: AGENT.parse()?, priority: Priority::default() };
         let mut numbers = 0..events;
@@ -95,11 +94,4 @@ pub(crate) fn store(folder: &Path, events: u32) -> Result<()> {
         log.close().await;
         Ok(())
     })
-}
-
-/// The gateway is not there yet that would deliver.
-struct Nobody;
-
-impl CommitSink for Nobody {
-    fn committed(&self, _: &Arc<Event>, _: &[NewDelivery]) {}
 }

@@ -7,29 +7,30 @@
 mod agent;
 mod attempt;
 mod breaker;
-mod held;
+mod context;
 mod inbox;
 mod job;
+mod memory_budget;
+mod permits;
 mod queues;
+mod recovery;
 mod respond;
 mod retry;
 mod route;
-mod survey;
+mod settings;
 mod task;
-mod turns;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::event::{AgentName, ChannelName, Event, PluginName, Recipient, RequestId};
+use crate::event::{ChannelName, Event, Recipient, RequestId};
 use crate::eventlog::{CommitSink, EventLog, NewDelivery};
 use crate::metrics::Metrics;
-use crate::plugin::{EgressSettings, Limits, PluginHost};
+use crate::plugin::PluginHost;
 use crate::skill::Skills;
 
 pub use self::agent::{AgentState, AgentStatus, BreakerStatus};
@@ -37,63 +38,19 @@ pub use self::breaker::{BreakerSettings, BreakerState};
 pub use self::queues::OnFailure;
 pub use self::retry::RetrySettings;
 pub use self::route::{Mode, OnTimeout, Pattern, PatternError, RouteSettings, RouteStatus, SyncMode};
+pub use self::settings::{AgentSettings, Settings};
 pub use self::watch::{SyncOutcome, Watch};
 
 use self::agent::Agent;
-use self::held::Budget;
+use self::context::Context;
+use self::memory_budget::MemoryBudget;
+use self::recovery::Recovery;
 use self::route::Routes;
-use self::survey::Survey;
 use self::task::AgentTask;
-use self::watch::Watchers;
-
-/// Valid input of the module.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The configured agents.
-    pub agents: Vec<AgentSettings>,
-    /// The configured routes.
-    pub routes: Vec<RouteSettings>,
-    /// Bytes of events that are kept in memory while they wait; others are read from the log when it is their turn.
-    pub held_bytes: usize,
-}
-
-/// One configured agent.
-#[derive(Clone, Debug)]
-pub struct AgentSettings {
-    /// Its name.
-    pub name: AgentName,
-    /// The plugin behind it.
-    pub plugin: PluginName,
-    /// Settings of the plugin.
-    pub config: BTreeMap<String, serde_json::Value>,
-    /// The network it is granted.
-    pub egress: EgressSettings,
-    /// Bytes of state it is granted; 0 is none.
-    pub state: usize,
-    /// What one attempt may use: `time` is the agent's timeout, `concurrency` its attempts at once.
-    pub limits: Limits,
-    /// When failed attempts are repeated.
-    pub retry: RetrySettings,
-    /// What happens meanwhile to the deliveries behind a failed one.
-    pub on_failure: OnFailure,
-    /// When the agent is left alone for a while.
-    pub breaker: BreakerSettings,
-    /// Deliveries of each priority that wait in memory; more stay in the log until there is room.
-    pub queue: usize,
-}
 
 /// The front of the module.
 #[derive(Clone)]
-pub struct Dispatch(Arc<Inner>);
-
-struct Inner {
-    routes: Routes,
-    agents: BTreeMap<AgentName, Arc<Agent>>,
-    plugins: PluginHost,
-    skills: Skills,
-    watchers: Arc<Watchers>,
-    metrics: Arc<Metrics>,
-}
+pub struct Dispatch(Arc<Context>);
 
 /// The running deliveries.
 pub struct Running {
@@ -104,27 +61,27 @@ pub struct Running {
 impl Dispatch {
     /// Prepares routes and agents. Nothing is delivered before [`Dispatch::start`], and nothing is lost: the log has it.
     pub fn new(settings: Settings, plugins: PluginHost, skills: Skills, metrics: Arc<Metrics>) -> Self {
-        let budget = Arc::new(Budget::new(settings.held_bytes));
+        let budget = Arc::new(MemoryBudget::new(settings.held_bytes));
         let agents =
             settings.agents.into_iter().map(|agent| Arc::new(Agent::new(agent, &plugins, Arc::clone(&budget))));
         let agents = agents.map(|agent| (agent.settings.name.clone(), agent)).collect();
         let routes = Routes::new(settings.routes);
-        Self(Arc::new(Inner { routes, agents, plugins, skills, watchers: Arc::default(), metrics }))
+        Self(Arc::new(Context { routes, agents, plugins, skills, watchers: Arc::default(), metrics }))
     }
 
     /// Starts delivering what `log` holds and what comes.
     pub fn start(&self, log: &EventLog) -> Running {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let survey = Arc::new(Survey::new());
+        let recovery = Arc::new(Recovery::new());
         for agent in self.0.agents.values() {
             agent.inbox.begin(log.head());
             agent.show_breaker(&agent.breaker(), &self.0.metrics);
-            if let Some(task) = AgentTask::new(agent, &self.0, log, &survey) {
+            if let Some(task) = AgentTask::new(agent, &self.0, log, &recovery) {
                 tasks.spawn(task.run(stop.clone()));
             }
         }
-        tasks.spawn(survey.run(self.0.agents.clone(), log.clone(), stop.clone()));
+        tasks.spawn(recovery.run(self.0.agents.clone(), log.clone(), stop.clone()));
         Running { tasks, stop }
     }
 

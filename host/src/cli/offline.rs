@@ -67,7 +67,7 @@ pub(super) async fn answer(config: &Config, request: &Request) -> anyhow::Result
             let plugins = plugins(config).await?;
             let log = open_log(config)?;
             let counts = log.counts();
-            let ingest = Ingest::new(config.ingest.clone(), plugins, log, Arc::new(Nobody), Arc::new(Metrics::new()));
+            let ingest = Ingest::new(config.ingest.clone(), plugins, log, Arc::new(NullSink), Arc::new(Metrics::new()));
             Ok(to_json(&view::channels(ingest.channels(), &counts)))
         }
     }
@@ -82,7 +82,7 @@ pub(super) fn open_log(config: &Config) -> anyhow::Result<EventLog> {
     {
         settings.engine = EngineKind::Memory { capacity: 1 };
     }
-    EventLog::open(&settings, Arc::new(Metrics::new()), Arc::new(Nobody)).map_err(|error| match error {
+    EventLog::open(&settings, Arc::new(Metrics::new()), Arc::new(NullSink)).map_err(|error| match error {
         EventLogError::Locked { .. } => {
             anyhow!(
                 "{error}\nhint: a gateway runs with it at another address: `http.listen` or `admin.listen` must be that"
@@ -109,13 +109,13 @@ fn to_json(view: &impl Serialize) -> Value {
 }
 
 /// Takes the place of those who would act: nothing is accepted or delivered here.
-struct Nobody;
+struct NullSink;
 
-impl CommitSink for Nobody {
+impl CommitSink for NullSink {
     fn committed(&self, _: &Arc<Event>, _: &[NewDelivery]) {}
 }
 
-impl Router for Nobody {
+impl Router for NullSink {
     fn recipients(&self, _: &ChannelName, _: &str, _: &[(String, String)]) -> Vec<Recipient> {
         Vec::new()
     }

@@ -7,10 +7,11 @@ use serde::Serialize;
 use crate::metrics::{ByAgent, Metrics};
 use crate::plugin::{Egress, Generation, Instance, Kind, Network, PluginHost, config_text};
 
-use super::breaker::{Breaker, BreakerState, Verdict};
-use super::held::Budget;
+use super::breaker::{AgentVerdict, Breaker, BreakerState};
 use super::inbox::Inbox;
-use super::{AgentSettings, OnFailure};
+use super::memory_budget::MemoryBudget;
+use super::queues::OnFailure;
+use super::settings::AgentSettings;
 
 /// A configured destination. Lives as long as the gateway; generations of its plugin come and go.
 pub(super) struct Agent {
@@ -74,7 +75,7 @@ pub struct BreakerStatus {
 }
 
 impl Agent {
-    pub(super) fn new(settings: AgentSettings, plugins: &PluginHost, budget: Arc<Budget>) -> Self {
+    pub(super) fn new(settings: AgentSettings, plugins: &PluginHost, budget: Arc<MemoryBudget>) -> Self {
         let config = settings.config.iter().map(|(key, value)| (key.clone(), config_text(value))).collect();
         let network = Network::Granted(Box::new(Egress::new(settings.egress.clone())));
         let name = settings.name.as_str();
@@ -95,7 +96,7 @@ impl Agent {
     }
 
     /// Tells the breaker how an attempt that began in `epoch` has ended.
-    pub(super) fn report(&self, epoch: u64, verdict: Verdict, metrics: &Metrics) {
+    pub(super) fn report(&self, epoch: u64, verdict: AgentVerdict, metrics: &Metrics) {
         let now = Instant::now();
         let mut breaker = self.breaker();
         if !breaker.ended(epoch, verdict, now) {

@@ -14,12 +14,12 @@ use crate::metrics::{ByAgent, ByOutcome};
 use crate::plugin::{Answer, CallError, Failure, Generation, Outgoing, StateChanges, StateError};
 
 use super::agent::Agent;
-use super::breaker::Verdict;
+use super::breaker::AgentVerdict;
+use super::context::Context;
 use super::job::{Age, Job};
-use super::retry::TIMEOUT;
-use super::turns::Turn;
+use super::permits::Permit;
+use super::retry::{self, TIMEOUT};
 use super::watch::SyncOutcome;
-use super::{Inner, retry};
 
 /// How long to wait before the log is asked again to take a record.
 const RECORD_AGAIN: Duration = Duration::from_millis(500);
@@ -32,9 +32,9 @@ const BUSY: &str = "busy";
 const MAX_CODE: usize = 64;
 
 /// What an attempt needs.
-pub(super) struct Try {
+pub(super) struct AttemptRunner {
     pub(super) agent: Arc<Agent>,
-    pub(super) dispatch: Arc<Inner>,
+    pub(super) dispatch: Arc<Context>,
     pub(super) log: EventLog,
     pub(super) generation: Arc<Generation>,
     /// The breaker's time in which it starts.
@@ -42,45 +42,45 @@ pub(super) struct Try {
 }
 
 /// An attempt that is over, with its record durable.
-pub(super) struct Ended {
+pub(super) struct Finished {
     pub(super) job: Job,
-    pub(super) next: Next,
+    pub(super) disposition: Disposition,
 }
 
 /// What became of a job.
 #[derive(Clone, Copy)]
-pub(super) enum Next {
+pub(super) enum Disposition {
     /// The delivery is settled, or gone from the log.
     Settled,
     /// Another attempt is due then.
-    Again(Instant),
+    RetryAt(Instant),
     /// The log has ended before it took the record: the delivery is still open there, and none may overtake it.
     Unrecorded,
 }
 
 /// What the call of the plugin means.
-struct Judged {
+struct Evaluation {
     attempt: Attempt,
     /// How long to wait before the next attempt; none when there is none.
     wait: Option<Duration>,
     answer: Option<Answer>,
-    verdict: Verdict,
+    verdict: AgentVerdict,
 }
 
-impl Try {
-    /// Makes the attempt and returns when its record is durable. `turn` is given back when the agent has answered.
-    pub(super) async fn run(self, mut job: Job, turn: Turn) -> Ended {
+impl AttemptRunner {
+    /// Makes the attempt and returns when its record is durable. `permit` is given back when the agent has answered.
+    pub(super) async fn run(self, mut job: Job, permit: Permit) -> Finished {
         let (agent, metrics, epoch) = (Arc::clone(&self.agent), Arc::clone(&self.dispatch.metrics), self.epoch);
         // A bug must not take the lane with it: the delivery is open in the log, and tried again like any other.
-        let next = AssertUnwindSafe(self.attempt(&mut job, turn)).catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!(agent = %agent.settings.name, delivery = ?job.id, "Attempt panicked, it is made again");
-            agent.report(epoch, Verdict::Unknown, &metrics);
-            Next::Again(Instant::now() + RECORD_AGAIN)
+        let disposition = AssertUnwindSafe(self.attempt(&mut job, permit)).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(agent = %agent.settings.name, delivery = ?job.id, "Attempt panicked, retrying");
+            agent.report(epoch, AgentVerdict::Unknown, &metrics);
+            Disposition::RetryAt(Instant::now() + RECORD_AGAIN)
         });
-        Ended { job, next }
+        Finished { job, disposition }
     }
 
-    async fn attempt(self, job: &mut Job, turn: Turn) -> Next {
+    async fn attempt(self, job: &mut Job, permit: Permit) -> Disposition {
         let event = match job.held.take() {
             Some(held) => Ok(Arc::clone(&held.event)),
             None => self.load(job.id).await,
@@ -88,8 +88,8 @@ impl Try {
         let event = match event {
             Ok(event) => event,
             Err(EventLogError::NotFound) => {
-                self.report(Verdict::Unknown);
-                return Next::Settled;
+                self.report(AgentVerdict::Unknown);
+                return Disposition::Settled;
             }
             // Only a damaged record stays damaged; everything else may pass.
             Err(error @ EventLogError::Corrupt { .. }) => {
@@ -98,8 +98,8 @@ impl Try {
             }
             Err(error) => {
                 tracing::warn!(delivery = ?job.id, "Event cannot be read now: {error}");
-                self.report(Verdict::Unknown);
-                return Next::Again(Instant::now() + RECORD_AGAIN);
+                self.report(AgentVerdict::Unknown);
+                return Disposition::RetryAt(Instant::now() + RECORD_AGAIN);
             }
         };
         let started_at = Timestamp::now();
@@ -111,8 +111,8 @@ impl Try {
             let outgoing = Outgoing { event: Arc::clone(&event), skills: self.skills(&event), attempt: number.get() };
             self.generation.deliver(&self.agent.instance, outgoing).await
         };
-        drop((counted, turn));
-        let Judged { attempt, wait, answer, verdict } = self.judge(number, started_at, job.age, called);
+        drop((counted, permit));
+        let Evaluation { attempt, wait, answer, verdict } = self.evaluate(number, started_at, job.age, called);
         self.report(verdict);
         let next_at = wait.map(|wait| (attempt.ended_at.after(wait), Instant::now() + wait));
         job.attempts = number.get();
@@ -120,7 +120,7 @@ impl Try {
         if let Some(answer) = &answer {
             self.keep_state(&answer.state).await;
             if !self.send_back(job, &event, answer).await {
-                return Next::Unrecorded;
+                return Disposition::Unrecorded;
             }
         }
         let settled = match attempt.outcome {
@@ -129,14 +129,14 @@ impl Try {
             Outcome::Dead => Some(SyncOutcome::Dead { code: attempt.code.clone(), message: attempt.message.clone() }),
         };
         if !self.record(job.id, attempt, next_at.map(|(at, _)| at)).await {
-            return Next::Unrecorded;
+            return Disposition::Unrecorded;
         }
         if let Some(outcome) = settled
             && self.agent.settings.name.channel().is_none()
         {
             self.dispatch.watchers.settle(event.request_id, outcome);
         }
-        next_at.map_or(Next::Settled, |(_, at)| Next::Again(at))
+        next_at.map_or(Disposition::Settled, |(_, at)| Disposition::RetryAt(at))
     }
 
     async fn load(&self, id: DeliveryId) -> Result<Arc<Event>, EventLogError> {
@@ -161,13 +161,13 @@ impl Try {
     }
 
     /// What the call means for the delivery and for the agent.
-    fn judge(
+    fn evaluate(
         &self,
         number: NonZeroU32,
         started_at: Timestamp,
         age: Age,
         called: Result<Result<Answer, Failure>, CallError>,
-    ) -> Judged {
+    ) -> Evaluation {
         let ended_at = Timestamp::now();
         let attempt = |outcome, code: &str, message: &str| Attempt {
             number: number.get(),
@@ -181,7 +181,7 @@ impl Try {
         let failure = match called {
             Ok(Ok(answer)) => {
                 let attempt = attempt(Outcome::Delivered, "", "");
-                return Judged { attempt, wait: None, answer: Some(answer), verdict: Verdict::Answered };
+                return Evaluation { attempt, wait: None, answer: Some(answer), verdict: AgentVerdict::Answered };
             }
             Ok(Err(failure)) => failure,
             Err(error) => {
@@ -198,30 +198,30 @@ impl Try {
         let Failure { retry, code, message, .. } = failure;
         if !retry {
             let attempt = attempt(Outcome::Dead, &code, &message);
-            return Judged { attempt, wait: None, answer: None, verdict: Verdict::Answered };
+            return Evaluation { attempt, wait: None, answer: None, verdict: AgentVerdict::Answered };
         }
         let policy = &self.agent.settings.retry;
         let asked = asked.map(|asked| asked.min(policy.max_retry_after));
-        let verdict = if asked_agent { Verdict::Failed { after: asked } } else { Verdict::Unknown };
+        let verdict = if asked_agent { AgentVerdict::Failed { after: asked } } else { AgentVerdict::Unknown };
         match policy.next(number, &code, asked, age.at(Instant::now()), retry::jitter()) {
             Ok(wait) => {
                 let attempt = attempt(Outcome::Retry, &code, &message);
-                Judged { attempt, wait: Some(wait), answer: None, verdict }
+                Evaluation { attempt, wait: Some(wait), answer: None, verdict }
             }
             Err(exhausted) => {
                 let message = format!("{}; {exhausted}", shortened(&message, MAX_MESSAGE - 100));
-                Judged { attempt: attempt(Outcome::Dead, &code, &message), wait: None, answer: None, verdict }
+                Evaluation { attempt: attempt(Outcome::Dead, &code, &message), wait: None, answer: None, verdict }
             }
         }
     }
 
     /// Tells the breaker what the attempt said of the agent.
-    fn report(&self, verdict: Verdict) {
+    fn report(&self, verdict: AgentVerdict) {
         self.agent.report(self.epoch, verdict, &self.dispatch.metrics);
     }
 
-    async fn give_up(&self, job: &Job, code: &str, message: &str) -> Next {
-        self.report(Verdict::Unknown);
+    async fn give_up(&self, job: &Job, code: &str, message: &str) -> Disposition {
+        self.report(AgentVerdict::Unknown);
         let now = Timestamp::now();
         let attempt = Attempt {
             number: job.attempts + 1,
@@ -231,7 +231,7 @@ impl Try {
             code: code.to_owned(),
             message: message.to_owned(),
         };
-        if self.record(job.id, attempt, None).await { Next::Settled } else { Next::Unrecorded }
+        if self.record(job.id, attempt, None).await { Disposition::Settled } else { Disposition::Unrecorded }
     }
 
     /// Keeps the record, waiting for the log where it cannot take it now: the agent has the event, so the delivery must

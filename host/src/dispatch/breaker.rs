@@ -33,7 +33,7 @@ pub enum BreakerState {
 
 /// What an attempt said of the agent, not of the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum AgentVerdict {
     /// It is there, whether it took the event or refused it for good.
     Answered,
     /// It is not, or not well; `after` is how long it asked to be left alone.
@@ -48,7 +48,7 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Breaker {
     settings: BreakerSettings,
-    state: State,
+    state: Phase,
     /// Failed attempts in a row.
     failures: u32,
     /// How long it opens next.
@@ -58,7 +58,7 @@ pub(super) struct Breaker {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Phase {
     Closed,
     Open { until: Instant },
     HalfOpen { probing: bool },
@@ -67,56 +67,56 @@ enum State {
 impl Breaker {
     pub(super) fn new(settings: BreakerSettings) -> Self {
         let open_for = settings.first_open;
-        Self { settings, state: State::Closed, failures: 0, open_for, epoch: 0 }
+        Self { settings, state: Phase::Closed, failures: 0, open_for, epoch: 0 }
     }
 
     /// Whether an attempt may start now.
     pub(super) fn allows(&mut self, now: Instant) -> bool {
-        if let State::Open { until } = self.state
+        if let Phase::Open { until } = self.state
             && until <= now
         {
-            self.change(State::HalfOpen { probing: false });
+            self.change(Phase::HalfOpen { probing: false });
         }
-        matches!(self.state, State::Closed | State::HalfOpen { probing: false })
+        matches!(self.state, Phase::Closed | Phase::HalfOpen { probing: false })
     }
 
     /// An attempt starts; its result is reported with what this returns.
     pub(super) fn started(&mut self) -> u64 {
-        if let State::HalfOpen { probing } = &mut self.state {
+        if let Phase::HalfOpen { probing } = &mut self.state {
             *probing = true;
         }
         self.epoch
     }
 
     /// An attempt that was started in `epoch` has ended. Whether the state changed.
-    pub(super) fn ended(&mut self, epoch: u64, verdict: Verdict, now: Instant) -> bool {
+    pub(super) fn ended(&mut self, epoch: u64, verdict: AgentVerdict, now: Instant) -> bool {
         if epoch != self.epoch {
             return false;
         }
         match (self.state, verdict) {
-            (State::Open { .. }, _) => false,
-            (State::Closed, Verdict::Unknown) => false,
-            (State::Closed, Verdict::Answered) => {
+            (Phase::Open { .. }, _) => false,
+            (Phase::Closed, AgentVerdict::Unknown) => false,
+            (Phase::Closed, AgentVerdict::Answered) => {
                 self.failures = 0;
                 false
             }
-            (State::Closed, Verdict::Failed { after }) => {
+            (Phase::Closed, AgentVerdict::Failed { after }) => {
                 self.failures = self.failures.saturating_add(1);
                 if self.settings.failures == 0 || self.failures < self.settings.failures {
                     return false;
                 }
                 self.open(after, now)
             }
-            (State::HalfOpen { .. }, Verdict::Unknown) => {
-                self.state = State::HalfOpen { probing: false };
+            (Phase::HalfOpen { .. }, AgentVerdict::Unknown) => {
+                self.state = Phase::HalfOpen { probing: false };
                 false
             }
-            (State::HalfOpen { .. }, Verdict::Answered) => {
+            (Phase::HalfOpen { .. }, AgentVerdict::Answered) => {
                 self.failures = 0;
                 self.open_for = self.settings.first_open;
-                self.change(State::Closed)
+                self.change(Phase::Closed)
             }
-            (State::HalfOpen { .. }, Verdict::Failed { after }) => {
+            (Phase::HalfOpen { .. }, AgentVerdict::Failed { after }) => {
                 self.failures = self.failures.saturating_add(1);
                 self.open_for = (self.open_for * 2).min(self.settings.max_open);
                 self.open(after, now)
@@ -127,16 +127,16 @@ impl Breaker {
     /// When it may be tried again; none unless it is open.
     pub(super) const fn open_until(&self) -> Option<Instant> {
         match self.state {
-            State::Open { until } => Some(until),
-            State::Closed | State::HalfOpen { .. } => None,
+            Phase::Open { until } => Some(until),
+            Phase::Closed | Phase::HalfOpen { .. } => None,
         }
     }
 
     pub(super) const fn state(&self) -> BreakerState {
         match self.state {
-            State::Closed => BreakerState::Closed,
-            State::Open { .. } => BreakerState::Open,
-            State::HalfOpen { .. } => BreakerState::HalfOpen,
+            Phase::Closed => BreakerState::Closed,
+            Phase::Open { .. } => BreakerState::Open,
+            Phase::HalfOpen { .. } => BreakerState::HalfOpen,
         }
     }
 
@@ -146,10 +146,10 @@ impl Breaker {
 
     fn open(&mut self, after: Option<Duration>, now: Instant) -> bool {
         let pause = self.open_for.max(after.unwrap_or_default().min(self.settings.max_open));
-        self.change(State::Open { until: now + pause })
+        self.change(Phase::Open { until: now + pause })
     }
 
-    fn change(&mut self, state: State) -> bool {
+    fn change(&mut self, state: Phase) -> bool {
         self.state = state;
         self.epoch += 1;
         true
@@ -160,7 +160,7 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    const FAILED: Verdict = Verdict::Failed { after: None };
+    const FAILED: AgentVerdict = AgentVerdict::Failed { after: None };
 
     fn breaker() -> Breaker {
         let [first_open, max_open] = [Duration::from_secs(5), Duration::from_secs(15)];
@@ -168,7 +168,7 @@ mod tests {
     }
 
     /// An attempt that is allowed at `now`, and how it ends.
-    fn attempt(breaker: &mut Breaker, now: Instant, verdict: Verdict) {
+    fn attempt(breaker: &mut Breaker, now: Instant, verdict: AgentVerdict) {
         assert!(breaker.allows(now), "{breaker:?}");
         let epoch = breaker.started();
         breaker.ended(epoch, verdict, now);
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn it_opens_after_failures_in_a_row_and_closes_with_a_successful_probe() {
         let (mut breaker, start) = (breaker(), Instant::now());
-        for verdict in [FAILED, Verdict::Answered, FAILED, Verdict::Unknown] {
+        for verdict in [FAILED, AgentVerdict::Answered, FAILED, AgentVerdict::Unknown] {
             attempt(&mut breaker, start, verdict);
         }
         assert_eq!(breaker.state(), BreakerState::Closed);
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
         let epoch = breaker.started();
         assert!(!breaker.allows(start + Duration::from_secs(5)), "one probe at a time");
-        assert!(breaker.ended(epoch, Verdict::Answered, start + Duration::from_secs(6)));
+        assert!(breaker.ended(epoch, AgentVerdict::Answered, start + Duration::from_secs(6)));
         assert_eq!((breaker.state(), breaker.failures()), (BreakerState::Closed, 0));
     }
 
@@ -203,9 +203,9 @@ mod tests {
             assert_eq!(breaker.open_until(), Some(now + Duration::from_secs(seconds)));
             now += Duration::from_secs(seconds);
         }
-        attempt(&mut breaker, now, Verdict::Answered);
+        attempt(&mut breaker, now, AgentVerdict::Answered);
         attempt(&mut breaker, now, FAILED);
-        attempt(&mut breaker, now, Verdict::Failed { after: Some(Duration::from_secs(7)) });
+        attempt(&mut breaker, now, AgentVerdict::Failed { after: Some(Duration::from_secs(7)) });
         assert_eq!(breaker.open_until(), Some(now + Duration::from_secs(7)), "the agent asked for a longer one");
     }
 
@@ -216,7 +216,7 @@ mod tests {
         attempt(&mut breaker, start, FAILED);
         attempt(&mut breaker, start, FAILED);
 
-        assert!(!breaker.ended(late, Verdict::Answered, start));
+        assert!(!breaker.ended(late, AgentVerdict::Answered, start));
         assert_eq!(breaker.state(), BreakerState::Open);
     }
 
@@ -227,7 +227,7 @@ mod tests {
         attempt(&mut breaker, start, FAILED);
         let later = start + Duration::from_secs(5);
 
-        attempt(&mut breaker, later, Verdict::Unknown);
+        attempt(&mut breaker, later, AgentVerdict::Unknown);
 
         assert!(breaker.allows(later));
         assert_eq!(breaker.state(), BreakerState::HalfOpen);

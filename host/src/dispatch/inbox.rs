@@ -5,8 +5,8 @@ use tokio::sync::{Notify, mpsc};
 use crate::event::{Event, Seq};
 use crate::eventlog::NewDelivery;
 
-use super::held::Budget;
 use super::job::{Job, Level};
+use super::memory_budget::MemoryBudget;
 
 /// The way of new deliveries from the log's writer to one agent's task.
 ///
@@ -17,7 +17,7 @@ pub(super) struct Inbox {
     receiver: Mutex<Option<mpsc::Receiver<Job>>>,
     cursors: Mutex<Cursors>,
     pub(super) lag: Notify,
-    budget: Arc<Budget>,
+    budget: Arc<MemoryBudget>,
 }
 
 type Cursors = [Cursor; Level::ALL.len()];
@@ -49,7 +49,7 @@ impl Cursor {
 
 impl Inbox {
     /// An empty inbox for at most `capacity` deliveries.
-    pub(super) fn new(capacity: usize, budget: Arc<Budget>) -> Self {
+    pub(super) fn new(capacity: usize, budget: Arc<MemoryBudget>) -> Self {
         let (sender, receiver) = mpsc::channel(capacity.max(1));
         Self {
             sender,
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     fn inbox() -> Inbox {
-        Inbox::new(1, Arc::new(Budget::new(0)))
+        Inbox::new(1, Arc::new(MemoryBudget::new(0)))
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::held::Held;
+use super::memory_budget::HeldEvent;
 use crate::event::{Delivery, DeliveryId, Priority, Timestamp};
 use crate::eventlog::NewDelivery;
 
@@ -34,7 +34,7 @@ impl Level {
     }
 }
 
-/// What shares turns: none of these can take all of them from another.
+/// What shares permits: none of these can take all of them from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     First,
@@ -59,7 +59,7 @@ pub(super) struct Job {
     pub(super) lane: LaneKey,
     pub(super) level: Level,
     /// The event, when there was room to keep it.
-    pub(super) held: Option<Held>,
+    pub(super) held: Option<HeldEvent>,
     /// Attempts that were made before.
     pub(super) attempts: u32,
     /// When the next attempt is due; none means now.
@@ -82,7 +82,7 @@ impl Age {
 
 impl Job {
     /// A delivery that was committed just now.
-    pub(super) fn fresh(new: &NewDelivery, subject: Option<&str>, held: Option<Held>) -> Self {
+    pub(super) fn fresh(new: &NewDelivery, subject: Option<&str>, held: Option<HeldEvent>) -> Self {
         let level = Level::new(new.priority, new.replay);
         let age = Age { before: Duration::ZERO, since: Instant::now() };
         Self { id: new.id, lane: lane(new.id, subject, level), level, held, attempts: 0, due: None, age }

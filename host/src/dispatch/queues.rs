@@ -29,7 +29,7 @@ const WAITING: usize = 4;
 #[derive(Default)]
 struct Lane {
     jobs: VecDeque<Job>,
-    state: State,
+    state: LaneState,
     /// The most urgent of its jobs: what is before that one in the lane has to go first.
     level: Level,
     /// From where on the log has jobs of this lane that are not here.
@@ -37,7 +37,7 @@ struct Lane {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum LaneState {
     /// Nothing is to be done.
     #[default]
     Idle,
@@ -153,7 +153,7 @@ impl Queues {
         }
         let lane = self.lanes.entry(key.clone()).or_insert_with(|| Lane { level: job.level, ..Lane::default() });
         let is_full = !has_room || lane.jobs.len() >= self.lane_limit;
-        if is_full || unread.is_some() || lane.left.is_some() || lane.state == State::Refilling {
+        if is_full || unread.is_some() || lane.left.is_some() || lane.state == LaneState::Refilling {
             let from = unread.unwrap_or(job.id.seq).min(job.id.seq);
             lane.left = Some(lane.left.map_or(from, |left| left.min(from)));
             self.raise(&key, job.level);
@@ -176,8 +176,8 @@ impl Queues {
             self.counts[job.level as usize] += 1;
             let lane = self.lanes.entry(key.clone()).or_insert_with(|| Lane { level: job.level, ..Lane::default() });
             lane.jobs.push_front(job);
-            if matches!(lane.state, State::Blocked | State::Due(..)) {
-                lane.state = State::Idle;
+            if matches!(lane.state, LaneState::Blocked | LaneState::Due(..)) {
+                lane.state = LaneState::Idle;
             }
             self.schedule(&key, now);
         }
@@ -206,7 +206,7 @@ impl Queues {
         due.retry_next = class != Class::Retry;
         let key = due.queue(class).pop_front()?;
         let lane = self.lanes.get_mut(&key)?;
-        lane.state = State::Running;
+        lane.state = LaneState::Running;
         let job = lane.jobs.pop_front()?;
         self.counts[job.level as usize] -= 1;
         Some(job)
@@ -218,9 +218,9 @@ impl Queues {
         self.later.insert((at, job.id), job);
         let Some(lane) = self.lanes.get_mut(&key) else { return };
         match self.on_failure {
-            OnFailure::Block => lane.state = State::Blocked,
+            OnFailure::Block => lane.state = LaneState::Blocked,
             OnFailure::Skip => {
-                lane.state = State::Idle;
+                lane.state = LaneState::Idle;
                 self.schedule(&key, now);
             }
         }
@@ -230,7 +230,7 @@ impl Queues {
     pub(super) fn settled(&mut self, job: &Job, now: Instant) {
         self.known.remove(&job.id);
         if let Some(lane) = self.lanes.get_mut(&job.lane) {
-            lane.state = State::Idle;
+            lane.state = LaneState::Idle;
         }
         self.schedule(&job.lane, now);
     }
@@ -243,8 +243,8 @@ impl Queues {
             let mut from = Seq(u64::MAX);
             for key in self.dry.drain(..) {
                 let Some(lane) = self.lanes.get_mut(&key) else { continue };
-                let (State::Dry, LaneKey::Subject { subject, replay }) = (lane.state, &key) else { continue };
-                lane.state = State::Refilling;
+                let (LaneState::Dry, LaneKey::Subject { subject, replay }) = (lane.state, &key) else { continue };
+                lane.state = LaneState::Refilling;
                 from = from.min(lane.left.take().unwrap_or(from));
                 subjects[usize::from(*replay)].insert(Arc::clone(subject));
                 lanes.insert(key);
@@ -295,7 +295,7 @@ impl Queues {
 
     fn end_refill(&mut self, key: &LaneKey, now: Instant) {
         if let Some(lane) = self.lanes.get_mut(key) {
-            lane.state = State::Idle;
+            lane.state = LaneState::Idle;
         }
         self.schedule(key, now);
     }
@@ -313,32 +313,32 @@ impl Queues {
     fn raise(&mut self, key: &LaneKey, level: Level) {
         let Some(lane) = self.lanes.get_mut(key).filter(|lane| lane.level < level) else { return };
         lane.level = level;
-        if matches!(lane.state, State::Due(..)) {
-            lane.state = State::Idle;
+        if matches!(lane.state, LaneState::Due(..)) {
+            lane.state = LaneState::Idle;
         }
     }
 
     /// Decides what an idle lane waits for, and forgets one that has nothing left.
     fn schedule(&mut self, key: &LaneKey, now: Instant) {
-        let Some(lane) = self.lanes.get_mut(key).filter(|lane| lane.state == State::Idle) else { return };
+        let Some(lane) = self.lanes.get_mut(key).filter(|lane| lane.state == LaneState::Idle) else { return };
         // One that failed before a restart may still have to wait.
         while let Some(at) = lane.jobs.front().and_then(|job| job.due).filter(|at| *at > now) {
             let Some(job) = lane.jobs.pop_front() else { break };
             self.counts[job.level as usize] -= 1;
             self.later.insert((at, job.id), job);
             if self.on_failure == OnFailure::Block {
-                lane.state = State::Blocked;
+                lane.state = LaneState::Blocked;
                 return;
             }
         }
         match lane.jobs.front() {
             Some(job) => {
                 let class = job.class();
-                lane.state = State::Due(lane.level, class);
+                lane.state = LaneState::Due(lane.level, class);
                 self.due[lane.level as usize].queue(class).push_back(key.clone());
             }
             None if lane.left.is_some() => {
-                lane.state = State::Dry;
+                lane.state = LaneState::Dry;
                 self.dry.push(key.clone());
             }
             None => drop(self.lanes.remove(key)),
@@ -356,7 +356,7 @@ impl Queues {
             let queue = due.queue(class);
             // Lanes that became more urgent, or whose head changed, stand elsewhere now.
             let is_stale =
-                |key: &LaneKey| self.lanes.get(key).is_none_or(|lane| lane.state != State::Due(level, class));
+                |key: &LaneKey| self.lanes.get(key).is_none_or(|lane| lane.state != LaneState::Due(level, class));
             while queue.front().is_some_and(is_stale) {
                 queue.pop_front();
             }

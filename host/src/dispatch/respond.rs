@@ -12,7 +12,7 @@ use crate::event::{
 use crate::eventlog::{Appended, EventLogError, Identity, NewEvent};
 use crate::plugin::{Answer, CallError, Failure, Responding};
 
-use super::attempt::Try;
+use super::attempt::AttemptRunner;
 use super::job::Job;
 
 /// What the plugin of a channel would have to call its events to be taken for an answer.
@@ -22,7 +22,7 @@ const ANSWERED: &str = "answerto";
 /// The attribute with the name of the agent.
 const AGENT: &str = "agent";
 
-impl Try {
+impl AttemptRunner {
     /// Makes the agent's answer to `event` an event for its channel, where a route says so. Tells whether the log has it,
     /// or nothing was to be done.
     pub(super) async fn send_back(&self, job: &Job, event: &Event, answer: &Answer) -> bool {

@@ -15,16 +15,16 @@ use crate::eventlog::{EventLog, EventLogError, OpenDeliveries};
 use crate::metrics::ByAgent;
 use crate::plugin::Generation;
 
-use super::Inner;
 use super::agent::Agent;
-use super::attempt::{Ended, Next, Try};
+use super::attempt::{AttemptRunner, Disposition, Finished};
 use super::breaker::BreakerState;
+use super::context::Context;
 use super::job::{Job, Level};
+use super::permits::Permits;
 use super::queues::{Offered, Queues};
-use super::survey::Survey;
-use super::turns::Turns;
+use super::recovery::Recovery;
 
-/// Attempts whose agent has answered and whose record is not durable yet; they hold no turn any more.
+/// Attempts whose agent has answered and whose record is not durable yet; they hold no permit any more.
 const MAX_SETTLING: usize = 1024;
 
 /// Deliveries that are read from the log at once.
@@ -40,16 +40,16 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 /// The task of one agent. Every open delivery is in the log; [`Queues`] has those that fit in memory.
 pub(super) struct AgentTask {
     agent: Arc<Agent>,
-    dispatch: Arc<Inner>,
+    dispatch: Arc<Context>,
     log: EventLog,
-    survey: Arc<Survey>,
+    recovery: Arc<Recovery>,
     inbox: mpsc::Receiver<Job>,
     plugins: watch::Receiver<()>,
     /// The plugin's generation that the next attempt runs on, or what is missing.
     generation: Result<Arc<Generation>, String>,
     queues: Queues,
-    turns: Turns,
-    running: JoinSet<Ended>,
+    permits: Permits,
+    running: JoinSet<Finished>,
     /// The page that is being read; there is one at a time.
     reading: JoinSet<ReadPage>,
     /// Deliveries that were settled while a page was being read, which may still show them as open.
@@ -76,14 +76,19 @@ enum Reading {
 
 impl AgentTask {
     /// The task of `agent`, which has one only.
-    pub(super) fn new(agent: &Arc<Agent>, dispatch: &Arc<Inner>, log: &EventLog, survey: &Arc<Survey>) -> Option<Self> {
+    pub(super) fn new(
+        agent: &Arc<Agent>,
+        dispatch: &Arc<Context>,
+        log: &EventLog,
+        recovery: &Arc<Recovery>,
+    ) -> Option<Self> {
         let settings = &agent.settings;
         Some(Self {
             inbox: agent.inbox.receiver()?,
             plugins: dispatch.plugins.subscribe(),
             generation: Err(String::new()),
             queues: Queues::new(settings.on_failure, settings.queue),
-            turns: Turns::new(settings.limits.concurrency),
+            permits: Permits::new(settings.limits.concurrency),
             running: JoinSet::new(),
             reading: JoinSet::new(),
             settled_meanwhile: HashSet::new(),
@@ -95,7 +100,7 @@ impl AgentTask {
             agent: Arc::clone(agent),
             dispatch: Arc::clone(dispatch),
             log: log.clone(),
-            survey: Arc::clone(survey),
+            recovery: Arc::clone(recovery),
         })
     }
 
@@ -108,14 +113,14 @@ impl AgentTask {
             self.start_reading();
             let wakes = [self.queues.next_wake(), breaker_wakes, self.read_again.or_else(|| self.refill_wakes())];
             let wake = wakes.into_iter().flatten().min();
-            let turns = self.turns.clone();
+            let permits = self.permits.clone();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
                 Ok(()) = self.plugins.changed() => self.look_up_plugin(),
                 Some(ended) = self.running.join_next() => self.end(ended),
                 Some(read) = self.reading.join_next() => self.take_page(read),
-                () = turns.returned() => {}
+                () = permits.returned() => {}
                 Some(job) = self.inbox.recv() => self.take(job),
                 () = self.agent.inbox.lag.notified() => {}
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => {}
@@ -148,8 +153,8 @@ impl AgentTask {
             if breaker.state() != BreakerState::Closed {
                 self.agent.show_breaker(&breaker, &self.dispatch.metrics);
             }
-            let job = self.queues.next(|class| self.turns.is_free(class))?;
-            let attempt = Try {
+            let job = self.queues.next(|class| self.permits.is_free(class))?;
+            let attempt = AttemptRunner {
                 agent: Arc::clone(&self.agent),
                 dispatch: Arc::clone(&self.dispatch),
                 log: self.log.clone(),
@@ -157,8 +162,8 @@ impl AgentTask {
                 epoch: breaker.started(),
             };
             drop(breaker);
-            let turn = self.turns.take(job.class());
-            self.running.spawn(attempt.run(job, turn));
+            let permit = self.permits.take(job.class());
+            self.running.spawn(attempt.run(job, permit));
         }
         None
     }
@@ -170,7 +175,7 @@ impl AgentTask {
         }
         self.read_again = None;
         self.settled_meanwhile.clear();
-        let until = self.survey.position();
+        let until = self.recovery.position();
         let now = Instant::now();
         if self.refill_from <= now
             && let Some(refill) = self.queues.start_refill()
@@ -270,18 +275,18 @@ impl AgentTask {
         self.queues.offer(job, unread, Instant::now())
     }
 
-    fn end(&mut self, ended: Result<Ended, JoinError>) {
+    fn end(&mut self, ended: Result<Finished, JoinError>) {
         let now = Instant::now();
         match ended {
-            Ok(Ended { job, next: Next::Again(at) }) => self.queues.again(job, at, now),
-            Ok(Ended { job, next: Next::Settled }) => {
+            Ok(Finished { job, disposition: Disposition::RetryAt(at) }) => self.queues.again(job, at, now),
+            Ok(Finished { job, disposition: Disposition::Settled }) => {
                 if !self.reading.is_empty() {
                     self.settled_meanwhile.insert(job.id);
                 }
                 self.queues.settled(&job, now);
                 self.show_length();
             }
-            Ok(Ended { next: Next::Unrecorded, .. }) => self.log_ended = true,
+            Ok(Finished { disposition: Disposition::Unrecorded, .. }) => self.log_ended = true,
             // Only a task that was aborted: a panic is caught in the attempt.
             Err(error) => tracing::error!(agent = %self.agent.settings.name, "Attempt ended without a result: {error}"),
         }

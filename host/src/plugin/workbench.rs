@@ -41,9 +41,9 @@ pub struct Inspection {
     pub refusal: Option<LoadError>,
 }
 
-struct Everything;
+struct AllowAll;
 
-impl Gatekeeper for Everything {
+impl Gatekeeper for AllowAll {
     fn admit(&self, _: &PluginName, _: Option<&Manifest>, _: &Manifest) -> Result<(), String> {
         Ok(())
     }
@@ -52,7 +52,7 @@ impl Gatekeeper for Everything {
 impl Workbench {
     /// A host with the limits of `settings`, whose folder of plugins is not looked at.
     pub fn new(settings: Settings) -> Result<Self, PluginError> {
-        Ok(Self { registry: Registry::new(settings, Arc::new(Metrics::new()), Arc::new(Everything))? })
+        Ok(Self { registry: Registry::new(settings, Arc::new(Metrics::new()), Arc::new(AllowAll))? })
     }
 
     /// A generation of the file, to be called. It needs this workbench for as long as it is used: without it nothing

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::*;
-use crate::dispatch::held::Budget;
 use crate::dispatch::inbox::Inbox;
+use crate::dispatch::memory_budget::MemoryBudget;
 use crate::event::{AgentName, Delivery, Priority, Recipient, Timestamp};
 
 fn any(_: Class) -> bool {
@@ -275,7 +275,7 @@ fn nothing_is_lost_repeated_or_overtaken_between_memory_and_log() {
     for seed in 0..200 {
         let mut world = World {
             queues: Queues::new(OnFailure::Block, 6),
-            inbox: Inbox::new(1, Arc::new(Budget::new(0))),
+            inbox: Inbox::new(1, Arc::new(MemoryBudget::new(0))),
             events: Vec::new(),
             settled: BTreeSet::new(),
             sent: Vec::new(),

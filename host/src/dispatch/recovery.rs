@@ -20,12 +20,12 @@ const PAGE: usize = 4096;
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// How far the log was looked through. One pass serves all agents; they begin with what it has found while it goes on.
-pub(super) struct Survey {
+pub(super) struct Recovery {
     /// Positions before this are looked through; all of them at the end.
     position: AtomicU64,
 }
 
-impl Survey {
+impl Recovery {
     pub(super) fn new() -> Self {
         Self { position: AtomicU64::new(0) }
     }

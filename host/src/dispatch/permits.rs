@@ -6,10 +6,10 @@ use super::job::Class;
 
 /// The attempts that an agent may have under way at once, shared so that no class of them takes all.
 ///
-/// Repeated attempts leave a quarter of the turns, at least one, to first attempts; replays take no more than a quarter.
-/// With a single turn they alternate.
+/// Repeated attempts leave a quarter of the permits, at least one, to first attempts; replays take no more than a quarter.
+/// With a single permit they alternate.
 #[derive(Clone)]
-pub(super) struct Turns(Arc<Shared>);
+pub(super) struct Permits(Arc<Shared>);
 
 struct Shared {
     limit: usize,
@@ -34,13 +34,13 @@ impl Taken {
     }
 }
 
-/// One attempt's turn; given back when dropped.
-pub(super) struct Turn {
-    turns: Turns,
+/// One attempt's permit; given back when dropped.
+pub(super) struct Permit {
+    permits: Permits,
     class: Class,
 }
 
-impl Turns {
+impl Permits {
     pub(super) fn new(limit: usize) -> Self {
         Self(Arc::new(Shared { limit: limit.max(1), taken: Mutex::default(), returned: Notify::new() }))
     }
@@ -58,21 +58,21 @@ impl Turns {
             }
     }
 
-    /// Takes a turn that [`Turns::is_free`]; there is one taker.
-    pub(super) fn take(&self, class: Class) -> Turn {
+    /// Takes a permit that [`Permits::is_free`]; there is one taker.
+    pub(super) fn take(&self, class: Class) -> Permit {
         *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner).of(class) += 1;
-        Turn { turns: self.clone(), class }
+        Permit { permits: self.clone(), class }
     }
 
-    /// Waits until a turn was given back since this was called last.
+    /// Waits until a permit was given back since this was called last.
     pub(super) async fn returned(&self) {
         self.0.returned.notified().await;
     }
 }
 
-impl Drop for Turn {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let shared = &self.turns.0;
+        let shared = &self.permits.0;
         *shared.taken.lock().unwrap_or_else(PoisonError::into_inner).of(self.class) -= 1;
         shared.returned.notify_one();
     }
@@ -84,10 +84,10 @@ mod tests {
 
     /// How many of a class can start one after the other while nothing else runs.
     fn most(limit: usize, class: Class) -> usize {
-        let turns = Turns::new(limit);
+        let permits = Permits::new(limit);
         let mut taken = Vec::new();
-        while turns.is_free(class) {
-            taken.push(turns.take(class));
+        while permits.is_free(class) {
+            taken.push(permits.take(class));
         }
         taken.len()
     }
@@ -102,11 +102,11 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_that_is_dropped_is_free_again() {
-        let turns = Turns::new(1);
-        let turn = turns.take(Class::Retry);
-        assert!(!turns.is_free(Class::First));
-        drop(turn);
-        assert!(turns.is_free(Class::First));
+    fn a_permit_that_is_dropped_is_free_again() {
+        let permits = Permits::new(1);
+        let permit = permits.take(Class::Retry);
+        assert!(!permits.is_free(Class::First));
+        drop(permit);
+        assert!(permits.is_free(Class::First));
     }
 }

@@ -7,32 +7,32 @@ use crate::event::Event;
 const OVERHEAD: usize = 512;
 
 /// Memory for events that wait for their turn, shared by all agents.
-pub(super) struct Budget {
+pub(super) struct MemoryBudget {
     left: AtomicUsize,
 }
 
-impl Budget {
+impl MemoryBudget {
     pub(super) fn new(bytes: usize) -> Self {
         Self { left: AtomicUsize::new(bytes) }
     }
 
     /// Keeps `event` in memory when there is room for it.
-    pub(super) fn hold(self: &Arc<Self>, event: &Arc<Event>) -> Option<Held> {
+    pub(super) fn hold(self: &Arc<Self>, event: &Arc<Event>) -> Option<HeldEvent> {
         let bytes = event.data.len() + OVERHEAD;
         let take = |left: usize| left.checked_sub(bytes);
         self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
-        Some(Held { event: Arc::clone(event), bytes, budget: Arc::clone(self) })
+        Some(HeldEvent { event: Arc::clone(event), bytes, budget: Arc::clone(self) })
     }
 }
 
 /// An event in memory; gives its room back when it is dropped.
-pub(super) struct Held {
+pub(super) struct HeldEvent {
     pub(super) event: Arc<Event>,
     bytes: usize,
-    budget: Arc<Budget>,
+    budget: Arc<MemoryBudget>,
 }
 
-impl Drop for Held {
+impl Drop for HeldEvent {
     fn drop(&mut self) {
         self.budget.left.fetch_add(self.bytes, Ordering::Relaxed);
     }

@@ -1,0 +1,22 @@
+//! What all agents of a gateway share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::event::AgentName;
+use crate::metrics::Metrics;
+use crate::plugin::PluginHost;
+use crate::skill::Skills;
+
+use super::agent::Agent;
+use super::route::Routes;
+use super::watch::Watchers;
+
+pub(super) struct Context {
+    pub(super) routes: Routes,
+    pub(super) agents: BTreeMap<AgentName, Arc<Agent>>,
+    pub(super) plugins: PluginHost,
+    pub(super) skills: Skills,
+    pub(super) watchers: Arc<Watchers>,
+    pub(super) metrics: Arc<Metrics>,
+}

@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::plugin::{PluginError, PluginHost};
 use crate::replay::{self, Replays};
 use crate::skill::{self, Skills};
-use crate::supervisor::{Inherited, Notifier, NotifyError, SocketError};
+use crate::systemd::{Inherited, Notifier, NotifyError, SocketError};
 
 /// Why the gateway does not run, or does not any more.
 #[derive(Debug, thiserror::Error)]

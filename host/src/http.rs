@@ -50,7 +50,7 @@ use crate::metrics::Metrics;
 use crate::plugin::PluginHost;
 use crate::replay::Replays;
 use crate::skill::Skills;
-use crate::supervisor::Sockets;
+use crate::systemd::Sockets;
 use crate::verify::Secret;
 
 pub use self::query::{BadParameter, DeliveriesQuery, EventsQuery};

@@ -21,12 +21,11 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use sha2::{Digest, Sha256};
 
 use crate::caller::{Access, AllowList, Rate};
+use crate::egress::{EgressSettings, Response};
 use crate::event::{ChannelName, EventId, PluginName, Recipient, RequestId, Timestamp};
 use crate::eventlog::{Appended, EventLog, EventLogError, NewEvent, NewState};
 use crate::metrics::{ByProvider, Metrics};
-use crate::plugin::{
-    CallError, EgressSettings, Instance, Limits, PluginHost, Receipt, Rejection, Response, StateChanges, StateError,
-};
+use crate::plugin::{CallError, Instance, Limits, PluginHost, Receipt, Rejection, StateChanges, StateError};
 use crate::verify::{Recipe, Secret, VerifyError};
 
 pub use self::channel::{Channel, ChannelState, ChannelStatus, Open};

@@ -12,7 +12,6 @@ mod check;
 mod compile;
 mod contract;
 mod digest;
-mod egress;
 mod engine;
 mod file;
 mod generation;
@@ -22,12 +21,14 @@ mod lane;
 mod limits;
 mod linkers;
 mod manifest;
+mod network;
 mod observe;
 mod output;
 mod places;
 mod prepared;
 mod priority;
 mod registry;
+mod script;
 mod signature;
 mod state;
 mod trust;
@@ -43,24 +44,21 @@ use std::time::Duration;
 use crate::event::PluginName;
 use crate::metrics::Metrics;
 
-pub use self::call::{
-    Answer, Batch, Failure, Inbound, Outgoing, Receipt, ReceiptEvent, Rejection, Responding, Response,
-};
+pub use self::call::{Answer, Batch, Failure, Inbound, Outgoing, Receipt, ReceiptEvent, Rejection, Responding};
 pub use self::check::Finding;
 pub use self::compile::child::compile_stdin;
 pub use self::compile::{COMMAND as COMPILE_COMMAND, CompileSettings};
 pub use self::contract::{ContractError, Kind, SERVED};
 pub use self::digest::{Digest, DigestError};
-pub use self::egress::{
-    Credential, CredentialKind, Egress, EgressError, EgressSettings, Grant, GrantError, Network, Script, Sent,
-};
 pub use self::engine::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
 pub use self::generation::Generation;
 pub use self::instance::Instance;
 pub use self::limits::{Limits, Reuse};
 pub use self::manifest::{ConfigKey, Manifest, ManifestError, config_text};
+pub use self::network::Network;
 pub use self::observe::{Observation, observe};
 pub use self::registry::PluginStatus;
+pub use self::script::{Script, Sent};
 pub use self::signature::{KeyError, SignatureError, SignatureState, TrustedKey, sign, signature_path};
 pub use self::state::{State, StateChanges, StateError};
 pub use self::trust::Trust;

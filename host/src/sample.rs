@@ -28,8 +28,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
+use crate::egress::{EgressError, Response};
 use crate::event::Event;
-use crate::plugin::{EgressError, Response};
 
 pub use self::bundle::{files, with as with_files};
 pub use self::compare::Difference;

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the host from left to right; those in one row are neighbours.
 const ORDER: &[&[&str]] = &[
-    &["event", "metrics", "supervisor"],
+    &["event", "metrics", "systemd"],
     &["verify"],
-    &["caller"],
+    &["caller", "egress"],
     &["eventlog", "plugin", "skill"],
     &["ingest", "dispatch", "replay"],
     &["sample"],
@@ -26,8 +26,8 @@ const ORDER: &[&[&str]] = &[
 const FENCES: &[(&[&str], &[&str])] = &[
     (&["wasmtime", "wasmtime_wasi"], &["plugin"]),
     (&["sled"], &["eventlog/sled"]),
-    (&["hyper", "hyper_util", "hyper_rustls"], &["http", "plugin/egress*", "cli"]),
-    (&["listenfd"], &["supervisor"]),
+    (&["hyper", "hyper_util", "hyper_rustls"], &["http", "egress", "cli"]),
+    (&["listenfd"], &["systemd"]),
     (&["clap", "clap_complete"], &["cli"]),
     (&["wit_component", "wit_parser"], &["cli/plugin/build/component"]),
     (&["anyhow"], &["cli", "main"]),

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 use super::failure::Failure;
 use crate::config::{Config, LogFormat, LogSettings};
 use crate::gateway;
-use crate::supervisor::Inherited;
+use crate::systemd::Inherited;
 
 /// Open files beside connections of callers: the event log, plugins, connections to agents.
 const OTHER_FILES: u64 = 512;

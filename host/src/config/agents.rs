@@ -9,9 +9,10 @@ use super::problem::quoted;
 use super::raw::Section;
 use super::value::show_duration;
 use crate::dispatch::{AgentSettings, BreakerSettings, OnFailure, Pattern, RetrySettings, RouteSettings};
+use crate::egress::EgressSettings;
 use crate::event::{AgentName, PluginName};
 use crate::ingest::ChannelSettings;
-use crate::plugin::{EgressSettings, Limits};
+use crate::plugin::Limits;
 
 const LEAST: Duration = Duration::from_millis(1);
 

@@ -11,7 +11,7 @@ use super::place::Place;
 use super::problem::quoted;
 use super::raw::{Section, Shape, found};
 use super::secret::required_secret;
-use crate::plugin::{Credential, CredentialKind, EgressSettings, Grant};
+use crate::egress::{Credential, CredentialKind, EgressSettings, Grant};
 use crate::verify::{Secret, standard_webhooks};
 
 /// The network in the table of `owner`.

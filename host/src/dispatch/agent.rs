@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use crate::egress::Egress;
 use crate::metrics::{ByAgent, Metrics};
-use crate::plugin::{Egress, Generation, Instance, Kind, Network, PluginHost, config_text};
+use crate::plugin::{Generation, Instance, Kind, Network, PluginHost, config_text};
 
 use super::breaker::{AgentVerdict, Breaker, BreakerState};
 use super::inbox::Inbox;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::egress::EgressSettings;
 use crate::event::{AgentName, PluginName};
-use crate::plugin::{EgressSettings, Limits};
+use crate::plugin::Limits;
 
 use super::breaker::BreakerSettings;
 use super::queues::OnFailure;

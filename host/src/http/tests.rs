@@ -15,14 +15,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::caller::Access;
 use crate::dispatch::{self, Dispatch};
+use crate::egress::EgressSettings;
 use crate::event::{ChannelName, EventId, Recipient, RequestId, Timestamp};
 use crate::eventlog::{self, Appended, EngineKind, EventLog, NewEvent};
 use crate::ingest::{self, ChannelSettings, Guard, Ingest, PollSettings, Router};
 use crate::metrics::Metrics;
-use crate::plugin::{self, EgressSettings, Limits, PluginHost};
+use crate::plugin::{self, Limits, PluginHost};
 use crate::replay::{self, Replays};
 use crate::skill::Skills;
-use crate::supervisor::Sockets;
+use crate::systemd::Sockets;
 use crate::verify::Secret;
 
 use super::{Server, Services, Settings};

@@ -15,6 +15,7 @@ use serde::{Serialize, Serializer};
 
 use crate::caller;
 use crate::dispatch::{OnTimeout, SyncOutcome, Watch};
+use crate::egress;
 use crate::event::{EventId, RequestId, Timestamp};
 use crate::ingest::{Coding, Mount, Open, Received, ReceivedEvent, WebhookRequest};
 use crate::plugin;
@@ -220,8 +221,8 @@ impl Serialize for Events<'_> {
 }
 
 /// The plugin's own answer, without what is not the plugin's to say.
-fn plugin_answer(response: plugin::Response) -> Result<Answer, Refusal> {
-    let plugin::Response { status, headers, body } = response;
+fn plugin_answer(response: egress::Response) -> Result<Answer, Refusal> {
+    let egress::Response { status, headers, body } = response;
     // Senders follow no redirects, and take 410 for the wish that they never call again.
     let status = match StatusCode::from_u16(status) {
         Ok(StatusCode::GONE) => return Err(Refusal::PluginResponse { status }),
@@ -321,7 +322,7 @@ mod tests {
                 ("x-bad-value", "a\nb"),
             ];
             let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            plugin_answer(plugin::Response { status, headers, body: Bytes::from_static(b"hello") })
+            plugin_answer(egress::Response { status, headers, body: Bytes::from_static(b"hello") })
         };
 
         let answer = own(200).unwrap();

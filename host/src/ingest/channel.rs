@@ -8,9 +8,10 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use serde::Serialize;
 
 use crate::caller::{Access, Bucket};
+use crate::egress::Egress;
 use crate::event::Timestamp;
 use crate::plugin::{
-    CallError, Digest, Egress, Generation, Inbound, Instance, Kind, Limits, Network, PluginHost, State, config_text,
+    CallError, Digest, Generation, Inbound, Instance, Kind, Limits, Network, PluginHost, State, config_text,
 };
 use crate::verify::{Recipe, Scheme, Signed, VerifyError};
 

@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::caller::Access;
+use crate::egress::EgressSettings;
 use crate::event::ChannelName;
-use crate::plugin::{EgressSettings, Limits, PluginHost};
+use crate::plugin::{Limits, PluginHost};
 
 use super::channel::Channel;
 use super::{ChannelSettings, PollSettings, Settings};

@@ -116,8 +116,9 @@ impl Drop for Recording {
 
 #[cfg(test)]
 mod tests {
+    use crate::egress::Response;
     use crate::event::Timestamp;
-    use crate::plugin::{Response, StateChanges};
+    use crate::plugin::StateChanges;
 
     use super::*;
 

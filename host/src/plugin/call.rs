@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use jiff::fmt::rfc2822;
 
+use crate::egress::Response;
 use crate::event::{Event, SkillRef, Timestamp};
 
 use super::bindings::agent::exports::gateway::plugin::agent;
@@ -66,17 +67,6 @@ pub struct ReceiptEvent {
     pub data: Option<Bytes>,
     pub content_type: Option<String>,
     pub attributes: Vec<(String, String)>,
-}
-
-/// An HTTP response as a plugin sees or makes one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
-    /// The status.
-    pub status: u16,
-    /// In order; names may repeat.
-    pub headers: Vec<(String, String)>,
-    /// Empty when there is none.
-    pub body: Bytes,
 }
 
 /// A channel plugin's refusal of a request's content.

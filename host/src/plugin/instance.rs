@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::CallError;
-use super::egress::Network;
 use super::limits::Limits;
+use super::network::Network;
 use super::state::State;
 
 /// One configured channel or agent as its plugin sees it: settings, grants and a number of places.

@@ -14,11 +14,11 @@ use super::bindings::channel::{ChannelPlugin, ChannelPluginPre};
 use super::bindings::polling::{Polling, PollingPre};
 use super::bindings::responding::{Responding as Responder, RespondingPre};
 use super::call::{Answer, Batch, Failure, Receipt, Rejection};
-use super::egress::Network;
 use super::engine::Pulse;
 use super::guest::Guest;
 use super::instance::Instance;
 use super::limits::Limits;
+use super::network::Network;
 use super::observe::CALLS;
 use super::output::{GuestLog, LogRate};
 

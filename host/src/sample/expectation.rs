@@ -9,8 +9,9 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value, json};
 
+use crate::egress::{EgressError, Response};
 use crate::event::{ChannelName, CloudEvent, Event, EventId, RequestId, Seq, Timestamp};
-use crate::plugin::{EgressError, Response, Script};
+use crate::plugin::Script;
 
 use super::{DeliverySample, RequestSample, header};
 

@@ -2,7 +2,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::plugin::{Answer, Failure, Receipt, ReceiptEvent, Rejection, Response, Sent};
+use crate::egress::Response;
+use crate::plugin::{Answer, Failure, Receipt, ReceiptEvent, Rejection, Sent};
 
 /// A receipt as `NAME.expected.json` writes it. Data that is the body is left out.
 pub(super) fn receipt(receipt: &Receipt, body: &[u8]) -> Value {

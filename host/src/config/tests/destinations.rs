@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::{check_problems, config, config_with};
 use crate::dispatch::{Mode, OnTimeout};
-use crate::plugin::CredentialKind;
+use crate::egress::CredentialKind;
 
 #[test]
 fn agents_reach_what_they_are_granted() {

@@ -9,13 +9,12 @@ use bytes::Bytes;
 use tokio_util::task::AbortOnDropHandle;
 use wasmtime_wasi::{WasiCtxBuilder, WasiCtxView, WasiView};
 
+use crate::egress::{EgressError, EgressRequest, Response};
 use crate::event::{Envelope, Timestamp};
 
 use super::super::bindings::agent::gateway::plugin::{http, outbound};
 use super::super::bindings::channel::gateway::plugin::{host, inbound, state, types};
 use super::super::bindings::responding::gateway::plugin::answer;
-use super::super::call::Response;
-use super::super::egress::{EgressError, EgressRequest};
 use super::super::output::Stream;
 use super::super::state::StateError;
 use super::{Guest, Subject};

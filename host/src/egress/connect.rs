@@ -1,3 +1,5 @@
+//! Opens connections, to checked addresses only.
+
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -14,10 +16,10 @@ use tower_service::Service;
 use url::{Host, Url};
 
 use super::address::is_public;
+use super::error::EgressError;
 use super::grant::Grant;
-use super::{EgressError, authority};
+use super::url_text::authority;
 
-/// Opens connections to checked addresses only.
 #[derive(Clone)]
 pub(super) struct Connector {
     grants: Arc<[Grant]>,

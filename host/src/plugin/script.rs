@@ -1,10 +1,11 @@
+//! Answers that were written down before, for a plugin that is tried out.
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::call::Response;
-use super::{EgressError, EgressRequest};
+use crate::egress::{EgressError, EgressRequest, Response};
 
 /// The time that a scripted `timeout` tells.
 const TIMEOUT: Duration = Duration::from_secs(10);

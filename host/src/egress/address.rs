@@ -1,3 +1,5 @@
+//! Which addresses belong to the public internet.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether `address` belongs to the public internet, after the IANA special-purpose registries (RFC 6890).

@@ -1,3 +1,5 @@
+//! What an operator allows to be reached.
+
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -9,13 +11,13 @@ use url::{Host, Url};
 pub struct Grant {
     /// A name or an address, in canonical form.
     pub host: Host<String>,
-    /// none means the default port of the scheme.
+    /// `None` means the default port of the scheme.
     pub port: Option<u16>,
-    /// `http` or `https`; none means both.
+    /// `http` or `https`; `None` means both.
     pub scheme: Option<String>,
     /// The path must start with this.
     pub path: Option<String>,
-    /// none means every method.
+    /// `None` means every method.
     pub methods: Option<Vec<Method>>,
     /// Whether a name may resolve to addresses that are not public.
     pub private: bool,

@@ -1,7 +1,10 @@
+//! What `http.send` of a plugin reaches.
+
 use std::sync::Arc;
 
-use super::super::call::Response;
-use super::{Egress, EgressError, EgressRequest, Script};
+use crate::egress::{Egress, EgressError, EgressRequest, Response};
+
+use super::script::Script;
 
 /// What `http.send` of one instance reaches.
 pub enum Network {
@@ -15,7 +18,7 @@ pub enum Network {
 
 impl Network {
     /// Whether a request can name this credential.
-    pub(in super::super) fn has_credential(&self, name: &str) -> bool {
+    pub(super) fn has_credential(&self, name: &str) -> bool {
         match self {
             Self::Closed => false,
             Self::Granted(egress) => egress.has_credential(name),
@@ -24,7 +27,7 @@ impl Network {
         }
     }
 
-    pub(in super::super) async fn send(&self, request: EgressRequest) -> Result<Response, EgressError> {
+    pub(super) async fn send(&self, request: EgressRequest) -> Result<Response, EgressError> {
         match self {
             Self::Closed => Err(EgressError::Denied("this instance was granted no network".to_owned())),
             Self::Granted(egress) => egress.send(request).await,

@@ -1,0 +1,181 @@
+//! The checked outbound HTTP client: where a request may go, with which credential, and how much it may bring back.
+//!
+//! It promises that a request leaves only when the operator granted its host, that every resolved address is checked, and
+//! that the checked address is the one connected to. It follows no redirect. Deliberately absent: who sends, and why.
+
+mod address;
+mod connect;
+mod credential;
+mod error;
+mod grant;
+mod message;
+mod settings;
+mod url_text;
+
+use std::error::Error;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use url::Url;
+
+pub use self::credential::{Credential, CredentialKind};
+pub use self::error::EgressError;
+pub use self::grant::{Grant, GrantError};
+pub(crate) use self::message::EgressRequest;
+pub use self::message::Response;
+pub use self::settings::EgressSettings;
+
+use self::connect::{ConnectError, Connector};
+use self::url_text::{authority, without_secrets};
+
+type Plain = Client<Connector, Full<Bytes>>;
+type Secure = Client<HttpsConnector<Connector>, Full<Bytes>>;
+
+/// The client of one agent or channel, with its own pool of connections.
+pub struct Egress {
+    settings: EgressSettings,
+    plain: Plain,
+    /// Made by the first request over TLS.
+    secure: OnceLock<Secure>,
+    connector: Connector,
+}
+
+impl Egress {
+    /// A client that reaches what `settings` grant.
+    pub fn new(settings: EgressSettings) -> Self {
+        let connector = Connector::new(Arc::from(settings.grants.clone()), settings.connect_timeout);
+        let plain = client().build(connector.clone());
+        Self { settings, plain, secure: OnceLock::new(), connector }
+    }
+
+    /// Whether the operator configured a credential of this name.
+    pub(crate) fn has_credential(&self, name: &str) -> bool {
+        self.settings.credentials.contains_key(name)
+    }
+
+    /// Sends a request that is granted, and returns the response with its whole body.
+    pub(crate) async fn send(&self, request: EgressRequest) -> Result<Response, EgressError> {
+        let timeout = request.timeout;
+        tokio::time::timeout(timeout, self.exchange(request)).await.unwrap_or(Err(EgressError::Timeout(timeout)))
+    }
+
+    async fn exchange(&self, request: EgressRequest) -> Result<Response, EgressError> {
+        let (url, method) = request.target()?;
+        if !self.settings.grants.iter().any(|grant| grant.allows(&url, &method)) {
+            return Err(EgressError::Denied(format!(
+                "`{method} {}` is not granted; add `{}` to its `allow_hosts`",
+                without_secrets(&url),
+                authority(&url)
+            )));
+        }
+        let secure = url.scheme() == "https";
+        let request = self.build(request, &url, method)?;
+        let sent = if secure { self.secure()?.request(request).await } else { self.plain.request(request).await };
+        let response = sent.map_err(|error| self.explain(&error, &url))?;
+        let (head, body) = response.into_parts();
+        let limit = self.settings.max_response;
+        let body = Limited::new(body, limit).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                EgressError::TooLarge(limit)
+            } else {
+                EgressError::Protocol(format!("the response ended early: {error}"))
+            }
+        })?;
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        Ok(Response {
+            status: head.status.as_u16(),
+            headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            body: body.to_bytes(),
+        })
+    }
+
+    fn build(&self, request: EgressRequest, url: &Url, method: Method) -> Result<Request<Full<Bytes>>, EgressError> {
+        let mut built = Request::builder().method(method.clone()).uri(url.as_str());
+        let headers = built.headers_mut().ok_or_else(|| EgressError::invalid("url", &request.url))?;
+        headers.extend(request.headers()?);
+        if let Some(name) = &request.credential {
+            let credential = self.credential(name, url, &method)?;
+            for (name, value) in credential.headers(&request.id, &request.body)? {
+                headers.insert(name, value);
+            }
+        }
+        built.body(Full::new(request.body)).map_err(|error| EgressError::Protocol(error.to_string()))
+    }
+
+    fn credential(&self, name: &str, url: &Url, method: &Method) -> Result<&Credential, EgressError> {
+        let credential = self.settings.credentials.get(name).ok_or_else(|| {
+            let known: Vec<_> = self.settings.credentials.keys().map(|known| format!("`{known}`")).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            EgressError::Denied(format!("credential `{name}` is not configured; there is {known}"))
+        })?;
+        if !credential.hosts.iter().any(|grant| grant.allows(url, method)) {
+            return Err(EgressError::Denied(format!(
+                "credential `{name}` may not go to `{}`; its `hosts` name where it may",
+                authority(url)
+            )));
+        }
+        Ok(credential)
+    }
+
+    fn secure(&self) -> Result<&Secure, EgressError> {
+        if let Some(client) = self.secure.get() {
+            return Ok(client);
+        }
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls()?)
+            .https_only()
+            .enable_all_versions()
+            .wrap_connector(self.connector.clone());
+        Ok(self.secure.get_or_init(|| client().build(connector)))
+    }
+
+    /// Finds the cause that an operator can act on in what the client says.
+    fn explain(&self, error: &hyper_util::client::legacy::Error, url: &Url) -> EgressError {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+        let mut last = error.to_string();
+        while let Some(error) = cause {
+            if let Some(connect) = error.downcast_ref::<ConnectError>() {
+                return connect.explain(url);
+            }
+            let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+                return EgressError::Tls(error.to_string());
+            }
+            last = error.to_string();
+            cause = error.source();
+        }
+        if error.is_connect() { EgressError::Connect(last) } else { EgressError::Protocol(last) }
+    }
+}
+
+fn client() -> hyper_util::client::legacy::Builder {
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder.pool_timer(TokioTimer::new()).timer(TokioTimer::new()).pool_idle_timeout(Duration::from_secs(30));
+    builder
+}
+
+/// What all clients share: the system's authorities are read once, by the first request over TLS.
+fn tls() -> Result<rustls::ClientConfig, EgressError> {
+    static TLS: OnceLock<rustls::ClientConfig> = OnceLock::new();
+    if let Some(tls) = TLS.get() {
+        return Ok(tls.clone());
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| EgressError::Tls(error.to_string()))?
+        .with_native_roots()
+        .map_err(|error| {
+            EgressError::Tls(format!(
+                "no certificate authorities: {error}; install ca-certificates or set SSL_CERT_FILE"
+            ))
+        })?
+        .with_no_client_auth();
+    Ok(TLS.get_or_init(|| tls).clone())
+}

@@ -5,32 +5,18 @@
 //! every answer to a request that could be read carries `x-request-id`. Deliberately absent: what a webhook means (its
 //! plugin), and what happens to an event afterwards.
 
-mod access;
 mod access_log;
 mod admin;
-mod admission;
-mod body;
-mod coding;
-mod connection;
-mod crowd;
-mod figures;
-mod front;
+mod encoding;
 mod health;
-mod listener;
 mod payload;
-mod proxy_protocol;
-mod query;
-mod rates;
-mod record;
 mod refusal;
-mod rehearse;
-mod replays;
 mod respond;
 mod route;
+mod server;
+mod shared;
 #[cfg(test)]
 mod tests;
-mod tls;
-pub mod view;
 mod webhook;
 
 use std::io;
@@ -53,13 +39,14 @@ use crate::skill::Skills;
 use crate::systemd::Sockets;
 use crate::verify::Secret;
 
-pub use self::query::{BadParameter, DeliveriesQuery, EventsQuery};
-pub use self::tls::{TlsError, TlsSettings};
+pub use self::admin::query::{BadParameter, DeliveriesQuery, EventsQuery};
+pub use self::admin::view;
+pub use self::server::tls::{TlsError, TlsSettings};
 
-use self::front::Front;
-use self::listener::Listener;
 use self::route::Surface;
-use self::tls::Tls;
+use self::server::listener::Listener;
+use self::server::tls::Tls;
+use self::shared::Front;
 
 /// Connections that a separate admin address takes at once.
 const ADMIN_CONNECTIONS: usize = 64;

@@ -5,12 +5,12 @@
 
 mod channel;
 mod coding;
-mod guard;
+mod downgrade_check;
 mod mount;
 mod poll;
 mod receipt;
 mod recording;
-mod rehearsal;
+mod standalone;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,11 +30,11 @@ use crate::verify::{Recipe, Secret, VerifyError};
 
 pub use self::channel::{Channel, ChannelState, ChannelStatus, Open};
 pub use self::coding::Coding;
-pub use self::guard::Guard;
+pub use self::downgrade_check::Guard;
 pub use self::mount::Mount;
 pub use self::poll::{PollSettings, PollStatus, Running};
 pub use self::recording::{RecordError, Recorded, Recording};
-pub use self::rehearsal::Rehearsal;
+pub use self::standalone::Rehearsal;
 
 use self::mount::Mounts;
 use self::receipt::{Context, new_events};

@@ -11,8 +11,8 @@ use tracing::Level;
 
 use crate::event::{ChannelName, RequestId};
 
-use super::front::Front;
 use super::respond::Answer;
+use super::shared::Front;
 
 /// The module of its lines in `log.level`.
 const TARGET: &str = "gateway::access";

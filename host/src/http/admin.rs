@@ -1,5 +1,12 @@
 //! The admin API: what operators read, and the little they may change.
 
+pub(crate) mod access;
+mod dry_run;
+pub(crate) mod query;
+mod record;
+mod replays;
+pub mod view;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +23,12 @@ use tracing::Span;
 use crate::event::{EventId, Timestamp};
 use crate::eventlog::{EventLog, EventLogError};
 
-use super::front::{Call, Front};
+use self::query::{DeliveriesQuery, EventsQuery, OneQuery, ReplayQuery};
 use super::payload::Payload;
-use super::query::{self, DeliveriesQuery, EventsQuery, OneQuery, ReplayQuery};
 use super::refusal::{Refusal, Shortage};
 use super::respond::{Answer, with_json, with_json_text};
 use super::route::Endpoint;
-use super::{record, rehearse, replays, view};
+use super::shared::{Call, Front};
 
 /// How long a request waits for its turn to read the event log.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -82,7 +88,7 @@ pub(super) async fn answer(
             Ok(with_json(StatusCode::OK, &channels))
         }
         Endpoint::Record => record::answer(front, id, query),
-        Endpoint::Rehearse => rehearse::answer(front, call, id, body).await,
+        Endpoint::Rehearse => dry_run::answer(front, call, id, body).await,
         Endpoint::Agents => Ok(with_json(StatusCode::OK, &view::Agents { agents: services.dispatch.agents() })),
         Endpoint::Plugins => Ok(with_json(StatusCode::OK, &view::Plugins { plugins: services.plugins.list() })),
         Endpoint::Routes => Ok(with_json(StatusCode::OK, &view::Routes { routes: services.dispatch.routes() })),

@@ -3,8 +3,8 @@ use serde::Serialize;
 
 use crate::ingest::ChannelState;
 
-use super::front::Front;
 use super::respond::{Answer, with_json, with_json_text};
+use super::shared::Front;
 
 /// Whether the gateway should be sent requests, and everything that is wrong.
 #[derive(Serialize)]

@@ -8,7 +8,7 @@ use crate::ingest::{Coding, IngestError, RecordError};
 use crate::plugin::CallError;
 use crate::replay::ReplayError;
 
-use super::query::BadParameter;
+use super::admin::query::BadParameter;
 
 /// Why a request is not answered with what it asked for. Facts only; `respond` says what a caller is told.
 #[derive(Debug)]

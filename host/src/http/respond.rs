@@ -21,8 +21,8 @@ use crate::plugin::CallError;
 use crate::replay::ReplayError;
 
 use super::payload::Payload;
-use super::rates::whole_seconds;
 use super::refusal::Refusal;
+use super::webhook::rate_limit::whole_seconds;
 
 /// Every answer.
 pub(super) type Answer = Response<Payload>;

@@ -1,5 +1,10 @@
 //! From a webhook request to its answer.
 
+pub(crate) mod admission;
+pub(crate) mod body;
+pub(crate) mod metrics;
+pub(crate) mod rate_limit;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +25,14 @@ use crate::event::{EventId, RequestId, Timestamp};
 use crate::ingest::{Coding, Mount, Open, Received, ReceivedEvent, WebhookRequest};
 use crate::plugin;
 
+use self::body::Limits;
+use self::rate_limit::Rated;
 use super::access_log::Visit;
-use super::body::{self, Limits};
-use super::coding;
-use super::front::{Call, Front, WEBHOOKS};
+use super::encoding;
 use super::payload::Payload;
-use super::rates::Rated;
 use super::refusal::Refusal;
 use super::respond::{Answer, X_REQUEST_ID, with_body, with_json};
+use super::shared::{Call, Front, WEBHOOKS};
 
 /// Names the event in the answer of an agent.
 const GATEWAY_EVENT_ID: HeaderName = HeaderName::from_static("gateway-event-id");
@@ -102,7 +107,7 @@ pub(super) struct Terms {
 pub(super) fn terms(front: &Front, open: &Open, method: &Method, headers: &HeaderMap) -> Result<Terms, Refusal> {
     open.check_head(method, headers)?;
     open.admits()?;
-    let coding = coding::of_request(headers, open.codings())?;
+    let coding = encoding::of_request(headers, open.codings())?;
     Ok(Terms { coding, max: open.max_body().min(front.settings.max_body) })
 }
 
@@ -139,7 +144,7 @@ async fn receive(
         id,
     };
     let verified = services.ingest.verify(&open, request)?;
-    let (verified, decoded) = coding::decode_request(coding, verified, max, &front.budget).await?;
+    let (verified, decoded) = encoding::decode_request(coding, verified, max, &front.budget).await?;
     let received = services.ingest.receive(&open, verified).await?;
     drop((share, decoded));
     if let Some(response) = received.response {

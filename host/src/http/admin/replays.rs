@@ -7,15 +7,15 @@ use ::http::StatusCode;
 use crate::event::DeliveryId;
 use crate::eventlog::{ReplayId, Stored};
 
-use super::admin::{blocking, event_id};
-use super::front::Front;
 use super::query::{DeliveryText, OneQuery, ReplayQuery};
-use super::refusal::Refusal;
-use super::respond::{Answer, with_json};
 use super::view;
+use super::{blocking, event_id};
+use crate::http::refusal::Refusal;
+use crate::http::respond::{Answer, with_json};
+use crate::http::shared::Front;
 
 /// Delivers one event again to the agents of its routes.
-pub(super) async fn event(front: &Arc<Front>, id: &str, query: &OneQuery) -> Result<Answer, Refusal> {
+pub(crate) async fn event(front: &Arc<Front>, id: &str, query: &OneQuery) -> Result<Answer, Refusal> {
     let known = event_id(id)?;
     let found = blocking(front, move |log| log.find(known)).await?;
     let Some(Stored { event, .. }) = found else { return Err(Refusal::UnknownEvent(id.to_owned())) };
@@ -30,7 +30,7 @@ pub(super) async fn event(front: &Arc<Front>, id: &str, query: &OneQuery) -> Res
 }
 
 /// Makes one delivery again.
-pub(super) async fn delivery(front: &Arc<Front>, id: &str, by: &str) -> Result<Answer, Refusal> {
+pub(crate) async fn delivery(front: &Arc<Front>, id: &str, by: &str) -> Result<Answer, Refusal> {
     let unknown = || Refusal::UnknownDelivery(id.to_owned());
     let DeliveryText(known) = id.parse().map_err(|()| unknown())?;
     let DeliveryId { seq, .. } = known;
@@ -40,7 +40,7 @@ pub(super) async fn delivery(front: &Arc<Front>, id: &str, by: &str) -> Result<A
 }
 
 /// Counts what a filter takes, or begins to make it again.
-pub(super) async fn deliveries(front: &Arc<Front>, query: ReplayQuery) -> Result<Answer, Refusal> {
+pub(crate) async fn deliveries(front: &Arc<Front>, query: ReplayQuery) -> Result<Answer, Refusal> {
     let replays = &front.services.replays;
     if query.dry_run {
         let count = replays.count(&query.filter).await?;
@@ -51,12 +51,12 @@ pub(super) async fn deliveries(front: &Arc<Front>, query: ReplayQuery) -> Result
 }
 
 /// One replay as it stands.
-pub(super) fn show(front: &Front, id: &str) -> Result<Answer, Refusal> {
+pub(crate) fn show(front: &Front, id: &str) -> Result<Answer, Refusal> {
     Ok(with_json(StatusCode::OK, &view::replay(front.services.replays.find(replay_id(id)?)?)))
 }
 
 /// Ends one replay.
-pub(super) async fn cancel(front: &Front, id: &str) -> Result<Answer, Refusal> {
+pub(crate) async fn cancel(front: &Front, id: &str) -> Result<Answer, Refusal> {
     Ok(with_json(StatusCode::OK, &view::replay(front.services.replays.cancel(replay_id(id)?).await?)))
 }
 

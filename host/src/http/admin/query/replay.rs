@@ -10,16 +10,16 @@ const MAX_BY: usize = 128;
 
 /// How one event or one delivery is to be delivered again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct OneQuery {
+pub(crate) struct OneQuery {
     /// Only this agent; none means every agent that a route names. Not asked for a delivery, which has its agent.
-    pub(in super::super) agent: Option<AgentName>,
+    pub(crate) agent: Option<AgentName>,
     /// Who asked for it.
-    pub(in super::super) by: String,
+    pub(crate) by: String,
 }
 
 impl OneQuery {
     /// Reads `agent` and `by`.
-    pub(in super::super) fn parse(query: &str) -> Result<Self, BadParameter> {
+    pub(crate) fn parse(query: &str) -> Result<Self, BadParameter> {
         let mut parsed = Self { agent: None, by: BY.to_owned() };
         each(query, |parameter| {
             match &*parameter.name {
@@ -33,7 +33,7 @@ impl OneQuery {
     }
 
     /// Reads `by`.
-    pub(in super::super) fn parse_by(query: &str) -> Result<String, BadParameter> {
+    pub(crate) fn parse_by(query: &str) -> Result<String, BadParameter> {
         let mut by = BY.to_owned();
         each(query, |parameter| match &*parameter.name {
             "by" => {
@@ -48,20 +48,20 @@ impl OneQuery {
 
 /// Which deliveries are to be made again, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct ReplayQuery {
+pub(crate) struct ReplayQuery {
     /// Such deliveries; dead ones when no state is named.
-    pub(in super::super) filter: DeliveryFilter,
+    pub(crate) filter: DeliveryFilter,
     /// Who asked for it.
-    pub(in super::super) by: String,
+    pub(crate) by: String,
     /// How many in a second; none means as configured.
-    pub(in super::super) rate: Option<u32>,
+    pub(crate) rate: Option<u32>,
     /// Whether they are only counted.
-    pub(in super::super) dry_run: bool,
+    pub(crate) dry_run: bool,
 }
 
 impl ReplayQuery {
     /// Reads `channel`, `kind`, `state` (or `status`, the same), `agent`, `since`, `until`, `by`, `rate` and `dry_run`.
-    pub(in super::super) fn parse(query: &str) -> Result<Self, BadParameter> {
+    pub(crate) fn parse(query: &str) -> Result<Self, BadParameter> {
         let mut parsed = Self { filter: DeliveryFilter::default(), by: BY.to_owned(), rate: None, dry_run: false };
         each(query, |parameter| {
             match &*parameter.name {

@@ -14,12 +14,12 @@ use crate::caller::Access;
 use crate::event::Timestamp;
 use crate::ingest::{IngestError, Rehearsed, WebhookRequest};
 
-use super::body::{self, Limits};
-use super::coding;
-use super::front::{Call, Front};
-use super::refusal::Refusal;
-use super::respond::{Answer, Problem, with_json};
-use super::webhook::{Terms, terms};
+use crate::http::encoding;
+use crate::http::refusal::Refusal;
+use crate::http::respond::{Answer, Problem, with_json};
+use crate::http::shared::{Call, Front};
+use crate::http::webhook::body::{self, Limits};
+use crate::http::webhook::{Terms, terms};
 
 /// Bytes of a description beside the body that it holds.
 const FRAME: usize = 64 << 10;
@@ -60,7 +60,7 @@ struct Event {
 }
 
 /// Answers what the channel would answer to the webhook that the body describes.
-pub(super) async fn answer(front: &Arc<Front>, call: &Call, name: &str, body: Incoming) -> Result<Answer, Refusal> {
+pub(crate) async fn answer(front: &Arc<Front>, call: &Call, name: &str, body: Incoming) -> Result<Answer, Refusal> {
     let max = front.settings.max_body.saturating_mul(4) / 3 + FRAME;
     let limits = Limits { max, time: front.settings.body_timeout };
     let (body, _share) = body::read(body, limits, &front.budget, call.head.headers.contains_key(EXPECT)).await?;
@@ -97,7 +97,7 @@ async fn rehearse(front: &Arc<Front>, name: &str, mut request: WebhookRequest) -
     }
     request.path = mount.rest;
     let verified = open.verify(request).map_err(IngestError::from)?;
-    let (verified, _share) = coding::decode_request(coding, verified, max, &front.budget).await?;
+    let (verified, _share) = encoding::decode_request(coding, verified, max, &front.budget).await?;
     Ok(ingest.rehearse(&open, verified).await?)
 }
 

@@ -82,7 +82,7 @@ pub enum TlsError {
 }
 
 /// What a connection speaks before it speaks HTTP.
-pub(super) struct Tls {
+pub(crate) struct Tls {
     settings: TlsSettings,
     current: ArcSwap<ServerConfig>,
     /// Of the files that it began with.
@@ -90,13 +90,13 @@ pub(super) struct Tls {
 }
 
 /// A stream of bytes to a caller, encrypted, and the certificate that it showed.
-pub(super) struct Encrypted {
-    pub(super) stream: TlsStream<TcpStream>,
-    pub(super) certificate: Option<Arc<Certificate>>,
+pub(crate) struct Encrypted {
+    pub(crate) stream: TlsStream<TcpStream>,
+    pub(crate) certificate: Option<Arc<Certificate>>,
 }
 
 /// Why there is no encrypted connection.
-pub(super) enum NoTls {
+pub(crate) enum NoTls {
     /// The caller speaks something else: a request without TLS, most likely.
     Plain(TcpStream),
     /// The handshake failed.
@@ -105,14 +105,14 @@ pub(super) enum NoTls {
 
 impl Tls {
     /// Reads the files.
-    pub(super) fn new(settings: TlsSettings) -> Result<Self, TlsError> {
+    pub(crate) fn new(settings: TlsSettings) -> Result<Self, TlsError> {
         let files = Files::read(&settings)?;
         let current = ArcSwap::from_pointee(files.config(&settings)?);
         Ok(Self { settings, current, digest: files.digest() })
     }
 
     /// Takes the files again whenever they change. What cannot be used leaves the last good ones in place.
-    pub(super) async fn follow(self: Arc<Self>, stop: CancellationToken) {
+    pub(crate) async fn follow(self: Arc<Self>, stop: CancellationToken) {
         let mut seen = Some(self.digest);
         while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
             let own = Arc::clone(&self);
@@ -133,7 +133,7 @@ impl Tls {
     }
 
     /// Shakes hands.
-    pub(super) async fn accept(&self, stream: TcpStream) -> Result<Encrypted, NoTls> {
+    pub(crate) async fn accept(&self, stream: TcpStream) -> Result<Encrypted, NoTls> {
         let mut first = [0];
         if stream.peek(&mut first).await.map_err(NoTls::Failed)? == 1 && first != [HANDSHAKE] {
             return Err(NoTls::Plain(stream));

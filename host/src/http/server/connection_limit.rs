@@ -5,24 +5,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::caller::network_of;
 
 /// How many connections each address has open; of IPv6 each network of 64 bits.
-pub(super) struct Crowd {
+pub(crate) struct Crowd {
     most: usize,
     present: Mutex<HashMap<IpAddr, usize>>,
 }
 
 /// A connection that counts for its address until it is dropped.
-pub(super) struct Presence {
+pub(crate) struct Presence {
     crowd: Arc<Crowd>,
     address: IpAddr,
 }
 
 impl Crowd {
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    pub(crate) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, present: Mutex::default() })
     }
 
     /// Counts one more, unless the address has as many as it may.
-    pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Presence> {
+    pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Presence> {
         let address = network_of(address);
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         let count = present.entry(address).or_default();

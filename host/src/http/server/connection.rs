@@ -21,11 +21,12 @@ use tokio_util::task::TaskTracker;
 use crate::caller::Certificate;
 use crate::metrics::ByReason;
 
-use super::front::Front;
 use super::listener::turn_away;
 use super::proxy_protocol;
-use super::route::Surface;
 use super::tls::{Encrypted, NoTls, Tls};
+use crate::http::Settings;
+use crate::http::route::Surface;
+use crate::http::shared::Front;
 
 /// The least that hyper reads into; smaller heads cannot be asked for.
 const LEAST_BUFFER: usize = 8 << 10;
@@ -53,19 +54,19 @@ const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\
 
 /// Who is at the two ends of a connection.
 #[derive(Clone, Debug)]
-pub(super) struct Ends {
-    pub(super) local: SocketAddr,
+pub(crate) struct Ends {
+    pub(crate) local: SocketAddr,
     /// The caller, or whom a proxy speaks for.
-    pub(super) peer: SocketAddr,
-    pub(super) origin: Origin,
-    pub(super) is_encrypted: bool,
+    pub(crate) peer: SocketAddr,
+    pub(crate) origin: Origin,
+    pub(crate) is_encrypted: bool,
     /// What the caller showed when the connection was encrypted.
-    pub(super) certificate: Option<Arc<Certificate>>,
+    pub(crate) certificate: Option<Arc<Certificate>>,
 }
 
 /// Whether it is known whom the connection is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// From `peer`.
     Named,
     /// A proxy was asked and named nobody.
@@ -73,7 +74,7 @@ pub(super) enum Origin {
 }
 
 /// One connection of a caller.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     front: Arc<Front>,
     surface: Surface,
     peer: SocketAddr,
@@ -96,7 +97,7 @@ where
 }
 
 impl Connection {
-    pub(super) fn new(
+    pub(crate) fn new(
         front: Arc<Front>,
         surface: Surface,
         peer: SocketAddr,
@@ -107,7 +108,7 @@ impl Connection {
     }
 
     /// Serves requests until the caller leaves, is idle for too long, or `stop` and the grace after it are over.
-    pub(super) async fn serve(self, mut stream: TcpStream, stop: CancellationToken) {
+    pub(crate) async fn serve(self, mut stream: TcpStream, stop: CancellationToken) {
         // Without it an answer waits for the caller's delayed acknowledgement; both fail only when the caller is gone.
         let (Ok(local), Ok(())) = (stream.local_addr(), stream.set_nodelay(true)) else { return };
         let front = Arc::clone(&self.front);
@@ -236,7 +237,7 @@ async fn in_time<T>(limit: Duration, stop: &CancellationToken, begun: impl Futur
     }
 }
 
-fn builder(settings: &super::Settings, tasks: TaskTracker) -> Builder<Tasks> {
+fn builder(settings: &Settings, tasks: TaskTracker) -> Builder<Tasks> {
     let mut builder = Builder::new(Tasks(tasks));
     builder
         .http1()

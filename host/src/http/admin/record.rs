@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use crate::ingest::Recording;
 use crate::sample;
 
-use super::front::Front;
-use super::payload::Payload;
 use super::query;
-use super::refusal::Refusal;
-use super::respond::Answer;
+use crate::http::payload::Payload;
+use crate::http::refusal::Refusal;
+use crate::http::respond::Answer;
+use crate::http::shared::Front;
 
 /// How long a recording waits for its requests.
 const MAX_TIME: Duration = Duration::from_secs(600);
@@ -38,7 +38,7 @@ struct State {
 }
 
 /// Sends what the channel receives from now on, until there was enough, the caller is gone or the time is over.
-pub(super) fn answer(front: &Arc<Front>, channel: &str, query: &str) -> Result<Answer, Refusal> {
+pub(crate) fn answer(front: &Arc<Front>, channel: &str, query: &str) -> Result<Answer, Refusal> {
     let left = query::record_count(query)?;
     let state = State {
         is_told: false,

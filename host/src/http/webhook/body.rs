@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 
-use super::refusal::{Refusal, Shortage};
+use crate::http::refusal::{Refusal, Shortage};
 
 /// Bodies up to this size are copied: the one allocation is cheaper than keeping the connection's whole read buffer
 /// for as long as the event is in memory, and than the new buffer the connection would need.
@@ -23,34 +23,34 @@ const DISCARD: Duration = Duration::from_secs(1);
 
 /// What one body may be.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Bytes.
-    pub(super) max: usize,
+    pub(crate) max: usize,
     /// From the head to the last byte.
-    pub(super) time: Duration,
+    pub(crate) time: Duration,
 }
 
 /// The bytes of bodies that may be held at once.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
     held: AtomicUsize,
     limit: usize,
 }
 
 /// A part of a [`Budget`], given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(crate) struct Share {
     budget: Arc<Budget>,
     bytes: usize,
 }
 
 impl Budget {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self { held: AtomicUsize::new(0), limit }
     }
 
     #[cfg(test)]
-    pub(super) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
@@ -61,11 +61,11 @@ impl Budget {
 
 impl Share {
     /// Nothing yet.
-    pub(super) fn of(budget: &Arc<Budget>) -> Self {
+    pub(crate) fn of(budget: &Arc<Budget>) -> Self {
         Self { budget: Arc::clone(budget), bytes: 0 }
     }
 
-    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         let sum = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= self.budget.limit);
         match self.budget.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum) {
             Ok(_) => {
@@ -85,7 +85,7 @@ impl Drop for Share {
 
 /// Reads `body` to its end. The budget is charged for what has arrived, not for what is announced: a slow caller must not
 /// take the room of others.
-pub(super) async fn read<B>(
+pub(crate) async fn read<B>(
     mut body: B,
     limits: Limits,
     budget: &Arc<Budget>,

@@ -2,27 +2,27 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::refusal::{Refusal, Shortage};
+use crate::http::refusal::{Refusal, Shortage};
 
 /// The places of webhook requests that may be worked on at once, and the line in front of them.
 ///
 /// Nothing has been done for a request that waits: its body is not read. The line evens out bursts and keeps callers
 /// that come again at once from spending the processor on refusals; it is short in number and in time, so that the
 /// requests that get a place are still wanted.
-pub(super) struct Admission {
+pub(crate) struct Admission {
     places: Semaphore,
     line: Semaphore,
     patience: Duration,
 }
 
 impl Admission {
-    pub(super) fn new(places: usize, line: usize, patience: Duration) -> Self {
+    pub(crate) fn new(places: usize, line: usize, patience: Duration) -> Self {
         let semaphore = |permits: usize| Semaphore::new(permits.min(Semaphore::MAX_PERMITS));
         Self { places: semaphore(places), line: semaphore(line), patience }
     }
 
     /// A place, in the order of arrival; refuses at once when the line is full, and later when it does not move.
-    pub(super) async fn enter(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+    pub(crate) async fn enter(&self) -> Result<SemaphorePermit<'_>, Refusal> {
         let refusal = |_| Refusal::Overloaded(Shortage::Requests);
         if let Ok(place) = self.places.try_acquire() {
             return Ok(place);

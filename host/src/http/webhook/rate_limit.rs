@@ -11,24 +11,24 @@ const RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remai
 const RATELIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 /// The rates that hold for all channels.
-pub(super) struct Rates {
+pub(crate) struct Rates {
     total: Option<Bucket>,
     addresses: Option<Addresses>,
 }
 
 /// How a request stands with the rates it counts for; of several, the one that leaves least.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Rated {
+pub(crate) struct Rated {
     tightest: Option<Standing>,
 }
 
 impl Rates {
-    pub(super) fn new(total: Option<Rate>, addresses: Option<AddressLimit>) -> Self {
+    pub(crate) fn new(total: Option<Rate>, addresses: Option<AddressLimit>) -> Self {
         Self { total: total.map(Bucket::new), addresses: addresses.map(Addresses::new) }
     }
 
     /// Counts one request from `address`: for the address first, so that one caller's excess is at nobody else's cost.
-    pub(super) fn take(&self, address: IpAddr, channel: Option<&Bucket>, metrics: &Metrics) -> Rated {
+    pub(crate) fn take(&self, address: IpAddr, channel: Option<&Bucket>, metrics: &Metrics) -> Rated {
         let of_address = || {
             let (standing, displaced) = self.addresses.as_ref()?.take(address);
             if displaced {
@@ -57,12 +57,12 @@ impl Rates {
 
 impl Rated {
     /// What is to be waited, when the request came too early.
-    pub(super) fn wait(&self) -> Option<Duration> {
+    pub(crate) fn wait(&self) -> Option<Duration> {
         self.tightest.filter(Standing::is_exceeded).map(|standing| standing.wait)
     }
 
     /// Tells the caller (draft-ietf-httpapi-ratelimit-headers-03).
-    pub(super) fn write(&self, headers: &mut HeaderMap) {
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
         let Some(Standing { limit, remaining, reset, .. }) = self.tightest else { return };
         headers.insert(RATELIMIT_LIMIT, limit.into());
         headers.insert(RATELIMIT_REMAINING, remaining.into());
@@ -71,7 +71,7 @@ impl Rated {
 }
 
 /// Whole seconds, and none too few.
-pub(super) fn whole_seconds(time: Duration) -> u64 {
+pub(crate) fn whole_seconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 

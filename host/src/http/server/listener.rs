@@ -13,11 +13,11 @@ use tokio_util::task::TaskTracker;
 use crate::event::RequestId;
 use crate::metrics::ByReason;
 
-use super::HttpError;
 use super::connection::Connection;
-use super::front::Front;
-use super::route::Surface;
 use super::tls::Tls;
+use crate::http::HttpError;
+use crate::http::route::Surface;
+use crate::http::shared::Front;
 
 /// Callers beyond the limit of connections that are told so at once; the rest is hung up on.
 const TURNED_AWAY: usize = 64;
@@ -31,17 +31,17 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// One address that is listened on.
-pub(super) struct Listener {
-    pub(super) address: SocketAddr,
+pub(crate) struct Listener {
+    pub(crate) address: SocketAddr,
     socket: TcpListener,
-    pub(super) surface: Surface,
-    pub(super) tls: Option<Arc<Tls>>,
+    pub(crate) surface: Surface,
+    pub(crate) tls: Option<Arc<Tls>>,
     connections: Arc<Semaphore>,
 }
 
 impl Listener {
     /// Listens at `address`, or on the socket that `inherited` is.
-    pub(super) async fn bind(
+    pub(crate) async fn bind(
         address: SocketAddr,
         inherited: Option<std::net::TcpListener>,
         surface: Surface,
@@ -62,7 +62,7 @@ impl Listener {
     ///
     /// A caller beyond the limit is accepted and told 503 rather than left in the system's queue: it learns at once that
     /// it should come back, and a health check does not hang.
-    pub(super) async fn serve(self, front: Arc<Front>, tasks: TaskTracker, shutdown: CancellationToken) {
+    pub(crate) async fn serve(self, front: Arc<Front>, tasks: TaskTracker, shutdown: CancellationToken) {
         let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
         loop {
             let accepted = tokio::select! {
@@ -112,7 +112,7 @@ impl Listener {
 }
 
 /// Says one thing and reads on until the caller hangs up: unread bytes would make the system discard the answer.
-pub(super) async fn turn_away(mut stream: TcpStream, answer: &[u8]) -> io::Result<()> {
+pub(crate) async fn turn_away(mut stream: TcpStream, answer: &[u8]) -> io::Result<()> {
     stream.write_all(answer).await?;
     stream.shutdown().await?;
     let mut ignored = [0; 4096];

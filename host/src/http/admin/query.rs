@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use url::form_urlencoded;
 
-pub(super) use self::replay::{OneQuery, ReplayQuery};
+pub(crate) use self::replay::{OneQuery, ReplayQuery};
 use crate::event::{DeliveryId, DeliveryState, EventStatus, Seq};
 use crate::eventlog::{DeliveryFilter, Filter, Selection};
 
@@ -115,7 +115,7 @@ impl DeliveriesQuery {
 }
 
 /// Reads `count`: how many requests are recorded, 1 when it is left out.
-pub(super) fn record_count(query: &str) -> Result<usize, BadParameter> {
+pub(crate) fn record_count(query: &str) -> Result<usize, BadParameter> {
     const COUNT: &str = "a number from 1 to 100";
     let mut count = 1;
     each(query, |parameter| {
@@ -129,12 +129,12 @@ pub(super) fn record_count(query: &str) -> Result<usize, BadParameter> {
 }
 
 /// Refuses any parameter: what is ignored is believed to work.
-pub(super) fn no_parameters(query: &str) -> Result<(), BadParameter> {
+pub(crate) fn no_parameters(query: &str) -> Result<(), BadParameter> {
     each(query, |parameter| Err(parameter.bad("no parameters")))
 }
 
 /// A delivery as a cursor and in lists: `<seq>.<index>`.
-pub(super) struct DeliveryText(pub(super) DeliveryId);
+pub(crate) struct DeliveryText(pub(crate) DeliveryId);
 
 impl fmt::Display for DeliveryText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,14 +15,14 @@ use crate::metrics::{ByProvider, ByRequest, Metrics};
 const STRANGERS: &str = "_unknown";
 
 /// The figures of webhook requests by channel, looked up once per channel instead of once per request.
-pub(super) struct Figures {
+pub(crate) struct Figures {
     metrics: Arc<Metrics>,
     channels: ArcSwap<HashMap<ChannelName, Arc<ChannelFigures>>>,
     strangers: ChannelFigures,
 }
 
 /// The figures of one channel.
-pub(super) struct ChannelFigures {
+pub(crate) struct ChannelFigures {
     provider: String,
     metrics: Arc<Metrics>,
     accepted: Counter,
@@ -31,13 +31,13 @@ pub(super) struct ChannelFigures {
 }
 
 impl Figures {
-    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         let strangers = ChannelFigures::new(STRANGERS, Arc::clone(&metrics));
         Self { metrics, channels: ArcSwap::default(), strangers }
     }
 
     /// Those of a channel that exists.
-    pub(super) fn of(&self, channel: &ChannelName) -> Arc<ChannelFigures> {
+    pub(crate) fn of(&self, channel: &ChannelName) -> Arc<ChannelFigures> {
         if let Some(figures) = self.channels.load().get(channel) {
             return Arc::clone(figures);
         }
@@ -51,7 +51,7 @@ impl Figures {
     }
 
     /// Those of all requests that are for no channel.
-    pub(super) fn of_strangers(&self) -> &ChannelFigures {
+    pub(crate) fn of_strangers(&self) -> &ChannelFigures {
         &self.strangers
     }
 }
@@ -65,7 +65,7 @@ impl ChannelFigures {
     }
 
     /// Counts one answered request.
-    pub(super) fn count(&self, status: StatusCode, started: Instant) {
+    pub(crate) fn count(&self, status: StatusCode, started: Instant) {
         self.duration.observe(started.elapsed().as_secs_f64());
         match status {
             StatusCode::ACCEPTED => self.accepted.inc(),
@@ -76,7 +76,7 @@ impl ChannelFigures {
 }
 
 /// Lets a few lines a second through: who can make requests fail must not fill the log.
-pub(super) struct Pace {
+pub(crate) struct Pace {
     began: Instant,
     /// The second in the upper half, the lines of that second in the lower.
     lines: AtomicU64,
@@ -85,12 +85,12 @@ pub(super) struct Pace {
 impl Pace {
     const LINES_PER_SECOND: u64 = 10;
 
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { began: Instant::now(), lines: AtomicU64::new(0) }
     }
 
     /// Whether a line may be written now.
-    pub(super) fn allows(&self) -> bool {
+    pub(crate) fn allows(&self) -> bool {
         self.allows_at(self.began.elapsed())
     }
 

@@ -21,7 +21,7 @@ const MAX_REST: usize = 4096;
 
 /// Reads the header and nothing behind it: where the connection comes from, or none when the proxy speaks for itself, as for a
 /// health check.
-pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<SocketAddr>> {
+pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<SocketAddr>> {
     let mut header = vec![0; LEAST];
     stream.read_exact(&mut header).await?;
     if header.starts_with(SIGNATURE) {

@@ -14,10 +14,10 @@ use http_body_util::BodyExt;
 use crate::ingest::{Coding, Verified};
 
 use self::codec::Undecoded;
-use super::body::{Budget, Share};
 use super::payload::Payload;
 use super::refusal::Refusal;
 use super::respond::Answer;
+use super::webhook::body::{Budget, Share};
 
 /// Smaller answers are sent as they are: what could be saved is less than a packet.
 const MIN_ANSWER: usize = 1024;

@@ -15,17 +15,18 @@ use crate::caller::Certificate;
 use crate::event::RequestId;
 use crate::metrics::{self, ByReason};
 
-use super::admission::Admission;
-use super::body::Budget;
-use super::connection::{Ends, Origin};
-use super::crowd::Crowd;
-use super::figures::{Figures, Pace};
+use super::admin::access;
 use super::payload::Payload;
-use super::rates::{Rates, whole_seconds};
 use super::refusal::Refusal;
 use super::respond::{Answer, CLOSE, Problem, X_REQUEST_ID, protect, with_body, with_json_text};
 use super::route::{self, Endpoint, Surface};
-use super::{Services, Settings, access, admin, coding, health, webhook};
+use super::server::connection::{Ends, Origin};
+use super::server::connection_limit::Crowd;
+use super::webhook::admission::Admission;
+use super::webhook::body::Budget;
+use super::webhook::metrics::{Figures, Pace};
+use super::webhook::rate_limit::{Rates, whole_seconds};
+use super::{Services, Settings, admin, encoding, health, webhook};
 
 /// Reads of the event log for the admin API at once: they take a thread each and the disk.
 const STORE_READS: usize = 4;
@@ -155,7 +156,7 @@ impl Front {
                 Some(methods) => Err(Refusal::Method(methods)),
                 None => {
                     let answer = self.open_answer(found.endpoint, || permitted().is_ok());
-                    Ok(coding::of_answer(headers, answer).await)
+                    Ok(encoding::of_answer(headers, answer).await)
                 }
             };
         }
@@ -170,7 +171,7 @@ impl Front {
             },
         };
         protect(answer.headers_mut());
-        Ok(coding::of_answer(headers, answer).await)
+        Ok(encoding::of_answer(headers, answer).await)
     }
 
     /// What everybody is answered.

@@ -8,15 +8,15 @@ use subtle::ConstantTimeEq;
 
 use crate::verify::Secret;
 
-use super::connection::Ends;
-use super::refusal::Refusal;
+use crate::http::refusal::Refusal;
+use crate::http::server::connection::Ends;
 
 /// Refuses a caller that may not use the admin API.
 ///
 /// With a token: whoever has it. Without one: programs on this machine that came here directly and under a name of this
 /// machine. A proxy that says it is one is refused, and so is a web page with a rebound name; a proxy on this machine that
 /// says nothing cannot be told from a program.
-pub(super) fn check(
+pub(crate) fn check(
     token: Option<&Secret>,
     ends: &Ends,
     method: &Method,
@@ -63,7 +63,7 @@ fn check_local(ends: &Ends, authority: Option<&Authority>, headers: &HeaderMap) 
 }
 
 /// Whom the request is addressed to; none when that is missing, malformed or ambiguous.
-pub(super) fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+pub(crate) fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
@@ -103,8 +103,8 @@ fn is_same_origin(authority: Option<&Authority>, headers: &HeaderMap) -> bool {
 mod tests {
     use ::http::HeaderValue;
 
-    use super::super::connection::Origin;
     use super::*;
+    use crate::http::server::connection::Origin;
 
     const HERE: &str = "127.0.0.1:8080";
 

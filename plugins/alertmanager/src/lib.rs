@@ -1,6 +1,7 @@
-//! Prometheus Alertmanager, receivers of type webhook: one event per alert of the notification, as
-//! [`gateway_plugin_sdk::alert`] makes them. The members of a cluster all send, and their copies differ in `externalURL` only:
-//! they are one event.
+//! Prometheus Alertmanager, receivers of type webhook: one event per alert of a notification.
+//!
+//! [`gateway_plugin_sdk::alert`] builds the events. Each member of a cluster sends a copy of a notification. The copies differ
+//! only in `externalURL`, so their alerts have the same keys.
 
 use gateway_plugin_sdk::alert::Dialect;
 use gateway_plugin_sdk::channel::{Received, Request};
@@ -13,7 +14,7 @@ const ALERTMANAGER: Dialect = Dialect {
     version: "4",
     other: ("1", "Grafana", "grafana"),
     scope: None,
-    advice: "remove `payload` from the receiver, or receive it on a channel of the plugin `generic`",
+    hint: "remove `payload` from the receiver, or send it to a channel of the plugin `generic`",
 };
 
 /// Turns one notification into an event for each of its alerts.

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::*;
 
 const FIRING: &str = include_str!("../samples/firing.json");
-const ADVICE: &str = "not the default payload of Alertmanager: remove `payload` from the receiver, or receive it on a \
-                      channel of the plugin `generic`";
+const HINT: &str = "not the default payload of Alertmanager: remove `payload` from the receiver, or send it to a channel of \
+                    the plugin `generic`";
 
 fn request(body: &str) -> Request {
     Request::new("POST").with_body(body)
@@ -28,10 +28,10 @@ fn data(event: &Event) -> Value {
 #[test]
 fn each_alert_is_an_event_with_its_own_status() {
     let events = received(FIRING);
-    let told: Vec<_> =
+    let found: Vec<_> =
         events.iter().map(|event| (&*event.kind, event.subject.as_deref(), event.key.as_deref())).collect();
     assert_eq!(
-        told,
+        found,
         [
             ("alert.firing", Some("5c7c1ad3417a794d"), Some("5c7c1ad3417a794d/2026-03-01T10:00:00.000Z/firing")),
             ("alert.resolved", Some("cb1881e6851502c0"), Some("cb1881e6851502c0/2026-03-01T09:30:00.000Z/resolved")),
@@ -40,7 +40,7 @@ fn each_alert_is_an_event_with_its_own_status() {
 }
 
 #[test]
-fn the_facts_to_route_by_are_attributes() {
+fn routing_facts_are_attributes() {
     let expected = [
         ("fingerprint", "5c7c1ad3417a794d"),
         ("startsat", "2026-03-01T10:00:00.000Z"),
@@ -54,7 +54,7 @@ fn the_facts_to_route_by_are_attributes() {
 }
 
 #[test]
-fn the_data_is_the_alert_as_sent_and_its_group() {
+fn the_data_is_the_original_alert_and_its_group() {
     let event = &received(FIRING)[0];
     assert_eq!(event.content_type.as_deref(), Some("application/json"));
     let mut data = data(event);
@@ -65,7 +65,7 @@ fn the_data_is_the_alert_as_sent_and_its_group() {
 }
 
 #[test]
-fn copies_of_a_cluster_and_repetitions_have_the_same_keys() {
+fn copies_from_a_cluster_and_repetitions_have_the_same_keys() {
     let keys = |body: &str| received(body).into_iter().map(|event| event.key).collect::<Vec<_>>();
     for other in [
         FIRING.replace("alertmanager.example", "other.example"),
@@ -101,7 +101,7 @@ fn a_missing_fingerprint_is_computed_as_prometheus_does() {
 }
 
 #[test]
-fn the_group_can_be_made_of_labels() {
+fn labels_can_make_up_the_group() {
     let group = |config: &str| {
         let request = request(FIRING).with_config("group_labels", config);
         let event = receive(&request).unwrap().events.remove(0);
@@ -114,7 +114,7 @@ fn the_group_can_be_made_of_labels() {
 }
 
 #[test]
-fn a_broken_alert_is_kept_beside_the_others() {
+fn a_malformed_alert_is_kept_with_the_others() {
     let request = request(include_str!("../samples/mixed.json"));
     let events = receive(&request).unwrap().events;
     let kinds: Vec<_> = events.iter().map(|event| (&*event.kind, event.attribute("status"))).collect();
@@ -123,13 +123,13 @@ fn a_broken_alert_is_kept_beside_the_others() {
     assert_eq!(data(&events[1])["group"]["groupKey"], "{}:{}");
     assert_eq!(events[1].key, receive(&request).unwrap().events[1].key);
     let warned: Vec<_> = request.host().logged().into_iter().take(2).collect();
-    let unknown = "An alert is kept as `alert.unknown`: `/alerts/1/status`: unknown status `burning`, expected `firing` or `resolved`";
-    assert_eq!(warned[0].1, "2 alerts were cut off by the sender's maximum and never reached the gateway");
-    assert_eq!(warned[1], (Level::Warn, format!("{unknown}; {ADVICE}")));
+    let unknown = "Malformed alert, kept as `alert.unknown`: `/alerts/1/status`: unknown status `burning`, expected `firing` or `resolved`";
+    assert_eq!(warned[0].1, "2 alerts were above the sender's limit and did not reach the gateway");
+    assert_eq!(warned[1], (Level::Warn, format!("{unknown}; {HINT}")));
 }
 
 #[test]
-fn what_is_no_object_is_kept_as_it_was_sent() {
+fn an_alert_that_is_not_an_object_is_kept_unchanged() {
     let good = r#"{"status":"firing","startsAt":"s","labels":{}}"#;
     for (broken, kept) in
         [("7", json!(7)), ("[]", json!([])), ("{}", json!({"group": {"version": "4", "groupKey": "{}:{}"}}))]
@@ -140,19 +140,19 @@ fn what_is_no_object_is_kept_as_it_was_sent() {
 }
 
 #[test]
-fn another_version_is_read_all_the_same() {
+fn an_unknown_version_is_processed_anyway() {
     let request = request(r#"{"version":"5","alerts":[{"status":"firing","startsAt":"s"}]}"#);
     assert_eq!(receive(&request).unwrap().events.len(), 1);
-    assert_eq!(request.host().logged()[0].1, "The notification has version `5`, expected `4`; read all the same");
+    assert_eq!(request.host().logged()[0].1, "Notification has version `5`, expected `4`, processed anyway");
 }
 
 #[test]
-fn a_notification_without_alerts_is_no_event() {
+fn a_notification_without_alerts_produces_no_event() {
     assert_eq!(received(&notification("")), []);
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_with_its_place() {
+fn a_malformed_notification_is_refused_with_a_pointer() {
     let many = vec![r#"{"status":"firing"}"#; 1001].join(",");
     for (body, pointer, problem) in [
         (String::from(r#"{"text":"hot"}"#), "/version", "is missing"),
@@ -160,37 +160,37 @@ fn what_cannot_be_read_is_refused_with_its_place() {
         (String::from(r#"{"version":"4"}"#), "/alerts", "is missing"),
         (String::from(r#"{"version":"4","alerts":"many"}"#), "/alerts", "expected an array"),
         (notification(r#"{"startsAt":"s"}"#), "/alerts/0/status", "is missing"),
-        (notification(r#"{"status":1}"#), "/alerts/0/status", "expected a text"),
+        (notification(r#"{"status":1}"#), "/alerts/0/status", "expected a string"),
         (notification(r#"{"status":"firing"}"#), "/alerts/0/startsAt", "is missing"),
         (
             notification(r#"{"status":"firing","startsAt":"s","labels":{"a":1}}"#),
             "/alerts/0/labels",
-            "expected an object of texts",
+            "expected an object of strings",
         ),
         (
             notification(r#"{"status":"firing","startsAt":"s","labels":"a"}"#),
             "/alerts/0/labels",
-            "expected an object of texts",
+            "expected an object of strings",
         ),
         (
             notification(r#"{"status":"firing","startsAt":"s","fingerprint":[]}"#),
             "/alerts/0/fingerprint",
-            "expected a text",
+            "expected a string",
         ),
     ] {
         assert_eq!(
             receive(&request(&body)).unwrap_err(),
-            Rejection::at(422, pointer, format!("{problem}; {ADVICE}")),
+            Rejection::at(422, pointer, format!("{problem}; {HINT}")),
             "{body}"
         );
     }
     let expected = "1001 alerts, expected at most 1000; group them by more labels";
     assert_eq!(receive(&request(&notification(&many))).unwrap_err(), Rejection::at(422, "/alerts", expected));
-    assert_eq!(receive(&request("[]")).unwrap_err(), Rejection::new(422, format!("expected an object; {ADVICE}")));
+    assert_eq!(receive(&request("[]")).unwrap_err(), Rejection::new(422, format!("expected an object; {HINT}")));
 }
 
 #[test]
-fn what_is_no_json_is_malformed() {
+fn invalid_json_is_refused() {
     let long = format!(r#"{{"version":"4","alerts":{}"#, "[".repeat(100_000));
     for body in ["", "KettleHot", "{", r#"{"version":"4","alerts":[]} x"#, long.as_str()] {
         let rejection = receive(&request(body)).unwrap_err();
@@ -202,14 +202,14 @@ fn what_is_no_json_is_malformed() {
 }
 
 #[test]
-fn grafana_is_told_apart() {
+fn a_notification_from_grafana_is_recognised() {
     let rejection = receive(&request(include_str!("../samples/grafana.json"))).unwrap_err();
-    let expected = "this is a notification of Grafana; receive it on a channel of the plugin `grafana`";
+    let expected = "this notification is from Grafana; send it to a channel of the plugin `grafana`";
     assert_eq!(rejection, Rejection::at(422, "/version", expected));
 }
 
 #[test]
-fn hostile_texts_are_made_to_fit() {
+fn hostile_texts_are_shortened() {
     let name = "n".repeat(5000);
     let alert = format!(
         r#"{{"status":"firing","startsAt":"a\nb","fingerprint":"f\u0000","labels":{{"alertname":"{name}"}},"deep":{}{}}}"#,
@@ -224,7 +224,7 @@ fn hostile_texts_are_made_to_fit() {
     }
 }
 
-/// What is said of the group stands with each alert, so a long text in it must not be multiplied.
+/// Each alert carries a copy of the group, so a long text in the group must not be multiplied.
 #[test]
 fn a_long_group_is_cut() {
     let long = "x".repeat(20_000);

@@ -88,7 +88,7 @@ fn of_event(request: &Request, payload: &Payload<'_>, event: &payload::Event<'_>
     // Only a new message makes a command: an update does not tell what it was before.
     let text = text.filter(|_| name.ends_with("_CREATE"));
     let accounts: Vec<&str> = app.into_iter().collect();
-    let find = |text| command::find_for(request.host(), &command::with_fences_apart(text), &accounts);
+    let find = |text| command::find_for(request.host(), &command::split_fences(text), &accounts);
     let made = Event::new(kind_word(name).to_ascii_lowercase())
         .with_subject(chat.or(guild).or(sender).map(str::to_owned))
         .with_fact("sender", sender)

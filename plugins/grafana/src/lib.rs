@@ -1,6 +1,7 @@
-//! Grafana alerting, contact points of type webhook: one event per alert of the notification, as
-//! [`gateway_plugin_sdk::alert`] makes them. The organization stands before the fingerprint in the key, because several share
-//! one Grafana.
+//! Grafana alerting, contact points of type webhook: one event per alert of a notification.
+//!
+//! [`gateway_plugin_sdk::alert`] builds the events. Their keys start with the organization, because several organizations can
+//! share one Grafana.
 
 use gateway_plugin_sdk::alert::Dialect;
 use gateway_plugin_sdk::channel::{Received, Request};
@@ -13,7 +14,7 @@ const GRAFANA: Dialect = Dialect {
     version: "1",
     other: ("4", "Prometheus Alertmanager", "alertmanager"),
     scope: Some("orgId"),
-    advice: "remove the custom payload from the contact point, or receive it on a channel of the plugin `generic`",
+    hint: "remove the custom payload from the contact point, or send it to a channel of the plugin `generic`",
 };
 
 /// Turns one notification into an event for each of its alerts.

@@ -62,7 +62,7 @@ fn a_setting_that_makes_no_sense_is_named() {
         (
             "headers",
             r#"{"a":1}"#,
-            "`headers` is no table of strings: invalid type: integer `1`, expected a string at line 1 column 6",
+            "`headers` is not a table of strings: invalid type: integer `1`, expected a string at line 1 column 6",
         ),
     ] {
         assert_eq!(refused(delivery().with_config(key, value)), Failure::reject("invalid", expected), "{key}");

@@ -10,9 +10,9 @@ use crate::{Content, Host, Response};
 /// What `deliver` returns.
 pub type Delivered = Result<Answer, Failure>;
 
-/// The delivery under way: one event on its way to one agent, and the way out.
+/// The current delivery: one event for one agent, with access to host and network.
 ///
-/// In a component each method is one call to the host, so ask for what is needed and keep the answer.
+/// In a component each method is a call to the host: call only what you need, and keep the result.
 #[derive(Debug)]
 pub struct Delivery {
     host: Host,
@@ -33,13 +33,13 @@ struct Given {
 }
 
 impl Delivery {
-    /// The delivery under way in this component.
+    /// The current delivery of this component.
     #[doc(hidden)]
     pub fn from_host() -> Self {
         Delivery { host: Host::real(), network: Network::real(), given: None }
     }
 
-    /// A delivery for a test: the first attempt, without subject and attributes, data `{}`, and a network that denies.
+    /// A delivery for a test: the first attempt, no subject or attributes, data `{}`, and a network that denies every request.
     pub fn new(id: &str, kind: &str) -> Self {
         let given = Given {
             id: id.to_owned(),
@@ -73,7 +73,7 @@ impl Delivery {
         self
     }
 
-    /// Sets which attempt this is; 1 is the first.
+    /// Sets the number of the attempt; the first is 1.
     pub fn with_attempt(mut self, attempt: u32) -> Self {
         self.given().attempt = attempt;
         self
@@ -92,7 +92,7 @@ impl Delivery {
         self
     }
 
-    /// Sets what answers [`send`](Self::send).
+    /// Sets the function that answers [`send`](Self::send).
     pub fn with_remote(mut self, remote: impl Fn(&HttpRequest) -> Result<Response, HttpError> + 'static) -> Self {
         self.network = Network::stand_in(remote);
         self
@@ -102,17 +102,17 @@ impl Delivery {
         self.given.as_mut().expect("`with_` is for deliveries made by `new`")
     }
 
-    /// Settings, log, clock.
+    /// Settings, state, log, clock.
     pub fn host(&self) -> &Host {
         &self.host
     }
 
-    /// The event's id; also the idempotency key to hand on.
+    /// The event's id; use it as the idempotency key.
     pub fn id(&self) -> String {
         self.given.as_ref().map_or_else(outbound::id, |given| given.id.clone())
     }
 
-    /// `<channel>.<what the channel plugin said>`.
+    /// The event's kind: `<channel>.<kind from the channel plugin>`.
     pub fn kind(&self) -> String {
         self.given.as_ref().map_or_else(outbound::kind, |given| given.kind.clone())
     }
@@ -177,30 +177,30 @@ impl Delivery {
         }
     }
 
-    /// 1 for the first try.
+    /// The number of the attempt; the first is 1.
     pub fn attempt(&self) -> u32 {
         self.given.as_ref().map_or_else(outbound::attempt, |given| given.attempt)
     }
 
-    /// Sends a request through the host, which keeps the allow list and adds the credential.
+    /// Sends a request through the host, which enforces the allow list and adds the credential.
     ///
-    /// Any status is a response; an error means that there was none.
+    /// A response with any status is `Ok`; an error means that there was no response.
     pub fn send(&self, request: &HttpRequest) -> Result<Response, HttpError> {
         self.network.send(request)
     }
 
-    /// The requests sent so far; a stand-in keeps them for the test, the real network gives none back.
+    /// The requests sent so far. Only a stand-in records them; the real network returns none.
     pub fn sent(&self) -> Vec<HttpRequest> {
         self.network.sent()
     }
 
-    /// Whether `gateway.toml` has a credential of this name. A stand-in has every one.
+    /// Whether `gateway.toml` has a credential of this name. A stand-in has every credential.
     pub fn has_credential(&self, name: &str) -> bool {
         self.network.has_credential(name)
     }
 }
 
-/// A text as JSON.
+/// A text as a JSON string.
 fn quoted_json(text: &str) -> String {
     let mut json = String::from('"');
     for letter in text.chars() {
@@ -215,12 +215,12 @@ fn quoted_json(text: &str) -> String {
 }
 
 impl Answer {
-    /// What the agent answered; in sync mode the caller gets it.
+    /// The agent's answer; in sync mode it is the response to the caller.
     pub fn new(content_type: impl Into<String>, body: impl Into<Content>) -> Self {
         Answer { content_type: content_type.into(), body: Some(body.into()), attributes: Vec::new() }
     }
 
-    /// Says something of the answer, when there is something to say: its first letters, on one line.
+    /// Adds an attribute unless the value is `None`: its first 200 characters, on one line.
     pub fn with_attribute(mut self, name: &str, value: Option<String>) -> Self {
         self.attributes.extend(value.map(|value| (name.to_owned(), quoted(value.as_bytes()))));
         self
@@ -228,17 +228,17 @@ impl Answer {
 }
 
 impl Failure {
-    /// Worth another attempt; `after` is the agent's `Retry-After` as it was sent.
+    /// A failure to be retried; `after` is the agent's `Retry-After` as it was sent.
     pub fn retry(code: impl Into<String>, message: impl Into<String>, after: Option<String>) -> Self {
         Failure::Retry(Retry { code: code.into(), message: message.into(), after })
     }
 
-    /// What the operator has set makes no sense.
+    /// A rejection because a setting is invalid.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::reject("invalid", message)
     }
 
-    /// Never try this event again.
+    /// A failure not to be retried.
     pub fn reject(code: impl Into<String>, message: impl Into<String>) -> Self {
         Failure::Reject(Refusal { code: code.into(), message: message.into() })
     }

@@ -1,20 +1,19 @@
-//! Notifications as Alertmanager defined them and others took them over: one event per alert.
+//! Notifications in Alertmanager's format, which other senders use too: one event per alert.
 //!
 //! | of the event | from |
 //! |---|---|
 //! | kind | `alert.firing` or `alert.resolved`: the alert's own status, never the group's |
 //! | subject | the alert's fingerprint; a missing one is computed from the labels, as Prometheus does |
-//! | key | fingerprint, `startsAt`, status; before them what the dialect has as `scope` |
+//! | key | the dialect's `scope`, if it has one, then fingerprint, `startsAt` and status |
 //! | attributes | `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group` |
-//! | data | the alert as it was sent, with one more member, `group`: what the notification says about all of its alerts |
+//! | data | the alert as it was sent, plus the member `group`: the members of the notification that apply to all its alerts |
 //!
-//! A notification carries all alerts of its group, those of the last one included, and copies of it come from every member of
-//! a cluster, so the key makes each alert one event for as long as it fires. The key leaves out the annotations: labels, the
-//! severity among them, are part of the fingerprint, while annotations tend to hold the latest value, and each repetition
-//! would be a new event.
+//! A notification repeats all alerts of its group, and each member of a cluster sends a copy. The key makes each alert one
+//! event for as long as it fires. Labels, including the severity, are part of the fingerprint. Annotations are not in the
+//! key: they often hold the latest value, so that each repetition would be a new event.
 //!
-//! An alert that cannot be read does not cost its neighbours: it becomes an event `alert.unknown`, so that somebody sees it.
-//! Only when no alert can be read is the notification refused.
+//! A malformed alert does not affect the others: it becomes an event `alert.unknown`, so that it is not lost unseen. The
+//! notification is refused only if all of its alerts are malformed.
 
 mod notification;
 
@@ -27,29 +26,29 @@ use crate::Level;
 use crate::channel::{Event, Receipt, Received, Rejection, Request};
 use crate::fact::{fnv1a, hex};
 
-/// Events that the gateway takes of one request.
+/// The most events that the gateway accepts from one request.
 const MAX_ALERTS: usize = 1000;
 
-/// Who sends notifications of this shape, and what is particular about them.
+/// A sender of notifications in this format, and its particulars.
 #[derive(Clone, Copy, Debug)]
 pub struct Dialect {
     /// The sender's name.
     pub sender: &'static str,
-    /// The member `version` of its notifications.
+    /// The value of `version` in its notifications.
     pub version: &'static str,
-    /// The other sender, told apart by its `version`: the version, its name, its plugin.
+    /// The other sender of this format, recognised by its `version`: version, name, plugin.
     pub other: (&'static str, &'static str, &'static str),
     /// A member of the notification that scopes fingerprints.
     pub scope: Option<&'static str>,
-    /// What to do about a body of another shape.
-    pub advice: &'static str,
+    /// What to do about a body in another format.
+    pub hint: &'static str,
 }
 
 impl Dialect {
     /// Turns one notification into an event for each of its alerts.
     ///
-    /// The setting `group_labels`, an array of label names, makes the attribute `group` of them, in the place of the
-    /// notification's `groupKey`, which changes with the configuration of the sender.
+    /// The attribute `group` is the notification's `groupKey`, which changes with the sender's configuration. The setting
+    /// `group_labels`, an array of label names, builds it from these labels instead.
     pub fn receive(&self, request: &Request) -> Received {
         let body = request.body();
         let notification = Notification::read(&body).map_err(|error| self.unreadable(&body, &error))?;
@@ -61,23 +60,23 @@ impl Dialect {
         }
         let cut = notification.truncated();
         if cut > 0 {
-            let message = format!("{cut} alerts were cut off by the sender's maximum and never reached the gateway");
+            let message = format!("{cut} alerts were above the sender's limit and did not reach the gateway");
             request.host().log(Level::Warn, &message);
         }
-        let batch = Batch::new(self, request, &notification);
-        let events: Vec<_> = alerts.iter().map(|raw| batch.event(raw)).collect();
+        let group = AlertGroup::new(self, request, &notification);
+        let events: Vec<_> = alerts.iter().map(|raw| group.event(raw)).collect();
         if !events.is_empty() && events.iter().all(Result::is_err) {
             let problem = events.into_iter().find_map(Result::err);
             return Err(problem.map_or_else(|| Rejection::new(422, "no alert"), |problem| problem.refusal(self, 0)));
         }
-        let told = |(index, (event, raw)): (usize, (Result<Event, Problem>, &&RawValue))| {
+        let or_unknown = |(index, (event, raw)): (usize, (Result<Event, Problem>, &&RawValue))| {
             event.unwrap_or_else(|problem| {
                 let detail = problem.refusal(self, index).detail;
-                request.host().log(Level::Warn, &format!("An alert is kept as `alert.unknown`: {detail}"));
-                batch.unknown(raw)
+                request.host().log(Level::Warn, &format!("Malformed alert, kept as `alert.unknown`: {detail}"));
+                group.unknown(raw)
             })
         };
-        Ok(Receipt::from(events.into_iter().zip(&alerts).enumerate().map(told).collect::<Vec<_>>()))
+        Ok(Receipt::from(events.into_iter().zip(&alerts).enumerate().map(or_unknown).collect::<Vec<_>>()))
     }
 
     fn check_version(&self, request: &Request, notification: &Notification<'_>) -> Result<(), Rejection> {
@@ -86,25 +85,24 @@ impl Dialect {
         };
         let (other, sender, plugin) = self.other;
         if version == other {
-            let problem =
-                format!("this is a notification of {sender}; receive it on a channel of the plugin `{plugin}`");
+            let problem = format!("this notification is from {sender}; send it to a channel of the plugin `{plugin}`");
             return Err(Rejection::at(422, "/version", problem));
         }
         if version != self.version {
             let expected = self.version;
             let message =
-                format!("The notification has version `{}`, expected `{expected}`; read all the same", shown(&version));
+                format!("Notification has version `{}`, expected `{expected}`, processed anyway", shown(&version));
             request.host().log(Level::Warn, &message);
         }
         Ok(())
     }
 
-    /// A body that is JSON has another shape; anything else has none.
+    /// The refusal of a body that is not an object: JSON in another format, or no JSON at all.
     fn unreadable(&self, body: &[u8], error: &serde_json::Error) -> Rejection {
         if error.is_data() && serde_json::from_slice::<&RawValue>(body).is_ok() {
             return Rejection::new(422, format!("expected an object; {}", self.not_default()));
         }
-        Rejection::new(400, format!("body is not JSON: {error}; {}", self.advice))
+        Rejection::new(400, format!("body is not JSON: {error}; {}", self.hint))
     }
 
     fn refusal(&self, pointer: &str, problem: &str) -> Rejection {
@@ -112,14 +110,14 @@ impl Dialect {
     }
 
     fn not_default(&self) -> String {
-        let Dialect { sender, advice, .. } = self;
-        format!("not the default payload of {sender}: {advice}")
+        let Dialect { sender, hint, .. } = self;
+        format!("not the default payload of {sender}: {hint}")
     }
 }
 
-/// What keeps one alert from being read.
+/// Why an alert is malformed.
 struct Problem {
-    /// Below the alert.
+    /// Relative to the alert.
     pointer: &'static str,
     text: String,
 }
@@ -130,30 +128,31 @@ impl Problem {
     }
 }
 
-/// What the alerts of one notification have in common.
-struct Batch<'a> {
+/// The group that the alerts of one notification belong to.
+struct AlertGroup<'a> {
     scope: &'a str,
     /// The member `group` of each event's data.
-    group: String,
-    group_key: Option<Cow<'a, str>>,
-    group_labels: Vec<String>,
+    json: String,
+    key: Option<Cow<'a, str>>,
+    /// The setting `group_labels`.
+    label_names: Vec<String>,
 }
 
-impl<'a> Batch<'a> {
+impl<'a> AlertGroup<'a> {
     fn new(dialect: &Dialect, request: &Request, notification: &'a Notification<'_>) -> Self {
         let config = request.host().config("group_labels");
-        let group_labels = config.map_or_else(Vec::new, |config| {
+        let label_names = config.map_or_else(Vec::new, |config| {
             serde_json::from_str(&config).unwrap_or_else(|error| {
-                let message = format!("`group_labels` is no array of label names, the group's key is used: {error}");
+                let message = format!("`group_labels` is not an array of label names, using the group's key: {error}");
                 request.host().log(Level::Error, &message);
                 Vec::new()
             })
         });
-        Batch {
+        AlertGroup {
             scope: dialect.scope.and_then(|scope| notification.member(scope)).map_or("", RawValue::get),
-            group: notification.group(),
-            group_key: notification.text("groupKey"),
-            group_labels,
+            json: notification.group(),
+            key: notification.text("groupKey"),
+            label_names,
         }
     }
 
@@ -171,9 +170,9 @@ impl<'a> Batch<'a> {
         if !self.scope.is_empty() {
             key = [self.scope, "/", &key].concat();
         }
-        let group = match self.group_labels.is_empty() {
-            true => self.group_key.as_deref().map(Cow::Borrowed),
-            false => Some(Cow::Owned(labels.named(&self.group_labels))),
+        let group = match self.label_names.is_empty() {
+            true => self.key.as_deref().map(Cow::Borrowed),
+            false => Some(Cow::Owned(labels.named(&self.label_names))),
         };
         Ok(Event::new(["alert.", status].concat())
             .with_subject(Some(fingerprint.to_string()))
@@ -187,26 +186,26 @@ impl<'a> Batch<'a> {
             .with_fact("group", group.as_deref()))
     }
 
-    /// The event of an alert that cannot be read. Its text is its identity, because it comes with each notification again.
+    /// The event of a malformed alert. Its key is a digest of its text, because each notification repeats it.
     fn unknown(&self, raw: &RawValue) -> Event {
         let digest = hex(fnv1a(raw.get().as_bytes()));
         Event::new("alert.unknown")
             .with_key([self.scope, "unknown", &digest].join("/"))
             .with_data("application/json", self.data(raw))
-            .with_fact("group", self.group_key.as_deref())
+            .with_fact("group", self.key.as_deref())
     }
 
-    /// The alert's JSON with the group's as its last member; nothing else of it changes.
+    /// The alert's JSON with the group as its last member, otherwise unchanged.
     fn data(&self, alert: &RawValue) -> String {
         let Some(open) = alert.get().strip_suffix('}') else {
             return alert.get().to_owned();
         };
         let comma = if open.trim_end().ends_with('{') { "" } else { "," };
-        [open.trim_end(), comma, r#""group":"#, &self.group, "}"].concat()
+        [open.trim_end(), comma, r#""group":"#, &self.json, "}"].concat()
     }
 }
 
-/// A sender's text in a message.
+/// A text of the sender, shortened for a message.
 fn shown(text: &str) -> Cow<'_, str> {
     const MAX: usize = 64;
     crate::fact::fit(Cow::Borrowed(text), MAX)

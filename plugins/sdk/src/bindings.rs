@@ -1,6 +1,6 @@
-//! Generated from `wit/plugin.wit`: the types and imports of all worlds, and the glue behind the export macros.
+//! Bindings generated from `wit/plugin.wit`: types and imports of all worlds, and the glue behind the export macros.
 //!
-//! Nothing in here is meant to be named by a plugin.
+//! Plugins do not use this module directly.
 
 /// The world `channel-plugin`.
 pub mod channel {

@@ -12,7 +12,7 @@ pub type Received = Result<Receipt, Rejection>;
 
 /// The request being received; the host has verified it already.
 ///
-/// In a component each method is one call to the host, so ask for what is needed and keep the answer.
+/// In a component each method is a call to the host: call only what you need, and keep the result.
 #[derive(Debug)]
 pub struct Request {
     host: Host,
@@ -29,7 +29,7 @@ struct Given {
 }
 
 impl Request {
-    /// The request under way in this component.
+    /// The current request of this component.
     #[doc(hidden)]
     pub fn from_host() -> Self {
         Request { host: Host::real(), given: None }
@@ -81,7 +81,7 @@ impl Request {
         self.given.as_mut().expect("`with_` is for requests made by `new`")
     }
 
-    /// Settings, log, clock.
+    /// Settings, state, log, clock.
     pub fn host(&self) -> &Host {
         &self.host
     }
@@ -101,7 +101,7 @@ impl Request {
         self.given.as_ref().map_or_else(inbound::query, |given| given.query.clone())
     }
 
-    /// The first value of a header, by name in any case. Credentials are never shown.
+    /// The first value of a header. Names are case-insensitive; credentials are never shown.
     pub fn header(&self, name: &str) -> Option<String> {
         match &self.given {
             None => inbound::header(name),
@@ -156,8 +156,10 @@ impl Event {
         }
     }
 
-    /// Sets what the event is about; events of one subject are delivered in order. An empty text is none; one with more than
-    /// 1024 bytes or with control characters is made to fit, and stays different from others. So are ids and keys.
+    /// Sets what the event is about; events of one subject are delivered in order.
+    ///
+    /// An empty text counts as `None`. A text with more than 1024 bytes or with control characters is shortened and gets a
+    /// digest, so that different texts stay different. Delivery ids and keys follow the same rule.
     pub fn with_subject(mut self, subject: Option<String>) -> Self {
         self.subject = subject.and_then(id);
         self
@@ -169,7 +171,7 @@ impl Event {
         self
     }
 
-    /// Sets the key that says "the same event" whatever the delivery.
+    /// Sets the deduplication key: events with the same key are duplicates, whatever their delivery id.
     pub fn with_key(mut self, key: impl Into<String>) -> Self {
         self.key = id(key.into());
         self
@@ -182,14 +184,14 @@ impl Event {
         self
     }
 
-    /// Adds a further fact; `name` is 1 to 20 of `a-z0-9`.
+    /// Adds an attribute; `name` has 1 to 20 characters of `a-z0-9`.
     pub fn with_attribute(mut self, name: &str, value: impl Into<String>) -> Self {
         self.attributes.push((name.to_owned(), value.into()));
         self
     }
 
-    /// Adds a further fact that the sender chose, if there is one: in more than 256 bytes, or with control characters, it is
-    /// made to fit, and stays different from others.
+    /// Adds an attribute whose value the sender chose, unless that value is missing or empty. A value with more than 256
+    /// bytes or with control characters is shortened and gets a digest, so that different values stay different.
     pub fn with_fact(self, name: &str, value: Option<&str>) -> Self {
         match value {
             Some(value) if !value.is_empty() => self.with_attribute(name, fit(Cow::Borrowed(value), MAX_FACT)),
@@ -203,21 +205,32 @@ impl Event {
     }
 }
 
-/// The text as a subject, id or key; none when it is empty, because an empty one names nothing.
+/// The text as a subject, id or key; `None` if it is empty, because an empty one identifies nothing.
 fn id(text: String) -> Option<String> {
     (!text.is_empty()).then(|| fit(Cow::Owned(text), MAX_ID).into_owned())
 }
 
 impl Receipt {
-    /// A receipt without events: the request is fine and nothing comes of it.
+    /// A receipt without events: the request is valid and produces none.
     pub fn empty() -> Self {
         Receipt { events: Vec::new(), response: None }
     }
 
-    /// Sets what to answer instead of the host's own answer.
+    /// Sets the response that replaces the host's own.
     pub fn with_response(mut self, response: Response) -> Self {
         self.response = Some(response);
         self
+    }
+
+    /// The event of a receipt that has exactly one; for tests.
+    ///
+    /// # Panics
+    ///
+    /// If there is no event, or more than one.
+    #[track_caller]
+    pub fn into_event(mut self) -> Event {
+        assert_eq!(self.events.len(), 1, "expected one event, found {:?}", self.events);
+        self.events.remove(0)
     }
 }
 
@@ -234,13 +247,14 @@ impl From<Vec<Event>> for Receipt {
 }
 
 impl Rejection {
-    /// `status` is 400 to 499; `detail` is shown to the caller.
+    /// A rejection with a `status` of 400 to 499; the caller sees `detail`.
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
         Rejection { status, detail: detail.into() }
     }
 
-    /// As `new`, about one member of the body, named by a JSON pointer such as `/alerts/0/status`. The gateway tells it to the
-    /// caller in `errors` as well: it takes a pointer in backticks at the start of `detail` for that.
+    /// As [`new`](Self::new), about the member of the body at a JSON pointer such as `/alerts/0/status`.
+    ///
+    /// The pointer stands in backticks at the start of `detail`; the gateway recognises it there and reports it in `errors`.
     pub fn at(status: u16, pointer: &str, detail: impl AsRef<str>) -> Self {
         let detail = detail.as_ref();
         Rejection::new(status, format!("`{pointer}`: {detail}"))
@@ -252,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_sender_chose_is_made_to_fit() {
+    fn values_from_the_sender_are_shortened() {
         let long = "x".repeat(2000);
         let event = Event::new("opened")
             .with_subject(Some(String::from("a\nb")))

@@ -1,11 +1,12 @@
-//! Commands to agents in what people write: `/fix the leak`, `@triage look at this`.
+//! Commands to agents in people's texts: `/fix the leak`, `@triage look at this`.
 //!
-//! A command begins a line. It does not count in a quote (`> `), in code (fenced, indented by four, in backticks) or in an
-//! HTML comment, where templates explain themselves. Its name is 1 to 63 letters, digits, `-` and `_`, its arguments are the
-//! rest of the line. The first command of a text counts.
+//! A command starts a line. Text in a quote (`> `), in code (fenced, indented by four, in backticks) or in an HTML comment,
+//! which templates use for explanations, is ignored. A name has 1 to 63 letters, digits, `-` and `_`; the rest of the line
+//! is the arguments. Only the first command of a text counts.
 //!
-//! Which names count is the setting [`SETTING`]: with it `/name` and `@name` of the names it lists, without it `/name` of any
-//! name and no `@name`, because `@somebody thanks` is no command. Each plugin that looks for commands has this setting.
+//! The setting [`SETTING`] lists the valid names: with it, `/name` and `@name` are commands for these names. Without it, every
+//! `/name` is a command and no `@name` is, because `@somebody thanks` is not one. Each plugin that finds commands has this
+//! setting.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -17,40 +18,40 @@ use crate::{Host, Level};
 /// The name of the setting: an array of names.
 pub const SETTING: &str = "commands";
 
-/// Bytes of a name.
+/// The most bytes of a name.
 const MAX_NAME: usize = 63;
-/// Bytes of the arguments.
+/// The most bytes of the arguments.
 const MAX_ARGUMENTS: usize = 1024;
-/// Bytes of a text that are looked at: more than any provider lets a person write.
+/// The bytes of a text that are scanned: more than any provider lets a person write.
 const MAX_TEXT: usize = 128 * 1024;
-/// What a mention of the agent's account is called where neither the mention nor the settings name it.
+/// The command's name for a mention of the agent's account, if neither the mention nor the settings give one.
 const MENTION: &str = "mention";
 
-/// A command that was found.
+/// A command to an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// Its name in lower case, without `/` or `@`.
+    /// The name in lower case, without `/` or `@`.
     pub name: String,
-    /// The rest of its line; empty when nothing follows.
+    /// The rest of the line; may be empty.
     pub arguments: String,
 }
 
-/// What somebody has written, as an event tells it.
+/// A person's text, as an event reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written<'a> {
-    /// A text that is new.
+    /// A new text.
     New(&'a str),
-    /// A text that was edited.
+    /// An edited text.
     Edited {
-        /// What it was.
+        /// The text before the edit.
         before: &'a str,
-        /// What it is.
+        /// The text after the edit.
         text: &'a str,
     },
 }
 
 impl Command {
-    /// A command that the provider has found itself.
+    /// A command that the provider recognised.
     pub fn new(name: &str, arguments: &str) -> Self {
         let arguments = arguments.trim();
         let arguments = arguments[..arguments.floor_char_boundary(MAX_ARGUMENTS)].replace(char::is_control, " ");
@@ -59,7 +60,7 @@ impl Command {
 }
 
 impl Written<'_> {
-    /// The first command of the text; none when the text before an edit had the same, which has been carried out by then.
+    /// The first command of the text. `None` if the text before an edit had the same, because that one was sent already.
     pub fn command(&self, host: &Host) -> Option<Command> {
         match self {
             Written::New(text) => find(host, text),
@@ -75,14 +76,14 @@ pub fn find(host: &Host, text: &str) -> Option<Command> {
     find_for(host, text, &[])
 }
 
-/// As [`find`], where accounts are mentioned by their ids: `<@ID>` of one of these accounts counts as well. Its name is the one
-/// in the mention (`<@ID|name>`), else the first of the setting, else `mention`.
+/// As [`find`], but a mention `<@ID>` of one of these accounts is a command too. Its name is the one in the mention
+/// (`<@ID|name>`), else the first one of the setting, else `mention`.
 pub fn find_for(host: &Host, text: &str, accounts: &[&str]) -> Option<Command> {
     let text = &text[..text.floor_char_boundary(MAX_TEXT)];
     if !text.contains(['/', '@']) {
         return None;
     }
-    // The settings are asked for when something looks like a command: most texts have none.
+    // Most texts have no command, so the setting is only fetched for a line that looks like one.
     let names = OnceCell::new();
     let names = || names.get_or_init(|| config_texts(host, SETTING)).as_deref();
     let mut lines = Lines::new(text);
@@ -111,8 +112,8 @@ pub fn find_for(host: &Host, text: &str, accounts: &[&str]) -> Option<Command> {
     None
 }
 
-/// Whether one of these accounts is in the setting `ignore_senders`, in whatever case: what the agent itself writes must not
-/// wake it again. The plugins that look for commands have this setting, too.
+/// Whether the setting `ignore_senders` lists one of these accounts, in any case. An agent's own texts must not trigger it
+/// again. Each plugin that finds commands has this setting, too.
 pub fn is_ignored(host: &Host, senders: &[&str]) -> bool {
     let Some(ignored) = config_texts(host, "ignore_senders") else { return false };
     senders.iter().any(|sender| ignored.iter().any(|known| known.eq_ignore_ascii_case(sender)))
@@ -130,11 +131,11 @@ impl Event {
     }
 }
 
-/// The texts of a setting that is an array; none when it is left out. One that cannot be read counts as empty.
+/// A setting that is an array of strings; `None` if it is missing. An invalid one counts as empty.
 fn config_texts(host: &Host, key: &str) -> Option<Vec<String>> {
     let json = host.config(key)?;
     Some(serde_json::from_str(&json).unwrap_or_else(|error| {
-        host.log(Level::Error, &format!("`{key}` is no array of texts and counts as empty: {error}"));
+        host.log(Level::Error, &format!("`{key}` is not an array of strings, using an empty one: {error}"));
         Vec::new()
     }))
 }
@@ -143,7 +144,7 @@ fn is_among(names: &[String], name: &str) -> bool {
     names.iter().any(|known| known.trim_start_matches(['/', '@']).eq_ignore_ascii_case(name))
 }
 
-/// What a line can begin with.
+/// The three forms of a command at the start of a line.
 enum Call<'a> {
     Slash(&'a str, &'a str),
     At(&'a str, &'a str),
@@ -166,7 +167,7 @@ impl<'a> Call<'a> {
             Some((id, label)) => (id, name(label).filter(|(_, rest)| rest.is_empty()).map(|(name, _)| name)),
             None => (mention, None),
         };
-        // Older clients of one chat put a `!` before the id of somebody who has a nickname.
+        // Older Discord clients put a `!` before the id of a user with a nickname.
         Some(Self::Account { id: id.trim_start_matches('!'), label, rest: after_mention(rest) })
     }
 }
@@ -178,24 +179,24 @@ fn name(text: &str) -> Option<(&str, &str)> {
     is_name.then(|| text.split_at(length))
 }
 
-/// Addressing somebody often ends in a comma or a colon.
+/// Skips the comma or colon that often follows a mention.
 fn after_mention(rest: &str) -> &str {
     rest.strip_prefix([',', ':']).unwrap_or(rest)
 }
 
-/// Whether a name ends here: `/usr/bin` and `@team/members` are none.
+/// Whether a name ends here: `/usr/bin` and `@team/members` are not commands.
 fn ends(rest: &str) -> bool {
     rest.chars().next().is_none_or(char::is_whitespace)
 }
 
-/// The lines of a text that are neither quoted nor blocks of code or comments.
+/// Iterates over the lines of a text outside of quotes, code blocks and comments.
 struct Lines<'a> {
     text: &'a str,
     /// Where the next line starts.
     next: usize,
-    /// Where the paragraph of the last line starts; what is in backticks ends with its paragraph.
+    /// Where the paragraph of the last line starts; code in backticks ends with its paragraph.
     paragraph: usize,
-    /// Where the paragraph ends that was looked at last, so that each end is looked for once.
+    /// The end of the paragraph that was scanned last, so that each paragraph is scanned once.
     paragraph_end: usize,
     fence: Option<(u8, usize)>,
     in_comment: bool,
@@ -257,7 +258,7 @@ impl<'a> Lines<'a> {
         !inner.starts_with('>')
     }
 
-    /// Where the paragraph of this place ends. Places are asked for in their order.
+    /// The end of the paragraph that contains `place`. Callers must not go back to an earlier place.
     fn end_of_paragraph(&mut self, place: usize) -> usize {
         if self.paragraph_end <= place {
             self.paragraph_end = self.text[place..].find("\n\n").map_or(self.text.len(), |end| place + end);
@@ -265,7 +266,7 @@ impl<'a> Lines<'a> {
         self.paragraph_end
     }
 
-    /// Whether this place lies between backticks of its paragraph; the lines then go on after them.
+    /// Whether `place` is between backticks of its paragraph. If so, the iteration continues after them.
     fn skip_code_around(&mut self, place: usize) -> bool {
         let end = self.end_of_paragraph(place);
         let mut at = self.paragraph;
@@ -278,7 +279,7 @@ impl<'a> Lines<'a> {
                 Some(close) if close.start > place => {
                     self.next = close.end;
                     self.paragraph = close.end;
-                    // What follows on the line of the closing backticks does not begin a line.
+                    // The text after the closing backticks is not at the start of a line.
                     let rest = &self.text[close.end..];
                     self.next += rest.find('\n').map_or(rest.len(), |end| end + 1);
                     return true;
@@ -298,10 +299,10 @@ fn run_of_backticks(text: &str, from: usize) -> Option<Range<usize>> {
     Some(start..start + length)
 }
 
-/// Text with the marks of chats that Markdown does not have taken away: a fence stands on a line of its own.
+/// Puts every code fence on a line of its own, as Markdown requires.
 ///
-/// Chats open and close blocks of code within a line, such as `` ```let a; ``` ``.
-pub fn with_fences_apart(text: &str) -> Cow<'_, str> {
+/// Chats open and close code blocks within a line, such as `` ```let a; ``` ``.
+pub fn split_fences(text: &str) -> Cow<'_, str> {
     if text.contains("```") { Cow::Owned(text.replace("```", "\n```\n")) } else { Cow::Borrowed(text) }
 }
 

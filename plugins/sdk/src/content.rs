@@ -3,7 +3,7 @@
 pub use crate::bindings::channel::gateway::plugin::types::{Content, Response};
 
 impl Content {
-    /// The content as bytes, whatever it was given as.
+    /// The content as bytes; a text is encoded as UTF-8.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Content::Text(text) => text.as_bytes(),
@@ -48,7 +48,7 @@ impl Response {
         self
     }
 
-    /// The first value of a header, by name in any case.
+    /// The first value of a header. Names are case-insensitive.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }

@@ -1,21 +1,21 @@
-//! Texts that a sender chose, made fit for what the gateway takes as a kind, subject, id or attribute.
+//! Shortens and cleans a sender's texts for use as a kind, subject, id or attribute.
 //!
-//! The gateway refuses a receipt with a text that is too long or has control characters, and the event would be lost with it.
-//! So a plugin never hands on a sender's text as it is: the methods of [`Event`](crate::channel::Event) go through here.
+//! The gateway refuses a receipt with a text that is too long or has control characters, and the event would be lost. So the
+//! methods of [`Event`](crate::channel::Event) pass every text of a sender through this module.
 
 use std::borrow::Cow;
 
-/// Bytes of a subject, a delivery id or a key.
+/// The most bytes of a subject, a delivery id or a key.
 pub(crate) const MAX_ID: usize = 1024;
 
-/// Bytes of a fact: it is there to route by, not to carry text.
+/// The most bytes of a fact: it is for routing, not for content.
 pub(crate) const MAX_FACT: usize = 256;
 
-/// Characters of one word of a kind.
+/// The most characters of one word of a kind.
 const MAX_WORD: usize = 64;
 
-/// The text as it is when it has at most `max` bytes and no control characters. Otherwise its start with spaces in their
-/// place, and a digest of the whole, so that different texts stay different.
+/// Returns a text with at most `max` bytes and no control characters unchanged. Any other text is cut, its control characters
+/// become spaces, and a digest of the whole is appended, so that different texts stay different.
 pub(crate) fn fit(text: Cow<'_, str>, max: usize) -> Cow<'_, str> {
     const DIGEST: usize = "~0123456789abcdef".len();
     if text.len() <= max && !text.chars().any(char::is_control) {
@@ -28,13 +28,13 @@ pub(crate) fn fit(text: Cow<'_, str>, max: usize) -> Cow<'_, str> {
     Cow::Owned(cut)
 }
 
-/// One word of a kind: at most 64 of `a-zA-Z0-9_-`, with `_` for everything else.
+/// One word of a kind: at most 64 characters of `a-zA-Z0-9_-`; any other character becomes `_`.
 pub fn kind_word(word: &str) -> String {
     let fitting = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' };
     word.chars().take(MAX_WORD).map(fitting).collect()
 }
 
-/// A kind that a sender chose: words that are joined by dots, at most 128 bytes.
+/// A kind from a sender's text: words joined by dots, at most 128 bytes.
 pub fn kind_words(words: &str) -> String {
     const MAX_KIND: usize = 128;
     let mut kind = String::with_capacity(words.len().min(MAX_KIND));
@@ -51,14 +51,14 @@ pub fn kind_words(words: &str) -> String {
     kind
 }
 
-/// FNV-1a with 64 bits, of all the bytes. It tells texts apart; it is no proof against somebody who looks for two alike.
+/// 64-bit FNV-1a. It is not collision-resistant: an attacker can find two texts with the same hash.
 pub fn fnv1a(bytes: &[u8]) -> u64 {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x100_0000_01b3;
     bytes.iter().fold(BASIS, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
 }
 
-/// A digest as 16 digits in lower case.
+/// A digest as 16 lower-case hex digits.
 pub fn hex(digest: u64) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     (0..16).rev().map(|place| char::from(DIGITS[(digest >> (4 * place)) as usize & 15])).collect()
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fitting_text_stays_as_it_is() {
+    fn a_fitting_text_is_unchanged() {
         for text in ["", "short", "é 😀", &"x".repeat(MAX_FACT)] {
             assert_eq!(fitted(text), text);
         }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_are_those_of_the_definition() {
+    fn digests_match_the_published_test_vectors() {
         for (bytes, expected) in [("", "cbf29ce484222325"), ("a", "af63dc4c8601ec8c"), ("foobar", "85944171f73967e8")] {
             assert_eq!(hex(fnv1a(bytes.as_bytes())), expected);
         }

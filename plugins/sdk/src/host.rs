@@ -1,4 +1,4 @@
-//! What every plugin may ask of the host: its settings, its state, the log, the clock and random bytes.
+//! What the host offers every plugin: settings, state, log, clock and random bytes.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 pub use crate::bindings::channel::gateway::plugin::state::Error as StateError;
 use crate::bindings::channel::gateway::plugin::{host as imports, state};
 
-/// How much a log line matters.
+/// The severity of a log line, by who should act on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// For the author of the plugin.
@@ -15,7 +15,7 @@ pub enum Level {
     Info,
     /// Unexpected, but handled.
     Warn,
-    /// An operator is needed.
+    /// An operator must act.
     Error,
 }
 
@@ -30,7 +30,7 @@ impl Level {
     }
 }
 
-/// The host as a plugin sees it: the real one in a component, a stand-in with given settings in a test.
+/// The host as a plugin sees it: in a component the real one, in a test a stand-in with the test's settings.
 #[derive(Debug)]
 pub struct Host {
     stand_in: Option<StandIn>,
@@ -55,12 +55,12 @@ impl Host {
     pub(crate) fn set_config(&mut self, key: &str, value: &str) {
         self.stand_in
             .as_mut()
-            .expect("settings are given to a stand-in only")
+            .expect("only a stand-in has its settings set")
             .config
             .insert(key.to_owned(), value.to_owned());
     }
 
-    /// A value of the instance's `config` table: a string as it is, anything else as JSON text.
+    /// A value of the `config` table: a string as it is, anything else as JSON text.
     pub fn config(&self, key: &str) -> Option<String> {
         match &self.stand_in {
             None => imports::config(key),
@@ -68,7 +68,7 @@ impl Host {
         }
     }
 
-    /// A value of the plugin's state: what was kept, or what this call has set.
+    /// A value of the plugin's state, including what this call has set.
     pub fn state(&self, key: &str) -> Option<Vec<u8>> {
         match &self.stand_in {
             None => state::get(key),
@@ -76,7 +76,7 @@ impl Host {
         }
     }
 
-    /// Sets a value of the plugin's state; it is kept when the call succeeds. A stand-in takes everything.
+    /// Sets a value of the plugin's state. The host stores it when the call succeeds. A stand-in has no quota.
     pub fn set_state(&self, key: &str, value: &[u8]) -> Result<(), StateError> {
         match &self.stand_in {
             None => state::set(key, value),
@@ -98,7 +98,7 @@ impl Host {
         }
     }
 
-    /// The keys of the plugin's state that begin with `prefix`, in order.
+    /// The keys of the plugin's state that begin with `prefix`, sorted.
     pub fn state_keys(&self, prefix: &str) -> Vec<String> {
         match &self.stand_in {
             None => state::keys(prefix),
@@ -114,12 +114,12 @@ impl Host {
         }
     }
 
-    /// The lines logged so far; a stand-in keeps them for the test, the real host gives none back.
+    /// The lines logged so far. Only a stand-in records them; the real host returns none.
     pub fn logged(&self) -> Vec<(Level, String)> {
         self.stand_in.as_ref().map(|stand_in| stand_in.logged.borrow().clone()).unwrap_or_default()
     }
 
-    /// The host's clock: RFC 3339, UTC, milliseconds. A stand-in stands still.
+    /// The host's clock: RFC 3339, UTC, milliseconds. A stand-in always returns the same time.
     pub fn now(&self) -> String {
         match &self.stand_in {
             None => imports::now(),
@@ -127,7 +127,7 @@ impl Host {
         }
     }
 
-    /// `count` random bytes, at most 1024. A stand-in gives zeros.
+    /// `count` random bytes, at most 1024. A stand-in returns zeros.
     pub fn random(&self, count: u32) -> Vec<u8> {
         match &self.stand_in {
             None => imports::random(count),

@@ -1,4 +1,4 @@
-//! JSON of a sender who may change it at any time: what is not of the expected shape is missing, and nothing else is lost.
+//! Tolerant JSON, for senders that may change their payload: a member of another shape counts as missing, the rest is kept.
 //!
 //! ```
 //! use gateway_plugin_sdk::json::{Object, Text};
@@ -34,34 +34,34 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use crate::Level;
 use crate::channel::{Received, Rejection, Request};
 
-/// A string, an integer or a boolean; none when the member is anything else. It stays in the body unless it has escapes.
+/// A string, an integer or a boolean; any other member counts as missing. A string without escapes is borrowed from the body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text<'a>(Option<Cow<'a, str>>);
 
 impl Text<'_> {
-    /// The text, unless there is none or it is empty.
+    /// The text; `None` if it is missing or empty.
     pub fn get(&self) -> Option<&str> {
         self.0.as_deref().filter(|text| !text.is_empty())
     }
 
-    /// Whether it is this text.
+    /// Whether the member is this text.
     pub fn is(&self, text: &str) -> bool {
         self.get() == Some(text)
     }
 }
 
-/// A text as [`Text`] is, or the `id` of an object: senders name a user or a channel by its id here and in whole there.
+/// A [`Text`], or the `id` of an object: in some places senders give only the id of a user or a channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Id<'a>(Text<'a>);
 
 impl Id<'_> {
-    /// The id, unless there is none or it is empty.
+    /// The id; `None` if it is missing or empty.
     pub fn get(&self) -> Option<&str> {
         self.0.get()
     }
 }
 
-/// An object; none when the member is anything else. It is boxed, because most are absent.
+/// An object; any other member counts as missing. It is boxed, because most objects are absent.
 #[derive(Clone, Debug)]
 pub struct Object<T>(Option<Box<T>>);
 
@@ -78,7 +78,7 @@ impl<T> Object<T> {
     }
 }
 
-/// An array without the elements that are no objects; empty when the member is anything else.
+/// The objects in an array; other elements are skipped. Empty if the member is not an array.
 #[derive(Clone, Debug)]
 pub struct Objects<T>(Vec<T>);
 
@@ -95,12 +95,12 @@ impl<T> Objects<T> {
     }
 }
 
-/// Reads a payload. JSON that the type cannot hold, such as a member that is there twice, is the default and a line of the log:
-/// the event is kept with fewer facts. What is no JSON is refused.
+/// Parses a payload. JSON that does not fit the type, for example because of a duplicate member, gives the default and a
+/// warning in the log: the event is kept without facts. A body that is not JSON is refused.
 pub fn parse<'a, T: Default + Deserialize<'a>>(request: &Request, json: &'a str) -> Result<T, Rejection> {
     let reason = match serde_json::from_str::<Object<T>>(json) {
         Ok(Object(Some(payload))) => return Ok(*payload),
-        Ok(Object(None)) => String::from("it is no object"),
+        Ok(Object(None)) => String::from("not an object"),
         Err(error) if serde_json::from_str::<IgnoredAny>(json).is_ok() => format!("{error}"),
         Err(error) => return Err(Rejection::new(400, format!("body is not JSON: {error}"))),
     };
@@ -108,12 +108,12 @@ pub fn parse<'a, T: Default + Deserialize<'a>>(request: &Request, json: &'a str)
     Ok(T::default())
 }
 
-/// Reads the request's body as text and lets `receive` make a receipt of it; bytes that are not UTF-8 are refused.
+/// Passes the request's body to `receive` as text; a body that is not UTF-8 is refused.
 pub fn with_text(request: &Request, receive: impl FnOnce(&str) -> Received) -> Received {
     receive(&text(request)?)
 }
 
-/// The request's body as text; bytes that are not UTF-8 are refused.
+/// The request's body as text; a body that is not UTF-8 is refused.
 pub fn text(request: &Request) -> Result<String, Rejection> {
     String::from_utf8(request.body())
         .map_err(|error| Rejection::new(400, format!("body is not UTF-8: {}", error.utf8_error())))
@@ -131,9 +131,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Id<'a> {
     }
 }
 
-/// Takes a text, and skips what is none.
+/// Accepts a string, an integer or a boolean, and skips any other value.
 struct TextVisitor {
-    /// Whether an object's `id` is one, too.
+    /// Whether to accept the `id` of an object, too.
     of_object: bool,
 }
 
@@ -203,7 +203,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Objects<T> {
     }
 }
 
-/// Takes what is an object or an array of objects, and skips what is neither.
+/// Accepts an object or an array of objects, and skips any other value.
 struct ShapeVisitor<T> {
     with_elements: bool,
     of: PhantomData<T>,
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_a_text_or_in_an_object() {
+    fn an_id_is_a_text_or_a_member_of_an_object() {
         for (json, expected) in [
             (r#""C1""#, Some("C1")),
             ("7", Some("7")),
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn json_that_does_not_fit_is_kept_and_what_is_no_json_is_refused() {
+    fn json_that_does_not_fit_is_kept_and_invalid_json_is_refused() {
         let request = Request::new("POST");
         let deep = ["{\"object\":", &"[".repeat(1000), &"]".repeat(1000), "}"].concat();
         for json in ["[]", "7", "null", r#"{"text":"a","text":"b"}"#, r#"{"text":"\ud800"}"#, &deep] {
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_text_is_refused() {
+    fn a_body_that_is_not_utf8_is_refused() {
         let request = Request::new("POST").with_body(b"{\"a\":\"\xff\"}".to_vec());
         let refused = with_text(&request, |_| unreachable!()).unwrap_err();
         assert_eq!(refused, Rejection::new(400, "body is not UTF-8: invalid utf-8 sequence of 1 bytes from index 6"));

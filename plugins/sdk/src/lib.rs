@@ -1,6 +1,6 @@
-//! What a plugin of the gateway is written with: a channel turns a request into events, an agent hands an event on.
+//! The SDK for gateway plugins: a channel turns a request into events, an agent delivers an event.
 //!
-//! A plugin is one function over plain values and a manifest, the JSON after `wit/manifest.schema.json`:
+//! A plugin is one function over plain values, and a manifest: JSON that follows `wit/manifest.schema.json`.
 //!
 //! ```
 //! use gateway_plugin_sdk::channel::{Event, Receipt, Rejection, Request};
@@ -14,12 +14,12 @@
 //!
 //! // The same function in a native test:
 //! let receipt = receive(&Request::new("POST").with_header("x-kind", "opened")).expect("the header is there");
-//! assert_eq!(receipt.events[0].kind, "opened");
+//! assert_eq!(receipt.into_event().kind, "opened");
 //! ```
 //!
-//! What a function learns about the world it learns through its argument. In the component that argument asks the host,
-//! value by value and only when asked; in a test it holds what the test put in. The export macros exist for Wasm only, so
-//! the crate of a plugin builds, links and is tested natively.
+//! The function reaches everything through its argument. In a component, the argument fetches each value from the host on
+//! demand; in a test, it holds the values that the test has set. The macros export on Wasm only, so a plugin's crate
+//! builds, links and runs its tests natively.
 
 pub mod agent;
 #[cfg(feature = "alert")]
@@ -54,7 +54,7 @@ pub use self::query::{decode_form, form_fields, form_values};
 #[macro_export]
 macro_rules! export_channel {
     ($manifest:expr, $receive:expr) => {
-        // Checks and uses the function where there is nothing to export.
+        // Native targets export nothing, but still check and use the function.
         const _: fn(&$crate::channel::Request) -> $crate::channel::Received = $receive;
 
         #[cfg(target_family = "wasm")]
@@ -81,7 +81,7 @@ macro_rules! export_channel {
 #[macro_export]
 macro_rules! export_agent {
     ($manifest:expr, $deliver:expr) => {
-        // Checks and uses the function where there is nothing to export.
+        // Native targets export nothing, but still check and use the function.
         const _: fn(&$crate::agent::Delivery) -> $crate::agent::Delivered = $deliver;
 
         #[cfg(target_family = "wasm")]
@@ -103,11 +103,12 @@ macro_rules! export_agent {
     };
 }
 
-/// Exports, beside a channel, its way back to the source: `fn(&respond::Answering) -> Result<(), respond::Failure>`.
+/// Exports, next to a channel, the function that sends answers back to its source:
+/// `fn(&respond::Answering) -> Result<(), respond::Failure>`.
 #[macro_export]
 macro_rules! export_respond {
     ($respond:expr) => {
-        // Checks and uses the function where there is nothing to export.
+        // Native targets export nothing, but still check and use the function.
         const _: fn(&$crate::respond::Answering) -> $crate::respond::Responded = $respond;
 
         #[cfg(target_family = "wasm")]
@@ -125,11 +126,12 @@ macro_rules! export_respond {
     };
 }
 
-/// Exports, beside a channel, its way to ask the source: `fn(&poll::Source) -> Result<poll::Batch, poll::Failure>`.
+/// Exports, next to a channel, the function that polls its source:
+/// `fn(&poll::Source) -> Result<poll::Batch, poll::Failure>`.
 #[macro_export]
 macro_rules! export_poll {
     ($poll:expr) => {
-        // Checks and uses the function where there is nothing to export.
+        // Native targets export nothing, but still check and use the function.
         const _: fn(&$crate::poll::Source) -> $crate::poll::Polled = $poll;
 
         #[cfg(target_family = "wasm")]

@@ -1,4 +1,4 @@
-//! The way out, which the host watches over.
+//! Outbound HTTP through the host.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -7,7 +7,7 @@ use crate::bindings::agent::gateway::plugin::http;
 pub use crate::bindings::agent::gateway::plugin::http::{Error as HttpError, Request as HttpRequest};
 use crate::{Content, Response};
 
-/// What a test puts in the place of the network.
+/// A test's replacement for the network.
 type Remote = Box<dyn Fn(&HttpRequest) -> Result<Response, HttpError>>;
 
 /// The real network in a component, a stand-in in a test.
@@ -41,7 +41,7 @@ impl Network {
         }
     }
 
-    /// The requests sent so far; the real network keeps none.
+    /// The requests sent so far; the real network records none.
     pub(crate) fn sent(&self) -> Vec<HttpRequest> {
         self.0.as_ref().map(|stand_in| stand_in.sent.borrow().clone()).unwrap_or_default()
     }
@@ -58,7 +58,7 @@ impl fmt::Debug for Network {
 }
 
 impl HttpRequest {
-    /// A request without headers, body or credential, with the agent's own time limit.
+    /// A request without headers, body or credential, limited by the agent's own timeout.
     pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
         HttpRequest {
             method: method.into(),
@@ -82,13 +82,13 @@ impl HttpRequest {
         self
     }
 
-    /// Names the credential in `gateway.toml` that the host adds.
+    /// Sets the name of the credential in `gateway.toml` that the host adds.
     pub fn with_credential(mut self, name: Option<String>) -> Self {
         self.credential = name;
         self
     }
 
-    /// The first value of a header, by name in any case.
+    /// The first value of a header. Names are case-insensitive.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }

@@ -1,7 +1,7 @@
-//! A source that is asked: `fn poll(&Source) -> Result<Batch, Failure>` fetches what is new.
+//! A source that is polled: `fn poll(&Source) -> Result<Batch, Failure>` fetches new events.
 //!
-//! Exported with [`export_poll!`](crate::export_poll) beside a channel. How far it has come it keeps in the state, which the host
-//! writes in one step with the events:
+//! [`export_poll!`](crate::export_poll) exports it next to a channel. It keeps its position in the state, which the host
+//! commits together with the events:
 //!
 //! ```
 //! use gateway_plugin_sdk::Response;
@@ -44,7 +44,7 @@ pub use crate::network::{HttpError, HttpRequest};
 /// What `poll` returns.
 pub type Polled = Result<Batch, Failure>;
 
-/// The way to the source, and the state that says how far it was read.
+/// Access to the source, and to the state that holds the read position.
 #[derive(Debug)]
 pub struct Source {
     host: Host,
@@ -52,13 +52,13 @@ pub struct Source {
 }
 
 impl Source {
-    /// The source of this component's channel.
+    /// The source of the current call.
     #[doc(hidden)]
     pub fn from_host() -> Self {
         Source { host: Host::real(), network: Network::real() }
     }
 
-    /// A source for a test, which `remote` stands in for.
+    /// A source for a test; `remote` answers its requests.
     pub fn new(remote: impl Fn(&HttpRequest) -> Result<Response, HttpError> + 'static) -> Self {
         Source { host: Host::stand_in(), network: Network::stand_in(remote) }
     }
@@ -74,21 +74,21 @@ impl Source {
         &self.host
     }
 
-    /// Sends a request through the host, which keeps the allow list and adds the credential.
+    /// Sends a request through the host, which enforces the allow list and adds the credential.
     ///
-    /// Any status is a response; an error means that there was none.
+    /// A response with any status is `Ok`; an error means that there was no response.
     pub fn send(&self, request: &HttpRequest) -> Result<Response, HttpError> {
         self.network.send(request)
     }
 
-    /// Whether `gateway.toml` has a credential of this name. A stand-in has every one.
+    /// Whether `gateway.toml` has a credential of this name. A stand-in has every credential.
     pub fn has_credential(&self, name: &str) -> bool {
         self.network.has_credential(name)
     }
 }
 
 impl Event {
-    /// An event of this kind with its payload.
+    /// An event with its kind and payload.
     pub fn new(kind: impl Into<String>, content_type: impl Into<String>, data: impl Into<Content>) -> Self {
         Event {
             kind: kind.into(),
@@ -113,13 +113,13 @@ impl Event {
         self
     }
 
-    /// Sets the key that says "the same event".
+    /// Sets the deduplication key: events with the same key are duplicates.
     pub fn with_key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self
     }
 
-    /// Adds a further fact; `name` is 1 to 20 of `a-z0-9`.
+    /// Adds an attribute; `name` has 1 to 20 characters of `a-z0-9`.
     pub fn with_attribute(mut self, name: &str, value: impl Into<String>) -> Self {
         self.attributes.push((name.to_owned(), value.into()));
         self
@@ -127,14 +127,14 @@ impl Event {
 }
 
 impl From<Vec<Event>> for Batch {
-    /// The source has no more for now.
+    /// A batch after which the source has no more events for now.
     fn from(events: Vec<Event>) -> Self {
         Batch { events, more: false }
     }
 }
 
 impl Failure {
-    /// Why the source was not read; `after` is its `Retry-After` as it was sent.
+    /// Reports why the poll failed; `after` is the source's `Retry-After` as it was sent.
     pub fn new(code: impl Into<String>, message: impl Into<String>, after: Option<String>) -> Self {
         Failure { code: code.into(), message: message.into(), after }
     }

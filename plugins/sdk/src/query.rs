@@ -37,7 +37,7 @@ pub fn decode_form(text: &str) -> Cow<'_, str> {
             _ => decoded.push(first),
         }
     }
-    // Checked before it is replaced: the usual case then costs no second copy.
+    // Validating first saves the usual case a second copy.
     match String::from_utf8(decoded) {
         Ok(decoded) => Cow::Owned(decoded),
         Err(error) => Cow::Owned(String::from_utf8_lossy(error.as_bytes()).into_owned()),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_in_any_place_and_as_often_as_it_occurs() {
+    fn every_value_of_a_key_is_found() {
         let found = |form: &str| form_values(form, "k").map(Cow::into_owned).collect::<Vec<_>>();
         assert_eq!(found("k=1"), ["1"]);
         assert_eq!(found("a=0&k=1&k=2+3"), ["1", "2 3"]);

@@ -1,24 +1,24 @@
-//! What the reply of an agent over HTTP means for the delivery.
+//! Maps the HTTP reply of an agent to the outcome of the delivery.
 
 use crate::agent::Failure;
 use crate::network::HttpError;
 use crate::{Content, Response};
 
-/// Letters of foreign text that an error or an attribute quotes.
+/// Characters of a reply that an error or an attribute quotes.
 const QUOTED: usize = 200;
 
-/// The response when it is a 2xx, and otherwise what becomes of the delivery:
+/// Returns a 2xx response as it is; every other reply is a failure:
 ///
 /// | reply | failure |
 /// |---|---|
 /// | 429 | retried, `throttled`, not before `Retry-After` |
 /// | 503, 529 | retried, `busy`, not before `Retry-After` |
 /// | 408, 425, other 5xx | retried, `status`, not before `Retry-After` |
-/// | none | retried, the error's code; `denied` and `too-large` are rejected, they would come again |
+/// | no reply | retried, with the error's code; `denied` and `too-large` are rejected, because a retry would end the same |
 /// | 410 | rejected, `gone` |
 /// | any other | rejected, `status` |
 ///
-/// `reason` finds in a response what the agent says went wrong; without it the start of the body is quoted.
+/// `reason` extracts the agent's error message from a response; if it finds none, the start of the body is quoted.
 pub fn accepted(
     sent: Result<Response, HttpError>,
     reason: impl FnOnce(&Response) -> Option<String>,
@@ -31,21 +31,21 @@ pub fn accepted(
     if (200..300).contains(&status) {
         return Ok(response);
     }
-    let said = reason(&response).map_or_else(|| quoted(body_of(&response)), |reason| quoted(reason.as_bytes()));
-    let told = if said.is_empty() { format!("answered {status}") } else { format!("answered {status}: {said}") };
+    let reason = reason(&response).map_or_else(|| quoted(body_of(&response)), |reason| quoted(reason.as_bytes()));
+    let message = if reason.is_empty() { format!("answered {status}") } else { format!("answered {status}: {reason}") };
     let after = response.header("retry-after").map(str::to_owned);
     Err(match status {
-        429 => Failure::retry("throttled", told, after),
-        503 | 529 => Failure::retry("busy", told, after),
-        408 | 425 | 500..=599 => Failure::retry("status", told, after),
-        410 => Failure::reject("gone", told),
-        _ => Failure::reject("status", told),
+        429 => Failure::retry("throttled", message, after),
+        503 | 529 => Failure::retry("busy", message, after),
+        408 | 425 | 500..=599 => Failure::retry("status", message, after),
+        410 => Failure::reject("gone", message),
+        _ => Failure::reject("status", message),
     })
 }
 
-/// The first letters of foreign text, on one line.
+/// The first 200 characters of a text, on one line.
 pub fn quoted(text: &[u8]) -> String {
-    // A letter has at most four bytes.
+    // A character has at most four bytes.
     let start = String::from_utf8_lossy(&text[..text.len().min(QUOTED * 4)]);
     let line: String =
         start.chars().take(QUOTED).map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
@@ -60,7 +60,7 @@ pub(crate) fn body_of(response: &Response) -> &[u8] {
 mod tests {
     use super::*;
 
-    fn told(sent: Result<Response, HttpError>) -> String {
+    fn outcome(sent: Result<Response, HttpError>) -> String {
         match accepted(sent, |_| None) {
             Ok(response) => format!("accepted {}", response.status),
             Err(Failure::Retry(retry)) => format!("retry {}", retry.code),
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_decides_about_another_attempt() {
+    fn the_status_decides_whether_to_retry() {
         for (status, expected) in [
             (200, "accepted 200"),
             (299, "accepted 299"),
@@ -88,7 +88,7 @@ mod tests {
             (529, "retry busy"),
             (599, "retry status"),
         ] {
-            assert_eq!(told(Ok(Response::new(status))), expected, "{status}");
+            assert_eq!(outcome(Ok(Response::new(status))), expected, "{status}");
         }
         for (error, expected) in [
             ("denied", "reject denied"),
@@ -100,12 +100,12 @@ mod tests {
             ("protocol", "retry protocol"),
         ] {
             let sent = Err(HttpError { code: error.to_owned(), message: String::from("no") });
-            assert_eq!(told(sent), expected, "{error}");
+            assert_eq!(outcome(sent), expected, "{error}");
         }
     }
 
     #[test]
-    fn retry_after_is_passed_on_as_it_was_sent() {
+    fn retry_after_is_passed_on_unchanged() {
         let after = "Wed, 21 Oct 2026 07:28:00 GMT";
         let response = Response::new(503).with_header("Retry-After", after);
         let expected = Failure::retry("busy", "answered 503", Some(after.to_owned()));
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_quotes_the_reason_or_the_start_of_the_answer_on_one_line() {
+    fn an_error_quotes_the_reason_or_the_start_of_the_body_on_one_line() {
         let long = format!("no\r\n\u{1b}[31m{}", "é".repeat(1000));
         let response = Response::new(404).with_body(long.into_bytes());
         let expected = format!("answered 404: no   [31m{}", "é".repeat(191));

@@ -1,6 +1,6 @@
-//! The way back: `fn respond(&Answering) -> Result<(), Failure>` hands an agent's answer to the source of its event.
+//! Answers to the source: `fn respond(&Answering) -> Result<(), Failure>` sends an agent's answer to the source of its event.
 //!
-//! Exported with [`export_respond!`](crate::export_respond) beside a channel:
+//! [`export_respond!`](crate::export_respond) exports it next to a channel:
 //!
 //! ```
 //! use gateway_plugin_sdk::Response;
@@ -8,7 +8,7 @@
 //! use gateway_plugin_sdk::respond::{Answering, Failure, HttpRequest, Responded};
 //!
 //! fn respond(answer: &Answering) -> Responded {
-//!     let url = answer.event().attribute("responseurl").ok_or_else(|| Failure::reject("invalid", "nowhere to answer"))?;
+//!     let url = answer.event().attribute("responseurl").ok_or_else(|| Failure::reject("invalid", "no `responseurl`"))?;
 //!     match answer.event().send(&HttpRequest::new("POST", url).with_body(answer.text())) {
 //!         Ok(response) if response.status < 300 => Ok(()),
 //!         Ok(response) => Err(Failure::reject("status", response.status.to_string())),
@@ -32,9 +32,9 @@ pub use crate::network::{HttpError, HttpRequest};
 /// What `respond` returns.
 pub type Responded = Result<(), Failure>;
 
-/// The answer on its way back.
+/// The answer to send, and the event that it answers.
 ///
-/// In a component each method is one call to the host, so ask for what is needed and keep the answer.
+/// In a component each method is a call to the host: call only what you need, and keep the result.
 #[derive(Debug)]
 pub struct Answering {
     event: Delivery,
@@ -50,7 +50,7 @@ struct Given {
 }
 
 impl Answering {
-    /// The answer under way in this component.
+    /// The current answer of this component.
     #[doc(hidden)]
     pub fn from_host() -> Self {
         Answering { event: Delivery::from_host(), given: None }
@@ -62,19 +62,19 @@ impl Answering {
         Answering { event, given: Some(Given { agent, content_type, body: body.into(), attributes: Vec::new() }) }
     }
 
-    /// Adds what the agent plugin said of the answer.
+    /// Adds an attribute of the answer.
     pub fn with_attribute(mut self, name: &str, value: &str) -> Self {
         let given = self.given.as_mut().expect("`with_` is for answers made by `new`");
         given.attributes.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// The event that was answered, with the host and the way out. Its `attempt` counts the tries of this answer.
+    /// The event that was answered, with access to host and network. Its `attempt` counts the attempts to send this answer.
     pub fn event(&self) -> &Delivery {
         &self.event
     }
 
-    /// The answer's own id; also the idempotency key to hand on. In a test it is `answer`.
+    /// The answer's own id; use it as the idempotency key. In a test it is `answer`.
     pub fn id(&self) -> String {
         self.given.as_ref().map_or_else(answer::id, |_| String::from("answer"))
     }
@@ -89,17 +89,17 @@ impl Answering {
         self.given.as_ref().map_or_else(answer::content_type, |given| given.content_type.clone())
     }
 
-    /// What the agent answered.
+    /// The body of the answer.
     pub fn body(&self) -> Vec<u8> {
         self.given.as_ref().map_or_else(answer::body, |given| given.body.clone())
     }
 
-    /// The same as text; bytes that are not UTF-8 become U+FFFD.
+    /// The body as text; bytes that are not UTF-8 become U+FFFD.
     pub fn text(&self) -> String {
         self.given.as_ref().map_or_else(answer::text, |given| String::from_utf8_lossy(&given.body).into_owned())
     }
 
-    /// What the agent plugin said of the answer.
+    /// An attribute that the agent plugin gave the answer.
     pub fn attribute(&self, name: &str) -> Option<String> {
         match &self.given {
             None => answer::attribute(name),
@@ -109,12 +109,12 @@ impl Answering {
 }
 
 impl Failure {
-    /// Worth another attempt; `after` is the source's `Retry-After` as it was sent.
+    /// A failure to be retried; `after` is the source's `Retry-After` as it was sent.
     pub fn retry(code: impl Into<String>, message: impl Into<String>, after: Option<String>) -> Self {
         Failure { code: code.into(), message: message.into(), retry: true, after }
     }
 
-    /// Never try this answer again.
+    /// A failure not to be retried.
     pub fn reject(code: impl Into<String>, message: impl Into<String>) -> Self {
         Failure { code: code.into(), message: message.into(), retry: false, after: None }
     }

@@ -1,4 +1,4 @@
-//! Settings that agents over HTTP share, and the request that they describe.
+//! The settings that agents over HTTP share, and the requests built from them.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use crate::network::HttpRequest;
 const UNITS: [(&str, usize); 3] = [("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 impl Delivery {
-    /// A setting; an empty one counts as left out.
+    /// A setting; an empty one counts as missing.
     pub fn setting(&self, key: &str) -> Option<String> {
         self.host().config(key).filter(|value| !value.is_empty())
     }
 
-    /// A setting that must be there.
+    /// A required setting.
     pub fn required_setting(&self, key: &str) -> Result<String, Failure> {
         self.setting(key).ok_or_else(|| Failure::invalid(format!("`{key}` is missing in the agent's `config`")))
     }
 
-    /// A setting that is one of a few words; the first one is the default.
+    /// A setting that is one of these words; the first one is the default.
     pub fn choice<'a>(&self, key: &str, words: &[&'a str]) -> Result<&'a str, Failure> {
         let Some(set) = self.setting(key) else { return Ok(words[0]) };
         words.iter().find(|word| **word == set).copied().ok_or_else(|| {
@@ -50,30 +50,30 @@ impl Delivery {
         self.setting(key).map(parse).transpose()
     }
 
-    /// A setting that is a table: each of its members takes the place of the one in `body`.
+    /// Merges a setting that is a table into `body`; its members replace those of the same name.
     pub fn extend(&self, key: &str, body: &mut Map<String, Value>) -> Result<(), Failure> {
         let Some(set) = self.setting(key) else { return Ok(()) };
         let members: Map<String, Value> =
-            serde_json::from_str(&set).map_err(|error| Failure::invalid(format!("`{key}` is no table: {error}")))?;
+            serde_json::from_str(&set).map_err(|error| Failure::invalid(format!("`{key}` is not a table: {error}")))?;
         body.extend(members);
         Ok(())
     }
 
-    /// A `POST` of JSON with what the settings add to it.
+    /// A `POST` of JSON, completed from the settings.
     pub fn post(&self, url: impl Into<String>, body: &Value) -> Result<HttpRequest, Failure> {
         self.complete(HttpRequest::new("POST", url).with_body(body.to_string()), "application/json")
     }
 
-    /// The request with the credential and the headers of the settings, the type of its body, and the event's id as its
-    /// `idempotency-key`: the same in each attempt, so that the other side can tell a repetition.
+    /// Adds the credential and the headers from the settings, the content type of the body, and the event's id as
+    /// `idempotency-key`. The key is the same in each attempt, so that the receiver can recognise a retry.
     pub fn complete(&self, request: HttpRequest, content_type: &str) -> Result<HttpRequest, Failure> {
         let mut request = request.with_credential(self.setting("credential"));
         if let Some(headers) = self.setting("headers") {
             let headers: BTreeMap<String, String> = serde_json::from_str(&headers)
-                .map_err(|error| Failure::invalid(format!("`headers` is no table of strings: {error}")))?;
+                .map_err(|error| Failure::invalid(format!("`headers` is not a table of strings: {error}")))?;
             request.headers.extend(headers);
         }
-        // What the operator has set stays.
+        // The operator's own headers take precedence.
         for (name, value) in [("content-type", content_type), ("idempotency-key", &self.id())] {
             if request.header(name).is_none() {
                 request = request.with_header(name, value);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn words_and_numbers_that_make_no_sense_are_named() {
+    fn invalid_words_and_numbers_are_reported() {
         assert_eq!(with("api", "").choice("api", &["chat", "responses"]), Ok("chat"));
         assert_eq!(with("api", "responses").choice("api", &["chat", "responses"]), Ok("responses"));
         let expected = Failure::invalid("`api` is `x`: expected `chat` or `responses`");
@@ -114,13 +114,13 @@ mod tests {
     }
 
     #[test]
-    fn a_table_takes_the_place_of_what_is_there() {
+    fn a_table_replaces_members_of_the_body() {
         let mut body = Map::new();
         body.insert(String::from("a"), Value::from(1));
         with("extra", r#"{"a": 2, "b": [3]}"#).extend("extra", &mut body).unwrap();
         assert_eq!(Value::Object(body.clone()), serde_json::json!({ "a": 2, "b": [3] }));
         let failure = with("extra", "[]").extend("extra", &mut body).unwrap_err();
-        let expected = "`extra` is no table: invalid type: sequence, expected a map at line 1 column 0";
+        let expected = "`extra` is not a table: invalid type: sequence, expected a map at line 1 column 0";
         assert_eq!(failure, Failure::invalid(expected));
     }
 }

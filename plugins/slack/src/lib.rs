@@ -121,7 +121,7 @@ fn command_in(request: &Request, event: &payload::Event<'_>, own: &[&str]) -> Op
 
 /// The text as its author has written it, without Slack's escapes, and with code on lines of its own.
 fn as_written(text: &str) -> String {
-    command::with_fences_apart(text).replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&")
+    command::split_fences(text).replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&")
 }
 
 fn is_mentioned(text: &str, account: &str) -> bool {

@@ -1,4 +1,4 @@
-//! The payload, as far as events are made of it. What is handed on stays the text it was sent as.
+//! Parses the parts of a notification that events are built from. Parts that are passed on keep their original text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,13 +10,13 @@ use serde_json::value::RawValue;
 use super::{Problem, shown};
 use crate::fact::{fnv1a, hex};
 
-/// Bytes of what is told of the group with each of its alerts.
+/// The most bytes of the group that each of its alerts carries.
 const MAX_GROUP: usize = 16 * 1024;
 
-/// Members that are told of no group: the alerts themselves, and Grafana's text about all of them.
+/// Members that are not copied to the group: the alerts themselves, and Grafana's text about all of them.
 const NOT_THE_GROUP: [&str; 2] = ["alerts", "message"];
 
-/// The request body: its members in order, unread, because senders keep adding some.
+/// The members of the request body, in order. They stay unparsed, because senders keep adding some.
 pub(super) struct Notification<'a>(Object<'a>);
 
 type Object<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
@@ -29,29 +29,29 @@ impl<'a> Notification<'a> {
         Ok(Notification(members))
     }
 
-    /// A member by name; none when it is `null`.
+    /// A member by name; `None` if it is `null`.
     pub(super) fn member(&self, name: &str) -> Option<&'a RawValue> {
         let found = self.0.iter().find(|(known, _)| known == name);
         found.map(|(_, raw)| *raw).filter(|raw| raw.get() != "null")
     }
 
-    /// A member that is a text.
+    /// A member that is a string.
     pub(super) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
         self.member(name).and_then(text)
     }
 
-    /// The alerts, unread.
+    /// The alerts, unparsed.
     pub(super) fn alerts(&self) -> Result<Vec<&'a RawValue>, String> {
         let raw = self.member("alerts").ok_or_else(|| String::from("is missing"))?;
         serde_json::from_str(raw.get()).map_err(|_| String::from("expected an array"))
     }
 
-    /// How many alerts of the group were left out.
+    /// The number of alerts that the sender left out.
     pub(super) fn truncated(&self) -> u64 {
         self.member("truncatedAlerts").and_then(|count| count.get().parse().ok()).unwrap_or(0)
     }
 
-    /// What is said about all alerts, as JSON. It stands with each of them, so members beyond 16 KiB are left out.
+    /// The members that apply to all alerts, as JSON. Each alert carries a copy, so members beyond 16 KiB are left out.
     pub(super) fn group(&self) -> String {
         let mut group = String::from("{");
         for (name, raw) in &self.0 {
@@ -71,7 +71,7 @@ impl<'a> Notification<'a> {
     }
 }
 
-/// One alert. Its members are read one by one, so that a refusal can name the one that is wrong.
+/// One alert. Its members are parsed one by one, so that an error can name the member.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Alert<'a> {
@@ -101,7 +101,7 @@ impl<'a> Alert<'a> {
         required("/startsAt", self.starts_at)
     }
 
-    /// The fingerprint as it was sent; none when it is missing or empty.
+    /// The fingerprint as it was sent; `None` if it is missing or empty.
     pub(super) fn fingerprint(&self) -> Result<Option<Cow<'a, str>>, Problem> {
         let Some(raw) = self.fingerprint else {
             return Ok(None);
@@ -111,7 +111,7 @@ impl<'a> Alert<'a> {
     }
 
     pub(super) fn labels(&self) -> Result<Labels<'a>, Problem> {
-        let expected = || Problem { pointer: "/labels", text: String::from("expected an object of texts") };
+        let expected = || Problem { pointer: "/labels", text: String::from("expected an object of strings") };
         let Some(raw) = self.labels else {
             return Ok(Labels(Vec::new()));
         };
@@ -121,7 +121,7 @@ impl<'a> Alert<'a> {
     }
 }
 
-/// The labels of an alert, in the order they were sent in.
+/// The labels of an alert, in their original order.
 pub(super) struct Labels<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl Labels<'_> {
@@ -143,7 +143,7 @@ impl Labels<'_> {
         hex(fnv1a(&bytes))
     }
 
-    /// These of the labels, as a selector of Prometheus is written: `{cluster="eu", service="web"}`.
+    /// The labels of these names as a Prometheus selector: `{cluster="eu", service="web"}`.
     pub(super) fn named(&self, names: &[String]) -> String {
         let mut selector = String::from("{");
         for name in names {
@@ -161,10 +161,10 @@ impl Labels<'_> {
 
 fn required<'a>(pointer: &'static str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, Problem> {
     let raw = raw.ok_or_else(|| Problem { pointer, text: String::from("is missing") })?;
-    text(raw).ok_or_else(|| Problem { pointer, text: String::from("expected a text") })
+    text(raw).ok_or_else(|| Problem { pointer, text: String::from("expected a string") })
 }
 
-/// A text that stays in the body unless it has escapes. `Cow` alone would be copied.
+/// A string that is borrowed from the body unless it has escapes. A plain `Cow` would always be copied.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -172,7 +172,7 @@ fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|text| text.0)
 }
 
-/// Reads an object without reading what its members hold.
+/// Parses an object, but not the values of its members.
 struct Members;
 
 impl<'de> Visitor<'de> for Members {

@@ -33,7 +33,7 @@ fn a_command_begins_a_line_and_ends_with_it() {
 }
 
 #[test]
-fn a_long_name_is_none_and_long_arguments_are_cut() {
+fn a_name_that_is_too_long_is_ignored_and_long_arguments_are_cut() {
     let name = "a".repeat(63);
     assert_eq!(found(&format!("/{name} x"), None), Some(format!("{name}(x)")));
     assert_eq!(found(&format!("/{name}a x"), None), None);
@@ -62,7 +62,7 @@ fn quotes_code_and_comments_hold_no_commands() {
 }
 
 #[test]
-fn what_follows_quotes_code_and_comments_counts() {
+fn a_command_after_quotes_code_and_comments_counts() {
     for text in [
         "> quoted\n/fix x",
         "```\n/other\n```\n/fix x",
@@ -81,7 +81,7 @@ fn what_follows_quotes_code_and_comments_counts() {
 }
 
 #[test]
-fn only_listed_names_count_where_names_are_listed() {
+fn only_listed_names_count_if_there_is_a_list() {
     for (text, names, expected) in [
         ("@triage look", None, None),
         ("@triage look", Some(NAMES), Some("triage(look)")),
@@ -117,7 +117,7 @@ fn a_mention_of_the_account_is_a_command_without_a_setting() {
 }
 
 #[test]
-fn a_setting_that_cannot_be_read_is_logged_when_it_matters() {
+fn an_invalid_setting_is_logged_when_it_is_used() {
     let request = Request::new("POST").with_config(SETTING, "fix");
     assert_eq!(find(request.host(), "no command"), None);
     assert_eq!(request.host().logged(), []);
@@ -165,12 +165,12 @@ fn an_event_carries_the_command_as_attributes() {
 }
 
 #[test]
-fn hostile_text_takes_no_longer_than_its_length_allows() {
+fn hostile_text_is_scanned_in_linear_time() {
     let runs: String = (1..200).map(|length| "`".repeat(length) + " ").collect();
     for (text, expected) in [
         (runs + "\n/fix x", Some("fix(x)")),
         ("`\n/fix\n".repeat(20_000), Some("fix()")),
-        // What is looked at ends within the last code.
+        // The scanned part ends within the last code.
         ("`\n/f\n`\n".repeat(20_000), Some("f()")),
         ("/fix-\u{e9}\n".repeat(20_000), None),
         ("<!--".repeat(20_000), None),
@@ -182,25 +182,25 @@ fn hostile_text_takes_no_longer_than_its_length_allows() {
     }
 }
 
-/// Otherwise a text that is one long paragraph would be read to its end for each line that looks like a command.
+/// Otherwise a text of one long paragraph would be scanned to its end for each line that looks like a command.
 #[test]
-fn the_end_of_a_paragraph_is_looked_for_once() {
+fn the_end_of_a_paragraph_is_found_once() {
     let mut lines = Lines::new("a\n/b\n\nc\n/d");
     assert_eq!(lines.end_of_paragraph(0), 4);
     lines.text = "Something else.";
-    assert_eq!(lines.end_of_paragraph(2), 4, "it is remembered");
+    assert_eq!(lines.end_of_paragraph(2), 4, "it is cached");
     lines.text = "a\n/b\n\nc\n/d";
     assert_eq!(lines.end_of_paragraph(6), 10);
 }
 
 #[test]
-fn a_fence_within_a_line_stands_apart() {
+fn a_fence_within_a_line_gets_its_own_line() {
     for (text, expected) in [
         ("```let a;```\n/fix x", Some("fix(x)")),
         ("look: ```\n/fix x```", None),
         ("```a\n/other```\n/fix x", Some("fix(x)")),
         ("no code", None),
     ] {
-        assert_eq!(found(&with_fences_apart(text), None).as_deref(), expected, "{text:?}");
+        assert_eq!(found(&split_fences(text), None).as_deref(), expected, "{text:?}");
     }
 }

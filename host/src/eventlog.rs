@@ -33,30 +33,19 @@
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 
-mod backup;
-mod bucket;
-mod care;
+mod batch;
 #[cfg(test)]
 mod contract;
-mod counts;
 mod engine;
-mod entry;
 mod error;
-mod identities;
 mod identity;
-mod key;
-mod ledger;
-mod memory;
-mod published;
+mod layout;
+mod maintenance;
 mod query;
-mod queue;
-mod reader;
-mod record;
 mod replay;
-mod retention;
+mod scan;
 mod settings;
-mod sled;
-mod store;
+mod snapshot;
 mod writer;
 
 use std::any::Any;
@@ -66,25 +55,25 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-pub use self::backup::{Contents, Loss, Lost, Pieces, check as check_backup};
-pub use self::care::{LogStats, Repaired, Verified, repair, restore, verify};
-pub use self::counts::{ChannelCounts, Counts};
+pub use self::batch::{Appended, NewDelivery, NewEvent, NewState};
 pub use self::engine::Disk;
 use self::engine::Engine;
-pub use self::entry::{Appended, NewDelivery, NewEvent, NewState};
+use self::engine::memory::Memory;
+use self::engine::sled::Sled;
 pub use self::error::EventLogError;
 pub use self::identity::Identity;
-use self::ledger::Ledger;
-use self::memory::Memory;
-use self::published::{Condition, Published};
+use self::layout::reader::Store;
+pub use self::maintenance::{
+    BackupSummary, LogStats, LostKind, LostRange, Pieces, Repaired, Verified, check_backup, repair, restore, verify,
+};
 pub use self::query::{DeliveryFilter, DeliveryPage, Filter, ListedDelivery, OpenDeliveries, Page, Selection, Stored};
-use self::queue::{Queue, Weight};
-use self::reader::Reader;
 pub use self::replay::{Candidate, NewReplay, Replay, ReplayId, ReplayState, ReplayStep, Replayable};
-pub use self::retention::Retention;
-pub use self::settings::{EngineKind, Settings};
-use self::sled::Sled;
-use self::store::Store;
+use self::scan::Reader;
+pub use self::settings::{EngineKind, RetentionLimits, Settings};
+pub use self::snapshot::{ChannelCounts, Counts};
+use self::snapshot::{Publisher, WriterState};
+use self::writer::commit::CommitBuilder;
+use self::writer::queue::{Queue, Weight};
 use self::writer::{Limits, Reply, Request, Work, Writer};
 use crate::event::{Attempt, Delivery, DeliveryId, Event, EventId, Recipient, Seq, Timestamp};
 use crate::metrics::Metrics;
@@ -102,7 +91,7 @@ pub struct EventLog(Arc<Log>);
 
 struct Log {
     queue: Arc<Queue<Request>>,
-    published: Arc<Published>,
+    publisher: Arc<Publisher>,
     reader: Reader,
     metrics: Arc<Metrics>,
     queue_bytes: usize,
@@ -116,7 +105,7 @@ impl Drop for Log {
         // The sink may hold the last handle, and a thread cannot wait for itself; a stuck commit never ends.
         if let Some(writer) = writer
             && writer.thread().id() != std::thread::current().id()
-            && self.published.stalled().is_none()
+            && self.publisher.stalled().is_none()
         {
             drop(writer.join());
         }
@@ -152,17 +141,17 @@ impl EventLog {
     ) -> Result<Self, EventLogError> {
         let store = Store::new(Arc::clone(&engine));
         let Settings { dedup_window, dedup_max, retention, .. } = *settings;
-        let ledger = Ledger::load(store.clone(), dedup_window, dedup_max, retention, Arc::clone(&metrics))
+        let builder = CommitBuilder::load(store.clone(), dedup_window, dedup_max, retention, Arc::clone(&metrics))
             .inspect_err(|_| engine.close())?;
-        let published = Arc::new(Published::new());
-        published.show_all(&ledger);
+        let publisher = Arc::new(Publisher::new());
+        publisher.show_all(&builder);
         let queue = Arc::new(Queue::new(settings.queue, settings.queue_bytes));
         let writer = Writer {
             engine,
             store: store.clone(),
-            ledger,
+            builder,
             queue: Arc::clone(&queue),
-            published: Arc::clone(&published),
+            publisher: Arc::clone(&publisher),
             sink,
             metrics: Arc::clone(&metrics),
             limits: Limits {
@@ -180,8 +169,8 @@ impl EventLog {
             .map_err(|error| EventLogError::Io(format!("cannot start a thread: {error}")))?;
         Ok(Self(Arc::new(Log {
             queue,
-            reader: Reader { store, published: Arc::clone(&published) },
-            published,
+            reader: Reader { store, publisher: Arc::clone(&publisher) },
+            publisher,
             metrics,
             queue_bytes: settings.queue_bytes,
             writer: Mutex::new(Some(thread)),
@@ -211,15 +200,15 @@ impl EventLog {
     ) -> Result<Vec<Appended>, EventLogError> {
         let mut bytes = state.as_ref().map_or(0, NewState::bytes);
         for event in &events {
-            let facts = event.facts_bytes();
-            fits("the event without its data", facts, record::MAX_FACTS)?;
-            bytes = bytes.saturating_add(facts).saturating_add(event.data.len());
+            let header = event.header_bytes();
+            fits("the event without its data", header, layout::record::MAX_HEADER)?;
+            bytes = bytes.saturating_add(header).saturating_add(event.data.len());
         }
         fits("the receipt", bytes, self.0.queue_bytes)?;
         if events.is_empty() && state.is_none() {
             return Ok(Vec::new());
         }
-        self.0.published.condition.borrow().takes_intake()?;
+        self.0.publisher.condition.borrow().takes_intake()?;
         let weight = Weight { intake: true, events: events.len().max(1), bytes };
         self.submit(weight, |reply| Work::Append { events, state, reply }).await
     }
@@ -229,7 +218,7 @@ impl EventLog {
     /// # Errors
     /// Those of [`EventLog::append`].
     pub async fn keep(&self, state: NewState) -> Result<(), EventLogError> {
-        self.0.published.condition.borrow().takes_upkeep()?;
+        self.0.publisher.condition.borrow().takes_upkeep()?;
         let weight = Weight { intake: false, events: 1, bytes: state.bytes() };
         self.submit(weight, |reply| Work::State { state, reply }).await
     }
@@ -256,7 +245,7 @@ impl EventLog {
         if recipients.is_empty() {
             return Ok(Vec::new());
         }
-        self.0.published.condition.borrow().takes_upkeep()?;
+        self.0.publisher.condition.borrow().takes_upkeep()?;
         let weight = Weight { intake: false, events: 1, bytes: 1024 };
         let by = by.to_owned();
         self.submit(weight, |reply| Work::Replay { id, recipients, by, reply }).await
@@ -274,7 +263,7 @@ impl EventLog {
         attempt: Attempt,
         next_attempt_at: Option<Timestamp>,
     ) -> Result<(), EventLogError> {
-        self.0.published.condition.borrow().takes_upkeep()?;
+        self.0.publisher.condition.borrow().takes_upkeep()?;
         let weight = Weight { intake: false, events: 1, bytes: 256 + attempt.code.len() + attempt.message.len() };
         self.submit(weight, |reply| Work::Record { id, attempt, next_attempt_at, reply }).await
     }
@@ -284,7 +273,7 @@ impl EventLog {
     /// # Errors
     /// Those of [`EventLog::append`].
     pub async fn checkpoint(&self, consumer: &str, seq: Seq) -> Result<(), EventLogError> {
-        self.0.published.condition.borrow().takes_upkeep()?;
+        self.0.publisher.condition.borrow().takes_upkeep()?;
         fits("the name of the consumer", consumer.len(), 256)?;
         let consumer = consumer.to_owned();
         let weight = Weight { intake: false, events: 1, bytes: 256 };
@@ -306,7 +295,7 @@ impl EventLog {
     /// # Errors
     /// `Corrupt` and `Io`, as for every read. Reads may wait for the disk.
     pub fn position(&self, consumer: &str) -> Result<Seq, EventLogError> {
-        Ok(self.0.reader.store.read(&key::consumer(consumer))?.unwrap_or_default())
+        Ok(self.0.reader.store.read(&layout::key::consumer(consumer))?.unwrap_or_default())
     }
 
     /// The event at `seq`.
@@ -377,12 +366,12 @@ impl EventLog {
 
     /// The figures as of the last commit. Cheap.
     pub fn counts(&self) -> Counts {
-        self.0.published.counts()
+        self.0.publisher.counts()
     }
 
     /// The position of the last event; 0 before the first. Cheap.
     pub fn head(&self) -> Seq {
-        self.0.published.head()
+        self.0.publisher.head()
     }
 
     /// Whether events are taken, and why not. Cheap.
@@ -390,7 +379,7 @@ impl EventLog {
     /// # Errors
     /// `Full`, `Poisoned`, `Closed`, or `Io` while a commit hangs.
     pub fn health(&self) -> Result<(), EventLogError> {
-        self.0.published.health()
+        self.0.publisher.health()
     }
 
     /// Whether a receipt would be taken right now, so that nothing is done for one that would not. Cheap.
@@ -398,24 +387,24 @@ impl EventLog {
     /// # Errors
     /// Those of [`EventLog::health`], or `Overloaded` while the queue is full.
     pub fn admits(&self) -> Result<(), EventLogError> {
-        self.0.published.health()?;
+        self.0.publisher.health()?;
         if self.0.queue.is_full() { Err(EventLogError::Overloaded) } else { Ok(()) }
     }
 
     /// Waits until the log has failed in a way that only a new process can recover from.
     pub async fn failed(&self) -> EventLogError {
-        let mut condition = self.0.published.condition.subscribe();
-        match condition.wait_for(|condition| matches!(condition, Condition::Failed(_))).await.as_deref() {
-            Ok(Condition::Failed(error)) => error.clone(),
+        let mut condition = self.0.publisher.condition.subscribe();
+        match condition.wait_for(|condition| matches!(condition, WriterState::Failed(_))).await.as_deref() {
+            Ok(WriterState::Failed(error)) => error.clone(),
             Ok(_) | Err(_) => std::future::pending().await,
         }
     }
 
     /// Commits what waits, refuses what comes later, and returns when files and locks are released.
     pub async fn close(self) {
-        let mut condition = self.0.published.condition.subscribe();
+        let mut condition = self.0.publisher.condition.subscribe();
         self.0.queue.close();
-        let ended = |condition: &Condition| matches!(condition, Condition::Closed | Condition::Failed(_));
+        let ended = |condition: &WriterState| matches!(condition, WriterState::Closed | WriterState::Failed(_));
         // An error means that the writer is gone, and with it everything it held.
         drop(condition.wait_for(ended).await);
     }

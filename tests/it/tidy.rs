@@ -25,7 +25,7 @@ const ORDER: &[&[&str]] = &[
 /// of a name.
 const FENCES: &[(&[&str], &[&str])] = &[
     (&["wasmtime", "wasmtime_wasi"], &["plugin"]),
-    (&["sled"], &["eventlog/sled"]),
+    (&["sled"], &["eventlog/engine/sled"]),
     (&["hyper", "hyper_util", "hyper_rustls"], &["http", "egress", "cli"]),
     (&["listenfd"], &["systemd"]),
     (&["clap", "clap_complete"], &["cli"]),

@@ -21,7 +21,7 @@ use super::offline::{STORE, open_log};
 use super::output::{self, Progress, note};
 use crate::config::Config;
 use crate::event::Timestamp;
-use crate::eventlog::{self, Contents, EngineKind, EventLogError, Pieces, Verified};
+use crate::eventlog::{self, BackupSummary, EngineKind, EventLogError, Pieces, Verified};
 
 /// Where the admin API gives a backup.
 const BACKUP: &str = "/admin/log/backup";
@@ -124,7 +124,7 @@ fn verified_text(verified: &Verified) -> String {
     text
 }
 
-fn lost_text(contents: &Contents) -> String {
+fn lost_text(contents: &BackupSummary) -> String {
     let mut text = String::new();
     for loss in &contents.lost {
         let _ = writeln!(text, "lost: {}", output::clean(&loss.to_string(), false));
@@ -223,7 +223,12 @@ fn repair(config: &Config, output: OutputArguments) -> Result<(), Failure> {
 }
 
 /// Tells what was copied; fails when something was lost on the way.
-fn report(contents: &Contents, places: &[(&str, &Path)], begin: &str, output: OutputArguments) -> Result<(), Failure> {
+fn report(
+    contents: &BackupSummary,
+    places: &[(&str, &Path)],
+    begin: &str,
+    output: OutputArguments,
+) -> Result<(), Failure> {
     if output.format == Format::Json {
         let mut json = to_json(contents);
         for (name, place) in places {
@@ -231,7 +236,7 @@ fn report(contents: &Contents, places: &[(&str, &Path)], begin: &str, output: Ou
         }
         output::json(&json)?;
     } else {
-        let Contents { events, bytes, head, .. } = contents;
+        let BackupSummary { events, bytes, head, .. } = contents;
         let size = ByteSize::b(*bytes);
         let lost = lost_text(contents);
         output::text(&format!("{lost}{begin} {events} events ({size}) up to position {head}\n"))?;
@@ -240,7 +245,7 @@ fn report(contents: &Contents, places: &[(&str, &Path)], begin: &str, output: Ou
 }
 
 /// Has the running gateway read everything, and checks what comes.
-async fn read_running(client: &Client) -> Result<Contents, NoAnswer> {
+async fn read_running(client: &Client) -> Result<BackupSummary, NoAnswer> {
     let (sender, pieces) = Pieces::channel();
     let checking = std::thread::spawn(move || {
         let mut progress = Progress::new("verified up to event");

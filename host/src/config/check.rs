@@ -13,7 +13,7 @@ use super::raw::{Raw, Section};
 use super::secret::required_secret;
 use super::value::show_size;
 use super::{Config, LogFormat, LogSettings, access, agents, channels, plugins, routes};
-use crate::eventlog::{EngineKind, Retention};
+use crate::eventlog::{EngineKind, RetentionLimits};
 use crate::http::AdminSettings;
 use crate::verify::Secret;
 use crate::{dispatch, eventlog, http, ingest, replay, skill};
@@ -185,11 +185,11 @@ fn eventlog_settings(section: &Section<'_>, http: &http::Settings) -> (eventlog:
 }
 
 /// How long settled events are kept; 0 stands for no limit.
-fn retention(section: &Section<'_>, default: Retention) -> Retention {
+fn retention(section: &Section<'_>, default: RetentionLimits) -> RetentionLimits {
     let max_age = section.duration("max_age", Duration::ZERO..).map_or(default.max_age, Some);
     let max_events = section.count("max_events", 0..).map_or(default.max_events, Some);
     let max_bytes = section.size("max_bytes", ..).map(|size| size as u64).map_or(default.max_bytes, Some);
-    Retention {
+    RetentionLimits {
         max_age: max_age.filter(|max_age| !max_age.is_zero()),
         max_events: max_events.filter(|most| *most > 0),
         max_bytes: max_bytes.filter(|most| *most > 0),

@@ -8,15 +8,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use tempfile::TempDir;
 
+use super::engine::memory::Memory;
+use super::engine::sled::Sled;
 use super::engine::{Direction, Engine, EngineError, Op, Pair, Purpose};
-use super::memory::Memory;
-use super::sled::Sled;
+use super::layout::key;
 use super::*;
 use crate::event::{ChannelName, DeliveryState, EventStatus, Outcome, Priority, RequestId};
 
-mod care;
 mod disk;
 mod lists;
+mod maintenance;
 mod promises;
 mod replays;
 mod retention;
@@ -68,7 +69,7 @@ impl Bed {
 
     fn new(dir: TempDir, engine: EngineKind) -> Self {
         Self {
-            settings: Settings { retention: Retention::default(), ..Settings::new(engine) },
+            settings: Settings { retention: RetentionLimits::default(), ..Settings::new(engine) },
             dir,
             memory: None,
             fault: Arc::default(),

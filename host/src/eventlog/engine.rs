@@ -1,3 +1,8 @@
+//! What an engine has to offer to the embedded log: a small ordered key-value store with atomic, durable writes.
+
+pub(crate) mod memory;
+pub(crate) mod sled;
+
 use std::ops::Range;
 use std::path::PathBuf;
 

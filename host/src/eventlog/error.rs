@@ -1,3 +1,5 @@
+//! Why the event log refuses or fails.
+
 use std::path::PathBuf;
 
 use super::engine::EngineError;

@@ -1,3 +1,5 @@
+//! What two requests that bring the same fact have in common.
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 

@@ -1,3 +1,5 @@
+//! What can be asked of the log, and what the answers look like.
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::{

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::queue::Weight;
 use super::writer::Work;
+use super::writer::queue::Weight;
 use super::{DeliveryFilter, EventLog, EventLogError};
 use crate::event::{AgentName, ChannelName, Delivery, DeliveryId, Event, Seq, Timestamp};
 
@@ -167,12 +167,12 @@ impl EventLog {
 
     /// All replays that are kept, by id. Cheap.
     pub fn replays(&self) -> Arc<BTreeMap<ReplayId, Replay>> {
-        self.0.published.replays()
+        self.0.publisher.replays()
     }
 
     /// How many deliveries that somebody asked for again are not settled, by agent; none without such. Cheap.
     pub fn open_replays(&self) -> Arc<BTreeMap<AgentName, u64>> {
-        self.0.published.open_replays()
+        self.0.publisher.open_replays()
     }
 
     /// Makes one delivery again, on behalf of `by`; none when it is open or not the latest to its agent.
@@ -180,7 +180,7 @@ impl EventLog {
     /// # Errors
     /// `NotFound` when there is no such delivery; those of [`EventLog::append`].
     pub async fn renew(&self, id: DeliveryId, by: &str) -> Result<Option<DeliveryId>, EventLogError> {
-        self.0.published.condition.borrow().takes_upkeep()?;
+        self.0.publisher.condition.borrow().takes_upkeep()?;
         let by = by.to_owned();
         let weight = Weight { intake: false, events: 1, bytes: 1024 };
         let ids = self.submit(weight, |reply| Work::Renew { id, by, reply }).await?;
@@ -219,7 +219,7 @@ impl EventLog {
     }
 
     async fn change_replay(&self, change: ReplayChange, deliveries: usize) -> Result<Replay, EventLogError> {
-        self.0.published.condition.borrow().takes_upkeep()?;
+        self.0.publisher.condition.borrow().takes_upkeep()?;
         let weight = Weight { intake: false, events: deliveries.max(1), bytes: 1024 * deliveries.max(1) };
         self.submit(weight, |reply| Work::Replays { change, reply }).await
     }

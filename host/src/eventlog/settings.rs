@@ -1,7 +1,7 @@
+//! What a log is opened with.
+
 use std::path::PathBuf;
 use std::time::Duration;
-
-use super::Retention;
 
 /// What a log is opened with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Settings {
     /// The most bytes that wait for a commit; a larger receipt is refused.
     pub queue_bytes: usize,
     /// How long settled events are kept.
-    pub retention: Retention,
+    pub retention: RetentionLimits,
 }
 
 impl Settings {
@@ -35,7 +35,7 @@ impl Settings {
             batch_bytes: 8 * 1024 * 1024,
             queue: 4096,
             queue_bytes: 256 * 1024 * 1024,
-            retention: Retention {
+            retention: RetentionLimits {
                 max_age: Some(Duration::from_secs(720 * 60 * 60)),
                 max_events: None,
                 max_bytes: Some(20 << 30),
@@ -63,4 +63,24 @@ pub enum EngineKind {
         /// How many events are held; the oldest goes first.
         capacity: usize,
     },
+}
+
+/// How long settled events are kept; a limit that is none does not count.
+///
+/// An event with an open delivery is never removed, whatever the limits say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetentionLimits {
+    /// Since the event was received.
+    pub max_age: Option<Duration>,
+    /// Events that are held, open ones included.
+    pub max_events: Option<u64>,
+    /// Bytes of the events that are held, with their payloads, open ones included.
+    pub max_bytes: Option<u64>,
+}
+
+impl RetentionLimits {
+    /// Whether there is any limit.
+    pub(crate) const fn any(&self) -> bool {
+        self.max_age.is_some() || self.max_events.is_some() || self.max_bytes.is_some()
+    }
 }

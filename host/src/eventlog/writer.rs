@@ -1,3 +1,10 @@
+//! The one thread that writes: it owns order, deduplication and commits.
+
+pub(crate) mod commit;
+pub(crate) mod queue;
+mod replays;
+mod retention;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -5,13 +12,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
+use self::commit::{Commit, CommitBuilder, News};
+use self::queue::{Gather, Queue, Taken, Weight};
+use self::retention::Reason;
 use super::engine::{Engine, EngineError, Purpose};
-use super::ledger::{Commit, Ledger, News, Reason};
-use super::published::{Condition, Published};
-use super::queue::{Gather, Queue, Taken, Weight};
+use super::layout::reader::{EventCursor, Store};
 use super::replay::{Replay, ReplayChange};
-use super::retention::Retention;
-use super::store::{Store, Walk};
+use super::settings::RetentionLimits;
+use super::snapshot::{Publisher, WriterState};
 use super::{Appended, CommitSink, EventLogError, NewEvent, NewState};
 use crate::event::{Attempt, DeliveryId, EventId, Recipient, Seq, Timestamp};
 use crate::metrics::{ByAgent, ByReason, Metrics};
@@ -83,16 +91,16 @@ pub(crate) struct Limits {
     pub(crate) batch_bytes: usize,
     pub(crate) dedup_window: Duration,
     pub(crate) dedup_max: usize,
-    pub(crate) retention: Retention,
+    pub(crate) retention: RetentionLimits,
 }
 
 /// The one thread that writes: owns order, deduplication and commits.
 pub(crate) struct Writer {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) store: Store,
-    pub(crate) ledger: Ledger,
+    pub(crate) builder: CommitBuilder,
     pub(crate) queue: Arc<Queue<Request>>,
-    pub(crate) published: Arc<Published>,
+    pub(crate) publisher: Arc<Publisher>,
     pub(crate) sink: Arc<dyn CommitSink>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
@@ -110,11 +118,11 @@ impl Writer {
     const CHECK_ROOM: Duration = Duration::from_millis(250);
     const REOPEN: Duration = Duration::from_secs(2);
     /// How often events are removed while nothing else is written.
-    const TIDY: Duration = Duration::from_secs(1);
+    const COLLECT: Duration = Duration::from_secs(1);
     /// The same while there is more to remove: the disk gets a rest between two commits.
-    const TIDY_ON: Duration = Duration::from_millis(10);
+    const COLLECT_ON: Duration = Duration::from_millis(10);
     /// What the removal of events writes in one commit, about.
-    const TIDY_BYTES: usize = 256 * 1024;
+    const COLLECT_BYTES: usize = 256 * 1024;
 
     /// Works until the queue is closed and empty.
     pub(crate) fn run(mut self) {
@@ -138,33 +146,33 @@ impl Writer {
                 Taken::Closed => break,
             }
             if self.patience().is_some_and(|patience| last_check.elapsed() >= patience) {
-                self.mend();
-                self.tidy();
+                self.recover();
+                self.collect();
                 last_check = Instant::now();
             }
         }
         self.engine.close();
-        self.published.condition.send_if_modified(|condition| {
-            let failed = matches!(condition, Condition::Failed(_));
+        self.publisher.condition.send_if_modified(|condition| {
+            let failed = matches!(condition, WriterState::Failed(_));
             if !failed {
-                *condition = Condition::Closed;
+                *condition = WriterState::Closed;
             }
             !failed
         });
     }
 
     fn patience(&self) -> Option<Duration> {
-        match *self.published.condition.borrow() {
-            Condition::Low(_) => Some(Self::CHECK_ROOM),
-            Condition::Down(_) => Some(Self::REOPEN),
-            Condition::Serving if self.ledger.sweep_goes_on() => Some(Self::TIDY_ON),
-            Condition::Serving if self.limits.retention.limits() => Some(Self::TIDY),
-            Condition::Serving | Condition::Failed(_) | Condition::Closed => None,
+        match *self.publisher.condition.borrow() {
+            WriterState::Low(_) => Some(Self::CHECK_ROOM),
+            WriterState::Down(_) => Some(Self::REOPEN),
+            WriterState::Serving if self.builder.collection_goes_on() => Some(Self::COLLECT_ON),
+            WriterState::Serving if self.limits.retention.any() => Some(Self::COLLECT),
+            WriterState::Serving | WriterState::Failed(_) | WriterState::Closed => None,
         }
     }
 
     fn serve(&mut self, requests: Vec<Request>) {
-        self.published.commit_begins();
+        self.publisher.commit_begins();
         let started = Instant::now();
         let now = Timestamp::now();
         let (intake, upkeep) = self.admission(&requests);
@@ -176,15 +184,15 @@ impl Writer {
             }
         }
         if !answers.is_empty() {
-            let commit = self.ledger.finish(now);
+            let commit = self.builder.finish(now);
             self.commit(commit, answers, started);
         }
-        self.published.commit_ends();
+        self.publisher.commit_ends();
     }
 
     /// Whether new events and other changes are taken now.
     fn admission(&self, requests: &[Request]) -> (Result<(), EventLogError>, Result<(), EventLogError>) {
-        let condition = self.published.condition.borrow().clone();
+        let condition = self.publisher.condition.borrow().clone();
         let bytes = |intake: bool| {
             let weights = requests.iter().map(|request| request.weight);
             weights.filter(|weight| weight.intake == intake).map(|weight| weight.bytes).sum::<usize>()
@@ -195,7 +203,7 @@ impl Writer {
         let intake = condition.takes_intake().and_then(|()| {
             self.engine.room(bytes(true), Purpose::Intake).map_err(|error| {
                 warn!(%error, "Little room is left, no new events are taken");
-                self.set(Condition::Low(error.to_string()));
+                self.set(WriterState::Low(error.to_string()));
                 EventLogError::from(error)
             })
         });
@@ -205,37 +213,37 @@ impl Writer {
     /// Adds one request to the commit; one that cannot be done is answered here.
     fn add(&mut self, work: Work, now: Timestamp) -> Option<Answer> {
         match work {
-            Work::Append { events, state, reply } => match self.ledger.append(events, now) {
+            Work::Append { events, state, reply } => match self.builder.append(events, now) {
                 Ok(appended) => {
-                    state.into_iter().for_each(|state| self.ledger.keep(state));
+                    state.into_iter().for_each(|state| self.builder.keep(state));
                     Some(Answer::Append(reply, appended))
                 }
                 Err(error) => refused(reply, error),
             },
             Work::State { state, reply } => {
-                self.ledger.keep(state);
+                self.builder.keep(state);
                 Some(Answer::Done(reply))
             }
-            Work::Replay { id, recipients, by, reply } => match self.ledger.replay(id, recipients, &by, now) {
+            Work::Replay { id, recipients, by, reply } => match self.builder.replay(id, recipients, &by, now) {
                 Ok(ids) => Some(Answer::Replay(reply, ids)),
                 Err(error) => refused(reply, error),
             },
-            Work::Renew { id, by, reply } => match self.ledger.renew(id, &by, now) {
+            Work::Renew { id, by, reply } => match self.builder.renew(id, &by, now) {
                 Ok(ids) => Some(Answer::Replay(reply, ids)),
                 Err(error) => refused(reply, error),
             },
-            Work::Replays { change, reply } => match self.ledger.change_replay(change, now) {
+            Work::Replays { change, reply } => match self.builder.change_replay(change, now) {
                 Ok(replay) => Some(Answer::Replays(reply, replay)),
                 Err(error) => refused(reply, error),
             },
             Work::Record { id, attempt, next_attempt_at, reply } => {
-                match self.ledger.record(id, attempt, next_attempt_at) {
+                match self.builder.record(id, attempt, next_attempt_at) {
                     Ok(()) => Some(Answer::Done(reply)),
                     Err(error) => refused(reply, error),
                 }
             }
             Work::Checkpoint { consumer, seq, reply } => {
-                self.ledger.checkpoint(&consumer, seq);
+                self.builder.checkpoint(&consumer, seq);
                 Some(Answer::Done(reply))
             }
         }
@@ -267,7 +275,7 @@ impl Writer {
             let counter = self.metrics.eventlog_removed.get_or_create(&ByReason::new(reason.as_str())).clone();
             counter.inc_by(removed[reason as usize]);
         }
-        self.published.show(&mut self.ledger);
+        self.publisher.show(&mut self.builder);
         self.trim();
         for News { event, deliveries } in &news {
             for new in deliveries.iter().filter(|new| new.replay) {
@@ -279,25 +287,25 @@ impl Writer {
     }
 
     /// Removes events whose time is over, when the commits of others do not.
-    fn tidy(&mut self) {
-        let takes = self.published.condition.borrow().takes_upkeep().is_ok();
-        if !takes || !self.limits.retention.limits() || self.engine.room(Self::TIDY_BYTES, Purpose::Removal).is_err() {
+    fn collect(&mut self) {
+        let takes = self.publisher.condition.borrow().takes_upkeep().is_ok();
+        if !takes || !self.limits.retention.any() || self.engine.room(Self::COLLECT_BYTES, Purpose::Removal).is_err() {
             return;
         }
-        self.published.commit_begins();
+        self.publisher.commit_begins();
         let started = Instant::now();
-        let commit = self.ledger.finish(Timestamp::now());
+        let commit = self.builder.finish(Timestamp::now());
         self.commit(commit, Vec::new(), started);
-        self.published.commit_ends();
+        self.publisher.commit_ends();
     }
 
     /// Removes what a bounded engine has no place for.
     fn trim(&mut self) {
         let Some(capacity) = self.engine.capacity() else { return };
         let trimmed =
-            self.ledger.trim(capacity).and_then(|ops| self.write_removing(ops, true).map_err(EventLogError::from));
+            self.builder.trim(capacity).and_then(|ops| self.write_removing(ops, true).map_err(EventLogError::from));
         match trimmed {
-            Ok(()) => self.published.show(&mut self.ledger),
+            Ok(()) => self.publisher.show(&mut self.builder),
             Err(error) => self.fail(error),
         }
     }
@@ -318,7 +326,7 @@ impl Writer {
             return Ok(());
         }
         // The store asserts much of itself; nothing that it panics about may take the process with it.
-        let head = self.ledger.state().head;
+        let head = self.builder.state().head;
         catch_unwind(AssertUnwindSafe(|| self.engine.write(ops, head)))
             .unwrap_or_else(|panic| Err(EngineError::Failed(super::panic_message(&*panic))))
     }
@@ -327,8 +335,8 @@ impl Writer {
         match failure {
             EngineError::Full(detail) => {
                 warn!(error = %failure, "Event log is full, no writes are taken");
-                self.set(Condition::Down(detail.clone()));
-                self.mend();
+                self.set(WriterState::Down(detail.clone()));
+                self.recover();
             }
             other => self.fail(EventLogError::Poisoned(other.to_string())),
         }
@@ -336,16 +344,16 @@ impl Writer {
 
     fn fail(&self, failure: EventLogError) {
         error!(error = %failure, "Event log failed, the process has to stop");
-        self.set(Condition::Failed(failure));
+        self.set(WriterState::Failed(failure));
     }
 
-    fn set(&self, condition: Condition) {
-        self.published.condition.send_replace(condition);
+    fn set(&self, condition: WriterState) {
+        self.publisher.condition.send_replace(condition);
     }
 
     /// Brings a full store back when there is room.
-    fn mend(&mut self) {
-        if let Condition::Down(_) = *self.published.condition.borrow() {
+    fn recover(&mut self) {
+        if let WriterState::Down(_) = *self.publisher.condition.borrow() {
         } else {
             return self.refill();
         }
@@ -353,10 +361,10 @@ impl Writer {
             .unwrap_or_else(|panic| Err(EngineError::Failed(super::panic_message(&*panic))));
         let loaded = reopened.map_err(EventLogError::from).and_then(|()| self.load());
         match loaded {
-            Ok(ledger) => {
-                self.ledger = ledger;
-                self.published.show_all(&self.ledger);
-                self.set(Condition::Low("the store ran full and was opened again".to_owned()));
+            Ok(builder) => {
+                self.builder = builder;
+                self.publisher.show_all(&self.builder);
+                self.set(WriterState::Low("the store ran full and was opened again".to_owned()));
                 info!("Event log was opened again");
                 self.settle_doubt();
                 self.refill();
@@ -366,24 +374,26 @@ impl Writer {
         }
     }
 
-    fn load(&self) -> Result<Ledger, EventLogError> {
+    fn load(&self) -> Result<CommitBuilder, EventLogError> {
         let Limits { dedup_window, dedup_max, retention, .. } = self.limits;
-        Ledger::load(self.store.clone(), dedup_window, dedup_max, retention, Arc::clone(&self.metrics))
+        CommitBuilder::load(self.store.clone(), dedup_window, dedup_max, retention, Arc::clone(&self.metrics))
     }
 
     fn refill(&self) {
-        if matches!(*self.published.condition.borrow(), Condition::Low(_)) && self.engine.refill().is_ok() {
+        if matches!(*self.publisher.condition.borrow(), WriterState::Low(_)) && self.engine.refill().is_ok() {
             info!("There is room again, new events are taken");
-            self.set(Condition::Serving);
+            self.set(WriterState::Serving);
         }
     }
 
     /// Tells the sink of what turned out to be stored although its callers were told that it failed.
     fn settle_doubt(&mut self) {
-        let mut walk = Walk::new(&self.store);
+        let mut cursor = EventCursor::new(&self.store);
         for News { event, deliveries } in std::mem::take(&mut self.in_doubt) {
-            let stored = walk.facts(event.seq).and_then(|facts| match facts {
-                Some(facts) if facts.event.id == event.id => Ok(walk.deliveries(&facts)?.map_or(0, |all| all.len())),
+            let stored = cursor.header(event.seq).and_then(|header| match header {
+                Some(header) if header.event.id == event.id => {
+                    Ok(cursor.deliveries(&header)?.map_or(0, |all| all.len()))
+                }
                 _ => Ok(0),
             });
             let stored = stored.unwrap_or(0);

@@ -1,3 +1,5 @@
+//! Promises about damaged records and folders.
+
 use std::process::Command;
 
 use super::*;
@@ -212,8 +214,8 @@ async fn full_disk(reserve: bool) {
 
     std::fs::remove_file(&filler).unwrap();
 
-    let mut condition = log.0.published.condition.subscribe();
-    let serving = condition.wait_for(|condition| *condition == Condition::Serving);
+    let mut condition = log.0.publisher.condition.subscribe();
+    let serving = condition.wait_for(|condition| *condition == WriterState::Serving);
     tokio::time::timeout(Duration::from_secs(20), serving).await.unwrap().unwrap();
     acknowledged.push(accept(&log, new_event("{}")).await);
     let log = bed.reopen(log).await;

@@ -1,3 +1,5 @@
+//! Promises about lists.
+
 use super::*;
 
 engines! {
@@ -103,7 +105,7 @@ async fn open_deliveries_are_found_from_the_first_open_one(bed: Bed) {
         let open = log.open_deliveries(Seq(from), Seq(u64::MAX), limit, to_agent).unwrap();
         (open.items.iter().map(|(id, _, _)| id.seq.0).collect::<Vec<_>>(), open.next.map(|next| next.0))
     };
-    assert_eq!(log.0.published.settled(), Seq(40));
+    assert_eq!(log.0.publisher.settled(), Seq(40));
     let log = bed.reopen(log).await;
 
     assert_eq!(open(&log, "a", 0, 3), (vec![40, 51, 52], Some(53)));
@@ -119,7 +121,7 @@ async fn open_deliveries_are_found_from_the_first_open_one(bed: Bed) {
 
     log.replay(events[6].id, recipients(&["b"]), "me").await.unwrap();
     let log = bed.reopen(log).await;
-    assert_eq!(log.0.published.settled(), Seq(40));
+    assert_eq!(log.0.publisher.settled(), Seq(40));
     assert_eq!(open(&log, "b", 0, 2), (vec![7, 40], Some(41)));
     log.record(DeliveryId { seq: Seq(7), index: 2 }, attempt(1, Outcome::Delivered), None).await.unwrap();
     assert_eq!(open(&log, "b", 0, 1), (vec![40], Some(41)));

@@ -1,3 +1,5 @@
+//! Promises about events, deliveries and commits.
+
 #![expect(clippy::disallowed_methods, reason = "the tasks of a test end with its runtime")]
 
 use super::*;
@@ -343,8 +345,8 @@ async fn a_full_store_goes_on_when_there_is_room(bed: Bed) {
     assert!(log.health().is_err());
     bed.fault.lock().unwrap().take();
 
-    let mut condition = log.0.published.condition.subscribe();
-    condition.wait_for(|condition| *condition == Condition::Serving).await.unwrap();
+    let mut condition = log.0.publisher.condition.subscribe();
+    condition.wait_for(|condition| *condition == WriterState::Serving).await.unwrap();
 
     assert_eq!(accept(&log, new_event("{}")).await.seq, Seq(2));
     assert_eq!(log.read(Seq(0), 10).unwrap().len(), 2);

@@ -1,3 +1,5 @@
+//! Promises about replays.
+
 use super::*;
 
 engines! {

@@ -1,3 +1,5 @@
+//! Promises about retention.
+
 use super::*;
 
 engines! {
@@ -114,7 +116,7 @@ async fn no_more_events_and_bytes_are_kept_than_allowed(mut bed: Bed) {
     assert!((190_000..220_000).contains(&bytes), "{bytes}");
     log.close().await;
 
-    bed.settings.retention = Retention { max_bytes: Some(52_000), ..Retention::default() };
+    bed.settings.retention = RetentionLimits { max_bytes: Some(52_000), ..RetentionLimits::default() };
     let log = bed.open();
     held(&log, [1].into_iter().chain(97..=101)).await;
     assert!(log.counts().bytes <= 52_000);

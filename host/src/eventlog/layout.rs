@@ -1,0 +1,8 @@
+//! How the embedded log lays out events, deliveries and values as keys and values of an engine.
+
+pub(crate) mod bucket;
+pub(crate) mod identities;
+pub(crate) mod key;
+pub(crate) mod meta;
+pub(crate) mod reader;
+pub(crate) mod record;

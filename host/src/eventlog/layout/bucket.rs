@@ -1,0 +1,149 @@
+//! Deliveries as the writer keeps them: in memory while they are recent, in buckets of consecutive events in the store.
+
+use std::collections::BTreeMap;
+
+use super::key;
+use super::reader::{EventCursor, Store};
+use super::record::{self, BUCKET, bucket_of};
+use crate::event::{Delivery, Seq};
+use crate::eventlog::EventLogError;
+use crate::eventlog::engine::Op;
+
+/// The deliveries of one event as the writer sees them.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    pub(crate) deliveries: Vec<Delivery>,
+    /// Whether they are no longer what the event's own record says.
+    changed: bool,
+}
+
+impl Slot {
+    pub(crate) fn new(deliveries: Vec<Delivery>) -> Self {
+        Self { deliveries, changed: false }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.deliveries.iter().any(|delivery| delivery.state.is_open())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Bucket {
+    slots: Vec<Slot>,
+    /// How many records it has in the store.
+    parts: u16,
+    dirty: bool,
+}
+
+/// The deliveries of recent events, so that recording an attempt reads nothing. Bounded; the oldest go first.
+#[derive(Debug, Default)]
+pub(crate) struct Buckets {
+    cached: BTreeMap<u64, Bucket>,
+    dirty: Vec<u64>,
+}
+
+impl Buckets {
+    /// 16,384 events.
+    const CACHED: usize = 1024;
+
+    /// Adds the event after `head`, the last one known.
+    pub(crate) fn push(&mut self, store: &Store, seq: Seq, slot: Slot) -> Result<(), EventLogError> {
+        let bucket = self.load(store, Seq(seq.0 - 1), bucket_of(seq))?;
+        bucket.slots.resize_with(place(seq), Slot::default);
+        bucket.slots.push(slot);
+        Ok(())
+    }
+
+    /// The deliveries of the event at `seq`; none for an event that is not there.
+    pub(crate) fn get(&mut self, store: &Store, head: Seq, seq: Seq) -> Result<Option<&Slot>, EventLogError> {
+        Ok(self.load(store, head, bucket_of(seq))?.slots.get(place(seq)))
+    }
+
+    /// The same, to be changed and written with the next commit.
+    pub(crate) fn change(&mut self, seq: Seq) -> Option<&mut Slot> {
+        let number = bucket_of(seq);
+        let bucket = self.cached.get_mut(&number)?;
+        let slot = bucket.slots.get_mut(place(seq))?;
+        if !bucket.dirty {
+            bucket.dirty = true;
+            self.dirty.push(number);
+        }
+        slot.changed = true;
+        Some(slot)
+    }
+
+    /// Forgets the deliveries of a removed event; its bucket is in the cache, because they were looked at.
+    pub(crate) fn forget(&mut self, seq: Seq) {
+        if let Some(slot) = self.change(seq) {
+            *slot = Slot::default();
+        }
+    }
+
+    /// What has to be written so that the store has all changes.
+    pub(crate) fn write(&mut self, ops: &mut Vec<Op>) {
+        for number in self.dirty.drain(..) {
+            let Some(bucket) = self.cached.get_mut(&number) else { continue };
+            bucket.dirty = false;
+            let seqs = (number * BUCKET..).map(Seq);
+            let changed: Vec<(Seq, &[Delivery])> = seqs
+                .zip(&bucket.slots)
+                .filter(|(_, slot)| slot.changed)
+                .map(|(seq, slot)| (seq, slot.deliveries.as_slice()))
+                .collect();
+            let values = record::bucket_values(number, &changed);
+            let parts = u16::try_from(values.len()).unwrap_or(u16::MAX);
+            ops.extend(values.into_iter().map(|(key, value)| Op::Put(key, value)));
+            ops.extend((parts..bucket.parts).map(|part| Op::Remove(key::deliveries(number, part).to_vec())));
+            bucket.parts = parts;
+        }
+    }
+
+    /// What removes the bucket from the store.
+    pub(crate) fn remove(&mut self, store: &Store, number: u64, ops: &mut Vec<Op>) -> Result<(), EventLogError> {
+        let parts = match self.cached.remove(&number) {
+            Some(bucket) => bucket.parts,
+            None => store.bucket(number)?.parts,
+        };
+        ops.extend((0..parts).map(|part| Op::Remove(key::deliveries(number, part).to_vec())));
+        Ok(())
+    }
+
+    /// Lets go of buckets below `settled`, and of the oldest ones when there are too many.
+    pub(crate) fn shrink(&mut self, settled: Seq) {
+        while let Some(entry) = self.cached.first_entry() {
+            if *entry.key() >= bucket_of(settled) && self.cached.len() <= Self::CACHED {
+                break;
+            }
+            self.cached.pop_first();
+        }
+    }
+
+    fn load(&mut self, store: &Store, head: Seq, number: u64) -> Result<&mut Bucket, EventLogError> {
+        use std::collections::btree_map::Entry;
+        match self.cached.entry(number) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => Ok(entry.insert(read(store, head, number)?)),
+        }
+    }
+}
+
+fn read(store: &Store, head: Seq, number: u64) -> Result<Bucket, EventLogError> {
+    let first = number * BUCKET;
+    if first > head.0 {
+        return Ok(Bucket::default());
+    }
+    let mut stored = store.bucket(number)?;
+    let mut cursor = EventCursor::new(store);
+    let mut slots = Vec::new();
+    for seq in (first..(first + BUCKET).min(head.0 + 1)).map(Seq) {
+        slots.push(match stored.events.remove(&seq) {
+            Some(deliveries) => Slot { deliveries, changed: true },
+            None => Slot::new(cursor.header(seq)?.map(|header| header.first_deliveries()).unwrap_or_default()),
+        });
+    }
+    Ok(Bucket { slots, parts: stored.parts, dirty: false })
+}
+
+fn place(seq: Seq) -> usize {
+    usize::try_from(seq.0 % BUCKET).expect("a bucket is small")
+}

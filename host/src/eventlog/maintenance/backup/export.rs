@@ -1,0 +1,267 @@
+//! Writes a backup: everything up to a position, and what could not be read.
+
+use std::collections::BTreeMap;
+
+use super::frame::{Frame, FrameWriter, Sink};
+use super::{BackupSummary, LostKind, LostRange};
+use crate::event::{ChannelName, Delivery, EventStatus, Seq};
+use crate::eventlog::engine::Direction;
+use crate::eventlog::layout::identities::Identities;
+use crate::eventlog::layout::key;
+use crate::eventlog::layout::reader::{EventCursor, Store};
+use crate::eventlog::layout::record::{self, EventHeader, Tombstone};
+use crate::eventlog::replay::Replay;
+use crate::eventlog::{ChannelCounts, EventLogError};
+
+/// What a backup is made of, as of one moment.
+pub(crate) struct Source<'a> {
+    pub(crate) store: &'a Store,
+    /// The last position that goes into it.
+    pub(crate) head: Seq,
+    /// The figures of that moment; none when they are to be counted anew.
+    pub(crate) channels: Option<BTreeMap<ChannelName, ChannelCounts>>,
+}
+
+/// Gives everything of `source` to `sink`, and what cannot be read to the answer; `progress` is told of each event.
+///
+/// # Errors
+/// Only those of `sink`.
+pub(crate) fn export(
+    source: Source<'_>,
+    sink: Sink<'_>,
+    progress: &mut dyn FnMut(Seq),
+) -> Result<BackupSummary, EventLogError> {
+    let Source { store, head, channels } = source;
+    let mut copy = Copy {
+        store,
+        frames: FrameWriter::new(sink)?,
+        contents: BackupSummary { head, ..BackupSummary::default() },
+        gone: None,
+    };
+    copy.frames.put(&Frame::Head { head })?;
+    // What is read first is never ahead of what is read after it.
+    copy.consumers()?;
+    copy.states()?;
+    copy.replays()?;
+    copy.events(progress)?;
+    copy.identities()?;
+    for (name, counts) in channels.into_iter().flatten() {
+        copy.frames.put(&Frame::Channel(name, counts))?;
+    }
+    let Copy { mut frames, contents, .. } = copy;
+    for loss in &contents.lost {
+        frames.put(&Frame::LostKind(loss.clone()))?;
+    }
+    frames.end(contents.events)?;
+    Ok(contents)
+}
+
+struct Copy<'a> {
+    store: &'a Store,
+    frames: FrameWriter<'a>,
+    contents: BackupSummary,
+    /// The range without events that ends at the position before.
+    gone: Option<(Seq, Tombstone)>,
+}
+
+/// What is at a position.
+enum Found {
+    Event(Box<EventHeader>, bytes::Bytes, Option<Vec<Delivery>>),
+    /// Nothing any more, up to the end of the range.
+    Tombstone(Tombstone),
+}
+
+impl Copy<'_> {
+    fn events(&mut self, progress: &mut dyn FnMut(Seq)) -> Result<(), EventLogError> {
+        let mut cursor = EventCursor::new(self.store);
+        let mut next = Seq(1);
+        while next <= self.contents.head {
+            let seq = next;
+            next = match self.find(&mut cursor, seq) {
+                Ok(Found::Event(header, data, deliveries)) => {
+                    self.end_gone()?;
+                    self.count(&header, cursor.bytes_of(&header), deliveries.as_deref());
+                    let EventHeader { event, identity, recipients, .. } = *header;
+                    self.contents.events += 1;
+                    self.contents.bytes += data.len() as u64;
+                    let id = event.id;
+                    self.frames.put_with(&Frame::Event { event, identity, recipients, deliveries }, &data)?;
+                    // Without a disk there are no records of identities.
+                    if let (Some(identity), Some(_)) = (identity, self.store.engine.capacity()) {
+                        self.frames.put(&Frame::Identities(vec![(identity, id)]))?;
+                    }
+                    seq.next()
+                }
+                Ok(Found::Tombstone(gone)) => {
+                    let gone = Tombstone { last: gone.last.min(self.contents.head), ..gone };
+                    self.add_gone(seq, gone)?;
+                    gone.last.next()
+                }
+                Err(error) => {
+                    cursor = EventCursor::new(self.store);
+                    let last = self.end_of_hole(seq);
+                    self.lose(LostKind::Events, Some((seq, last)), &error);
+                    self.add_gone(seq, Tombstone { last, lost: true })?;
+                    last.next()
+                }
+            };
+            progress(seq);
+        }
+        self.end_gone()
+    }
+
+    fn find(&mut self, cursor: &mut EventCursor<'_>, seq: Seq) -> Result<Found, EventLogError> {
+        let Some(header) = cursor.header(seq)? else {
+            let gone = self.store.tombstone_at(seq)?.map(|(_, gone)| gone);
+            if gone.is_none() {
+                self.store.expect_tombstone(seq)?;
+            }
+            return Ok(Found::Tombstone(gone.unwrap_or(Tombstone { last: seq, lost: false })));
+        };
+        let data = match self.store.payload(&header) {
+            Ok(data) => data,
+            Err(_) if EventCursor::new(self.store).header(seq)?.is_none() => {
+                return self.find(&mut EventCursor::new(self.store), seq);
+            }
+            Err(error) => return Err(error),
+        };
+        let deliveries = match cursor.deliveries(&header) {
+            Ok(Some(deliveries)) => Some(deliveries).filter(|deliveries| *deliveries != header.first_deliveries()),
+            Ok(None) => return self.find(&mut EventCursor::new(self.store), seq),
+            Err(error) => {
+                self.lose(LostKind::Deliveries, Some((seq, seq)), &error);
+                None
+            }
+        };
+        Ok(Found::Event(Box::new(header), data, deliveries))
+    }
+
+    fn count(&mut self, header: &EventHeader, bytes: u64, deliveries: Option<&[Delivery]>) {
+        let status = match deliveries {
+            Some(deliveries) => EventStatus::of(deliveries),
+            None => EventStatus::of(&header.first_deliveries()),
+        };
+        let tally = &mut self.contents.tally;
+        tally.statuses[status as usize] += 1;
+        tally.stored += bytes;
+        *tally.channels.entry(header.event.channel.clone()).or_default() += 1;
+    }
+
+    /// The last position of the ones without a record that begin at `seq`, which cannot be read.
+    fn end_of_hole(&self, seq: Seq) -> Seq {
+        let missing =
+            matches!(self.store.block_at(seq), Ok(block) if block.as_ref().is_none_or(|block| block.last() < seq));
+        if !missing {
+            return seq;
+        }
+        let range = key::blocks_from(seq);
+        let above = self.store.engine.scan(&range.start..&range.end, Direction::Up, 1).ok();
+        let block = above.map(|found| found.first().and_then(|(key, _)| key::block_seq(key)));
+        let Some(block) = block else { return seq };
+        let range = key::tombstone(seq)..key::tombstone(block.unwrap_or(self.contents.head));
+        let gone = self.store.engine.scan(&range.start..&range.end, Direction::Up, 1).ok();
+        let gone = gone.and_then(|found| found.first().and_then(|(key, _)| key::tombstone_seq(key)));
+        let next = gone.or(block).unwrap_or(self.contents.head.next());
+        Seq(next.0.saturating_sub(1)).clamp(seq, self.contents.head)
+    }
+
+    fn add_gone(&mut self, seq: Seq, gone: Tombstone) -> Result<(), EventLogError> {
+        if let Some((_, before)) = &mut self.gone
+            && before.lost == gone.lost
+        {
+            before.last = gone.last;
+            return Ok(());
+        }
+        self.end_gone()?;
+        self.gone = Some((seq, gone));
+        Ok(())
+    }
+
+    fn end_gone(&mut self) -> Result<(), EventLogError> {
+        match self.gone.take() {
+            Some((first, gone)) => self.frames.put(&Frame::Tombstone { first, gone }),
+            None => Ok(()),
+        }
+    }
+
+    fn identities(&mut self) -> Result<(), EventLogError> {
+        let head = self.contents.head;
+        let mut failures = Vec::new();
+        let frames = &mut self.frames;
+        Identities::read_all(
+            self.store,
+            &mut |mut entries| {
+                entries.retain(|(_, id)| id.seq() <= head);
+                if entries.is_empty() { Ok(()) } else { frames.put(&Frame::Identities(entries)) }
+            },
+            &mut |error| failures.push(error),
+        )?;
+        failures.iter().for_each(|error| self.lose(LostKind::Identities, None, error));
+        Ok(())
+    }
+
+    fn consumers(&mut self) -> Result<(), EventLogError> {
+        for (key, value) in self.records(&key::consumers()) {
+            let Some(name) = key::consumer_name(&key) else { continue };
+            match record::decode::<Seq>(&key, &value) {
+                Ok(seq) => self.frames.put(&Frame::Consumer(name, seq.min(self.contents.head)))?,
+                Err(error) => self.lose(LostKind::Records, None, &error),
+            }
+        }
+        Ok(())
+    }
+
+    fn states(&mut self) -> Result<(), EventLogError> {
+        for (key, value) in self.records(&key::all_states()) {
+            let Some((owner, name)) = key::state_name(&key) else { continue };
+            match record::decode::<bytes::Bytes>(&key, &value) {
+                Ok(kept) => self.frames.put(&Frame::State(owner, name, kept))?,
+                Err(error) => self.lose(LostKind::Records, None, &error),
+            }
+        }
+        Ok(())
+    }
+
+    fn replays(&mut self) -> Result<(), EventLogError> {
+        let range = key::all_replays();
+        for (key, value) in self.records(&(range.start.to_vec()..range.end.to_vec())) {
+            match record::decode::<Replay>(&key, &value) {
+                Ok(replay) => self.frames.put(&Frame::Replay(replay))?,
+                Err(error) => self.lose(LostKind::Records, None, &error),
+            }
+        }
+        Ok(())
+    }
+
+    fn records(&mut self, range: &std::ops::Range<Vec<u8>>) -> Vec<crate::eventlog::engine::Pair> {
+        match self.store.engine.scan(&range.start..&range.end, Direction::Up, usize::MAX) {
+            Ok(found) => found,
+            Err(error) => {
+                self.lose(LostKind::Records, None, &error.into());
+                Vec::new()
+            }
+        }
+    }
+
+    /// Notes what cannot be read; neighbours with the same reason are one.
+    fn lose(&mut self, what: LostKind, range: Option<(Seq, Seq)>, error: &EventLogError) {
+        let detail = match error {
+            EventLogError::Corrupt { key, detail } => format!("`{key}`: {}", detail.lines().next().unwrap_or_default()),
+            error => error.to_string(),
+        };
+        if let (Some((first, last)), Some(before)) = (range, self.contents.lost.last_mut())
+            && before.what == what
+            && before.detail == detail
+            && before.last.is_some_and(|end| end.next() == first)
+        {
+            before.last = Some(last);
+            return;
+        }
+        let (first, last) = range.unzip();
+        if self.contents.lost.len() == BackupSummary::LISTED {
+            self.contents.unlisted += 1;
+            return;
+        }
+        self.contents.lost.push(LostRange { what, first, last, detail });
+    }
+}

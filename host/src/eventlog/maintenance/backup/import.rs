@@ -1,0 +1,239 @@
+//! Reads a backup, to check it or to write it into an empty store.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prometheus_client::metrics::counter::Counter;
+
+use super::BackupSummary;
+use super::frame::{Frame, FrameReader, broken};
+use crate::event::{AgentName, ChannelName, Delivery, Event, EventStatus, Recipient, Seq};
+use crate::eventlog::engine::{Engine, Op};
+use crate::eventlog::identity::Identity;
+use crate::eventlog::layout::identities::Identities;
+use crate::eventlog::layout::key;
+use crate::eventlog::layout::meta::{CHANNEL, FORMAT, LogState, OPEN_REPLAYS, STATE, open_replays};
+use crate::eventlog::layout::reader::Store;
+use crate::eventlog::layout::record::{self, BlockWriter, Tombstone, bucket_of};
+use crate::eventlog::{ChannelCounts, EventLogError};
+
+/// Reads the backup in `input` to its end and believes nothing without its checksum; `progress` is told of each event.
+///
+/// # Errors
+/// `Backup` when it is not whole, `Io` when it cannot be read.
+pub fn check(input: impl Read, progress: &mut dyn FnMut(Seq)) -> Result<BackupSummary, EventLogError> {
+    read(input, progress, &mut |_, _| Ok(()))
+}
+
+/// Writes the backup in `input` into the empty `engine`. Before this has returned, it is no log.
+pub(crate) fn restore_into(
+    input: impl Read,
+    engine: &Arc<dyn Engine>,
+    progress: &mut dyn FnMut(Seq),
+) -> Result<BackupSummary, EventLogError> {
+    let store = Store::new(Arc::clone(engine));
+    let mut making = Making {
+        ops: Vec::new(),
+        bytes: 0,
+        state: LogState::EMPTY,
+        block: BlockWriter::new(engine.block_bytes()),
+        bucket: Vec::new(),
+        first_held: None,
+        first_open: None,
+        counted: HashMap::new(),
+        channels: BTreeMap::new(),
+        replays: BTreeMap::new(),
+        identities: Identities::load(&store, Seq(1), Seq(0), usize::MAX, Counter::default())?,
+        store,
+    };
+    let contents = read(input, progress, &mut |frame, data| making.take(frame, data))?;
+    making.end(contents.head)?;
+    Ok(contents)
+}
+
+fn read(
+    input: impl Read,
+    progress: &mut dyn FnMut(Seq),
+    take: &mut dyn FnMut(Frame, Bytes) -> Result<(), EventLogError>,
+) -> Result<BackupSummary, EventLogError> {
+    let mut reader = FrameReader::new(input)?;
+    let mut contents = BackupSummary::default();
+    let mut next = Seq(1);
+    loop {
+        let at = reader.at();
+        let Some((frame, data)) = reader.next()? else { break };
+        match &frame {
+            Frame::Head { head } => contents.head = *head,
+            Frame::Event { event, .. } => {
+                if event.seq != next {
+                    return Err(broken(at, &format!("event {} where {next} belongs", event.seq)));
+                }
+                next = next.next();
+                contents.events += 1;
+                contents.bytes += data.len() as u64;
+                progress(event.seq);
+            }
+            Frame::Tombstone { first, gone } => {
+                if *first != next || gone.last < *first {
+                    return Err(broken(at, &format!("a gap at {first} where {next} belongs")));
+                }
+                next = gone.last.next();
+            }
+            Frame::LostKind(loss) => contents.lost.push(loss.clone()),
+            Frame::End { events, .. } if *events != contents.events => {
+                return Err(broken(at, &format!("{} events, expected {events}", contents.events)));
+            }
+            _ => {}
+        }
+        take(frame, data)?;
+    }
+    if next != contents.head.next() {
+        return Err(broken(reader.at(), &format!("it ends before event {next} of {}", contents.head)));
+    }
+    Ok(contents)
+}
+
+/// A store that is being made.
+struct Making {
+    store: Store,
+    ops: Vec<Op>,
+    bytes: usize,
+    state: LogState,
+    block: BlockWriter,
+    /// The deliveries of the bucket at hand that are not as they were at first.
+    bucket: Vec<(Seq, Vec<Delivery>)>,
+    first_held: Option<Seq>,
+    first_open: Option<Seq>,
+    counted: HashMap<ChannelName, ChannelCounts>,
+    channels: BTreeMap<ChannelName, ChannelCounts>,
+    replays: BTreeMap<AgentName, u64>,
+    identities: Identities,
+}
+
+impl Making {
+    /// What is written at once, about.
+    const BATCH: usize = 4 << 20;
+
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.bytes += key.len() + value.len();
+        self.ops.push(Op::Put(key, value));
+    }
+
+    fn take(&mut self, frame: Frame, data: Bytes) -> Result<(), EventLogError> {
+        match frame {
+            Frame::Head { head } => self.state.head = head,
+            Frame::Event { event, identity, recipients, deliveries } => {
+                self.event(Event { data, ..event }, identity, &recipients, deliveries);
+            }
+            Frame::Tombstone { first, gone } => self.gone(first, gone),
+            Frame::Identities(entries) => self.identities.restore(entries, self.state.head, &mut self.ops),
+            Frame::Consumer(name, seq) => {
+                let key = key::consumer(&name);
+                let value = record::encode(&key, &seq);
+                self.put(key, value);
+            }
+            Frame::State(owner, name, kept) => {
+                let key = key::state(&owner, &name);
+                let value = record::encode(&key, &kept);
+                self.put(key, value);
+            }
+            Frame::Channel(name, counts) => drop(self.channels.insert(name, counts)),
+            Frame::Replay(replay) => {
+                let key = key::replay(replay.id);
+                self.put(key.to_vec(), record::encode(&key, &replay));
+            }
+            Frame::LostKind(_) | Frame::End { .. } => {}
+        }
+        if self.bytes >= Self::BATCH { self.write() } else { Ok(()) }
+    }
+
+    fn event(
+        &mut self,
+        event: Event,
+        identity: Option<Identity>,
+        recipients: &[Recipient],
+        deliveries: Option<Vec<Delivery>>,
+    ) {
+        let seq = event.seq;
+        self.first_held.get_or_insert(seq);
+        let (ops, mut bytes) = (&mut self.ops, 0);
+        self.state.bytes += self.block.add(&event, identity, recipients, &mut |key, value| {
+            bytes += key.len() + value.len();
+            ops.push(Op::Put(key, value));
+        });
+        self.bytes += bytes;
+        if self.bucket.first().is_some_and(|(first, _)| bucket_of(*first) != bucket_of(seq)) {
+            self.end_bucket();
+        }
+        let is_changed = deliveries.is_some();
+        let deliveries = deliveries.unwrap_or_else(|| record::first_deliveries(&event, recipients));
+        self.state.statuses[EventStatus::of(&deliveries) as usize] += 1;
+        if deliveries.iter().any(|delivery| delivery.state.is_open()) {
+            self.first_open.get_or_insert(seq);
+        }
+        for agent in open_replays(&deliveries) {
+            *self.replays.entry(agent).or_default() += 1;
+        }
+        if is_changed {
+            self.bucket.push((seq, deliveries));
+        }
+        let counts = self.counted.entry(event.channel).or_default();
+        counts.accepted += 1;
+        counts.last_event_at = counts.last_event_at.max(Some(event.time));
+    }
+
+    fn gone(&mut self, first: Seq, gone: Tombstone) {
+        self.end_block();
+        let key = key::tombstone(first);
+        self.put(key.to_vec(), record::encode(&key, &gone));
+    }
+
+    fn end_block(&mut self) {
+        let ops = &mut self.ops;
+        self.block.finish(&mut |key, value| ops.push(Op::Put(key, value)));
+    }
+
+    fn end_bucket(&mut self) {
+        let Some((first, _)) = self.bucket.first() else { return };
+        let entries: Vec<_> = self.bucket.iter().map(|(seq, deliveries)| (*seq, deliveries.as_slice())).collect();
+        for (key, value) in record::bucket_values(bucket_of(*first), &entries) {
+            self.bytes += key.len() + value.len();
+            self.ops.push(Op::Put(key, value));
+        }
+        self.bucket.clear();
+    }
+
+    fn write(&mut self) -> Result<(), EventLogError> {
+        self.bytes = 0;
+        Ok(self.store.engine.write(std::mem::take(&mut self.ops), self.state.head)?)
+    }
+
+    /// Writes what makes the store one: without it, it is not opened.
+    fn end(mut self, head: Seq) -> Result<(), EventLogError> {
+        self.end_block();
+        self.end_bucket();
+        self.identities.restored(head, &mut self.ops);
+        // A figure that was lost is at least what is still there.
+        for (name, counted) in std::mem::take(&mut self.counted) {
+            self.channels.entry(name).or_insert(counted);
+        }
+        for (name, counts) in std::mem::take(&mut self.channels) {
+            let key = key::meta(&format!("{CHANNEL}{name}"));
+            let value = record::encode(&key, &counts);
+            self.put(key, value);
+        }
+        let open = key::meta(OPEN_REPLAYS);
+        let value = record::encode(&open, &self.replays);
+        self.put(open, value);
+        self.state.floor = self.first_held.unwrap_or(head.next());
+        self.state.settled = self.first_open.unwrap_or(head.next());
+        let (format, state) = (key::meta(FORMAT), key::meta(STATE));
+        let value = record::encode(&state, &self.state);
+        self.put(state, value);
+        let value = record::encode(&format, &record::FORMAT);
+        self.put(format, value);
+        self.write()
+    }
+}

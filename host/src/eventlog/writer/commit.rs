@@ -1,0 +1,426 @@
+//! Builds one commit: checks what is asked against the writer's view, and turns it into changes of the store.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::metrics::counter::Counter;
+use tracing::warn;
+
+use super::replays::Replays;
+use super::retention::{Reason, Retention};
+use crate::event::{
+    Attempt, ChannelName, Delivery, DeliveryId, Event, EventId, EventStatus, Recipient, Seq, Timestamp,
+};
+use crate::eventlog::engine::{Direction, Op};
+use crate::eventlog::layout::bucket::{Buckets, Slot};
+use crate::eventlog::layout::identities::{Identities, received_at};
+use crate::eventlog::layout::key;
+use crate::eventlog::layout::meta::{self, CHANNEL, FORMAT, LogState, REOPENED, STATE, open_replays};
+use crate::eventlog::layout::reader::{EventCursor, Store};
+use crate::eventlog::layout::record::{self, BlockWriter, corrupt, first_deliveries};
+use crate::eventlog::settings::RetentionLimits;
+use crate::eventlog::snapshot::{ChannelCounts, Counts};
+use crate::eventlog::{Appended, EventLogError, NewDelivery, NewEvent, NewState};
+use crate::metrics::{ByProvider, Metrics};
+
+/// The writer's view of the log: positions and figures in memory, and the commit that is being built.
+///
+/// A failed commit leaves it ahead of the store: it has to be loaded again.
+pub(crate) struct CommitBuilder {
+    pub(super) store: Store,
+    pub(super) dedup_window: Duration,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) state: LogState,
+    pub(super) tallies: HashMap<ChannelName, Tally>,
+    pub(super) buckets: Buckets,
+    /// Positions below `state.settled` that are open again.
+    pub(super) reopened: BTreeSet<Seq>,
+    pub(super) reopened_changed: bool,
+    /// An open position, known so that it is not looked up with every commit.
+    pub(super) blocked_on: Option<Seq>,
+    pub(super) replays: Replays,
+    pub(super) identities: Identities,
+    pub(super) random: u64,
+    pub(super) commit: Commit,
+    pub(super) block: BlockWriter,
+    pub(super) latest: Option<Timestamp>,
+    pub(super) retention: Retention,
+}
+
+pub(super) struct Tally {
+    counts: ChannelCounts,
+    accepted: Counter,
+    duplicates: Counter,
+    /// As it was in the store before this commit; none when nothing changed.
+    before: Option<ChannelCounts>,
+}
+
+/// One atomic write and what follows from it.
+#[derive(Default)]
+pub(crate) struct Commit {
+    pub(crate) ops: Vec<Op>,
+    pub(crate) news: Vec<News>,
+    pub(crate) events: usize,
+    /// Events that it removes, by reason.
+    pub(crate) removed: [u64; Reason::ALL.len()],
+}
+
+/// What the sink is to be told.
+pub(crate) struct News {
+    pub(crate) event: Arc<Event>,
+    pub(crate) deliveries: Vec<NewDelivery>,
+}
+
+impl CommitBuilder {
+    /// How many events at the end are read in full before the log is used.
+    const TAIL: u64 = 64;
+    /// How many settled events a commit looks at, at least.
+    const UPKEEP: usize = 256;
+    /// How many reopened positions are kept; with more, the low-water mark moves back.
+    const REOPENED: usize = 256;
+
+    /// Reads what is needed to go on after the last commit, and begins an empty store.
+    pub(crate) fn load(
+        store: Store,
+        dedup_window: Duration,
+        dedup_max: usize,
+        retention: RetentionLimits,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, EventLogError> {
+        if store.read::<u8>(&key::meta(FORMAT))?.is_none() {
+            meta::begin(&store)?;
+        }
+        let state_key = key::meta(STATE);
+        let state: LogState = store.read(&state_key)?.ok_or_else(|| corrupt(&state_key, "it is missing".to_owned()))?;
+        verify_tail(&store, &state, Self::TAIL)?;
+        let reopened = store.read(&key::meta(REOPENED))?.unwrap_or_default();
+        let replays = Replays::load(&store)?;
+        let identities =
+            Identities::load(&store, state.floor, state.head, dedup_max, metrics.identities_forgotten.clone())?;
+        let block = BlockWriter::new(store.engine.block_bytes());
+        let retention = Retention::new(retention, state.floor);
+        let mut builder = Self {
+            store,
+            dedup_window,
+            metrics,
+            state,
+            tallies: HashMap::new(),
+            buckets: Buckets::default(),
+            reopened,
+            reopened_changed: false,
+            blocked_on: None,
+            replays,
+            identities,
+            random: getrandom::u64().map_err(|error| EventLogError::Io(format!("no random numbers: {error}")))?,
+            commit: Commit::default(),
+            block,
+            latest: None,
+            retention,
+        };
+        builder.load_tallies()?;
+        builder.advance_floor()?;
+        builder.show_figures();
+        Ok(builder)
+    }
+
+    pub(super) fn load_tallies(&mut self) -> Result<(), EventLogError> {
+        let prefix = key::meta(CHANNEL);
+        let range = key::starting_with(&prefix);
+        for (key, value) in self.store.engine.scan(&range.start..&range.end, Direction::Up, usize::MAX)? {
+            let name = std::str::from_utf8(&key[prefix.len()..]).ok().and_then(|name| name.parse().ok());
+            let name: ChannelName = name.ok_or_else(|| corrupt(&key, "no name of a channel".to_owned()))?;
+            self.tally(&name).counts = record::decode(&key, &value)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) const fn state(&self) -> &LogState {
+        &self.state
+    }
+
+    pub(crate) const fn reopened(&self) -> &BTreeSet<Seq> {
+        &self.reopened
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        let channels = self.tallies.iter().map(|(name, tally)| (name.clone(), tally.counts)).collect();
+        let LogState { head, floor, statuses, bytes, .. } = self.state;
+        Counts { channels, head, floor, statuses, bytes, oldest: self.retention.oldest }
+    }
+
+    /// Adds a receipt to the commit.
+    pub(crate) fn append(&mut self, events: Vec<NewEvent>, now: Timestamp) -> Result<Vec<Appended>, EventLogError> {
+        // After these reads nothing can fail, so that a receipt is added as a whole.
+        self.buckets.get(&self.store, self.state.head, self.state.head.next())?;
+        let mut known = Vec::with_capacity(events.len());
+        for event in &events {
+            known.push(match event.identity {
+                Some(identity) => self.identities.find(&self.store, &identity)?,
+                None => None,
+            });
+        }
+        events.into_iter().zip(known).map(|(event, known)| self.append_one(event, known, now)).collect()
+    }
+
+    pub(super) fn append_one(
+        &mut self,
+        new: NewEvent,
+        known: Option<EventId>,
+        now: Timestamp,
+    ) -> Result<Appended, EventLogError> {
+        // One before it in its receipt may have the same identity.
+        let known = new.identity.and_then(|identity| self.identities.recent(&identity)).or(known);
+        if let Some(first) = known
+            && new.time.since(received_at(first)) < self.dedup_window
+        {
+            self.tally_changed(&new.channel).counts.duplicates += 1;
+            return Ok(Appended::Duplicate(first));
+        }
+        let seq = self.state.head.next();
+        let event = Event {
+            id: EventId::new(new.time, seq, self.next_random()),
+            seq,
+            channel: new.channel,
+            plugin: new.plugin,
+            kind: new.kind,
+            subject: new.subject,
+            time: new.time,
+            verified_at: new.verified_at,
+            stored_at: now,
+            content_type: new.content_type,
+            data: new.data,
+            attributes: new.attributes,
+            headers: new.headers,
+            request_id: new.request_id,
+        };
+        let slot = Slot::new(first_deliveries(&event, &new.recipients));
+        self.state.statuses[EventStatus::of(&slot.deliveries) as usize] += 1;
+        self.buckets.push(&self.store, seq, slot)?;
+        self.state.head = seq;
+        let ops = &mut self.commit.ops;
+        let put = &mut |key, value| ops.push(Op::Put(key, value));
+        self.state.bytes += self.block.add(&event, new.identity, &new.recipients, put);
+        self.retention.oldest.get_or_insert(event.time);
+        if let Some(identity) = new.identity {
+            self.identities.add(identity, event.id);
+        }
+        let counts = &mut self.tally_changed(&event.channel).counts;
+        counts.accepted += 1;
+        counts.last_event_at = counts.last_event_at.max(Some(event.time));
+        self.latest = self.latest.max(Some(event.time));
+        let event = Arc::new(event);
+        let delivery = |(index, Recipient { agent, priority })| {
+            let id = DeliveryId { seq, index };
+            NewDelivery { id, agent, priority, replay: false }
+        };
+        let deliveries = (0..).zip(new.recipients).map(delivery).collect();
+        self.commit.news.push(News { event: Arc::clone(&event), deliveries });
+        self.commit.events += 1;
+        Ok(Appended::Accepted(event))
+    }
+
+    /// Adds a finished attempt to the commit.
+    pub(crate) fn record(
+        &mut self,
+        id: DeliveryId,
+        attempt: Attempt,
+        next_attempt_at: Option<Timestamp>,
+    ) -> Result<(), EventLogError> {
+        if !self.state.holds(id.seq) {
+            return Err(EventLogError::NotFound);
+        }
+        let known = self.buckets.get(&self.store, self.state.head, id.seq)?;
+        if known.is_none_or(|slot| slot.deliveries.len() <= id.index as usize) {
+            return Err(EventLogError::NotFound);
+        }
+        self.change(id.seq, |deliveries| {
+            if let Some(delivery) = deliveries.get_mut(id.index as usize) {
+                delivery.record(attempt, next_attempt_at);
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds a consumer's position to the commit.
+    pub(crate) fn checkpoint(&mut self, consumer: &str, seq: Seq) {
+        let key = key::consumer(consumer);
+        let value = record::encode(&key, &seq);
+        self.commit.ops.push(Op::Put(key, value));
+    }
+
+    /// Adds a change of a plugin's state to the commit.
+    pub(crate) fn keep(&mut self, state: NewState) {
+        for (name, value) in state.entries {
+            let key = key::state(&state.owner, &name);
+            let op = match value {
+                Some(value) => {
+                    let value = record::encode(&key, &value);
+                    Op::Put(key, value)
+                }
+                None => Op::Remove(key),
+            };
+            self.commit.ops.push(op);
+        }
+    }
+
+    pub(super) fn change(
+        &mut self,
+        seq: Seq,
+        change: impl FnOnce(&mut Vec<Delivery>) -> Result<(), EventLogError>,
+    ) -> Result<(), EventLogError> {
+        self.buckets.get(&self.store, self.state.head, seq)?;
+        let Some(slot) = self.buckets.change(seq) else { return Err(EventLogError::NotFound) };
+        let before = EventStatus::of(&slot.deliveries);
+        let replays_before = open_replays(&slot.deliveries);
+        change(&mut slot.deliveries)?;
+        let after = EventStatus::of(&slot.deliveries);
+        self.replays.note(replays_before, open_replays(&slot.deliveries));
+        let open = slot.is_open();
+        self.state.statuses[before as usize] -= 1;
+        self.state.statuses[after as usize] += 1;
+        if open && seq < self.state.settled {
+            self.reopened_changed |= self.reopened.insert(seq);
+        } else if !open {
+            self.reopened_changed |= self.reopened.remove(&seq);
+            self.blocked_on = self.blocked_on.filter(|blocked| *blocked != seq);
+            self.retention.settled(seq);
+        }
+        Ok(())
+    }
+
+    /// Completes the commit as of `now`; nothing of it may be shown before it is written.
+    pub(crate) fn finish(&mut self, now: Timestamp) -> Commit {
+        let ops = &mut self.commit.ops;
+        self.block.finish(&mut |key, value| ops.push(Op::Put(key, value)));
+        self.collect(now);
+        self.buckets.write(&mut self.commit.ops);
+        let upkeep = Self::UPKEEP + 2 * self.commit.events;
+        self.advance_settled(upkeep);
+        self.identities.write(self.latest.take(), self.dedup_window, &mut self.commit.ops);
+        for (name, tally) in self.tallies.iter().filter(|(_, tally)| tally.before.is_some()) {
+            let key = key::meta(&format!("{CHANNEL}{name}"));
+            let value = record::encode(&key, &tally.counts);
+            self.commit.ops.push(Op::Put(key, value));
+        }
+        self.replays.write(&mut self.commit.ops);
+        if std::mem::take(&mut self.reopened_changed) {
+            let key = key::meta(REOPENED);
+            let value = record::encode(&key, &self.reopened);
+            self.commit.ops.push(Op::Put(key, value));
+        }
+        let mut commit = std::mem::take(&mut self.commit);
+        if !commit.ops.is_empty() {
+            commit.ops.push(self.state_op());
+        }
+        commit
+    }
+
+    /// Counts what was written, in `counts` and in the metrics.
+    pub(crate) fn committed(&mut self, counts: &mut Counts) {
+        for (name, tally) in &mut self.tallies {
+            if let Some(before) = tally.before.take() {
+                tally.accepted.inc_by(tally.counts.accepted - before.accepted);
+                tally.duplicates.inc_by(tally.counts.duplicates - before.duplicates);
+                match counts.channels.get_mut(name) {
+                    Some(channel) => *channel = tally.counts,
+                    None => drop(counts.channels.insert(name.clone(), tally.counts)),
+                }
+            }
+        }
+        let LogState { head, floor, statuses, bytes, .. } = self.state;
+        (counts.head, counts.floor, counts.statuses, counts.bytes) = (head, floor, statuses, bytes);
+        counts.oldest = self.retention.oldest;
+        self.buckets.shrink(self.state.settled);
+        self.show_figures();
+    }
+
+    pub(super) fn show_figures(&self) {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.eventlog_bytes.set(number(self.state.bytes));
+        self.metrics.eventlog_events.set(number(self.state.statuses.iter().sum()));
+        self.metrics.eventlog_oldest.set(self.retention.oldest.map_or(0, Timestamp::as_secs));
+    }
+
+    pub(super) fn state_op(&self) -> Op {
+        let key = key::meta(STATE);
+        let value = record::encode(&key, &self.state);
+        Op::Put(key, value)
+    }
+
+    /// Moves the low-water mark up to the first open event, looking at no more than `limit` events.
+    pub(super) fn advance_settled(&mut self, limit: usize) {
+        for _ in 0..limit {
+            let seq = self.state.settled;
+            if seq > self.state.head || self.blocked_on == Some(seq) {
+                break;
+            }
+            if let Some(last) = self.gone_through(seq) {
+                self.state.settled = last.next();
+                continue;
+            }
+            match self.buckets.get(&self.store, self.state.head, seq) {
+                Ok(slot) if !slot.is_some_and(Slot::is_open) => self.state.settled = seq.next(),
+                Ok(_) => self.blocked_on = Some(seq),
+                Err(error) => {
+                    warn!(%seq, %error, "Event cannot be read, low-water mark stays");
+                    self.blocked_on = Some(seq);
+                }
+            }
+        }
+        if self.reopened.len() > Self::REOPENED
+            && let Some(first) = self.reopened.pop_first()
+        {
+            self.state.settled = first;
+            self.reopened.clear();
+            self.reopened_changed = true;
+            self.blocked_on = None;
+        }
+    }
+
+    pub(super) fn tally(&mut self, channel: &ChannelName) -> &mut Tally {
+        if !self.tallies.contains_key(channel) {
+            let label = ByProvider::new(channel);
+            let accepted = self.metrics.events.get_or_create(&label).clone();
+            let duplicates = self.metrics.duplicates.get_or_create(&label).clone();
+            let tally = Tally { counts: ChannelCounts::default(), accepted, duplicates, before: None };
+            self.tallies.insert(channel.clone(), tally);
+        }
+        self.tallies.get_mut(channel).expect("it was inserted above")
+    }
+
+    pub(super) fn tally_changed(&mut self, channel: &ChannelName) -> &mut Tally {
+        let tally = self.tally(channel);
+        tally.before.get_or_insert(tally.counts);
+        tally
+    }
+
+    /// 32 random bits (SplitMix64), enough to tell the ids of two logs apart.
+    pub(super) fn next_random(&mut self) -> u32 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed >> 32) as u32
+    }
+}
+
+/// Reads the last events in full: what was written last is what a crash may have damaged.
+fn verify_tail(store: &Store, state: &LogState, events: u64) -> Result<(), EventLogError> {
+    let stored = store.block_at(Seq(u64::MAX - 1))?.map_or(Seq(0), |block| block.last());
+    let gone = store.tombstone_at(state.head)?.map_or(Seq(0), |(_, gone)| gone.last);
+    let last = stored.max(gone);
+    if last != state.head {
+        let detail = format!("the last event is {last}, expected {}", state.head);
+        return Err(corrupt(&key::meta(STATE), detail));
+    }
+    let mut cursor = EventCursor::new(store);
+    let first = state.floor.0.max((state.head.0 + 1).saturating_sub(events));
+    for seq in (first..=state.head.0).map(Seq) {
+        let Some(header) = cursor.header(seq)? else {
+            store.expect_tombstone(seq)?;
+            continue;
+        };
+        store.payload(&header)?;
+        cursor.deliveries(&header)?;
+    }
+    Ok(())
+}

@@ -18,7 +18,6 @@ mod expectation;
 mod folder;
 mod header;
 mod outcome;
-mod record;
 mod trial;
 
 use std::collections::BTreeMap;
@@ -33,9 +32,9 @@ use crate::event::Event;
 
 pub use self::bundle::{files, with as with_files};
 pub use self::compare::Difference;
-pub use self::folder::{embedded, read};
+pub use self::folder::{EXPECTED_ENDING, HEADERS_ENDING, embedded, read};
 pub use self::header::{content_type, header};
-pub use self::record::{recorded, write};
+pub use self::outcome::{receipt, rejection};
 pub use self::trial::{Subject, Trial, Verdict};
 
 /// One sample, or what is wrong with its files.

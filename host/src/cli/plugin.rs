@@ -6,7 +6,7 @@ mod new;
 mod pack;
 mod pin;
 mod project;
-mod record;
+mod sample;
 mod sign;
 mod target;
 mod template;
@@ -39,7 +39,7 @@ pub(super) async fn run(config: Option<&Path>, command: PluginCommand) -> Result
         PluginCommand::Inspect { file, output } => inspect::run(settings(config)?, &file, output).await,
         PluginCommand::Test(TestArguments { record: Some(channel), count, samples, .. }) => {
             let dir = samples.unwrap_or_else(|| PathBuf::from("samples"));
-            record::run(&config::load(config)?, &channel, count, &dir).await
+            sample::record(&config::load(config)?, &channel, count, &dir).await
         }
         PluginCommand::Test(TestArguments { paths, samples, runs, accept, output, .. }) => {
             let options = test::Options { samples, runs, accept };

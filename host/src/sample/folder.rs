@@ -11,10 +11,13 @@ use super::{Content, Sample, bundle, expectation, header};
 /// Bytes of a sample's file at most: as much as the largest body that a gateway takes by default.
 const MAX_FILE: u64 = 25 << 20;
 
-/// The endings of files that belong to a sample and are not the body of a request.
-pub(super) const HEADERS: &str = ".headers";
-pub(super) const EXPECTED: &str = ".expected.json";
-pub(super) const DELIVERY: &str = ".delivery.json";
+/// The end of the name of a file with the headers of a request.
+pub const HEADERS_ENDING: &str = ".headers";
+
+/// The end of the name of a file with what is expected of a request.
+pub const EXPECTED_ENDING: &str = ".expected.json";
+
+const DELIVERY_ENDING: &str = ".delivery.json";
 
 /// A file of a sample.
 struct Source {
@@ -57,11 +60,11 @@ fn sorted(dir: &Path, sources: impl Iterator<Item = Source>) -> Vec<Sample> {
             continue;
         }
         let of = |ending: &str| file.strip_suffix(ending).map(str::to_owned);
-        if let Some(name) = of(HEADERS) {
+        if let Some(name) = of(HEADERS_ENDING) {
             samples.entry(name).or_default().headers = Some(source);
-        } else if let Some(name) = of(EXPECTED) {
+        } else if let Some(name) = of(EXPECTED_ENDING) {
             samples.entry(name).or_default().expected = Some(source);
-        } else if let Some(name) = of(DELIVERY) {
+        } else if let Some(name) = of(DELIVERY_ENDING) {
             samples.entry(name).or_default().delivery = Some(source);
         } else {
             let name = file.rsplit_once('.').map_or(&*file, |(name, _)| name);
@@ -85,7 +88,7 @@ fn sample(dir: &Path, name: String, files: &Files) -> Sample {
         }
         _ => Err(format!("`{name}` is the sample of a channel and of an agent: rename one of its files")),
     };
-    let ending = if files.delivery.is_some() { DELIVERY } else { EXPECTED };
+    let ending = if files.delivery.is_some() { DELIVERY_ENDING } else { EXPECTED_ENDING };
     Sample { file: dir.join(format!("{name}{ending}")), name, content }
 }
 

@@ -6,7 +6,7 @@ use crate::egress::Response;
 use crate::plugin::{Answer, Failure, Receipt, ReceiptEvent, Rejection, Sent};
 
 /// A receipt as `NAME.expected.json` writes it. Data that is the body is left out.
-pub(super) fn receipt(receipt: &Receipt, body: &[u8]) -> Value {
+pub fn receipt(receipt: &Receipt, body: &[u8]) -> Value {
     let events: Vec<_> = receipt.events.iter().map(|each| event(each, body)).collect();
     let mut json = json!({ "events": events });
     if let Some(own) = &receipt.response {
@@ -42,7 +42,7 @@ fn response(response: &Response) -> Value {
 }
 
 /// A rejection as `NAME.expected.json` writes it.
-pub(super) fn rejection(rejection: &Rejection) -> Value {
+pub fn rejection(rejection: &Rejection) -> Value {
     json!({"status": rejection.status, "detail": rejection.detail})
 }
 

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use ::http::HeaderValue;
 use ::http::header::CONTENT_TYPE;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::stream;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::ingest::Recording;
+use crate::ingest::{Recorded, Recording};
 use crate::sample;
 
 use super::query;
@@ -24,6 +27,19 @@ const MAX_TIME: Duration = Duration::from_secs(600);
 
 /// How often a caller that waits is sent an empty line: it sees that the gateway lives, and the gateway that it does.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// Headers that speak of a connection or a transfer, which is another one each time.
+const OF_THE_CONNECTION: &[&str] = &[
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
 
 const EMPTY: Bytes = Bytes::from_static(b"\n");
 
@@ -68,10 +84,31 @@ async fn next_line(state: &mut State) -> Option<Bytes> {
             let recorded = recorded?;
             state.left -= 1;
             // A large body takes its time, which should be no request's.
-            tokio::task::spawn_blocking(move || format!("{}\n", sample::recorded(&recorded)).into()).await.ok()
+            tokio::task::spawn_blocking(move || format!("{}\n", recorded_json(&recorded)).into()).await.ok()
         }
         () = tokio::time::sleep_until(state.deadline) => None,
         () = state.leaving.cancelled() => None,
         () = tokio::time::sleep(HEARTBEAT) => Some(EMPTY),
     }
+}
+
+/// A recorded request as JSON: `method`, `path`, `query`, `headers`, `body` in base64, and `receipt`, `rejection` or `failed`.
+fn recorded_json(recorded: &Recorded) -> Value {
+    let Recorded { inbound, outcome } = recorded;
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let kept = inbound.headers.iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(&name.as_str()));
+    let mut json = json!({
+        "method": inbound.method,
+        "path": inbound.path,
+        "query": inbound.query,
+        "headers": kept.map(|(name, value)| json!([name.as_str(), text(value)])).collect::<Vec<_>>(),
+        "body_base64": STANDARD.encode(&inbound.body),
+    });
+    let (name, value) = match outcome {
+        Ok(Ok(receipt)) => ("receipt", sample::receipt(receipt, &inbound.body)),
+        Ok(Err(rejection)) => ("rejection", sample::rejection(rejection)),
+        Err(error) => ("failed", json!(error)),
+    };
+    json[name] = value;
+    json
 }

@@ -4,15 +4,20 @@ use ::http::Method;
 use anyhow::{Context, anyhow};
 use serde_json::Value;
 
-use super::super::client::Client;
-use super::super::failure::Failure;
-use super::super::output;
+use super::record::write;
+use crate::cli::client::Client;
+use crate::cli::failure::Failure;
+use crate::cli::output;
 use crate::config::Config;
 use crate::event::ChannelName;
-use crate::sample;
 
 /// Makes samples of the next `count` requests of a channel.
-pub(super) async fn run(config: &Config, channel: &ChannelName, count: u32, dir: &Path) -> Result<(), Failure> {
+pub(in crate::cli::plugin) async fn run(
+    config: &Config,
+    channel: &ChannelName,
+    count: u32,
+    dir: &Path,
+) -> Result<(), Failure> {
     let client = Client::admin(config);
     let mut written = 0;
     let recorded = tokio::select! {
@@ -48,7 +53,7 @@ async fn record(
                 continue;
             }
             let json: Value = serde_json::from_slice(&line).context("what the gateway sent is no recorded request")?;
-            let path = sample::write(dir, &json).map_err(anyhow::Error::msg)?;
+            let path = write(dir, &json).map_err(anyhow::Error::msg)?;
             *written += 1;
             output::text(&format!("{}\n", path.display())).map_err(|_| anyhow!("cannot write to stdout"))?;
         }

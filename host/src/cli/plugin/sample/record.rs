@@ -5,53 +5,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use crate::ingest::Recorded;
-
-use super::folder::{EXPECTED, HEADERS};
-use super::outcome;
-
-/// Headers that speak of a connection or a transfer, which is another one each time.
-const OF_THE_CONNECTION: &[&str] = &[
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-];
+use crate::sample::{EXPECTED_ENDING, HEADERS_ENDING};
 
 /// Names that are tried for one sample.
 const MAX_NAMES: usize = 10_000;
-
-/// A recorded request as JSON: `method`, `path`, `query`, `headers`, `body` in base64, and `receipt`, `rejection` or `failed`.
-pub fn recorded(recorded: &Recorded) -> Value {
-    let Recorded { inbound, outcome } = recorded;
-    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let kept = inbound.headers.iter().filter(|(name, _)| !OF_THE_CONNECTION.contains(&name.as_str()));
-    let mut json = json!({
-        "method": inbound.method,
-        "path": inbound.path,
-        "query": inbound.query,
-        "headers": kept.map(|(name, value)| json!([name.as_str(), text(value)])).collect::<Vec<_>>(),
-        "body_base64": STANDARD.encode(&inbound.body),
-    });
-    let (name, value) = match outcome {
-        Ok(Ok(receipt)) => ("receipt", outcome::receipt(receipt, &inbound.body)),
-        Ok(Err(rejection)) => ("rejection", outcome::rejection(rejection)),
-        Err(error) => ("failed", json!(error)),
-    };
-    json[name] = value;
-    json
-}
 
 /// Writes the files of a recorded request into `dir` and returns that of its body. Nothing is overwritten.
 ///
 /// # Errors
 /// What is wrong with the JSON or with the folder.
-pub fn write(dir: &Path, json: &Value) -> Result<PathBuf, String> {
+pub(super) fn write(dir: &Path, json: &Value) -> Result<PathBuf, String> {
     let told = |error: std::io::Error| format!("cannot write to `{}`: {error}", dir.display());
     let text = |name: &str| json[name].as_str().unwrap_or_default();
     let body =
@@ -76,9 +39,9 @@ pub fn write(dir: &Path, json: &Value) -> Result<PathBuf, String> {
     let path = dir.join(format!("{name}.{}", extension(content_type)));
     let headers: String = pairs.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
     fs::write(&path, body).map_err(told)?;
-    fs::write(dir.join(format!("{name}{HEADERS}")), headers).map_err(told)?;
+    fs::write(dir.join(format!("{name}{HEADERS_ENDING}")), headers).map_err(told)?;
     if !file.is_empty() {
-        fs::write(dir.join(format!("{name}{EXPECTED}")), format!("{:#}\n", Value::from(file))).map_err(told)?;
+        fs::write(dir.join(format!("{name}{EXPECTED_ENDING}")), format!("{:#}\n", Value::from(file))).map_err(told)?;
     }
     Ok(path)
 }
@@ -151,8 +114,8 @@ mod tests {
         let names: Vec<_> = samples.iter().map(|sample| sample.name.as_str()).collect();
         assert_eq!(names, ["_.etc_x.expected_", "issues-2", "issues.opened", "issues.opened-2"]);
         let Ok(Content::Request(request)) = &samples[2].content else { panic!("{:?}", samples[2]) };
-        assert_eq!((request.method.as_ref().unwrap().as_str(), request.path.as_str()), ("PUT", "/a"));
-        assert_eq!(request.headers["x-event"], "push");
-        assert_eq!(request.expected.as_ref().unwrap()["receipt"]["events"][0]["kind"], "issues.opened");
+        assert_eq!((request.method().unwrap().as_str(), request.target().0), ("PUT", "/a"));
+        assert_eq!(request.headers()["x-event"], "push");
+        assert_eq!(request.kind(), Some("issues.opened"));
     }
 }

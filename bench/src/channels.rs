@@ -130,7 +130,7 @@ fn sample(place: &Place, gateway: &Subject, name: &str, file: &Path) -> Result<S
     let path = format!("/webhooks/{name}");
     let now = Timestamp::now();
     let body = fs::read(file)?;
-    let body = recipe.stamped(&body, now).unwrap_or(body);
+    let body = recipe.refresh_timestamp(&body, now).unwrap_or(body);
     let headers = headers(file)?;
     let id = headers.iter().find_map(|(name, value)| (name == standard_webhooks::ID).then_some(value.as_str()));
     let draft = Draft { method: &Method::POST, path: &path, query: "", id, body: &body };

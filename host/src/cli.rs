@@ -10,20 +10,20 @@ mod client;
 mod event;
 mod failure;
 mod file;
-mod life;
 mod list;
 mod log;
 mod offline;
 mod output;
 mod pinned;
 mod plugin;
+mod query;
 mod replay;
 mod request;
 mod send;
 mod serve;
-mod source;
 mod table;
 mod tail;
+mod timeline;
 mod webhook;
 
 use std::process::ExitCode;
@@ -32,7 +32,7 @@ use clap::{CommandFactory, Parser};
 
 use self::arguments::{Arguments, Command, DeliveriesCommand, EventsCommand};
 use self::failure::Failure;
-use self::list::Noun;
+use self::list::Listing;
 use self::request::Request;
 use crate::config;
 use crate::plugin::compile_stdin;
@@ -57,25 +57,25 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let Arguments { config: path, command } = arguments;
     let path = path.as_deref();
     let load = || config::load(path);
-    let list = |noun: Noun, request: &Request, output| block_on(list::run(&load()?, noun, request, output));
+    let list = |noun: Listing, request: &Request, output| block_on(list::run(&load()?, noun, request, output));
     match command {
         Command::Serve => serve::run(load()?),
         Command::Check(arguments) => block_on(check::run(path, arguments)),
         Command::Send(arguments) => block_on(send::run(&load()?, arguments)),
         Command::Channels(arguments) | Command::ListChannels(arguments) => {
-            list(Noun::Channels, &Request::Channels, arguments.output)
+            list(Listing::Channels, &Request::Channels, arguments.output)
         }
-        Command::Agents(arguments) => list(Noun::Agents, &Request::Agents, arguments.output),
-        Command::Plugins(arguments) => list(Noun::Plugins, &Request::Plugins, arguments.output),
-        Command::Routes(arguments) => list(Noun::Routes, &Request::Routes, arguments.output),
+        Command::Agents(arguments) => list(Listing::Agents, &Request::Agents, arguments.output),
+        Command::Plugins(arguments) => list(Listing::Plugins, &Request::Plugins, arguments.output),
+        Command::Routes(arguments) => list(Listing::Routes, &Request::Routes, arguments.output),
         Command::Skills(arguments) | Command::ListSkills(arguments) => {
-            list(Noun::Skills, &Request::Skills, arguments.output)
+            list(Listing::Skills, &Request::Skills, arguments.output)
         }
         Command::Events { command: None, list: arguments }
         | Command::Events { command: Some(EventsCommand::List(arguments)), .. }
         | Command::ListEvents(arguments) => {
             let (filter, output) = arguments.split();
-            list(Noun::Events, &Request::Events(filter), output)
+            list(Listing::Events, &Request::Events(filter), output)
         }
         Command::Events { command: Some(EventsCommand::Show { id, output }), .. } => {
             block_on(event::show(&load()?, id, output))
@@ -89,10 +89,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Deliveries { command: None, list: arguments }
         | Command::Deliveries { command: Some(DeliveriesCommand::List(arguments)), .. } => {
             let (page, output) = arguments.split();
-            list(Noun::Deliveries, &Request::Deliveries(page), output)
+            list(Listing::Deliveries, &Request::Deliveries(page), output)
         }
         Command::Deliveries { command: Some(DeliveriesCommand::Replays { output }), .. } => {
-            list(Noun::Replays, &Request::Replays, output)
+            list(Listing::Replays, &Request::Replays, output)
         }
         Command::Deliveries { command: Some(DeliveriesCommand::Replay(arguments)), .. } => {
             block_on(replay::run(&load()?, arguments))

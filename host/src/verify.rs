@@ -20,10 +20,10 @@ mod message;
 mod pointer;
 mod query;
 mod recipe;
+mod refresh_timestamp;
 mod scheme;
 mod secret;
 mod signature;
-mod stamp;
 pub mod standard_webhooks;
 mod strength;
 #[cfg(test)]

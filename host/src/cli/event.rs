@@ -3,19 +3,18 @@ use serde_json::json;
 use super::arguments::{Format, OutputArguments};
 use super::client::Client;
 use super::failure::Failure;
-use super::life;
 use super::output;
 use super::request::{Request, parameters};
-use super::{replay, source};
+use super::{query, replay, timeline};
 use crate::config::Config;
 use crate::event::{AgentName, EventId};
 
 /// Prints the life of an event.
 pub(super) async fn show(config: &Config, id: EventId, output: OutputArguments) -> Result<(), Failure> {
-    let event = source::fetch(config, &Request::Event(id)).await?;
+    let event = query::fetch(config, &Request::Event(id)).await?;
     match output.format {
         Format::Json => output::json(&event),
-        Format::Text => output::text(&life::text(&event)),
+        Format::Text => output::text(&timeline::text(&event)),
     }
 }
 

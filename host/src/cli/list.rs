@@ -5,14 +5,14 @@ use serde_json::Value;
 use super::arguments::{Format, OutputArguments};
 use super::failure::Failure;
 use super::output;
+use super::query;
 use super::request::Request;
-use super::source;
 use super::table::table;
 use crate::config::Config;
 
 /// What is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Noun {
+pub(super) enum Listing {
     Channels,
     Agents,
     Plugins,
@@ -26,7 +26,7 @@ pub(super) enum Noun {
 /// A column: its heading and how it is read from a row.
 type Column = (&'static str, fn(&Value) -> String);
 
-impl Noun {
+impl Listing {
     /// The member of the answer that holds the rows.
     fn member(self) -> &'static str {
         match self {
@@ -132,26 +132,26 @@ impl Noun {
 /// Prints a list.
 pub(super) async fn run(
     config: &Config,
-    noun: Noun,
+    listing: Listing,
     request: &Request,
     output: OutputArguments,
 ) -> Result<(), Failure> {
-    let answer = source::fetch(config, request).await?;
+    let answer = query::fetch(config, request).await?;
     if output.format == Format::Json {
         return output::json(&answer);
     }
-    output::text(&text(noun, &answer))?;
-    notes(noun, &answer).iter().for_each(|line| output::note(line));
+    output::text(&text(listing, &answer))?;
+    notes(listing, &answer).iter().for_each(|line| output::note(line));
     Ok(())
 }
 
 /// The rows as a table; nothing when there are none.
-fn text(noun: Noun, answer: &Value) -> String {
-    let rows = answer[noun.member()].as_array().map(Vec::as_slice).unwrap_or_default();
+fn text(listing: Listing, answer: &Value) -> String {
+    let rows = answer[listing.member()].as_array().map(Vec::as_slice).unwrap_or_default();
     if rows.is_empty() {
         return String::new();
     }
-    let columns = noun.columns();
+    let columns = listing.columns();
     // A column that is empty in every row says nothing.
     let cells: Vec<Vec<String>> = rows.iter().map(|row| columns.iter().map(|(_, read)| read(row)).collect()).collect();
     let is_used = |column: &usize| cells.iter().any(|row| !row[*column].is_empty());
@@ -163,10 +163,10 @@ fn text(noun: Noun, answer: &Value) -> String {
 }
 
 /// What belongs to the list and is no row.
-fn notes(noun: Noun, answer: &Value) -> Vec<String> {
+fn notes(listing: Listing, answer: &Value) -> Vec<String> {
     let mut notes = Vec::new();
-    if answer[noun.member()].as_array().is_none_or(Vec::is_empty) && answer["next"].is_null() {
-        notes.push(noun.none().to_owned());
+    if answer[listing.member()].as_array().is_none_or(Vec::is_empty) && answer["next"].is_null() {
+        notes.push(listing.none().to_owned());
     }
     if !answer["next"].is_null() {
         notes.push(format!("there are more: add `--cursor {}`", shown(&answer["next"])));
@@ -226,31 +226,31 @@ mod tests {
         ]});
 
         assert_eq!(
-            text(Noun::Agents, &answer),
+            text(Listing::Agents, &answer),
             "NAME  PLUGIN  STATE    QUEUED  IN FLIGHT\nstub  stub    serving  0       2\n"
         );
-        assert_eq!(notes(Noun::Agents, &answer), Vec::<String>::new());
+        assert_eq!(notes(Listing::Agents, &answer), Vec::<String>::new());
     }
 
     #[test]
     fn an_empty_list_says_what_to_do() {
         let answer = json!({"routes": []});
 
-        assert_eq!(text(Noun::Routes, &answer), "");
-        assert_eq!(notes(Noun::Routes, &answer), [Noun::Routes.none()]);
+        assert_eq!(text(Listing::Routes, &answer), "");
+        assert_eq!(notes(Listing::Routes, &answer), [Listing::Routes.none()]);
     }
 
     #[test]
     fn a_page_says_how_to_go_on() {
         let answer = json!({"events": [{"id": "x"}], "next": "17"});
 
-        assert_eq!(notes(Noun::Events, &answer), ["there are more: add `--cursor 17`"]);
+        assert_eq!(notes(Listing::Events, &answer), ["there are more: add `--cursor 17`"]);
     }
 
     #[test]
     fn what_is_no_skill_is_told_with_its_line() {
         let answer = json!({"skills": [{"name": "a"}], "problems": [{"path": "/s/b/SKILL.md", "line": 2, "message": "no `name`"}]});
 
-        assert_eq!(notes(Noun::Skills, &answer), ["not a skill: /s/b/SKILL.md:2: no `name`"]);
+        assert_eq!(notes(Listing::Skills, &answer), ["not a skill: /s/b/SKILL.md:2: no `name`"]);
     }
 }

@@ -100,7 +100,7 @@ impl<'a> Known<'a> {
 
     /// The request of a sample, as if it were made now.
     pub(super) fn with_sample(&self, path: &str, sample: &RequestSample, recipe: &Recipe) -> Webhook {
-        let body = recipe.stamped(sample.body(), Timestamp::now()).unwrap_or_else(|| sample.body().to_vec());
+        let body = recipe.refresh_timestamp(sample.body(), Timestamp::now()).unwrap_or_else(|| sample.body().to_vec());
         let (below, query) = sample.target();
         let mut webhook = self.with_body(&format!("{path}{below}"), body);
         query.clone_into(&mut webhook.query);

@@ -6,7 +6,7 @@ use crate::event::Timestamp;
 impl Recipe {
     /// The body with the time `now` where an alternative reads the time of a request from the body: what was recorded long
     /// ago is as good as new when it is signed after that. None when there is nothing to change.
-    pub fn stamped(&self, body: &[u8], now: Timestamp) -> Option<Vec<u8>> {
+    pub fn refresh_timestamp(&self, body: &[u8], now: Timestamp) -> Option<Vec<u8>> {
         let rules = self.schemes().iter().filter_map(|scheme| match scheme {
             Scheme::Hmac(scheme) => scheme.timestamp.as_ref(),
             Scheme::Ed25519(scheme) => scheme.timestamp.as_ref(),
@@ -37,10 +37,10 @@ impl Recipe {
 mod tests {
     use super::*;
 
-    fn stamped(verification: &str, body: &str) -> Option<String> {
+    fn refreshed(verification: &str, body: &str) -> Option<String> {
         let recipe: Recipe = serde_json::from_str(verification).unwrap();
-        let stamped = recipe.stamped(body.as_bytes(), Timestamp::from_millis(1_700_000_000_123))?;
-        Some(String::from_utf8(stamped).unwrap())
+        let refreshed = recipe.refresh_timestamp(body.as_bytes(), Timestamp::from_millis(1_700_000_000_123))?;
+        Some(String::from_utf8(refreshed).unwrap())
     }
 
     #[test]
@@ -51,12 +51,12 @@ mod tests {
         };
         let in_body =
             hmac(r#""signed": ["body"], "timestamp": {"from": {"pointer": "/at"}, "unit": "ms", "tolerance": "60s"}"#);
-        assert_eq!(stamped(&in_body, r#"{"a":1,"at":5}"#).unwrap(), r#"{"a":1,"at":1700000000123}"#);
-        assert_eq!(stamped(&in_body, r#"{"at":"5"}"#).unwrap(), r#"{"at":"1700000000123"}"#);
-        assert_eq!(stamped(&in_body, "no JSON"), None);
-        assert_eq!(stamped(&hmac(r#""signed": ["body"]"#), r#"{"at":5}"#), None);
+        assert_eq!(refreshed(&in_body, r#"{"a":1,"at":5}"#).unwrap(), r#"{"a":1,"at":1700000000123}"#);
+        assert_eq!(refreshed(&in_body, r#"{"at":"5"}"#).unwrap(), r#"{"at":"1700000000123"}"#);
+        assert_eq!(refreshed(&in_body, "no JSON"), None);
+        assert_eq!(refreshed(&hmac(r#""signed": ["body"]"#), r#"{"at":5}"#), None);
         let in_header =
             hmac(r#""signed": ["timestamp", "body"], "timestamp": {"from": {"header": "x-at"}, "tolerance": "60s"}"#);
-        assert_eq!(stamped(&in_header, r#"{"at":5}"#), None);
+        assert_eq!(refreshed(&in_header, r#"{"at":5}"#), None);
     }
 }

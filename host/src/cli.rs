@@ -30,7 +30,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use self::arguments::{Arguments, Command, DeliveriesCommand, EventsCommand};
+use self::arguments::deliveries::DeliveriesCommand;
+use self::arguments::events::EventsCommand;
+use self::arguments::{Arguments, Command};
 use self::failure::Failure;
 use self::list::Listing;
 use self::request::Request;
@@ -49,7 +51,7 @@ pub fn main() -> ExitCode {
     };
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => output::report(&failure),
     }
 }
 

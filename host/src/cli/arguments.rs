@@ -1,17 +1,23 @@
-mod deliveries;
-mod plugin;
+//! The grammar of the command line.
+
+pub(super) mod deliveries;
+pub(super) mod events;
+pub(super) mod log;
+pub(super) mod output;
+pub(super) mod plugin;
+pub(super) mod select;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use jiff::SignedDuration;
 
-pub(super) use self::deliveries::{DeliveriesArguments, DeliveriesCommand, ReplayArguments};
-pub(super) use self::plugin::{DevArguments, PluginCommand, TestArguments};
-use super::request::{EventFilter, Selection};
-use crate::event::{AgentName, ChannelName, EventId, EventStatus, Timestamp};
+use self::deliveries::{DeliveriesArguments, DeliveriesCommand};
+use self::events::{EventsArguments, EventsCommand};
+use self::log::LogCommand;
+use self::output::{Format, OutputArguments};
+use self::plugin::PluginCommand;
+use crate::event::ChannelName;
 use crate::plugin::COMPILE_COMMAND;
 
 /// Webhooks in, durable events, agents out
@@ -99,146 +105,11 @@ pub(super) enum Command {
     ListSkills(ListArguments),
 }
 
-#[derive(Debug, Subcommand)]
-pub(super) enum EventsCommand {
-    /// List events, newest first
-    List(EventsArguments),
-    /// Show the life of one event: received, stored, every attempt, and its data
-    Show {
-        /// The event's id, as in the list
-        #[arg(value_parser = event_id)]
-        id: EventId,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-    /// Print new events as they are stored, until Ctrl-C
-    Tail(TailArguments),
-    /// Deliver an event again
-    Replay {
-        /// The event's id, as in the list
-        #[arg(value_parser = event_id)]
-        id: EventId,
-        /// Only to this agent; to all agents of its routes when left out
-        #[arg(long)]
-        agent: Option<AgentName>,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum LogCommand {
-    /// Show what the log holds and what it takes on the disk
-    Stats {
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-    /// Read everything that is stored and tell what is damaged
-    Verify {
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-    /// Write a copy of the log to a file, also while the gateway runs
-    Backup {
-        /// The file, which is not there yet
-        file: PathBuf,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-    /// Make the log of a backup, where there is none yet
-    Restore {
-        /// A file that `gateway log backup` wrote
-        file: PathBuf,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-    /// Save what can be read of a damaged log into a new one, and keep the damaged one beside it
-    Repair {
-        #[command(flatten)]
-        output: OutputArguments,
-    },
-}
-
-#[derive(Clone, Copy, Debug, Args)]
-pub(super) struct OutputArguments {
-    /// text for people, json for machines
-    #[arg(long, value_enum, default_value_t = Format::Text, hide_possible_values = true, display_order = 800)]
-    pub(super) format: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    #[value(help = None)]
-    Text,
-    #[value(help = None)]
-    Json,
-}
-
 #[derive(Debug, Args)]
 pub(super) struct ListArguments {
     /// May be written for clarity
     #[arg(value_parser = ["list"], hide = true)]
     list: Option<String>,
-    #[command(flatten)]
-    pub(super) output: OutputArguments,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct EventsArguments {
-    /// How many at most, 1 to 500
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500), default_value_t = 50)]
-    limit: u32,
-    /// Go on where an earlier list ended
-    #[arg(long)]
-    cursor: Option<String>,
-    #[command(flatten)]
-    select: SelectArguments,
-    /// Only with this status: accepted, pending, dead or delivered
-    #[arg(long, value_parser = status)]
-    status: Option<EventStatus>,
-    #[command(flatten)]
-    received: ReceivedArguments,
-    #[command(flatten)]
-    output: OutputArguments,
-}
-
-#[derive(Clone, Debug, Args)]
-pub(super) struct ReceivedArguments {
-    /// Received since: a time (2026-01-31T12:00:00Z) or how long ago (15m)
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    since: Option<Timestamp>,
-    /// Received before: a time or how long ago
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    until: Option<Timestamp>,
-}
-
-impl ReceivedArguments {
-    fn with(self, SelectArguments { channel, kind }: SelectArguments) -> Selection {
-        Selection { channel, kind, since: self.since, until: self.until }
-    }
-}
-
-#[derive(Clone, Debug, Args)]
-pub(super) struct SelectArguments {
-    /// Only of this channel
-    #[arg(long)]
-    pub(super) channel: Option<ChannelName>,
-    /// Only of this kind; `*` at the end stands for any rest
-    #[arg(long)]
-    pub(super) kind: Option<String>,
-}
-
-impl EventsArguments {
-    pub(super) fn split(self) -> (EventFilter, OutputArguments) {
-        let Self { limit, cursor, select, status, received, output } = self;
-        (EventFilter { limit, cursor, events: received.with(select), status }, output)
-    }
-}
-
-#[derive(Debug, Args)]
-pub(super) struct TailArguments {
-    #[command(flatten)]
-    pub(super) select: SelectArguments,
     #[command(flatten)]
     pub(super) output: OutputArguments,
 }
@@ -273,53 +144,16 @@ pub(super) struct SendArguments {
     pub(super) query: Option<String>,
 }
 
-fn event_id(text: &str) -> Result<EventId, String> {
-    text.parse().map_err(|_| "expected an id as `gateway events` lists them".to_owned())
-}
-
-fn status(text: &str) -> Result<EventStatus, String> {
-    let found = EventStatus::ALL.into_iter().find(|status| status.as_str() == text);
-    found.ok_or_else(|| "expected `accepted`, `pending`, `dead` or `delivered`".to_owned())
-}
-
-fn moment(text: &str) -> Result<Timestamp, String> {
-    moment_before(text, Timestamp::now())
-}
-
-/// A time as it is written, or so long before `now`.
-fn moment_before(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    let ago = text.parse::<SignedDuration>().ok().and_then(|ago| Duration::try_from(ago).ok());
-    match ago {
-        Some(ago) => Ok(now.before(ago)),
-        None => text
-            .parse()
-            .map_err(|_| "expected a time such as `2026-01-31T12:00:00Z`, or a duration such as `15m`".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::cli::request::EventFilter;
 
     #[test]
     fn the_commands_fit_together() {
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn a_moment_is_a_time_or_how_long_ago() {
-        let now = Timestamp::from_millis(1_700_000_000_000);
-        for (text, expected) in [
-            ("15m", Some(1_699_999_100_000)),
-            ("1h30m", Some(1_699_994_600_000)),
-            ("2023-11-14T22:13:20Z", Some(1_700_000_000_000)),
-            ("yesterday", None),
-            ("", None),
-        ] {
-            assert_eq!(moment_before(text, now).ok().map(Timestamp::as_millis), expected, "{text}");
-        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::arguments::{Format, OutputArguments};
+use super::arguments::output::{Format, OutputArguments};
 use super::client::Client;
 use super::failure::Failure;
 use super::output;

@@ -1,6 +1,3 @@
-use std::process::ExitCode;
-
-use super::output;
 use crate::config::Problems;
 
 /// Why a command did not do what it was asked.
@@ -16,28 +13,6 @@ pub(super) enum Failure {
     Told,
     /// Nobody reads what the command prints any more, as with `| head`.
     Unread,
-}
-
-impl Failure {
-    /// Says on stderr what went wrong.
-    pub(super) fn report(&self) -> ExitCode {
-        match self {
-            Self::Config(problems) => {
-                output::note(&format!("error: {problems}"));
-                ExitCode::from(2)
-            }
-            Self::Call(problem) => {
-                output::note(&format!("error: {problem}"));
-                ExitCode::from(2)
-            }
-            Self::Failed(error) => {
-                output::note(&format!("error: {error:#}"));
-                ExitCode::FAILURE
-            }
-            Self::Told => ExitCode::FAILURE,
-            Self::Unread => ExitCode::SUCCESS,
-        }
-    }
 }
 
 impl From<Problems> for Failure {

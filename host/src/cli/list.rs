@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::arguments::{Format, OutputArguments};
+use super::arguments::output::{Format, OutputArguments};
 use super::failure::Failure;
 use super::output;
 use super::query;

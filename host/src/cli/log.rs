@@ -12,7 +12,8 @@ use bytesize::ByteSize;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::arguments::{Format, LogCommand, OutputArguments};
+use super::arguments::log::LogCommand;
+use super::arguments::output::{Format, OutputArguments};
 use super::client::{Client, NoAnswer};
 use super::failure::Failure;
 use super::file::put_in_place;

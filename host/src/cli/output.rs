@@ -1,5 +1,6 @@
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -42,6 +43,26 @@ pub(super) fn escaped(json: &str) -> String {
 pub(super) fn note(text: &str) {
     // When stderr is closed there is nobody to tell.
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Says on stderr what went wrong; the exit code of the command.
+pub(super) fn report(failure: &Failure) -> ExitCode {
+    match failure {
+        Failure::Config(problems) => {
+            note(&format!("error: {problems}"));
+            ExitCode::from(2)
+        }
+        Failure::Call(problem) => {
+            note(&format!("error: {problem}"));
+            ExitCode::from(2)
+        }
+        Failure::Failed(error) => {
+            note(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+        Failure::Told => ExitCode::FAILURE,
+        Failure::Unread => ExitCode::SUCCESS,
+    }
 }
 
 /// Tells how far long work has come, on one line of a terminal and nowhere else.

@@ -1,13 +1,15 @@
-mod build;
+//! `gateway plugin`: plugins made, checked, tested, pinned and signed.
+
+pub(super) mod build;
 mod check;
 mod dev;
 mod inspect;
-mod new;
-mod pack;
-mod pin;
+pub(super) mod new;
+pub(super) mod pack;
+pub(super) mod pin;
 mod project;
 mod sample;
-mod sign;
+pub(super) mod sign;
 mod target;
 mod template;
 mod test;
@@ -16,16 +18,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::arguments::{PluginCommand, TestArguments};
+use super::arguments::plugin::{PluginCommand, TestArguments};
 use super::failure::Failure;
 use crate::config::{self, FILE_NAME};
 use crate::plugin::Settings;
-
-pub(super) use self::build::BuildArguments;
-pub(super) use self::new::NewArguments;
-pub(super) use self::pack::PackArguments;
-pub(super) use self::pin::PinArguments;
-pub(super) use self::sign::SignArguments;
 
 /// Instances for looking at a plugin: one call of `describe`.
 const INSTANCES: usize = 16;

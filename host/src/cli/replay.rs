@@ -7,7 +7,8 @@ use anyhow::anyhow;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::arguments::{Format, OutputArguments, ReplayArguments};
+use super::arguments::deliveries::ReplayArguments;
+use super::arguments::output::{Format, OutputArguments};
 use super::client::{Client, NoAnswer};
 use super::failure::Failure;
 use super::list::shown;

@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::arguments::{Format, SelectArguments, TailArguments};
+use super::arguments::events::TailArguments;
+use super::arguments::output::Format;
+use super::arguments::select::SelectArguments;
 use super::client::Client;
 use super::failure::Failure;
 use super::list::shown;

@@ -1,11 +1,14 @@
+//! `gateway deliveries`.
+
 use clap::{Args, Subcommand};
 
 use super::super::request::{DeliveryFilter, DeliveryList};
-use super::{OutputArguments, ReceivedArguments, SelectArguments};
+use super::output::OutputArguments;
+use super::select::{ReceivedArguments, SelectArguments};
 use crate::event::{AgentName, DeliveryState};
 
 #[derive(Debug, Subcommand)]
-pub(in super::super) enum DeliveriesCommand {
+pub(in crate::cli) enum DeliveriesCommand {
     /// List deliveries, those of the newest event first
     List(DeliveriesArguments),
     /// Deliver again: one delivery, or all dead letters that the options select
@@ -26,7 +29,7 @@ pub(in super::super) enum DeliveriesCommand {
 }
 
 #[derive(Debug, Args)]
-pub(in super::super) struct DeliveriesArguments {
+pub(in crate::cli) struct DeliveriesArguments {
     /// How many at most, 1 to 500
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500), default_value_t = 50)]
     limit: u32,
@@ -48,7 +51,7 @@ pub(in super::super) struct DeliveriesArguments {
 }
 
 impl DeliveriesArguments {
-    pub(in super::super) fn split(self) -> (DeliveryList, OutputArguments) {
+    pub(in crate::cli) fn split(self) -> (DeliveryList, OutputArguments) {
         let Self { limit, cursor, select, state, agent, received, output } = self;
         let filter = DeliveryFilter { events: received.with(select), state, agent };
         (DeliveryList { limit, cursor, filter }, output)
@@ -60,27 +63,27 @@ const SELECTING: [&str; 10] =
     ["channel", "kind", "state", "agent", "since", "until", "all", "dry_run", "rate", "detach"];
 
 #[derive(Debug, Args)]
-pub(in super::super) struct ReplayArguments {
+pub(in crate::cli) struct ReplayArguments {
     /// One delivery, as `gateway deliveries` lists it; without it, the options select
     #[arg(value_parser = delivery_id, conflicts_with_all = SELECTING)]
-    pub(in super::super) id: Option<String>,
+    pub(in crate::cli) id: Option<String>,
     #[command(flatten)]
-    pub(in super::super) selected: Selected,
+    pub(in crate::cli) selected: Selected,
     /// Only count, by agent and channel
     #[arg(long)]
-    pub(in super::super) dry_run: bool,
+    pub(in crate::cli) dry_run: bool,
     /// Deliveries per second, 1 to 10000; as configured when left out
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(in super::super) rate: Option<u32>,
+    pub(in crate::cli) rate: Option<u32>,
     /// Do not wait for the end
     #[arg(long)]
-    pub(in super::super) detach: bool,
+    pub(in crate::cli) detach: bool,
     #[command(flatten)]
-    pub(in super::super) output: OutputArguments,
+    pub(in crate::cli) output: OutputArguments,
 }
 
 #[derive(Debug, Args)]
-pub(in super::super) struct Selected {
+pub(in crate::cli) struct Selected {
     #[command(flatten)]
     select: SelectArguments,
     /// Only in this state: dead (when left out) or delivered
@@ -98,7 +101,7 @@ pub(in super::super) struct Selected {
 
 impl Selected {
     /// What is selected; none when that is everything and nobody said so.
-    pub(in super::super) fn filter(self) -> Option<DeliveryFilter> {
+    pub(in crate::cli) fn filter(self) -> Option<DeliveryFilter> {
         let Self { select, state, agent, received, all } = self;
         let filter = DeliveryFilter { events: received.with(select), state, agent };
         let is_selected = filter != DeliveryFilter { state, ..DeliveryFilter::default() };

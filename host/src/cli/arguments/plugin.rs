@@ -1,13 +1,19 @@
+//! `gateway plugin`.
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::super::plugin::{BuildArguments, NewArguments, PackArguments, PinArguments, SignArguments};
-use super::OutputArguments;
+use super::output::OutputArguments;
+use crate::cli::plugin::build::BuildArguments;
+use crate::cli::plugin::new::NewArguments;
+use crate::cli::plugin::pack::PackArguments;
+use crate::cli::plugin::pin::PinArguments;
+use crate::cli::plugin::sign::SignArguments;
 use crate::event::ChannelName;
 
 #[derive(Debug, Subcommand)]
-pub(in super::super) enum PluginCommand {
+pub(in crate::cli) enum PluginCommand {
     /// Write the source of a new plugin, which builds as it is
     New(NewArguments),
     /// Build a plugin with the tools of its language into one file
@@ -41,38 +47,38 @@ pub(in super::super) enum PluginCommand {
 const TRYING: [&str; 4] = ["paths", "runs", "accept", "format"];
 
 #[derive(Debug, Args)]
-pub(in super::super) struct TestArguments {
+pub(in crate::cli) struct TestArguments {
     /// Plugin files, or folders with a plugin
     #[arg(required_unless_present = "record", value_name = "PATH")]
-    pub(in super::super) paths: Vec<PathBuf>,
+    pub(in crate::cli) paths: Vec<PathBuf>,
     /// The folder of samples, `samples` beside the plugin when left out
     #[arg(long, value_name = "DIR", alias = "dir")]
-    pub(in super::super) samples: Option<PathBuf>,
+    pub(in crate::cli) samples: Option<PathBuf>,
     /// Calls of each sample whose times are taken, 1 to 10000
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000), default_value_t = 20)]
-    pub(in super::super) runs: u32,
+    pub(in crate::cli) runs: u32,
     /// Write what comes into the samples, as what is expected from now on
     #[arg(long)]
-    pub(in super::super) accept: bool,
+    pub(in crate::cli) accept: bool,
     /// Make samples of what this channel of the running gateway receives, without credentials
     #[arg(long, value_name = "CHANNEL", conflicts_with_all = TRYING)]
-    pub(in super::super) record: Option<ChannelName>,
+    pub(in crate::cli) record: Option<ChannelName>,
     /// How many samples are recorded, 1 to 100
     #[arg(long, requires = "record", value_parser = clap::value_parser!(u32).range(1..=100), default_value_t = 1)]
-    pub(in super::super) count: u32,
+    pub(in crate::cli) count: u32,
     #[command(flatten)]
-    pub(in super::super) output: OutputArguments,
+    pub(in crate::cli) output: OutputArguments,
 }
 
 #[derive(Debug, Args)]
-pub(in super::super) struct DevArguments {
+pub(in crate::cli) struct DevArguments {
     /// The plugin's folder
     #[arg(default_value = ".")]
-    pub(in super::super) dir: PathBuf,
+    pub(in crate::cli) dir: PathBuf,
     /// What builds it, for the shell; `gateway plugin build` when left out
     #[arg(long, value_name = "COMMAND")]
-    pub(in super::super) build: Option<String>,
+    pub(in crate::cli) build: Option<String>,
     /// Where a plugin that passes its samples goes, the plugin folder of the configuration when left out
     #[arg(long, value_name = "DIR")]
-    pub(in super::super) install: Option<PathBuf>,
+    pub(in crate::cli) install: Option<PathBuf>,
 }

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::cli::arguments::Format;
+use crate::cli::arguments::output::Format;
 use crate::cli::client::Client;
 use crate::cli::failure::Failure;
 use crate::cli::list::shown;

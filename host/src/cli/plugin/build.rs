@@ -5,15 +5,16 @@ mod needs;
 mod python;
 mod quickjs;
 mod rust;
+mod tool;
 mod zig;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 
+use self::tool::{Built, scratch};
 use super::pack;
 use super::project::{Lang, Project};
 use crate::cli::failure::Failure;
@@ -24,14 +25,6 @@ pub(in crate::cli) struct BuildArguments {
     /// A folder that `gateway plugin new` made; this one when left out
     #[arg(default_value = ".", hide_default_value = true)]
     dir: PathBuf,
-}
-
-/// What the tools of a language make of the source.
-enum Built {
-    /// A component, ready to be served.
-    Component(PathBuf),
-    /// A core module, which becomes a component here: so its author needs no tool but the compiler.
-    Core(PathBuf),
 }
 
 /// Builds the plugin of a folder and prints where it is.
@@ -67,25 +60,4 @@ pub(super) fn build(project: &Project) -> anyhow::Result<PathBuf> {
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(file).with_context(|| format!("cannot read `{}`, which the build should have made", file.display()))
-}
-
-/// The folder for what lies between source and plugin.
-fn scratch(project: &Project) -> anyhow::Result<PathBuf> {
-    let dir = project.dir.join("build");
-    fs::create_dir_all(&dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
-    Ok(dir)
-}
-
-/// Runs a tool in the folder; the person at the terminal sees all that it says.
-fn run_tool(project: &Project, command: &mut Command) -> anyhow::Result<()> {
-    // Standard output is for the name of the file alone.
-    let stdout = Stdio::from(std::io::stderr());
-    let program = PathBuf::from(command.get_program());
-    let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
-    let status = command.current_dir(&project.dir).stdin(Stdio::null()).stdout(stdout).status();
-    let status = status.with_context(|| format!("cannot start `{}`", program.display()))?;
-    if !status.success() {
-        bail!("`{name}` failed ({status}); what it said stands above");
-    }
-    Ok(())
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::super::arguments::DevArguments;
+use super::super::arguments::plugin::DevArguments;
 use super::super::failure::Failure;
 use super::super::output;
 use super::test::{self, Options};

@@ -5,7 +5,7 @@ use anyhow::anyhow;
 use bytesize::ByteSize;
 use serde_json::{Value, json};
 
-use super::super::arguments::{Format, OutputArguments};
+use super::super::arguments::output::{Format, OutputArguments};
 use super::super::failure::Failure;
 use super::super::list::shown;
 use super::super::output;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, anyhow};
 use serde_json::json;
 
-use super::super::arguments::Format;
+use super::super::arguments::output::Format;
 use super::super::failure::Failure;
 use super::super::output;
 use super::sample::{Report, accept};

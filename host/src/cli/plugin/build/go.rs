@@ -1,7 +1,7 @@
 use std::process::Command;
 
 use super::needs::Needs;
-use super::{Built, run_tool, scratch};
+use super::tool::{Built, run_tool, scratch};
 use crate::cli::plugin::project::Project;
 
 /// The package with the compiler, at the version that the template was tried with.

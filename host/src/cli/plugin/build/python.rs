@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Context;
 
 use super::needs::Needs;
-use super::{Built, run_tool, scratch};
+use super::tool::{Built, run_tool, scratch};
 use crate::cli::plugin::project::{Lang, Project};
 
 /// Where an editor finds what there is to import.

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::needs::Needs;
-use super::{Built, run_tool, scratch};
+use super::tool::{Built, run_tool, scratch};
 use crate::cli::plugin::project::Project;
 
 const NODE: &str = "install Node.js from https://nodejs.org";

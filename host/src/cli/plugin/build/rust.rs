@@ -4,8 +4,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use super::Built;
 use super::needs::Needs;
+use super::tool::Built;
 use crate::cli::plugin::project::Project;
 
 const TARGET: &str = "wasm32-wasip2";

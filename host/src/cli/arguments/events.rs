@@ -1,0 +1,78 @@
+//! `gateway events`.
+
+use clap::{Args, Subcommand};
+
+use super::super::request::EventFilter;
+use super::output::OutputArguments;
+use super::select::{ReceivedArguments, SelectArguments};
+use crate::event::{AgentName, EventId, EventStatus};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum EventsCommand {
+    /// List events, newest first
+    List(EventsArguments),
+    /// Show the life of one event: received, stored, every attempt, and its data
+    Show {
+        /// The event's id, as in the list
+        #[arg(value_parser = event_id)]
+        id: EventId,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+    /// Print new events as they are stored, until Ctrl-C
+    Tail(TailArguments),
+    /// Deliver an event again
+    Replay {
+        /// The event's id, as in the list
+        #[arg(value_parser = event_id)]
+        id: EventId,
+        /// Only to this agent; to all agents of its routes when left out
+        #[arg(long)]
+        agent: Option<AgentName>,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct EventsArguments {
+    /// How many at most, 1 to 500
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500), default_value_t = 50)]
+    limit: u32,
+    /// Go on where an earlier list ended
+    #[arg(long)]
+    cursor: Option<String>,
+    #[command(flatten)]
+    select: SelectArguments,
+    /// Only with this status: accepted, pending, dead or delivered
+    #[arg(long, value_parser = status)]
+    status: Option<EventStatus>,
+    #[command(flatten)]
+    received: ReceivedArguments,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+impl EventsArguments {
+    pub(in crate::cli) fn split(self) -> (EventFilter, OutputArguments) {
+        let Self { limit, cursor, select, status, received, output } = self;
+        (EventFilter { limit, cursor, events: received.with(select), status }, output)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct TailArguments {
+    #[command(flatten)]
+    pub(in crate::cli) select: SelectArguments,
+    #[command(flatten)]
+    pub(in crate::cli) output: OutputArguments,
+}
+
+fn event_id(text: &str) -> Result<EventId, String> {
+    text.parse().map_err(|_| "expected an id as `gateway events` lists them".to_owned())
+}
+
+fn status(text: &str) -> Result<EventStatus, String> {
+    let found = EventStatus::ALL.into_iter().find(|status| status.as_str() == text);
+    found.ok_or_else(|| "expected `accepted`, `pending`, `dead` or `delivered`".to_owned())
+}

@@ -4,6 +4,7 @@
 //! `jwk`, which are not looked at. All secrets of the channel are tried, which takes the place of finding the one key of an
 //! issuer, and lets keys be rotated. A token says who sent a request, and with `query_hash` what for; never what the body is.
 
+mod algorithm;
 mod compact;
 mod key;
 mod query_hash;
@@ -13,10 +14,11 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use self::algorithm::JwtAlgorithm;
 use self::compact::{Audience, Claims, Compact};
 use self::key::PublicKey;
 use super::mac::Algorithm;
-use super::timestamp::{Tolerance, Unit};
+use super::tolerance::{Tolerance, Unit};
 use super::{Draft, Header, Secret, SignError, Signed, VerifyError, query};
 use crate::event::Timestamp;
 
@@ -41,35 +43,6 @@ pub struct Jwt {
     pub(super) audience: Option<String>,
     #[serde(default = "one_minute")]
     pub(super) tolerance: Tolerance,
-}
-
-/// What signs a token; never left to the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum JwtAlgorithm {
-    /// HMAC-SHA-256 with the bytes of the secret.
-    #[serde(rename = "HS256")]
-    Hs256,
-    /// RSASSA-PKCS1-v1_5 with SHA-256; the secret is a public key of 2048 to 8192 bits in PEM.
-    #[serde(rename = "RS256")]
-    Rs256,
-    /// ECDSA on P-256 with SHA-256; the secret is a public key in PEM.
-    #[serde(rename = "ES256")]
-    Es256,
-}
-
-impl JwtAlgorithm {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::Rs256 => "RS256",
-            Self::Es256 => "ES256",
-        }
-    }
-
-    /// Whether the secret is something that anybody may know.
-    pub(super) const fn has_public_key(self) -> bool {
-        !matches!(self, Self::Hs256)
-    }
 }
 
 /// How long a token that the host signs is good for, in seconds.

@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::digits::digits;
+
 /// What stands at the pointer is no integer, or stands there twice, or the body is no JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotAnInteger;
@@ -61,7 +63,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
-        self.leaf(super::timestamp::digits(value.as_bytes()))
+        self.leaf(digits(value.as_bytes()))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {

@@ -122,7 +122,7 @@ impl Recipe {
     /// strong as some alternative of `other`: token, then HMAC-SHA-1, then all other signatures; not covering the body,
     /// having no timestamp or tolerating an older one make a scheme weaker.
     pub fn is_weaker_than(&self, other: &Self) -> bool {
-        strength::is_weaker(self, other)
+        strength::is_weaker(&self.0, &other.0)
     }
 
     /// Headers that make `draft` a correct request now, by the first alternative the host can sign for with this secret.

@@ -11,10 +11,12 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
+use super::digits::digits;
 use super::hmac::SecretEncoding;
 use super::mac::{Algorithm, Tag};
 use super::signature::{Candidates, Encoding, Format};
-use super::timestamp::{Tolerance, Unit, digits};
+use super::timestamp::check_age;
+use super::tolerance::{Tolerance, Unit};
 use super::{Header, Secret, SignError, Signed, VerifyError, ed25519};
 use crate::event::Timestamp;
 
@@ -93,7 +95,7 @@ impl StandardWebhooks {
             return Err(names.id.malformed("an id without `.`"));
         }
         let time = digits(timestamp).ok_or_else(|| names.timestamp.malformed("an integer in ASCII digits"))?;
-        self.tolerance.check(time, Unit::Seconds, now)?;
+        check_age(self.tolerance, time, Unit::Seconds, now)?;
         let shared = Candidates::read(&names.signature, value, &SHARED);
         let public = Candidates::read(&names.signature, value, &PUBLIC);
         if let (Err(malformed), Err(_)) = (&shared, &public) {

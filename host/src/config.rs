@@ -9,9 +9,13 @@
 
 mod access;
 mod agents;
+mod asked;
+mod binding;
 mod channels;
 mod check;
+mod delivery;
 mod grants;
+mod key;
 mod limits;
 mod place;
 mod plugins;
@@ -19,6 +23,8 @@ mod problem;
 mod raw;
 mod routes;
 mod secret;
+mod section;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod unknown;
@@ -28,73 +34,33 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-pub use self::problem::{Problem, Problems};
+pub use self::problem::{ConfigProblem, ConfigProblems};
+pub use self::settings::{Config, LogFormat, LogSettings};
 
-use self::raw::{Environment, Raw};
-use crate::{dispatch, eventlog, http, ingest, plugin, replay, skill};
+use self::asked::Environment;
+use self::raw::Raw;
 
 /// The file that is read when none is named.
 pub const FILE_NAME: &str = "gateway.toml";
-
-/// Everything the gateway is started with, valid as a whole.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// `[http]` and `[admin]`.
-    pub http: http::Settings,
-    /// `[eventlog]`.
-    pub eventlog: eventlog::Settings,
-    /// `[plugins]`.
-    pub plugins: plugin::Settings,
-    /// `[channels.*]`.
-    pub ingest: ingest::Settings,
-    /// `[agents.*]`, `[[routes]]` and `[dispatch]`.
-    pub dispatch: dispatch::Settings,
-    /// `[dispatch] replay_*`.
-    pub replay: replay::Settings,
-    /// `[skills]`.
-    pub skills: skill::Settings,
-    /// `[log]`.
-    pub log: LogSettings,
-    /// What is odd and stops nothing, one sentence each.
-    pub warnings: Vec<String>,
-}
-
-/// What is logged, and how it looks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogSettings {
-    /// A filter of `tracing_subscriber`: a level, or a list of them by module.
-    pub level: String,
-    /// How a line looks.
-    pub format: LogFormat,
-}
-
-/// How a log line looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
 
 /// Reads the configuration from `path`, or from `gateway.toml` in the current folder, and from the environment.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn load(path: Option<&Path>) -> Result<Config, Problems> {
+pub fn load(path: Option<&Path>) -> Result<Config, ConfigProblems> {
     let path = path.unwrap_or(Path::new(FILE_NAME));
     let environment = std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value)).collect();
-    let fail = |problems| Problems { file: path.display().to_string(), problems };
+    let fail = |problems| ConfigProblems { file: path.display().to_string(), problems };
     let text = fs::read_to_string(path).map_err(|error| fail(vec![unreadable(&error)]))?;
     let base = path.parent().unwrap_or(Path::new(""));
     read(&text, base, environment).map_err(fail)
 }
 
-fn read(text: &str, base: &Path, environment: Environment) -> Result<Config, Vec<Problem>> {
+fn read(text: &str, base: &Path, environment: Environment) -> Result<Config, Vec<ConfigProblem>> {
     check::check(Raw::parse(text, base, environment)?)
 }
 
-fn unreadable(error: &std::io::Error) -> Problem {
+fn unreadable(error: &std::io::Error) -> ConfigProblem {
     let (expected, hint) = match error.kind() {
         ErrorKind::NotFound => {
             ("the file does not exist".to_owned(), Some("name it with `--config`, or run in the folder that holds it"))
@@ -102,5 +68,5 @@ fn unreadable(error: &std::io::Error) -> Problem {
         ErrorKind::InvalidData => ("the file is not UTF-8 text".to_owned(), None),
         _ => (format!("the file cannot be read: {error}"), None),
     };
-    Problem { key: String::new(), expected, found: None, hint: hint.map(str::to_owned) }
+    ConfigProblem { key: String::new(), expected, found: None, hint: hint.map(str::to_owned) }
 }

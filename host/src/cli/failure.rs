@@ -1,10 +1,10 @@
-use crate::config::Problems;
+use crate::config::ConfigProblems;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The configuration is wrong.
-    Config(Problems),
+    Config(ConfigProblems),
     /// The call is wrong in a way that its grammar does not say.
     Call(&'static str),
     /// Something did not work; what to do about it stands in a line `hint:` at the end.
@@ -15,8 +15,8 @@ pub(super) enum Failure {
     Unread,
 }
 
-impl From<Problems> for Failure {
-    fn from(problems: Problems) -> Self {
+impl From<ConfigProblems> for Failure {
+    fn from(problems: ConfigProblems) -> Self {
         Self::Config(problems)
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use ::http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 
-use super::place::Place;
+use super::place::SettingPlace;
 use super::problem::{alternatives, quoted};
-use super::raw::Section;
 use super::secret::secrets;
+use super::section::Section;
 use crate::caller::{Access, AddressLimit, AllowList, Caller, ForwardedHeader, Proof, Rate, TrustedProxies};
 use crate::http::TlsSettings;
 use crate::verify::{Recipe, Scheme, Secret, Token};
@@ -79,7 +79,7 @@ fn caller(name: &str, section: &Section<'_>) -> Option<Caller> {
     let recipe = Recipe::new(vec![Scheme::Token(token)]).ok()?;
     let found = found?;
     found.missing.iter().for_each(|missing| missing.report(None));
-    let fits = |(secret, place): (Secret, Place<'_>)| match recipe.accepts_secret(&secret) {
+    let fits = |(secret, place): (Secret, SettingPlace<'_>)| match recipe.accepts_secret(&secret) {
         Ok(()) => Some(secret),
         Err(expected) => {
             place.problem(format!("a secret that fits its `kind` ({expected})"), "another");
@@ -100,7 +100,7 @@ pub(super) fn access(section: &Section<'_>, callers: &Callers) -> Access {
             "leave the key out to let anybody call",
         );
     }
-    let known = |(name, place): (String, Place<'_>)| {
+    let known = |(name, place): (String, SettingPlace<'_>)| {
         let caller = callers.get(&name).cloned();
         if caller.is_none() {
             let expected = match callers.len() {
@@ -134,7 +134,7 @@ fn allow_list(section: &Section<'_>, name: &str) -> Option<AllowList> {
 
 /// The proxies that `[http]` trusts.
 pub(super) fn trusted_proxies(section: &Section<'_>) -> TrustedProxies {
-    let network = |(text, place): (String, Place<'_>)| {
+    let network = |(text, place): (String, SettingPlace<'_>)| {
         let address = || text.parse::<std::net::IpAddr>().map(|address| IpNet::from(address.to_canonical()));
         let network = text.parse::<IpNet>().or_else(|_| address()).ok();
         if network.is_none() {
@@ -229,7 +229,7 @@ pub(super) fn tls(section: &Section<'_>) -> Option<TlsSettings> {
 
 /// The names under which webhooks are received.
 pub(super) fn hosts(section: &Section<'_>) -> Vec<String> {
-    let host = |(text, place): (String, Place<'_>)| {
+    let host = |(text, place): (String, SettingPlace<'_>)| {
         let is_name = text.parse::<::http::uri::Authority>().is_ok_and(|name| name.host() == text);
         if !is_name {
             place.problem("a name or an address, without a port", quoted(&text));

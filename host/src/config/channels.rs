@@ -5,14 +5,15 @@ use ::http::{HeaderName, Method};
 use toml::Value;
 
 use super::access::{self, Callers};
+use super::binding::{config_table, plugin_name};
 use super::limits::{Plugins, parsed_name};
-use super::place::Place;
+use super::place::SettingPlace;
 use super::problem::quoted;
-use super::raw::{Section, Shape, found};
 use super::secret::secrets;
+use super::section::{Section, Shape, found};
 use super::value::show_size;
-use super::{agents, grants};
-use crate::event::{ChannelName, PluginName};
+use super::{delivery, grants};
+use crate::event::ChannelName;
 use crate::ingest::{ChannelSettings, Coding, PollSettings};
 use crate::verify::{Recipe, Scheme, Secret};
 
@@ -55,7 +56,7 @@ fn channel(
     let egress = grants::egress(name, section);
     let state = grants::state(section);
     let poll = poll(&section.section("poll"));
-    agents::check_policy(&section.section("respond"));
+    delivery::check_policy(&section.section("respond"));
     let plugin = plugin_name(name, section);
     let name: ChannelName = parsed_name(name, section)?;
     let plugin = plugin?;
@@ -87,49 +88,6 @@ fn poll(section: &Section<'_>) -> PollSettings {
     PollSettings {
         every: section.duration("every", Duration::ZERO..).unwrap_or(Duration::from_secs(60)),
         timeout: section.duration("timeout", Duration::from_millis(1)..).unwrap_or(Duration::from_secs(30)),
-    }
-}
-
-/// The plugin of a channel or agent: its key `plugin`, or the name of the table.
-pub(super) fn plugin_name(name: &str, section: &Section<'_>) -> Option<PluginName> {
-    match section.entry("plugin", &[Shape::Text]) {
-        None => name.parse().ok(),
-        Some(entry) => {
-            let text = entry.text("the name of a plugin")?;
-            let plugin = text.parse().ok();
-            if plugin.is_none() {
-                entry.place.problem_with_hint(
-                    "the name of a plugin",
-                    quoted(&text),
-                    "it is the name of its file in the plugin folder, without `.wasm`",
-                );
-            }
-            plugin
-        }
-    }
-}
-
-/// The free table `config` as the plugin is given it.
-pub(super) fn config_table(section: &Section<'_>) -> BTreeMap<String, serde_json::Value> {
-    let Some(entry) = section.entry("config", &[Shape::Table]) else { return BTreeMap::new() };
-    match &*entry.value {
-        Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
-        other => {
-            entry.place.problem("a table", found(other));
-            BTreeMap::new()
-        }
-    }
-}
-
-fn json(value: &Value) -> serde_json::Value {
-    match value {
-        Value::String(text) => text.as_str().into(),
-        Value::Integer(number) => (*number).into(),
-        Value::Float(number) => (*number).into(),
-        Value::Boolean(flag) => (*flag).into(),
-        Value::Datetime(moment) => moment.to_string().into(),
-        Value::Array(items) => items.iter().map(json).collect(),
-        Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
     }
 }
 
@@ -167,7 +125,7 @@ fn paths(name: &str, section: &Section<'_>, claimed: &mut BTreeMap<String, Strin
 }
 
 /// Whether no other path begins or goes on where this one ends.
-fn is_free(path: &str, name: &str, place: &Place<'_>, claimed: &BTreeMap<String, String>) -> bool {
+fn is_free(path: &str, name: &str, place: &SettingPlace<'_>, claimed: &BTreeMap<String, String>) -> bool {
     let rival = claimed.iter().find(|(other, _)| is_below(path, other) || is_below(other, path));
     match rival {
         None => true,
@@ -280,7 +238,7 @@ fn methods(section: &Section<'_>) -> Option<Vec<Method>> {
     if texts.is_empty() {
         section.place("methods").problem("at least one method", "an empty list");
     }
-    let method = |(text, place): &(String, Place<'_>)| match text.as_str() {
+    let method = |(text, place): &(String, SettingPlace<'_>)| match text.as_str() {
         "GET" => Some(Method::GET),
         "POST" => Some(Method::POST),
         "PUT" => Some(Method::PUT),
@@ -305,7 +263,7 @@ fn channel_max_body(section: &Section<'_>, most: usize) -> Option<usize> {
 }
 
 fn encodings(section: &Section<'_>) -> Vec<Coding> {
-    let coding = |(text, place): &(String, Place<'_>)| {
+    let coding = |(text, place): &(String, SettingPlace<'_>)| {
         let coding = Coding::ALL.into_iter().find(|coding| coding.name() == text);
         if coding.is_none() {
             place.problem("`gzip`, `deflate`, `zstd` or `br`", quoted(text));
@@ -316,7 +274,7 @@ fn encodings(section: &Section<'_>) -> Vec<Coding> {
 }
 
 fn keep_headers(section: &Section<'_>) -> Vec<HeaderName> {
-    let header = |(text, place): &(String, Place<'_>)| {
+    let header = |(text, place): &(String, SettingPlace<'_>)| {
         let name = text.parse().ok();
         if name.is_none() {
             place.problem("the name of a header", quoted(text));

@@ -4,18 +4,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ::http::HeaderValue;
 use tracing_subscriber::EnvFilter;
 
 use super::limits::Plugins;
-use super::problem::{Problem, quoted};
-use super::raw::{Raw, Section};
-use super::secret::required_secret;
+use super::problem::{ConfigProblem, quoted};
+use super::raw::Raw;
+use super::secret::{is_header_text, required_secret};
+use super::section::Section;
+use super::settings::{Config, LogFormat, LogSettings};
 use super::value::show_size;
-use super::{Config, LogFormat, LogSettings, access, agents, channels, plugins, routes};
+use super::{access, agents, channels, plugins, routes};
 use crate::eventlog::{EngineKind, RetentionLimits};
 use crate::http::AdminSettings;
-use crate::verify::Secret;
 use crate::{dispatch, eventlog, http, ingest, replay, skill};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 /// The valid configuration that `raw` describes, or everything that is wrong with it.
-pub(super) fn check(raw: Raw) -> Result<Config, Vec<Problem>> {
+pub(super) fn check(raw: Raw) -> Result<Config, Vec<ConfigProblem>> {
     let config = assemble(&raw);
     let warnings = raw.finish()?;
     Ok(Config { warnings, ..config })
@@ -34,7 +34,7 @@ pub(super) fn check(raw: Raw) -> Result<Config, Vec<Problem>> {
 
 /// The settings that `raw` describes, with defaults in the place of what is left out or wrong.
 pub(super) fn assemble(raw: &Raw) -> Config {
-    let root = raw.root();
+    let root = Section::root(raw);
     let http = http_settings(&root);
     let (eventlog, dir) = eventlog_settings(&root.section("eventlog"), &http);
     let plugins = plugins::plugin_settings(&root.section("plugins"), &dir);
@@ -137,11 +137,6 @@ fn admin_settings(section: &Section<'_>, http: &Section<'_>, public: SocketAddr)
     // Bound once: the same address twice would be in use.
     let listen = listen.filter(|address| *address != public || address.port() == 0);
     AdminSettings { listen, token: token.map(|(secret, _)| secret) }
-}
-
-/// Whether a secret can stand in a header: no line break, nothing invisible.
-pub(super) fn is_header_text(secret: &Secret) -> bool {
-    secret.expose().iter().all(u8::is_ascii_graphic) && HeaderValue::from_bytes(secret.expose()).is_ok()
 }
 
 fn eventlog_settings(section: &Section<'_>, http: &http::Settings) -> (eventlog::Settings, PathBuf) {

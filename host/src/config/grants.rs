@@ -6,11 +6,10 @@ use std::time::Duration;
 use ::http::{HeaderName, Method};
 use toml::{Table, Value};
 
-use super::check::is_header_text;
-use super::place::Place;
+use super::place::SettingPlace;
 use super::problem::quoted;
-use super::raw::{Section, Shape, found};
-use super::secret::required_secret;
+use super::secret::{is_header_text, required_secret};
+use super::section::{Section, Shape, found};
 use crate::egress::{Credential, CredentialKind, EgressSettings, Grant};
 use crate::verify::{Secret, standard_webhooks};
 
@@ -95,7 +94,7 @@ fn credential(owner: &str, name: &str, section: &Section<'_>, allowed: &[Grant])
 }
 
 /// Notes a secret that cannot be used in this way, without showing it.
-fn check_secret(kind: &CredentialKind, secret: &Secret, place: &Place<'_>) {
+fn check_secret(kind: &CredentialKind, secret: &Secret, place: &SettingPlace<'_>) {
     match kind {
         CredentialKind::Bearer | CredentialKind::Header(_) if !is_header_text(secret) => place.problem_with_hint(
             "a secret of visible ASCII characters",
@@ -139,7 +138,7 @@ fn grants(section: &Section<'_>, name: &str) -> Option<Vec<Grant>> {
     Some(items.iter().enumerate().filter_map(grant).collect())
 }
 
-fn grant_of_text(text: &str, place: &Place<'_>) -> Option<Grant> {
+fn grant_of_text(text: &str, place: &SettingPlace<'_>) -> Option<Grant> {
     const EXPECTED: &str = "`host`, `host:port` or `scheme://host:port`";
     let grant = text.parse::<Grant>().ok();
     if grant.is_none() {
@@ -166,7 +165,7 @@ fn grant_of_text(text: &str, place: &Place<'_>) -> Option<Grant> {
     grant
 }
 
-fn grant_of_table(table: &Table, place: &Place<'_>) -> Option<Grant> {
+fn grant_of_table(table: &Table, place: &SettingPlace<'_>) -> Option<Grant> {
     const KEYS: &str = "`host`, `port`, `scheme`, `path`, `methods` or `private`";
     let Some(host) = table.get("host") else {
         place.member("host").problem("`host`", "nothing");
@@ -205,7 +204,7 @@ fn grant_of_table(table: &Table, place: &Place<'_>) -> Option<Grant> {
     Some(grant)
 }
 
-fn method(value: &Value, place: &Place<'_>) -> Option<Method> {
+fn method(value: &Value, place: &SettingPlace<'_>) -> Option<Method> {
     let is_upper = |text: &&str| text.chars().all(|c| c.is_ascii_uppercase());
     let method = value.as_str().filter(is_upper).and_then(|text| text.parse().ok());
     if method.is_none() {

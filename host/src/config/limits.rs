@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::problem::quoted;
-use super::raw::Section;
+use super::section::Section;
 use crate::event::PluginName;
 use crate::plugin::{Limits, MAX_MEMORY, MAX_TABLE_ELEMENTS, Reuse};
 

@@ -1,10 +1,10 @@
-use super::problem::Problem;
+use super::key::join;
+use super::problem::ConfigProblem;
 use super::raw::Raw;
-use super::unknown::join;
 
 /// Where a value was written, or should be: in the file or in a variable.
 #[derive(Clone)]
-pub(super) struct Place<'a> {
+pub(super) struct SettingPlace<'a> {
     raw: &'a Raw,
     key: String,
     /// The last part of the key.
@@ -13,7 +13,7 @@ pub(super) struct Place<'a> {
     variable: Option<String>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> SettingPlace<'a> {
     /// The place of `key`, whose last part is `name`, in the file.
     pub(super) fn new(raw: &'a Raw, key: String, name: &str) -> Self {
         Self { raw, key, name: name.to_owned(), variable: None }
@@ -71,6 +71,6 @@ impl<'a> Place<'a> {
 
     fn note(&self, expected: String, found: String, hint: Option<String>) {
         let key = self.variable.as_ref().unwrap_or(&self.key).clone();
-        self.raw.note(Problem { key, expected, found: Some(found), hint });
+        self.raw.note(ConfigProblem { key, expected, found: Some(found), hint });
     }
 }

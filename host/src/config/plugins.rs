@@ -6,8 +6,8 @@ use std::time::Duration;
 use toml::Value;
 
 use super::limits;
-use super::place::Place;
-use super::raw::{Section, Shape, found};
+use super::place::SettingPlace;
+use super::section::{Section, Shape, found};
 use crate::event::PluginName;
 use crate::plugin::{CompileSettings, Digest, Limits, Settings, Trust, TrustedKey};
 
@@ -77,7 +77,7 @@ fn keys(section: &Section<'_>) -> Option<Vec<TrustedKey>> {
 }
 
 /// A key as it is written, or that of a file. Never shows what stands there instead: it may be the private key.
-fn key(place: &Place<'_>, value: &Value) -> Option<TrustedKey> {
+fn key(place: &SettingPlace<'_>, value: &Value) -> Option<TrustedKey> {
     const KEY: &str = "an Ed25519 public key, PEM or 32 bytes in base64";
     match value {
         Value::String(text) => TrustedKey::parse(text).map_err(|_| place.problem(KEY, "another text")).ok(),

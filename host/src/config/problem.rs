@@ -3,7 +3,7 @@ use std::fmt;
 
 /// One thing in the configuration that cannot stay as it is. Never shows a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// Where: a key (`http.listen`), an environment variable, or a line and a column; empty for the file as a whole.
     pub key: String,
     /// What should have been there; the whole sentence when `found` is none.
@@ -14,7 +14,7 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
@@ -28,14 +28,14 @@ impl fmt::Display for Problem {
 
 /// Everything that is wrong with a configuration, at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problems {
+pub struct ConfigProblems {
     /// The file as it was named.
     pub file: String,
     /// At least one.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ConfigProblem>,
 }
 
-impl fmt::Display for Problems {
+impl fmt::Display for ConfigProblems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.problems.len();
         write!(f, "`{}` has {count} problem{}", self.file, if count == 1 { "" } else { "s" })?;
@@ -53,7 +53,7 @@ impl fmt::Display for Problems {
     }
 }
 
-impl Error for Problems {}
+impl Error for ConfigProblems {}
 
 /// A text between backticks, on one line and not endless.
 pub(super) fn quoted(text: &str) -> String {
@@ -84,13 +84,13 @@ mod tests {
 
     #[test]
     fn all_problems_come_first_and_every_hint_once() {
-        let problem = |key: &str, hint: &str| Problem {
+        let problem = |key: &str, hint: &str| ConfigProblem {
             key: key.to_owned(),
             expected: "`ip:port`".to_owned(),
             found: Some("`8080`".to_owned()),
             hint: Some(hint.to_owned()),
         };
-        let problems = Problems {
+        let problems = ConfigProblems {
             file: "gateway.toml".to_owned(),
             problems: vec![problem("http.listen", "one"), problem("admin.listen", "one")],
         };

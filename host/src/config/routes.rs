@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::problem::quoted;
-use super::raw::Section;
+use super::section::Section;
 use super::unknown::nearest;
 use crate::dispatch::{AgentSettings, Mode, OnTimeout, Pattern, RouteSettings, SyncMode};
 use crate::event::{AgentName, Priority};

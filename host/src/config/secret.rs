@@ -1,11 +1,12 @@
 use std::fs;
 use std::io::ErrorKind;
 
+use ::http::HeaderValue;
 use toml::Value;
 
-use super::place::Place;
+use super::place::SettingPlace;
 use super::problem::quoted;
-use super::raw::{Section, Shape, found};
+use super::section::{Section, Shape, found};
 use crate::verify::Secret;
 
 /// The largest secret file that is read; more is a wrong file.
@@ -15,7 +16,7 @@ const MAX_FILE: u64 = 64 * 1024;
 #[derive(Default)]
 pub(super) struct Secrets<'a> {
     /// The secrets that are there, in the order of the references, each with its reference.
-    pub(super) present: Vec<(Secret, Place<'a>)>,
+    pub(super) present: Vec<(Secret, SettingPlace<'a>)>,
     /// The references that lead to nothing.
     pub(super) missing: Vec<Missing<'a>>,
 }
@@ -23,7 +24,7 @@ pub(super) struct Secrets<'a> {
 /// A reference that leads to no secret.
 pub(super) struct Missing<'a> {
     /// Where the reference stands.
-    pub(super) place: Place<'a>,
+    pub(super) place: SettingPlace<'a>,
     /// Why, such as "environment variable `X` is not set".
     pub(super) reason: String,
     hint: String,
@@ -67,7 +68,11 @@ pub(super) fn secrets<'a>(section: &Section<'a>, name: &str, variable: &str) -> 
 }
 
 /// Follows the single reference at `name`; what it leads to must be there.
-pub(super) fn required_secret<'a>(section: &Section<'a>, name: &str, variable: &str) -> Option<(Secret, Place<'a>)> {
+pub(super) fn required_secret<'a>(
+    section: &Section<'a>,
+    name: &str,
+    variable: &str,
+) -> Option<(Secret, SettingPlace<'a>)> {
     let mut secrets = secrets(section, name, variable)?;
     secrets.missing.iter().for_each(|missing| missing.report(None));
     if secrets.present.len() > 1 {
@@ -77,7 +82,7 @@ pub(super) fn required_secret<'a>(section: &Section<'a>, name: &str, variable: &
 }
 
 impl<'a> Secrets<'a> {
-    fn follow(&mut self, place: &Place<'a>, value: &Value, variable: &str) {
+    fn follow(&mut self, place: &SettingPlace<'a>, value: &Value, variable: &str) {
         let Some(reference) = reference(place, value, variable) else { return };
         let (source, read) = match reference {
             Reference::Environment(name) => (format!("environment variable `{name}`"), from_environment(place, name)),
@@ -107,7 +112,7 @@ impl<'a> Secrets<'a> {
 }
 
 /// Reads `{ env = "X" }` or `{ file = "path" }`. Never shows what stands there instead: it may be the secret itself.
-fn reference<'v>(place: &Place<'_>, value: &'v Value, variable: &str) -> Option<Reference<'v>> {
+fn reference<'v>(place: &SettingPlace<'_>, value: &'v Value, variable: &str) -> Option<Reference<'v>> {
     const EXPECTED: &str = "`{ env = \"...\" }` or `{ file = \"...\" }`";
     let Value::Table(table) = value else {
         let (found, hint) = match value {
@@ -140,7 +145,7 @@ fn reference<'v>(place: &Place<'_>, value: &'v Value, variable: &str) -> Option<
     }
 }
 
-fn member<'v>(place: &Place<'_>, name: &str, value: &'v Value) -> Option<&'v str> {
+fn member<'v>(place: &SettingPlace<'_>, name: &str, value: &'v Value) -> Option<&'v str> {
     let expected = if name == "env" { "the name of an environment variable" } else { "a path" };
     match value {
         Value::String(text) if name == "env" && !is_variable(text) => {
@@ -165,11 +170,11 @@ fn is_variable(text: &str) -> bool {
     !text.is_empty() && text.chars().all(allowed) && !text.starts_with(|c: char| c.is_ascii_digit())
 }
 
-fn suggestion(place: &Place<'_>, variable: &str) -> String {
+fn suggestion(place: &SettingPlace<'_>, variable: &str) -> String {
     place.example(&format!("{{ env = \"{variable}\" }}"))
 }
 
-fn from_environment(place: &Place<'_>, name: &str) -> Result<Vec<u8>, String> {
+fn from_environment(place: &SettingPlace<'_>, name: &str) -> Result<Vec<u8>, String> {
     match place.raw().environment().get(name) {
         Some(value) => Ok(value.clone().into_encoded_bytes()),
         None => Err("is not set".to_owned()),
@@ -177,7 +182,7 @@ fn from_environment(place: &Place<'_>, name: &str) -> Result<Vec<u8>, String> {
 }
 
 /// The bytes of the file without exactly one newline at its end, which editors add.
-fn from_file(place: &Place<'_>, path: &str) -> Result<Vec<u8>, String> {
+fn from_file(place: &SettingPlace<'_>, path: &str) -> Result<Vec<u8>, String> {
     let path = place.raw().resolve(path);
     let explain = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => "does not exist".to_owned(),
@@ -197,6 +202,11 @@ fn from_file(place: &Place<'_>, path: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
+/// Whether a secret can stand in a header: no line break, nothing invisible.
+pub(super) fn is_header_text(secret: &Secret) -> bool {
+    secret.expose().iter().all(u8::is_ascii_graphic) && HeaderValue::from_bytes(secret.expose()).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,7 +220,7 @@ mod tests {
         }
         let environment = [("SET", "beta"), ("EMPTY", "")].map(|(name, value)| (name.to_owned(), value.into()));
         let raw = Raw::parse(text, dir.path(), environment.into()).unwrap();
-        let found = secrets(&raw.root(), "secret", "API_SECRET").unwrap();
+        let found = secrets(&Section::root(&raw), "secret", "API_SECRET").unwrap();
         found.missing.iter().for_each(|missing| missing.report(None));
         let bytes: Vec<_> =
             found.present.iter().map(|(secret, _)| String::from_utf8_lossy(secret.expose()).into_owned()).collect();

@@ -7,7 +7,7 @@ mod shipped;
 use std::path::Path;
 use std::time::Duration;
 
-use super::raw::Environment;
+use super::asked::Environment;
 use super::{Config, read};
 
 fn environment(variables: &[(&str, &str)]) -> Environment {

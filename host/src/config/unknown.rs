@@ -1,18 +1,16 @@
 //! Keys and variables that nobody asked for, and what was probably meant.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
 use toml::{Table, Value};
 
-use super::problem::{Problem, quoted};
-use super::raw::{Environment, Role};
+use super::asked::{Asked, Environment, Role};
+use super::key::join;
+use super::problem::{ConfigProblem, quoted};
 
 /// Notes every key of `table`, which stands at `path`, that nobody asked for.
-pub(super) fn unknown_keys(table: &Table, path: &str, asked: &BTreeMap<String, Role>, problems: &mut Vec<Problem>) {
+pub(super) fn unknown_keys(table: &Table, path: &str, asked: &Asked, problems: &mut Vec<ConfigProblem>) {
     for (name, value) in table {
         let key = join(path, name);
-        match (asked.get(&key), value) {
+        match (asked.keys.get(&key), value) {
             (Some(Role::Leaf), _) => {}
             (Some(Role::Table), Value::Table(inner)) => unknown_keys(inner, &key, asked, problems),
             (Some(Role::Table), Value::Array(items)) => {
@@ -32,16 +30,16 @@ pub(super) fn unknown_keys(table: &Table, path: &str, asked: &BTreeMap<String, R
 pub(super) fn unknown_variables(
     prefix: &str,
     environment: &Environment,
-    variables: &BTreeMap<String, String>,
-    problems: &mut Vec<Problem>,
+    asked: &Asked,
+    problems: &mut Vec<ConfigProblem>,
 ) {
-    let unused = |name: &&String| name.starts_with(prefix) && !variables.contains_key(*name);
+    let unused = |name: &&String| name.starts_with(prefix) && !asked.variables.contains_key(*name);
     for name in environment.keys().filter(unused) {
-        problems.push(Problem {
+        problems.push(ConfigProblem {
             key: name.clone(),
             expected: "a variable that names a key, such as `GATEWAY__HTTP__LISTEN`".to_owned(),
             found: Some(quoted(name)),
-            hint: Some(match nearest(name, variables.keys().map(String::as_str)) {
+            hint: Some(match nearest(name, asked.variables.keys().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "a variable changes keys of tables that are in the file; `-` in a name becomes `_`".to_owned(),
             }),
@@ -49,9 +47,10 @@ pub(super) fn unknown_variables(
     }
 }
 
-fn unknown_key(path: &str, name: &str, asked: &BTreeMap<String, Role>) -> Problem {
+fn unknown_key(path: &str, name: &str, asked: &Asked) -> ConfigProblem {
     let start = if path.is_empty() { String::new() } else { format!("{path}.") };
     let known: Vec<&str> = asked
+        .keys
         .keys()
         .filter_map(|key| key.strip_prefix(&start))
         .filter(|name| !name.is_empty() && !name.contains(['.', '[']))
@@ -62,22 +61,11 @@ fn unknown_key(path: &str, name: &str, asked: &BTreeMap<String, Role>) -> Proble
         None => format!("the keys of `{path}` are `{}`", known.join("`, `")),
     };
     let expected = if path.is_empty() { "the name of a table".to_owned() } else { format!("a key of `{path}`") };
-    Problem { key: join(path, name), expected, found: Some(quoted(name)), hint: Some(hint) }
+    ConfigProblem { key: join(path, name), expected, found: Some(quoted(name)), hint: Some(hint) }
 }
 
 /// The text that `name` was probably meant to be.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.map(|known| (strsim::jaro_winkler(name, known), known)).filter(|(score, _)| *score > 0.85);
     scored.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, known)| known)
-}
-
-/// The key of `name` in the table at `path`.
-pub(super) fn join(path: &str, name: &str) -> String {
-    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let name = if !name.is_empty() && name.chars().all(is_bare) {
-        Cow::Borrowed(name)
-    } else {
-        Cow::Owned(format!("{name:?}"))
-    };
-    if path.is_empty() { name.into_owned() } else { format!("{path}.{name}") }
 }

@@ -10,9 +10,9 @@ use bytesize::ByteSize;
 use jiff::SignedDuration;
 use toml::Value;
 
-use super::place::Place;
+use super::place::SettingPlace;
 use super::problem::{alternatives, quoted};
-use super::raw::{Entry, Section, Shape, found};
+use super::section::{Entry, Section, Shape, found};
 use super::unknown::nearest;
 
 impl Section<'_> {
@@ -195,7 +195,7 @@ impl Section<'_> {
     }
 
     /// A list of texts with the place of each, or a single text in its stead.
-    pub(super) fn texts(&self, name: &str) -> Option<Vec<(String, Place<'_>)>> {
+    pub(super) fn texts(&self, name: &str) -> Option<Vec<(String, SettingPlace<'_>)>> {
         let entry = self.entry(name, &[Shape::List])?;
         match &*entry.value {
             Value::String(text) => Some(vec![(text.clone(), entry.place.clone())]),

@@ -1,0 +1,97 @@
+//! How deliveries are made: attempts, waits, breaker, queue.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::section::Section;
+use super::value::show_duration;
+use crate::dispatch::{AgentSettings, BreakerSettings, OnFailure, RetrySettings};
+use crate::egress::EgressSettings;
+use crate::event::{AgentName, PluginName};
+use crate::plugin::Limits;
+
+const LEAST: Duration = Duration::from_millis(1);
+
+/// Reads `[channels.NAME.respond]` where no route makes use of it, so that what is wrong there is told all the same.
+pub(super) fn check_policy(section: &Section<'_>) {
+    Policy::read(section);
+}
+
+/// How deliveries to somebody are made.
+pub(super) struct Policy {
+    retry: RetrySettings,
+    breaker: BreakerSettings,
+    on_failure: OnFailure,
+    time: Duration,
+    concurrency: usize,
+    queue: usize,
+}
+
+/// Who they are made to.
+pub(super) struct AgentParts {
+    pub(super) name: AgentName,
+    pub(super) plugin: PluginName,
+    pub(super) config: BTreeMap<String, serde_json::Value>,
+    pub(super) egress: EgressSettings,
+    pub(super) state: usize,
+    pub(super) limits: Limits,
+}
+
+impl Policy {
+    /// The policy in `section`.
+    pub(super) fn read(section: &Section<'_>) -> Self {
+        let on_failure = section.choice("on_failure", &[("block", OnFailure::Block), ("skip", OnFailure::Skip)]);
+        Self {
+            retry: retry(&section.section("retry")),
+            breaker: breaker(&section.section("breaker")),
+            on_failure: on_failure.unwrap_or(OnFailure::Block),
+            time: section.duration("timeout", LEAST..).unwrap_or(Duration::from_secs(30)),
+            concurrency: section.count("concurrency", 1..).unwrap_or(16),
+            queue: section.count("queue", 1..).unwrap_or(10_000),
+        }
+    }
+
+    /// The settings of an agent with this policy.
+    pub(super) fn of(self, parts: AgentParts) -> AgentSettings {
+        let Self { retry, breaker, on_failure, time, concurrency, queue } = self;
+        let AgentParts { name, plugin, config, egress, state, limits } = parts;
+        let limits = Limits { time, concurrency, ..limits };
+        AgentSettings { name, plugin, config, egress, state, limits, retry, on_failure, breaker, queue }
+    }
+}
+
+fn retry(section: &Section<'_>) -> RetrySettings {
+    let default = RetrySettings::default();
+    let settings = RetrySettings {
+        attempts: section.count("attempts", 1..).and_then(NonZeroU32::new).unwrap_or(default.attempts),
+        first_wait: section.duration("first_wait", LEAST..).unwrap_or(default.first_wait),
+        max_wait: section.duration("max_wait", LEAST..).unwrap_or(default.max_wait),
+        jitter: section.fraction("jitter").unwrap_or(default.jitter),
+        max_retry_after: section.duration("max_retry_after", Duration::ZERO..).unwrap_or(default.max_retry_after),
+        max_age: section.duration("max_age", LEAST..).unwrap_or(default.max_age),
+    };
+    if settings.first_wait > settings.max_wait {
+        section.place("first_wait").problem(
+            format!("a duration of at most `max_wait` ({})", show_duration(settings.max_wait)),
+            show_duration(settings.first_wait),
+        );
+    }
+    settings
+}
+
+fn breaker(section: &Section<'_>) -> BreakerSettings {
+    let default = BreakerSettings::default();
+    let settings = BreakerSettings {
+        failures: section.count("failures", 0..).unwrap_or(default.failures),
+        first_open: section.duration("first_open", LEAST..).unwrap_or(default.first_open),
+        max_open: section.duration("max_open", LEAST..).unwrap_or(default.max_open),
+    };
+    if settings.first_open > settings.max_open {
+        section.place("first_open").problem(
+            format!("a duration of at most `max_open` ({})", show_duration(settings.max_open)),
+            show_duration(settings.first_open),
+        );
+    }
+    settings
+}

@@ -35,7 +35,7 @@ use self::arguments::events::EventsCommand;
 use self::arguments::{Arguments, Command};
 use self::failure::Failure;
 use self::list::Listing;
-use self::request::Request;
+use self::request::{LogRequest, Request};
 use crate::config;
 use crate::plugin::compile_stdin;
 
@@ -77,7 +77,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         | Command::Events { command: Some(EventsCommand::List(arguments)), .. }
         | Command::ListEvents(arguments) => {
             let (filter, output) = arguments.split();
-            list(Listing::Events, &Request::Events(filter), output)
+            list(Listing::Events, &Request::Log(LogRequest::Events(filter)), output)
         }
         Command::Events { command: Some(EventsCommand::Show { id, output }), .. } => {
             block_on(event::show(&load()?, id, output))
@@ -91,10 +91,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Deliveries { command: None, list: arguments }
         | Command::Deliveries { command: Some(DeliveriesCommand::List(arguments)), .. } => {
             let (page, output) = arguments.split();
-            list(Listing::Deliveries, &Request::Deliveries(page), output)
+            list(Listing::Deliveries, &Request::Log(LogRequest::Deliveries(page)), output)
         }
         Command::Deliveries { command: Some(DeliveriesCommand::Replays { output }), .. } => {
-            list(Listing::Replays, &Request::Replays, output)
+            list(Listing::Replays, &Request::Log(LogRequest::Replays), output)
         }
         Command::Deliveries { command: Some(DeliveriesCommand::Replay(arguments)), .. } => {
             block_on(replay::run(&load()?, arguments))

@@ -169,7 +169,7 @@ fn without_a_gateway_there_is_nobody_to_ask() {
     let output = setup.command(&["check", "--live"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.starts_with("error: no gateway answers at http://"), "{error}");
+    assert!(error.starts_with("error: no gateway is running at http://"), "{error}");
     assert!(error.ends_with("hint: start it with `gateway serve`\n"), "{error}");
 }
 

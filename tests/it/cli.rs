@@ -119,9 +119,9 @@ fn a_wrong_call_ends_with_2_and_a_failed_one_with_1() {
     assert!(error.ends_with("hint: `gateway events` lists them\n"), "{error}");
 }
 
-#[test]
-fn an_empty_list_says_what_to_do_and_prints_no_data() {
-    let setup = Setup::new();
+#[tokio::test]
+async fn an_empty_list_says_what_to_do_and_prints_no_data() {
+    let gateway = Setup::new().start().await;
 
     for (noun, expected) in [
         ("channels", "no channels: add `[channels.NAME]` to the configuration, or a channel plugin to its folder"),
@@ -132,11 +132,32 @@ fn an_empty_list_says_what_to_do_and_prints_no_data() {
         ("events", "no such events; `gateway send CHANNEL FILE` sends one"),
         ("deliveries", "no such deliveries"),
     ] {
-        let (code, data, error) = told(setup.command(&[noun]).output().unwrap());
+        let (code, data, error) = gateway.cli(&[noun]);
         assert_eq!((code, data.as_str()), (0, ""), "{noun}: {error}");
         assert_eq!(error.lines().last(), Some(expected), "{noun}");
     }
-    assert!(!setup.path().join("data/db").exists(), "looking must not create a log");
+}
+
+/// Without a gateway the event log can be read; for everything else the command says that none is running.
+#[test]
+fn only_the_event_log_is_listed_without_a_running_gateway() {
+    let setup = Setup::new().plugin(built_in::DUMMY);
+
+    for (noun, expected) in
+        [("events", "no such events; `gateway send CHANNEL FILE` sends one"), ("deliveries", "no such deliveries")]
+    {
+        let (code, data, error) = told(setup.command(&[noun]).output().unwrap());
+        assert_eq!((code, data.as_str()), (0, ""), "{noun}: {error}");
+        assert!(error.starts_with("no gateway is running at http://127.0.0.1:"), "{error}");
+        assert_eq!(error.lines().last(), Some(expected), "{noun}");
+    }
+    for noun in ["channels", "agents", "plugins", "routes", "skills"] {
+        let (code, data, error) = told(setup.command(&[noun]).output().unwrap());
+        assert_eq!((code, data.as_str()), (1, ""), "{noun}: {error}");
+        assert!(error.starts_with("error: no gateway is running at http://127.0.0.1:"), "{error}");
+        assert!(error.ends_with("\nhint: start it with `gateway serve`\n"), "{error}");
+    }
+    assert!(!setup.path().join("data").exists(), "reading must not create a log or compile a plugin");
 }
 
 /// A request that `send` signs passes the verification of the channel.
@@ -159,15 +180,14 @@ async fn send_signs_as_the_provider_does() {
     assert!(error.starts_with("error: the gateway has no channel `nope`, but `github`"), "{error}");
 }
 
-/// The same rows from the running gateway and, when it is gone, from what it left; stderr says which.
+/// The same rows from the running gateway and, when it is gone, from its event log; stderr says which.
 #[tokio::test]
-async fn lists_are_the_same_with_and_without_a_running_gateway() {
+async fn events_and_deliveries_are_the_same_with_and_without_a_running_gateway() {
     let gateway = Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).config(TO_STUB).start().await;
     let id = gateway.post("dummy", r#"{"test":true}"#).await.expect_accepted();
     gateway.event_until(&id, "delivered").await;
     let show = ["events", "show", id.as_str(), "--format", "json"];
-    let lists: [&[&str]; 4] =
-        [&["events", "--format", "json"], &["deliveries", "--format", "json"], &["routes", "--format", "json"], &show];
+    let lists: [&[&str]; 3] = [&["events", "--format", "json"], &["deliveries", "--format", "json"], &show];
 
     let online: Vec<_> = lists.iter().map(|list| gateway.cli(list)).collect();
     let (_, setup) = gateway.stop().await;
@@ -177,7 +197,7 @@ async fn lists_are_the_same_with_and_without_a_running_gateway() {
         assert!(error.starts_with("from the gateway at http://127.0.0.1:"), "{error}");
         let (code, offline, error) = told(setup.command(list).output().unwrap());
         assert_eq!(code, 0, "{error}");
-        assert!(error.starts_with("no gateway answers at http://127.0.0.1:"), "{error}");
+        assert!(error.starts_with("no gateway is running at http://127.0.0.1:"), "{error}");
         assert_eq!(offline, data, "{list:?}");
     }
 }

@@ -65,7 +65,7 @@ impl From<NoAnswer> for anyhow::Error {
     fn from(reason: NoAnswer) -> Self {
         match reason {
             NoAnswer::Refused(origin) => {
-                anyhow!("no gateway answers at {origin}\nhint: start it with `gateway serve`")
+                anyhow!("no gateway is running at {origin}\nhint: start it with `gateway serve`")
             }
             NoAnswer::Failed(error) => error,
         }

@@ -4,14 +4,14 @@ use super::arguments::output::{Format, OutputArguments};
 use super::client::Client;
 use super::failure::Failure;
 use super::output;
-use super::request::{Request, parameters};
+use super::request::{LogRequest, Request, parameters};
 use super::{query, replay, timeline};
 use crate::config::Config;
 use crate::event::{AgentName, EventId};
 
 /// Prints the life of an event.
 pub(super) async fn show(config: &Config, id: EventId, output: OutputArguments) -> Result<(), Failure> {
-    let event = query::fetch(config, &Request::Event(id)).await?;
+    let event = query::fetch(config, &Request::Log(LogRequest::Event(id))).await?;
     match output.format {
         Format::Json => output::json(&event),
         Format::Text => output::text(&timeline::text(&event)),

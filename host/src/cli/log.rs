@@ -267,7 +267,7 @@ async fn read_running(client: &Client) -> Result<BackupSummary, NoAnswer> {
 /// The folder of the log, when it is asked itself because no gateway runs.
 fn offline<'a>(config: &'a Config, client: &Client) -> anyhow::Result<&'a Path> {
     let dir = folder(config)?;
-    note(&format!("no gateway answers at {}, so this is from the event log in `{}`", client.origin(), dir.display()));
+    note(&format!("no gateway is running at {}, reading the event log in `{}`", client.origin(), dir.display()));
     Ok(dir)
 }
 

@@ -1,3 +1,5 @@
+//! Answers to what a command asks: from the running gateway or, when none runs, from its event log.
+
 use serde_json::Value;
 
 use super::client::{Client, NoAnswer};
@@ -7,18 +9,20 @@ use super::output::note;
 use super::request::Request;
 use crate::config::Config;
 
-/// The answer of the running gateway or, when none runs, of its folders; says on stderr which of them it is.
+/// The answer to `request`; stderr says where it comes from.
+///
+/// Only the event log can be read without a gateway. For everything else the failure says that none is running.
 pub(super) async fn fetch(config: &Config, request: &Request) -> Result<Value, Failure> {
     let client = Client::admin(config);
-    match client.get(&request.path()).await {
-        Ok(json) => {
+    match (client.get(&request.path()).await, request) {
+        (Ok(json), _) => {
             note(&format!("from the gateway at {}", client.origin()));
             Ok(json)
         }
-        Err(NoAnswer::Refused(origin)) => {
-            note(&format!("no gateway answers at {origin}, {}", offline::source(config, request)));
-            Ok(offline::answer(config, request).await?)
+        (Err(NoAnswer::Refused(origin)), Request::Log(request)) => {
+            note(&format!("no gateway is running at {origin}, {}", offline::source(config)));
+            Ok(offline::answer(config, request)?)
         }
-        Err(NoAnswer::Failed(error)) => Err(error.into()),
+        (Err(error), _) => Err(anyhow::Error::from(error).into()),
     }
 }

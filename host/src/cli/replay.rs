@@ -97,7 +97,7 @@ pub(super) fn by() -> String {
 async fn post(client: &Client, path: &str) -> anyhow::Result<Value> {
     client.post(path, &json!({})).await.map_err(|reason| match reason {
         NoAnswer::Refused(origin) => anyhow!(
-            "no gateway answers at {origin}, and only a running one can replay\n\
+            "no gateway is running at {origin}, and only a running one can replay\n\
              hint: start it with `gateway serve`"
         ),
         NoAnswer::Failed(error) => error,

@@ -3,7 +3,7 @@ use url::form_urlencoded::Serializer;
 use crate::event::{EventId, EventStatus};
 pub(super) use crate::eventlog::{DeliveryFilter, Selection};
 
-/// What is asked of a gateway, or of its log when none runs.
+/// What a gateway is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     Channels,
@@ -11,6 +11,12 @@ pub(super) enum Request {
     Plugins,
     Routes,
     Skills,
+    Log(LogRequest),
+}
+
+/// What the event log answers by itself when no gateway runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum LogRequest {
     Events(EventFilter),
     Event(EventId),
     Deliveries(DeliveryList),
@@ -95,6 +101,15 @@ impl Request {
             Self::Plugins => "/admin/plugins".to_owned(),
             Self::Routes => "/admin/routes".to_owned(),
             Self::Skills => "/admin/skills".to_owned(),
+            Self::Log(request) => request.path(),
+        }
+    }
+}
+
+impl LogRequest {
+    /// Where the admin API answers it.
+    pub(super) fn path(&self) -> String {
+        match self {
             Self::Events(filter) => format!("/admin/events?{}", filter.query()),
             Self::Event(id) => format!("/admin/events/{id}"),
             Self::Deliveries(list) => format!("/admin/deliveries?{}", list.query()),
@@ -121,7 +136,7 @@ mod tests {
         };
 
         assert_eq!(
-            Request::Events(events).path(),
+            LogRequest::Events(events).path(),
             "/admin/events?limit=50&status=dead&kind=github.*%26x&since=1970-01-01T00%3A00%3A00.000Z"
         );
     }

@@ -9,7 +9,7 @@ use super::client::Client;
 use super::failure::Failure;
 use super::list::shown;
 use super::output;
-use super::request::{EventFilter, Request};
+use super::request::{EventFilter, LogRequest};
 use crate::config::Config;
 
 /// How often the gateway is asked.
@@ -66,7 +66,7 @@ async fn newer(client: &Client, last: u64) -> Result<Vec<Value>, Failure> {
 }
 
 async fn page(client: &Client, filter: EventFilter) -> Result<Value, Failure> {
-    Ok(client.get(&Request::Events(filter).path()).await.map_err(anyhow::Error::from)?)
+    Ok(client.get(&LogRequest::Events(filter).path()).await.map_err(anyhow::Error::from)?)
 }
 
 fn seq(row: &Value) -> u64 {

@@ -25,6 +25,9 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
+/// Events that the memory engine keeps.
+const MEMORY_EVENTS: usize = 100_000;
+
 /// The valid configuration that `raw` describes, or everything that is wrong with it.
 pub(super) fn check(raw: Raw) -> Result<Config, Vec<ConfigProblem>> {
     let config = assemble(&raw);
@@ -145,9 +148,8 @@ fn eventlog_settings(section: &Section<'_>, http: &http::Settings) -> (eventlog:
     let cache_bytes = section.size("cache", MIB..).unwrap_or(32 << 20);
     let ballast_bytes = section.size("ballast", ..=GIB).unwrap_or(16 << 20);
     let min_free = section.size("min_free", ..).unwrap_or(64 << 20);
-    let capacity = section.count("capacity", 1..).unwrap_or(100_000);
     let engine = if is_memory {
-        EngineKind::Memory { capacity }
+        EngineKind::Memory { capacity: MEMORY_EVENTS }
     } else {
         EngineKind::Sled {
             dir: dir.clone(),

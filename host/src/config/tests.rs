@@ -94,6 +94,7 @@ fn values_are_what_their_keys_ask_for() {
             "[eventlog]\nqueue_bytes = '1MiB'",
             "eventlog.queue_bytes: expected a size above `http.max_body` (`25MiB`): a larger body could never be stored, found `1MiB`",
         ),
+        ("[eventlog]\ncapacity = 10", "eventlog.capacity: expected a key of `eventlog`, found `capacity`"),
         ("[eventlog]\ndir = ''", "eventlog.dir: expected a path, found an empty text"),
         ("[plugins]\ninstances = '5'", "plugins.instances: expected a whole number from 1 to 10000, found `5`"),
         (
@@ -175,6 +176,13 @@ fn variables_override_keys() {
 }
 
 #[test]
+fn a_key_that_was_removed_names_its_successor() {
+    let problems = read("[eventlog]\ncapacity = 10", Path::new("."), environment(&[])).unwrap_err();
+
+    assert_eq!(problems[0].hint.as_deref(), Some("use `eventlog.retention.max_events` instead of `eventlog.capacity`"));
+}
+
+#[test]
 fn a_wrong_variable_is_named() {
     for (name, value, expected) in [
         (
@@ -191,6 +199,11 @@ fn a_wrong_variable_is_named() {
             "GATEWAY__HTTP__LISEN",
             "x",
             "GATEWAY__HTTP__LISEN: expected a variable that names a key, such as `GATEWAY__HTTP__LISTEN`, found `GATEWAY__HTTP__LISEN`; did you mean `GATEWAY__HTTP__LISTEN`?",
+        ),
+        (
+            "GATEWAY__EVENTLOG__CAPACITY",
+            "10",
+            "GATEWAY__EVENTLOG__CAPACITY: expected a variable that names a key, such as `GATEWAY__HTTP__LISTEN`, found `GATEWAY__EVENTLOG__CAPACITY`; use `GATEWAY__EVENTLOG__RETENTION__MAX_EVENTS` instead",
         ),
         (
             "GATEWAY__ADMIN__TOKEN",

@@ -6,6 +6,9 @@ use super::asked::{Asked, Environment, Role};
 use super::key::join;
 use super::problem::{ConfigProblem, quoted};
 
+/// Keys that were removed, and what takes their place.
+const RETIRED: &[(&str, &str)] = &[("eventlog.capacity", "eventlog.retention.max_events")];
+
 /// Notes every key of `table`, which stands at `path`, that nobody asked for.
 pub(super) fn unknown_keys(table: &Table, path: &str, asked: &Asked, problems: &mut Vec<ConfigProblem>) {
     for (name, value) in table {
@@ -39,11 +42,19 @@ pub(super) fn unknown_variables(
             key: name.clone(),
             expected: "a variable that names a key, such as `GATEWAY__HTTP__LISTEN`".to_owned(),
             found: Some(quoted(name)),
-            hint: Some(match nearest(name, asked.variables.keys().map(String::as_str)) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "a variable changes keys of tables that are in the file; `-` in a name becomes `_`".to_owned(),
-            }),
+            hint: Some(unknown_variable_hint(prefix, name, asked)),
         });
+    }
+}
+
+fn unknown_variable_hint(prefix: &str, name: &str, asked: &Asked) -> String {
+    let variable = |key: &str| format!("{prefix}{}", key.to_ascii_uppercase().replace('.', "__"));
+    if let Some((_, successor)) = RETIRED.iter().find(|(retired, _)| variable(retired) == name) {
+        return format!("use `{}` instead", variable(successor));
+    }
+    match nearest(name, asked.variables.keys().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "a variable changes keys of tables that are in the file; `-` in a name becomes `_`".to_owned(),
     }
 }
 
@@ -55,13 +66,16 @@ fn unknown_key(path: &str, name: &str, asked: &Asked) -> ConfigProblem {
         .filter_map(|key| key.strip_prefix(&start))
         .filter(|name| !name.is_empty() && !name.contains(['.', '[']))
         .collect();
-    let hint = match nearest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}` instead of `{name}`?"),
-        None if path.is_empty() => format!("the tables are `{}`", known.join("`, `")),
-        None => format!("the keys of `{path}` are `{}`", known.join("`, `")),
+    let key = join(path, name);
+    let retired = RETIRED.iter().find(|(retired, _)| *retired == key);
+    let hint = match (retired, nearest(name, known.iter().copied())) {
+        (Some((_, successor)), _) => format!("use `{successor}` instead of `{key}`"),
+        (None, Some(near)) => format!("did you mean `{near}` instead of `{name}`?"),
+        (None, None) if path.is_empty() => format!("the tables are `{}`", known.join("`, `")),
+        (None, None) => format!("the keys of `{path}` are `{}`", known.join("`, `")),
     };
     let expected = if path.is_empty() { "the name of a table".to_owned() } else { format!("a key of `{path}`") };
-    ConfigProblem { key: join(path, name), expected, found: Some(quoted(name)), hint: Some(hint) }
+    ConfigProblem { key, expected, found: Some(quoted(name)), hint: Some(hint) }
 }
 
 /// The text that `name` was probably meant to be.

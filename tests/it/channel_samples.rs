@@ -170,7 +170,7 @@ async fn a_sample_is_chosen_by_name() {
 
     let (code, _, error) = gateway.cli(&["send", "github", "--sample", "pull"]);
     assert_eq!(code, 1);
-    assert!(error.starts_with("error: channel `github` has no sample `pull`, but `"), "{error}");
+    assert!(error.starts_with("error: channel `github` has no sample `pull`, expected `"), "{error}");
 
     let (_, told, _) = gateway.cli(&["plugin", "inspect", "plugins/github.wasm", "--format", "json"]);
     let told: Value = serde_json::from_str(&told).unwrap();
@@ -201,7 +201,7 @@ async fn what_is_piped_in_goes_before_the_sample() {
 async fn a_plugin_without_samples_asks_for_a_body() {
     let gateway = Setup::new().plugin(built_in::DUMMY).start().await;
     let (code, _, error) = gateway.cli(&["send", "dummy"]);
-    let expected = "error: the plugin of channel `dummy` has no sample of an event\n\
+    let expected = "error: the plugin of channel `dummy` has no sample that becomes an event\n\
                     hint: name a file with the body, or `-` for stdin\n";
     assert_eq!((code, &*error), (1, expected));
 }

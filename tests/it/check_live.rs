@@ -1,4 +1,4 @@
-//! `gateway check --live`: whether a webhook would be accepted, found out without sending one.
+//! `gateway check --live`: would a webhook be accepted? None is sent.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Setup, TestGateway, built_in, guest};
 
-/// What is told of each channel, and the exit code.
+/// The exit code, and the report on each channel.
 fn checked(gateway: &TestGateway, environment: &[(&str, Option<&str>)]) -> (i32, Vec<Value>) {
     let mut command = gateway.cli_command(&["check", "--live", "--format", "json"]);
     for (name, value) in environment {
@@ -16,9 +16,9 @@ fn checked(gateway: &TestGateway, environment: &[(&str, Option<&str>)]) -> (i32,
         };
     }
     let output = command.output().unwrap();
-    let told: Value = serde_json::from_slice(&output.stdout)
+    let reported: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
-    (output.status.code().unwrap(), told["channels"].as_array().unwrap().clone())
+    (output.status.code().unwrap(), reported["channels"].as_array().unwrap().clone())
 }
 
 fn with_github() -> Setup {
@@ -27,7 +27,7 @@ fn with_github() -> Setup {
         .config("\n[channels.github]\nsecret = { env = \"GITHUB_WEBHOOK_SECRET\" }\noptional = true\n")
 }
 
-/// The secret of the gateway is the one that counts, and trying it leaves nothing behind.
+/// The secret of the gateway decides, and trying it leaves nothing behind.
 #[tokio::test]
 async fn a_webhook_is_tried_with_the_secret_of_the_command() {
     let gateway = with_github().env("GITHUB_WEBHOOK_SECRET", "mysecret").start().await;
@@ -42,7 +42,7 @@ async fn a_webhook_is_tried_with_the_secret_of_the_command() {
     assert_eq!((code, &channels[0]["accepted"]), (1, &json!(false)));
     let detail = channels[0]["detail"].as_str().unwrap();
     assert!(detail.starts_with("/webhooks/github: 401 "), "{detail}");
-    assert!(detail.ends_with("; does this command have the gateway's secret?"), "{detail}");
+    assert!(detail.ends_with("; does this command use the gateway's secret?"), "{detail}");
 
     let (code, channels) = checked(&gateway, &[("GITHUB_WEBHOOK_SECRET", None)]);
     let expected = "cannot sign for channel `github`: environment variable `GITHUB_WEBHOOK_SECRET` is not set";
@@ -52,7 +52,7 @@ async fn a_webhook_is_tried_with_the_secret_of_the_command() {
     assert!(!gateway.metrics().await.contains("gateway_signature_failures_total{"), "nothing is counted");
 }
 
-/// What waits in the gateway is told with what it waits for, also in the table for people.
+/// A waiting channel is reported with the reason, also in the table.
 #[tokio::test]
 async fn a_channel_that_waits_or_fails_would_not_accept() {
     let gateway = with_github()
@@ -65,19 +65,19 @@ async fn a_channel_that_waits_or_fails_would_not_accept() {
     let (code, channels) = checked(&gateway, &[("GITHUB_WEBHOOK_SECRET", Some("mysecret"))]);
 
     assert_eq!(code, 1);
-    let told: Vec<_> = channels
+    let rows: Vec<_> = channels
         .iter()
         .map(|channel| {
             let text = |name: &str| channel[name].as_str().unwrap().to_owned();
             (text("channel"), channel["accepted"].as_bool().unwrap(), text("detail"))
         })
         .collect();
-    let [absent, dummy, github, trap] = told.as_slice() else { panic!("{told:?}") };
+    let [absent, dummy, github, trap] = rows.as_slice() else { panic!("{rows:?}") };
     assert_eq!((&*absent.0, absent.1), ("absent", false));
-    assert_eq!(absent.2, "waits: no serving plugin `absent` in the plugin folder");
+    assert_eq!(absent.2, "waiting: no serving plugin `absent` in the plugin folder");
     assert_eq!((&*dummy.0, dummy.1, &*dummy.2), ("dummy", true, "dummy.received"));
     assert_eq!((&*github.0, github.1), ("github", false));
-    let waits = "waits: `channels.github.secret`: environment variable `GITHUB_WEBHOOK_SECRET` is not set";
+    let waits = "waiting: `channels.github.secret`: environment variable `GITHUB_WEBHOOK_SECRET` is not set";
     assert_eq!(github.2, waits);
     assert_eq!((&*trap.0, trap.1), ("trap", false));
     assert!(trap.2.starts_with("/webhooks/trap: 502 the plugin failed"), "{}", trap.2);
@@ -89,9 +89,9 @@ async fn a_channel_that_waits_or_fails_would_not_accept() {
     assert!(lines[2].starts_with("dummy    yes       /webhooks/dummy"), "{table}");
 }
 
-/// What is asked of senders besides is told, because nobody can show it for them.
+/// Other requirements on senders are reported, because the command cannot prove them in their place.
 #[tokio::test]
-async fn keys_and_addresses_that_senders_need_are_told() {
+async fn keys_and_addresses_that_senders_need_are_reported() {
     let gateway = Setup::new()
         .plugin(built_in::DUMMY)
         .config(
@@ -114,7 +114,7 @@ async fn keys_and_addresses_that_senders_need_are_told() {
     assert_eq!(channels[0]["asks"], json!(["an address of `allow_from`", "the key or certificate of `ci`"]));
 }
 
-/// Where only the provider can sign, the answer is not known, which is no refusal.
+/// If only the provider can sign, the result is unknown, which is not a failure.
 #[tokio::test]
 async fn what_only_the_provider_can_sign_is_unknown() {
     let gateway = Setup::new()
@@ -140,31 +140,31 @@ async fn what_only_the_provider_can_sign_is_unknown() {
     assert!(table.contains("dummy    unknown   /webhooks/dummy"), "{table}");
 }
 
-/// The gateway says what it runs with, not what the file says by now.
+/// The gateway reports the configuration that it runs with, not the current file.
 #[tokio::test]
-async fn a_change_that_the_gateway_has_not_read_is_told() {
+async fn a_change_that_the_gateway_has_not_read_is_reported() {
     let gateway = Setup::new().plugin(built_in::DUMMY).config("\n[channels.dummy]\n").start().await;
     let command = || gateway.cli_command(&["check", "--live", "--format", "json"]);
-    let told = |mut command: std::process::Command, keys: &str| {
+    let report = |mut command: std::process::Command, keys: &str| {
         let config = gateway.path().join("running.toml");
         let text = std::fs::read_to_string(&config).unwrap();
         std::fs::write(&config, text + keys).unwrap();
         let output = command.output().unwrap();
-        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-        (output.status.code(), told["channels"].clone())
+        let reported: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), reported["channels"].clone())
     };
 
-    let (code, channels) = told(command(), "path = \"/elsewhere\"\n");
-    let expected = "the configuration has other paths for it: restart the gateway";
+    let (code, channels) = report(command(), "path = \"/elsewhere\"\n");
+    let expected = "other paths in the configuration: restart the gateway";
     assert_eq!((code, &channels[0]["detail"]), (Some(1), &json!(expected)));
 
-    let (code, channels) = told(command(), "[channels.new]\nplugin = \"dummy\"\n");
-    let expected = "the running gateway does not know it: restart the gateway with this configuration";
+    let (code, channels) = report(command(), "[channels.new]\nplugin = \"dummy\"\n");
+    let expected = "unknown to the running gateway: restart it with this configuration";
     assert_eq!((code, &channels[1]["channel"], &channels[1]["detail"]), (Some(1), &json!("new"), &json!(expected)));
 }
 
 #[test]
-fn without_a_gateway_there_is_nobody_to_ask() {
+fn without_a_gateway_the_check_says_that_none_is_running() {
     let setup = Setup::new().config("\n[channels.dummy]\n");
     let output = setup.command(&["check", "--live"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -88,7 +88,7 @@ fn the_shipped_configuration_is_valid() {
     assert_eq!(code, 0, "{error}");
     assert_eq!(data, format!("`{file}` is valid: 4 channels, 1 agent, 1 route\n"));
     // Whether the plugins are built is another matter.
-    let warnings: Vec<_> = error.lines().filter(|line| !line.contains("there is no plugin")).collect();
+    let warnings: Vec<_> = error.lines().filter(|line| !line.contains("does not exist")).collect();
     assert_eq!(
         warnings,
         [
@@ -126,11 +126,11 @@ async fn an_empty_list_says_what_to_do_and_prints_no_data() {
     for (noun, expected) in [
         ("channels", "no channels: add `[channels.NAME]` to the configuration, or a channel plugin to its folder"),
         ("agents", "no agents: add `[agents.NAME]` to the configuration"),
-        ("plugins", "no plugins: put a `.wasm` file into the plugin folder"),
-        ("routes", "no routes, so events are stored and go nowhere: add `[[routes]]` to the configuration"),
-        ("skills", "no skills: put a folder with a SKILL.md into the skill folder"),
-        ("events", "no such events; `gateway send CHANNEL FILE` sends one"),
-        ("deliveries", "no such deliveries"),
+        ("plugins", "no plugins: copy a `.wasm` file into the plugin folder"),
+        ("routes", "no routes, so events are stored and not delivered: add `[[routes]]` to the configuration"),
+        ("skills", "no skills: add a folder with a SKILL.md to the skill folder"),
+        ("events", "no events found; `gateway send CHANNEL FILE` sends one"),
+        ("deliveries", "no deliveries found"),
     ] {
         let (code, data, error) = gateway.cli(&[noun]);
         assert_eq!((code, data.as_str()), (0, ""), "{noun}: {error}");
@@ -144,7 +144,7 @@ fn only_the_event_log_is_listed_without_a_running_gateway() {
     let setup = Setup::new().plugin(built_in::DUMMY);
 
     for (noun, expected) in
-        [("events", "no such events; `gateway send CHANNEL FILE` sends one"), ("deliveries", "no such deliveries")]
+        [("events", "no events found; `gateway send CHANNEL FILE` sends one"), ("deliveries", "no deliveries found")]
     {
         let (code, data, error) = told(setup.command(&[noun]).output().unwrap());
         assert_eq!((code, data.as_str()), (0, ""), "{noun}: {error}");
@@ -177,7 +177,7 @@ async fn send_signs_as_the_provider_does() {
 
     let (code, _, error) = gateway.cli(&["send", "nope", "ping.json"]);
     assert_eq!(code, 1);
-    assert!(error.starts_with("error: the gateway has no channel `nope`, but `github`"), "{error}");
+    assert!(error.starts_with("error: the gateway has no channel `nope`, expected `github`"), "{error}");
 }
 
 /// The same rows from the running gateway and, when it is gone, from its event log; stderr says which.
@@ -224,7 +224,7 @@ fn a_plugin_file_is_checked_without_serving_it() {
 
     let (code, data, error) = told(setup.command(&["plugin", "inspect", "plugins/dummy.wasm"]).output().unwrap());
     assert_eq!(code, 0, "{error}");
-    assert!(data.contains("\nverified  no, anybody may post to it\n"), "{data}");
+    assert!(data.contains("\nverified  no, anyone can post to it\n"), "{data}");
     assert!(data.contains("\nmemory    1."), "{data}");
 }
 

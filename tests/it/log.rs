@@ -226,7 +226,7 @@ async fn a_damaged_store_is_verified_and_repaired() {
     assert_eq!(gateway.json(&format!("/admin/events/{id}")).await["seq"], 101, "no position is used again");
     let (_, setup) = gateway.stop().await;
     let (code, _, error) = log(&setup, &["restore", file.to_str().unwrap()]);
-    assert!(code == 1 && error.contains("there is an event log in"), "{error}");
+    assert!(code == 1 && error.contains("already holds an event log"), "{error}");
     fs::rename(setup.path().join("data"), setup.path().join("aside")).unwrap();
     let (code, restored, error) = log(&setup, &["restore", file.to_str().unwrap()]);
     assert_eq!((code, &restored["events"]), (0, &100.into()), "{error}");

@@ -104,7 +104,7 @@ fn pin_writes_the_digest_into_the_configuration() {
     let (code, told, _) = pin(&["--all", "--check"]);
     assert_eq!(
         (code, told),
-        (1, format!("echo: not pinned, the file is {one}\ntrap: not pinned, the file is {trap}\n"))
+        (1, format!("echo: not pinned; the file is {one}\ntrap: not pinned; the file is {trap}\n"))
     );
     assert_eq!(fs::read_to_string(&config).unwrap(), before);
 
@@ -117,7 +117,7 @@ fn pin_writes_the_digest_into_the_configuration() {
 
     let new = guest::ECHO_TWO.path();
     let (code, told, _) = pin(&["echo", "--file", new.to_str().unwrap()]);
-    assert_eq!((code, told), (0, format!("echo: pinned to {two}, before to {one}\n")));
+    assert_eq!((code, told), (0, format!("echo: pinned to {two}, previously {one}\n")));
     let (code, told, _) = pin(&["echo", "--check"]);
     assert_eq!((code, told), (1, format!("echo: pinned to {two}, and the file is {one}\n")));
 

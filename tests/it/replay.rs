@@ -321,7 +321,7 @@ async fn a_replay_needs_to_know_what_and_a_running_gateway() {
         (&["deliveries", "replay", "--all"], 1, "and only a running one can replay\nhint: start it"),
         (&["deliveries", "replay", "1.0", "--all"], 2, "cannot be used with"),
         (&["deliveries", "replay", "--status", "pending"], 2, "expected `dead` or `delivered`"),
-        (&["deliveries", "replay", "7"], 2, "expected an id as `gateway deliveries` lists them"),
+        (&["deliveries", "replay", "7"], 2, "expected an id as listed by `gateway deliveries`"),
     ] {
         let output = setup.command(arguments).output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
@@ -330,5 +330,5 @@ async fn a_replay_needs_to_know_what_and_a_running_gateway() {
     }
     let output = setup.command(&["deliveries", "replays"]).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.ends_with("no replays; `gateway deliveries replay` begins one\n"), "{error}");
+    assert!(error.ends_with("no replays; `gateway deliveries replay` starts one\n"), "{error}");
 }

@@ -27,10 +27,10 @@ use crate::plugin::COMPILE_COMMAND;
     version,
     max_term_width = 100,
     disable_help_subcommand = true,
-    after_help = "Exit codes: 0 fine, 1 failed, 2 wrong call or configuration"
+    after_help = "Exit codes: 0 success, 1 failure, 2 wrong usage or configuration"
 )]
 pub(super) struct Arguments {
-    /// The configuration, `./gateway.toml` when left out
+    /// Configuration file, `./gateway.toml` by default
     #[arg(
         long,
         global = true,
@@ -46,24 +46,24 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Serve until SIGTERM or Ctrl-C
+    /// Run the gateway until SIGTERM or Ctrl-C
     #[command(visible_alias = "run")]
     Serve,
-    /// Check the configuration and tell all its problems at once
+    /// Check the configuration and report all problems
     Check(CheckArguments),
-    /// Sign a body as its provider would and send it to a channel of the running gateway
+    /// Sign a webhook as its provider would and send it to a channel of the running gateway
     Send(SendArguments),
-    /// List channels: what receives webhooks
+    /// List channels, which receive webhooks
     Channels(ListArguments),
-    /// List agents: who gets the events
+    /// List agents, which receive events
     Agents(ListArguments),
-    /// List plugin files with what serves and what failed
+    /// List plugin files, their state and their errors
     Plugins(ListArguments),
-    /// List routes: which events go to which agents
+    /// List routes, which send events to agents
     Routes(ListArguments),
-    /// List skills, and the folders that are none
+    /// List skills, and folders that could not be loaded
     Skills(ListArguments),
-    /// List events, or show, follow and replay them
+    /// List, show, follow or replay events
     #[command(args_conflicts_with_subcommands = true)]
     Events {
         #[command(subcommand)]
@@ -71,7 +71,7 @@ pub(super) enum Command {
         #[command(flatten)]
         list: EventsArguments,
     },
-    /// List deliveries, events on their way to agents, or replay them
+    /// List or replay deliveries of events to agents
     #[command(args_conflicts_with_subcommands = true)]
     Deliveries {
         #[command(subcommand)]
@@ -79,22 +79,22 @@ pub(super) enum Command {
         #[command(flatten)]
         list: DeliveriesArguments,
     },
-    /// Look after the event log: figures, checks, backups, repair
+    /// Inspect, verify, back up, restore or repair the event log
     Log {
         #[command(subcommand)]
         command: LogCommand,
     },
-    /// Make, check, test, pin and sign plugins
+    /// Create, build, check, test, pin and sign plugins
     Plugin {
         #[command(subcommand)]
         command: PluginCommand,
     },
-    /// Print the completion script of a shell
+    /// Print a shell completion script
     Completions {
-        /// The shell
+        /// Shell
         shell: Shell,
     },
-    /// Compile the component on stdin: what the gateway starts for each new plugin
+    /// Compile the component on stdin; the gateway starts this for each new plugin
     #[command(hide = true, name = COMPILE_COMMAND)]
     CompilePlugin { memory: u64, seconds: u64 },
     #[command(hide = true)]
@@ -107,7 +107,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct ListArguments {
-    /// May be written for clarity
+    /// Optional word
     #[arg(value_parser = ["list"], hide = true)]
     list: Option<String>,
     #[command(flatten)]
@@ -116,30 +116,30 @@ pub(super) struct ListArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
-    /// Ask the running gateway for each channel whether its webhook would be accepted, without sending it
+    /// Ask the running gateway whether it would accept a webhook of each channel, without sending one
     #[arg(long)]
     pub(super) live: bool,
-    /// With `--live`: text for people, json for machines
+    /// Output format of `--live`: text or json
     #[arg(long, value_enum, default_value_t = Format::Text, hide_possible_values = true, requires = "live")]
     pub(super) format: Format,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct SendArguments {
-    /// The channel, as in `gateway channels`
+    /// Channel name, as listed by `gateway channels`
     pub(super) channel: ChannelName,
-    /// The body, `-` for stdin; when left out, what is piped in, or else a sample of the plugin
+    /// File with the body, `-` for stdin; by default piped input, or else a sample of the plugin
     pub(super) file: Option<PathBuf>,
-    /// Send this sample, as if it were made now
+    /// Send this sample, with the current time in it
     #[arg(long, value_name = "NAME", conflicts_with = "file")]
     pub(super) sample: Option<String>,
-    /// List the samples that came with the plugin, and what they become
+    /// List the samples inside the plugin file and the events they become
     #[arg(long, conflicts_with_all = ["file", "sample", "headers", "query"])]
     pub(super) list_samples: bool,
-    /// A header, as `Name: value`, or `@FILE` with one on each line; can be repeated
+    /// Header as `Name: value`, or `@FILE` with one per line; repeatable
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     pub(super) headers: Vec<String>,
-    /// The query of the URL, without `?`
+    /// Query string, without `?`
     #[arg(long)]
     pub(super) query: Option<String>,
 }

@@ -1,3 +1,5 @@
+//! `gateway check`.
+
 mod live;
 
 use std::path::Path;
@@ -7,7 +9,7 @@ use super::failure::Failure;
 use super::output;
 use crate::config::{self, Config, FILE_NAME};
 
-/// Tells whether the configuration is valid, and what is odd about it; or how it fares in the running gateway.
+/// Checks the configuration, alone or against the running gateway.
 pub(super) async fn run(path: Option<&Path>, arguments: CheckArguments) -> Result<(), Failure> {
     let config = config::load(path)?;
     if let Some(tls) = &config.http.tls {
@@ -16,8 +18,8 @@ pub(super) async fn run(path: Option<&Path>, arguments: CheckArguments) -> Resul
     if arguments.live {
         return live::run(&config, arguments.format).await;
     }
-    for remark in remarks(&config) {
-        output::note(&format!("warning: {remark}"));
+    for warning in warnings(&config) {
+        output::note(&format!("warning: {warning}"));
     }
     let file = path.unwrap_or(Path::new(FILE_NAME)).display();
     let counts = [
@@ -28,12 +30,12 @@ pub(super) async fn run(path: Option<&Path>, arguments: CheckArguments) -> Resul
     output::text(&format!("`{file}` is valid: {}\n", counts.join(", ")))
 }
 
-/// What works and is probably not what was meant.
-fn remarks(config: &Config) -> Vec<String> {
-    let mut remarks = config.warnings.clone();
+/// Warnings: settings that are valid and probably not intended.
+fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings = config.warnings.clone();
     for channel in &config.ingest.channels {
         if let Some(reason) = &channel.missing_secret {
-            remarks.push(format!("channel `{}` will wait: {reason}", channel.name));
+            warnings.push(format!("channel `{}` will wait: {reason}", channel.name));
         }
     }
     let channels = config.ingest.channels.iter().map(|channel| ("channel", channel.name.as_str(), &channel.plugin));
@@ -41,10 +43,10 @@ fn remarks(config: &Config) -> Vec<String> {
     for (noun, name, plugin) in channels.chain(agents) {
         let file = config.plugins.dir.join(format!("{plugin}.wasm"));
         if !file.is_file() {
-            remarks.push(format!("{noun} `{name}` will wait: there is no plugin `{}`", file.display()));
+            warnings.push(format!("{noun} `{name}` will wait: the plugin `{}` does not exist", file.display()));
         }
     }
-    remarks
+    warnings
 }
 
 fn counted(count: usize, noun: &str) -> String {

@@ -1,3 +1,5 @@
+//! The client of the gateway that the configuration describes: its admin API and its channels.
+
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -20,11 +22,11 @@ use crate::config::Config;
 use crate::http;
 use crate::verify::Secret;
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest wait for a response.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Bytes of the largest answer; an event with its data is the largest there is.
-const MAX_ANSWER: usize = 128 << 20;
+/// The largest response in bytes; nothing is larger than an event with its data.
+const MAX_RESPONSE: usize = 128 << 20;
 
 /// A client of the gateway that the configuration describes.
 pub(super) struct Client {
@@ -33,7 +35,7 @@ pub(super) struct Client {
     pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
-/// Where a gateway is expected.
+/// The address of a gateway.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin {
     is_encrypted: bool,
@@ -47,17 +49,16 @@ impl fmt::Display for Origin {
     }
 }
 
-/// An answer, whatever its status.
+/// A response of any status.
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) body: Bytes,
 }
 
-/// Why there is no answer.
+/// Why a request failed.
 pub(super) enum NoAnswer {
-    /// Nobody listens there.
+    /// Nothing listens at the address.
     Refused(Origin),
-    /// Something else.
     Failed(anyhow::Error),
 }
 
@@ -96,25 +97,24 @@ impl Client {
         Self { origin, token, pool: Pool::builder(TokioExecutor::new()).build(connector) }
     }
 
-    /// Where the gateway is expected.
     pub(super) fn origin(&self) -> Origin {
         self.origin
     }
 
-    /// What the admin API says to a `GET`.
+    /// The JSON of a `GET` of the admin API.
     pub(super) async fn get(&self, path: &str) -> Result<Value, NoAnswer> {
         let reply = self.send(Method::GET, path, Vec::new(), Bytes::new()).await?;
         self.read(&reply).map_err(NoAnswer::Failed)
     }
 
-    /// What the admin API says to a `POST`.
+    /// The JSON of a `POST` of the admin API.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, NoAnswer> {
         let json = vec![("content-type".to_owned(), HeaderValue::from_static("application/json"))];
         let reply = self.send(Method::POST, path, json, body.to_string().into()).await?;
         self.read(&reply).map_err(NoAnswer::Failed)
     }
 
-    /// Sends a request as it is.
+    /// Sends a request and returns the response, whatever its status.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -126,40 +126,40 @@ impl Client {
         let exchange = async {
             let response = self.pool.request(request).await.map_err(|error| self.explain(error))?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, MAX_ANSWER).collect().await;
-            let body = body.map_err(|error| NoAnswer::Failed(anyhow!("the answer ended early: {error}")))?.to_bytes();
+            let body = Limited::new(body, MAX_RESPONSE).collect().await;
+            let body = body.map_err(|error| NoAnswer::Failed(anyhow!("the response ended early: {error}")))?.to_bytes();
             Ok(Reply { status: head.status, body })
         };
-        tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| self.late())?
+        tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| self.late())?
     }
 
-    /// Gives what the admin API says to `take`, piece by piece, however long it is.
+    /// Hands the body of a response of any length to `sink`, piece by piece.
     pub(super) async fn stream(
         &self,
         method: Method,
         path: &str,
-        take: &mut dyn FnMut(Bytes) -> anyhow::Result<()>,
+        sink: &mut dyn FnMut(Bytes) -> anyhow::Result<()>,
     ) -> Result<(), NoAnswer> {
         let request = self.request(method, path, Vec::new(), Bytes::new())?;
-        let response = tokio::time::timeout(PATIENCE, self.pool.request(request)).await.map_err(|_| self.late())?;
+        let response = tokio::time::timeout(TIMEOUT, self.pool.request(request)).await.map_err(|_| self.late())?;
         let (head, mut body) = response.map_err(|error| self.explain(error))?.into_parts();
         if !head.status.is_success() {
-            let body = tokio::time::timeout(PATIENCE, Limited::new(body, MAX_ANSWER).collect()).await;
+            let body = tokio::time::timeout(TIMEOUT, Limited::new(body, MAX_RESPONSE).collect()).await;
             let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
             let refused = self.read(&Reply { status: head.status, body });
-            return Err(NoAnswer::Failed(refused.err().unwrap_or_else(|| anyhow!("the gateway refused"))));
+            return Err(NoAnswer::Failed(refused.err().unwrap_or_else(|| anyhow!("the gateway refused the request"))));
         }
-        while let Some(frame) = tokio::time::timeout(PATIENCE, body.frame()).await.map_err(|_| self.late())? {
-            let frame = frame.map_err(|error| NoAnswer::Failed(anyhow!("the answer ended early: {error}")))?;
+        while let Some(frame) = tokio::time::timeout(TIMEOUT, body.frame()).await.map_err(|_| self.late())? {
+            let frame = frame.map_err(|error| NoAnswer::Failed(anyhow!("the response ended early: {error}")))?;
             if let Ok(piece) = frame.into_data() {
-                take(piece).map_err(NoAnswer::Failed)?;
+                sink(piece).map_err(NoAnswer::Failed)?;
             }
         }
         Ok(())
     }
 
     fn late(&self) -> NoAnswer {
-        NoAnswer::Failed(anyhow!("{} does not answer within {PATIENCE:?}", self.origin))
+        NoAnswer::Failed(anyhow!("{} did not respond within {TIMEOUT:?}", self.origin))
     }
 
     fn request(
@@ -175,7 +175,7 @@ impl Client {
         }
         if let Some(token) = &self.token {
             let value = HeaderValue::from_bytes(&[b"Bearer ", token.expose()].concat());
-            let mut value = value.context("the admin token is no header value").map_err(NoAnswer::Failed)?;
+            let mut value = value.context("the admin token is not a valid header value").map_err(NoAnswer::Failed)?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
@@ -191,39 +191,39 @@ impl Client {
             }
             source = cause.source();
         }
-        NoAnswer::Failed(anyhow::Error::from(error).context(format!("cannot ask {}", self.origin)))
+        NoAnswer::Failed(anyhow::Error::from(error).context(format!("cannot reach {}", self.origin)))
     }
 
-    /// The JSON of an answer, or what its problem says.
+    /// The JSON of a response, or the reason in its problem document.
     fn read(&self, reply: &Reply) -> anyhow::Result<Value> {
         let json: Value = match serde_json::from_slice(&reply.body) {
             Ok(json) => json,
             Err(_) if reply.status.is_success() => {
-                return Err(anyhow!("what answers at {} is no gateway", self.origin));
+                return Err(anyhow!("the server at {} is not a gateway", self.origin));
             }
             Err(_) => Value::Null,
         };
         if reply.status.is_success() {
             return Ok(json);
         }
-        let said = json["detail"].as_str().or(json["title"].as_str()).unwrap_or("it gave no reason");
+        let reason = json["detail"].as_str().or(json["title"].as_str()).unwrap_or("no reason given");
         let hint = match reply.status {
             StatusCode::UNAUTHORIZED => "\nhint: `admin.token` must be the one that the gateway was started with",
             StatusCode::NOT_FOUND if json["code"] == "unknown_channel" => "\nhint: `gateway channels` lists them",
             StatusCode::NOT_FOUND if json["code"] == "unknown_delivery" => "\nhint: `gateway deliveries` lists them",
             StatusCode::NOT_FOUND if json["code"] == "unknown_replay" => {
-                "\nhint: `gateway deliveries replays` lists those that are kept"
+                "\nhint: `gateway deliveries replays` lists them"
             }
-            StatusCode::NOT_FOUND => "\nhint: `gateway events` lists the events",
-            status if status.is_server_error() => "\nhint: the gateway's log says more",
+            StatusCode::NOT_FOUND => "\nhint: `gateway events` lists them",
+            status if status.is_server_error() => "\nhint: see the gateway's log",
             _ => "",
         };
-        let said = super::output::clean(said, false);
-        Err(anyhow!("the gateway at {} answered {}: {said}{hint}", self.origin, reply.status.as_u16()))
+        let reason = super::output::clean(reason, false);
+        Err(anyhow!("the gateway at {} answered {}: {reason}{hint}", self.origin, reply.status.as_u16()))
     }
 }
 
-/// The address to connect to for what listens at `listen`: everywhere means here, too.
+/// The address to connect to for a server that listens at `listen`: an unspecified address includes this machine.
 fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gateway_that_listens_everywhere_is_asked_here() {
+    fn a_gateway_that_listens_everywhere_is_reached_here() {
         for (listen, expected) in
             [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:80", "[::1]:80"), ("10.0.0.1:80", "10.0.0.1:80")]
         {

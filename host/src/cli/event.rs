@@ -1,3 +1,5 @@
+//! `gateway events show` and `gateway events replay`.
+
 use serde_json::json;
 
 use super::arguments::output::{Format, OutputArguments};
@@ -9,7 +11,7 @@ use super::{query, replay, timeline};
 use crate::config::Config;
 use crate::event::{AgentName, EventId};
 
-/// Prints the life of an event.
+/// Prints the timeline and the data of an event.
 pub(super) async fn show(config: &Config, id: EventId, output: OutputArguments) -> Result<(), Failure> {
     let event = query::fetch(config, &Request::Log(LogRequest::Event(id))).await?;
     match output.format {
@@ -18,7 +20,7 @@ pub(super) async fn show(config: &Config, id: EventId, output: OutputArguments) 
     }
 }
 
-/// Asks the running gateway to deliver an event again.
+/// Replays an event.
 pub(super) async fn replay(
     config: &Config,
     id: EventId,
@@ -28,5 +30,5 @@ pub(super) async fn replay(
     let query = parameters(&[("agent", agent.map(ToString::to_string)), ("by", Some(replay::by()))]);
     let path = format!("/admin/events/{id}/replay?{query}");
     let answer = Client::admin(config).post(&path, &json!({})).await.map_err(anyhow::Error::from)?;
-    replay::told(&answer, output)
+    replay::added(&answer, output)
 }

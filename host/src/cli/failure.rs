@@ -1,18 +1,19 @@
+//! Why a command failed; decides its exit code.
+
 use crate::config::ConfigProblems;
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The configuration is wrong.
     Config(ConfigProblems),
-    /// The call is wrong in a way that its grammar does not say.
+    /// The arguments contradict each other in a way that the grammar does not cover.
     Call(&'static str),
-    /// Something did not work; what to do about it stands in a line `hint:` at the end.
+    /// Any other error; a line `hint:` at its end says what to do.
     Failed(anyhow::Error),
-    /// It did not work, and everything was said already.
-    Told,
-    /// Nobody reads what the command prints any more, as with `| head`.
-    Unread,
+    /// A failure that the output already shows.
+    Reported,
+    /// Stdout was closed, as by `| head`.
+    Closed,
 }
 
 impl From<ConfigProblems> for Failure {

@@ -1,13 +1,15 @@
+//! Files that are replaced as a whole.
+
 use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-/// Writes a file as a whole: whoever reads it finds the old bytes or the new ones. It keeps its permissions.
+/// Replaces a file atomically: readers see the old bytes or the new ones. The permissions stay.
 pub(super) fn replace(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let failed = || format!("cannot write `{}`", file.display());
-    // A link stays one.
+    // A symbolic link stays one.
     let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let mut part = file.clone().into_os_string();
     part.push(".part");
@@ -27,7 +29,7 @@ pub(super) fn replace(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     replaced
 }
 
-/// Gives a complete file its name, for good.
+/// Renames a complete file and syncs its folder.
 pub(super) fn put_in_place(part: &Path, file: &Path) -> anyhow::Result<()> {
     let failed = || format!("cannot write `{}`", file.display());
     fs::rename(part, file).with_context(failed)?;

@@ -1,3 +1,5 @@
+//! Lists of the admin API as tables.
+
 use std::fmt::Write;
 
 use serde_json::Value;
@@ -10,7 +12,7 @@ use super::request::Request;
 use super::table::table;
 use crate::config::Config;
 
-/// What is listed.
+/// A list that a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Listing {
     Channels,
@@ -23,11 +25,11 @@ pub(super) enum Listing {
     Replays,
 }
 
-/// A column: its heading and how it is read from a row.
+/// A column: its heading and how to read it from a row.
 type Column = (&'static str, fn(&Value) -> String);
 
 impl Listing {
-    /// The member of the answer that holds the rows.
+    /// The member of the response that holds the rows.
     fn member(self) -> &'static str {
         match self {
             Self::Channels => "channels",
@@ -97,34 +99,34 @@ impl Listing {
                 ("attempts", |row| shown(&row["attempts"])),
                 ("next attempt", |row| shown(&row["next_attempt_at"])),
                 ("kind", |row| shown(&row["kind"])),
-                ("failed with", |row| failure(row)),
+                ("failure", |row| failure(row)),
             ],
             Self::Replays => &[
                 ("id", |row| shown(&row["id"])),
                 ("state", |row| shown(&row["state"])),
                 ("replayed", |row| format!("{} of {}", shown(&row["replayed"]), shown(&row["matched"]))),
                 ("rate", |row| format!("{}/s", shown(&row["rate"]))),
-                ("began", |row| shown(&row["created_at"])),
+                ("started", |row| shown(&row["created_at"])),
                 ("by", |row| shown(&row["by"])),
-                ("what", |row| pairs(&row["filter"])),
+                ("filter", |row| pairs(&row["filter"])),
                 ("error", |row| first_line(&row["error"])),
             ],
         }
     }
 
-    /// What to say of an empty list.
-    fn none(self) -> &'static str {
+    /// What to print for an empty list.
+    fn empty(self) -> &'static str {
         match self {
             Self::Channels => {
                 "no channels: add `[channels.NAME]` to the configuration, or a channel plugin to its folder"
             }
             Self::Agents => "no agents: add `[agents.NAME]` to the configuration",
-            Self::Plugins => "no plugins: put a `.wasm` file into the plugin folder",
-            Self::Routes => "no routes, so events are stored and go nowhere: add `[[routes]]` to the configuration",
-            Self::Skills => "no skills: put a folder with a SKILL.md into the skill folder",
-            Self::Events => "no such events; `gateway send CHANNEL FILE` sends one",
-            Self::Deliveries => "no such deliveries",
-            Self::Replays => "no replays; `gateway deliveries replay` begins one",
+            Self::Plugins => "no plugins: copy a `.wasm` file into the plugin folder",
+            Self::Routes => "no routes, so events are stored and not delivered: add `[[routes]]` to the configuration",
+            Self::Skills => "no skills: add a folder with a SKILL.md to the skill folder",
+            Self::Events => "no events found; `gateway send CHANNEL FILE` sends one",
+            Self::Deliveries => "no deliveries found",
+            Self::Replays => "no replays; `gateway deliveries replay` starts one",
         }
     }
 }
@@ -145,14 +147,14 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// The rows as a table; nothing when there are none.
+/// The rows as a table; an empty text if there are none.
 fn text(listing: Listing, answer: &Value) -> String {
     let rows = answer[listing.member()].as_array().map(Vec::as_slice).unwrap_or_default();
     if rows.is_empty() {
         return String::new();
     }
     let columns = listing.columns();
-    // A column that is empty in every row says nothing.
+    // A column that is empty in every row is left out.
     let cells: Vec<Vec<String>> = rows.iter().map(|row| columns.iter().map(|(_, read)| read(row)).collect()).collect();
     let is_used = |column: &usize| cells.iter().any(|row| !row[*column].is_empty());
     let used: Vec<usize> = (0..columns.len()).filter(is_used).collect();
@@ -162,17 +164,17 @@ fn text(listing: Listing, answer: &Value) -> String {
     table(&headings, &cells)
 }
 
-/// What belongs to the list and is no row.
+/// Remarks below the list.
 fn notes(listing: Listing, answer: &Value) -> Vec<String> {
     let mut notes = Vec::new();
     if answer[listing.member()].as_array().is_none_or(Vec::is_empty) && answer["next"].is_null() {
-        notes.push(listing.none().to_owned());
+        notes.push(listing.empty().to_owned());
     }
     if !answer["next"].is_null() {
-        notes.push(format!("there are more: add `--cursor {}`", shown(&answer["next"])));
+        notes.push(format!("more rows: add `--cursor {}`", shown(&answer["next"])));
     }
     for problem in answer["problems"].as_array().map(Vec::as_slice).unwrap_or_default() {
-        let mut line = format!("not a skill: {}", shown(&problem["path"]));
+        let mut line = format!("skill not loaded: {}", shown(&problem["path"]));
         if let Some(number) = problem["line"].as_u64() {
             let _ = write!(line, ":{number}");
         }
@@ -182,7 +184,7 @@ fn notes(listing: Listing, answer: &Value) -> Vec<String> {
     notes
 }
 
-/// A value as a cell: lists with commas, nothing for null.
+/// A value as a cell: commas between items, empty for null.
 pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -237,20 +239,20 @@ mod tests {
         let answer = json!({"routes": []});
 
         assert_eq!(text(Listing::Routes, &answer), "");
-        assert_eq!(notes(Listing::Routes, &answer), [Listing::Routes.none()]);
+        assert_eq!(notes(Listing::Routes, &answer), [Listing::Routes.empty()]);
     }
 
     #[test]
-    fn a_page_says_how_to_go_on() {
+    fn a_page_says_how_to_continue() {
         let answer = json!({"events": [{"id": "x"}], "next": "17"});
 
-        assert_eq!(notes(Listing::Events, &answer), ["there are more: add `--cursor 17`"]);
+        assert_eq!(notes(Listing::Events, &answer), ["more rows: add `--cursor 17`"]);
     }
 
     #[test]
-    fn what_is_no_skill_is_told_with_its_line() {
+    fn a_broken_skill_is_reported_with_its_line() {
         let answer = json!({"skills": [{"name": "a"}], "problems": [{"path": "/s/b/SKILL.md", "line": 2, "message": "no `name`"}]});
 
-        assert_eq!(notes(Listing::Skills, &answer), ["not a skill: /s/b/SKILL.md:2: no `name`"]);
+        assert_eq!(notes(Listing::Skills, &answer), ["skill not loaded: /s/b/SKILL.md:2: no `name`"]);
     }
 }

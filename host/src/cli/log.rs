@@ -1,4 +1,4 @@
-//! `gateway log`: what the event log holds, whether all of it can be read, and copies of it.
+//! `gateway log`: statistics, verification, backup, restore and repair of the event log.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -24,10 +24,9 @@ use crate::config::Config;
 use crate::event::Timestamp;
 use crate::eventlog::{self, BackupSummary, EngineKind, EventLogError, Pieces, Verified};
 
-/// Where the admin API gives a backup.
+/// The route of the admin API that streams a backup.
 const BACKUP: &str = "/admin/log/backup";
 
-/// Does what `gateway log` was asked.
 pub(super) async fn run(config: &Config, command: LogCommand) -> Result<(), Failure> {
     match command {
         LogCommand::Stats { output } => stats(config, output).await,
@@ -83,7 +82,7 @@ async fn verify(config: &Config, output: OutputArguments) -> Result<(), Failure>
     let verified = match read_running(&client).await {
         Ok(contents) => {
             note(&format!(
-                "from the gateway at {}: its events, deliveries and identities; the figures are compared when none runs",
+                "from the gateway at {}: events, deliveries and identities; counters are verified only while no gateway runs",
                 client.origin()
             ));
             Verified { contents, ..Verified::default() }
@@ -107,8 +106,8 @@ async fn verify(config: &Config, output: OutputArguments) -> Result<(), Failure>
     if is_whole {
         return Ok(());
     }
-    note("hint: `gateway log repair` saves what can be read, with the gateway stopped; a backup may have the rest");
-    Err(Failure::Told)
+    note("hint: stop the gateway and run `gateway log repair` to keep what can be read; a backup may have the rest");
+    Err(Failure::Reported)
 }
 
 fn verified_text(verified: &Verified) -> String {
@@ -118,9 +117,9 @@ fn verified_text(verified: &Verified) -> String {
         let _ = writeln!(text, "damaged: {}", output::clean(problem, false));
     }
     for (first, last) in lost_before {
-        let _ = writeln!(text, "lost before an earlier repair: event {first} to {last}");
+        let _ = writeln!(text, "lost before an earlier repair: events {first} to {last}");
     }
-    let word = if verified.is_whole() { "all whole" } else { "damaged" };
+    let word = if verified.is_whole() { "intact" } else { "damaged" };
     let _ = writeln!(text, "{} events up to position {}: {word}", contents.events, contents.head);
     text
 }
@@ -138,11 +137,11 @@ fn lost_text(contents: &BackupSummary) -> String {
 
 async fn backup(config: &Config, file: &Path, output: OutputArguments) -> Result<(), Failure> {
     if file.exists() {
-        return Err(anyhow!("`{}` exists\nhint: name a new file", file.display()).into());
+        return Err(anyhow!("`{}` already exists\nhint: choose another file name", file.display()).into());
     }
     let part = with_part(file);
     let made = write_backup(config, &part).await.and_then(|()| {
-        // What counts is what can be read back.
+        // A backup counts only if it can be read back.
         let input = File::open(&part).with_context(|| format!("cannot read `{}`", part.display()))?;
         let mut progress = Progress::new("checked up to event");
         let contents = eventlog::check_backup(BufReader::new(input), &mut |seq| progress.at(seq)).map_err(explain)?;
@@ -159,8 +158,8 @@ async fn write_backup(config: &Config, part: &Path) -> anyhow::Result<()> {
     let failed = || format!("cannot write `{}`", part.display());
     let mut writer = BufWriter::new(File::create(part).with_context(failed)?);
     let client = Client::admin(config);
-    let mut take = |piece: Bytes| writer.write_all(&piece).with_context(failed);
-    match client.stream(Method::GET, BACKUP, &mut take).await {
+    let mut sink = |piece: Bytes| writer.write_all(&piece).with_context(failed);
+    match client.stream(Method::GET, BACKUP, &mut sink).await {
         Ok(()) => note(&format!("from the gateway at {}", client.origin())),
         Err(NoAnswer::Refused(_)) => {
             let dir = offline(config, &client)?;
@@ -183,13 +182,13 @@ fn restore(config: &Config, file: &Path, output: OutputArguments) -> Result<(), 
     let dir = folder(config)?;
     if dir.join(STORE).exists() {
         return Err(anyhow!(
-            "there is an event log in `{}`\nhint: stop the gateway and move the folder away, or name another one as `eventlog.dir`",
+            "`{}` already holds an event log\nhint: stop the gateway and move the folder away, or set `eventlog.dir` to another folder",
             dir.display()
         )
         .into());
     }
     let open = || File::open(file).with_context(|| format!("cannot read `{}`", file.display()));
-    // All of it is checked before anything is written.
+    // The whole file is checked before anything is written.
     let mut progress = Progress::new("checked up to event");
     eventlog::check_backup(BufReader::new(open()?), &mut |seq| progress.at(seq)).map_err(explain)?;
     let mut progress = Progress::new("restored up to event");
@@ -203,9 +202,9 @@ fn repair(config: &Config, output: OutputArguments) -> Result<(), Failure> {
     if !dir.exists() {
         return Err(no_log(dir).into());
     }
-    let mut progress = Progress::new("saved up to event");
+    let mut progress = Progress::new("recovered up to event");
     let repaired = eventlog::repair(dir, Timestamp::now(), &mut |seq| progress.at(seq)).map_err(|error| {
-        let hint = "hint: nothing of it can be saved: move the folder away, then `gateway log restore FILE` with the latest backup";
+        let hint = "hint: nothing can be recovered: move the folder away, then run `gateway log restore FILE` with the latest backup";
         match error {
             EventLogError::Corrupt { key, detail } => {
                 let detail = detail.lines().next().unwrap_or_default().to_owned();
@@ -217,13 +216,13 @@ fn repair(config: &Config, output: OutputArguments) -> Result<(), Failure> {
     drop(progress);
     let begin = format!("the damaged log is kept in `{}`\n`{}` has", repaired.kept.display(), dir.display());
     match report(&repaired.contents, &[("kept", &repaired.kept), ("dir", dir)], &begin, output) {
-        // It did what it was asked, whatever there was to save.
-        Err(Failure::Told) => Ok(()),
-        told => told,
+        // A repair succeeds however much was lost.
+        Err(Failure::Reported) => Ok(()),
+        other => other,
     }
 }
 
-/// Tells what was copied; fails when something was lost on the way.
+/// Prints what was copied; fails if something was lost.
 fn report(
     contents: &BackupSummary,
     places: &[(&str, &Path)],
@@ -242,18 +241,18 @@ fn report(
         let lost = lost_text(contents);
         output::text(&format!("{lost}{begin} {events} events ({size}) up to position {head}\n"))?;
     }
-    if contents.lost.is_empty() { Ok(()) } else { Err(Failure::Told) }
+    if contents.lost.is_empty() { Ok(()) } else { Err(Failure::Reported) }
 }
 
-/// Has the running gateway read everything, and checks what comes.
+/// Reads everything through the running gateway and checks it.
 async fn read_running(client: &Client) -> Result<BackupSummary, NoAnswer> {
     let (sender, pieces) = Pieces::channel();
     let checking = std::thread::spawn(move || {
         let mut progress = Progress::new("verified up to event");
         eventlog::check_backup(pieces, &mut |seq| progress.at(seq))
     });
-    let mut take = |piece| sender.send(piece).map_err(|_| anyhow!("what the gateway sends is no log"));
-    let streamed = client.stream(Method::GET, BACKUP, &mut take).await;
+    let mut sink = |piece| sender.send(piece).map_err(|_| anyhow!("the gateway did not send a log"));
+    let streamed = client.stream(Method::GET, BACKUP, &mut sink).await;
     drop(sender);
     let checked = checking.join().unwrap_or_else(|_| Err(EventLogError::Io("a thread panicked".to_owned())));
     match (streamed, checked) {
@@ -264,7 +263,7 @@ async fn read_running(client: &Client) -> Result<BackupSummary, NoAnswer> {
     }
 }
 
-/// The folder of the log, when it is asked itself because no gateway runs.
+/// The folder of the log, to be read directly because no gateway is running.
 fn offline<'a>(config: &'a Config, client: &Client) -> anyhow::Result<&'a Path> {
     let dir = folder(config)?;
     note(&format!("no gateway is running at {}, reading the event log in `{}`", client.origin(), dir.display()));
@@ -275,7 +274,7 @@ fn folder(config: &Config) -> anyhow::Result<&Path> {
     match &config.eventlog.engine {
         EngineKind::Sled { dir, .. } => Ok(dir),
         EngineKind::Memory { .. } => {
-            bail!("an event log in memory is in no folder\nhint: write `engine = \"sled\"` in `[eventlog]`")
+            bail!("an event log in memory has no folder\nhint: set `engine = \"sled\"` in `[eventlog]`")
         }
     }
 }
@@ -286,7 +285,7 @@ fn no_log(dir: &Path) -> anyhow::Error {
 
 fn explain(error: EventLogError) -> anyhow::Error {
     match error {
-        EventLogError::Locked { .. } => anyhow!("{error}\nhint: stop the gateway that runs with it"),
+        EventLogError::Locked { .. } => anyhow!("{error}\nhint: stop the gateway that uses it"),
         error => error.into(),
     }
 }
@@ -298,5 +297,5 @@ fn with_part(file: &Path) -> PathBuf {
 }
 
 fn to_json(value: &impl Serialize) -> Value {
-    serde_json::to_value(value).expect("what is reported has text keys only")
+    serde_json::to_value(value).expect("reports have text keys only")
 }

@@ -1,4 +1,4 @@
-//! What the admin API would answer of events and deliveries, read from the event log without a gateway.
+//! Events and deliveries as the admin API shows them, read from the event log without a gateway.
 //!
 //! Deliberately absent: channels, agents, plugins, routes and skills. Their state belongs to a running gateway.
 
@@ -15,7 +15,7 @@ use crate::eventlog::{CommitSink, EngineKind, EventLog, EventLogError, NewDelive
 use crate::http::{DeliveriesQuery, EventsQuery, view};
 use crate::metrics::Metrics;
 
-/// The file of the store in the folder of a log.
+/// The file of the store in the folder of the log.
 pub(super) const STORE: &str = "db";
 
 /// Where the answer comes from, as the end of a sentence.
@@ -26,7 +26,7 @@ pub(super) fn source(config: &Config) -> String {
     }
 }
 
-/// What the admin API would answer.
+/// The response that the admin API would give.
 pub(super) fn answer(config: &Config, request: &LogRequest) -> anyhow::Result<Value> {
     match request {
         LogRequest::Events(filter) => {
@@ -48,8 +48,8 @@ pub(super) fn answer(config: &Config, request: &LogRequest) -> anyhow::Result<Va
     }
 }
 
-/// The log, opened as a gateway opens it: there is no other way to read it. Where there is none yet, an empty one that
-/// leaves nothing behind.
+/// Opens the log as a gateway does, because the store has no read-only mode. A log that does not exist yet is replaced by
+/// an empty one in memory, so that reading creates nothing.
 pub(super) fn open_log(config: &Config) -> anyhow::Result<EventLog> {
     let mut settings = config.eventlog.clone();
     if let EngineKind::Sled { dir, .. } = &settings.engine
@@ -60,7 +60,7 @@ pub(super) fn open_log(config: &Config) -> anyhow::Result<EventLog> {
     EventLog::open(&settings, Arc::new(Metrics::new()), Arc::new(NullSink)).map_err(|error| match error {
         EventLogError::Locked { .. } => {
             anyhow!(
-                "{error}\nhint: a gateway runs with it at another address: `http.listen` or `admin.listen` must be that"
+                "{error}\nhint: a gateway uses it at another address: set `http.listen` or `admin.listen` to that address"
             )
         }
         error => error.into(),

@@ -1,3 +1,5 @@
+//! Data on stdout, everything else on stderr, and nothing that commands the terminal.
+
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
@@ -7,27 +9,27 @@ use serde_json::Value;
 
 use super::failure::Failure;
 
-/// Prints data: a text that ends with a line break.
+/// Prints text, which ends with a line break.
 pub(super) fn text(text: &str) -> Result<(), Failure> {
     bytes(text.as_bytes())
 }
 
-/// Prints data as it is.
+/// Prints bytes unchanged.
 pub(super) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::Unread),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::Closed),
         Err(error) => Err(anyhow::Error::from(error).context("cannot write to stdout").into()),
     }
 }
 
-/// Prints data for machines, over several lines. Also this may be shown on a terminal.
+/// Prints indented JSON, safe for a terminal.
 pub(super) fn json(value: &Value) -> Result<(), Failure> {
     text(&format!("{}\n", escaped(&format!("{value:#}"))))
 }
 
-/// JSON that says the same in characters that a terminal only shows. Outside of strings there are none but line breaks.
+/// The same JSON with control characters escaped. Outside of strings JSON has none but line breaks.
 pub(super) fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
@@ -39,13 +41,13 @@ pub(super) fn escaped(json: &str) -> String {
     text
 }
 
-/// Tells a person something that is no data.
+/// Prints a remark on stderr.
 pub(super) fn note(text: &str) {
-    // When stderr is closed there is nobody to tell.
+    // A closed stderr is not a failure of the command.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Says on stderr what went wrong; the exit code of the command.
+/// Prints a failure on stderr and returns the exit code.
 pub(super) fn report(failure: &Failure) -> ExitCode {
     match failure {
         Failure::Config(problems) => {
@@ -60,12 +62,12 @@ pub(super) fn report(failure: &Failure) -> ExitCode {
             note(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
-        Failure::Told => ExitCode::FAILURE,
-        Failure::Unread => ExitCode::SUCCESS,
+        Failure::Reported => ExitCode::FAILURE,
+        Failure::Closed => ExitCode::SUCCESS,
     }
 }
 
-/// Tells how far long work has come, on one line of a terminal and nowhere else.
+/// Progress of long work, on one line of stderr if that is a terminal.
 pub(super) struct Progress {
     what: &'static str,
     last: Option<Instant>,
@@ -75,12 +77,12 @@ pub(super) struct Progress {
 impl Progress {
     const EVERY: Duration = Duration::from_millis(200);
 
-    /// `what` stands before the number.
+    /// `what` is printed before the number.
     pub(super) fn new(what: &'static str) -> Self {
         Self { what, last: io::stderr().is_terminal().then(Instant::now), is_shown: false }
     }
 
-    /// It is at this number.
+    /// Shows `number`, if the last one is old enough.
     pub(super) fn at(&mut self, number: impl Display) {
         if self.last.is_some_and(|last| last.elapsed() >= Self::EVERY) {
             (self.last, self.is_shown) = (Some(Instant::now()), true);
@@ -97,14 +99,13 @@ impl Drop for Progress {
     }
 }
 
-/// Text from elsewhere without what a terminal would take for commands; line breaks only where `lines` allows them.
+/// Text from elsewhere without control characters; line breaks and tabs stay only with `lines`.
 pub(super) fn clean(text: &str, lines: bool) -> String {
     let keep = |c: char| if c == '\n' || c == '\t' { lines } else { !is_command(c) };
     text.chars().map(|c| if keep(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
-/// Whether a terminal does something else with it than to show it: control characters, and those that turn the order of
-/// others around.
+/// Whether a terminal acts on the character instead of showing it: control characters and bidirectional overrides.
 fn is_command(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn json_says_the_same_without_commanding_the_terminal() {
+    fn escaped_json_is_equal_and_cannot_command_the_terminal() {
         let value = serde_json::json!({"subject": "a\u{1b}[31m\n\u{9b}31m\u{202e}b\u{7f}é😀"});
 
         let text = escaped(&format!("{value:#}"));

@@ -1,3 +1,5 @@
+//! TLS to the gateway: its certificate is the one in the configuration.
+
 use std::fs;
 use std::sync::Arc;
 
@@ -9,18 +11,18 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, Signa
 
 use crate::http::TlsSettings;
 
-/// Trusts one certificate: the one that the gateway's configuration names.
+/// Trusts one certificate only: that of the gateway's configuration.
 ///
-/// So the command line reaches a gateway under any address and with a certificate of its own making, and nobody else can
-/// answer in its place: that takes the private key.
+/// So the command line reaches a gateway under any address and with a self-signed certificate, and nobody without the private
+/// key can pose as the gateway.
 #[derive(Debug)]
 struct Pinned {
-    /// None when the file cannot be read, which then nobody is trusted for.
+    /// `None` if the file cannot be read; then no server is trusted.
     certificate: Option<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
 }
 
-/// How a client speaks TLS with a gateway that has these settings.
+/// The TLS configuration of a client of a gateway with these settings.
 pub(super) fn client_config(settings: Option<&TlsSettings>) -> ClientConfig {
     let provider = Arc::new(ring::default_provider());
     let pem = settings.and_then(|settings| fs::read(&settings.certificate).ok());

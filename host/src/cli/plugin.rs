@@ -23,10 +23,9 @@ use super::failure::Failure;
 use crate::config::{self, FILE_NAME};
 use crate::plugin::Settings;
 
-/// Instances for looking at a plugin: one call of `describe`.
+/// Pooled instances: the commands call one plugin at a time.
 const INSTANCES: usize = 16;
 
-/// Makes plugins and looks into their files.
 pub(super) async fn run(config: Option<&Path>, command: PluginCommand) -> Result<(), Failure> {
     match command {
         PluginCommand::New(arguments) => new::run(arguments),
@@ -52,15 +51,15 @@ fn has_config(config: Option<&Path>) -> bool {
     config.is_some() || Path::new(FILE_NAME).is_file()
 }
 
-/// The limits of the configuration where there is one: what passes here then passes there. Without one, the defaults.
+/// The plugin settings of the configuration, so that a plugin that passes here also passes there; without one, the defaults.
 fn settings(config: Option<&Path>) -> Result<Settings, Failure> {
     let mut settings = if has_config(config) {
         config::load(config)?.plugins
     } else {
         let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
         let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-        let cache =
-            cache.context("there is no folder for compiled plugins\nhint: name a configuration with `--config`")?;
+        let cache = cache
+            .context("no folder for compiled plugins: `HOME` is not set\nhint: name a configuration with `--config`")?;
         Settings::new("plugins".into(), cache.join("gateway"))
     };
     settings.instances = settings.instances.min(INSTANCES);

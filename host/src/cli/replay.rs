@@ -1,4 +1,4 @@
-//! Replays from the command line: the running gateway makes them, so a command that ends does not end them.
+//! `gateway deliveries replay` and `cancel`. The running gateway makes the replays, so they outlive the command.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -16,28 +16,28 @@ use super::output;
 use super::request::{filtering, parameters};
 use crate::config::Config;
 
-/// How often the gateway is asked how far it has come.
+/// How often the progress is polled.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Replays one delivery, or what the options select.
+/// Replays one delivery, or those that match the filters.
 pub(super) async fn run(config: &Config, arguments: ReplayArguments) -> Result<(), Failure> {
     let client = Client::admin(config);
     let ReplayArguments { id, selected, dry_run, rate, detach, output } = arguments;
     if let Some(id) = id {
         let query = parameters(&[("by", Some(by()))]);
-        return told(&post(&client, &format!("/admin/deliveries/{id}/replay?{query}")).await?, output);
+        return added(&post(&client, &format!("/admin/deliveries/{id}/replay?{query}")).await?, output);
     }
     let Some(filter) = selected.filter() else {
         return Err(Failure::Call(
-            "expected an id or an option that selects deliveries\n\
-             hint: `--all` replays everything that is dead, or in the named state; `--dry-run` counts it first",
+            "expected a delivery id or a filter\n\
+             hint: `--all` replays every dead delivery, or every one in the given state; `--dry-run` counts them first",
         ));
     };
     let mut pairs = filtering(&filter);
     pairs.push(("by", Some(by())));
     pairs.push(("rate", rate.map(|rate| rate.to_string())));
     pairs.push(("dry_run", dry_run.then(|| true.to_string())));
-    // From here on Ctrl-C ends the waiting, whenever it comes.
+    // From here on Ctrl-C ends the wait, not the replay.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
     let answer = post(&client, &format!("/admin/deliveries/replay?{}", parameters(&pairs))).await?;
     if dry_run {
@@ -48,15 +48,15 @@ pub(super) async fn run(config: &Config, arguments: ReplayArguments) -> Result<(
     }
     let id = shown(&answer["id"]);
     let last = if detach {
-        output::note(&format!("replay {id} runs; `gateway deliveries replays` shows how far it has come"));
+        output::note(&format!("replay {id} is running; `gateway deliveries replays` shows its progress"));
         answer
     } else {
         tokio::select! {
             last = follow(&client, answer) => last?,
             _ = interrupt.recv() => {
                 output::note(&format!(
-                    "replay {id} goes on; `gateway deliveries replays` shows how far it has come, \
-                     `gateway deliveries cancel {id}` ends it"
+                    "replay {id} continues; `gateway deliveries replays` shows its progress, \
+                     `gateway deliveries cancel {id}` cancels it"
                 ));
                 return Ok(());
             }
@@ -65,7 +65,7 @@ pub(super) async fn run(config: &Config, arguments: ReplayArguments) -> Result<(
     result(&last, output)
 }
 
-/// Ends a replay.
+/// Cancels a replay.
 pub(super) async fn cancel(config: &Config, id: u64, output: OutputArguments) -> Result<(), Failure> {
     let answer = post(&Client::admin(config), &format!("/admin/replays/{id}/cancel")).await?;
     match output.format {
@@ -74,19 +74,19 @@ pub(super) async fn cancel(config: &Config, id: u64, output: OutputArguments) ->
     }
 }
 
-/// Says which deliveries are new.
-pub(super) fn told(answer: &Value, output: OutputArguments) -> Result<(), Failure> {
+/// Prints the new deliveries.
+pub(super) fn added(answer: &Value, output: OutputArguments) -> Result<(), Failure> {
     if output.format == Format::Json {
         return output::json(answer);
     }
     let id = shown(&answer["id"]);
     let deliveries = answer["deliveries"].as_array().map_or(0, Vec::len);
     let noun = if deliveries == 1 { "delivery" } else { "deliveries" };
-    output::note(&format!("`gateway events show {id}` shows what becomes of it"));
+    output::note(&format!("`gateway events show {id}` shows the result"));
     output::text(&format!("{deliveries} new {noun} of {id}: {}\n", shown(&answer["deliveries"])))
 }
 
-/// Who asks: the user and the machine, as far as they are known.
+/// The user and the machine, as far as they are known: who asks for the replay.
 pub(super) fn by() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "someone".to_owned());
     let system = rustix::system::uname();
@@ -104,15 +104,15 @@ async fn post(client: &Client, path: &str) -> anyhow::Result<Value> {
     })
 }
 
-/// Shows how far a replay has come until it has ended.
+/// Shows the progress of a replay until it ends.
 async fn follow(client: &Client, mut replay: Value) -> Result<Value, Failure> {
     let path = format!("/admin/replays/{}", shown(&replay["id"]));
-    let mut said = String::new();
+    let mut shown_before = String::new();
     while replay["state"] == "running" {
         let progress = progress(&replay);
-        if progress != said {
+        if progress != shown_before {
             output::note(&progress);
-            said = progress;
+            shown_before = progress;
         }
         tokio::time::sleep(INTERVAL).await;
         replay = client.get(&path).await.map_err(anyhow::Error::from)?;
@@ -122,17 +122,17 @@ async fn follow(client: &Client, mut replay: Value) -> Result<Value, Failure> {
 
 fn progress(replay: &Value) -> String {
     let [id, replayed, matched, rate] = ["id", "replayed", "matched", "rate"].map(|name| shown(&replay[name]));
-    format!("replay {id}: {replayed} of {matched}, at most {rate} in a second")
+    format!("replay {id}: {replayed} of {matched}, at most {rate}/s")
 }
 
-/// What became of a replay, which failed when it did not come to its end by itself.
+/// Prints the final state of a replay. A failed or cancelled one is a failure of the command.
 fn result(replay: &Value, output: OutputArguments) -> Result<(), Failure> {
     match output.format {
         Format::Json => output::json(replay)?,
         Format::Text => output::text(&summary(replay))?,
     }
     match replay["state"].as_str() {
-        Some("failed" | "cancelled") => Err(Failure::Told),
+        Some("failed" | "cancelled") => Err(Failure::Reported),
         _ => Ok(()),
     }
 }
@@ -140,9 +140,9 @@ fn result(replay: &Value, output: OutputArguments) -> Result<(), Failure> {
 fn summary(replay: &Value) -> String {
     let [id, state, replayed] = ["id", "state", "replayed"].map(|name| shown(&replay[name]));
     let noun = if replayed == "1" { "delivery" } else { "deliveries" };
-    let mut text = format!("replay {id} is {state}: {replayed} {noun} replayed");
+    let mut text = format!("replay {id} {state}: {replayed} {noun} replayed");
     if replay["skipped"].as_u64().is_some_and(|skipped| skipped > 0) {
-        let _ = write!(text, ", {} left alone", shown(&replay["skipped"]));
+        let _ = write!(text, ", {} skipped", shown(&replay["skipped"]));
     }
     if !replay["error"].is_null() {
         let _ = write!(text, ": {}", output::clean(&shown(&replay["error"]), false));
@@ -151,7 +151,7 @@ fn summary(replay: &Value) -> String {
     text
 }
 
-/// The answer to a dry run.
+/// The response to a dry run.
 fn counted(answer: &Value) -> String {
     let matched = shown(&answer["matched"]);
     let noun = if matched == "1" { "delivery" } else { "deliveries" };
@@ -162,7 +162,7 @@ fn counted(answer: &Value) -> String {
         }
     }
     if answer["skipped"].as_u64().is_some_and(|skipped| skipped > 0) {
-        let _ = writeln!(text, "{:>8}  left alone, their agent is not configured", shown(&answer["skipped"]));
+        let _ = writeln!(text, "{:>8}  skipped, their agent is not configured", shown(&answer["skipped"]));
     }
     text
 }
@@ -172,30 +172,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dry_run_is_told_by_agent_and_channel() {
+    fn a_dry_run_counts_by_agent_and_channel() {
         let answer = json!({"dry_run": true, "matched": 12, "by_agent": {"a": 2, "b": 10}, "by_channel": {"github": 12}, "skipped": 1});
 
         assert_eq!(
             counted(&answer),
             "12 deliveries would be replayed\n       2  to a\n      10  to b\n      12  of github\n       \
-             1  left alone, their agent is not configured\n"
+             1  skipped, their agent is not configured\n"
         );
     }
 
     #[test]
-    fn a_replay_is_told_with_what_it_left_alone_and_why_it_ended() {
+    fn a_replay_is_summed_up_with_what_it_skipped_and_why_it_ended() {
         let replay = |state: &str, skipped: u64, error: Option<&str>| json!({"id": 3, "state": state, "replayed": 1, "matched": 5, "rate": 9, "skipped": skipped, "error": error});
 
-        assert_eq!(progress(&replay("running", 0, None)), "replay 3: 1 of 5, at most 9 in a second");
-        assert_eq!(summary(&replay("done", 0, None)), "replay 3 is done: 1 delivery replayed\n");
+        assert_eq!(progress(&replay("running", 0, None)), "replay 3: 1 of 5, at most 9/s");
+        assert_eq!(summary(&replay("done", 0, None)), "replay 3 done: 1 delivery replayed\n");
         assert_eq!(
             summary(&replay("failed", 2, Some("damaged\u{1b}"))),
-            "replay 3 is failed: 1 delivery replayed, 2 left alone: damaged\u{fffd}\n"
+            "replay 3 failed: 1 delivery replayed, 2 skipped: damaged\u{fffd}\n"
         );
     }
 
     #[test]
-    fn whoever_asks_has_a_name_that_the_gateway_takes() {
+    fn who_asks_has_a_name_that_the_gateway_accepts() {
         let by = by();
 
         assert!(by.contains('@') && by.chars().count() <= 128, "{by}");

@@ -1,9 +1,11 @@
+//! Requests to the admin API, as routes and parameters.
+
 use url::form_urlencoded::Serializer;
 
 use crate::event::{EventId, EventStatus};
 pub(super) use crate::eventlog::{DeliveryFilter, Selection};
 
-/// What a gateway is asked.
+/// A `GET` of the admin API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     Channels,
@@ -14,7 +16,7 @@ pub(super) enum Request {
     Log(LogRequest),
 }
 
-/// What the event log answers by itself when no gateway runs.
+/// A `GET` that the event log can answer without a gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LogRequest {
     Events(EventFilter),
@@ -23,7 +25,7 @@ pub(super) enum LogRequest {
     Replays,
 }
 
-/// Which events are asked for.
+/// A page of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct EventFilter {
     pub(super) limit: u32,
@@ -32,7 +34,7 @@ pub(super) struct EventFilter {
     pub(super) status: Option<EventStatus>,
 }
 
-/// A page of deliveries that is asked for.
+/// A page of deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DeliveryList {
     pub(super) limit: u32,
@@ -43,12 +45,12 @@ pub(super) struct DeliveryList {
 type Parameter = (&'static str, Option<String>);
 
 impl EventFilter {
-    /// All events, as many as come without asking.
+    /// The first page of all events.
     pub(super) fn new() -> Self {
         Self { limit: 50, cursor: None, events: Selection::default(), status: None }
     }
 
-    /// The filter as the parameters of the admin API.
+    /// The query string.
     pub(super) fn query(&self) -> String {
         let page = [
             ("limit", Some(self.limit.to_string())),
@@ -60,14 +62,14 @@ impl EventFilter {
 }
 
 impl DeliveryList {
-    /// The page as the parameters of the admin API.
+    /// The query string.
     pub(super) fn query(&self) -> String {
         let page = [("limit", Some(self.limit.to_string())), ("cursor", self.cursor.clone())];
         parameters(&[&page[..], &filtering(&self.filter)].concat())
     }
 }
 
-/// The filter as parameters of the admin API.
+/// The parameters of a filter.
 pub(super) fn filtering(filter: &DeliveryFilter) -> Vec<Parameter> {
     let mut pairs = vec![
         ("state", filter.state.map(|state| state.to_string())),
@@ -86,14 +88,14 @@ fn selecting(events: &Selection) -> [Parameter; 4] {
     ]
 }
 
-/// The query of a URL with those of `pairs` that are given.
+/// The query string of those `pairs` that have a value.
 pub(super) fn parameters(pairs: &[Parameter]) -> String {
     let given = pairs.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
     Serializer::new(String::new()).extend_pairs(given).finish()
 }
 
 impl Request {
-    /// Where the admin API answers it.
+    /// Path and query.
     pub(super) fn path(&self) -> String {
         match self {
             Self::Channels => "/admin/channels".to_owned(),
@@ -107,7 +109,7 @@ impl Request {
 }
 
 impl LogRequest {
-    /// Where the admin API answers it.
+    /// Path and query.
     pub(super) fn path(&self) -> String {
         match self {
             Self::Events(filter) => format!("/admin/events?{}", filter.query()),

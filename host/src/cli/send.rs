@@ -1,3 +1,5 @@
+//! `gateway send`: a signed webhook, as the provider would send it.
+
 use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
@@ -15,7 +17,6 @@ use crate::config::Config;
 use crate::sample;
 use crate::verify::Recipe;
 
-/// Sends a body to a channel as its provider would.
 pub(super) async fn run(config: &Config, arguments: SendArguments) -> Result<(), Failure> {
     let SendArguments { channel, file, sample, list_samples, headers, query } = arguments;
     let listed = Client::admin(config).get("/admin/channels").await.map_err(anyhow::Error::from)?;
@@ -46,10 +47,10 @@ pub(super) async fn run(config: &Config, arguments: SendArguments) -> Result<(),
     if !reply.body.is_empty() && !reply.body.ends_with(b"\n") {
         output::text("\n")?;
     }
-    if reply.status.is_success() { Ok(()) } else { Err(Failure::Told) }
+    if reply.status.is_success() { Ok(()) } else { Err(Failure::Reported) }
 }
 
-/// The body that is given: the file, or what is piped in. None when the plugin's sample takes its place.
+/// The body from the file or from stdin. `None` means that a sample of the plugin is sent.
 fn read_body(file: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
     if let Some(file) = file.filter(|file| *file != Path::new("-")) {
         return fs::read(file).map(Some).with_context(|| format!("cannot read `{}`", file.display()));
@@ -57,16 +58,16 @@ fn read_body(file: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
     let mut stdin = io::stdin().lock();
     match (file, stdin.is_terminal()) {
         (None, true) => return Ok(None),
-        (Some(_), true) => output::note("type the body, and end it with Ctrl-D"),
+        (Some(_), true) => output::note("type the body, then Ctrl-D"),
         (_, false) => {}
     }
     let mut body = Vec::new();
     stdin.read_to_end(&mut body).context("cannot read stdin")?;
-    // Nothing was piped in, as in a script that was started without a terminal.
+    // Stdin is empty in a script that runs without a terminal.
     Ok((file.is_some() || !body.is_empty()).then_some(body))
 }
 
-/// The request of a sample that travels with the plugin: the one of this name, or a typical one.
+/// The request of a sample inside the plugin file: the one of this name, or a typical one.
 fn of_sample(
     channel: &Known<'_>,
     config: &Config,
@@ -80,9 +81,9 @@ fn of_sample(
         let names: Vec<_> = samples.iter().map(|(name, _)| format!("`{name}`")).collect();
         let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         match name {
-            Some(name) => bail!("channel `{}` has no sample `{name}`, but {known}", channel.name),
+            Some(name) => bail!("channel `{}` has no sample `{name}`, expected {known}", channel.name),
             None => bail!(
-                "the plugin of channel `{}` has no sample of an event\nhint: name a file with the body, or `-` for stdin",
+                "the plugin of channel `{}` has no sample that becomes an event\nhint: name a file with the body, or `-` for stdin",
                 channel.name
             ),
         }
@@ -93,11 +94,11 @@ fn of_sample(
     Ok(channel.with_sample(path, sample, recipe))
 }
 
-/// Prints the samples that travel with the plugin.
+/// Prints the samples inside the plugin file.
 fn list(channel: &Known<'_>, config: &Config) -> Result<(), Failure> {
     let samples = channel.samples(config)?;
     if samples.is_empty() {
-        output::note(&format!("no samples travel with the plugin of channel `{}`", channel.name));
+        output::note(&format!("the plugin file of channel `{}` has no samples", channel.name));
         return Ok(());
     }
     let kind = |kind: &str| format!("{}.{kind}", channel.name);
@@ -106,7 +107,7 @@ fn list(channel: &Known<'_>, config: &Config) -> Result<(), Failure> {
     output::text(&table(&["sample", "becomes"], &rows))
 }
 
-/// `Name: value`, or `@FILE` with one on each line.
+/// Headers as `Name: value`, or `@FILE` with one per line.
 fn read_headers(arguments: &[String]) -> anyhow::Result<Vec<(String, HeaderValue)>> {
     let mut headers = Vec::new();
     for argument in arguments {
@@ -124,8 +125,8 @@ fn read_headers(arguments: &[String]) -> anyhow::Result<Vec<(String, HeaderValue
 }
 
 fn header(text: &str) -> anyhow::Result<(String, HeaderValue)> {
-    // What stands after the colon may be a credential.
-    let (name, value) = sample::header(text).ok_or_else(|| anyhow!("a header is not of the form `Name: value`"))?;
+    // No message shows the text: the value may be a credential.
+    let (name, value) = sample::header(text).ok_or_else(|| anyhow!("expected a header of the form `Name: value`"))?;
     Ok((name.as_str().to_owned(), value))
 }
 

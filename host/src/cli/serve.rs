@@ -1,3 +1,5 @@
+//! `gateway serve`: logging, limits of the process, the runtime.
+
 use std::io;
 use std::time::Duration;
 
@@ -10,13 +12,12 @@ use crate::config::{Config, LogFormat, LogSettings};
 use crate::gateway;
 use crate::systemd::Inherited;
 
-/// Open files beside connections of callers: the event log, plugins, connections to agents.
+/// Open files other than connections of callers: the event log, plugins, connections to agents.
 const OTHER_FILES: u64 = 512;
 
-/// How long the end of the process waits for threads that are in the middle of something, such as a read of the disk.
+/// How long the process waits at its end for threads that are still busy, for example with the disk.
 const LEFTOVERS: Duration = Duration::from_millis(500);
 
-/// Serves until it is told to stop.
 pub(super) fn run(config: Config) -> Result<(), Failure> {
     start_log(&config.log)?;
     for warning in &config.warnings {
@@ -26,18 +27,18 @@ pub(super) fn run(config: Config) -> Result<(), Failure> {
     let inherited = Inherited::from_environment().map_err(anyhow::Error::from)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     let ended = runtime.block_on(gateway::run(config, inherited));
-    // What still runs was given its time.
+    // Tasks that still run have used up their grace period.
     runtime.shutdown_timeout(LEFTOVERS);
     Ok(ended.map_err(anyhow::Error::from)?)
 }
 
-/// Every connection is an open file. Most shells and service managers allow few of them at first, and more when asked.
+/// Raises the soft limit of open files to the hard limit: every connection is an open file, and most soft limits are low.
 fn raise_open_files(connections: usize) {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
     {
-        tracing::debug!("The limit of open files stays as it is: {error}");
+        tracing::debug!("Cannot raise the limit of open files: {error}");
     }
     let needed = connections as u64 + OTHER_FILES;
     match getrlimit(Resource::Nofile).current {
@@ -45,16 +46,16 @@ fn raise_open_files(connections: usize) {
             tracing::warn!(
                 allowed,
                 needed,
-                "Fewer files may be open than `http.max_connections` needs: raise `ulimit -n`"
+                "The limit of open files is below what `http.max_connections` needs: raise `ulimit -n`"
             );
         }
         _ => {}
     }
 }
 
-/// Log lines go to stderr: stdout is for data.
+/// Log lines go to stderr; stdout is for data.
 fn start_log(settings: &LogSettings) -> Result<(), Failure> {
-    let filter = EnvFilter::builder().parse(filter_of(&settings.level)).context("`log.level` is no filter")?;
+    let filter = EnvFilter::builder().parse(filter_of(&settings.level)).context("`log.level` is not a filter")?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let started = match settings.format {
         LogFormat::Text => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
@@ -63,7 +64,7 @@ fn start_log(settings: &LogSettings) -> Result<(), Failure> {
     Ok(started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))?)
 }
 
-/// A bare level is meant for the gateway: what its libraries say below a warning helps nobody who runs it.
+/// A bare level applies to the gateway alone: below a warning, log lines of libraries do not help an operator.
 fn filter_of(level: &str) -> String {
     match level.parse::<tracing::Level>() {
         Ok(level) => format!("warn,gateway={level}"),

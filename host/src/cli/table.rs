@@ -1,9 +1,11 @@
+//! Tables of text.
+
 use super::output::clean;
 
-/// The widest that one cell may be; what is longer is cut, except in the last column.
+/// The maximum width of a cell. Longer ones are cut, except in the last column.
 const MAX_WIDTH: usize = 48;
 
-/// Rows under headings, aligned with spaces.
+/// Rows below headings, aligned with spaces.
 pub(super) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let last = headings.len().saturating_sub(1);
     let cell = |(column, text): (usize, &str)| {

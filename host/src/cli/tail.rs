@@ -1,3 +1,5 @@
+//! `gateway events tail`: new events as they are stored.
+
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,13 +14,13 @@ use super::output;
 use super::request::{EventFilter, LogRequest};
 use crate::config::Config;
 
-/// How often the gateway is asked.
+/// The interval between polls.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Events of one question; when there are more, the older ones are asked for as well.
+/// Events of one request; if there are more, older pages follow.
 const PAGE: u32 = 100;
 
-/// Prints what is stored from now on, until Ctrl-C.
+/// Prints new events until Ctrl-C.
 pub(super) async fn run(config: &Config, arguments: TailArguments) -> Result<(), Failure> {
     tokio::select! {
         followed = follow(config, &arguments) => followed,
@@ -30,7 +32,7 @@ async fn follow(config: &Config, arguments: &TailArguments) -> Result<(), Failur
     let client = Client::admin(config);
     let newest = page(&client, EventFilter { limit: 1, ..EventFilter::new() }).await?;
     let mut last = newest["events"][0]["seq"].as_u64().unwrap_or(0);
-    output::note(&format!("following {}, Ctrl-C ends", client.origin()));
+    output::note(&format!("following {}, press Ctrl-C to stop", client.origin()));
     loop {
         tokio::time::sleep(INTERVAL).await;
         for row in newer(&client, last).await? {
@@ -53,11 +55,11 @@ async fn newer(client: &Client, last: u64) -> Result<Vec<Value>, Failure> {
     loop {
         let mut page = page(client, filter.clone()).await?;
         let Some(events) = page["events"].as_array_mut() else { break };
-        let asked = events.len();
+        let received = events.len();
         rows.extend(events.drain(..).take_while(|row| seq(row) > last));
         let reached = rows.last().is_none_or(|row| seq(row) <= last + 1);
         match page["next"].as_str() {
-            Some(next) if !reached && asked > 0 => filter.cursor = Some(next.to_owned()),
+            Some(next) if !reached && received > 0 => filter.cursor = Some(next.to_owned()),
             _ => break,
         }
     }
@@ -94,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_asked_for_is_printed() {
+    fn only_selected_events_are_printed() {
         let row = json!({"channel": "github", "kind": "github.issues.opened"});
         let select = |channel: Option<&str>, kind: Option<&str>| SelectArguments {
             channel: channel.map(|name| name.parse().unwrap()),

@@ -1,4 +1,4 @@
-//! The life of one event for people: what it is, what happened to it and when, and what it carries.
+//! One event for people: its fields, its timeline and its data.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::list::shown;
 use super::output::clean;
 use crate::event::Timestamp;
 
-/// The answer of `/admin/events/{id}` as a text.
+/// The response of `/admin/events/{id}` as text.
 pub(super) fn text(event: &Value) -> String {
     let mut text = String::new();
     for (label, value) in facts(event).iter().filter(|(_, value)| !value.is_empty()) {
@@ -42,7 +42,7 @@ fn facts(event: &Value) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// One line for each thing that happened: when, how long after the request, what.
+/// One line for each step: time, time since the request, description.
 fn timeline(event: &Value) -> String {
     let moments = event["timeline"].as_array().map(Vec::as_slice).unwrap_or_default();
     let start = moments.first().and_then(time);
@@ -62,10 +62,10 @@ fn timeline(event: &Value) -> String {
         let agent = shown(&delivery["agent"]);
         match delivery["state"].as_str() {
             Some("pending") => {
-                let _ = writeln!(text, "waiting for the first attempt to deliver to {agent}");
+                let _ = writeln!(text, "waiting for the first attempt to {agent}");
             }
             Some("retrying") => {
-                let _ = writeln!(text, "next attempt to deliver to {agent} at {}", shown(&delivery["next_attempt_at"]));
+                let _ = writeln!(text, "next attempt to {agent} at {}", shown(&delivery["next_attempt_at"]));
             }
             _ => {}
         }
@@ -77,7 +77,7 @@ fn time(moment: &Value) -> Option<Timestamp> {
     moment["at"].as_str()?.parse().ok()
 }
 
-/// What happened, as a sentence without a verb.
+/// The description of a step.
 fn what(moment: &Value) -> String {
     let what = shown(&moment["what"]);
     let agent = shown(&moment["agent"]);
@@ -86,7 +86,7 @@ fn what(moment: &Value) -> String {
             let took = duration(Duration::from_millis(moment["duration_ms"].as_u64().unwrap_or(0)));
             let number = shown(&moment["attempt"]);
             match moment["outcome"].as_str() {
-                Some("delivered") => format!("attempt {number} to {agent}: taken after {took}"),
+                Some("delivered") => format!("attempt {number} to {agent}: accepted after {took}"),
                 _ => {
                     let reasons = [shown(&moment["code"]), shown(&moment["message"])];
                     let reasons: Vec<_> = reasons.into_iter().filter(|reason| !reason.is_empty()).collect();
@@ -94,7 +94,7 @@ fn what(moment: &Value) -> String {
                 }
             }
         }
-        "dead" => format!("dead, {agent} gets it no more; `gateway events replay` delivers it again"),
+        "dead" => format!("dead, no more attempts to {agent}; `gateway events replay` delivers it again"),
         "omitted" => match (&moment["attempts"][0], &moment["attempts"][1]) {
             (first, last) if first == last => format!("attempt {first} to {agent} is not kept"),
             (first, last) => format!("attempts {first} to {last} to {agent} are not kept"),
@@ -120,7 +120,7 @@ fn data(event: &Value) -> String {
     if let Some(base64) = event["data_base64"].as_str() {
         let bytes = base64.trim_end_matches('=').len() * 3 / 4;
         return format!(
-            "data        {content_type}, {bytes} bytes that are no text; `--format json` has them in base64\n"
+            "data        {content_type}, {bytes} bytes of binary data; `--format json` shows them in base64\n"
         );
     }
     let text = match &event["data"] {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_life_of_an_event_reads_from_top_to_bottom() {
+    fn an_event_reads_from_top_to_bottom() {
         assert_eq!(
             text(&event()),
             "event       0198\n\
@@ -175,10 +175,10 @@ mod tests {
              2026-01-31T12:00:00.000Z      +0ms  received\n\
              2026-01-31T12:00:00.001Z      +1ms  verified\n\
              2026-01-31T12:00:00.003Z      +3ms  stored\n\
-             2026-01-31T12:00:00.004Z      +4ms  attempt 1 to a: taken after 12ms\n\
+             2026-01-31T12:00:00.004Z      +4ms  attempt 1 to a: accepted after 12ms\n\
              2026-01-31T12:00:00.016Z     +16ms  delivered to a\n\
              2026-01-31T12:00:01.500Z  +1s500ms  attempt 1 to b: failed after 30s, timeout: no answer\n\
-             next attempt to deliver to b at 2026-01-31T12:01:00.000Z\n\
+             next attempt to b at 2026-01-31T12:01:00.000Z\n\
              \n\
              data        application/json\n\
              {\n  \"ref\": \"main\"\n}\n"
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_of_a_delivery_read_well() {
+    fn steps_of_a_delivery_are_described() {
         for (moment, expected) in [
             (json!({"what": "replayed", "agent": "a", "by": "ann@host"}), "replayed to a by ann@host"),
             (json!({"what": "omitted", "agent": "a", "attempts": [1, 12]}), "attempts 1 to 12 to a are not kept"),
@@ -197,11 +197,11 @@ mod tests {
     }
 
     #[test]
-    fn data_that_is_no_text_is_not_printed() {
+    fn binary_data_is_not_printed() {
         for (fields, expected) in [
             (
                 json!({"content_type": "image/png", "data_base64": "AAEC"}),
-                "data        image/png, 3 bytes that are no text; `--format json` has them in base64\n",
+                "data        image/png, 3 bytes of binary data; `--format json` shows them in base64\n",
             ),
             (json!({"content_type": "text/plain", "data": "a\nb\u{7}\n"}), "data        text/plain\na\nb\u{fffd}\n"),
             (json!({"content_type": "application/json", "data": "a"}), "data        application/json\n\"a\"\n"),

@@ -1,3 +1,5 @@
+//! A webhook as a provider would send it, and the channel that it goes to.
+
 use ::http::header::CONTENT_TYPE;
 use ::http::{HeaderValue, Method};
 use anyhow::{Context, anyhow, bail};
@@ -11,39 +13,39 @@ use crate::plugin;
 use crate::sample::{self, Content, RequestSample};
 use crate::verify::{Draft, Recipe, Scheme, SignError, standard_webhooks};
 
-/// A request to a channel, as its provider would make it.
+/// A request to a channel.
 pub(super) struct Webhook {
     pub(super) method: Method,
     pub(super) path: String,
-    /// Without `?`; empty when there is none.
+    /// Without `?`, may be empty.
     pub(super) query: String,
     pub(super) headers: Vec<(String, HeaderValue)>,
     pub(super) body: Vec<u8>,
 }
 
-/// A channel as this configuration and the running gateway know it.
+/// A channel of this configuration and of the running gateway.
 pub(super) struct Known<'a> {
     pub(super) name: ChannelName,
-    /// None for a channel that is mounted without a table.
+    /// `None` for a channel without a table in the configuration.
     pub(super) settings: Option<&'a ChannelSettings>,
-    /// What `/admin/channels` says.
+    /// Its row in `/admin/channels`.
     pub(super) row: &'a Value,
 }
 
 impl<'a> Known<'a> {
-    /// The channel of this name among those that the gateway lists.
+    /// Finds the channel of this name among those that the gateway lists.
     pub(super) fn find(name: &ChannelName, config: &'a Config, listed: &'a Value) -> anyhow::Result<Self> {
         let rows = listed["channels"].as_array().map(Vec::as_slice).unwrap_or_default();
         let row = rows.iter().find(|row| row["name"] == name.as_str()).ok_or_else(|| {
             let names: Vec<_> = rows.iter().map(|row| format!("`{}`", shown(&row["name"]))).collect();
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            anyhow!("the gateway has no channel `{name}`, but {known}\nhint: `gateway channels` lists them")
+            anyhow!("the gateway has no channel `{name}`, expected {known}\nhint: `gateway channels` lists them")
         })?;
         let settings = config.ingest.channels.iter().find(|settings| settings.name == *name);
         Ok(Self { name: name.clone(), settings, row })
     }
 
-    /// How its requests are verified.
+    /// The verification of its requests.
     pub(super) fn recipe(&self) -> anyhow::Result<Recipe> {
         if let Some(recipe) = self.settings.and_then(|settings| settings.verification.clone()) {
             return Ok(recipe);
@@ -55,12 +57,12 @@ impl<'a> Known<'a> {
         Ok(Recipe::new(schemes)?)
     }
 
-    /// The requests that travel in the file of its plugin, by name.
+    /// The sample requests inside its plugin file, by name.
     pub(super) fn samples(&self, config: &Config) -> anyhow::Result<Vec<(String, Box<RequestSample>)>> {
         let file = config.plugins.dir.join(format!("{}.wasm", shown(&self.row["plugin"])));
         let bytes = plugin::read_file(&file, config.plugins.max_file)
             .map_err(|error| anyhow!("{}: {error}", file.display()))
-            .with_context(|| format!("cannot look for the samples of channel `{}`", self.name))?;
+            .with_context(|| format!("cannot read the samples of channel `{}`", self.name))?;
         let requests = sample::embedded(&bytes).into_iter().filter_map(|sample| match sample.content {
             Ok(Content::Request(request)) => Some((sample.name, request)),
             Ok(Content::Delivery(_)) | Err(_) => None,
@@ -68,7 +70,7 @@ impl<'a> Known<'a> {
         Ok(requests.collect())
     }
 
-    /// The sample that shows best what the channel is for: one that becomes an event with the settings that it has.
+    /// The most typical sample: one that becomes an event, preferably with the settings of this channel.
     pub(super) fn typical<'s>(
         &self,
         samples: &'s [(String, Box<RequestSample>)],
@@ -82,12 +84,11 @@ impl<'a> Known<'a> {
         found.or_else(|| samples.iter().find(|(_, sample)| is_event(sample)))
     }
 
-    /// Where it is served; what is sent goes to the first place.
+    /// The paths of the channel; webhooks are sent to the first one.
     pub(super) fn paths(&self) -> Vec<String> {
         self.row["paths"].as_array().into_iter().flatten().map(shown).collect()
     }
 
-    /// A request with this body to one of its paths.
     pub(super) fn with_body(&self, path: &str, body: Vec<u8>) -> Webhook {
         let methods = self.row["methods"].as_array();
         let method = if methods.is_none_or(|methods| methods.iter().any(|method| method == "POST")) {
@@ -98,7 +99,7 @@ impl<'a> Known<'a> {
         Webhook { method, path: path.to_owned(), query: String::new(), headers: Vec::new(), body }
     }
 
-    /// The request of a sample, as if it were made now.
+    /// The request of a sample, with the current time in it.
     pub(super) fn with_sample(&self, path: &str, sample: &RequestSample, recipe: &Recipe) -> Webhook {
         let body = recipe.refresh_timestamp(sample.body(), Timestamp::now()).unwrap_or_else(|| sample.body().to_vec());
         let (below, query) = sample.target();
@@ -111,7 +112,7 @@ impl<'a> Known<'a> {
         webhook
     }
 
-    /// Adds what makes the request a correct one of the channel. A header that is there stays: it may be wrong on purpose.
+    /// Adds content type and signature. Headers that are there stay, because they may be wrong on purpose.
     pub(super) fn sign(&self, webhook: &mut Webhook, recipe: &Recipe) -> anyhow::Result<()> {
         let body_type = sample::content_type(&webhook.body);
         webhook.add(CONTENT_TYPE.as_str(), || Ok(HeaderValue::from_static(body_type)))?;
@@ -122,7 +123,7 @@ impl<'a> Known<'a> {
         let Some(secret) = self.settings.and_then(|settings| settings.secrets.first()) else {
             match self.settings.and_then(|settings| settings.missing_secret.as_deref()) {
                 Some(reason) => bail!(
-                    "cannot sign for channel `{channel}`: {reason}\nhint: give this command the secret that the gateway has"
+                    "cannot sign for channel `{channel}`: {reason}\nhint: run this command with the secret that the gateway uses"
                 ),
                 None => bail!(
                     "cannot sign for channel `{channel}`: it has no secret\nhint: add `[channels.{channel}]` with `secret = {{ env = \"...\" }}` to the configuration"
@@ -133,7 +134,7 @@ impl<'a> Known<'a> {
         let id = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(standard_webhooks::ID));
         let id = id.and_then(|(_, value)| value.to_str().ok());
         let signature = match recipe.sign(secret, &Draft { method, path, query, id, body }, Timestamp::now()) {
-            // Only the provider has the private key of some, but somebody may have its signature.
+            // Only the provider has the private key, but the caller may have passed a signature of it.
             Err(SignError::Unsupported { .. } | SignError::PrivateKey { .. })
                 if webhook.headers.iter().any(|(name, _)| recipe.hides_header(name)) =>
             {
@@ -143,7 +144,7 @@ impl<'a> Known<'a> {
         };
         for (name, value) in signature {
             webhook.add(&name, || {
-                let mut value = HeaderValue::from_str(&value).context("the signature is no header value")?;
+                let mut value = HeaderValue::from_str(&value).context("the signature is not a valid header value")?;
                 value.set_sensitive(true);
                 Ok(value)
             })?;

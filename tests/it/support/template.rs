@@ -51,7 +51,7 @@ impl Template {
         let output = self.command(BINARY, &["plugin", "build"]).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
         let lang = self.lang;
-        if !output.status.success() && told.contains("cannot be built, because") && !is_required(lang) {
+        if !output.status.success() && told.contains("needs what is missing:") && !is_required(lang) {
             eprintln!("skipped: {}; `cargo xtask languages {lang}` installs it", told.trim());
             return None;
         }

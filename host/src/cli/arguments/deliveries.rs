@@ -9,18 +9,18 @@ use crate::event::{AgentName, DeliveryState};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum DeliveriesCommand {
-    /// List deliveries, those of the newest event first
+    /// List deliveries, newest event first
     List(DeliveriesArguments),
-    /// Deliver again: one delivery, or all dead letters that the options select
+    /// Replay one delivery, or all dead letters that match the filters
     Replay(ReplayArguments),
-    /// List replays, the latest first, with how far they have come
+    /// List replays and their progress, latest first
     Replays {
         #[command(flatten)]
         output: OutputArguments,
     },
-    /// End a replay that runs; what it has added is delivered all the same
+    /// Cancel a running replay; deliveries that it has added stay
     Cancel {
-        /// The replay, as `gateway deliveries replays` lists it
+        /// Replay id, as listed by `gateway deliveries replays`
         #[arg(value_name = "REPLAY")]
         id: u64,
         #[command(flatten)]
@@ -30,18 +30,18 @@ pub(in crate::cli) enum DeliveriesCommand {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DeliveriesArguments {
-    /// How many at most, 1 to 500
+    /// Maximum number of rows, 1 to 500
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500), default_value_t = 50)]
     limit: u32,
-    /// Go on where an earlier list ended
+    /// Continue where an earlier list ended
     #[arg(long)]
     cursor: Option<String>,
     #[command(flatten)]
     select: SelectArguments,
-    /// Only in this state: pending, retrying, delivered or dead
+    /// Filter by state: pending, retrying, delivered or dead
     #[arg(long, alias = "status", value_parser = state)]
     state: Option<DeliveryState>,
-    /// Only to this agent
+    /// Filter by agent
     #[arg(long)]
     agent: Option<AgentName>,
     #[command(flatten)]
@@ -58,24 +58,24 @@ impl DeliveriesArguments {
     }
 }
 
-/// What makes no sense for a single delivery.
+/// Options that conflict with a single delivery.
 const SELECTING: [&str; 10] =
     ["channel", "kind", "state", "agent", "since", "until", "all", "dry_run", "rate", "detach"];
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ReplayArguments {
-    /// One delivery, as `gateway deliveries` lists it; without it, the options select
+    /// Delivery id, as listed by `gateway deliveries`; by default the filters select
     #[arg(value_parser = delivery_id, conflicts_with_all = SELECTING)]
     pub(in crate::cli) id: Option<String>,
     #[command(flatten)]
     pub(in crate::cli) selected: Selected,
-    /// Only count, by agent and channel
+    /// Count the matching deliveries by agent and channel, and replay none
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
-    /// Deliveries per second, 1 to 10000; as configured when left out
+    /// Deliveries per second, 1 to 10000; by default as configured
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(in crate::cli) rate: Option<u32>,
-    /// Do not wait for the end
+    /// Return at once instead of waiting for the end
     #[arg(long)]
     pub(in crate::cli) detach: bool,
     #[command(flatten)]
@@ -86,21 +86,21 @@ pub(in crate::cli) struct ReplayArguments {
 pub(in crate::cli) struct Selected {
     #[command(flatten)]
     select: SelectArguments,
-    /// Only in this state: dead (when left out) or delivered
+    /// Filter by state: dead (default) or delivered
     #[arg(long, alias = "status", value_parser = settled)]
     state: Option<DeliveryState>,
-    /// Only to this agent
+    /// Filter by agent
     #[arg(long)]
     agent: Option<AgentName>,
     #[command(flatten)]
     received: ReceivedArguments,
-    /// Everything that is dead, or in that state: needed when no other option selects
+    /// Every delivery in that state; required when no other filter is given
     #[arg(long)]
     all: bool,
 }
 
 impl Selected {
-    /// What is selected; none when that is everything and nobody said so.
+    /// The filter; `None` when it selects everything without `--all`.
     pub(in crate::cli) fn filter(self) -> Option<DeliveryFilter> {
         let Self { select, state, agent, received, all } = self;
         let filter = DeliveryFilter { events: received.with(select), state, agent };
@@ -113,7 +113,7 @@ fn delivery_id(text: &str) -> Result<String, String> {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     match text.split_once('.') {
         Some((seq, index)) if is_number(seq) && is_number(index) => Ok(text.to_owned()),
-        _ => Err("expected an id as `gateway deliveries` lists them, such as `7.0`".to_owned()),
+        _ => Err("expected an id as listed by `gateway deliveries`, such as `7.0`".to_owned()),
     }
 }
 
@@ -125,5 +125,5 @@ fn state(text: &str) -> Result<DeliveryState, String> {
 
 fn settled(text: &str) -> Result<DeliveryState, String> {
     let found = state(text).ok().filter(|state| !state.is_open());
-    found.ok_or_else(|| "expected `dead` or `delivered`: the others are still to be made".to_owned())
+    found.ok_or_else(|| "expected `dead` or `delivered`: other deliveries are still open".to_owned())
 }

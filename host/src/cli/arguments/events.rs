@@ -11,9 +11,9 @@ use crate::event::{AgentName, EventId, EventStatus};
 pub(in crate::cli) enum EventsCommand {
     /// List events, newest first
     List(EventsArguments),
-    /// Show the life of one event: received, stored, every attempt, and its data
+    /// Show one event: its timeline, its deliveries and its data
     Show {
-        /// The event's id, as in the list
+        /// Event id, as listed by `gateway events`
         #[arg(value_parser = event_id)]
         id: EventId,
         #[command(flatten)]
@@ -21,12 +21,12 @@ pub(in crate::cli) enum EventsCommand {
     },
     /// Print new events as they are stored, until Ctrl-C
     Tail(TailArguments),
-    /// Deliver an event again
+    /// Replay an event: deliver it again
     Replay {
-        /// The event's id, as in the list
+        /// Event id, as listed by `gateway events`
         #[arg(value_parser = event_id)]
         id: EventId,
-        /// Only to this agent; to all agents of its routes when left out
+        /// Deliver to this agent only; by default to all agents of its routes
         #[arg(long)]
         agent: Option<AgentName>,
         #[command(flatten)]
@@ -36,15 +36,15 @@ pub(in crate::cli) enum EventsCommand {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct EventsArguments {
-    /// How many at most, 1 to 500
+    /// Maximum number of rows, 1 to 500
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500), default_value_t = 50)]
     limit: u32,
-    /// Go on where an earlier list ended
+    /// Continue where an earlier list ended
     #[arg(long)]
     cursor: Option<String>,
     #[command(flatten)]
     select: SelectArguments,
-    /// Only with this status: accepted, pending, dead or delivered
+    /// Filter by status: accepted, pending, dead or delivered
     #[arg(long, value_parser = status)]
     status: Option<EventStatus>,
     #[command(flatten)]
@@ -69,7 +69,7 @@ pub(in crate::cli) struct TailArguments {
 }
 
 fn event_id(text: &str) -> Result<EventId, String> {
-    text.parse().map_err(|_| "expected an id as `gateway events` lists them".to_owned())
+    text.parse().map_err(|_| "expected an id as listed by `gateway events`".to_owned())
 }
 
 fn status(text: &str) -> Result<EventStatus, String> {

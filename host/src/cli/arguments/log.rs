@@ -8,31 +8,31 @@ use super::output::OutputArguments;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum LogCommand {
-    /// Show what the log holds and what it takes on the disk
+    /// Show how many events the log holds and how much disk space it uses
     Stats {
         #[command(flatten)]
         output: OutputArguments,
     },
-    /// Read everything that is stored and tell what is damaged
+    /// Read every record and report damage
     Verify {
         #[command(flatten)]
         output: OutputArguments,
     },
-    /// Write a copy of the log to a file, also while the gateway runs
+    /// Back up the log to a file, with the gateway running or not
     Backup {
-        /// The file, which is not there yet
+        /// Backup file; must not exist yet
         file: PathBuf,
         #[command(flatten)]
         output: OutputArguments,
     },
-    /// Make the log of a backup, where there is none yet
+    /// Restore a backup into an empty log directory
     Restore {
-        /// A file that `gateway log backup` wrote
+        /// Backup file, written by `gateway log backup`
         file: PathBuf,
         #[command(flatten)]
         output: OutputArguments,
     },
-    /// Save what can be read of a damaged log into a new one, and keep the damaged one beside it
+    /// Copy all readable records of a damaged log into a new one, and keep the damaged one
     Repair {
         #[command(flatten)]
         output: OutputArguments,

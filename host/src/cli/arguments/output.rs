@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 #[derive(Clone, Copy, Debug, Args)]
 pub(in crate::cli) struct OutputArguments {
-    /// text for people, json for machines
+    /// Output format: text or json
     #[arg(long, value_enum, default_value_t = Format::Text, hide_possible_values = true, display_order = 800)]
     pub(in crate::cli) format: Format,
 }

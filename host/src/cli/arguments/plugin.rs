@@ -14,36 +14,36 @@ use crate::event::ChannelName;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PluginCommand {
-    /// Write the source of a new plugin, which builds as it is
+    /// Create the source of a new plugin, ready to build
     New(NewArguments),
-    /// Build a plugin with the tools of its language into one file
+    /// Build a plugin from source with the tools of its language
     Build(BuildArguments),
-    /// Look at files as the gateway would, and tell everything that keeps one from serving
+    /// Check plugin files as the gateway would, and report all problems
     Check {
         /// Plugin files
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Show what a file is: kind, version, verification, settings, imports, samples, what it asks for
+    /// Show the kind, version, verification, settings, imports, samples and requests of a plugin
     Inspect {
-        /// A plugin file
+        /// Plugin file
         file: PathBuf,
         #[command(flatten)]
         output: OutputArguments,
     },
-    /// Run samples through a plugin and compare what comes with what is expected
+    /// Run samples through a plugin and compare the results with the expected ones
     Test(TestArguments),
-    /// Build, test and install a plugin each time that its folder changes, until Ctrl-C
+    /// Build, test and install a plugin whenever its folder changes, until Ctrl-C
     Dev(DevArguments),
-    /// Put the samples of a folder into a plugin file, as `build` does, so that `gateway send` has them
+    /// Embed samples in a plugin file, as `build` does, so that `gateway send` finds them
     Pack(PackArguments),
-    /// Write into the configuration which file a plugin may be, so that no other one serves
+    /// Pin plugins to the SHA-256 of their files, so that no other file serves
     Pin(PinArguments),
-    /// Sign a plugin file, for gateways that let in what is signed
+    /// Sign a plugin file with an Ed25519 key
     Sign(SignArguments),
 }
 
-/// What makes no sense while samples are recorded.
+/// Options that conflict with recording.
 const TRYING: [&str; 4] = ["paths", "runs", "accept", "format"];
 
 #[derive(Debug, Args)]
@@ -51,19 +51,19 @@ pub(in crate::cli) struct TestArguments {
     /// Plugin files, or folders with a plugin
     #[arg(required_unless_present = "record", value_name = "PATH")]
     pub(in crate::cli) paths: Vec<PathBuf>,
-    /// The folder of samples, `samples` beside the plugin when left out
+    /// Folder of samples; by default `samples` beside the plugin
     #[arg(long, value_name = "DIR", alias = "dir")]
     pub(in crate::cli) samples: Option<PathBuf>,
-    /// Calls of each sample whose times are taken, 1 to 10000
+    /// Timed calls of each sample, 1 to 10000
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000), default_value_t = 20)]
     pub(in crate::cli) runs: u32,
-    /// Write what comes into the samples, as what is expected from now on
+    /// Write the results into the samples as the expected ones
     #[arg(long)]
     pub(in crate::cli) accept: bool,
-    /// Make samples of what this channel of the running gateway receives, without credentials
+    /// Record samples of what this channel of the running gateway receives, without credentials
     #[arg(long, value_name = "CHANNEL", conflicts_with_all = TRYING)]
     pub(in crate::cli) record: Option<ChannelName>,
-    /// How many samples are recorded, 1 to 100
+    /// Number of samples to record, 1 to 100
     #[arg(long, requires = "record", value_parser = clap::value_parser!(u32).range(1..=100), default_value_t = 1)]
     pub(in crate::cli) count: u32,
     #[command(flatten)]
@@ -72,13 +72,13 @@ pub(in crate::cli) struct TestArguments {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DevArguments {
-    /// The plugin's folder
+    /// Plugin folder
     #[arg(default_value = ".")]
     pub(in crate::cli) dir: PathBuf,
-    /// What builds it, for the shell; `gateway plugin build` when left out
+    /// Shell command that builds the plugin; by default `gateway plugin build`
     #[arg(long, value_name = "COMMAND")]
     pub(in crate::cli) build: Option<String>,
-    /// Where a plugin that passes its samples goes, the plugin folder of the configuration when left out
+    /// Folder for a plugin that passes its samples; by default the plugin folder of the configuration
     #[arg(long, value_name = "DIR")]
     pub(in crate::cli) install: Option<PathBuf>,
 }

@@ -10,10 +10,10 @@ use crate::event::{ChannelName, Timestamp};
 
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct ReceivedArguments {
-    /// Received since: a time (2026-01-31T12:00:00Z) or how long ago (15m)
+    /// Received at or after this time (2026-01-31T12:00:00Z), or this long ago (15m)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Timestamp>,
-    /// Received before: a time or how long ago
+    /// Received before this time, or this long ago
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Timestamp>,
 }
@@ -26,10 +26,10 @@ impl ReceivedArguments {
 
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct SelectArguments {
-    /// Only of this channel
+    /// Filter by channel
     #[arg(long)]
     pub(in crate::cli) channel: Option<ChannelName>,
-    /// Only of this kind; `*` at the end stands for any rest
+    /// Filter by kind; a trailing `*` matches any suffix
     #[arg(long)]
     pub(in crate::cli) kind: Option<String>,
 }
@@ -38,7 +38,7 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     moment_before(text, Timestamp::now())
 }
 
-/// A time as it is written, or so long before `now`.
+/// Parses a time, or a duration before `now`.
 fn moment_before(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let ago = text.parse::<SignedDuration>().ok().and_then(|ago| Duration::try_from(ago).ok());
     match ago {

@@ -1,4 +1,4 @@
-//! Whether the running gateway would accept the webhooks of each channel, found out without sending one.
+//! `gateway check --live`: would the running gateway accept the webhooks of each channel? None is sent.
 
 use std::collections::BTreeSet;
 
@@ -19,29 +19,29 @@ use crate::event::ChannelName;
 use crate::sample::RequestSample;
 use crate::verify::SignError;
 
-/// What there is to say of one channel.
+/// The result for one channel.
 struct Finding {
     channel: ChannelName,
-    /// None when only its provider could tell.
+    /// `None` if only the provider can sign its webhooks.
     accepted: Option<bool>,
     paths: Vec<String>,
-    /// The schemes that requests are verified with.
+    /// Names of the verification schemes.
     verified: Vec<String>,
     /// The sample that was tried.
     sample: Option<String>,
-    /// The events that it would become.
+    /// Kinds of the events that the sample would become.
     events: Vec<String>,
-    /// What senders must have besides.
+    /// What else senders need.
     asks: Vec<String>,
     detail: String,
 }
 
-/// Asks about each channel and tells what it would answer.
+/// Tries a webhook of each channel and prints the results.
 pub(super) async fn run(config: &Config, format: Format) -> Result<(), Failure> {
     let client = Client::admin(config);
     let listed = client.get("/admin/channels").await.map_err(anyhow::Error::from)?;
     let configured = config.ingest.channels.iter().map(|settings| settings.name.clone());
-    // What is mounted by itself is nothing that anybody has set up, before it serves.
+    // A channel that was mounted automatically counts only once it serves: nobody has set it up.
     let is_meant = |row: &&Value| row["automatic"] != true || row["state"] == "serving";
     let rows = listed["channels"].as_array().into_iter().flatten().filter(is_meant);
     let running = rows.filter_map(|row| shown(&row["name"]).parse().ok());
@@ -54,7 +54,7 @@ pub(super) async fn run(config: &Config, format: Format) -> Result<(), Failure> 
         Format::Json => output::json(&json!({ "channels": findings.iter().map(Finding::json).collect::<Vec<_>>() }))?,
         Format::Text => output::text(&text(&findings))?,
     }
-    if findings.iter().all(|finding| finding.accepted != Some(false)) { Ok(()) } else { Err(Failure::Told) }
+    if findings.iter().all(|finding| finding.accepted != Some(false)) { Ok(()) } else { Err(Failure::Reported) }
 }
 
 async fn find(client: &Client, config: &Config, listed: &Value, name: ChannelName) -> Result<Finding, Failure> {
@@ -69,30 +69,29 @@ async fn find(client: &Client, config: &Config, listed: &Value, name: ChannelNam
         detail: String::new(),
     };
     let Ok(channel) = Known::find(&name, config, listed) else {
-        "the running gateway does not know it: restart the gateway with this configuration"
-            .clone_into(&mut finding.detail);
+        "unknown to the running gateway: restart it with this configuration".clone_into(&mut finding.detail);
         return Ok(finding);
     };
     finding.paths = channel.paths();
     finding.verified =
         channel.row["verification"].as_array().into_iter().flatten().map(|scheme| shown(&scheme["scheme"])).collect();
     if channel.settings.is_some_and(|settings| settings.paths != finding.paths) {
-        "the configuration has other paths for it: restart the gateway".clone_into(&mut finding.detail);
+        "other paths in the configuration: restart the gateway".clone_into(&mut finding.detail);
         return Ok(finding);
     }
     if channel.row["state"] != "serving" {
-        finding.detail = format!("waits: {}", shown(&channel.row["detail"]));
+        finding.detail = format!("waiting: {}", shown(&channel.row["detail"]));
         return Ok(finding);
     }
-    // A plugin folder that cannot be read here is no reason not to try the secret.
+    // The secret can be tried even if the plugin folder cannot be read here.
     let samples = channel.samples(config).unwrap_or_default();
     let sample = channel.typical(&samples);
     finding.sample = sample.map(|(name, _)| name.clone());
     for path in finding.paths.clone() {
         match signed(&channel, sample.map(|(_, sample)| &**sample), &path) {
             Ok(webhook) => {
-                let told = client.post(&format!("/admin/channels/{name}/try"), &described(&webhook)).await;
-                judge(&mut finding, &told.map_err(anyhow::Error::from)?);
+                let report = client.post(&format!("/admin/channels/{name}/try"), &described(&webhook)).await;
+                judge(&mut finding, &report.map_err(anyhow::Error::from)?);
             }
             Err(error) => {
                 let only_its_provider_can =
@@ -110,7 +109,7 @@ async fn find(client: &Client, config: &Config, listed: &Value, name: ChannelNam
     Ok(finding)
 }
 
-/// The channel's sample, signed with the secret of the configuration; a body that means nothing where there is none.
+/// The channel's sample, or an empty object, signed with the secret of the configuration.
 fn signed(channel: &Known<'_>, sample: Option<&RequestSample>, path: &str) -> anyhow::Result<Webhook> {
     let recipe = channel.recipe()?;
     let mut webhook = match sample {
@@ -121,7 +120,7 @@ fn signed(channel: &Known<'_>, sample: Option<&RequestSample>, path: &str) -> an
     Ok(webhook)
 }
 
-/// A webhook as the admin API wants to be told of it.
+/// A webhook as the admin API reads it.
 fn described(webhook: &Webhook) -> Value {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     json!({
@@ -133,21 +132,21 @@ fn described(webhook: &Webhook) -> Value {
     })
 }
 
-fn judge(finding: &mut Finding, told: &Value) {
-    finding.asks = told["asks"].as_array().into_iter().flatten().map(shown).collect();
-    finding.events = told["events"].as_array().into_iter().flatten().map(|event| shown(&event["kind"])).collect();
-    let is_good = told["status"].as_u64().is_some_and(|status| status < 400);
-    let is_refused_content = told["code"] == "rejected" && finding.sample.is_none();
+fn judge(finding: &mut Finding, report: &Value) {
+    finding.asks = report["asks"].as_array().into_iter().flatten().map(shown).collect();
+    finding.events = report["events"].as_array().into_iter().flatten().map(|event| shown(&event["kind"])).collect();
+    let is_good = report["status"].as_u64().is_some_and(|status| status < 400);
+    let is_refused_content = report["code"] == "rejected" && finding.sample.is_none();
     finding.accepted = Some(is_good || is_refused_content);
     finding.detail = if is_refused_content {
-        "the request is let in; no sample came with the plugin to show what becomes of it".to_owned()
+        "accepted; the plugin file has no sample to show the resulting events".to_owned()
     } else if is_good {
         finding.events.join(", ")
     } else {
-        let reason = [&told["internal"], &told["detail"]].into_iter().map(shown).find(|reason| !reason.is_empty());
+        let reason = [&report["internal"], &report["detail"]].into_iter().map(shown).find(|reason| !reason.is_empty());
         let hint =
-            if told["code"] == "verification_failed" { "; does this command have the gateway's secret?" } else { "" };
-        format!("{} {}{hint}", told["status"], reason.unwrap_or_default())
+            if report["code"] == "verification_failed" { "; does this command use the gateway's secret?" } else { "" };
+        format!("{} {}{hint}", report["status"], reason.unwrap_or_default())
     };
 }
 
@@ -179,7 +178,7 @@ fn text(findings: &[Finding]) -> String {
         vec![finding.channel.to_string(), accepted.to_owned(), paths, verified, asks, finding.detail.clone()]
     };
     table(
-        &["channel", "accepted", "paths", "verified", "needs besides", "detail"],
+        &["channel", "accepted", "paths", "verified", "also needed", "detail"],
         &findings.iter().map(row).collect::<Vec<_>>(),
     )
 }

@@ -1,3 +1,5 @@
+//! `gateway plugin build`: one file per language, one component as the result.
+
 mod c;
 mod component;
 mod go;
@@ -22,19 +24,19 @@ use crate::cli::output;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct BuildArguments {
-    /// A folder that `gateway plugin new` made; this one when left out
+    /// Folder created by `gateway plugin new`; by default the current one
     #[arg(default_value = ".", hide_default_value = true)]
     dir: PathBuf,
 }
 
-/// Builds the plugin of a folder and prints where it is.
+/// Builds the plugin of a folder and prints the path of its file.
 pub(super) fn run(arguments: &BuildArguments) -> Result<(), Failure> {
     let project = Project::open(&arguments.dir)?;
     let file = build(&project)?;
     output::text(&format!("{}\n", file.display()))
 }
 
-/// Builds the plugin of a folder. What was built before stays until that is done.
+/// Builds the plugin of a folder. The file of an earlier build stays until this one has succeeded.
 pub(super) fn build(project: &Project) -> anyhow::Result<PathBuf> {
     let built = match project.plan.lang {
         Lang::Rust => rust::build(project)?,
@@ -59,5 +61,5 @@ pub(super) fn build(project: &Project) -> anyhow::Result<PathBuf> {
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::read(file).with_context(|| format!("cannot read `{}`, which the build should have made", file.display()))
+    fs::read(file).with_context(|| format!("cannot read `{}`, which the build should have written", file.display()))
 }

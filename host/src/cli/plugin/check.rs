@@ -1,3 +1,5 @@
+//! `gateway plugin check`.
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -5,7 +7,7 @@ use super::super::failure::Failure;
 use super::super::output;
 use crate::plugin::{Finding, Settings, Workbench};
 
-/// Looks at each file as the gateway would, and tells everything that keeps it from serving.
+/// Checks each file as the gateway would and prints all problems.
 pub(super) async fn run(settings: Settings, files: &[PathBuf]) -> Result<(), Failure> {
     let workbench = Workbench::new(settings).map_err(anyhow::Error::from)?;
     let mut all_serve = true;
@@ -14,7 +16,7 @@ pub(super) async fn run(settings: Settings, files: &[PathBuf]) -> Result<(), Fai
         all_serve &= findings.iter().all(|finding| finding.found.is_ok());
         output::text(&text(file, &findings))?;
     }
-    if all_serve { Ok(()) } else { Err(Failure::Told) }
+    if all_serve { Ok(()) } else { Err(Failure::Reported) }
 }
 
 fn text(file: &Path, findings: &[Finding]) -> String {
@@ -38,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_problem_stands_beside_what_was_looked_at() {
+    fn a_problem_is_printed_beside_its_check() {
         let findings = [
             Finding { what: "name", found: Ok("dummy".to_owned()) },
             Finding { what: "imports", found: Err(vec!["one\nhint: do this".to_owned(), "two".to_owned()]) },

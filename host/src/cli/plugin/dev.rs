@@ -1,4 +1,4 @@
-//! A plugin's folder, built, tried out and installed again each time that something in it changes.
+//! `gateway plugin dev`: builds, tests and installs a plugin whenever its folder changes.
 
 mod sources;
 
@@ -21,23 +21,22 @@ use crate::plugin::{Settings, Workbench};
 
 use self::sources::Sources;
 
-/// How often it is asked whether the build has ended.
+/// How often the build process is polled.
 const BUILD_CHECK: Duration = Duration::from_millis(20);
 
-/// Calls of each sample: a round should be short.
+/// Timed calls of each sample; few, so that a round is short.
 const RUNS: u32 = 5;
 
-/// What every round needs.
 struct Loop {
     dir: PathBuf,
-    /// For the shell; without it `gateway plugin build` knows.
+    /// A shell command; by default `gateway plugin build`.
     build: Option<String>,
-    /// Where a good plugin goes.
+    /// The folder for plugins that pass.
     install: Option<PathBuf>,
     workbench: Workbench,
 }
 
-/// Follows the folder until Ctrl-C. What goes wrong in one round is told, and the next save begins another.
+/// Follows the folder until Ctrl-C. A round that fails is reported, and the next change starts another.
 pub(super) async fn run(settings: Settings, has_config: bool, arguments: DevArguments) -> Result<(), Failure> {
     let DevArguments { dir, build, install } = arguments;
     let install = install.or_else(|| has_config.then(|| settings.dir.clone()));
@@ -58,12 +57,12 @@ impl Loop {
                 Err(error) => format!("failed: {error:#}\n"),
             };
             output::text(&format!("{text}\n"))?;
-            output::note(&format!("waiting for changes in `{}`, Ctrl-C ends", self.dir.display()));
+            output::note(&format!("waiting for changes in `{}`, press Ctrl-C to stop", self.dir.display()));
             sources.changed().await?;
         }
     }
 
-    /// Builds the plugin, runs its samples and puts it into the plugin folder when they are as expected.
+    /// Builds the plugin, runs its samples and installs it if they pass.
     async fn round(&self) -> anyhow::Result<String> {
         let begun = Instant::now();
         build(&self.dir, self.build.as_deref()).await?;
@@ -77,13 +76,13 @@ impl Loop {
                 let installed = install(report.file(), folder)?;
                 text.push_str(&format!("installed as {}\n", installed.display()));
             }
-            None => text.push_str("not installed: there is no configuration; name a plugin folder with `--install`\n"),
+            None => text.push_str("not installed: no configuration found; name a plugin folder with `--install`\n"),
         }
         Ok(text)
     }
 }
 
-/// Runs the build in the plugin's folder, with what it prints on stderr.
+/// Runs the build in the plugin's folder, with its output on stderr.
 async fn build(dir: &Path, command: Option<&str>) -> anyhow::Result<()> {
     let mut build = match command {
         Some(command) => {
@@ -92,7 +91,7 @@ async fn build(dir: &Path, command: Option<&str>) -> anyhow::Result<()> {
             shell
         }
         None => {
-            let mut gateway = Command::new(std::env::current_exe().context("cannot find this program's own file")?);
+            let mut gateway = Command::new(std::env::current_exe().context("cannot find the file of this program")?);
             gateway.args(["plugin", "build"]);
             gateway
         }
@@ -113,7 +112,7 @@ async fn build(dir: &Path, command: Option<&str>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A build under way, in a process group of its own: what it starts ends with it, and it with this command.
+/// A running build. It has a process group of its own, which is killed when this command ends.
 struct Build(Child);
 
 impl Build {
@@ -129,7 +128,7 @@ impl Build {
 
 impl Drop for Build {
     fn drop(&mut self) {
-        // It may have ended already, then there is nothing to do.
+        // A build that has ended needs nothing.
         if let Ok(None) = self.0.try_wait() {
             let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
             let _ = self.0.wait();
@@ -137,12 +136,12 @@ impl Drop for Build {
     }
 }
 
-/// Puts the file into a plugin folder in one step, so that a gateway never sees half of it.
+/// Installs the file atomically, so that a gateway never loads half of it.
 fn install(file: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
-    let name = file.file_name().ok_or_else(|| anyhow!("`{}` has no name", file.display()))?;
-    let told = || format!("cannot install into `{}`", folder.display());
-    fs::create_dir_all(folder).with_context(told)?;
+    let name = file.file_name().ok_or_else(|| anyhow!("`{}` has no file name", file.display()))?;
+    let failed = || format!("cannot install into `{}`", folder.display());
+    fs::create_dir_all(folder).with_context(failed)?;
     let (place, part) = (folder.join(name), folder.join(format!(".{}.part", name.display())));
-    fs::copy(file, &part).and_then(|_| fs::rename(&part, &place)).with_context(told)?;
+    fs::copy(file, &part).and_then(|_| fs::rename(&part, &place)).with_context(failed)?;
     Ok(place)
 }

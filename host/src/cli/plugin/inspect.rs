@@ -1,3 +1,5 @@
+//! `gateway plugin inspect`.
+
 use std::fmt::Write;
 use std::path::Path;
 
@@ -12,13 +14,12 @@ use super::super::output;
 use crate::plugin::{self, Inspection, Settings, SignatureState, Workbench};
 use crate::sample::{self, Sample};
 
-/// Prints what a file is.
 pub(super) async fn run(settings: Settings, file: &Path, output: OutputArguments) -> Result<(), Failure> {
     let max_file = settings.max_file;
     let workbench = Workbench::new(settings).map_err(anyhow::Error::from)?;
-    let told = |error| anyhow!("{}: {error}", file.display());
-    let inspection = workbench.inspect(file).await.map_err(told)?;
-    let samples = sample::embedded(&plugin::read_file(file, max_file).map_err(told)?);
+    let failed = |error| anyhow!("{}: {error}", file.display());
+    let inspection = workbench.inspect(file).await.map_err(failed)?;
+    let samples = sample::embedded(&plugin::read_file(file, max_file).map_err(failed)?);
     let json = to_json(file, &inspection, &samples);
     match output.format {
         Format::Json => output::json(&json),
@@ -55,7 +56,7 @@ fn to_json(file: &Path, inspection: &Inspection, samples: &[Sample]) -> Value {
     })
 }
 
-/// What the plugin wants to be granted, by what it imports and by what its manifest says.
+/// What the plugin needs from the configuration, according to its imports and its manifest.
 fn asks(inspection: &Inspection) -> Value {
     let interface = |name: &str| format!("gateway:plugin/{name}@");
     let imports = |name: &str| inspection.imports.iter().any(|import| import.starts_with(&interface(name)));
@@ -71,26 +72,26 @@ fn asks(inspection: &Inspection) -> Value {
     })
 }
 
-/// The same for people, in the words of the configuration.
+/// The same as text, with the keys of the configuration.
 fn asked(asks: &Value) -> Vec<String> {
     let is = |name: &str| asks[name] == true;
     let mut lines = Vec::new();
     if is("secret") {
-        lines.push("a `secret` that requests are verified with".to_owned());
+        lines.push("a `secret` to verify requests".to_owned());
     }
     if is("network") {
         let hosts = shown(&asks["hosts"]);
         lines.push(if hosts.is_empty() {
-            "hosts of your choice, in `allow_hosts`".to_owned()
+            "hosts that you choose, in `allow_hosts`".to_owned()
         } else {
             format!("these hosts, in `allow_hosts`: {hosts}")
         });
     }
     if is("credentials") {
-        lines.push("a credential, if its service wants one, in `credentials`".to_owned());
+        lines.push("a credential, if its service needs one, in `credentials`".to_owned());
     }
     if is("state") {
-        lines.push("state that is kept between calls".to_owned());
+        lines.push("`state`, which it keeps between calls".to_owned());
     }
     let settings = shown(&asks["settings"]);
     if !settings.is_empty() {
@@ -116,7 +117,7 @@ fn text(json: &Value) -> String {
     if is_channel {
         lines.push(("methods", shown(&json["methods"])));
         lines.push((
-            "takes",
+            "accepts",
             Some(shown(&json["content_types"]))
                 .filter(|types| !types.is_empty())
                 .unwrap_or("any media type".to_owned()),
@@ -125,7 +126,7 @@ fn text(json: &Value) -> String {
         let schemes: Vec<_> = json["verification"].as_array().into_iter().flatten().map(scheme).collect();
         lines.push((
             "verified",
-            if schemes.is_empty() { "no, anybody may post to it".to_owned() } else { schemes.join(", or ") },
+            if schemes.is_empty() { "no, anyone can post to it".to_owned() } else { schemes.join(", or ") },
         ));
     }
     lines.extend(asked(&json["asks"]).into_iter().map(|line| ("asks for", line)));
@@ -150,7 +151,7 @@ fn text(json: &Value) -> String {
     text
 }
 
-/// What a signature says, in a few words.
+/// The state of a signature in a few words.
 fn signature(state: SignatureState) -> String {
     match state {
         SignatureState::Missing => "none".to_owned(),
@@ -191,9 +192,9 @@ mod tests {
         assert_eq!(
             text(&json),
             "file      github.wasm\nkind      channel\nname      github 0.1.0\nsummary   GitHub webhooks\ndigest    abc\n\
-             size      2.0 KiB\nmemory    1.1 MiB at the start\nsignature none\nmethods   POST\ntakes     any media type\nmax body  25.0 MiB\n\
+             size      2.0 KiB\nmemory    1.1 MiB at the start\nsignature none\nmethods   POST\naccepts   any media type\nmax body  25.0 MiB\n\
              verified  hmac (x-hub-signature-256), or token (bearer)\n\
-             asks for  a `secret` that requests are verified with\n\
+             asks for  a `secret` to verify requests\n\
              config    ignore_senders (array, default []): logins\nsamples   ping, push\n\
              imports   gateway:plugin/inbound@0.1.0\nexports   gateway:plugin/channel@0.1.0\n"
         );

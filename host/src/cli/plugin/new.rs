@@ -1,3 +1,5 @@
+//! `gateway plugin new`.
+
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -14,26 +16,26 @@ use crate::plugin::Kind;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct NewArguments {
-    /// The plugin's name: 1 to 63 of `a-z`, `0-9` and `-`
+    /// Plugin name: 1 to 63 of `a-z`, `0-9` and `-`
     name: PluginName,
-    /// channel: a source of events; agent: a destination
+    /// channel (a source of events) or agent (a destination)
     #[arg(long, value_parser = project::kind)]
     kind: Kind,
-    /// rust, js, ts, python, go, c or zig
+    /// Language: rust, js, ts, python, go, c or zig
     #[arg(long, value_enum, hide_possible_values = true)]
     lang: Lang,
-    /// The folder, which is not there yet or empty; `./NAME` when left out
+    /// Target folder, missing or empty; by default `./NAME`
     #[arg(long)]
     dir: Option<PathBuf>,
 }
 
-/// Writes the source of a plugin that builds as it is, and tells how to go on.
+/// Writes the source of a plugin that builds as it is, and prints the next steps.
 pub(super) fn run(arguments: NewArguments) -> Result<(), Failure> {
     let NewArguments { name, kind, lang, dir } = arguments;
     let dir = dir.unwrap_or_else(|| PathBuf::from(name.as_str()));
     write(&dir, &name, kind, lang)?;
     let shown = dir.display();
-    output::note(&format!("wrote {shown}/, the source of a plugin ({}) in {lang}; next:", kind.as_str()));
+    output::note(&format!("created {shown}/, a plugin ({}) in {lang}; next:", kind.as_str()));
     if let Some(setup) = lang.setup() {
         output::note(&format!("  (cd {shown} && {setup})"));
     }

@@ -1,3 +1,5 @@
+//! `gateway plugin pack`, and the samples that a build embeds.
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
@@ -11,15 +13,15 @@ use crate::sample;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PackArguments {
-    /// A plugin file, or the folder of one
+    /// Plugin file, or its folder
     #[arg(value_name = "PATH")]
     path: PathBuf,
-    /// The folder of samples, `samples` beside the plugin when left out
+    /// Folder of samples; by default `samples` beside the plugin
     #[arg(long, value_name = "DIR")]
     samples: Option<PathBuf>,
 }
 
-/// Puts the samples of a folder into a plugin's file, in the place of those that it has.
+/// Replaces the samples inside a plugin file by those of a folder.
 pub(super) fn run(settings: &Settings, arguments: &PackArguments) -> Result<(), Failure> {
     let Target { file, samples } = Target::find(&arguments.path, arguments.samples.as_deref())?;
     let bytes = plugin::read_file(&file, settings.max_file).map_err(|error| anyhow!("{}: {error}", file.display()))?;
@@ -32,8 +34,9 @@ pub(super) fn run(settings: &Settings, arguments: &PackArguments) -> Result<(), 
     output::text(&format!("{}: {told}\n", file.display()))
 }
 
-/// The component with the samples of this folder.
+/// The component with the samples of this folder inside.
 pub(super) fn packed(component: &[u8], samples: &Path) -> anyhow::Result<Vec<u8>> {
-    let files = sample::files(samples).with_context(|| format!("the samples in `{}`", samples.display()))?;
-    sample::with_files(component, &files).context("the file is no component")
+    let files =
+        sample::files(samples).with_context(|| format!("cannot read the samples in `{}`", samples.display()))?;
+    sample::with_files(component, &files).context("the file is not a component")
 }

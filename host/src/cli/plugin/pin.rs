@@ -1,3 +1,5 @@
+//! `gateway plugin pin`: the only command that changes the configuration.
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,31 +16,31 @@ use crate::plugin::{self, Digest};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PinArguments {
-    /// Plugins, by the names of their files
+    /// Plugin names, which are those of their files
     #[arg(value_name = "NAME", required_unless_present = "all")]
     names: Vec<PluginName>,
-    /// Every plugin of the plugin folder
+    /// Pin every plugin in the plugin folder
     #[arg(long, conflicts_with = "names")]
     all: bool,
-    /// The file that the plugin may be, where it is not in the plugin folder yet
+    /// Plugin file to pin, if it is not in the plugin folder yet
     #[arg(long, value_name = "FILE", conflicts_with = "all")]
     file: Option<PathBuf>,
-    /// Change nothing; exit code 1 when a file is not the one that its plugin may be
+    /// Change nothing; exit with code 1 if a file does not match its pin
     #[arg(long)]
     check: bool,
 }
 
-/// What a plugin may be, and what it is.
+/// The pinned digest of a plugin, and the digest of its file.
 struct Pin {
     plugin: PluginName,
     old: Option<Digest>,
     found: Digest,
 }
 
-/// Compares files with their pins, or pins them.
+/// Pins plugins, or compares them with their pins.
 pub(super) fn run(path: Option<&Path>, arguments: PinArguments) -> Result<(), Failure> {
     if arguments.file.is_some() && arguments.names.len() != 1 {
-        return Err(Failure::Call("`--file` is the file of one plugin: name one"));
+        return Err(Failure::Call("`--file` needs exactly one plugin name"));
     }
     let config = config::load(path)?;
     let path = path.unwrap_or(Path::new(FILE_NAME));
@@ -48,19 +50,19 @@ pub(super) fn run(path: Option<&Path>, arguments: PinArguments) -> Result<(), Fa
         for Pin { plugin, old, found } in &pins {
             let told = match old {
                 Some(old) if old == found => format!("pinned to {found}"),
-                Some(old) => format!("pinned to {old}, and the file is {found}"),
-                None => format!("not pinned, the file is {found}"),
+                Some(old) => format!("pinned to {old}, but the file is {found}"),
+                None => format!("not pinned; the file is {found}"),
             };
             differ |= old.as_ref() != Some(found);
             output::text(&format!("{plugin}: {told}\n"))?;
         }
-        return if differ { Err(Failure::Told) } else { Ok(()) };
+        return if differ { Err(Failure::Reported) } else { Ok(()) };
     }
     write(path, &pins)?;
     for Pin { plugin, old, found } in &pins {
         let told = match old {
-            Some(old) if old == found => format!("is pinned to {found} already"),
-            Some(old) => format!("pinned to {found}, before to {old}"),
+            Some(old) if old == found => format!("already pinned to {found}"),
+            Some(old) => format!("pinned to {found}, previously {old}"),
             None => format!("pinned to {found}"),
         };
         output::text(&format!("{plugin}: {told}\n"))?;
@@ -68,11 +70,9 @@ pub(super) fn run(path: Option<&Path>, arguments: PinArguments) -> Result<(), Fa
     let config = config::load(Some(path))?;
     if let Some(pin) = pins.iter().find(|pin| config.plugins.trust.pins.get(&pin.plugin) != Some(&pin.found)) {
         let plugin = &pin.plugin;
-        return Err(
-            anyhow!("an environment variable sets `plugins.overrides.{plugin}.sha256` to something else").into()
-        );
+        return Err(anyhow!("an environment variable overrides `plugins.overrides.{plugin}.sha256`").into());
     }
-    output::note("the gateway goes by it from its next start");
+    output::note("the gateway applies it at its next start");
     Ok(())
 }
 
@@ -88,7 +88,7 @@ fn pins(config: &Config, arguments: &PinArguments) -> Result<Vec<Pin>, Failure> 
     names.into_iter().map(pin).collect()
 }
 
-/// The plugins of the folder; files that could be none are left out.
+/// The plugins of the folder. Files whose names cannot be those of plugins are skipped.
 fn plugins_in(folder: &Path) -> anyhow::Result<Vec<PluginName>> {
     let failed = || format!("cannot read the folder `{}`", folder.display());
     let mut names = Vec::new();
@@ -104,7 +104,7 @@ fn plugins_in(folder: &Path) -> anyhow::Result<Vec<PluginName>> {
     Ok(names)
 }
 
-/// Writes the pins into the configuration and leaves everything else in it as it is.
+/// Writes the pins into the configuration and leaves everything else unchanged.
 fn write(path: &Path, pins: &[Pin]) -> anyhow::Result<()> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let pinned = with_pins(&text, pins).with_context(|| format!("cannot change `{}`", path.display()))?;
@@ -122,7 +122,7 @@ fn with_pins(text: &str, pins: &[Pin]) -> anyhow::Result<String> {
                 Item::Table(made)
             };
             let item = table.entry(name).or_insert_with(made);
-            table = item.as_table_like_mut().with_context(|| format!("`{name}` is no table"))?;
+            table = item.as_table_like_mut().with_context(|| format!("`{name}` is not a table"))?;
         }
         let text = found.to_string();
         match table.get_mut("sha256").and_then(Item::as_value_mut) {

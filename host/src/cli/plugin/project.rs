@@ -1,3 +1,5 @@
+//! The source folder of a plugin, and its `plugin.toml`.
+
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,10 +11,10 @@ use serde::{Deserialize, Deserializer};
 use crate::event::PluginName;
 use crate::plugin::Kind;
 
-/// What tells a folder with the source of a plugin from any other.
+/// The file that marks the source folder of a plugin.
 pub(super) const FILE_NAME: &str = "plugin.toml";
 
-/// A language that there is a template for.
+/// A language with a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Lang {
@@ -46,7 +48,7 @@ impl Lang {
         }
     }
 
-    /// What is run once in a new folder, because the language keeps its tools there.
+    /// The command that installs the tools of the language into a new folder.
     pub(super) fn setup(self) -> Option<&'static str> {
         match self {
             Self::Js | Self::Ts => Some("npm install"),
@@ -70,12 +72,11 @@ impl fmt::Display for Lang {
     }
 }
 
-/// A folder with the source of one plugin.
+/// The source folder of a plugin.
 #[derive(Debug)]
 pub(super) struct Project {
-    /// The folder, absolute.
+    /// Absolute.
     pub(super) dir: PathBuf,
-    /// What is built, and how.
     pub(super) plan: Plan,
 }
 
@@ -93,7 +94,7 @@ fn deserialize_kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Kind, 
     kind(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
-/// The kind of a plugin by the word for it.
+/// Parses the kind of a plugin.
 pub(super) fn kind(text: &str) -> Result<Kind, &'static str> {
     [Kind::Channel, Kind::Agent].into_iter().find(|kind| kind.as_str() == text).ok_or("expected `channel` or `agent`")
 }
@@ -104,8 +105,8 @@ impl Project {
         let file = dir.join(FILE_NAME);
         if !file.is_file() {
             bail!(
-                "there is no `{FILE_NAME}` in `{}`\nhint: `gateway plugin new NAME --kind channel --lang rust` \
-                 makes a folder that has one",
+                "`{}` has no `{FILE_NAME}`\nhint: `gateway plugin new NAME --kind channel --lang rust` \
+                 creates a folder with one",
                 dir.display()
             );
         }
@@ -115,7 +116,7 @@ impl Project {
         Ok(Self { dir, plan })
     }
 
-    /// The file that a build leaves.
+    /// The file that a build writes.
     pub(super) fn component(&self) -> PathBuf {
         self.dir.join(format!("{}.wasm", self.plan.name))
     }

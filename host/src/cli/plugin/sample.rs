@@ -1,4 +1,4 @@
-//! Samples on the command line: recorded from the running gateway, accepted as expectations, and printed.
+//! Samples on the command line: recording, accepting results as expected ones, printing.
 
 mod accept;
 mod record;

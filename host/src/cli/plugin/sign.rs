@@ -1,3 +1,5 @@
+//! `gateway plugin sign`.
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -10,15 +12,15 @@ use crate::plugin::{self, Settings};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SignArguments {
-    /// A plugin file; its signature is written beside it, with `.sig` at the end
+    /// Plugin file; its signature is written beside it, with `.sig` appended
     #[arg(value_name = "PLUGIN")]
     plugin: PathBuf,
-    /// The private key, as `openssl genpkey -algorithm ed25519` writes it
+    /// Private key, as written by `openssl genpkey -algorithm ed25519`
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
 }
 
-/// Writes the signature of a file and tells the key that it is checked with.
+/// Writes the signature of a file and prints the public key that verifies it.
 pub(super) fn run(settings: &Settings, arguments: &SignArguments) -> Result<(), Failure> {
     let SignArguments { plugin, key } = arguments;
     let bytes =

@@ -1,3 +1,5 @@
+//! The plugin file and the samples that a path on the command line stands for.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,23 +13,23 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// What lies at `path`: a plugin's file, or its folder. Samples lie beside it unless they are given.
+    /// The plugin at `path`, a file or a folder. Its samples are `samples`, or else lie beside it.
     pub(super) fn find(path: &Path, samples: Option<&Path>) -> anyhow::Result<Self> {
         let (file, beside) = if path.is_dir() { (file_in(path)?, path.join("samples")) } else { beside(path)? };
         Ok(Self { file, samples: samples.map_or(beside, Path::to_owned) })
     }
 }
 
-/// A file, and the folder where its samples are expected: beside it, or in the folder of its name.
+/// A file, and the folder of its samples: in the folder of its name, or else beside the file.
 fn beside(file: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
     if !file.is_file() {
-        bail!("there is no plugin at `{}`", file.display());
+        bail!("`{}` does not exist", file.display());
     }
     let (own, shared) = (file.with_extension("").join("samples"), file.with_file_name("samples"));
     Ok((file.to_owned(), if own.is_dir() { own } else { shared }))
 }
 
-/// The plugin of a folder: the file that is called like it, in it or beside it, or the only one in it.
+/// The plugin of a folder: the file of the same name in it, the only file in it, or the file of the same name beside it.
 fn file_in(dir: &Path) -> anyhow::Result<PathBuf> {
     let read = || format!("cannot read `{}`", dir.display());
     let absolute = dir.canonicalize().with_context(read)?;
@@ -46,11 +48,11 @@ fn file_in(dir: &Path) -> anyhow::Result<PathBuf> {
         (None, [file]) => Ok(file.clone()),
         (None, []) => {
             let beside = dir.join("..").join(&name);
-            let missing = || anyhow!("there is no `.wasm` file in `{}`\nhint: build the plugin first", dir.display());
+            let missing = || anyhow!("`{}` has no `.wasm` file\nhint: build the plugin first", dir.display());
             if beside.is_file() { Ok(beside) } else { Err(missing()) }
         }
         (None, several) => Err(anyhow!(
-            "`{}` has {} `.wasm` files and none is called `{name}`\nhint: name one of them",
+            "`{}` has {} `.wasm` files, none of them `{name}`\nhint: name one of them",
             dir.display(),
             several.len()
         )),
@@ -84,7 +86,7 @@ mod tests {
         assert_eq!(found("two", Some("mine")), pair("two/two.wasm", "mine"));
         assert_eq!(found("beside", None), pair("beside/../beside.wasm", "beside/samples"));
         assert_eq!(found("beside.wasm", None), pair("beside.wasm", "beside/samples"));
-        assert!(found("empty", None).unwrap_err().contains("there is no `.wasm` file"));
-        assert!(found("nowhere", None).unwrap_err().contains("there is no plugin at"));
+        assert!(found("empty", None).unwrap_err().contains("has no `.wasm` file"));
+        assert!(found("nowhere", None).unwrap_err().contains("does not exist"));
     }
 }

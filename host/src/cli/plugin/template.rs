@@ -179,7 +179,7 @@ const AGENT_HEADERS: Files = files![
     "templates/c/agent/gateway/agent_plugin.h" => "gateway/agent_plugin.h",
 ];
 
-/// The files of a new plugin: where each lies below its folder, and its text.
+/// The files of a new plugin: path below its folder, and text.
 pub(super) fn files(name: &PluginName, kind: Kind, lang: Lang) -> impl Iterator<Item = (&'static str, String)> {
     let name = name.to_string();
     parts(kind, lang).into_iter().flatten().map(move |file| {

@@ -1,4 +1,4 @@
-//! Tries plugins out with their samples.
+//! `gateway plugin test`: runs the samples of plugins.
 
 use std::path::{Path, PathBuf};
 
@@ -13,17 +13,16 @@ use super::target::Target;
 use crate::plugin::{Settings, Workbench};
 use crate::sample::{self, Subject};
 
-/// How plugins are tried out.
 pub(super) struct Options {
-    /// The folder of samples; none means beside each plugin.
+    /// The folder of samples; `None` means beside each plugin.
     pub(super) samples: Option<PathBuf>,
-    /// Calls of each sample whose times are taken.
+    /// Timed calls of each sample.
     pub(super) runs: u32,
-    /// Whether what comes is expected from now on.
+    /// Whether the results become the expected ones.
     pub(super) accept: bool,
 }
 
-/// Tries plugins out and tells what came of each sample.
+/// Runs the samples of each plugin and prints the results.
 pub(super) async fn run(
     settings: Settings,
     paths: &[PathBuf],
@@ -51,7 +50,7 @@ pub(super) async fn run(
     if format == Format::Json {
         output::json(&json!({ "plugins": reports }))?;
     }
-    if all_good { Ok(()) } else { Err(Failure::Told) }
+    if all_good { Ok(()) } else { Err(Failure::Reported) }
 }
 
 /// Runs the samples of the plugin at `path`.
@@ -59,12 +58,12 @@ pub(super) async fn try_out(workbench: &Workbench, path: &Path, options: &Option
     let Target { file, samples } = Target::find(path, options.samples.as_deref())?;
     let loaded = Subject::load(workbench, &file, options.runs).await;
     let subject = loaded.map_err(|error| {
-        anyhow!("`{0}`: {error}\nhint: `gateway plugin check {0}` tells everything that is wrong", file.display())
+        anyhow!("`{0}`: {error}\nhint: `gateway plugin check {0}` reports all problems", file.display())
     })?;
     let listed = sample::read(&samples).with_context(|| format!("cannot read samples from `{}`", samples.display()))?;
     if listed.is_empty() {
         return Err(anyhow!(
-            "`{}` has no samples\nhint: put the body of a request there, such as `NAME.json`, or record some with `--record CHANNEL`",
+            "`{}` has no samples\nhint: add the body of a request, such as `NAME.json`, or record samples with `--record CHANNEL`",
             samples.display()
         ));
     }

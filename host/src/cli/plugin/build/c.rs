@@ -1,3 +1,5 @@
+//! Builds C with clang and wasi-libc.
+
 use std::path::Path;
 use std::process::Command;
 
@@ -27,7 +29,7 @@ pub(super) fn build(project: &Project) -> anyhow::Result<Built> {
     Ok(Built::Core(file))
 }
 
-/// Whether the compiler finds a part of itself; of one that is missing it says the bare name.
+/// Whether the compiler finds one of its parts. It prints the bare name of a missing one.
 fn has(clang: &Path, question: &str) -> bool {
     let output = Command::new(clang).args([TARGET, question]).output();
     output.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_file())

@@ -1,10 +1,12 @@
+//! Builds Go as a reactor for WASI preview 1.
+
 use std::process::Command;
 
 use super::needs::Needs;
 use super::tool::{Built, run_tool, scratch};
 use crate::cli::plugin::project::Project;
 
-/// The package with the compiler, at the version that the template was tried with.
+/// The package with the compiler, in the version that the template was tested with.
 const PACKAGE: &str = include_str!("../../../../../plugins/templates/go/requirements.txt");
 
 pub(super) fn build(project: &Project) -> anyhow::Result<Built> {
@@ -19,7 +21,7 @@ pub(super) fn build(project: &Project) -> anyhow::Result<Built> {
     let file = scratch(project)?.join("core.wasm");
     let mut command = Command::new(go);
     command.env("GOOS", "wasip1").env("GOARCH", "wasm");
-    // The gateway's functions ask Go's runtime for memory before it has started, under a name that is checked by default.
+    // The bindings call an allocator of Go's runtime by a name that the linker checks by default.
     command.args(["build", "-buildmode=c-shared", "-trimpath", "-ldflags=-checklinkname=0 -s -w", "-o"]);
     run_tool(project, command.arg(&file).arg("."))?;
     Ok(Built::Core(file))

@@ -1,3 +1,5 @@
+//! The tools that a build needs.
+
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -5,7 +7,7 @@ use anyhow::bail;
 
 use crate::cli::plugin::project::Project;
 
-/// What a build needs. All of it is looked for before anything is run, and all that is missing is told at once.
+/// The tools that a build needs. All missing ones are reported at once, before anything runs.
 pub(super) struct Needs<'a> {
     project: &'a Project,
     missing: Vec<&'static str>,
@@ -17,15 +19,15 @@ impl<'a> Needs<'a> {
         Self { project, missing: Vec::new(), hints: Vec::new() }
     }
 
-    /// A program under the first of its names that is found; `hint` says how it is installed.
+    /// The first of these programs that exists; `hint` says how to install it.
     pub(super) fn program(&mut self, names: &[&'static str], hint: impl Into<String>) -> PathBuf {
         let found = names.iter().find_map(|name| find(&self.project.dir, name));
         self.holds(found.is_some(), names[0], hint);
-        // Not found, it is never run.
+        // `check` fails before a missing program could run.
         found.unwrap_or_default()
     }
 
-    /// Something that is no program.
+    /// Anything else, such as a library.
     pub(super) fn holds(&mut self, is_there: bool, what: &'static str, hint: impl Into<String>) {
         if !is_there {
             let hint = hint.into();
@@ -36,12 +38,12 @@ impl<'a> Needs<'a> {
         }
     }
 
-    /// Whether nothing was missing so far.
+    /// Whether nothing is missing so far.
     pub(super) fn are_met(&self) -> bool {
         self.missing.is_empty()
     }
 
-    /// Tells what is missing and how it is installed.
+    /// Fails with everything that is missing and how to install it.
     pub(super) fn check(self) -> anyhow::Result<()> {
         if self.are_met() {
             return Ok(());
@@ -50,16 +52,11 @@ impl<'a> Needs<'a> {
         let missing: Vec<_> = self.missing.iter().map(|what| format!("\n  {what}")).collect();
         let hints: Vec<_> = self.hints.iter().map(|hint| format!("\nhint: {hint}")).collect();
         let place = dir.display();
-        bail!(
-            "`{place}` cannot be built, because {} needs what is missing:{}{}",
-            plan.lang,
-            missing.concat(),
-            hints.concat()
-        );
+        bail!("cannot build `{place}`: {} needs what is missing:{}{}", plan.lang, missing.concat(), hints.concat());
     }
 }
 
-/// Looks where a folder keeps its own tools, then in `PATH`.
+/// Searches the tools of the folder itself, then `PATH`.
 fn find(dir: &Path, name: &str) -> Option<PathBuf> {
     let own = [dir.join(".venv/bin"), dir.join("node_modules/.bin")];
     let path = env::var_os("PATH").unwrap_or_default();

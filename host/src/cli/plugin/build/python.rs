@@ -1,3 +1,5 @@
+//! Builds Python with componentize-py.
+
 use std::fs;
 use std::io::ErrorKind;
 use std::process::Command;
@@ -8,7 +10,7 @@ use super::needs::Needs;
 use super::tool::{Built, run_tool, scratch};
 use crate::cli::plugin::project::{Lang, Project};
 
-/// Where an editor finds what there is to import.
+/// Type stubs of the imports, for editors.
 const TYPES: &str = "types";
 
 pub(super) fn build(project: &Project) -> anyhow::Result<Built> {

@@ -1,3 +1,5 @@
+//! Builds JavaScript and TypeScript with componentize-qjs.
+
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -8,7 +10,7 @@ use crate::cli::plugin::project::Project;
 const NODE: &str = "install Node.js from https://nodejs.org";
 const PACKAGES: &str = "`npm install`, in the folder";
 
-/// JavaScript: the source and the engine that runs it.
+/// Builds JavaScript: the source and the engine that runs it.
 pub(super) fn build(project: &Project) -> anyhow::Result<Built> {
     let mut needs = Needs::of(project);
     let componentize = componentizer(&mut needs);
@@ -16,7 +18,7 @@ pub(super) fn build(project: &Project) -> anyhow::Result<Built> {
     componentize_module(project, componentize, "plugin.js")
 }
 
-/// TypeScript: the same once its types are checked.
+/// Builds TypeScript, once its types are checked.
 pub(super) fn build_typed(project: &Project) -> anyhow::Result<Built> {
     let mut needs = Needs::of(project);
     let componentize = componentizer(&mut needs);

@@ -1,3 +1,5 @@
+//! Builds Rust with cargo.
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -25,21 +27,21 @@ pub(super) fn build(project: &Project) -> anyhow::Result<Built> {
     let output = command.current_dir(&project.dir).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
     let output = output.context("cannot start `cargo`")?;
     if !output.status.success() {
-        bail!("`cargo` failed ({}); what it said stands above", output.status);
+        bail!("`cargo` failed ({}); its output is above", output.status);
     }
-    // Cargo says where it has put the plugin, which depends on its configuration.
+    // The output path depends on the configuration of cargo, which reports it.
     let messages = String::from_utf8_lossy(&output.stdout);
     let built = messages.lines().filter_map(wasm_file).next_back();
-    built.map(Built::Component).context("cargo has built no `.wasm`\nhint: `[lib]` needs `crate-type = [\"cdylib\"]`")
+    built.map(Built::Component).context("cargo built no `.wasm`\nhint: `[lib]` needs `crate-type = [\"cdylib\"]`")
 }
 
-/// Asks the compiler and not rustup: a toolchain from elsewhere may have the target too.
+/// Asks the compiler, not rustup: another toolchain may have the target too.
 fn has_target(rustc: &Path) -> bool {
     let output = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output();
     output.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
 }
 
-/// The plugin that a message of cargo is about.
+/// The plugin that a message of cargo names.
 fn wasm_file(message: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(message).ok()?;
     let files = message["filenames"].as_array()?.iter().filter_map(Value::as_str);

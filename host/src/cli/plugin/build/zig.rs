@@ -1,10 +1,12 @@
+//! Builds Zig, with the C bindings of the interface.
+
 use std::process::Command;
 
 use super::needs::Needs;
 use super::tool::{Built, run_tool, scratch};
 use crate::cli::plugin::project::Project;
 
-/// The package with the compiler, at the version that the template was tried with.
+/// The package with the compiler, in the version that the template was tested with.
 const PACKAGE: &str = include_str!("../../../../../plugins/templates/zig/requirements.txt");
 
 pub(super) fn build(project: &Project) -> anyhow::Result<Built> {
@@ -18,7 +20,7 @@ pub(super) fn build(project: &Project) -> anyhow::Result<Built> {
     command.args(["build-exe", "plugin.zig"]);
     command.arg(format!("gateway/{}_plugin.c", project.plan.kind.as_str()));
     command.args(["-target", "wasm32-wasi", "-lc", "-fno-entry", "-mexec-model=reactor", "-I", "gateway"]);
-    // Its own stack would be 16 MiB.
+    // The default stack is 16 MiB.
     command.args(["-O", "ReleaseSmall", "-fstrip", "--stack", "65536"]);
     run_tool(project, command.arg(format!("-femit-bin={}", file.display())))?;
     Ok(Built::Core(file))

@@ -1,3 +1,5 @@
+//! The sources of a plugin, watched for changes.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,28 +12,28 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
-/// How long the folder must be still: a save is often several writes.
+/// How long the folder must be quiet: a save is often several writes.
 const DEBOUNCE: Duration = Duration::from_millis(150);
 
-/// How often the folder is looked at without an event, because some file systems send none.
+/// How often the folder is scanned without an event, because some file systems send none.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// Bytes of the largest file that is looked into; what is larger is no source.
+/// The largest source file in bytes; larger files are ignored.
 const MAX_FILE: u64 = 16 << 20;
 
-/// Folders that tools write into.
+/// Folders that build tools write.
 const BUILD_FOLDERS: &[&str] =
     &["target", "node_modules", "venv", "__pycache__", "build", "dist", "zig-out", "zig-cache"];
 
 type Digests = BTreeMap<PathBuf, [u8; 32]>;
 
-/// What a plugin is made of: every file of its folder that no build has made.
+/// The sources of a plugin: every file of its folder that is not build output.
 pub(super) struct Sources {
     dir: PathBuf,
-    /// What the latest round was made of.
+    /// The sources of the latest round.
     seen: Digests,
     events: Arc<Notify>,
-    /// none where the file system sends no events.
+    /// `None` if the file system sends no events.
     _watcher: Option<RecommendedWatcher>,
 }
 
@@ -39,22 +41,22 @@ impl Sources {
     pub(super) fn watch(dir: &Path) -> anyhow::Result<Self> {
         let seen = digests(dir)?;
         let events = Arc::new(Notify::new());
-        let told = Arc::clone(&events);
-        let tell = move |event: notify::Result<Event>| {
+        let sender = Arc::clone(&events);
+        let notify = move |event: notify::Result<Event>| {
             if event.is_ok_and(|event| may_change(event.kind)) {
-                told.notify_one();
+                sender.notify_one();
             }
         };
-        let watcher = notify::recommended_watcher(tell).and_then(|mut watcher| {
+        let watcher = notify::recommended_watcher(notify).and_then(|mut watcher| {
             watcher.watch(dir, RecursiveMode::Recursive)?;
             Ok(watcher)
         });
         Ok(Self { dir: dir.to_owned(), seen, events, _watcher: watcher.ok() })
     }
 
-    /// Waits until the content of a source differs from what it was at the last return, and is still.
+    /// Waits until the content of a source has changed since the last return, and is quiet.
     ///
-    /// A file that a build makes anew has the same content after each build, so that no build causes another.
+    /// Content counts, not time stamps: a build that rewrites a file with equal content does not cause another build.
     pub(super) async fn changed(&mut self) -> anyhow::Result<()> {
         let mut before = digests(&self.dir)?;
         loop {
@@ -68,14 +70,14 @@ impl Sources {
                 before = now;
                 continue;
             }
-            // The time over is no error: then it is looked at all the same.
+            // After a timeout the folder is scanned all the same.
             let _ = tokio::time::timeout(PERIOD, self.events.notified()).await;
             before = digests(&self.dir)?;
         }
     }
 }
 
-/// Whether something was written. That a file was read, as by looking whether it changed, is an event as well.
+/// Whether the event is a write. Reads are events too, among them those of a scan.
 fn may_change(kind: EventKind) -> bool {
     !matches!(kind, EventKind::Access(access) if access != AccessKind::Close(AccessMode::Write))
 }
@@ -85,7 +87,7 @@ fn digests(dir: &Path) -> anyhow::Result<Digests> {
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {
         let entries = fs::read_dir(&folder).with_context(|| format!("cannot read `{}`", folder.display()));
-        // A folder below may go while it is looked at.
+        // A subfolder may vanish during the scan.
         let entries = if folder == dir {
             entries?
         } else if let Ok(entries) = entries {

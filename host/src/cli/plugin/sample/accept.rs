@@ -1,4 +1,4 @@
-//! What a plugin made of a sample, written down as what is expected from now on.
+//! Accepting the result of a sample as the expected one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,19 +8,20 @@ use serde_json::{Value, json};
 
 use crate::sample::{Difference, Sample, Trial, Verdict};
 
-/// Writes what came into the sample's file as what is expected from now on. What the file says besides stays.
+/// Writes the result into the sample's file as the expected one. Other members of the file stay; a failure of the plugin is
+/// never written.
 ///
 /// # Errors
-/// The plugin failed, or the file cannot be read or written.
+/// The file cannot be read or written.
 pub(in crate::cli::plugin) fn accept(trial: &mut Trial, sample: &Sample) -> Result<(), String> {
     if let Verdict::Failed(_) = trial.verdict {
         return Ok(());
     }
-    let told = |error: String| format!("`{}`: {error}", sample.file.display());
+    let failed = |error: String| format!("`{}`: {error}", sample.file.display());
     let mut json: BTreeMap<String, Value> = match fs::read(&sample.file) {
-        Ok(text) => serde_json::from_slice(&text).map_err(|error| told(error.to_string()))?,
+        Ok(text) => serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?,
         Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
-        Err(error) => return Err(told(error.to_string())),
+        Err(error) => return Err(failed(error.to_string())),
     };
     for name in ["receipt", "rejection", "answer", "retry", "reject"] {
         json.remove(name);
@@ -28,8 +29,8 @@ pub(in crate::cli::plugin) fn accept(trial: &mut Trial, sample: &Sample) -> Resu
             json.insert(name.to_owned(), found.clone());
         }
     }
-    fs::write(&sample.file, format!("{:#}\n", json!(json))).map_err(|error| told(error.to_string()))?;
-    // The answers to requests are written by hand, so that their differences stay.
+    fs::write(&sample.file, format!("{:#}\n", json!(json))).map_err(|error| failed(error.to_string()))?;
+    // Expected HTTP requests are written by hand, so their differences stay.
     let of_requests = |difference: &Difference| difference.member.starts_with("http[");
     trial.verdict = match std::mem::replace(&mut trial.verdict, Verdict::Passed) {
         Verdict::Different(mut rest) if rest.iter().any(of_requests) => {

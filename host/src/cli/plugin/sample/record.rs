@@ -1,26 +1,28 @@
+//! The files of a recorded request.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::sample::{EXPECTED_ENDING, HEADERS_ENDING};
 
-/// Names that are tried for one sample.
+/// How many names are tried for one sample.
 const MAX_NAMES: usize = 10_000;
 
-/// Writes the files of a recorded request into `dir` and returns that of its body. Nothing is overwritten.
+/// Writes a recorded request into `dir` and returns the file of its body. Nothing is overwritten.
 ///
 /// # Errors
-/// What is wrong with the JSON or with the folder.
+/// The JSON is malformed, or the folder cannot be written.
 pub(super) fn write(dir: &Path, json: &Value) -> Result<PathBuf, String> {
-    let told = |error: std::io::Error| format!("cannot write to `{}`: {error}", dir.display());
+    let failed = |error: std::io::Error| format!("cannot write to `{}`: {error}", dir.display());
     let text = |name: &str| json[name].as_str().unwrap_or_default();
     let body =
         STANDARD.decode(text("body_base64")).map_err(|error| format!("the recorded body is not base64: {error}"))?;
-    let pairs: Vec<(String, String)> =
-        serde_json::from_value(json["headers"].clone()).map_err(|error| format!("the recorded headers: {error}"))?;
+    let pairs: Vec<(String, String)> = serde_json::from_value(json["headers"].clone())
+        .map_err(|error| format!("the recorded headers are malformed: {error}"))?;
     let mut file = Map::new();
     let line = [("method", "POST"), ("path", "/"), ("query", "")];
     let odd = line.into_iter().filter(|(name, usual)| text(name) != *usual);
@@ -33,20 +35,21 @@ pub(super) fn write(dir: &Path, json: &Value) -> Result<PathBuf, String> {
             file.insert(name.to_owned(), outcome.clone());
         }
     }
-    fs::create_dir_all(dir).map_err(told)?;
-    let name = free_name(dir, &stem(json)).map_err(told)?;
+    fs::create_dir_all(dir).map_err(failed)?;
+    let name = free_name(dir, &stem(json)).map_err(failed)?;
     let content_type = pairs.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value);
     let path = dir.join(format!("{name}.{}", extension(content_type)));
     let headers: String = pairs.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-    fs::write(&path, body).map_err(told)?;
-    fs::write(dir.join(format!("{name}{HEADERS_ENDING}")), headers).map_err(told)?;
+    fs::write(&path, body).map_err(failed)?;
+    fs::write(dir.join(format!("{name}{HEADERS_ENDING}")), headers).map_err(failed)?;
     if !file.is_empty() {
-        fs::write(dir.join(format!("{name}{EXPECTED_ENDING}")), format!("{:#}\n", Value::from(file))).map_err(told)?;
+        fs::write(dir.join(format!("{name}{EXPECTED_ENDING}")), format!("{:#}\n", Value::from(file)))
+            .map_err(failed)?;
     }
     Ok(path)
 }
 
-/// What a sample is about, as a file name.
+/// A file name for the sample, after the kind of its first event.
 fn stem(json: &Value) -> String {
     let kind = json["receipt"]["events"][0]["kind"].as_str();
     let stem = match kind {
@@ -58,11 +61,11 @@ fn stem(json: &Value) -> String {
     let letter = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
     let words = stem.split('.').filter(|word| !word.is_empty()).map(|word| word.chars().map(letter).collect());
     let name = words.collect::<Vec<String>>().join(".");
-    // With `.json` these would be the endings of other files.
+    // With `.json` these names would end like those of other files.
     if name.ends_with("expected") || name.ends_with("delivery") { format!("{name}_") } else { name }
 }
 
-/// The name, or the name with a number, that no sample of the folder has.
+/// A name that no sample in the folder has: `stem`, or `stem` with a number.
 fn free_name(dir: &Path, stem: &str) -> std::io::Result<String> {
     let taken: Vec<_> =
         fs::read_dir(dir)?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
@@ -71,7 +74,7 @@ fn free_name(dir: &Path, stem: &str) -> std::io::Result<String> {
     };
     let numbered = (2..MAX_NAMES).map(|number| format!("{stem}-{number}"));
     let found = std::iter::once(stem.to_owned()).chain(numbered).find(is_free);
-    found.ok_or_else(|| std::io::Error::other(format!("all names from `{stem}` on are taken")))
+    found.ok_or_else(|| std::io::Error::other(format!("all names that begin with `{stem}` are taken")))
 }
 
 fn extension(content_type: &str) -> &'static str {
@@ -87,6 +90,8 @@ fn extension(content_type: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::sample::{Content, read};
 
@@ -100,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_recorded_is_a_sample() {
+    fn a_recorded_request_is_a_sample() {
         let dir = tempfile::tempdir().unwrap();
 
         let names: Vec<_> = ["issues.opened", "issues.opened", "issues", "../.etc/x.expected"]

@@ -1,4 +1,4 @@
-//! The trials of one plugin, printed for people and for machines.
+//! The results of the samples of one plugin, as text and as JSON.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -11,31 +11,30 @@ use crate::cli::output;
 use crate::plugin::Observation;
 use crate::sample::{Trial, Verdict};
 
-/// What came of the samples of one plugin.
+/// The results of the samples of one plugin.
 pub(in crate::cli::plugin) struct Report {
     file: PathBuf,
-    /// What the plugin is called, in words.
+    /// Kind, name and version.
     plugin: String,
     trials: Vec<Trial>,
 }
 
 impl Report {
-    /// The trials of the plugin in `file`; `plugin` says its kind, name and version.
+    /// `plugin` is its kind, name and version.
     pub(in crate::cli::plugin) fn new(file: PathBuf, plugin: String, trials: Vec<Trial>) -> Self {
         Self { file, plugin, trials }
     }
 
-    /// The plugin's file.
     pub(in crate::cli::plugin) fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Whether every sample went as expected.
+    /// Whether no sample failed.
     pub(in crate::cli::plugin) fn is_good(&self) -> bool {
         self.trials.iter().all(Trial::is_good)
     }
 
-    /// One line for each sample, and what there is to say of it below.
+    /// One line for each sample, with remarks below.
     pub(in crate::cli::plugin) fn text(&self) -> String {
         let mut text = format!("{}: {}\n", self.file.display(), output::clean(&self.plugin, false));
         let width = self.trials.iter().map(|trial| trial.name.chars().count()).max().unwrap_or(0);
@@ -52,7 +51,6 @@ impl Report {
         text
     }
 
-    /// The same for machines.
     pub(in crate::cli::plugin) fn json(&self) -> Value {
         let samples: Vec<_> = self.trials.iter().map(trial_json).collect();
         json!({"file": self.file.display().to_string(), "plugin": self.plugin, "samples": samples})
@@ -81,11 +79,11 @@ fn figures(trial: &Trial) -> String {
     figures.join("  ")
 }
 
-/// What differs, what came where nothing is expected, and what the plugin said.
+/// Differences, the result if nothing is expected, and log lines of the plugin.
 fn remarks(trial: &Trial) -> Vec<String> {
     let mut remarks = match &trial.verdict {
         Verdict::Passed => Vec::new(),
-        Verdict::Unjudged => vec![format!("nothing is expected, `--accept` writes what came: {}", trial.found)],
+        Verdict::Unjudged => vec![format!("no expectation; `--accept` writes this result: {}", trial.found)],
         Verdict::Different(differences) => differences.iter().map(ToString::to_string).collect(),
         Verdict::Failed(problem) => problem.lines().map(str::to_owned).collect(),
     };
@@ -136,7 +134,7 @@ mod tests {
     use crate::sample::Difference;
 
     #[test]
-    fn each_sample_is_a_line_with_what_there_is_to_say_below() {
+    fn each_sample_is_a_line_with_remarks_below() {
         let trial = |name: &str, verdict| Trial {
             name: name.to_owned(),
             verdict,
@@ -166,7 +164,7 @@ mod tests {
             report.text(),
             "github.wasm: channel plugin github 0.1.0\n  ok      push           31.4 µs\n  \
              failed  issues.opened  31.4 µs  1.0 MiB  inbound.body 1, inbound.header 3\n          \
-             receipt.events[0].kind: expected \"a\", came \"b\"\n          log warn: odd\u{fffd}[31m\n  \
+             receipt.events[0].kind: expected \"a\", found \"b\"\n          log warn: odd\u{fffd}[31m\n  \
              failed  trap           1.0 MiB  inbound.body 1, inbound.header 3\n          \
              the plugin trapped: unreachable\n          log warn: odd\u{fffd}[31m\n1 ok, 2 failed\n"
         );

@@ -1,3 +1,5 @@
+//! `gateway plugin test --record`: the next requests of a channel of the running gateway become samples.
+
 use std::path::Path;
 
 use ::http::Method;
@@ -11,7 +13,7 @@ use crate::cli::output;
 use crate::config::Config;
 use crate::event::ChannelName;
 
-/// Makes samples of the next `count` requests of a channel.
+/// Records the next `count` requests of a channel.
 pub(in crate::cli::plugin) async fn run(
     config: &Config,
     channel: &ChannelName,
@@ -24,9 +26,9 @@ pub(in crate::cli::plugin) async fn run(
         recorded = record(&client, channel, count, dir, &mut written) => recorded,
         interrupted = tokio::signal::ctrl_c() => interrupted.map_err(anyhow::Error::from),
     };
-    output::note(&format!("{written} of {count} samples recorded into `{}`", dir.display()));
+    output::note(&format!("recorded {written} of {count} samples in `{}`", dir.display()));
     recorded?;
-    if written == 0 { Err(anyhow!("channel `{channel}` received nothing").into()) } else { Ok(()) }
+    if written == 0 { Err(anyhow!("channel `{channel}` received no requests").into()) } else { Ok(()) }
 }
 
 async fn record(
@@ -37,13 +39,13 @@ async fn record(
     written: &mut u32,
 ) -> anyhow::Result<()> {
     let mut waiting = Vec::new();
-    let mut is_armed = false;
-    let mut take = |piece: bytes::Bytes| {
-        if !std::mem::replace(&mut is_armed, true) {
-            output::note(&format!("recording channel `{channel}` of {}, Ctrl-C ends", client.origin()));
+    let mut is_recording = false;
+    let mut sink = |piece: bytes::Bytes| {
+        if !std::mem::replace(&mut is_recording, true) {
+            output::note(&format!("recording channel `{channel}` of {}, press Ctrl-C to stop", client.origin()));
         }
         waiting.extend_from_slice(&piece);
-        // A large request comes in many pieces, and what has come is not to be looked through for each.
+        // A large request comes in many pieces: search for its end only in a piece that can hold it.
         if !piece.contains(&b'\n') {
             return Ok(());
         }
@@ -52,7 +54,7 @@ async fn record(
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let json: Value = serde_json::from_slice(&line).context("what the gateway sent is no recorded request")?;
+            let json: Value = serde_json::from_slice(&line).context("the gateway did not send a recorded request")?;
             let path = write(dir, &json).map_err(anyhow::Error::msg)?;
             *written += 1;
             output::text(&format!("{}\n", path.display())).map_err(|_| anyhow!("cannot write to stdout"))?;
@@ -60,5 +62,5 @@ async fn record(
         Ok(())
     };
     let path = format!("/admin/channels/{channel}/record?count={count}");
-    Ok(client.stream(Method::POST, &path, &mut take).await?)
+    Ok(client.stream(Method::POST, &path, &mut sink).await?)
 }

@@ -148,7 +148,7 @@ impl Handler {
 pub(crate) fn open_event_log(dir: &Path, sink: Arc<dyn CommitSink>) -> Result<EventLog> {
     let engine =
         EngineKind::Sled { dir: dir.join("data"), cache_bytes: 32 << 20, ballast_bytes: 16 << 20, min_free: 0 };
-    Ok(EventLog::open(&Settings::new(engine), Arc::new(Metrics::new()), sink)?)
+    Ok(EventLog::open(&Settings::new(engine), &Metrics::new(), sink)?)
 }
 
 /// An event as large as the one that the gateway makes of the request about `issue`, without a delivery.

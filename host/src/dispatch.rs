@@ -11,6 +11,7 @@ mod context;
 mod inbox;
 mod job;
 mod memory_budget;
+mod metrics;
 mod permits;
 mod queues;
 mod recovery;
@@ -44,6 +45,7 @@ pub use self::watch::{SyncOutcome, Watch};
 use self::agent::Agent;
 use self::context::Context;
 use self::memory_budget::MemoryBudget;
+use self::metrics::DispatchMetrics;
 use self::recovery::Recovery;
 use self::route::Routes;
 use self::task::AgentTask;
@@ -60,13 +62,20 @@ pub struct Running {
 
 impl Dispatch {
     /// Prepares routes and agents. Nothing is delivered before [`Dispatch::start`], and nothing is lost: the log has it.
-    pub fn new(settings: Settings, plugins: PluginHost, skills: Skills, metrics: Arc<Metrics>) -> Self {
+    pub fn new(settings: Settings, plugins: PluginHost, skills: Skills, metrics: &Metrics) -> Self {
         let budget = Arc::new(MemoryBudget::new(settings.held_bytes));
         let agents =
             settings.agents.into_iter().map(|agent| Arc::new(Agent::new(agent, &plugins, Arc::clone(&budget))));
         let agents = agents.map(|agent| (agent.settings.name.clone(), agent)).collect();
         let routes = Routes::new(settings.routes);
-        Self(Arc::new(Context { routes, agents, plugins, skills, watchers: Arc::default(), metrics }))
+        Self(Arc::new(Context {
+            routes,
+            agents,
+            plugins,
+            skills,
+            watchers: Arc::default(),
+            metrics: DispatchMetrics::register(metrics),
+        }))
     }
 
     /// Starts delivering what `log` holds and what comes.

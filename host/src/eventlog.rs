@@ -41,6 +41,7 @@ mod error;
 mod identity;
 mod layout;
 mod maintenance;
+mod metrics;
 mod query;
 mod replay;
 mod scan;
@@ -66,6 +67,7 @@ use self::layout::reader::Store;
 pub use self::maintenance::{
     BackupSummary, LogStats, LostKind, LostRange, Pieces, Repaired, Verified, check_backup, repair, restore, verify,
 };
+use self::metrics::LogMetrics;
 pub use self::query::{DeliveryFilter, DeliveryPage, Filter, ListedDelivery, OpenDeliveries, Page, Selection, Stored};
 pub use self::replay::{Candidate, NewReplay, Replay, ReplayId, ReplayState, ReplayStep, Replayable};
 use self::scan::Reader;
@@ -93,7 +95,7 @@ struct Log {
     queue: Arc<Queue<Request>>,
     publisher: Arc<Publisher>,
     reader: Reader,
-    metrics: Arc<Metrics>,
+    metrics: Arc<LogMetrics>,
     queue_bytes: usize,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -123,20 +125,20 @@ impl EventLog {
     ///
     /// # Errors
     /// `Locked` while another process has it, `Corrupt` and `Format` when it cannot be read, `Full` and `Io`.
-    pub fn open(settings: &Settings, metrics: Arc<Metrics>, sink: Arc<dyn CommitSink>) -> Result<Self, EventLogError> {
+    pub fn open(settings: &Settings, metrics: &Metrics, sink: Arc<dyn CommitSink>) -> Result<Self, EventLogError> {
         let engine: Arc<dyn Engine> = match &settings.engine {
             EngineKind::Sled { dir, cache_bytes, ballast_bytes, min_free } => {
                 Arc::new(Sled::open(dir, *cache_bytes, *ballast_bytes, *min_free)?)
             }
             EngineKind::Memory { capacity } => Arc::new(Memory::new(*capacity)),
         };
-        Self::start(engine, settings, metrics, sink)
+        Self::start(engine, settings, Arc::new(LogMetrics::register(metrics)), sink)
     }
 
     fn start(
         engine: Arc<dyn Engine>,
         settings: &Settings,
-        metrics: Arc<Metrics>,
+        metrics: Arc<LogMetrics>,
         sink: Arc<dyn CommitSink>,
     ) -> Result<Self, EventLogError> {
         let store = Store::new(Arc::clone(&engine));
@@ -282,9 +284,9 @@ impl EventLog {
 
     async fn submit<T>(&self, weight: Weight, work: impl FnOnce(Reply<T>) -> Work) -> Result<T, EventLogError> {
         let (reply, answer) = oneshot::channel();
-        self.0.metrics.eventlog_queue.inc();
+        self.0.metrics.queue.inc();
         if let Err(error) = self.0.queue.push(Request { work: work(reply), weight }, weight) {
-            self.0.metrics.eventlog_queue.dec();
+            self.0.metrics.queue.dec();
             return Err(error);
         }
         answer.await.unwrap_or(Err(EventLogError::Closed))

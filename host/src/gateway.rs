@@ -102,18 +102,18 @@ impl Parts {
         let started_at = Timestamp::now();
         let times = StopTimes { drain: config.http.drain, grace: config.http.shutdown_grace };
         let sockets = inherited.assign(config.http.listen, config.http.admin.listen)?;
-        let metrics = Arc::new(Metrics::new());
+        let metrics = Metrics::new();
         let skills = Skills::default();
-        let skills_watcher = skill::watch(config.skills, skills.clone(), Arc::clone(&metrics))?;
+        let skills_watcher = skill::watch(config.skills, skills.clone(), &metrics)?;
         let guard = Arc::new(Guard::new(&config.ingest));
-        let plugins = PluginHost::start(config.plugins, Arc::clone(&metrics), guard).await?;
+        let plugins = PluginHost::start(config.plugins, &metrics, guard).await?;
         let agents = config.dispatch.agents.iter().map(|agent| agent.name.clone()).collect();
-        let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), Arc::clone(&metrics));
+        let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), &metrics);
         let log = open_log(config.eventlog, &metrics, &dispatch).await?;
         let router = Arc::new(Routing(dispatch.clone()));
-        let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, Arc::clone(&metrics));
+        let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, &metrics);
         load_states(&plugins, &log)?;
-        let replays = Replays::new(config.replay, log.clone(), agents, Arc::clone(&metrics));
+        let replays = Replays::new(config.replay, log.clone(), agents, &metrics);
         let services = Services {
             ingest: ingest.clone(),
             dispatch: dispatch.clone(),
@@ -215,11 +215,11 @@ async fn answer_watchdog(notifier: Arc<Notifier>, log: EventLog) {
 /// Opens the log off the async threads: it reads the disk, and sled recovers there after a crash.
 async fn open_log(
     settings: crate::eventlog::Settings,
-    metrics: &Arc<Metrics>,
+    metrics: &Metrics,
     dispatch: &Dispatch,
 ) -> Result<EventLog, GatewayError> {
-    let (metrics, sink) = (Arc::clone(metrics), Arc::new(dispatch.clone()));
-    let opened = tokio::task::spawn_blocking(move || EventLog::open(&settings, metrics, sink)).await;
+    let (metrics, sink) = (metrics.clone(), Arc::new(dispatch.clone()));
+    let opened = tokio::task::spawn_blocking(move || EventLog::open(&settings, &metrics, sink)).await;
     Ok(opened.map_err(std::io::Error::other)??)
 }
 

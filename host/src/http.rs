@@ -9,6 +9,7 @@ mod access_log;
 mod admin;
 mod encoding;
 mod health;
+mod metrics;
 mod payload;
 mod refusal;
 mod respond;
@@ -151,7 +152,7 @@ pub struct Services {
     pub log: EventLog,
     pub plugins: PluginHost,
     pub skills: Skills,
-    pub metrics: Arc<Metrics>,
+    pub metrics: Metrics,
     /// When the process started.
     pub started_at: Timestamp,
 }

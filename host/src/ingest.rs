@@ -6,6 +6,7 @@
 mod channel;
 mod coding;
 mod downgrade_check;
+mod metrics;
 mod mount;
 mod poll;
 mod receipt;
@@ -36,6 +37,7 @@ pub use self::poll::{PollSettings, PollStatus, Running};
 pub use self::recording::{RecordError, Recorded, Recording};
 pub use self::standalone::Rehearsal;
 
+use self::metrics::IngestMetrics;
 use self::mount::Mounts;
 use self::receipt::{Context, new_events};
 
@@ -222,7 +224,7 @@ struct Inner {
     plugins: PluginHost,
     log: EventLog,
     router: Arc<dyn Router>,
-    metrics: Arc<Metrics>,
+    metrics: IngestMetrics,
 }
 
 impl Ingest {
@@ -232,10 +234,10 @@ impl Ingest {
         plugins: PluginHost,
         log: EventLog,
         router: Arc<dyn Router>,
-        metrics: Arc<Metrics>,
+        metrics: &Metrics,
     ) -> Self {
         let mounts = Mounts::new(settings, plugins.clone());
-        Self(Arc::new(Inner { mounts, plugins, log, router, metrics }))
+        Self(Arc::new(Inner { mounts, plugins, log, router, metrics: IngestMetrics::register(metrics) }))
     }
 
     /// The channel that serves `path`, and the rest of the path below it.

@@ -21,6 +21,7 @@ mod lane;
 mod limits;
 mod linkers;
 mod manifest;
+mod metrics;
 mod network;
 mod observe;
 mod output;
@@ -267,7 +268,7 @@ impl PluginHost {
     /// Loads every file of the folder and follows it from then on. A file that does not load is no error.
     pub async fn start(
         settings: Settings,
-        metrics: Arc<Metrics>,
+        metrics: &Metrics,
         gatekeeper: Arc<dyn Gatekeeper>,
     ) -> Result<Self, PluginError> {
         let registry = Arc::new(Registry::new(settings, metrics, gatekeeper)?);

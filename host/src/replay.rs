@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -92,7 +93,8 @@ struct Inner {
     settings: Settings,
     log: EventLog,
     agents: BTreeSet<AgentName>,
-    metrics: Arc<Metrics>,
+    /// How many replays run.
+    running: Gauge,
     /// Somebody has begun a replay.
     begun: Notify,
     /// One caller begins at a time, so that the number of replays is known.
@@ -109,9 +111,10 @@ pub struct Running {
 
 impl Replays {
     /// Nothing runs before [`Replays::start`]. Deliveries to others than `agents` are left alone.
-    pub fn new(settings: Settings, log: EventLog, agents: BTreeSet<AgentName>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(settings: Settings, log: EventLog, agents: BTreeSet<AgentName>, metrics: &Metrics) -> Self {
+        let running = metrics.register("gateway_replays_running", "Replays that go on", Gauge::default());
         let (begun, beginning, counting) = (Notify::new(), Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { settings, log, agents, metrics, begun, beginning, counting }))
+        Self(Arc::new(Inner { settings, log, agents, running, begun, beginning, counting }))
     }
 
     /// Goes on with the replays that the log holds, and with those to come.

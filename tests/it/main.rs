@@ -18,6 +18,7 @@ mod languages;
 mod log;
 mod main_path;
 mod messages;
+mod metrics;
 mod overload;
 mod plugin_dev;
 mod plugin_folder;

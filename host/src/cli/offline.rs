@@ -57,7 +57,7 @@ pub(super) fn open_log(config: &Config) -> anyhow::Result<EventLog> {
     {
         settings.engine = EngineKind::Memory { capacity: 1 };
     }
-    EventLog::open(&settings, Arc::new(Metrics::new()), Arc::new(NullSink)).map_err(|error| match error {
+    EventLog::open(&settings, &Metrics::new(), Arc::new(NullSink)).map_err(|error| match error {
         EventLogError::Locked { .. } => {
             anyhow!(
                 "{error}\nhint: a gateway uses it at another address: set `http.listen` or `admin.listen` to that address"

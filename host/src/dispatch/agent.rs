@@ -5,12 +5,13 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::egress::Egress;
-use crate::metrics::{ByAgent, Metrics};
+use crate::metrics::ByAgent;
 use crate::plugin::{Generation, Instance, Kind, Network, PluginHost, config_text};
 
 use super::breaker::{AgentVerdict, Breaker, BreakerState};
 use super::inbox::Inbox;
 use super::memory_budget::MemoryBudget;
+use super::metrics::DispatchMetrics;
 use super::queues::OnFailure;
 use super::settings::AgentSettings;
 
@@ -97,7 +98,7 @@ impl Agent {
     }
 
     /// Tells the breaker how an attempt that began in `epoch` has ended.
-    pub(super) fn report(&self, epoch: u64, verdict: AgentVerdict, metrics: &Metrics) {
+    pub(super) fn report(&self, epoch: u64, verdict: AgentVerdict, metrics: &DispatchMetrics) {
         let now = Instant::now();
         let mut breaker = self.breaker();
         if !breaker.ended(epoch, verdict, now) {
@@ -116,7 +117,7 @@ impl Agent {
     }
 
     /// Shows the breaker's state in the metrics.
-    pub(super) fn show_breaker(&self, breaker: &Breaker, metrics: &Metrics) {
+    pub(super) fn show_breaker(&self, breaker: &Breaker, metrics: &DispatchMetrics) {
         metrics.breaker_state.get_or_create(&ByAgent::new(&self.settings.name)).set(breaker.state() as i64);
     }
 

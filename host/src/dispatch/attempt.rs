@@ -10,13 +10,14 @@ use futures_util::FutureExt;
 
 use crate::event::{Attempt, DeliveryId, Event, Outcome, SkillRef, Timestamp};
 use crate::eventlog::{EventLog, EventLogError, NewState};
-use crate::metrics::{ByAgent, ByOutcome};
+use crate::metrics::ByAgent;
 use crate::plugin::{Answer, CallError, Failure, Generation, Outgoing, StateChanges, StateError};
 
 use super::agent::Agent;
 use super::breaker::AgentVerdict;
 use super::context::Context;
 use super::job::{Age, Job};
+use super::metrics::ByOutcome;
 use super::permits::Permit;
 use super::retry::{self, TIMEOUT};
 use super::watch::SyncOutcome;
@@ -70,11 +71,11 @@ struct Evaluation {
 impl AttemptRunner {
     /// Makes the attempt and returns when its record is durable. `permit` is given back when the agent has answered.
     pub(super) async fn run(self, mut job: Job, permit: Permit) -> Finished {
-        let (agent, metrics, epoch) = (Arc::clone(&self.agent), Arc::clone(&self.dispatch.metrics), self.epoch);
+        let (agent, dispatch, epoch) = (Arc::clone(&self.agent), Arc::clone(&self.dispatch), self.epoch);
         // A bug must not take the lane with it: the delivery is open in the log, and tried again like any other.
         let disposition = AssertUnwindSafe(self.attempt(&mut job, permit)).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(agent = %agent.settings.name, delivery = ?job.id, "Attempt panicked, retrying");
-            agent.report(epoch, AgentVerdict::Unknown, &metrics);
+            agent.report(epoch, AgentVerdict::Unknown, &dispatch.metrics);
             Disposition::RetryAt(Instant::now() + RECORD_AGAIN)
         });
         Finished { job, disposition }

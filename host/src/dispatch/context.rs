@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::event::AgentName;
-use crate::metrics::Metrics;
 use crate::plugin::PluginHost;
 use crate::skill::Skills;
 
 use super::agent::Agent;
+use super::metrics::DispatchMetrics;
 use super::route::Routes;
 use super::watch::Watchers;
 
@@ -18,5 +18,5 @@ pub(super) struct Context {
     pub(super) plugins: PluginHost,
     pub(super) skills: Skills,
     pub(super) watchers: Arc<Watchers>,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) metrics: DispatchMetrics,
 }

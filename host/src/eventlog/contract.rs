@@ -12,6 +12,7 @@ use super::engine::memory::Memory;
 use super::engine::sled::Sled;
 use super::engine::{Direction, Engine, EngineError, Op, Pair, Purpose};
 use super::layout::key;
+use super::metrics::LogMetrics;
 use super::*;
 use crate::event::{ChannelName, DeliveryState, EventStatus, Outcome, Priority, RequestId};
 
@@ -41,7 +42,7 @@ struct Bed {
     told: Arc<Told>,
     /// Whether the store may hit the end of the disk.
     reckless: bool,
-    metrics: Arc<Metrics>,
+    metrics: Arc<LogMetrics>,
 }
 
 #[derive(Default)]
@@ -76,7 +77,7 @@ impl Bed {
             held: Arc::default(),
             told: Arc::default(),
             reckless: false,
-            metrics: Arc::new(Metrics::new()),
+            metrics: Arc::new(LogMetrics::register(&Metrics::new())),
         }
     }
 

@@ -17,12 +17,13 @@ use self::queue::{Gather, Queue, Taken, Weight};
 use self::retention::Reason;
 use super::engine::{Engine, EngineError, Purpose};
 use super::layout::reader::{EventCursor, Store};
+use super::metrics::LogMetrics;
 use super::replay::{Replay, ReplayChange};
 use super::settings::RetentionLimits;
 use super::snapshot::{Publisher, WriterState};
 use super::{Appended, CommitSink, EventLogError, NewEvent, NewState};
 use crate::event::{Attempt, DeliveryId, EventId, Recipient, Seq, Timestamp};
-use crate::metrics::{ByAgent, ByReason, Metrics};
+use crate::metrics::{ByAgent, ByReason};
 
 /// A write that waits, with the way to answer it.
 pub(crate) struct Request {
@@ -102,7 +103,7 @@ pub(crate) struct Writer {
     pub(crate) queue: Arc<Queue<Request>>,
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) sink: Arc<dyn CommitSink>,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<LogMetrics>,
     pub(crate) limits: Limits,
     /// What the sink may have to be told of a commit that ended in doubt.
     pub(crate) in_doubt: Vec<News>,
@@ -133,7 +134,7 @@ impl Writer {
             let Limits { batch_events, batch_bytes, .. } = self.limits;
             match self.queue.take(batch_events, batch_bytes, gather, patience) {
                 Taken::Batch(requests) => {
-                    self.metrics.eventlog_queue.dec_by(i64::try_from(requests.len()).unwrap_or(i64::MAX));
+                    self.metrics.queue.dec_by(i64::try_from(requests.len()).unwrap_or(i64::MAX));
                     let started = Instant::now();
                     let receipts = requests.iter().filter(|request| request.weight.intake).count();
                     self.serve(requests);
@@ -272,7 +273,7 @@ impl Writer {
             self.metrics.commit_duration.observe(started.elapsed().as_secs_f64());
         }
         for reason in Reason::ALL.into_iter().filter(|reason| removed[*reason as usize] > 0) {
-            let counter = self.metrics.eventlog_removed.get_or_create(&ByReason::new(reason.as_str())).clone();
+            let counter = self.metrics.removed.get_or_create(&ByReason::new(reason.as_str())).clone();
             counter.inc_by(removed[reason as usize]);
         }
         self.publisher.show(&mut self.builder);

@@ -16,6 +16,7 @@ use crate::event::RequestId;
 use crate::metrics::{self, ByReason};
 
 use super::admin::access;
+use super::metrics::HttpMetrics;
 use super::payload::Payload;
 use super::refusal::Refusal;
 use super::respond::{Answer, CLOSE, Problem, X_REQUEST_ID, protect, with_body, with_json_text};
@@ -43,6 +44,7 @@ pub(super) struct Front {
     pub(super) settings: Settings,
     pub(super) services: Services,
     pub(super) figures: Figures,
+    pub(super) metrics: Arc<HttpMetrics>,
     pub(super) admission: Admission,
     /// Callers that may wait for an agent's answer.
     pub(super) answers: Semaphore,
@@ -72,8 +74,10 @@ pub(super) struct Call {
 impl Front {
     pub(super) fn new(settings: Settings, services: Services) -> Self {
         let seconds = whole_seconds(settings.retry_after).max(1);
+        let metrics = Arc::new(HttpMetrics::register(&services.metrics));
         Self {
-            figures: Figures::new(Arc::clone(&services.metrics)),
+            figures: Figures::new(Arc::clone(&metrics)),
+            metrics,
             answers: Semaphore::new(settings.max_requests.min(Semaphore::MAX_PERMITS)),
             admission: Admission::new(settings.max_requests, settings.max_waiting, settings.turn_timeout),
             budget: Arc::new(Budget::new(settings.max_buffered)),
@@ -196,7 +200,7 @@ impl Front {
     pub(super) fn refuse(&self, id: RequestId, refusal: &Refusal) -> Answer {
         let problem = Problem::from(refusal);
         if let Some(shortage) = refusal.shortage() {
-            self.services.metrics.refused.get_or_create(&ByReason::new(shortage.as_str())).inc();
+            self.metrics.refused.get_or_create(&ByReason::new(shortage.as_str())).inc();
         }
         let internal = problem.internal.as_deref();
         if problem.status.is_server_error() && self.pace.allows() {

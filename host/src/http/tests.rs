@@ -81,7 +81,7 @@ impl Gateway {
         let dir = tempfile::tempdir().unwrap();
         let mut settings = Settings::new("127.0.0.1:0".parse().unwrap());
         change(&mut settings);
-        let metrics = Arc::new(Metrics::new());
+        let metrics = Metrics::new();
         let ingest = ingest::Settings {
             channels: vec![waiting("optional", false)],
             auto_mount: true,
@@ -93,13 +93,13 @@ impl Gateway {
         };
         std::fs::create_dir_all(&plugins.dir).unwrap();
         let guard = Arc::new(Guard::new(&ingest));
-        let plugins = PluginHost::start(plugins, Arc::clone(&metrics), guard).await.unwrap();
+        let plugins = PluginHost::start(plugins, &metrics, guard).await.unwrap();
         let dispatch = dispatch::Settings { agents: Vec::new(), routes: Vec::new(), held_bytes: 1 << 20 };
-        let dispatch = Dispatch::new(dispatch, plugins.clone(), Skills::default(), Arc::clone(&metrics));
+        let dispatch = Dispatch::new(dispatch, plugins.clone(), Skills::default(), &metrics);
         let memory = eventlog::Settings::new(EngineKind::Memory { capacity: 100 });
-        let log = EventLog::open(&memory, Arc::clone(&metrics), Arc::new(dispatch.clone())).unwrap();
-        let ingest = Ingest::new(ingest, plugins.clone(), log.clone(), Arc::new(NoRoutes), Arc::clone(&metrics));
-        let replays = Replays::new(replay::Settings::default(), log.clone(), BTreeSet::new(), Arc::clone(&metrics));
+        let log = EventLog::open(&memory, &metrics, Arc::new(dispatch.clone())).unwrap();
+        let ingest = Ingest::new(ingest, plugins.clone(), log.clone(), Arc::new(NoRoutes), &metrics);
+        let replays = Replays::new(replay::Settings::default(), log.clone(), BTreeSet::new(), &metrics);
         let services = Services {
             ingest,
             dispatch,

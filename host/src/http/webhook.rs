@@ -63,7 +63,7 @@ pub(super) async fn answer(front: &Arc<Front>, call: Call, body: Incoming) -> An
         _ if !front.is_addressed(&call.head) => Err(Refusal::Misdirected),
         Some(mount) if !admits_address(mount, client) => Err(Refusal::Address),
         mount => {
-            rated = front.rates.take(client, bucket, &front.services.metrics);
+            rated = front.rates.take(client, bucket, &front.metrics);
             match (rated.wait(), mount) {
                 (Some(wait), mount) => Err(rate_limited(front, mount.as_ref(), wait)),
                 (None, None) if path.starts_with(WEBHOOKS) => Err(Refusal::UnknownChannel),

@@ -8,10 +8,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::{RequestId, Timestamp};
-use crate::metrics::ByPoll;
 use crate::plugin::{Batch, Failure, Generation};
 
 use super::channel::Channel;
+use super::metrics::ByPoll;
 use super::receipt::{self, Context};
 use super::{IngestError, Inner, append};
 

@@ -9,7 +9,6 @@ use prometheus_client::metrics::histogram::Histogram;
 use wasmtime::{Engine, Store};
 
 use crate::event::{PluginName, RequestId};
-use crate::metrics::{ByCall, ByLimit, ByPlugin, Metrics};
 
 use super::CallError;
 use super::call::{Answer, Batch, Failure, Inbound, Outgoing, Receipt, Rejection, Responding};
@@ -21,6 +20,7 @@ use super::instance::Instance;
 use super::lane::SlowLane;
 use super::limits::Limits;
 use super::manifest::Manifest;
+use super::metrics::{ByCall, ByLimit, ByPlugin, PluginMetrics};
 use super::observe::CALLS;
 use super::output::{GuestLog, LogRate};
 use super::places::Places;
@@ -62,7 +62,7 @@ pub struct Generation {
 
 /// This plugin's rows of the metrics, looked up once.
 struct Counters {
-    metrics: Arc<Metrics>,
+    metrics: Arc<PluginMetrics>,
     good: Counter,
     duration: Histogram,
 }
@@ -77,15 +77,15 @@ pub(super) struct Parts {
     pub(super) places: Arc<Places>,
     pub(super) slow_lane: Arc<SlowLane>,
     pub(super) pulse: Pulse,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<PluginMetrics>,
 }
 
 impl Generation {
     pub(super) fn new(prepared: Prepared, parts: Parts) -> Self {
         let Parts { plugin, digest, manifest, limits, engine, places, slow_lane, pulse, metrics } = parts;
         let counters = Counters {
-            good: metrics.plugin_calls.get_or_create_owned(&ByCall::new(&plugin, "ok")),
-            duration: metrics.plugin_call_duration.get_or_create_owned(&ByPlugin::new(&plugin)),
+            good: metrics.calls.get_or_create_owned(&ByCall::new(&plugin, "ok")),
+            duration: metrics.call_duration.get_or_create_owned(&ByPlugin::new(&plugin)),
             metrics,
         };
         let idle = Mutex::default();
@@ -310,13 +310,13 @@ impl Generation {
                 Some("limit")
             }
             Err(CallError::Trap(_)) => {
-                metrics.plugin_traps.get_or_create(&ByPlugin::new(&self.plugin)).inc();
+                metrics.traps.get_or_create(&ByPlugin::new(&self.plugin)).inc();
                 Some("trap")
             }
         };
         if let Some(outcome) = outcome {
             self.traps.fetch_add(u64::from(outcome != "busy"), Ordering::Relaxed);
-            metrics.plugin_calls.get_or_create(&ByCall::new(&self.plugin, outcome)).inc();
+            metrics.calls.get_or_create(&ByCall::new(&self.plugin, outcome)).inc();
         }
     }
 
@@ -335,7 +335,7 @@ impl Generation {
     }
 
     fn count_hit(&self, limit: &'static str) {
-        self.counters.metrics.plugin_limit_hits.get_or_create(&ByLimit::new(&self.plugin, limit)).inc();
+        self.counters.metrics.limit_hits.get_or_create(&ByLimit::new(&self.plugin, limit)).inc();
     }
 }
 

@@ -11,7 +11,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::event::{PluginName, Timestamp};
-use crate::metrics::{ByLimit, ByPlugin, Metrics};
+use crate::metrics::Metrics;
 
 use super::cache::{self, Cache};
 use super::compile::Compiler;
@@ -24,6 +24,7 @@ use super::lane::SlowLane;
 use super::limits::Limits;
 use super::linkers::Linkers;
 use super::manifest::Manifest;
+use super::metrics::{ByLimit, ByPlugin, PluginMetrics};
 use super::places::Places;
 use super::trust::PluginFile;
 use super::{Gatekeeper, LoadError, PluginError, Settings};
@@ -96,7 +97,7 @@ pub(super) struct Registry {
     cache: Cache,
     places: Arc<Places>,
     slow_lane: Arc<SlowLane>,
-    metrics: Arc<Metrics>,
+    metrics: Arc<PluginMetrics>,
     gatekeeper: Arc<dyn Gatekeeper>,
     /// Replaced as a whole, so that readers see one state and never wait.
     slots: ArcSwap<Slots>,
@@ -117,7 +118,7 @@ struct Slots {
 impl Registry {
     pub(super) fn new(
         settings: Settings,
-        metrics: Arc<Metrics>,
+        metrics: &Metrics,
         gatekeeper: Arc<dyn Gatekeeper>,
     ) -> Result<Self, PluginError> {
         let machine = Machine::new(settings.instances)?;
@@ -134,7 +135,7 @@ impl Registry {
             cache,
             places,
             slow_lane: Arc::new(SlowLane::new()?),
-            metrics,
+            metrics: Arc::new(PluginMetrics::register(metrics)),
             gatekeeper,
             slots: ArcSwap::default(),
             numbers: Mutex::default(),
@@ -206,7 +207,7 @@ impl Registry {
                     "Plugin serves"
                 );
                 let by = ByPlugin::new(&generation.plugin);
-                self.metrics.plugin_generation.get_or_create(&by).set(generation.number.cast_signed());
+                self.metrics.generation.get_or_create(&by).set(generation.number.cast_signed());
                 slot.serving = Some(Arc::new(generation));
                 slot.loaded_at = Some(Timestamp::now());
                 slot.failure = None;
@@ -218,9 +219,9 @@ impl Registry {
                 tracing::error!(file = shown(path), kept_generation = kept, "Plugin was not taken: {message}");
                 let label = stem_label(&slot, &file);
                 if let LoadError::CompileLimit { limit, .. } = error {
-                    self.metrics.plugin_limit_hits.get_or_create(&ByLimit::new(&label, limit)).inc();
+                    self.metrics.limit_hits.get_or_create(&ByLimit::new(&label, limit)).inc();
                 }
-                self.metrics.plugin_load_failures.get_or_create(&ByPlugin::new(label)).inc();
+                self.metrics.load_failures.get_or_create(&ByPlugin::new(label)).inc();
                 slot.failure = Some(Failed { message, at: Timestamp::now() });
             }
         }
@@ -233,7 +234,7 @@ impl Registry {
         let Some(slot) = slots.files.get(file) else { return };
         if let Some(generation) = &slot.serving {
             tracing::info!(plugin = %generation.plugin, generation = generation.number, "Plugin retired, its file is gone");
-            self.metrics.plugin_generation.remove(&ByPlugin::new(&generation.plugin));
+            self.metrics.generation.remove(&ByPlugin::new(&generation.plugin));
         }
         self.replace(file.to_owned(), None);
     }

@@ -52,7 +52,7 @@ impl Gatekeeper for AllowAll {
 impl Workbench {
     /// A host with the limits of `settings`, whose folder of plugins is not looked at.
     pub fn new(settings: Settings) -> Result<Self, PluginError> {
-        Ok(Self { registry: Registry::new(settings, Arc::new(Metrics::new()), Arc::new(AllowAll))? })
+        Ok(Self { registry: Registry::new(settings, &Metrics::new(), Arc::new(AllowAll))? })
     }
 
     /// A generation of the file, to be called. It needs this workbench for as long as it is used: without it nothing

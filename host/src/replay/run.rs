@@ -34,7 +34,7 @@ pub(super) async fn all(replays: Arc<Inner>, stop: CancellationToken) {
                 tasks.spawn(run.run(Arc::clone(&replays), stop.clone()));
             }
         }
-        replays.metrics.replays_running.set(i64::try_from(tasks.len()).unwrap_or(i64::MAX));
+        replays.running.set(i64::try_from(tasks.len()).unwrap_or(i64::MAX));
         tokio::select! {
             () = stop.cancelled() => {}
             () = replays.begun.notified() => {}

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use prometheus_client::metrics::gauge::Gauge;
 use tracing::warn;
 
 use super::{Settings, Skills, scan};
@@ -64,8 +65,9 @@ impl Drop for Watcher {
 ///
 /// # Errors
 /// Only when nothing can be watched at all; a file system that cannot be watched is polled instead.
-pub fn watch(settings: Settings, skills: Skills, metrics: Arc<Metrics>) -> Result<Watcher, WatchError> {
-    watch_with(settings, skills, metrics, arm, POLL)
+pub fn watch(settings: Settings, skills: Skills, metrics: &Metrics) -> Result<Watcher, WatchError> {
+    let found = metrics.register("gateway_skills", "Skills found", Gauge::default());
+    watch_with(settings, skills, found, arm, POLL)
 }
 
 /// What tells of changes, and stops when it is dropped.
@@ -74,7 +76,7 @@ type Arm = fn(&Settings, SyncSender<()>) -> notify::Result<RecommendedWatcher>;
 fn watch_with(
     mut settings: Settings,
     skills: Skills,
-    metrics: Arc<Metrics>,
+    found: Gauge,
     arm: Arm,
     poll: Duration,
 ) -> Result<Watcher, WatchError> {
@@ -82,7 +84,7 @@ fn watch_with(
         std::path::absolute(&settings.dir).map_err(|source| WatchError::Path { dir: settings.dir.clone(), source })?;
     let (wake, changes) = sync_channel(1);
     let stop = Arc::new(AtomicBool::new(false));
-    let task = Task { settings, skills, metrics, arm, poll, wake: wake.clone(), changes, stop: Arc::clone(&stop) };
+    let task = Task { settings, skills, found, arm, poll, wake: wake.clone(), changes, stop: Arc::clone(&stop) };
     thread::Builder::new().name("skills".to_owned()).spawn(move || task.run()).map_err(WatchError::Thread)?;
     Ok(Watcher { stop, wake })
 }
@@ -90,7 +92,7 @@ fn watch_with(
 struct Task {
     settings: Settings,
     skills: Skills,
-    metrics: Arc<Metrics>,
+    found: Gauge,
     arm: Arm,
     poll: Duration,
     wake: SyncSender<()>,
@@ -131,7 +133,7 @@ impl Task {
         if self.stop.load(Ordering::Acquire) {
             return;
         }
-        self.metrics.skills.set(i64::try_from(catalog.skills.len()).unwrap_or(i64::MAX));
+        self.found.set(i64::try_from(catalog.skills.len()).unwrap_or(i64::MAX));
         if catalog != *self.skills.current() {
             self.skills.replace(catalog);
         }
@@ -209,7 +211,7 @@ mod tests {
     struct Watched {
         folder: tempfile::TempDir,
         skills: Skills,
-        metrics: Arc<Metrics>,
+        found: Gauge,
         watcher: Watcher,
     }
 
@@ -218,10 +220,9 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             prepare(folder.path());
             let settings = Settings { dir: folder.path().join("deep/skills"), ..Settings::default() };
-            let (skills, metrics) = (Skills::new(Catalog::default()), Arc::new(Metrics::new()));
-            let watcher =
-                watch_with(settings, skills.clone(), Arc::clone(&metrics), arm, Duration::from_millis(20)).unwrap();
-            Self { folder, skills, metrics, watcher }
+            let (skills, found) = (Skills::new(Catalog::default()), Gauge::default());
+            let watcher = watch_with(settings, skills.clone(), found.clone(), arm, Duration::from_millis(20)).unwrap();
+            Self { folder, skills, found, watcher }
         }
 
         fn path(&self, name: &str) -> PathBuf {
@@ -276,7 +277,7 @@ mod tests {
 
         fs::remove_dir_all(watched.path("first")).unwrap();
         watched.wait_for_names(&["second"]);
-        assert_eq!(watched.metrics.skills.get(), 1);
+        assert_eq!(watched.found.get(), 1);
     }
 
     #[test]
@@ -313,11 +314,12 @@ mod tests {
 
     #[test]
     fn a_dropped_watcher_lets_go_of_everything() {
-        let Watched { folder, skills, metrics, watcher } = Watched::new(|root| write(root, "first", "d"), arm);
+        let Watched { folder, skills, watcher, .. } = Watched::new(|root| write(root, "first", "d"), arm);
+        let stop = Arc::clone(&watcher.stop);
         drop(watcher);
 
         let started = Instant::now();
-        while Arc::strong_count(&metrics) > 1 {
+        while Arc::strong_count(&stop) > 1 {
             assert!(started.elapsed() < PATIENCE, "the thread still runs");
             thread::park_timeout(Duration::from_millis(5));
         }

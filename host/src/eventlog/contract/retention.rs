@@ -61,7 +61,7 @@ async fn settled_events_go_when_they_are_old(mut bed: Bed) {
     assert_eq!(log.counts().floor, Seq(602));
     assert_eq!(log.counts().oldest, Some(log.get(Seq(602)).unwrap().unwrap().event.time));
     assert_eq!((keys(&log, b'g'), keys(&log, b'b')), (vec!["g/1".to_owned()], vec![]));
-    assert_eq!(bed.metrics.eventlog_removed.get_or_create(&crate::metrics::ByReason::new("age")).get(), 601);
+    assert_eq!(bed.metrics.removed.get_or_create(&crate::metrics::ByReason::new("age")).get(), 601);
     assert_eq!(accept(&log, new_event("{}")).await.seq, Seq(605));
 }
 

@@ -19,10 +19,11 @@ use crate::eventlog::layout::key;
 use crate::eventlog::layout::meta::{self, CHANNEL, FORMAT, LogState, REOPENED, STATE, open_replays};
 use crate::eventlog::layout::reader::{EventCursor, Store};
 use crate::eventlog::layout::record::{self, BlockWriter, corrupt, first_deliveries};
+use crate::eventlog::metrics::LogMetrics;
 use crate::eventlog::settings::RetentionLimits;
 use crate::eventlog::snapshot::{ChannelCounts, Counts};
 use crate::eventlog::{Appended, EventLogError, NewDelivery, NewEvent, NewState};
-use crate::metrics::{ByProvider, Metrics};
+use crate::metrics::ByProvider;
 
 /// The writer's view of the log: positions and figures in memory, and the commit that is being built.
 ///
@@ -30,7 +31,7 @@ use crate::metrics::{ByProvider, Metrics};
 pub(crate) struct CommitBuilder {
     pub(super) store: Store,
     pub(super) dedup_window: Duration,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<LogMetrics>,
     pub(super) state: LogState,
     pub(super) tallies: HashMap<ChannelName, Tally>,
     pub(super) buckets: Buckets,
@@ -86,7 +87,7 @@ impl CommitBuilder {
         dedup_window: Duration,
         dedup_max: usize,
         retention: RetentionLimits,
-        metrics: Arc<Metrics>,
+        metrics: Arc<LogMetrics>,
     ) -> Result<Self, EventLogError> {
         if store.read::<u8>(&key::meta(FORMAT))?.is_none() {
             meta::begin(&store)?;
@@ -337,9 +338,9 @@ impl CommitBuilder {
 
     pub(super) fn show_figures(&self) {
         let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        self.metrics.eventlog_bytes.set(number(self.state.bytes));
-        self.metrics.eventlog_events.set(number(self.state.statuses.iter().sum()));
-        self.metrics.eventlog_oldest.set(self.retention.oldest.map_or(0, Timestamp::as_secs));
+        self.metrics.bytes.set(number(self.state.bytes));
+        self.metrics.held.set(number(self.state.statuses.iter().sum()));
+        self.metrics.oldest.set(self.retention.oldest.map_or(0, Timestamp::as_secs));
     }
 
     pub(super) fn state_op(&self) -> Op {

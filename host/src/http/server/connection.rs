@@ -112,13 +112,13 @@ impl Connection {
         // Without it an answer waits for the caller's delayed acknowledgement; both fail only when the caller is gone.
         let (Ok(local), Ok(())) = (stream.local_addr(), stream.set_nodelay(true)) else { return };
         let front = Arc::clone(&self.front);
-        let _counted = Counted::new(&front.services.metrics.connections);
+        let _counted = Counted::new(&front.metrics.connections);
         let Some((peer, origin)) = self.origin(&mut stream, &stop).await else { return };
         // Whom a proxy speaks for counts as if it had come itself.
         let is_counted = peer != self.peer && !front.settings.trusted_proxies.trusts(peer.ip().to_canonical());
         let presence = is_counted.then(|| front.crowd.enter(peer.ip()));
         if let Some(None) = presence {
-            front.services.metrics.refused.get_or_create(&ByReason::new("connections_per_address")).inc();
+            front.metrics.refused.get_or_create(&ByReason::new("connections_per_address")).inc();
             return;
         }
         let ends = Ends { local, peer, origin, is_encrypted: self.tls.is_some(), certificate: None };

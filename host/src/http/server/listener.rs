@@ -94,7 +94,7 @@ impl Listener {
                 });
                 continue;
             }
-            front.services.metrics.refused.get_or_create(&ByReason::new(reason)).inc();
+            front.metrics.refused.get_or_create(&ByReason::new(reason)).inc();
             front.log_failure(format_args!("Callers are turned away, `http.max_{reason}` is reached: {}", peer.ip()));
             // Over TLS a handshake would cost more than the answer is worth: the caller is hung up on.
             if self.tls.is_none()

@@ -9,14 +9,16 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::event::ChannelName;
-use crate::metrics::{ByProvider, ByRequest, Metrics};
+use crate::metrics::ByProvider;
+
+use super::super::metrics::{ByRequest, HttpMetrics};
 
 /// The label of requests that are for no channel: no name of a channel begins so, and strangers cannot add labels.
 const STRANGERS: &str = "_unknown";
 
 /// The figures of webhook requests by channel, looked up once per channel instead of once per request.
 pub(crate) struct Figures {
-    metrics: Arc<Metrics>,
+    metrics: Arc<HttpMetrics>,
     channels: ArcSwap<HashMap<ChannelName, Arc<ChannelFigures>>>,
     strangers: ChannelFigures,
 }
@@ -24,14 +26,14 @@ pub(crate) struct Figures {
 /// The figures of one channel.
 pub(crate) struct ChannelFigures {
     provider: String,
-    metrics: Arc<Metrics>,
+    metrics: Arc<HttpMetrics>,
     accepted: Counter,
     ok: Counter,
     duration: Histogram,
 }
 
 impl Figures {
-    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(metrics: Arc<HttpMetrics>) -> Self {
         let strangers = ChannelFigures::new(STRANGERS, Arc::clone(&metrics));
         Self { metrics, channels: ArcSwap::default(), strangers }
     }
@@ -57,7 +59,7 @@ impl Figures {
 }
 
 impl ChannelFigures {
-    fn new(provider: &str, metrics: Arc<Metrics>) -> Self {
+    fn new(provider: &str, metrics: Arc<HttpMetrics>) -> Self {
         let counter = |status: u16| metrics.requests.get_or_create(&ByRequest::new(provider, status)).clone();
         let (accepted, ok) = (counter(202), counter(200));
         let duration = metrics.request_duration.get_or_create(&ByProvider::new(provider)).clone();
@@ -105,11 +107,12 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
 
     #[test]
     fn strangers_and_channels_are_counted_apart() {
-        let metrics = Arc::new(Metrics::new());
-        let figures = Figures::new(Arc::clone(&metrics));
+        let metrics = Metrics::new();
+        let figures = Figures::new(Arc::new(HttpMetrics::register(&metrics)));
         let github: ChannelName = "github".parse().unwrap();
 
         figures.of(&github).count(StatusCode::ACCEPTED, Instant::now());

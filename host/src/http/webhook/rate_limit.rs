@@ -4,7 +4,8 @@ use std::time::Duration;
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::caller::{AddressLimit, Addresses, Bucket, Rate, Standing};
-use crate::metrics::{ByScope, Metrics};
+
+use super::super::metrics::{ByScope, HttpMetrics};
 
 const RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
@@ -28,7 +29,7 @@ impl Rates {
     }
 
     /// Counts one request from `address`: for the address first, so that one caller's excess is at nobody else's cost.
-    pub(crate) fn take(&self, address: IpAddr, channel: Option<&Bucket>, metrics: &Metrics) -> Rated {
+    pub(crate) fn take(&self, address: IpAddr, channel: Option<&Bucket>, metrics: &HttpMetrics) -> Rated {
         let of_address = || {
             let (standing, displaced) = self.addresses.as_ref()?.take(address);
             if displaced {
@@ -78,6 +79,7 @@ pub(crate) fn whole_seconds(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
 
     fn rate(text: &str) -> Rate {
         text.parse().unwrap()
@@ -85,7 +87,8 @@ mod tests {
 
     #[test]
     fn the_tightest_rate_is_told_and_an_exceeded_one_refuses() {
-        let metrics = Metrics::new();
+        let registry = Metrics::new();
+        let metrics = HttpMetrics::register(&registry);
         let rates = Rates::new(Some(rate("5/s")), Some(AddressLimit { rate: rate("2/s"), addresses: 64 }));
         let channel = Bucket::new(rate("3/s"));
         let take = |address: &str| {
@@ -101,7 +104,7 @@ mod tests {
         assert_eq!(take("192.0.2.1"), (2, 0, true));
         assert_eq!(take("192.0.2.2"), (3, 0, false), "what its address was refused counts nowhere else");
         assert_eq!(take("192.0.2.2"), (3, 0, true));
-        let text = metrics.encode();
+        let text = registry.encode();
         for scope in ["address", "channel"] {
             let line = format!("gateway_rate_limited_total{{scope=\"{scope}\"}} 1");
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
@@ -110,7 +113,8 @@ mod tests {
 
     #[test]
     fn without_limits_nothing_is_told() {
-        let rated = Rates::new(None, None).take(IpAddr::from([192, 0, 2, 1]), None, &Metrics::new());
+        let rated =
+            Rates::new(None, None).take(IpAddr::from([192, 0, 2, 1]), None, &HttpMetrics::register(&Metrics::new()));
         let mut headers = HeaderMap::new();
         rated.write(&mut headers);
         assert!(headers.is_empty() && rated.wait().is_none());

@@ -1,0 +1,47 @@
+//! What is counted of deliveries and agents.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Unit;
+
+use crate::metrics::{ByAgent, Durations, Metrics, labels};
+
+labels! {
+    /// By agent and what an attempt came to.
+    pub(super) ByOutcome { agent, outcome }
+}
+
+pub(super) struct DispatchMetrics {
+    pub(super) task_duration: Family<ByAgent, Histogram, Durations>,
+    pub(super) tasks_in_queue: Family<ByAgent, Gauge>,
+    pub(super) attempts: Family<ByOutcome, Counter>,
+    pub(super) breaker_state: Family<ByAgent, Gauge>,
+    pub(super) breaker_opened: Family<ByAgent, Counter>,
+}
+
+impl DispatchMetrics {
+    pub(super) fn register(metrics: &Metrics) -> Self {
+        Self {
+            task_duration: metrics.register_with_unit(
+                "task_processing_duration",
+                "From the commit of an event to the end of its delivery",
+                Unit::Seconds,
+                Family::new_with_constructor(Durations),
+            ),
+            tasks_in_queue: metrics.register("tasks_in_queue", "Deliveries that wait in memory", Family::default()),
+            attempts: metrics.register("gateway_delivery_attempts", "Attempts by what they came to", Family::default()),
+            breaker_state: metrics.register(
+                "gateway_circuit_breaker_state",
+                "Whether an agent is tried: 0 closed, 1 open, 2 half-open",
+                Family::default(),
+            ),
+            breaker_opened: metrics.register(
+                "gateway_circuit_breaker_opened",
+                "How often an agent was left alone because it failed",
+                Family::default(),
+            ),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What is counted of the log.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Unit;
+
+use crate::metrics::{ByAgent, ByProvider, ByReason, Durations, Metrics};
+
+pub(crate) struct LogMetrics {
+    pub(crate) events: Family<ByProvider, Counter>,
+    pub(crate) duplicates: Family<ByProvider, Counter>,
+    pub(crate) commits: Counter,
+    pub(crate) commit_events: Histogram,
+    pub(crate) commit_bytes: Histogram,
+    pub(crate) commit_duration: Histogram,
+    pub(crate) queue: Gauge,
+    pub(crate) removed: Family<ByReason, Counter>,
+    pub(crate) bytes: Gauge,
+    pub(crate) identities_forgotten: Counter,
+    pub(crate) held: Gauge,
+    pub(crate) oldest: Gauge,
+    pub(crate) replayed: Family<ByAgent, Counter>,
+}
+
+impl LogMetrics {
+    pub(crate) fn register(metrics: &Metrics) -> Self {
+        let powers = |from: f64, count: u16| (0..count).map(move |power| from * 2_f64.powi(power.into()));
+        Self {
+            events: metrics.register("gateway_events", "Events accepted", Family::default()),
+            duplicates: metrics.register(
+                "gateway_events_duplicate",
+                "Events that were in the log already",
+                Family::default(),
+            ),
+            commits: metrics.register("gateway_eventlog_commits", "Durable commits", Counter::default()),
+            commit_events: metrics.register(
+                "gateway_eventlog_commit_events",
+                "Events per commit",
+                Histogram::new(powers(1.0, 10)),
+            ),
+            commit_bytes: metrics.register_with_unit(
+                "gateway_eventlog_commit_size",
+                "Bytes written per commit",
+                Unit::Bytes,
+                Histogram::new(powers(1024.0, 16)),
+            ),
+            commit_duration: metrics.register_with_unit(
+                "gateway_eventlog_commit_duration",
+                "Time of a commit, fsync included",
+                Unit::Seconds,
+                Durations.new_metric(),
+            ),
+            queue: metrics.register("gateway_eventlog_queue", "Writes that wait for a commit", Gauge::default()),
+            removed: metrics.register(
+                "gateway_eventlog_removed",
+                "Events removed because their time was over, by the limit that they were over",
+                Family::default(),
+            ),
+            bytes: metrics.register(
+                "gateway_eventlog_bytes",
+                "Bytes of the events that are held, with their payloads",
+                Gauge::default(),
+            ),
+            identities_forgotten: metrics.register(
+                "gateway_eventlog_identities_forgotten",
+                "Identities forgotten before their time, because there were too many",
+                Counter::default(),
+            ),
+            held: metrics.register("gateway_eventlog_events", "Events that are held", Gauge::default()),
+            oldest: metrics.register(
+                "gateway_eventlog_oldest_timestamp_seconds",
+                "When the first event that is held was received, in seconds since 1970; 0 when there is none",
+                Gauge::default(),
+            ),
+            replayed: metrics.register(
+                "gateway_replayed",
+                "Deliveries that somebody asked for again",
+                Family::default(),
+            ),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What the front door counts.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Unit;
+
+use crate::metrics::{ByProvider, ByReason, Durations, Metrics, labels};
+
+labels! {
+    /// By channel (`provider`) and HTTP status.
+    pub(super) ByRequest { provider, status }
+}
+labels! {
+    /// By whose rate it was: `address`, `channel` or `total`.
+    pub(super) ByScope { scope }
+}
+
+pub(super) struct HttpMetrics {
+    pub(super) requests: Family<ByRequest, Counter>,
+    pub(super) request_duration: Family<ByProvider, Histogram, Durations>,
+    pub(super) connections: Gauge,
+    pub(super) refused: Family<ByReason, Counter>,
+    pub(super) rate_limited: Family<ByScope, Counter>,
+    pub(super) addresses_displaced: Counter,
+}
+
+impl HttpMetrics {
+    pub(super) fn register(metrics: &Metrics) -> Self {
+        Self {
+            requests: metrics.register(
+                "webhook_requests",
+                "Webhook requests by channel and HTTP status",
+                Family::default(),
+            ),
+            request_duration: metrics.register_with_unit(
+                "gateway_request_duration",
+                "From the first byte of a webhook request to its answer",
+                Unit::Seconds,
+                Family::new_with_constructor(Durations),
+            ),
+            connections: metrics.register("gateway_http_connections", "Open connections", Gauge::default()),
+            refused: metrics.register(
+                "gateway_http_refused",
+                "Requests and connections answered 503 because there was not enough of something",
+                Family::default(),
+            ),
+            rate_limited: metrics.register(
+                "gateway_rate_limited",
+                "Requests over a rate, by whose it was",
+                Family::default(),
+            ),
+            addresses_displaced: metrics.register(
+                "gateway_rate_limit_displaced",
+                "Addresses that were forgotten before their time to make room for others",
+                Counter::default(),
+            ),
+        }
+    }
+}

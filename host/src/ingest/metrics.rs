@@ -1,0 +1,29 @@
+//! What is counted of requests before they are events, and of sources that are polled.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+
+use crate::metrics::{ByProvider, Metrics, labels};
+
+labels! {
+    /// By channel and how polling its source ended.
+    pub(super) ByPoll { provider, outcome }
+}
+
+pub(super) struct IngestMetrics {
+    pub(super) signature_failures: Family<ByProvider, Counter>,
+    pub(super) polls: Family<ByPoll, Counter>,
+}
+
+impl IngestMetrics {
+    pub(super) fn register(metrics: &Metrics) -> Self {
+        Self {
+            signature_failures: metrics.register(
+                "webhook_signature_validation_failures",
+                "Requests whose verification failed",
+                Family::default(),
+            ),
+            polls: metrics.register("gateway_polls", "Sources asked by how that ended", Family::default()),
+        }
+    }
+}

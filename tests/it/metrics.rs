@@ -1,0 +1,74 @@
+//! The names that dashboards and alerts of operators are written with.
+
+use std::collections::BTreeSet;
+
+use crate::support::{Setup, TO_STUB, built_in, guest};
+
+/// Every metric that a delivered event, a forged request and an idle gateway show, as its `HELP` and `TYPE` lines.
+const SHOWN: &[(&str, &str, &str)] = &[
+    ("gateway_build", "info", "The running version."),
+    ("gateway_circuit_breaker_state", "gauge", "Whether an agent is tried: 0 closed, 1 open, 2 half-open."),
+    ("gateway_delivery_attempts", "counter", "Attempts by what they came to."),
+    ("gateway_eventlog_bytes", "gauge", "Bytes of the events that are held, with their payloads."),
+    ("gateway_eventlog_commit_duration_seconds", "histogram", "Time of a commit, fsync included."),
+    ("gateway_eventlog_commit_events", "histogram", "Events per commit."),
+    ("gateway_eventlog_commit_size_bytes", "histogram", "Bytes written per commit."),
+    ("gateway_eventlog_commits", "counter", "Durable commits."),
+    ("gateway_eventlog_events", "gauge", "Events that are held."),
+    (
+        "gateway_eventlog_identities_forgotten",
+        "counter",
+        "Identities forgotten before their time, because there were too many.",
+    ),
+    (
+        "gateway_eventlog_oldest_timestamp_seconds",
+        "gauge",
+        "When the first event that is held was received, in seconds since 1970; 0 when there is none.",
+    ),
+    ("gateway_eventlog_queue", "gauge", "Writes that wait for a commit."),
+    ("gateway_events", "counter", "Events accepted."),
+    ("gateway_events_duplicate", "counter", "Events that were in the log already."),
+    ("gateway_http_connections", "gauge", "Open connections."),
+    ("gateway_plugin_call_duration_seconds", "histogram", "Time of a plugin call, instantiation included."),
+    ("gateway_plugin_calls", "counter", "Plugin calls by how they ended."),
+    ("gateway_plugin_generation", "gauge", "The serving generation."),
+    (
+        "gateway_rate_limit_displaced",
+        "counter",
+        "Addresses that were forgotten before their time to make room for others.",
+    ),
+    ("gateway_replays_running", "gauge", "Replays that go on."),
+    ("gateway_request_duration_seconds", "histogram", "From the first byte of a webhook request to its answer."),
+    ("gateway_skills", "gauge", "Skills found."),
+    ("task_processing_duration_seconds", "histogram", "From the commit of an event to the end of its delivery."),
+    ("tasks_in_queue", "gauge", "Deliveries that wait in memory."),
+    ("webhook_requests", "counter", "Webhook requests by channel and HTTP status."),
+    ("webhook_signature_validation_failures", "counter", "Requests whose verification failed."),
+];
+
+#[tokio::test]
+async fn metrics_keep_their_names_types_and_help() {
+    let gateway = Setup::new()
+        .plugin(built_in::DUMMY)
+        .plugin(built_in::STUB)
+        .plugin(guest::SEALED)
+        .config(TO_STUB)
+        .config("\n[channels.dummy]\n[channels.sealed]\nsecret = { env = \"SEALED_SECRET\" }\n")
+        .env("SEALED_SECRET", "secret")
+        .start()
+        .await;
+    let id = gateway.post("dummy", "{}").await.expect_accepted();
+    gateway.event_until(&id, "delivered").await;
+    gateway.post("sealed", "{}").await.expect_status(401);
+
+    let text = gateway.metrics().await;
+
+    let described: BTreeSet<&str> = text.lines().filter(|line| line.starts_with("# ")).collect();
+    let described: Vec<&str> = described.into_iter().filter(|line| !line.starts_with("# UNIT ")).collect();
+    let help = SHOWN.iter().map(|(name, _, help)| format!("# HELP {name} {help}"));
+    let mut expected: Vec<String> =
+        help.chain(SHOWN.iter().map(|(name, kind, _)| format!("# TYPE {name} {kind}"))).collect();
+    expected.push("# EOF".to_owned());
+    expected.sort();
+    assert_eq!(described, expected, "\n{text}");
+}

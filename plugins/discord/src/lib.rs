@@ -1,16 +1,16 @@
-//! Discord apps: interactions and webhook events, told apart by what they look like. Both URLs of an app may be one.
+//! Discord apps: interactions and webhook events, recognised by their shape. An app can use the same URL for both.
 //!
 //! | of the event | from |
 //! |---|---|
-//! | kind | `interaction.command`, `interaction.component`, `interaction.modal`; of a webhook event its type in lower case, `application_authorized` |
-//! | subject | the channel's id; without a channel that of the guild or the user |
-//! | key | the interaction's id; of a webhook event type, time and id of what it tells |
+//! | kind | `interaction.command`, `interaction.component`, `interaction.modal`; for a webhook event its type in lower case, `application_authorized` |
+//! | subject | the id of the channel, else of the guild, else of the user |
+//! | key | the interaction's id; for a webhook event its type, its time and the id of its data |
 //! | attributes | `sender`, `chat`, `guild`, `action`, `command`, `commandargs` |
-//! | data | the body, with the interaction's token, by which an agent answers within 15 minutes |
+//! | data | the body, including the interaction's token, with which an agent can answer for 15 minutes |
 //!
-//! The numbers of the two overlap: `"type": 1` is the PING of interactions and every webhook event, whose own PING is 0. A webhook event
-//! has the member `event`, and no interaction does. An interaction is answered with "working on it" (5), because Discord waits three
-//! seconds; autocompletion, which is asked at each key, is answered with no choices and is no event.
+//! The type numbers overlap: `"type": 1` is both the PING of interactions and the type of every webhook event, whose PING is 0. Only a
+//! webhook event has the member `event`. The answer to an interaction is "working on it" (5), because Discord waits only three seconds.
+//! The answer to autocompletion, which Discord requests at each key, is an empty list of choices, and it produces no event.
 
 mod payload;
 
@@ -23,27 +23,27 @@ use self::payload::{Data, Payload, arguments};
 
 export_channel!(include_str!("../manifest.json"), receive);
 
-/// Turns what Discord sends into an event, or answers its handshake.
+/// Turns a request from Discord into an event, or answers its handshake.
 pub fn receive(request: &Request) -> Received {
     with_text(request, |body| {
         let payload: Payload<'_> = parse(request, body)?;
         if let Some(event) = payload.event.get() {
-            return Ok(of_event(request, &payload, event));
+            return Ok(from_webhook_event(request, &payload, event));
         }
         Ok(match payload.kind.get() {
             Some("0") => Receipt::empty().with_response(Response::new(204)),
-            Some("1") => answered(Receipt::empty(), r#"{"type":1}"#),
-            Some("4") => answered(Receipt::empty(), r#"{"type":8,"data":{"choices":[]}}"#),
-            kind => answered(of_interaction(request, &payload, kind), r#"{"type":5}"#),
+            Some("1") => with_json(Receipt::empty(), r#"{"type":1}"#),
+            Some("4") => with_json(Receipt::empty(), r#"{"type":8,"data":{"choices":[]}}"#),
+            kind => with_json(from_interaction(request, &payload, kind), r#"{"type":5}"#),
         })
     })
 }
 
-fn answered(receipt: Receipt, json: &str) -> Receipt {
+fn with_json(receipt: Receipt, json: &str) -> Receipt {
     receipt.with_response(Response::new(200).with_header("content-type", "application/json").with_body(json))
 }
 
-fn of_interaction(request: &Request, payload: &Payload<'_>, kind: Option<&str>) -> Receipt {
+fn from_interaction(request: &Request, payload: &Payload<'_>, kind: Option<&str>) -> Receipt {
     let user = payload.user();
     if command::is_ignored(request.host(), &[user.unwrap_or_default()]) {
         return Receipt::empty();
@@ -73,7 +73,7 @@ fn of_interaction(request: &Request, payload: &Payload<'_>, kind: Option<&str>) 
     })
 }
 
-fn of_event(request: &Request, payload: &Payload<'_>, event: &payload::Event<'_>) -> Receipt {
+fn from_webhook_event(request: &Request, payload: &Payload<'_>, event: &payload::Event<'_>) -> Receipt {
     let response = Response::new(204);
     let data = event.data.get();
     let sender = data.and_then(Data::sender);
@@ -85,7 +85,7 @@ fn of_event(request: &Request, payload: &Payload<'_>, event: &payload::Event<'_>
     let chat = data.and_then(|data| data.channel_id.get());
     let guild = data.and_then(Data::guild);
     let text = data.and_then(|data| data.content.get());
-    // Only a new message makes a command: an update does not tell what it was before.
+    // Only a new message can contain a command: an update does not include the old text.
     let text = text.filter(|_| name.ends_with("_CREATE"));
     let accounts: Vec<&str> = app.into_iter().collect();
     let find = |text| command::find_for(request.host(), &command::split_fences(text), &accounts);

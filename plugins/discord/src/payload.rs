@@ -1,4 +1,4 @@
-//! The few fields of Discord's payloads that an event is made of.
+//! The fields of Discord's payloads that events are built from.
 
 use gateway_plugin_sdk::json::{Object, Objects, Text};
 use serde::Deserialize;
@@ -41,7 +41,7 @@ struct User<'a> {
     id: Text<'a>,
 }
 
-/// What a webhook event tells.
+/// The content of a webhook event.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Event<'a> {
@@ -53,7 +53,7 @@ pub(crate) struct Event<'a> {
     pub(crate) data: Object<Data<'a>>,
 }
 
-/// What was used, or what has happened.
+/// The data of an interaction or of a webhook event.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Data<'a> {
@@ -92,7 +92,7 @@ pub(crate) struct Choice<'a> {
 }
 
 impl Payload<'_> {
-    /// The id of who has interacted: in a guild a member.
+    /// The id of the user who interacted; in a guild this is a member.
     pub(crate) fn user(&self) -> Option<&str> {
         let member = self.member.get().and_then(|member| member.user.get());
         member.or_else(|| self.user.get())?.id.get()
@@ -100,19 +100,19 @@ impl Payload<'_> {
 }
 
 impl Data<'_> {
-    /// The id of who has caused a webhook event.
+    /// The id of the user who caused a webhook event.
     pub(crate) fn sender(&self) -> Option<&str> {
         let people = [&self.author, &self.user];
         people.into_iter().find_map(|user| user.get()?.id.get()).or_else(|| self.user_id.get())
     }
 
-    /// The guild in which something has happened.
+    /// The id of the guild of a webhook event.
     pub(crate) fn guild(&self) -> Option<&str> {
         self.guild.get().and_then(|guild| guild.id.get())
     }
 }
 
-/// The options as a person types them: `lid check minutes:5`.
+/// The options as a person would type them: `lid check minutes:5`.
 pub(crate) fn arguments(options: &[Choice<'_>]) -> String {
     let mut words = Vec::new();
     collect(options, &mut words);

@@ -6,7 +6,7 @@ fn request(body: impl Into<Vec<u8>>) -> Request {
     Request::new("POST").with_header("content-type", "application/json").with_body(body)
 }
 
-/// The status and the body of the answer, and the event if there is one.
+/// Status and body of the response, and the event if there is one.
 fn received(body: &str) -> (u16, String, Option<Event>) {
     let mut receipt = receive(&request(body).with_config("ignore_senders", r#"["9"]"#)).unwrap();
     let response = receipt.response.unwrap();
@@ -15,7 +15,7 @@ fn received(body: &str) -> (u16, String, Option<Event>) {
 }
 
 #[test]
-fn the_two_pings_are_told_apart() {
+fn the_two_pings_get_different_answers() {
     assert_eq!(received(r#"{"type":1}"#), (200, r#"{"type":1}"#.to_owned(), None));
     let full = r#"{"application_id":"7","id":"1","token":"t","type":1,"user":{"id":"5"},"version":1}"#;
     assert_eq!(received(full), (200, r#"{"type":1}"#.to_owned(), None));
@@ -26,7 +26,7 @@ fn the_two_pings_are_told_apart() {
 }
 
 #[test]
-fn an_interaction_is_answered_later_and_is_an_event() {
+fn an_interaction_is_deferred_and_is_an_event() {
     for (body, kind, subject, action, command) in [
         (
             r#"{"id":"1","type":2,"channel_id":"3","guild_id":"4","member":{"user":{"id":"5"}},
@@ -66,13 +66,13 @@ fn an_interaction_is_answered_later_and_is_an_event() {
 }
 
 #[test]
-fn autocompletion_is_no_event() {
+fn autocompletion_produces_no_event() {
     let answer = r#"{"type":8,"data":{"choices":[]}}"#.to_owned();
     assert_eq!(received(r#"{"id":"1","type":4,"data":{"name":"kettle"}}"#), (200, answer, None));
 }
 
 #[test]
-fn a_webhook_event_is_known_by_what_it_tells_and_when() {
+fn the_key_of_a_webhook_event_is_its_type_time_and_id() {
     for (event, kind, subject, key, command) in [
         (
             r#"{"type":"ENTITLEMENT_CREATE","timestamp":"T","data":{"id":"6","user_id":"5"}}"#,
@@ -112,7 +112,7 @@ fn a_webhook_event_is_known_by_what_it_tells_and_when() {
 }
 
 #[test]
-fn what_the_app_or_an_ignored_user_does_is_answered_and_dropped() {
+fn events_of_the_app_and_of_ignored_users_are_dropped() {
     for (body, answer) in [
         (
             r#"{"application_id":"7","type":1,"event":{"type":"LOBBY_MESSAGE_CREATE","data":{"author":{"id":"7"}}}}"#,
@@ -130,7 +130,7 @@ fn what_the_app_or_an_ignored_user_does_is_answered_and_dropped() {
 }
 
 #[test]
-fn what_is_no_json_is_refused_and_other_json_is_kept() {
+fn invalid_json_is_refused_and_other_json_is_kept() {
     for body in [&b"{"[..], b"", b"\xff"] {
         assert_eq!(receive(&request(body)).unwrap_err().status, 400);
     }

@@ -1,19 +1,19 @@
-//! Slack apps: events, slash commands and interactivity, told apart by what they look like. All three URLs of an app may be one.
+//! Slack apps: events, slash commands and interactivity, recognised by their shape. An app can use the same URL for all three.
 //!
 //! | of the event | from |
 //! |---|---|
-//! | kind | `event.type`, and `.subtype` when there is one: `app_mention`, `message.channel_join`; `command./name`; `interactive.block_actions` |
-//! | subject | `team:channel:thread`, where a message without a thread is its own; `team:channel` in a direct conversation; `team:view` of a modal; else `team` |
-//! | key | of a message `team/channel/ts`, with the time of its edit; else `event_id`, `trigger_id`, or of a modal `view.id/view.hash` |
+//! | kind | `event.type` and, if there is one, `.subtype`: `app_mention`, `message.channel_join`; `command./name`; `interactive.block_actions` |
+//! | subject | `team:channel:thread`, where a message without a thread counts as one; `team:channel` in a direct conversation; `team:view` for a modal; else `team` |
+//! | key | for a message `team/channel/ts` and the time of its edit; for a modal `view.id/view.hash`; else `event_id` or `trigger_id` |
 //! | attributes | `sender`, `team`, `chat`, `thread`, `action`, `command`, `commandargs` |
-//! | data | JSON, also where Slack sends a form; without the token that a form of a slash command has |
+//! | data | JSON, also if Slack sends a form; the token in the form of a slash command is removed |
 //!
-//! One mention arrives twice where an app hears both `app_mention` and `message.channels`. Both have the key of the message, so that
-//! they are one event, and both have the kind `app_mention`, so that it does not matter which comes first: a message in a channel
-//! that mentions the app is one, whatever it is sent as. So is its edit, which comes as `message_changed` as well.
+//! A mention arrives twice if an app subscribes to both `app_mention` and `message.channels`. Both deliveries get the key of the
+//! message, so they are one event. Both get the kind `app_mention`, whichever comes first: a message in a channel that mentions the
+//! app always has this kind. The same holds for the edit of a mention, which also arrives as `message_changed`.
 //!
-//! What the app itself writes, and what bots write without an account (`bot_message`), is answered and dropped. A retry is an event
-//! like any other, because the first attempt may have failed; its key tells whether it did.
+//! Messages of the app itself, and of bots without an account (`bot_message`), are acknowledged and dropped. A retry is processed like
+//! any delivery, because the first attempt may have failed; the key shows whether it is a duplicate.
 
 mod payload;
 
@@ -27,41 +27,38 @@ use self::payload::Payload;
 
 export_channel!(include_str!("../manifest.json"), receive);
 
-/// Turns what Slack sends into an event, or answers its handshake.
+/// Turns a request from Slack into an event, or answers its handshake.
 pub fn receive(request: &Request) -> Received {
     with_text(request, |body| {
         if !request.is_form() {
-            return of_events(request, &parse(request, body)?);
+            return from_events_api(request, &parse(request, body)?);
         }
         let field = |name| form_values(body, name).next();
         if let Some(json) = field("payload") {
-            return Ok(of_interactivity(request, &parse(request, &json)?, &json));
+            return Ok(from_interaction(request, &parse(request, &json)?, &json));
         }
         if let Some(name) = field("command") {
-            return Ok(of_command(request, &name, body));
+            return Ok(from_slash_command(request, &name, body));
         }
         if field("ssl_check").is_some() {
-            return Ok(answered());
+            return Ok(acknowledged());
         }
         Err(Rejection::new(
             400,
-            "the form is no slash command and no interaction: it has neither `command` nor `payload`",
+            "expected a slash command or an interaction: the form has neither `command` nor `payload`",
         ))
     })
 }
 
-/// Slack shows what a slash command or an interaction is answered to the person who waits, so it is nothing.
-fn answered() -> Receipt {
+/// An empty response. Slack would show the content of any other one to the person who waits.
+fn acknowledged() -> Receipt {
     Receipt::empty().with_response(Response::new(200))
 }
 
-fn of_events(request: &Request, payload: &Payload<'_>) -> Received {
+fn from_events_api(request: &Request, payload: &Payload<'_>) -> Received {
     let kind = payload.kind.get().unwrap_or("unknown");
     if kind == "url_verification" {
-        let challenge = payload
-            .challenge
-            .get()
-            .ok_or_else(|| Rejection::at(422, "/challenge", "expected the text to answer with"))?;
+        let challenge = payload.challenge.get().ok_or_else(|| Rejection::at(422, "/challenge", "expected a string"))?;
         let response = Response::new(200).with_header("content-type", "text/plain").with_body(challenge);
         return Ok(Receipt::empty().with_response(response));
     }
@@ -77,10 +74,10 @@ fn of_events(request: &Request, payload: &Payload<'_>) -> Received {
     if is_unwanted(request, payload, event, &own) {
         return Ok(Receipt::empty());
     }
-    Ok(of_event(request, payload, event, &own).into())
+    Ok(to_event(request, payload, event, &own).into())
 }
 
-fn of_event(request: &Request, payload: &Payload<'_>, event: &payload::Event<'_>, own: &[&str]) -> Event {
+fn to_event(request: &Request, payload: &Payload<'_>, event: &payload::Event<'_>, own: &[&str]) -> Event {
     let team = payload.team_id.get();
     let place = event.place();
     let is_mention = |message: &payload::Event<'_>| {
@@ -94,7 +91,7 @@ fn of_event(request: &Request, payload: &Payload<'_>, event: &payload::Event<'_>
         (kind, None) => kind_word(kind),
     };
     let key = message.and_then(|message| {
-        // An edit can add a mention, and comes with the time of the message.
+        // An edit can add a mention, but has the time of the original message.
         let parts = [team, place.channel, Some(message.ts.get()?), message.edited()];
         Some(parts.into_iter().flatten().collect::<Vec<_>>().join("/"))
     });
@@ -107,7 +104,7 @@ fn of_event(request: &Request, payload: &Payload<'_>, event: &payload::Event<'_>
     with_key(made, key.as_deref().or(payload.event_id.get())).with_command(command_in(request, event, own))
 }
 
-/// The command of a new message, or of one whose text was edited.
+/// The command of a new message or of an edited text.
 fn command_in(request: &Request, event: &payload::Event<'_>, own: &[&str]) -> Option<Command> {
     let find = |text: Option<&str>| command::find_for(request.host(), &as_written(text?), own);
     if event.is_message() {
@@ -115,11 +112,11 @@ fn command_in(request: &Request, event: &payload::Event<'_>, own: &[&str]) -> Op
     }
     let after = event.message.get().filter(|_| event.subtype.is("message_changed"))?.text.get();
     let before = event.previous_message.get()?.text.get();
-    // Slack changes a message also when it shows a preview of a link in it.
+    // A message also changes when Slack adds the preview of a link.
     find(after).filter(|command| find(before).as_ref() != Some(command))
 }
 
-/// The text as its author has written it, without Slack's escapes, and with code on lines of its own.
+/// The text as its author wrote it: without Slack's escapes, and with code on its own lines.
 fn as_written(text: &str) -> String {
     command::split_fences(text).replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&")
 }
@@ -128,7 +125,7 @@ fn is_mentioned(text: &str, account: &str) -> bool {
     text.split("<@").skip(1).any(|rest| rest.strip_prefix(account).is_some_and(|rest| rest.starts_with(['>', '|'])))
 }
 
-/// The accounts of the app: the setting, else what the payload says.
+/// The accounts of the app: from the setting, else from the payload.
 fn own_accounts(request: &Request, payload: &Payload<'_>) -> Vec<String> {
     match request.host().config("mention").filter(|mention| !mention.is_empty()) {
         Some(mention) => vec![mention],
@@ -136,20 +133,20 @@ fn own_accounts(request: &Request, payload: &Payload<'_>) -> Vec<String> {
     }
 }
 
-/// Whether it comes from the app itself, from somebody who is ignored, or from a bot without an account.
+/// Whether the event comes from the app itself, from an ignored sender, or from a bot without an account.
 fn is_unwanted(request: &Request, payload: &Payload<'_>, event: &payload::Event<'_>, own: &[&str]) -> bool {
     let senders: Vec<&str> = event.senders().collect();
     let app = payload.api_app_id.get();
-    event.is_of_a_bot()
+    event.is_bot_message()
         || senders.iter().any(|sender| app == Some(sender))
         || own.iter().any(|own| senders.contains(own))
         || command::is_ignored(request.host(), &senders)
 }
 
-fn of_interactivity(request: &Request, payload: &Payload<'_>, json: &str) -> Receipt {
+fn from_interaction(request: &Request, payload: &Payload<'_>, json: &str) -> Receipt {
     let user = payload.user();
     if command::is_ignored(request.host(), &[user.unwrap_or_default()]) {
-        return answered();
+        return acknowledged();
     }
     let kind = payload.kind.get().unwrap_or("unknown");
     let (team, place) = (payload.team(), payload.place());
@@ -158,7 +155,7 @@ fn of_interactivity(request: &Request, payload: &Payload<'_>, json: &str) -> Rec
         Some(view) if place.channel.is_none() => Some([team.unwrap_or_default(), ":", view].concat()),
         _ => place.subject(team),
     };
-    // A modal that is submitted is told by what it showed: a second click has another trigger.
+    // A second click on a modal has another trigger, but the same view.
     let of_view = view.filter(|_| kind.starts_with("view_")).and_then(|view| Some((view.id.get()?, view.hash.get()?)));
     let key = match of_view {
         Some((id, hash)) => Some([kind, "/", id, "/", hash].concat()),
@@ -175,11 +172,11 @@ fn of_interactivity(request: &Request, payload: &Payload<'_>, json: &str) -> Rec
     Receipt::from(with_key(event, key.as_deref())).with_response(Response::new(200))
 }
 
-fn of_command(request: &Request, name: &str, form: &str) -> Receipt {
+fn from_slash_command(request: &Request, name: &str, form: &str) -> Receipt {
     let field = |name| form_values(form, name).next();
     let user = field("user_id");
     if command::is_ignored(request.host(), &[user.as_deref().unwrap_or_default()]) {
-        return answered();
+        return acknowledged();
     }
     let [team, channel, text, trigger] = ["team_id", "channel_id", "text", "trigger_id"].map(field);
     let name = name.trim_start_matches('/');
@@ -194,7 +191,7 @@ fn of_command(request: &Request, name: &str, form: &str) -> Receipt {
     Receipt::from(with_key(event, trigger.as_deref())).with_response(Response::new(200))
 }
 
-/// The fields of a form as an object of texts. The token is an old way to verify, and nothing to hand on.
+/// The fields of a form as an object of strings. The token is an old means of verification and must not be passed on.
 fn as_json(form: &str) -> String {
     let fields = form.split('&').filter_map(|pair| pair.split_once('='));
     let fields = fields.map(|(name, value)| (decode_form(name).into_owned(), decode_form(value).into_owned()));

@@ -1,4 +1,4 @@
-//! The few fields of Slack's payloads that an event is made of.
+//! The fields of Slack's payloads that events are built from.
 
 use gateway_plugin_sdk::json::{Id, Object, Objects, Text};
 use serde::Deserialize;
@@ -43,7 +43,7 @@ pub(crate) struct Payload<'a> {
     pub(crate) view: Object<View<'a>>,
 }
 
-/// What happened, and what is inside of it: a message, an item.
+/// An event, or an object inside of one: a message, an item.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Event<'a> {
@@ -141,22 +141,22 @@ pub(crate) struct View<'a> {
 }
 
 impl Payload<'_> {
-    /// The ids of the app's own bots, as far as the payload tells.
+    /// The ids of the app's own bots, if the payload contains them.
     pub(crate) fn bots(&self) -> impl Iterator<Item = &str> {
         self.authorizations.get().iter().filter(|own| own.is_bot.is("true")).filter_map(|own| own.user_id.get())
     }
 
-    /// The team of an interaction: a payload of a whole organization has none.
+    /// The team of an interaction; a payload of a whole organization has none.
     pub(crate) fn team(&self) -> Option<&str> {
         self.team.get().or_else(|| self.team_id.get())
     }
 
-    /// Who has interacted.
+    /// The user who interacted.
     pub(crate) fn user(&self) -> Option<&str> {
         self.user.get()
     }
 
-    /// Where somebody has interacted: the channel, and the thread or the message in it.
+    /// The place of the interaction: the channel, and the thread or the message in it.
     pub(crate) fn place(&self) -> Place<'_> {
         let container = self.container.get();
         let message = self.message.get();
@@ -166,7 +166,7 @@ impl Payload<'_> {
         Place { channel, thread, is_direct: is_direct(channel) }
     }
 
-    /// The name that the app has given to what was used: a button, a shortcut, a modal.
+    /// The app's own name for the button, shortcut or modal that was used.
     pub(crate) fn action(&self) -> Option<&str> {
         let of_view = || self.view.get().and_then(|view| view.callback_id.get());
         let used = self.actions.get().first().and_then(|action| action.action_id.get());
@@ -174,17 +174,17 @@ impl Payload<'_> {
     }
 }
 
-/// Where something happens.
+/// The place of an event.
 pub(crate) struct Place<'a> {
     pub(crate) channel: Option<&'a str>,
-    /// The thread, or the message that can become one.
+    /// The thread, or the message that can start one.
     pub(crate) thread: Option<&'a str>,
-    /// Whether it is a conversation of the app with one person, which is one thread.
+    /// Whether this is a conversation of the app with one person, which counts as one thread.
     pub(crate) is_direct: bool,
 }
 
 impl Place<'_> {
-    /// `T1:C1:1531420618.000200`, of a direct conversation `T1:D1`, of what has no channel `T1`.
+    /// `T1:C1:1531420618.000200`; for a direct conversation `T1:D1`, without a channel `T1`.
     pub(crate) fn subject(&self, team: Option<&str>) -> Option<String> {
         let thread = self.thread.filter(|_| self.channel.is_some() && !self.is_direct);
         let parts: Vec<&str> = [team, self.channel, thread].into_iter().flatten().collect();
@@ -197,7 +197,7 @@ fn is_direct(channel: Option<&str>) -> bool {
 }
 
 impl Event<'_> {
-    /// Who it is about: the author of the message, the person who reacts or joins.
+    /// The user that the event is about: the author of the message, the person who reacts or joins.
     pub(crate) fn user(&self) -> Option<&str> {
         self.user.get().or_else(|| self.message.get().and_then(|message| message.user.get()))
     }
@@ -208,37 +208,37 @@ impl Event<'_> {
         let channel = self.channel.get().or_else(|| self.channel_id.get());
         let channel =
             channel.or_else(|| inner().find_map(|inner| inner.channel.get().or_else(|| inner.channel_id.get())));
-        // What an event about a message says itself is when it happened, not which message it is about.
+        // An event about a message has a time of its own; the time of the inner message identifies the message.
         let thread = inner().find_map(|inner| inner.thread_ts.get().or_else(|| inner.ts.get()));
         let thread =
             thread.or_else(|| self.thread_ts.get().or_else(|| self.deleted_ts.get()).or_else(|| self.ts.get()));
         Place { channel, thread, is_direct: self.channel_type.is("im") || is_direct(channel) }
     }
 
-    /// Whether it is a message that somebody has just written, with a text of its own.
+    /// Whether this is a new message with a text.
     pub(crate) fn is_message(&self) -> bool {
         let is_plain = matches!(self.subtype.get(), None | Some("file_share" | "thread_broadcast" | "me_message"));
         self.kind.is("app_mention") || self.kind.is("message") && is_plain
     }
 
-    /// The message as somebody has edited it; none when it changed without that, for a preview of a link.
+    /// The message after an edit; `None` if it changed for another reason, such as the preview of a link.
     pub(crate) fn edit(&self) -> Option<&Self> {
         let message = self.message.get().filter(|_| self.kind.is("message") && self.subtype.is("message_changed"))?;
         let before = self.previous_message.get().and_then(Self::edited);
         message.edited().is_some_and(|edited| before != Some(edited)).then_some(message)
     }
 
-    /// When its text was edited last.
+    /// The time of the last edit of the text.
     pub(crate) fn edited(&self) -> Option<&str> {
         self.edited.get().and_then(|edited| edited.ts.get())
     }
 
-    /// The accounts that it is from.
+    /// The accounts that sent the event.
     pub(crate) fn senders(&self) -> impl Iterator<Item = &str> {
         self.messages().flat_map(Self::accounts).flatten()
     }
 
-    /// The message, and where one was changed or deleted that one.
+    /// The event itself, and the message that it changed or deleted.
     fn messages(&self) -> impl Iterator<Item = &Self> {
         [Some(self), self.message.get(), self.previous_message.get()].into_iter().flatten()
     }
@@ -248,14 +248,14 @@ impl Event<'_> {
         [self.user.get(), self.bot_id.get(), self.app_id.get(), profile]
     }
 
-    /// Whether a bot has written it in the way of old integrations, without an account.
-    pub(crate) fn is_of_a_bot(&self) -> bool {
+    /// Whether a bot without an account wrote it, as old integrations do.
+    pub(crate) fn is_bot_message(&self) -> bool {
         self.messages().any(|event| event.subtype.is("bot_message"))
     }
 }
 
 impl View<'_> {
-    /// The modal that this one was opened from, or itself.
+    /// The modal that opened this one, or this one itself.
     pub(crate) fn root(&self) -> Option<&str> {
         self.root_view_id.get().or_else(|| self.id.get())
     }

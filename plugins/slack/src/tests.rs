@@ -12,7 +12,7 @@ fn form(body: &str) -> Request {
     Request::new("POST").with_header("content-type", FORM).with_body(body)
 }
 
-/// An `event_callback` of the app A1 in the team T1, whose bot is U0.
+/// An `event_callback` for the app A1 in the team T1, whose bot is U0.
 fn callback(event: &str) -> Request {
     events(format!(
         r#"{{"type":"event_callback","team_id":"T1","api_app_id":"A1","event_id":"Ev1",
@@ -26,9 +26,7 @@ fn interaction(json: &str) -> Request {
 }
 
 fn received(request: &Request) -> Event {
-    let mut events = receive(request).unwrap().events;
-    assert_eq!(events.len(), 1);
-    events.remove(0)
+    receive(request).unwrap().into_event()
 }
 
 #[test]
@@ -43,11 +41,11 @@ fn the_handshakes_are_answered() {
     assert_eq!((receipt.events.len(), receipt.response), (0, Some(Response::new(200))));
 
     let refused = receive(&events(r#"{"type":"url_verification"}"#)).unwrap_err();
-    assert_eq!(refused, Rejection::at(422, "/challenge", "expected the text to answer with"));
+    assert_eq!(refused, Rejection::at(422, "/challenge", "expected a string"));
 }
 
 #[test]
-fn an_event_has_the_kind_the_subject_and_the_key_of_what_it_is_about() {
+fn kind_subject_and_key_come_from_the_event() {
     for (event, kind, subject, key) in [
         (
             r#"{"type":"message","channel":"C1","ts":"1.2","text":"hi","user":"U1"}"#,
@@ -114,7 +112,7 @@ fn an_event_has_the_kind_the_subject_and_the_key_of_what_it_is_about() {
 }
 
 #[test]
-fn a_mention_is_one_event_in_whatever_order_it_comes_twice() {
+fn a_mention_that_arrives_twice_is_one_event() {
     const TEXT: &str = r#""channel":"C1","ts":"1.2","user":"U1","text":"hey <@U0>, look""#;
     let mention = received(&callback(&format!(r#"{{"type":"app_mention",{TEXT}}}"#)));
     let message = received(&callback(&format!(r#"{{"type":"message","channel_type":"channel",{TEXT}}}"#)));
@@ -130,7 +128,7 @@ fn a_mention_is_one_event_in_whatever_order_it_comes_twice() {
 }
 
 #[test]
-fn an_edited_mention_is_one_event_and_a_preview_of_a_link_is_no_edit() {
+fn an_edited_mention_is_one_event_and_a_link_preview_is_not_an_edit() {
     let changed = |channel: &str, edited: &str, before: &str, text: &str| {
         received(&callback(&format!(
             r#"{{"type":"message","subtype":"message_changed","channel":"{channel}","ts":"1.9",
@@ -165,7 +163,7 @@ fn facts_are_attributes() {
 }
 
 #[test]
-fn a_command_is_found_in_messages_and_new_texts() {
+fn a_command_is_found_in_new_and_edited_messages() {
     let message = |text: &str| format!(r#"{{"type":"message","channel":"C1","ts":"1.2","text":"{text}"}}"#);
     let changed = |before: &str, after: &str| {
         format!(
@@ -195,7 +193,7 @@ fn a_command_is_found_in_messages_and_new_texts() {
 }
 
 #[test]
-fn what_the_app_writes_itself_is_answered_and_dropped() {
+fn messages_of_the_app_itself_are_dropped() {
     for event in [
         r#"{"type":"message","user":"U0","channel":"C1","ts":"1"}"#,
         r#"{"type":"message","bot_id":"B1","app_id":"A1","channel":"C1","ts":"1"}"#,
@@ -219,7 +217,7 @@ fn what_the_app_writes_itself_is_answered_and_dropped() {
 }
 
 #[test]
-fn a_limit_that_was_reached_is_an_event_of_the_team() {
+fn a_reached_rate_limit_is_an_event_of_the_team() {
     let event = received(&events(
         r#"{"type":"app_rate_limited","team_id":"T1","minute_rate_limited":1518467820,"api_app_id":"A1"}"#,
     ));
@@ -228,7 +226,7 @@ fn a_limit_that_was_reached_is_an_event_of_the_team() {
 }
 
 #[test]
-fn a_slash_command_is_answered_with_nothing_and_is_an_event() {
+fn a_slash_command_gets_an_empty_response_and_is_an_event() {
     let body = "token=xyz&team_id=T1&channel_id=C1&user_id=U1&command=%2FFix-it&text=the+leak%0Anow&trigger_id=1.2.a";
     let receipt = receive(&form(body)).unwrap();
     let event = &receipt.events[0];
@@ -243,7 +241,7 @@ fn a_slash_command_is_answered_with_nothing_and_is_an_event() {
 }
 
 #[test]
-fn an_interaction_is_answered_with_nothing_and_is_an_event() {
+fn an_interaction_gets_an_empty_response_and_is_an_event() {
     for (json, kind, subject, key, action) in [
         (
             r#"{"type":"block_actions","team":{"id":"T1"},"channel":{"id":"C1"},"trigger_id":"1.2",
@@ -301,7 +299,7 @@ fn an_interaction_is_answered_with_nothing_and_is_an_event() {
 }
 
 #[test]
-fn what_slack_does_not_send_is_refused_or_kept() {
+fn unexpected_bodies_are_refused_or_kept() {
     let refused = |request: &Request| receive(request).unwrap_err().status;
     assert_eq!(refused(&events("{")), 400);
     assert_eq!(refused(&events(b"\xff".to_vec())), 400);

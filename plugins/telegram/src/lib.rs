@@ -2,15 +2,15 @@
 //!
 //! | of the event | from |
 //! |---|---|
-//! | kind | the name of the member that the update has: `message`, `edited_message`, `callback_query` |
-//! | subject | the chat's id, and of a topic or a thread `chat:thread`; without a chat that of the user or the poll |
+//! | kind | the name of the update's member: `message`, `edited_message`, `callback_query` |
+//! | subject | the chat's id, with a topic or a thread `chat:thread`; without a chat the id of the user or the poll |
 //! | delivery id | `update_id` |
 //! | attributes | `sender`, `chat`, `thread`; `command` and `commandargs` of a new message |
-//! | data | the body |
+//! | data | the body, unchanged |
 //!
-//! What bots write is answered and dropped, as is what accounts in `ignore_senders` do. What is written in the name of a group or a
-//! channel is from that chat, and not from the bot by which Telegram says so. An edited message is no command, because the
-//! update does not tell what it was before.
+//! Updates of bots and of accounts in `ignore_senders` are acknowledged and dropped. Telegram sends a message in the name of a group or
+//! a channel through a bot of its own; the sender of such a message is the chat, not the bot. An edited message is not searched for
+//! commands, because the update does not include the old text.
 
 mod payload;
 
@@ -23,7 +23,7 @@ use self::payload::{Account, Content, Update};
 
 export_channel!(include_str!("../manifest.json"), receive);
 
-/// Turns one update into one event, or into none when a bot or somebody who is ignored has caused it.
+/// Turns one update into one event; updates of bots and of ignored senders are dropped.
 pub fn receive(request: &Request) -> Received {
     with_text(request, |body| {
         let update: Update<'_> = parse(request, body)?;
@@ -48,7 +48,7 @@ pub fn receive(request: &Request) -> Received {
     })
 }
 
-/// The command of a text. In a group it may say which bot it is for: `/fix@kettle_bot the leak`.
+/// The command of a text. In a group it can name its bot: `/fix@kettle_bot the leak`.
 fn command_in(request: &Request, text: &str) -> Option<Command> {
     let first = text.split_whitespace().next()?;
     let Some((name, bot)) = first.strip_prefix('/').and_then(|_| first.split_once('@')) else {

@@ -1,4 +1,4 @@
-//! The few fields of Telegram's updates that an event is made of.
+//! The fields of Telegram's updates that events are built from.
 
 use std::fmt::{self, Formatter};
 
@@ -6,10 +6,10 @@ use gateway_plugin_sdk::json::{Object, Text};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// The accounts that stand for anonymous administrators and for channels, which are people's: GroupAnonymousBot, Channel_Bot.
+/// Telegram's own bots that send for people, for anonymous administrators and for channels: GroupAnonymousBot, Channel_Bot.
 const STAND_INS: [&str; 2] = ["1087968824", "136817688"];
 
-/// An update: its number, and one more member, whose name says what it is.
+/// An update: its number, and one more member, whose name is the kind.
 #[derive(Debug, Default)]
 pub(crate) struct Update<'a> {
     pub(crate) id: Text<'a>,
@@ -17,7 +17,7 @@ pub(crate) struct Update<'a> {
     pub(crate) content: Object<Content<'a>>,
 }
 
-/// What an update is about: a message, a query, a poll, a change of a member.
+/// The content of an update: a message, a query, a poll, a change of a member.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Content<'a> {
@@ -25,7 +25,7 @@ pub(crate) struct Content<'a> {
     id: Text<'a>,
     #[serde(borrow)]
     from: Object<Account<'a>>,
-    /// In whose name a member writes: the channel, or the group of an anonymous administrator.
+    /// The chat in whose name a member writes: a channel, or the group of an anonymous administrator.
     #[serde(borrow)]
     sender_chat: Object<Account<'a>>,
     #[serde(borrow)]
@@ -38,7 +38,7 @@ pub(crate) struct Content<'a> {
     text: Text<'a>,
     #[serde(borrow)]
     caption: Text<'a>,
-    /// Of a query: the message with the button.
+    /// Only in a query: the message with the button.
     #[serde(borrow)]
     message: Object<Content<'a>>,
 }
@@ -56,7 +56,7 @@ pub(crate) struct Account<'a> {
 }
 
 impl Content<'_> {
-    /// Who has caused the update. A message in the name of a chat has an account of Telegram's own in `from`.
+    /// The account that caused the update. A message in the name of a chat has one of Telegram's own bots in `from`.
     pub(crate) fn sender(&self) -> Option<&Account<'_>> {
         self.sender_chat.get().or_else(|| self.from.get()).or_else(|| self.user.get())
     }
@@ -67,12 +67,12 @@ impl Content<'_> {
         self.chat.get().or_else(within)?.id.get()
     }
 
-    /// The id of the topic or the thread in the chat.
+    /// The id of the topic or thread in the chat.
     pub(crate) fn thread(&self) -> Option<&str> {
         self.message_thread_id.get().or_else(|| self.message.get()?.message_thread_id.get())
     }
 
-    /// The chat with its topic, `-1001234:7`; without a chat who has caused the update, or the thing itself, such as a poll.
+    /// The chat with its topic, `-1001234:7`; without a chat the sender, or the object itself, such as a poll.
     pub(crate) fn subject(&self) -> Option<String> {
         let alone = || self.sender().and_then(|sender| sender.id.get()).or_else(|| self.id.get()).map(str::to_owned);
         match (self.chat(), self.thread()) {
@@ -82,24 +82,24 @@ impl Content<'_> {
         }
     }
 
-    /// What somebody has written, also under a picture.
+    /// The text, or the caption of a picture.
     pub(crate) fn text(&self) -> Option<&str> {
         self.text.get().or_else(|| self.caption.get())
     }
 }
 
 impl Account<'_> {
-    /// The user name, which not everybody has, else the id.
+    /// The user name, which not every account has, else the id.
     pub(crate) fn name(&self) -> Option<&str> {
         self.username.get().or_else(|| self.id.get())
     }
 
-    /// All that an account is known by.
+    /// All names and ids of an account.
     pub(crate) fn names(&self) -> [&str; 2] {
         [&self.id, &self.username].map(|name| name.get().unwrap_or_default())
     }
 
-    /// Whether it is a bot's, other than those that stand for people.
+    /// Whether the account is a bot, other than the bots that send for people.
     pub(crate) fn is_bot(&self) -> bool {
         self.is_bot.is("true") && !self.id.get().is_some_and(|id| STAND_INS.contains(&id))
     }

@@ -7,9 +7,7 @@ fn update(body: impl Into<Vec<u8>>) -> Request {
 }
 
 fn received(request: &Request) -> Event {
-    let mut events = receive(request).unwrap().events;
-    assert_eq!(events.len(), 1);
-    events.remove(0)
+    receive(request).unwrap().into_event()
 }
 
 #[test]
@@ -71,7 +69,7 @@ fn a_command_is_found_in_a_new_message() {
 }
 
 #[test]
-fn what_bots_and_ignored_accounts_do_is_answered_and_dropped() {
+fn updates_of_bots_and_of_ignored_accounts_are_dropped() {
     for from in [r#"{"id":1,"is_bot":true}"#, r#"{"id":9}"#, r#"{"id":1,"username":"Kettle"}"#] {
         let body = format!(r#"{{"update_id":1,"message":{{"chat":{{"id":6}},"from":{from}}}}}"#);
         let request = update(body).with_config("ignore_senders", r#"["9", "kettle"]"#);
@@ -81,12 +79,12 @@ fn what_bots_and_ignored_accounts_do_is_answered_and_dropped() {
         r#"{"update_id":1,"message":{"from":{"id":9,"is_bot":true},"sender_chat":{"id":-6,"username":"kettle"}}}"#;
     let request = update(in_the_name_of_a_chat).with_config("ignore_senders", r#"["kettle"]"#);
     assert_eq!(receive(&request).unwrap(), Receipt::empty());
-    // The message with the button is the bot's, the query is somebody's.
+    // The bot wrote the message with the button, but a person sent the query.
     let query = r#"{"update_id":1,"callback_query":{"from":{"id":5},"message":{"from":{"id":1,"is_bot":true},"chat":{"id":6}}}}"#;
     assert_eq!(received(&update(query)).kind, "callback_query");
 }
 
-/// Telegram sends what they write as from a bot of its own.
+/// Telegram sends their messages through a bot of its own.
 #[test]
 fn anonymous_administrators_and_channels_are_people() {
     for (members, sender) in [
@@ -107,7 +105,7 @@ fn anonymous_administrators_and_channels_are_people() {
 }
 
 #[test]
-fn what_is_no_json_is_refused_and_other_json_is_kept() {
+fn invalid_json_is_refused_and_other_json_is_kept() {
     for body in [&b"{"[..], b"", b"\xff"] {
         assert_eq!(receive(&update(body)).unwrap_err().status, 400);
     }

@@ -2,14 +2,14 @@
 //!
 //! | of the event | from |
 //! |---|---|
-//! | kind | `X-GitHub-Event`, and `.action` when the body has one: `pull_request.opened`, `push` |
+//! | kind | `X-GitHub-Event` and, if the body has one, `.action`: `pull_request.opened`, `push` |
 //! | subject | `owner/repo#7` for an issue, pull request or discussion, `owner/repo@ref` for pushes and runs, else the repository; without one the organization, the account of an installation or purchase, the advisory, or the sender |
-//! | delivery id | `X-GitHub-Delivery`, which a redelivery keeps |
+//! | delivery id | `X-GitHub-Delivery`, which stays the same in a redelivery |
 //! | attributes | `action`, `sender`, `repository`, `status`, `severity`; `command` and `commandargs` of a new comment, review or description |
-//! | data | the JSON as GitHub sent it, also when the hook sends forms |
+//! | data | GitHub's JSON, unchanged, also if the hook sends forms |
 //!
-//! Events of a login in `ignore_senders`, and what the app of a slug in it writes in the name of somebody, are answered and
-//! dropped: an agent that comments must not be woken by its comment. An edit is a command only when it makes a new one.
+//! `ignore_senders` lists logins, and slugs of apps that write in the name of a user. Their events are acknowledged and dropped:
+//! an agent must not be triggered by its own comment. An edit yields a command only if the old text did not have it.
 
 mod payload;
 
@@ -21,7 +21,7 @@ use self::payload::Payload;
 
 export_channel!(include_str!("../manifest.json"), receive);
 
-/// Turns one delivery into one event, or into none when its sender is ignored.
+/// Turns one delivery into one event; events of ignored senders are dropped.
 pub fn receive(request: &Request) -> Received {
     let name = event_name(request)?;
     with_text(request, |body| {
@@ -39,7 +39,7 @@ pub fn receive(request: &Request) -> Received {
     })
 }
 
-/// The event of a JSON payload; none when its sender is ignored.
+/// The event of a JSON payload; `None` if its sender is ignored.
 fn event(request: &Request, name: &str, json: &str) -> Result<Option<Event>, Rejection> {
     let payload: Payload<'_> = parse(request, json)?;
     let senders = [payload.sender(), payload.app()];
@@ -66,12 +66,12 @@ fn event_name(request: &Request) -> Result<String, Rejection> {
     // The signature does not cover headers, so this one is checked before it becomes part of a kind.
     let is_name = |name: &str| name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
     if name.is_empty() || name.len() > 64 || !is_name(&name) {
-        return Err(Rejection::new(400, "header `x-github-event` is no event name: expected 1 to 64 of `a-z0-9_`"));
+        return Err(Rejection::new(400, "header `x-github-event` is not an event name: expected 1 to 64 of `a-z0-9_`"));
     }
     Ok(name)
 }
 
-/// `push`, `issues.opened`. An action is a word, but in `repository_dispatch` it is any text its sender chose.
+/// `push`, `issues.opened`. An action is a word, except in `repository_dispatch`, where the sender can choose any text.
 fn kind(name: &str, action: Option<&str>) -> String {
     match action {
         Some(action) => [name, ".", &kind_word(action)].concat(),

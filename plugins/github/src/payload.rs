@@ -1,7 +1,7 @@
-//! The few fields of GitHub's payloads that an event is made of.
+//! The fields of GitHub's payloads that events are built from.
 //!
-//! Strings are borrowed from the body and everything else is skipped: no tree is built. The objects in a payload share one
-//! type, which makes half the code of one type each: a field that an object does not have is simply none.
+//! Strings are borrowed from the body and everything else is skipped, so no tree is built. All objects in a payload share one
+//! type, which halves the code compared with a type for each. A field that an object does not have is `None`.
 
 use std::borrow::Cow;
 
@@ -9,13 +9,13 @@ use gateway_plugin_sdk::command::Written;
 use gateway_plugin_sdk::json::{Object, Text};
 use serde::Deserialize;
 
-/// A payload, of whatever event.
+/// A payload of any event.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Payload<'a> {
     #[serde(borrow)]
     action: Text<'a>,
-    /// Of a commit.
+    /// The state of a commit.
     #[serde(borrow)]
     state: Text<'a>,
     #[serde(borrow, rename = "ref")]
@@ -23,51 +23,51 @@ pub(crate) struct Payload<'a> {
     #[serde(borrow)]
     ref_type: Text<'a>,
     #[serde(borrow)]
-    sender: Object<Thing<'a>>,
+    sender: Object<Entity<'a>>,
     #[serde(borrow)]
-    organization: Object<Thing<'a>>,
+    organization: Object<Entity<'a>>,
     #[serde(borrow)]
-    repository: Object<Thing<'a>>,
+    repository: Object<Entity<'a>>,
     #[serde(borrow)]
-    issue: Object<Thing<'a>>,
+    issue: Object<Entity<'a>>,
     #[serde(borrow)]
-    pull_request: Object<Thing<'a>>,
+    pull_request: Object<Entity<'a>>,
     #[serde(borrow)]
-    discussion: Object<Thing<'a>>,
+    discussion: Object<Entity<'a>>,
     #[serde(borrow)]
-    comment: Object<Thing<'a>>,
+    comment: Object<Entity<'a>>,
     #[serde(borrow)]
-    review: Object<Thing<'a>>,
+    review: Object<Entity<'a>>,
     #[serde(borrow)]
     changes: Object<Changes<'a>>,
     #[serde(borrow)]
-    workflow_run: Object<Thing<'a>>,
+    workflow_run: Object<Entity<'a>>,
     #[serde(borrow)]
-    workflow_job: Object<Thing<'a>>,
+    workflow_job: Object<Entity<'a>>,
     #[serde(borrow)]
-    check_run: Object<Thing<'a>>,
+    check_run: Object<Entity<'a>>,
     #[serde(borrow)]
-    check_suite: Object<Thing<'a>>,
+    check_suite: Object<Entity<'a>>,
     #[serde(borrow)]
-    alert: Object<Thing<'a>>,
+    alert: Object<Entity<'a>>,
     #[serde(borrow)]
-    deployment_status: Object<Thing<'a>>,
+    deployment_status: Object<Entity<'a>>,
     #[serde(borrow)]
-    security_advisory: Object<Thing<'a>>,
+    security_advisory: Object<Entity<'a>>,
     #[serde(borrow)]
-    repository_advisory: Object<Thing<'a>>,
+    repository_advisory: Object<Entity<'a>>,
     #[serde(borrow)]
-    installation: Object<Thing<'a>>,
+    installation: Object<Entity<'a>>,
     #[serde(borrow)]
-    marketplace_purchase: Object<Thing<'a>>,
+    marketplace_purchase: Object<Entity<'a>>,
     #[serde(borrow)]
-    sponsorship: Object<Thing<'a>>,
+    sponsorship: Object<Entity<'a>>,
 }
 
-/// Any object below: an account, a repository, an issue, a comment, a run, an alert.
+/// Any object in a payload: an account, a repository, an issue, a comment, a run, an alert.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Thing<'a> {
+struct Entity<'a> {
     #[serde(borrow)]
     login: Text<'a>,
     #[serde(borrow)]
@@ -79,7 +79,7 @@ struct Thing<'a> {
     #[serde(borrow)]
     body: Text<'a>,
     #[serde(borrow)]
-    performed_via_github_app: Object<Thing<'a>>,
+    performed_via_github_app: Object<Entity<'a>>,
     #[serde(borrow)]
     head_branch: Text<'a>,
     #[serde(borrow)]
@@ -93,20 +93,20 @@ struct Thing<'a> {
     #[serde(borrow)]
     security_severity_level: Text<'a>,
     #[serde(borrow)]
-    check_suite: Object<Thing<'a>>,
+    check_suite: Object<Entity<'a>>,
     #[serde(borrow)]
-    security_advisory: Object<Thing<'a>>,
+    security_advisory: Object<Entity<'a>>,
     #[serde(borrow)]
-    rule: Object<Thing<'a>>,
+    rule: Object<Entity<'a>>,
     #[serde(borrow)]
-    account: Object<Thing<'a>>,
+    account: Object<Entity<'a>>,
     #[serde(borrow)]
-    sponsorable: Object<Thing<'a>>,
+    sponsorable: Object<Entity<'a>>,
     #[serde(borrow)]
     ghsa_id: Text<'a>,
 }
 
-/// What an edit has changed.
+/// The members that an edit changed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Changes<'a> {
@@ -122,12 +122,12 @@ struct Change<'a> {
 }
 
 impl Payload<'_> {
-    /// What happened, such as `opened`.
+    /// The action, such as `opened`.
     pub(crate) fn action(&self) -> Option<&str> {
         self.action.get()
     }
 
-    /// Login of who caused the event.
+    /// The login of the user who caused the event.
     pub(crate) fn sender(&self) -> Option<&str> {
         login(&self.sender)
     }
@@ -137,7 +137,7 @@ impl Payload<'_> {
         self.repository.get().and_then(|repository| repository.full_name.get())
     }
 
-    /// What the event is about: a comment on a pull request has the subject of the pull request.
+    /// The subject; a comment on a pull request has the subject of the pull request.
     pub(crate) fn subject(&self) -> Option<String> {
         let Some(repository) = self.repository() else {
             return self.account().map(str::to_owned);
@@ -151,8 +151,8 @@ impl Payload<'_> {
         })
     }
 
-    /// What an event without a repository is about: an organization, the account that has installed or bought an app or is
-    /// sponsored, an advisory, or whoever caused it.
+    /// The subject of an event without a repository: an organization, the account that installed or bought an app or is
+    /// sponsored, an advisory, or the sender.
     fn account(&self) -> Option<&str> {
         login(&self.organization)
             .or_else(|| [&self.installation, &self.marketplace_purchase, &self.sponsorship].into_iter().find_map(owner))
@@ -160,12 +160,12 @@ impl Payload<'_> {
             .or_else(|| self.sender())
     }
 
-    /// Issues, pull requests and discussions of a repository share one sequence of numbers.
+    /// The number. Issues, pull requests and discussions of a repository share one sequence.
     fn number(&self) -> Option<&str> {
         [&self.issue, &self.pull_request, &self.discussion].into_iter().find_map(|object| object.get()?.number.get())
     }
 
-    /// The full reference, `refs/heads/main`: pushes name it so, runs by the branch, creations and deletions by name and type.
+    /// The full reference, `refs/heads/main`. Pushes have it in full, runs as a branch, creations and deletions as name and type.
     fn reference(&self) -> Option<Cow<'_, str>> {
         if let Some(reference) = self.reference.get() {
             return Some(match self.ref_type.get() {
@@ -179,20 +179,20 @@ impl Payload<'_> {
         Some(Cow::Owned(["refs/heads/", branch].concat()))
     }
 
-    fn runs(&self) -> impl Iterator<Item = &Thing<'_>> {
+    fn runs(&self) -> impl Iterator<Item = &Entity<'_>> {
         [&self.workflow_run, &self.workflow_job, &self.check_suite, &self.check_run].into_iter().filter_map(Object::get)
     }
 
-    /// How a run ended or how far it is; else the state of a commit, an alert, a deployment, or of what the event is about.
+    /// The conclusion or the status of a run, else the state of a commit, an alert, a deployment, or of the subject.
     pub(crate) fn status(&self) -> Option<&str> {
-        let things = [&self.alert, &self.deployment_status, &self.issue, &self.pull_request, &self.discussion];
+        let entities = [&self.alert, &self.deployment_status, &self.issue, &self.pull_request, &self.discussion];
         self.runs()
             .find_map(|run| run.conclusion.get().or_else(|| run.status.get()))
             .or_else(|| self.state.get())
-            .or_else(|| things.into_iter().find_map(|thing| thing.get()?.state.get()))
+            .or_else(|| entities.into_iter().find_map(|entity| entity.get()?.state.get()))
     }
 
-    /// GitHub's own word for an alert or an advisory; `medium` for a run that failed.
+    /// GitHub's own severity of an alert or an advisory; `medium` for a failed run.
     pub(crate) fn severity(&self) -> Option<&str> {
         let alert = self.alert.get();
         let advisory = alert.and_then(|alert| alert.security_advisory.get());
@@ -205,28 +205,27 @@ impl Payload<'_> {
             .or_else(|| self.runs().any(|run| run.conclusion.is("failure")).then_some("medium"))
     }
 
-    /// What was written just now: a comment, a review, or the description of what was opened. Any other event repeats texts that
-    /// were there before.
+    /// The new or edited text: a comment, a review, or a description. Other events only repeat older texts.
     pub(crate) fn written(&self) -> Option<Written<'_>> {
-        let text = self.just_written()?.body.get()?;
+        let text = self.written_object()?.body.get()?;
         if matches!(self.action.get(), Some("created" | "opened" | "submitted")) {
             return Some(Written::New(text));
         }
-        // An edit of a title alone has no change of the body.
+        // An edit of only the title has no change of the body.
         let before = self.changes.get()?.body.get()?;
         Some(Written::Edited { before: before.from.get().unwrap_or_default(), text })
     }
 
-    /// The slug of the app that wrote what was written just now in the name of its sender.
+    /// The slug of the app that wrote the text in the name of the sender.
     pub(crate) fn app(&self) -> Option<&str> {
-        self.just_written()?.performed_via_github_app.get()?.slug.get()
+        self.written_object()?.performed_via_github_app.get()?.slug.get()
     }
 
-    fn just_written(&self) -> Option<&Thing<'_>> {
+    fn written_object(&self) -> Option<&Entity<'_>> {
         let [comment, review, discussion] = [&self.comment, &self.review, &self.discussion].map(Object::get);
         let [issue, pull_request] = [&self.issue, &self.pull_request].map(Object::get);
         match self.action.get()? {
-            // Discussions are created where issues are opened.
+            // Discussions are `created`, issues are `opened`.
             "created" | "submitted" => comment.or(review).or(discussion),
             "opened" | "edited" => comment.or(review).or(issue).or(pull_request).or(discussion),
             _ => None,
@@ -234,12 +233,12 @@ impl Payload<'_> {
     }
 }
 
-fn login<'p>(account: &'p Object<Thing<'_>>) -> Option<&'p str> {
+fn login<'p>(account: &'p Object<Entity<'_>>) -> Option<&'p str> {
     account.get().and_then(|account| account.login.get())
 }
 
-/// The account of an installation or a purchase, or who is sponsored.
-fn owner<'p>(contract: &'p Object<Thing<'_>>) -> Option<&'p str> {
+/// The account of an installation or a purchase, or the sponsored account.
+fn owner<'p>(contract: &'p Object<Entity<'_>>) -> Option<&'p str> {
     let contract = contract.get()?;
     login(&contract.account).or_else(|| login(&contract.sponsorable))
 }

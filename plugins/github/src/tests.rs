@@ -2,7 +2,7 @@ use gateway_plugin_sdk::Level;
 
 use super::*;
 
-/// A recorded delivery: `samples/<name>` is the body, `samples/<name without its ending>.headers` the headers.
+/// A recorded delivery: the body is `samples/<name>`, the headers are `samples/<name without extension>.headers`.
 macro_rules! sample {
     ($headers:literal, $body:literal) => {
         include_str!(concat!("../samples/", $headers, ".headers"))
@@ -18,13 +18,11 @@ fn delivery(event: &str, body: &str) -> Request {
 }
 
 fn received(request: &Request) -> Event {
-    let mut events = receive(request).unwrap().events;
-    assert_eq!(events.len(), 1);
-    events.remove(0)
+    receive(request).unwrap().into_event()
 }
 
 #[test]
-fn an_issue_is_named_by_its_number() {
+fn the_subject_of_an_issue_has_its_number() {
     let event = received(&sample!("issues.opened", "issues.opened.json"));
     let expected = Event::new("issues.opened")
         .with_subject(Some(String::from("octo-org/kettle#7")))
@@ -37,7 +35,7 @@ fn an_issue_is_named_by_its_number() {
 }
 
 #[test]
-fn a_push_is_named_by_its_reference() {
+fn the_subject_of_a_push_has_its_reference() {
     let event = received(&sample!("push", "push.json"));
     assert_eq!((event.kind.as_str(), event.subject.as_deref()), ("push", Some("octo-org/kettle@refs/heads/main")));
 }
@@ -49,7 +47,7 @@ fn a_ping_is_an_event() {
 }
 
 #[test]
-fn a_form_gives_the_json_it_holds() {
+fn the_data_of_a_form_is_its_json() {
     let event = received(&sample!("issue_comment.created", "issue_comment.created.form"));
     assert_eq!(event.kind, "issue_comment.created");
     assert_eq!(event.subject.as_deref(), Some("octo-org/kettle#8"));
@@ -59,7 +57,7 @@ fn a_form_gives_the_json_it_holds() {
 }
 
 #[test]
-fn the_subject_is_the_narrowest_thing_that_is_named() {
+fn the_subject_is_the_most_specific_object() {
     const R: &str = r#""repository":{"full_name":"o/r"}"#;
     for (body, expected) in [
         (format!(r#"{{"pull_request":{{"number":3}},{R}}}"#), Some("o/r#3")),
@@ -88,7 +86,7 @@ fn the_subject_is_the_narrowest_thing_that_is_named() {
 }
 
 #[test]
-fn the_severity_is_that_of_the_finding_or_medium_for_a_failure() {
+fn the_severity_is_that_of_an_alert_or_medium_for_a_failure() {
     for (body, expected) in [
         (r#"{"alert":{"security_advisory":{"severity":"high"}}}"#, Some("high")),
         (r#"{"security_advisory":{"severity":"critical"}}"#, Some("critical")),
@@ -107,7 +105,7 @@ fn the_severity_is_that_of_the_finding_or_medium_for_a_failure() {
 }
 
 #[test]
-fn the_status_is_that_of_the_run_or_the_state_of_the_thing() {
+fn the_status_is_that_of_the_run_or_the_state_of_the_subject() {
     for (body, expected) in [
         (r#"{"workflow_run":{"status":"completed","conclusion":"failure"}}"#, Some("failure")),
         (r#"{"check_run":{"status":"in_progress","conclusion":null}}"#, Some("in_progress")),
@@ -124,7 +122,7 @@ fn the_status_is_that_of_the_run_or_the_state_of_the_thing() {
 }
 
 #[test]
-fn a_command_is_found_in_what_was_written_just_now() {
+fn a_command_is_found_in_new_text_only() {
     const R: &str = r#""repository":{"full_name":"o/r"}"#;
     for (body, expected) in [
         (r#""action":"created","comment":{"body":"Hm.\n/fix it"},"issue":{"number":1,"body":"/other"}"#, Some("it")),
@@ -154,7 +152,7 @@ fn a_command_is_found_in_what_was_written_just_now() {
 }
 
 #[test]
-fn what_an_ignored_app_writes_for_somebody_is_dropped() {
+fn comments_that_an_ignored_app_writes_for_a_user_are_dropped() {
     const WRITTEN: &str = r#"{"action":"created","sender":{"login":"ada"},
         "comment":{"body":"done","performed_via_github_app":{"slug":"kettle-bot"}},"issue":{"number":1}}"#;
     let opened_by = WRITTEN.replace("created", "labeled");
@@ -165,7 +163,7 @@ fn what_an_ignored_app_writes_for_somebody_is_dropped() {
 }
 
 #[test]
-fn an_ignored_sender_is_answered_and_dropped() {
+fn events_of_an_ignored_sender_are_dropped() {
     for (config, body, expected) in [
         (r#"["Triage-Bot[bot]"]"#, r#"{"sender":{"login":"triage-bot[bot]"}}"#, 0),
         (r#"["a", "b\u0063"]"#, r#"{"sender":{"login":"bc"}}"#, 0),
@@ -179,20 +177,20 @@ fn an_ignored_sender_is_answered_and_dropped() {
 }
 
 #[test]
-fn an_unreadable_setting_ignores_nobody_and_says_so() {
+fn an_invalid_ignore_list_is_logged_and_ignores_nobody() {
     let request = delivery("issues", r#"{"sender":{"login":"a"}}"#).with_config("ignore_senders", "a");
     assert_eq!(receive(&request).unwrap().events.len(), 1);
     assert_eq!(request.host().logged()[0].0, Level::Error);
 }
 
 #[test]
-fn what_is_no_delivery_is_refused_with_the_reason() {
+fn an_invalid_delivery_is_refused_with_the_reason() {
     let form = || Request::new("POST").with_header("x-github-event", "push").with_header("content-type", FORM);
     const FORM: &str = "Application/X-WWW-Form-Urlencoded; charset=utf-8";
     for (request, expected) in [
         (Request::new("POST").with_body("{}"), "header `x-github-event` is missing"),
-        (delivery("", "{}"), "header `x-github-event` is no event name: expected 1 to 64 of `a-z0-9_`"),
-        (delivery("a.b", "{}"), "header `x-github-event` is no event name: expected 1 to 64 of `a-z0-9_`"),
+        (delivery("", "{}"), "header `x-github-event` is not an event name: expected 1 to 64 of `a-z0-9_`"),
+        (delivery("a.b", "{}"), "header `x-github-event` is not an event name: expected 1 to 64 of `a-z0-9_`"),
         (delivery("push", ""), "body is not JSON: EOF while parsing a value at line 1 column 0"),
         (delivery("push", "{\n\"a\":1,}"), "body is not JSON: trailing comma at line 2 column 7"),
         (delivery("push", r#"{"action":5,"#), "body is not JSON: EOF while parsing a value at line 1 column 12"),
@@ -210,7 +208,7 @@ fn what_is_no_delivery_is_refused_with_the_reason() {
 }
 
 #[test]
-fn json_of_an_unexpected_shape_is_kept() {
+fn json_with_an_unexpected_shape_is_kept() {
     for body in ["[]", "7", r#"{"action":"a","action":"b"}"#] {
         let request = delivery("future_event", body);
         let event = received(&request);
@@ -220,7 +218,7 @@ fn json_of_an_unexpected_shape_is_kept() {
 }
 
 #[test]
-fn a_member_of_an_unexpected_shape_costs_only_its_own_fact() {
+fn a_member_with_an_unexpected_shape_affects_only_its_own_fact() {
     for body in [r#"{"action":{},"sender":{"login":"a"}}"#, r#"{"issue":"none","sender":{"login":"a"}}"#] {
         let event = received(&delivery("future_event", body));
         assert_eq!((event.kind.as_str(), event.attribute("sender")), ("future_event", Some("a")), "{body}");

@@ -2,13 +2,13 @@
 //!
 //! | of the event | from |
 //! |---|---|
-//! | kind | `object_kind`, and `.action` when there is one: `merge_request.open`, `push`, `pipeline`; of system hooks `event_name` |
+//! | kind | `object_kind` and, if there is one, `.action`: `merge_request.open`, `push`, `pipeline`; for system hooks `event_name` |
 //! | subject | `group/project!7` for a merge request, `group/project#7` for an issue, `group/project@ref` for pushes, pipelines and jobs, else the project, the group or the user |
-//! | delivery id | `Idempotency-Key`, which a retry keeps; of older servers `X-Gitlab-Event-UUID` and the hook's `X-Gitlab-Webhook-UUID` |
+//! | delivery id | `Idempotency-Key`, which stays the same in a retry; from older servers `X-Gitlab-Event-UUID` and the hook's `X-Gitlab-Webhook-UUID` |
 //! | attributes | `action`, `sender`, `project`, `status`, `severity`; `command` and `commandargs` of a new comment or description |
-//! | data | the body |
+//! | data | the body, unchanged |
 //!
-//! Events of a user name in `ignore_senders` are answered and dropped: an agent that comments must not be woken by its comment.
+//! Events of a user in `ignore_senders` are acknowledged and dropped: an agent must not be triggered by its own comment.
 
 mod payload;
 
@@ -20,7 +20,7 @@ use self::payload::Payload;
 
 export_channel!(include_str!("../manifest.json"), receive);
 
-/// Turns one delivery into one event, or into none when its sender is ignored.
+/// Turns one delivery into one event; events of ignored senders are dropped.
 pub fn receive(request: &Request) -> Received {
     with_text(request, |body| {
         let payload: Payload<'_> = parse(request, body)?;
@@ -59,7 +59,7 @@ fn kind(request: &Request, payload: &Payload<'_>) -> String {
 fn delivery(request: &Request) -> Option<String> {
     request.header("idempotency-key").or_else(|| {
         let event = request.header("x-gitlab-event-uuid")?;
-        // Hooks that set off each other share the event's.
+        // All hooks of one event share its UUID.
         Some(match request.header("x-gitlab-webhook-uuid") {
             Some(hook) => [event, hook].join("/"),
             None => event,

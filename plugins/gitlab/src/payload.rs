@@ -1,16 +1,16 @@
-//! The few fields of GitLab's payloads that an event is made of.
+//! The fields of GitLab's payloads that events are built from.
 
 use gateway_plugin_sdk::command::Written;
 use gateway_plugin_sdk::json::{Object, Text};
 use serde::Deserialize;
 
-/// A payload, of whatever event.
+/// A payload of any event.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Payload<'a> {
     #[serde(borrow)]
     pub(crate) object_kind: Text<'a>,
-    /// Of system hooks, and of some hooks of groups.
+    /// Only in system hooks and in some group hooks.
     #[serde(borrow)]
     pub(crate) event_name: Text<'a>,
     #[serde(borrow)]
@@ -36,25 +36,25 @@ pub(crate) struct Payload<'a> {
     #[serde(borrow)]
     full_path: Text<'a>,
     #[serde(borrow)]
-    user: Object<Thing<'a>>,
+    user: Object<Entity<'a>>,
     #[serde(borrow)]
-    project: Object<Thing<'a>>,
+    project: Object<Entity<'a>>,
     #[serde(borrow)]
-    group: Object<Thing<'a>>,
+    group: Object<Entity<'a>>,
     #[serde(borrow)]
-    pub(crate) object_attributes: Object<Thing<'a>>,
+    pub(crate) object_attributes: Object<Entity<'a>>,
     #[serde(borrow)]
-    merge_request: Object<Thing<'a>>,
+    merge_request: Object<Entity<'a>>,
     #[serde(borrow)]
-    issue: Object<Thing<'a>>,
+    issue: Object<Entity<'a>>,
     #[serde(borrow)]
     changes: Object<Changes<'a>>,
 }
 
-/// Any object below: a user, a project, what the event is about.
+/// Any object in a payload: a user, a project, what the event is about.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Thing<'a> {
+pub(crate) struct Entity<'a> {
     #[serde(borrow)]
     iid: Text<'a>,
     #[serde(borrow)]
@@ -98,23 +98,23 @@ struct Change<'a> {
 }
 
 impl Payload<'_> {
-    /// What happened, such as `open`.
+    /// The action, such as `open`.
     pub(crate) fn action(&self) -> Option<&str> {
         self.object_attributes.get().and_then(|object| object.action.get()).or_else(|| self.action.get())
     }
 
-    /// The user name of who caused the event.
+    /// The name of the user who caused the event.
     pub(crate) fn sender(&self) -> Option<&str> {
         self.user.get().and_then(|user| user.username.get()).or_else(|| self.user_username.get())
     }
 
-    /// The path of the project with those of its groups.
+    /// The path of the project, with its groups.
     pub(crate) fn project(&self) -> Option<&str> {
         let project = self.project.get().and_then(|project| project.path_with_namespace.get());
         project.or_else(|| self.path_with_namespace.get()).or_else(|| self.project_path_with_namespace.get())
     }
 
-    /// What the event is about: a comment on a merge request has the subject of the merge request.
+    /// The subject; a comment on a merge request has the subject of the merge request.
     pub(crate) fn subject(&self) -> Option<String> {
         let Some(project) = self.project() else {
             let group = self.group.get().and_then(|group| group.full_path.get());
@@ -128,7 +128,7 @@ impl Payload<'_> {
         })
     }
 
-    /// `!` and the number of a merge request, `#` and that of an issue.
+    /// `!` and the number of a merge request, or `#` and the number of an issue.
     fn number(&self) -> Option<[&str; 2]> {
         let itself = match self.object_kind.get()? {
             "merge_request" => Some(["!", self.object_attributes.get()?.iid.get()?]),
@@ -140,7 +140,7 @@ impl Payload<'_> {
             .or_else(|| Some(["#", self.issue.get()?.iid.get()?]))
     }
 
-    /// The full reference, `refs/heads/main`: pushes name it so, pipelines and jobs by the branch or the tag.
+    /// The full reference, `refs/heads/main`. Pushes have it in full, pipelines and jobs as a branch or a tag.
     fn reference(&self) -> Option<[&str; 2]> {
         let run = self.object_attributes.get();
         let reference = self.reference.get().or_else(|| run?.reference.get())?;
@@ -152,28 +152,28 @@ impl Payload<'_> {
         })
     }
 
-    /// How far a pipeline, a job or a deployment is, or the state of what the event is about.
+    /// The status of a pipeline, a job or a deployment, else the state of the subject.
     pub(crate) fn status(&self) -> Option<&str> {
         let object = self.object_attributes.get();
         let status = || object.and_then(|object| object.status.get().or_else(|| object.state.get()));
         self.build_status.get().or_else(status).or_else(|| self.status.get())
     }
 
-    /// GitLab's own word for a vulnerability or an incident; `medium` for a run that failed.
+    /// GitLab's own severity of a vulnerability or an incident; `medium` for a failed run.
     pub(crate) fn severity(&self) -> Option<&str> {
         let own = self.object_attributes.get().and_then(|object| object.severity.get());
         let is_run = matches!(self.object_kind.get(), Some("pipeline" | "build" | "deployment"));
-        // Issues that are no incidents say so.
+        // `unknown` is the severity of an issue that is not an incident.
         let own = own.filter(|severity| !severity.eq_ignore_ascii_case("unknown"));
         own.or_else(|| (is_run && self.status() == Some("failed")).then_some("medium"))
     }
 
-    /// What was written just now: a comment, or the description of what was opened. Any other event repeats texts that were there
-    /// before, and the edit of a comment does not say what it was.
+    /// The new or edited text: a comment or a description. Other events only repeat older texts, and the edit of a comment does not
+    /// include the old one.
     pub(crate) fn written(&self) -> Option<Written<'_>> {
         let object = self.object_attributes.get()?;
         match (self.object_kind.get()?, object.action.get()) {
-            // Notes that GitLab writes itself tell what somebody did. Older servers tell new ones only, without an action.
+            // System notes report what a user did. Older servers send only new notes, without an action.
             ("note", None | Some("create")) if !object.system.is("true") => {
                 object.note.get().or_else(|| object.description.get()).map(Written::New)
             }

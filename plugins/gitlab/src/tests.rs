@@ -7,13 +7,11 @@ fn delivery_of(body: impl Into<Vec<u8>>) -> Request {
 }
 
 fn received(request: &Request) -> Event {
-    let mut events = receive(request).unwrap().events;
-    assert_eq!(events.len(), 1);
-    events.remove(0)
+    receive(request).unwrap().into_event()
 }
 
 #[test]
-fn the_kind_and_the_subject_are_those_of_what_happened() {
+fn kind_and_subject_come_from_the_payload() {
     const P: &str = r#""project":{"path_with_namespace":"kitchen/kettle"}"#;
     for (body, kind, subject) in [
         (r#""object_kind":"push","ref":"refs/heads/main""#, "push", "kitchen/kettle@refs/heads/main"),
@@ -81,7 +79,7 @@ fn the_kind_and_the_subject_are_those_of_what_happened() {
 }
 
 #[test]
-fn a_delivery_is_known_by_its_key_or_by_event_and_hook() {
+fn the_delivery_id_is_the_idempotency_key_or_event_and_hook() {
     let request = || delivery_of("{}").with_header("X-Gitlab-Event-UUID", "e");
     let id = |request: Request| received(&request).delivery_id;
     assert_eq!(id(request().with_header("Idempotency-Key", "k")).as_deref(), Some("k"));
@@ -91,7 +89,7 @@ fn a_delivery_is_known_by_its_key_or_by_event_and_hook() {
 }
 
 #[test]
-fn the_severity_is_that_of_the_finding_or_medium_for_a_failure() {
+fn the_severity_is_that_of_the_finding_or_medium_for_a_failed_run() {
     for (body, status, severity) in [
         (r#"{"object_kind":"pipeline","object_attributes":{"status":"failed"}}"#, Some("failed"), Some("medium")),
         (r#"{"object_kind":"build","build_status":"failed"}"#, Some("failed"), Some("medium")),
@@ -114,7 +112,7 @@ fn the_severity_is_that_of_the_finding_or_medium_for_a_failure() {
 }
 
 #[test]
-fn a_command_is_found_in_what_was_written_just_now() {
+fn a_command_is_found_in_new_text_only() {
     let of = |kind: &str, object: &str, more: &str| {
         format!(r#"{{"object_kind":"{kind}","object_attributes":{{{object}}}{more}}}"#)
     };
@@ -149,7 +147,7 @@ fn a_command_is_found_in_what_was_written_just_now() {
 }
 
 #[test]
-fn an_ignored_sender_is_answered_and_dropped() {
+fn events_of_an_ignored_sender_are_dropped() {
     for (body, expected) in [
         (r#"{"object_kind":"note","user":{"username":"Kettle-Bot"}}"#, 0),
         (r#"{"object_kind":"push","user_username":"kettle-bot"}"#, 0),
@@ -162,7 +160,7 @@ fn an_ignored_sender_is_answered_and_dropped() {
 }
 
 #[test]
-fn what_is_no_json_is_refused_and_other_json_is_kept() {
+fn invalid_json_is_refused_and_other_json_is_kept() {
     for body in [&b"{"[..], b"", b"\xff"] {
         assert_eq!(receive(&delivery_of(body)).unwrap_err().status, 400);
     }

@@ -3,14 +3,14 @@
 //! | of the event | from |
 //! |---|---|
 //! | kind | `webhookEvent` without `jira:`: `issue_created`, `comment_created`, `sprint_started` |
-//! | subject | the site's host and the key of the issue, `kettle.atlassian.net/KTL-7`; else of the work log, link, sprint, board, version, project, user |
-//! | delivery id | `X-Atlassian-Webhook-Identifier`, which a retry keeps; without it the body alone tells a repetition |
-//! | key | of a comment: site, issue, comment, kind and time |
+//! | subject | the site's host and the key of the issue, `kettle.atlassian.net/KTL-7`; without an issue the key or id of the work log, link, sprint, board, version, project or user |
+//! | delivery id | `X-Atlassian-Webhook-Identifier`, which stays the same in a retry; without it a repetition is recognised by its body |
+//! | key | for a comment: site, issue, comment, kind and time |
 //! | attributes | `action`, `sender`, `status`, `severity`, `flow`, `retry`; `command` and `commandargs` of a new comment or description |
-//! | data | the body |
+//! | data | the body, unchanged |
 //!
-//! A comment arrives twice, as `comment_created` and as an update of its issue. Both have the kind and the key of the comment, so they
-//! are one event. An edited comment is no command, because the payload does not say whether its text is what was edited.
+//! A comment arrives twice, as `comment_created` and as an update of its issue. Both get the kind and the key of the comment, so they
+//! are one event. An edited comment is not searched for commands, because the payload does not say whether its text has changed.
 
 mod markup;
 mod payload;
@@ -23,19 +23,19 @@ use gateway_plugin_sdk::command::{self, Command};
 use gateway_plugin_sdk::json::{parse, with_text};
 use gateway_plugin_sdk::{Level, export_channel, kind_word};
 
-use self::payload::{Payload, Thing};
+use self::payload::{Entity, Payload};
 
 export_channel!(include_str!("../manifest.json"), receive);
 
-/// Turns one delivery into one event, or into none when its sender is ignored.
+/// Turns one delivery into one event; events of ignored senders are dropped.
 pub fn receive(request: &Request) -> Received {
     with_text(request, |body| {
         let payload: Payload<'_> = parse(request, body)?;
         let sender = payload.sender();
-        // What tells an app about its installation carries a secret, and is nothing for an agent. Events have this member, too.
+        // A lifecycle call carries a secret of the app and is not for agents. Events have this member, too.
         let is_lifecycle =
             matches!(payload.lifecycle.get(), Some("installed" | "uninstalled" | "enabled" | "disabled"));
-        if is_lifecycle || command::is_ignored(request.host(), &sender.map(Thing::names).unwrap_or_default()) {
+        if is_lifecycle || command::is_ignored(request.host(), &sender.map(Entity::names).unwrap_or_default()) {
             return Ok(Receipt::empty());
         }
         let kind = payload.kind();
@@ -45,7 +45,7 @@ pub fn receive(request: &Request) -> Received {
             .with_subject(payload.subject())
             .with_delivery_id(Some(delivery))
             .with_fact("action", payload.action())
-            .with_fact("sender", sender.and_then(Thing::account))
+            .with_fact("sender", sender.and_then(Entity::account))
             .with_fact("status", payload.status())
             .with_fact("severity", severity.as_deref())
             .with_fact("flow", request.header("x-atlassian-webhook-flow").as_deref())
@@ -59,7 +59,7 @@ pub fn receive(request: &Request) -> Received {
     })
 }
 
-/// What says "the same comment" in both of its deliveries.
+/// The key of a comment, which is the same in both of its deliveries.
 fn comment_key(payload: &Payload<'_>, kind: &str) -> Option<String> {
     let comment = payload.comment.get().filter(|_| kind.starts_with("comment_"))?;
     let issue = payload.issue.get()?.id.get()?;
@@ -67,7 +67,7 @@ fn comment_key(payload: &Payload<'_>, kind: &str) -> Option<String> {
     Some([payload.site().unwrap_or_default(), issue, comment.id.get()?, kind, time].join("/"))
 }
 
-/// The command in a new comment, in the description of a new issue, or in one that was edited.
+/// The command in a new comment, in the description of a new issue, or in an edited description.
 fn command_in(request: &Request, payload: &Payload<'_>, kind: &str) -> Option<Command> {
     let account = request.host().config("mention");
     let accounts: Vec<&str> = account.iter().map(String::as_str).collect();
@@ -84,11 +84,11 @@ fn command_in(request: &Request, payload: &Payload<'_>, kind: &str) -> Option<Co
     }
 }
 
-/// The word of the setting for a priority, or its name: sites rename and translate them.
+/// The severity that the setting `severities` has for a priority, else the priority's name. Sites rename and translate priorities.
 fn severity<'p>(request: &Request, priority: &'p str) -> Cow<'p, str> {
     let Some(config) = request.host().config("severities") else { return Cow::Borrowed(priority) };
     let words: BTreeMap<String, String> = serde_json::from_str(&config).unwrap_or_else(|error| {
-        let message = format!("`severities` is no table of texts and counts as empty: {error}");
+        let message = format!("`severities` is not a table of strings, using an empty one: {error}");
         request.host().log(Level::Error, &message);
         BTreeMap::new()
     });

@@ -1,20 +1,20 @@
-//! What people write in Jira, as text in which commands can be found: without code and quotes, each paragraph on a line of its own.
+//! Converts the markup of Jira to text for the search for commands: without code and quotes, each paragraph on its own line.
 //!
-//! Jira has two ways to write: its wiki markup, and documents (Atlassian Document Format).
+//! Jira has two formats: its wiki markup, and documents (Atlassian Document Format).
 
 use gateway_plugin_sdk::json::{Object, Objects, Text};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Stands where something is left out, so that what follows on the line does not begin it.
+/// Replaces text that is left out, so that the text after it is not at the start of its line.
 const LEFT_OUT: char = '\u{fffc}';
 
-/// Bytes of wiki markup that are read: more than Jira lets a person write.
+/// The bytes of wiki markup that are scanned: more than Jira lets a person write.
 const MAX_TEXT: usize = 128 << 10;
-/// Bytes in which a mention or the parameters of a block end.
+/// The most bytes of a mention or of the parameters of a block.
 const MAX_MARK: usize = 256;
 
-/// The text of a comment or a description; none when it has another shape.
+/// The text of a comment or a description; `None` if it has another shape.
 pub(crate) fn text_of(value: &RawValue) -> Option<String> {
     let json = value.get();
     if json.starts_with('{') {
@@ -46,7 +46,7 @@ pub(crate) fn of_wiki(wiki: &str) -> String {
             continue;
         };
         text.push(LEFT_OUT);
-        // A block that is not closed goes on to the end.
+        // A block that is not closed extends to the end.
         let mut inside = inside;
         rest = loop {
             let Some(next) = inside.find('{') else { break "" };
@@ -61,7 +61,7 @@ pub(crate) fn of_wiki(wiki: &str) -> String {
     text.lines().filter(|line| !line.trim_start().starts_with("bq.")).collect::<Vec<_>>().join("\n")
 }
 
-/// What follows `{name}` or `{name:...}`.
+/// The text after `{name}` or `{name:...}`.
 fn after_tag<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let rest = text.strip_prefix('{')?.strip_prefix(name)?;
     match rest.as_bytes().first()? {
@@ -71,7 +71,8 @@ fn after_tag<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     }
 }
 
-/// What is before and after a mark that comes soon: a text full of beginnings without an end is not searched for each of them.
+/// The text before and after a mark that is at most [`MAX_MARK`] bytes away. The limit keeps a text with many unclosed marks from
+/// being searched to its end for each of them.
 fn split_soon(text: &str, mark: char) -> Option<(&str, &str)> {
     let end = text[..text.floor_char_boundary(MAX_MARK)].find(mark)?;
     Some((&text[..end], &text[end + mark.len_utf8()..]))
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_is_looked_for_nearby_and_a_text_is_read_to_a_limit() {
+    fn the_search_for_a_mark_and_the_length_of_a_text_are_limited() {
         let near = "a".repeat(MAX_MARK - 1);
         assert_eq!(of_wiki(&format!("[~{near}]")), format!("<@{near}>"));
         assert_eq!(of_wiki(&format!("{{code:{}}}/fix", &near[1..])), "\u{fffc}");
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_no_text() {
+    fn a_value_of_another_shape_has_no_text() {
         let deep = [&r#"{"content":["#.repeat(500), "{}", &"]}".repeat(500)].concat();
         for json in ["null", "[]", "true", r#""""#, &deep] {
             assert!(text(json).is_none_or(|text| text == "true"), "{json:.20}");

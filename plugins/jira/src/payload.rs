@@ -1,10 +1,10 @@
-//! The few fields of Jira's payloads that an event is made of.
+//! The fields of Jira's payloads that events are built from.
 
 use gateway_plugin_sdk::json::{Object, Objects, Text};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// A payload, of whatever event.
+/// A payload of any event.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Payload<'a> {
@@ -12,35 +12,35 @@ pub(crate) struct Payload<'a> {
     webhook_event: Text<'a>,
     #[serde(borrow)]
     issue_event_type_name: Text<'a>,
-    /// Of the calls that tell a Connect app about its own life.
+    /// Only in lifecycle calls to a Connect app.
     #[serde(borrow, rename = "eventType")]
     pub(crate) lifecycle: Text<'a>,
     #[serde(borrow)]
-    user: Object<Thing<'a>>,
+    user: Object<Entity<'a>>,
     #[serde(borrow)]
-    pub(crate) issue: Object<Thing<'a>>,
+    pub(crate) issue: Object<Entity<'a>>,
     #[serde(borrow)]
-    pub(crate) comment: Object<Thing<'a>>,
+    pub(crate) comment: Object<Entity<'a>>,
     #[serde(borrow)]
-    worklog: Object<Thing<'a>>,
+    worklog: Object<Entity<'a>>,
     #[serde(borrow, rename = "issueLink")]
-    issue_link: Object<Thing<'a>>,
+    issue_link: Object<Entity<'a>>,
     #[serde(borrow)]
-    project: Object<Thing<'a>>,
+    project: Object<Entity<'a>>,
     #[serde(borrow)]
-    sprint: Object<Thing<'a>>,
+    sprint: Object<Entity<'a>>,
     #[serde(borrow)]
-    board: Object<Thing<'a>>,
+    board: Object<Entity<'a>>,
     #[serde(borrow)]
-    version: Object<Thing<'a>>,
+    version: Object<Entity<'a>>,
     #[serde(borrow)]
     changelog: Object<Changelog<'a>>,
 }
 
-/// Any object below: an issue, a comment, an account, a project.
+/// Any object in a payload: an issue, a comment, an account, a project.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(crate) struct Thing<'a> {
+pub(crate) struct Entity<'a> {
     #[serde(borrow)]
     pub(crate) id: Text<'a>,
     #[serde(borrow)]
@@ -60,9 +60,9 @@ pub(crate) struct Thing<'a> {
     #[serde(borrow)]
     pub(crate) updated: Text<'a>,
     #[serde(borrow)]
-    author: Object<Thing<'a>>,
+    author: Object<Entity<'a>>,
     #[serde(borrow)]
-    update_author: Object<Thing<'a>>,
+    update_author: Object<Entity<'a>>,
     /// Text, or a document.
     #[serde(borrow)]
     pub(crate) body: Option<&'a RawValue>,
@@ -74,9 +74,9 @@ pub(crate) struct Thing<'a> {
 #[serde(default)]
 struct Fields<'a> {
     #[serde(borrow)]
-    priority: Object<Thing<'a>>,
+    priority: Object<Entity<'a>>,
     #[serde(borrow)]
-    status: Object<Thing<'a>>,
+    status: Object<Entity<'a>>,
     #[serde(borrow)]
     description: Option<&'a RawValue>,
 }
@@ -88,7 +88,7 @@ struct Changelog<'a> {
     items: Objects<Change<'a>>,
 }
 
-/// One changed field, as people read it.
+/// One changed field, with its values as people see them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Change<'a> {
@@ -101,8 +101,8 @@ pub(crate) struct Change<'a> {
 }
 
 impl Payload<'_> {
-    /// What happened, without the prefix `jira:`: `issue_updated`, `comment_created`. A comment is told twice, the second time as an
-    /// update of its issue, and is named alike. Old servers name the update alone, or nothing.
+    /// The event's name without the prefix `jira:`: `issue_updated`, `comment_created`. Jira sends a comment twice, the second time as
+    /// an update of its issue; both get the comment's kind. Old servers send only the update, or no name at all.
     pub(crate) fn kind(&self) -> &str {
         let named = self.webhook_event.get().map(|event| event.strip_prefix("jira:").unwrap_or(event));
         let changes = self.changes();
@@ -125,7 +125,7 @@ impl Payload<'_> {
         if is_edited { "comment_updated" } else { "comment_created" }
     }
 
-    /// What happened more exactly: Jira's own word, or that for the first field that has changed.
+    /// The more specific name of the event: Jira's own, or the one for the first changed field.
     pub(crate) fn action(&self) -> Option<&str> {
         self.issue_event_type_name.get().or_else(|| {
             Some(match self.changes().first()?.field.get()? {
@@ -140,12 +140,12 @@ impl Payload<'_> {
         self.changelog.get().map(|log| log.items.get()).unwrap_or_default()
     }
 
-    /// How the description has changed.
+    /// The change of the description.
     pub(crate) fn changed_description(&self) -> Option<&Change<'_>> {
         self.changes().iter().find(|change| change.field.is("description"))
     }
 
-    /// The description of the issue: text, or a document.
+    /// The description of the issue: a text or a document.
     pub(crate) fn description(&self) -> Option<&RawValue> {
         self.issue.get()?.fields.get()?.description
     }
@@ -160,34 +160,34 @@ impl Payload<'_> {
         self.issue.get()?.fields.get()?.status.get()?.name.get()
     }
 
-    /// Who did it: the user, else the author of the comment or the work log.
-    pub(crate) fn sender(&self) -> Option<&Thing<'_>> {
+    /// The user who caused the event, else the author of the comment or the work log.
+    pub(crate) fn sender(&self) -> Option<&Entity<'_>> {
         let written = || self.comment.get().or_else(|| self.worklog.get());
         let author = || written().and_then(|it| it.update_author.get().or_else(|| it.author.get()));
         self.user.get().or_else(author)
     }
 
-    /// The site and what the event is about in it: `kettle.atlassian.net/KTL-7`. Keys of issues repeat across sites.
+    /// The site and the subject within it: `kettle.atlassian.net/KTL-7`. Different sites can have the same issue keys.
     pub(crate) fn subject(&self) -> Option<String> {
         let numbered = [("sprint", &self.sprint), ("board", &self.board), ("version", &self.version)];
         let numbered =
-            || numbered.into_iter().find_map(|(noun, thing)| Some([noun, "/", thing.get()?.id.get()?].concat()));
+            || numbered.into_iter().find_map(|(noun, entity)| Some([noun, "/", entity.get()?.id.get()?].concat()));
         let text = |text: Option<&str>| text.map(str::to_owned);
         let about = text(self.issue.get().and_then(|issue| issue.key.get().or_else(|| issue.id.get())))
             .or_else(|| text(self.worklog.get().and_then(|log| log.issue_id.get())))
             .or_else(|| text(self.issue_link.get().and_then(|link| link.source_issue_id.get())))
             .or_else(numbered)
             .or_else(|| text(self.project.get().and_then(|project| project.key.get())))
-            .or_else(|| text(self.user.get().and_then(Thing::account)))?;
+            .or_else(|| text(self.user.get().and_then(Entity::account)))?;
         Some(match self.site() {
             Some(site) => [site, "/", &about].concat(),
             None => about,
         })
     }
 
-    /// The host of the site, as the addresses in the payload name it.
+    /// The host of the site, from the URLs in the payload.
     pub(crate) fn site(&self) -> Option<&str> {
-        let things = [
+        let entities = [
             &self.issue,
             &self.comment,
             &self.worklog,
@@ -197,19 +197,19 @@ impl Payload<'_> {
             &self.version,
             &self.user,
         ];
-        let url = things.into_iter().find_map(|thing| thing.get()?.url.get())?;
+        let url = entities.into_iter().find_map(|entity| entity.get()?.url.get())?;
         let (_, rest) = url.split_once("://")?;
         rest.split(['/', '?', '#']).next().filter(|host| !host.is_empty())
     }
 }
 
-impl Thing<'_> {
-    /// The id of an account; on servers of one's own its name.
+impl Entity<'_> {
+    /// The id of an account; on self-hosted servers its name.
     pub(crate) fn account(&self) -> Option<&str> {
         self.account_id.get().or_else(|| self.name.get()).or_else(|| self.key.get())
     }
 
-    /// All that an account is known by.
+    /// All names and ids of an account.
     pub(crate) fn names(&self) -> [&str; 3] {
         [&self.account_id, &self.name, &self.key].map(|name| name.get().unwrap_or_default())
     }

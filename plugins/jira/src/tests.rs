@@ -8,9 +8,7 @@ fn delivery(body: impl Into<Vec<u8>>) -> Request {
 }
 
 fn received(request: &Request) -> Event {
-    let mut events = receive(request).unwrap().events;
-    assert_eq!(events.len(), 1);
-    events.remove(0)
+    receive(request).unwrap().into_event()
 }
 
 #[test]
@@ -61,7 +59,7 @@ fn the_kind_is_the_event_and_the_subject_is_scoped_by_the_site() {
 }
 
 #[test]
-fn old_servers_that_name_less_are_understood() {
+fn the_sparser_payloads_of_old_servers_are_understood() {
     for (body, kind, action) in [
         (
             r#"{"webhookEvent":"jira:issue_updated","changelog":{"items":[{"field":"assignee"}]}}"#,
@@ -86,7 +84,7 @@ fn old_servers_that_name_less_are_understood() {
 }
 
 #[test]
-fn a_comment_is_one_event_although_it_is_told_twice() {
+fn a_comment_that_arrives_twice_is_one_event() {
     let comment = r#""comment":{"id":"31","created":"1","updated":"1","body":"/fix it","author":{"accountId":"5b1"}}"#;
     for (updated, created) in [
         ("issue_commented", "comment_created"),
@@ -109,7 +107,7 @@ fn a_comment_is_one_event_although_it_is_told_twice() {
 }
 
 #[test]
-fn a_delivery_is_known_by_its_identifier_or_by_its_body() {
+fn the_delivery_id_is_the_identifier_or_stands_for_the_body() {
     let event = received(&delivery("{}").with_header("X-Atlassian-Webhook-Identifier", "w1"));
     assert_eq!((event.delivery_id.as_deref(), event.key), (Some("w1"), None));
     assert_eq!(received(&delivery("{}")).delivery_id.as_deref(), Some("body"));
@@ -174,7 +172,7 @@ fn a_command_is_found_in_comments_and_descriptions() {
 }
 
 #[test]
-fn an_ignored_sender_is_answered_and_dropped() {
+fn events_of_an_ignored_sender_are_dropped() {
     for body in [
         r#"{"webhookEvent":"jira:issue_updated","user":{"accountId":"5b9"}}"#,
         r#"{"webhookEvent":"jira:issue_updated","user":{"name":"5B9","key":"JIRAUSER1"}}"#,
@@ -191,7 +189,7 @@ fn an_ignored_sender_is_answered_and_dropped() {
 }
 
 #[test]
-fn what_is_no_json_is_refused_and_other_json_is_kept() {
+fn invalid_json_is_refused_and_other_json_is_kept() {
     for body in [&b"{"[..], b"", b"\xff"] {
         assert_eq!(receive(&delivery(body)).unwrap_err().status, 400);
     }

@@ -2,15 +2,15 @@
 //!
 //! | of the event | from |
 //! |---|---|
-//! | kind | `type`, and `.action`: `Issue.create`, `Comment.update`, `AgentSessionEvent.created` |
-//! | subject | the issue's identifier, `KTL-7`, also for what belongs to an issue; the session of an agent; else the id of the object |
+//! | kind | `type` and `.action`: `Issue.create`, `Comment.update`, `AgentSessionEvent.created` |
+//! | subject | the issue's identifier, `KTL-7`, also for objects that belong to an issue; the session of an agent; else the id of the object |
 //! | delivery id, key | `Linear-Delivery` |
 //! | attributes | `action`, `sender`, `status`, `severity`; `command` and `commandargs` of a new comment, description or prompt |
-//! | data | the body |
+//! | data | the body, unchanged |
 //!
-//! A repetition has the same `Linear-Delivery` and another `webhookTimestamp`, so its body is another one: the header alone tells it.
-//! The answer is 200, because Linear repeats a delivery that is answered with anything else. What the app of the webhook causes itself
-//! is answered and dropped, as is what users in `ignore_senders` do.
+//! A retry has the same `Linear-Delivery` but another `webhookTimestamp` and so another body: only the header identifies it. The
+//! response is always 200, because Linear retries after any other status. Events that the webhook's own app or a user in
+//! `ignore_senders` caused are acknowledged and dropped.
 
 mod payload;
 
@@ -22,7 +22,7 @@ use self::payload::Payload;
 
 export_channel!(include_str!("../manifest.json"), receive);
 
-/// Turns one delivery into one event, or into none when its sender is ignored.
+/// Turns one delivery into one event; events of ignored senders are dropped.
 pub fn receive(request: &Request) -> Received {
     with_text(request, |body| {
         let payload: Payload<'_> = parse(request, body)?;

@@ -1,10 +1,10 @@
-//! The few fields of Linear's payloads that an event is made of.
+//! The fields of Linear's payloads that events are built from.
 
 use gateway_plugin_sdk::command::Written;
 use gateway_plugin_sdk::json::{Object, Text};
 use serde::{Deserialize, Deserializer};
 
-/// A payload, of whatever event.
+/// A payload of any event.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Payload<'a> {
@@ -15,21 +15,21 @@ pub(crate) struct Payload<'a> {
     #[serde(borrow)]
     app_user_id: Text<'a>,
     #[serde(borrow)]
-    actor: Object<Thing<'a>>,
+    actor: Object<Entity<'a>>,
     #[serde(borrow)]
-    data: Object<Thing<'a>>,
+    data: Object<Entity<'a>>,
     #[serde(borrow)]
     updated_from: Object<Before<'a>>,
     #[serde(borrow)]
-    agent_session: Object<Thing<'a>>,
+    agent_session: Object<Entity<'a>>,
     #[serde(borrow)]
-    agent_activity: Object<Thing<'a>>,
+    agent_activity: Object<Entity<'a>>,
 }
 
-/// Any object below: an issue, a comment, a user, a session of an agent.
+/// Any object in a payload: an issue, a comment, a user, a session of an agent.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Thing<'a> {
+struct Entity<'a> {
     #[serde(borrow)]
     id: Text<'a>,
     #[serde(borrow)]
@@ -39,9 +39,9 @@ struct Thing<'a> {
     #[serde(borrow)]
     priority: Text<'a>,
     #[serde(borrow)]
-    state: Object<Thing<'a>>,
+    state: Object<Entity<'a>>,
     #[serde(borrow)]
-    issue: Object<Thing<'a>>,
+    issue: Object<Entity<'a>>,
     #[serde(borrow)]
     issue_id: Text<'a>,
     #[serde(borrow)]
@@ -53,12 +53,12 @@ struct Thing<'a> {
     #[serde(borrow)]
     description: Text<'a>,
     #[serde(borrow)]
-    comment: Object<Thing<'a>>,
+    comment: Object<Entity<'a>>,
     #[serde(borrow)]
-    content: Object<Thing<'a>>,
+    content: Object<Entity<'a>>,
 }
 
-/// What changed members were before. A member that is null was empty, one that is not there has not changed.
+/// The old values of changed members. `null` means that the member was empty; a missing member has not changed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Before<'a> {
@@ -68,7 +68,7 @@ struct Before<'a> {
     description: Member<'a>,
 }
 
-/// A member that was there, whatever its value.
+/// A member that distinguishes `null` from missing.
 #[derive(Debug, Default)]
 struct Member<'a> {
     was: Option<Text<'a>>,
@@ -81,7 +81,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Member<'a> {
 }
 
 impl Payload<'_> {
-    /// The id of who caused the event.
+    /// The id of the user who caused the event.
     pub(crate) fn sender(&self) -> Option<&str> {
         let activity = || self.agent_activity.get().and_then(|activity| activity.user_id.get());
         let session = || self.agent_session.get().and_then(|session| session.creator_id.get());
@@ -89,12 +89,12 @@ impl Payload<'_> {
         self.actor.get().and_then(|actor| actor.id.get()).or_else(activity).or_else(session).or_else(data)
     }
 
-    /// Whether the app that the webhook belongs to has caused the event itself.
+    /// Whether the webhook's own app caused the event.
     pub(crate) fn is_own(&self) -> bool {
         self.app_user_id.get().is_some_and(|own| self.sender() == Some(own))
     }
 
-    /// What the event is about: an issue, also for what belongs to one, the session of an agent, else the object itself.
+    /// The subject: the issue, also for objects that belong to one, the session of an agent, else the object itself.
     pub(crate) fn subject(&self) -> Option<&str> {
         if let Some(session) = self.agent_session.get() {
             return session.id.get();
@@ -108,7 +108,7 @@ impl Payload<'_> {
             .or_else(|| data.id.get())
     }
 
-    /// The word for the priority of an issue.
+    /// The name of an issue's priority.
     pub(crate) fn severity(&self) -> Option<&'static str> {
         Some(match self.data.get()?.priority.get()? {
             "0" => "none",
@@ -120,21 +120,21 @@ impl Payload<'_> {
         })
     }
 
-    /// The name of the state that an issue is in.
+    /// The name of an issue's state.
     pub(crate) fn status(&self) -> Option<&str> {
         self.data.get()?.state.get()?.name.get()
     }
 
-    /// What was written just now: a comment, the description of an issue, or what an agent is asked.
+    /// The new or edited text: a comment, the description of an issue, or the prompt for an agent.
     pub(crate) fn written(&self) -> Option<Written<'_>> {
         let action = self.action.get()?;
         if let Some(session) = self.agent_session.get() {
             let activity = self.agent_activity.get();
-            let asked =
+            let prompt =
                 activity.and_then(|activity| activity.body.get().or_else(|| activity.content.get()?.body.get()));
             let text = match action {
                 "created" => session.comment.get().and_then(|comment| comment.body.get()),
-                "prompted" => asked,
+                "prompted" => prompt,
                 _ => None,
             };
             return text.map(Written::New);

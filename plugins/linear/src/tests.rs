@@ -7,13 +7,13 @@ fn delivery(body: impl Into<Vec<u8>>) -> Request {
 }
 
 fn received(request: &Request) -> Event {
-    let mut receipt = receive(request).unwrap();
-    assert_eq!((receipt.events.len(), receipt.response), (1, Some(Response::new(200))));
-    receipt.events.remove(0)
+    let receipt = receive(request).unwrap();
+    assert_eq!(receipt.response, Some(Response::new(200)));
+    receipt.into_event()
 }
 
 #[test]
-fn the_kind_and_the_subject_are_those_of_what_happened() {
+fn kind_and_subject_come_from_the_payload() {
     for (body, kind, subject) in [
         (r#"{"type":"Issue","action":"create","data":{"id":"i","identifier":"KTL-7"}}"#, "Issue.create", Some("KTL-7")),
         (
@@ -37,9 +37,9 @@ fn the_kind_and_the_subject_are_those_of_what_happened() {
     }
 }
 
-/// A repetition has a body of its own, with the time at which it was signed.
+/// A retry has another body, with the time of its signature.
 #[test]
-fn the_delivery_alone_tells_a_repetition() {
+fn only_the_header_identifies_a_retry() {
     let key = |request: Request| received(&request).key;
     assert_eq!(key(delivery(r#"{"type":"Issue","webhookTimestamp":1000}"#)).as_deref(), Some("d1"));
     assert_eq!(key(delivery(r#"{"type":"Issue","webhookTimestamp":2000}"#)).as_deref(), Some("d1"));
@@ -69,7 +69,7 @@ fn facts_are_attributes() {
 }
 
 #[test]
-fn a_command_is_found_in_what_was_written_just_now() {
+fn a_command_is_found_in_new_text_only() {
     for (body, expected) in [
         (r#""type":"Comment","action":"create","data":{"body":"Hm.\n\n/fix it"}"#, Some("it")),
         (r#""type":"Comment","action":"update","data":{"body":"/fix it"},"updatedFrom":{"body":"a"}"#, Some("it")),
@@ -94,7 +94,7 @@ fn a_command_is_found_in_what_was_written_just_now() {
 }
 
 #[test]
-fn what_the_app_or_an_ignored_user_does_is_answered_and_dropped() {
+fn events_of_the_app_and_of_ignored_users_are_dropped() {
     for body in [
         r#"{"type":"Comment","action":"create","appUserId":"u0","actor":{"id":"u0"}}"#,
         r#"{"type":"AgentSessionEvent","action":"prompted","appUserId":"u0","agentSession":{},"agentActivity":{"userId":"u0"}}"#,
@@ -109,7 +109,7 @@ fn what_the_app_or_an_ignored_user_does_is_answered_and_dropped() {
 }
 
 #[test]
-fn what_is_no_json_is_refused_and_other_json_is_kept() {
+fn invalid_json_is_refused_and_other_json_is_kept() {
     for body in [&b"{"[..], b"", b"\xff"] {
         assert_eq!(receive(&delivery(body)).unwrap_err().status, 400);
     }

@@ -2,14 +2,14 @@
 //!
 //! | of the event | from |
 //! |---|---|
-//! | kind | `event.event_type`: `incident.triggered`, `pagey.ping`; `unknown` when there is none |
-//! | subject | the incident, also of its notes and responders (`event.data.incident.id`), else `event.data.id` |
-//! | delivery id | `X-Webhook-Id`, which a retry keeps, else `event.id` |
-//! | attributes | of an incident `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group` |
-//! | data | the body as it was sent |
+//! | kind | `event.event_type`: `incident.triggered`, `pagey.ping`; without one `unknown` |
+//! | subject | the incident, also for its notes and responders (`event.data.incident.id`), else `event.data.id` |
+//! | delivery id | `X-Webhook-Id`, which stays the same in a retry, else `event.id` |
+//! | attributes | for an incident `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group` |
+//! | data | the body, unchanged |
 //!
-//! The severity is the incident's priority as the account calls it (`P1`), else its urgency (`high`, `low`). The status is
-//! `resolved` or `firing`; that somebody has acknowledged it is in the kind and in the data. The group is the service.
+//! The severity is the incident's priority as the account names it (`P1`), else its urgency (`high`, `low`). The status is
+//! `resolved` or `firing`; kind and data show whether a person has acknowledged the incident. The group is the service.
 
 use gateway_plugin_sdk::channel::{Event, Received, Request};
 use gateway_plugin_sdk::json::{Object, Text, parse, with_text};
@@ -36,7 +36,7 @@ struct Sent<'a> {
     data: Object<Data<'a>>,
 }
 
-/// An incident, or something that belongs to one.
+/// An incident, or an object that belongs to one.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Data<'a> {

@@ -5,11 +5,11 @@ use super::*;
 const TRIGGERED: &str = include_str!("../samples/incident.triggered.json");
 
 fn received(body: &str) -> Event {
-    receive(&Request::new("POST").with_body(body)).unwrap().events.remove(0)
+    receive(&Request::new("POST").with_body(body)).unwrap().into_event()
 }
 
 #[test]
-fn an_incident_has_the_facts_of_an_alert() {
+fn an_incident_has_the_attributes_of_an_alert() {
     let request = Request::new("POST").with_header("X-Webhook-Id", "w-1").with_body(TRIGGERED);
     let expected = Event::new("incident.triggered")
         .with_subject(Some(String::from("PKETTLE1")))
@@ -24,12 +24,12 @@ fn an_incident_has_the_facts_of_an_alert() {
 }
 
 #[test]
-fn without_the_header_the_event_names_its_delivery() {
+fn without_the_header_the_event_id_is_the_delivery_id() {
     assert_eq!(received(TRIGGERED).delivery_id.as_deref(), Some("01KETTLEEVENT0001"));
 }
 
 #[test]
-fn severity_is_the_priority_or_the_urgency() {
+fn the_severity_is_the_priority_or_the_urgency() {
     let severity = |members: &str| {
         let body =
             format!(r#"{{"event":{{"event_type":"incident.triggered","data":{{"type":"incident",{members}}}}}}}"#);
@@ -41,7 +41,7 @@ fn severity_is_the_priority_or_the_urgency() {
 }
 
 #[test]
-fn an_incident_ends_when_it_is_resolved() {
+fn an_incident_fires_until_it_is_resolved() {
     for (status, expected) in [("triggered", "firing"), ("acknowledged", "firing"), ("resolved", "resolved")] {
         let event = received(&TRIGGERED.replace(r#""status": "triggered""#, &format!(r#""status": "{status}""#)));
         assert_eq!(event.attribute("status"), Some(expected));
@@ -49,7 +49,7 @@ fn an_incident_ends_when_it_is_resolved() {
 }
 
 #[test]
-fn a_note_is_about_its_incident() {
+fn the_subject_of_a_note_is_its_incident() {
     let event = received(include_str!("../samples/incident.annotated.json"));
     assert_eq!((&*event.kind, event.subject.as_deref()), ("incident.annotated", Some("PKETTLE1")));
     assert_eq!(event.attributes, []);
@@ -62,7 +62,7 @@ fn a_ping_is_an_event() {
 }
 
 #[test]
-fn what_is_unexpected_is_an_event_with_fewer_facts() {
+fn an_unexpected_payload_is_an_event_with_fewer_facts() {
     for (body, kind) in [
         ("{}", "unknown"),
         (r#"{"event":{"event_type":"service.updated","data":[]}}"#, "service.updated"),
@@ -77,7 +77,7 @@ fn what_is_unexpected_is_an_event_with_fewer_facts() {
 }
 
 #[test]
-fn what_is_no_json_is_refused() {
+fn invalid_json_is_refused() {
     for body in [&b""[..], b"{", b"{\"event\":\"\xff\"}"] {
         assert_eq!(receive(&Request::new("POST").with_body(body)).unwrap_err().status, 400);
     }

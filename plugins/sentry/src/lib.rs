@@ -1,18 +1,18 @@
-//! Sentry's three kinds of webhooks, told apart by their headers and shape: one event per delivery.
+//! Sentry's three kinds of webhooks, recognised by their headers and shape: one event per delivery.
 //!
 //! | of the event | from |
 //! |---|---|
-//! | kind | of an integration `Sentry-Hook-Resource` and `.action`: `issue.resolved`, `metric_alert.critical`; of a service hook `service_hook.triggered`; of the legacy plugin `legacy.triggered`; of a UI component `component.requested` |
-//! | subject | the issue's id, also for its errors, comments and alerts; of a metric alert its own |
-//! | delivery id | `Request-ID`, which is another one in each attempt |
-//! | key | installation, kind, and ids and times of the resource; none for a resource that is unknown here |
-//! | attributes | `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group`, as far as the resource has them |
-//! | data | the body as it was sent |
+//! | kind | for an integration `Sentry-Hook-Resource` and `.action`: `issue.resolved`, `metric_alert.critical`; for a service hook `service_hook.triggered`; for the legacy plugin `legacy.triggered`; for a UI component `component.requested` |
+//! | subject | the issue's id, also for its errors, comments and alerts; for a metric alert its own id |
+//! | delivery id | `Request-ID`, which differs in each attempt |
+//! | key | installation, kind, and ids and times of the resource; an unknown resource has no key |
+//! | attributes | `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group`, if the resource has them |
+//! | data | the body, unchanged |
 //!
-//! A select in a form of an integration asks for its options with GET. That is no event, and there are none: `[]`.
+//! A select in a form of an integration requests its options with GET. The response is an empty list, and there is no event.
 //!
-//! Levels become severities: `fatal` is `critical`, `error` is `high`, `debug` is `low`, any other is itself. A metric alert's
-//! severity is its action. The status is `firing`, `resolved`, or an issue's own word such as `ignored`.
+//! A level becomes a severity: `fatal` is `critical`, `error` is `high`, `debug` is `low`, any other stays as it is. A metric alert's
+//! severity is its action. The status is `firing`, `resolved`, or an issue's own status such as `ignored`.
 
 mod key;
 mod payload;
@@ -25,18 +25,18 @@ use self::payload::{Issue, MetricAlert, Occurrence, Payload};
 
 export_channel!(include_str!("../manifest.json"), receive);
 
-/// Turns one delivery into one event, or answers a form that asks for its options.
+/// Turns one delivery into one event, or answers a form that requests its options.
 pub fn receive(request: &Request) -> Received {
     if request.method() == "GET" {
-        let none = Response::new(200).with_header("content-type", "application/json").with_body("[]");
-        return Ok(Receipt::empty().with_response(none));
+        let no_options = Response::new(200).with_header("content-type", "application/json").with_body("[]");
+        return Ok(Receipt::empty().with_response(no_options));
     }
     let delivery_id = request.header("request-id");
     let event = with_text(request, |body| {
-        // What a UI component asks may have no body at all; its signature is then one over nothing.
+        // The request of a UI component may have no body; its signature then covers an empty one.
         let payload = if body.is_empty() { Payload::default() } else { parse(request, body)? };
         Ok(match request.header("sentry-hook-resource") {
-            Some(resource) => of_integration(&resource, &payload),
+            Some(resource) => from_integration(&resource, &payload),
             None => without_resource(request, &payload),
         }
         .into())
@@ -47,8 +47,8 @@ pub fn receive(request: &Request) -> Received {
     })
 }
 
-/// The header is not signed, so it becomes a word like any other; a resource that is unknown here is an event all the same.
-fn of_integration(resource: &str, payload: &Payload<'_>) -> Event {
+/// The event of an integration. The header is not signed, so its value is only used as a word; an unknown resource is an event too.
+fn from_integration(resource: &str, payload: &Payload<'_>) -> Event {
     let resource = kind_word(resource);
     let kind = match payload.action.get() {
         Some(action) => [&resource, ".", &kind_word(action)].concat(),
@@ -86,7 +86,7 @@ fn without_resource(request: &Request, payload: &Payload<'_>) -> Event {
     let id = occurrence.and_then(Occurrence::id);
     let project = payload.project.get().and_then(|project| project.slug.get());
     if let Some(issue) = payload.group.get() {
-        // The GUID is that of the hook, the same with each of its deliveries.
+        // The GUID identifies the hook and is the same in all its deliveries.
         let hook = request.header("x-servicehook-guid").unwrap_or_default();
         let event = Event::new("service_hook.triggered");
         let event = match id {

@@ -1,9 +1,10 @@
-//! The few fields of Sentry's payloads that an event is made of; a field of another shape is missing.
+//! The fields of Sentry's payloads that events are built from. A field of another shape counts as missing.
 
 use gateway_plugin_sdk::json::{Object, Text};
 use serde::Deserialize;
 
-/// The body of an integration's webhook; `group` and `event` are those of a service hook, the rest that of the legacy plugin.
+/// The body of a webhook: first the members of an integration, then `project`, `group` and `event` of a service hook, then those of
+/// the legacy plugin.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Payload<'a> {
@@ -38,7 +39,7 @@ pub(crate) struct Installation<'a> {
     pub(crate) uuid: Text<'a>,
 }
 
-/// What an integration is told; which members there are depends on the resource.
+/// The data for an integration; the members depend on the resource.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Data<'a> {
@@ -108,7 +109,7 @@ pub(crate) struct Assignee<'a> {
 pub(crate) struct Occurrence<'a> {
     #[serde(borrow)]
     event_id: Text<'a>,
-    /// What a service hook calls it.
+    /// The name of `event_id` in a service hook.
     #[serde(borrow, rename = "eventID")]
     service_hook_id: Text<'a>,
     #[serde(borrow)]

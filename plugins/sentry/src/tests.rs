@@ -7,12 +7,10 @@ fn hook(resource: &str, body: &str) -> Request {
 }
 
 fn received(request: &Request) -> Event {
-    let mut events = receive(request).unwrap().events;
-    assert_eq!(events.len(), 1);
-    events.remove(0)
+    receive(request).unwrap().into_event()
 }
 
-/// Kind, subject and key, without the installation's part of it.
+/// Kind, subject and key, the key without its installation.
 fn named(event: &Event) -> (&str, Option<&str>, Option<&str>) {
     let key = event.key.as_deref().map(|key| key.trim_start_matches("a8e5d37a-696c-4c54-adb5-b3f28d64c7de/"));
     (&event.kind, event.subject.as_deref(), key)
@@ -24,7 +22,7 @@ fn facts(event: &Event) -> [Option<&str>; 6] {
 }
 
 #[test]
-fn an_issue_is_what_its_action_made_of_it() {
+fn the_kind_of_an_issue_event_is_its_action() {
     let body = include_str!("../samples/issue.created.json");
     let event = received(&hook("issue", body));
     let key = "issue.created/1170820242/2026-03-01T10:00:00.000000Z/unresolved/";
@@ -56,7 +54,7 @@ fn a_retry_is_the_same_event_and_another_assignment_is_not() {
 }
 
 #[test]
-fn an_alert_on_an_issue_names_its_rule() {
+fn an_issue_alert_has_the_name_of_its_rule() {
     let event = received(&hook("event_alert", include_str!("../samples/event_alert.triggered.json")));
     let key = "event_alert.triggered/e4874d664c3540c1a32eab185f12c5ab/Kettles boil over";
     assert_eq!(named(&event), ("event_alert.triggered", Some("1170820242"), Some(key)));
@@ -67,7 +65,7 @@ fn an_alert_on_an_issue_names_its_rule() {
 }
 
 #[test]
-fn an_error_is_about_its_issue() {
+fn the_subject_of_an_error_is_its_issue() {
     let body = r#"{"action":"created","data":{"error":{"event_id":"e1","issue_id":"7","level":"debug","title":"t","project":2}}}"#;
     let event = received(&hook("error", body));
     assert_eq!(named(&event), ("error.created", Some("7"), Some("/error.created/e1")));
@@ -75,7 +73,7 @@ fn an_error_is_about_its_issue() {
 }
 
 #[test]
-fn a_metric_alert_is_as_severe_as_its_action_says() {
+fn the_severity_of_a_metric_alert_is_its_action() {
     let body = include_str!("../samples/metric_alert.critical.json");
     let event = received(&hook("metric_alert", body));
     let key = "metric_alert.critical/42/2026-03-01T10:00:00Z/";
@@ -91,7 +89,7 @@ fn a_metric_alert_is_as_severe_as_its_action_says() {
 }
 
 #[test]
-fn a_comment_is_about_its_issue_and_may_change_again() {
+fn the_subject_of_a_comment_is_its_issue_and_each_change_is_an_event() {
     let body = |text: &str| {
         format!(
             r#"{{"action":"updated","data":{{"comment_id":1234,"issue_id":100,"project_slug":"kettles","timestamp":"t","comment":"{text}"}}}}"#
@@ -123,7 +121,7 @@ fn an_installation_and_an_unknown_resource_are_events() {
 }
 
 #[test]
-fn a_service_hook_is_told_by_its_group() {
+fn a_service_hook_is_recognised_by_its_group() {
     let body = r#"{"project":{"slug":"kettles","name":"Kettles"},"group":{"id":"9","title":"hot","level":"warning"},"event":{"eventID":"e9"}}"#;
     let event = received(&Request::new("POST").with_header("X-ServiceHook-GUID", "g").with_body(body));
     assert_eq!(named(&event), ("service_hook.triggered", Some("9"), Some("service_hook/g/e9")));
@@ -131,7 +129,7 @@ fn a_service_hook_is_told_by_its_group() {
 }
 
 #[test]
-fn the_legacy_plugin_is_told_by_its_flat_body() {
+fn the_legacy_plugin_is_recognised_by_its_flat_body() {
     let event = received(&Request::new("POST").with_body(include_str!("../samples/legacy.json")));
     assert_eq!(
         named(&event),
@@ -142,7 +140,7 @@ fn the_legacy_plugin_is_told_by_its_flat_body() {
 }
 
 #[test]
-fn a_ui_component_may_send_nothing() {
+fn a_ui_component_may_send_an_empty_body() {
     for body in ["", r#"{"fields":[{"name":"channel","value":"kitchen"}],"installationId":"u"}"#] {
         let event = received(&Request::new("POST").with_body(body));
         assert_eq!(event, Event::new("component.requested"));
@@ -159,7 +157,7 @@ fn a_select_in_a_form_has_no_options() {
 }
 
 #[test]
-fn what_is_unexpected_is_an_event_with_fewer_facts() {
+fn an_unexpected_payload_is_an_event_with_fewer_facts() {
     for body in [r#"{"action":{},"data":[]}"#, r#"{"data":{"issue":7,"event":"e","error":null}}"#, "[]"] {
         let event = received(&hook("issue", body));
         assert_eq!((named(&event), event.attributes.len()), (("issue", None, None), 0), "{body}");
@@ -172,7 +170,7 @@ fn what_is_unexpected_is_an_event_with_fewer_facts() {
 }
 
 #[test]
-fn what_is_no_json_is_refused() {
+fn invalid_json_is_refused() {
     for body in [&b"{"[..], b"action=created", b"{\"action\":\"\xff\"}"] {
         let request = Request::new("POST").with_header("sentry-hook-resource", "issue").with_body(body);
         assert_eq!(receive(&request).unwrap_err().status, 400);

@@ -1,12 +1,12 @@
-//! Whatever signs by the Standard Webhooks specification: one event per delivery.
+//! Any sender that signs by the Standard Webhooks specification: one event per delivery.
 //!
 //! | of the event | from |
 //! |---|---|
-//! | kind | `type`: `user.created`; `received` when there is none |
-//! | delivery id | `webhook-id`, which a retry keeps, or `svix-id` |
-//! | data | the body as it was sent |
+//! | kind | `type`: `user.created`; without one `received` |
+//! | delivery id | `webhook-id`, which stays the same in a retry, or `svix-id` |
+//! | data | the body, unchanged |
 //!
-//! The specification says nothing of what an event is about; where the body does, the channel `generic` reads it.
+//! The specification has no subject. If the body has one, use the channel `generic`.
 
 use gateway_plugin_sdk::channel::{Event, Received, Request};
 use gateway_plugin_sdk::json::{Text, parse, with_text};
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     fn received(request: &Request) -> Event {
-        receive(request).unwrap().events.remove(0)
+        receive(request).unwrap().into_event()
     }
 
     #[test]
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_is_named_by_either_set_of_headers() {
+    fn the_delivery_id_comes_from_either_set_of_headers() {
         let id = |name: &str| received(&Request::new("POST").with_header(name, "msg_1").with_body("{}")).delivery_id;
         assert_eq!(id("webhook-id").as_deref(), Some("msg_1"));
         assert_eq!(id("svix-id").as_deref(), Some("msg_1"));
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_kept_and_what_is_no_json_is_refused() {
+    fn json_that_is_not_an_object_is_kept_and_invalid_json_is_refused() {
         let request = Request::new("POST").with_body("[1]");
         assert_eq!(received(&request).kind, "received");
         assert_eq!(request.host().logged()[0].0, Level::Warn);

@@ -2,13 +2,13 @@
 //!
 //! | of the event | from |
 //! |---|---|
-//! | kind | `type`: `invoice.payment_failed`; `unknown` when there is none |
-//! | subject | `data.object.id`, of a thin event `related_object.id` |
-//! | key | `id`: a repetition tells how many endpoints still wait, so its body is another |
+//! | kind | `type`: `invoice.payment_failed`; without one `unknown` |
+//! | subject | `data.object.id`; for a thin event `related_object.id` |
+//! | key | `id`; the body of a retry differs, because it counts the endpoints that still wait |
 //! | attributes | `object` (its type, such as `invoice`), `status`, `account` |
-//! | data | the body as it was sent |
+//! | data | the body, unchanged |
 //!
-//! Stripe promises no order: what matters for it is in the object itself.
+//! Stripe does not guarantee order. The object itself has the data that shows it.
 
 use gateway_plugin_sdk::channel::{Event, Received, Request};
 use gateway_plugin_sdk::json::{Object, Text, parse, with_text};
@@ -29,20 +29,20 @@ struct Payload<'a> {
     #[serde(borrow)]
     data: Object<Data<'a>>,
     #[serde(borrow)]
-    related_object: Object<Thing<'a>>,
+    related_object: Object<Entity<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Data<'a> {
     #[serde(borrow)]
-    object: Object<Thing<'a>>,
+    object: Object<Entity<'a>>,
 }
 
-/// What an event is about. A thin event says its type as `type`, any other as `object`.
+/// The object of an event. A thin event has its type in `type`, any other in `object`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Thing<'a> {
+struct Entity<'a> {
     #[serde(borrow)]
     id: Text<'a>,
     #[serde(borrow)]
@@ -58,17 +58,17 @@ pub fn receive(request: &Request) -> Received {
     with_text(request, |body| {
         let payload: Payload<'_> = parse(request, body)?;
         let whole = payload.data.get().and_then(|data| data.object.get());
-        let thing = whole.or(payload.related_object.get());
-        // Many objects have a `type` of their own, which says something else.
+        let entity = whole.or(payload.related_object.get());
+        // In a full event, `type` has another meaning.
         let object = match whole {
-            Some(thing) => thing.object.get(),
-            None => thing.and_then(|thing| thing.kind.get()),
+            Some(entity) => entity.object.get(),
+            None => entity.and_then(|entity| entity.kind.get()),
         };
         let event = Event::new(kind_words(payload.kind.get().unwrap_or("unknown")))
-            .with_subject(thing.and_then(|thing| thing.id.get()).map(str::to_owned))
+            .with_subject(entity.and_then(|entity| entity.id.get()).map(str::to_owned))
             .with_key(payload.id.get().unwrap_or_default())
             .with_fact("object", object)
-            .with_fact("status", thing.and_then(|thing| thing.status.get()))
+            .with_fact("status", entity.and_then(|entity| entity.status.get()))
             .with_fact("account", payload.account.get());
         Ok(event.into())
     })

@@ -3,11 +3,11 @@ use gateway_plugin_sdk::Level;
 use super::*;
 
 fn received(body: &str) -> Event {
-    receive(&Request::new("POST").with_body(body)).unwrap().events.remove(0)
+    receive(&Request::new("POST").with_body(body)).unwrap().into_event()
 }
 
 #[test]
-fn an_event_is_about_its_object() {
+fn the_subject_of_an_event_is_its_object() {
     let expected = Event::new("invoice.payment_failed")
         .with_subject(Some(String::from("in_1KettleInvoice01")))
         .with_key("evt_1KettleEvent0001")
@@ -17,26 +17,26 @@ fn an_event_is_about_its_object() {
 }
 
 #[test]
-fn a_thin_event_is_about_its_related_object() {
+fn the_subject_of_a_thin_event_is_its_related_object() {
     let event = received(include_str!("../samples/thin.json"));
     assert_eq!(event.kind, "v1.billing.meter.error_report_triggered");
     assert_eq!((event.subject.as_deref(), event.attribute("object")), (Some("mtr_kettle_1"), Some("billing.meter")));
 }
 
 #[test]
-fn a_connected_account_is_named() {
+fn a_connected_account_is_an_attribute() {
     let event = received(r#"{"id":"evt_1","type":"payout.paid","account":"acct_1","data":{"object":{"id":"po_1"}}}"#);
     assert_eq!((event.attribute("account"), event.attribute("object")), (Some("acct_1"), None));
 }
 
 #[test]
-fn a_repetition_is_the_same_event_although_its_body_differs() {
+fn a_retry_is_the_same_event_although_its_body_differs() {
     let body = |waiting: u32| format!(r#"{{"id":"evt_1","type":"a","pending_webhooks":{waiting}}}"#);
     assert_eq!(received(&body(2)), received(&body(1)));
 }
 
 #[test]
-fn what_is_unexpected_is_an_event_with_fewer_facts() {
+fn an_unexpected_payload_is_an_event_with_fewer_facts() {
     for (body, kind) in [
         (r#"{"id":"evt_test_webhook","object":"event"}"#, "unknown"),
         (r#"{"type":"a b.c\n","data":[],"account":{}}"#, "a_b.c_"),
@@ -51,7 +51,7 @@ fn what_is_unexpected_is_an_event_with_fewer_facts() {
 }
 
 #[test]
-fn what_is_no_json_is_refused() {
+fn invalid_json_is_refused() {
     for body in [&b""[..], b"{", b"type=a", b"{\"type\":\"\xff\"}"] {
         assert_eq!(receive(&Request::new("POST").with_body(body)).unwrap_err().status, 400);
     }

@@ -1,4 +1,4 @@
-//! Reads a body as JSON, whatever it was sent as.
+//! Converts a body of any accepted media type to JSON.
 
 use gateway_plugin_sdk::channel::{Rejection, Request};
 use gateway_plugin_sdk::form_fields;
@@ -9,15 +9,13 @@ use serde_json::value::RawValue;
 use crate::members::Members;
 use crate::{multipart, xml};
 
-/// Fields of one form.
+/// The most fields of a form.
 const MAX_FIELDS: usize = 1000;
 
-/// A body, as JSON.
+/// A body as JSON: the original, or converted from another format.
 #[derive(Debug)]
 pub(crate) enum Body {
-    /// It was sent as JSON.
     Json(String),
-    /// It was sent as something else.
     Converted(String),
 }
 
@@ -33,7 +31,7 @@ impl Body {
     }
 }
 
-/// The body by its media type, which the manifest limits to those below. What cannot be read is refused with its place.
+/// Converts the body by its media type, which the manifest limits to those below. An error names the position in the body.
 pub(crate) fn read(request: &Request) -> Result<Body, Rejection> {
     let content_type = request.header("content-type").unwrap_or_default();
     let (media_type, parameters) = content_type.split_once(';').unwrap_or((&content_type, ""));

@@ -1,4 +1,4 @@
-//! Any JSON, XML, form or multipart body. Every body is read as JSON, and the settings say where in it the facts stand.
+//! Any JSON, XML, form or multipart body. Each body is converted to JSON, and the settings name the sources of the facts in it.
 //!
 //! | of the event | from |
 //! |---|---|
@@ -7,10 +7,10 @@
 //! | delivery id | setting `id`, else header `webhook-id` or `idempotency-key` |
 //! | key | setting `key` |
 //! | attributes | setting `attributes`, a source for each name |
-//! | data | the body as it was sent; with `data = "json"` the JSON it was read as; with `events` the item |
+//! | data | the body, unchanged; with `data = "json"` the body converted to JSON; with `events` the item |
 //!
-//! A source is a JSON pointer (`/issue/id`), `header:NAME`, `query:NAME`, or a text that stands for itself. What it does not
-//! find, or finds to be an object, an array or `null`, the event does not have; an event without a kind is `received`.
+//! A source is a JSON pointer (`/issue/id`), `header:NAME`, `query:NAME`, or a literal text. If it finds nothing, or an object, an
+//! array or `null`, the event has no such fact. The default of the kind is `received`.
 
 mod body;
 mod members;
@@ -31,19 +31,19 @@ use self::settings::{Settings, Source};
 
 export_channel!(include_str!("../manifest.json"), receive);
 
-/// Events that the gateway takes of one request.
+/// The most events that the gateway accepts from one request.
 const MAX_EVENTS: usize = 1000;
 
 const DEFAULT_KIND: &str = "received";
 
-/// Turns one request into one event, or into one of each item.
+/// Turns one request into one event, or into one event per item.
 pub fn receive(request: &Request) -> Received {
     let settings = Settings::read(request.host());
     let body = body::read(request)?;
     let Some(pointer) = &settings.events else {
         let event = event(request, &settings, body.json());
-        let read_as_json = matches!(body, Body::Converted(_)) && settings.as_json;
-        let event = if read_as_json { event.with_data("application/json", body.into_json()) } else { event };
+        let replaces_body = matches!(body, Body::Converted(_)) && settings.as_json;
+        let event = if replaces_body { event.with_data("application/json", body.into_json()) } else { event };
         return Ok(Receipt::from(event));
     };
     let items = items(body.json(), pointer)?;
@@ -54,7 +54,7 @@ pub fn receive(request: &Request) -> Received {
 fn items<'a>(json: &'a str, pointer: &Pointer) -> Result<Vec<&'a RawValue>, Rejection> {
     let items = pointer.find(json).and_then(|raw| serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok());
     let items = items.ok_or_else(|| {
-        Rejection::at(422, pointer.as_str(), "expected an array, because the setting `events` names it")
+        Rejection::at(422, pointer.as_str(), "expected an array, because the setting `events` points to it")
     })?;
     if items.len() > MAX_EVENTS {
         let detail = format!("{} items, expected at most {MAX_EVENTS}", items.len());
@@ -63,11 +63,11 @@ fn items<'a>(json: &'a str, pointer: &Pointer) -> Result<Vec<&'a RawValue>, Reje
     Ok(items)
 }
 
-/// The event of one JSON value, without data of its own.
+/// The event of one JSON value, still without data.
 fn event(request: &Request, settings: &Settings, json: &str) -> Event {
     let kind = find(request, &settings.kind, json).map(|kind| kind_words(&kind)).filter(|kind| !kind.is_empty());
     if kind.is_none() && settings.kind.is_some() {
-        request.host().log(Level::Warn, "The setting `kind` finds nothing in the request, the kind is `received`");
+        request.host().log(Level::Warn, "The setting `kind` finds no text in the request, using `received`");
     }
     let id = match settings.id {
         Some(_) => find(request, &settings.id, json).map(Cow::into_owned),

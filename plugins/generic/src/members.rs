@@ -1,16 +1,16 @@
-//! The members of an object that is made of named values in a row: a form, a multipart body, the children of an element.
+//! Builds an object from a sequence of named values: a form, a multipart body, the children of an element.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use serde_json::Value;
 
-/// Values by name. A name that occurs again makes an array.
+/// Values by name. The values of a repeated name become an array.
 #[derive(Debug, Default)]
 pub(crate) struct Members(BTreeMap<String, Value>);
 
 impl Members {
-    /// Adds a value, which is no array itself.
+    /// Adds a value, which must not be an array.
     pub(crate) fn add(&mut self, name: String, value: Value) {
         match self.0.entry(name) {
             Entry::Vacant(entry) => {

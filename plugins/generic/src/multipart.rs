@@ -1,7 +1,7 @@
 //! `multipart/form-data` (RFC 7578) as JSON: an object with a member for each part, under its name.
 //!
-//! A part is a text, unless it has a file name or is no UTF-8: then it is an object with `filename` and `content_type`, as far
-//! as they are given, `size`, and its bytes in `base64`. Parts of one name are an array.
+//! A part becomes a string. A part with a file name or without valid UTF-8 becomes an object with `filename` and `content_type`,
+//! if it has them, `size`, and its bytes in `base64`. Parts of the same name become an array.
 
 use std::str;
 
@@ -11,21 +11,21 @@ use serde_json::{Map, Value};
 
 use crate::members::Members;
 
-/// Parts of one body.
+/// The most parts of a body.
 const MAX_PARTS: usize = 100;
-/// Bytes of the headers of one part.
+/// The most bytes of a part's headers.
 const MAX_HEAD: usize = 8 * 1024;
-/// RFC 2046 allows no longer boundary.
+/// The longest boundary that RFC 2046 allows.
 const MAX_BOUNDARY: usize = 70;
 
-/// The parts, or what is wrong and where. `parameters` are those of the body's media type.
+/// The parts as JSON, or a problem and its position. `parameters` are the parameters of the body's media type.
 pub(crate) fn read(body: &[u8], parameters: &str) -> Result<Value, String> {
     let boundary = parameter(parameters, "boundary").unwrap_or_default();
     if boundary.is_empty() || boundary.len() > MAX_BOUNDARY {
-        return Err(String::from("the content type names no boundary of 1 to 70 characters"));
+        return Err(String::from("the content type has no boundary of 1 to 70 characters"));
     }
     let delimiter = ["--", &boundary].concat();
-    // What stands before the first delimiter is a preamble, which nobody reads.
+    // The preamble before the first delimiter is ignored.
     let mut rest = if body.starts_with(delimiter.as_bytes()) {
         &body[delimiter.len()..]
     } else {
@@ -44,7 +44,8 @@ pub(crate) fn read(body: &[u8], parameters: &str) -> Result<Value, String> {
             return Err(at("more than 100 parts"));
         }
         let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        let part = rest[padding..].strip_prefix(b"\r\n").ok_or_else(|| at("no line ends after the boundary"))?;
+        let part =
+            rest[padding..].strip_prefix(b"\r\n").ok_or_else(|| at("expected a line break after the boundary"))?;
         let end = find(part, delimiter.as_bytes()).ok_or_else(|| at("a part does not end"))?;
         let (name, value) = read_part(&part[..end]).map_err(at)?;
         members.add(name, value);
@@ -54,7 +55,7 @@ pub(crate) fn read(body: &[u8], parameters: &str) -> Result<Value, String> {
 }
 
 fn read_part(part: &[u8]) -> Result<(String, Value), &'static str> {
-    // A part without headers begins with the empty line.
+    // A part without headers starts with the empty line.
     let head_end = find(&part[..part.len().min(MAX_HEAD)], b"\r\n\r\n").ok_or("the headers of a part do not end")?;
     let head = str::from_utf8(&part[..head_end]).map_err(|_| "the headers of a part are not UTF-8")?;
     let content = &part[head_end + 4..];
@@ -79,7 +80,7 @@ fn read_part(part: &[u8]) -> Result<(String, Value), &'static str> {
     Ok((name, Value::Object(file)))
 }
 
-/// A parameter of a header: `; name="value"`, where the quotes may be left out and `\` keeps the next character.
+/// A parameter of a header: `; name="value"`. The quotes are optional; `\` escapes a quote or a backslash.
 fn parameter(header: &str, name: &str) -> Option<String> {
     let mut rest = header;
     loop {
@@ -93,7 +94,7 @@ fn parameter(header: &str, name: &str) -> Option<String> {
     }
 }
 
-/// The value that a text begins with, and what follows it.
+/// The value at the start of a text, and the rest of the text.
 fn value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(';').unwrap_or(text.len());
@@ -104,7 +105,7 @@ fn value(text: &str) -> (String, &str) {
     while let Some((place, letter)) = letters.next() {
         match letter {
             '"' => return (value, &quoted[place + 1..]),
-            // Browsers send the path of a file with its backslashes, so only a quote and a backslash are kept by one.
+            // Browsers send the path of a file with unescaped backslashes, so only a quote and a backslash can be escaped.
             '\\' if quoted[place + 1..].starts_with(['"', '\\']) => value.extend(letters.next().map(|(_, kept)| kept)),
             _ => value.push(letter),
         }
@@ -112,7 +113,7 @@ fn value(text: &str) -> (String, &str) {
     (value, "")
 }
 
-/// Where `needle` begins.
+/// The position of `needle`.
 fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     text.windows(needle.len()).position(|window| window == needle)
 }

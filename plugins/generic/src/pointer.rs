@@ -1,4 +1,4 @@
-//! JSON pointers (RFC 6901) into JSON text: what is not on the way is passed over, no tree is built.
+//! JSON pointers (RFC 6901) into JSON text. Values off the path are skipped, so no tree is built.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +15,7 @@ pub(crate) struct Pointer {
 }
 
 impl Pointer {
-    /// None for a text that does not begin with `/`.
+    /// `None` if the text does not start with `/`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let steps = text.strip_prefix('/')?.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
         Some(Pointer { text: text.to_owned(), steps })
@@ -25,14 +25,14 @@ impl Pointer {
         &self.text
     }
 
-    /// What stands there in `json`, which is JSON.
+    /// The value at this pointer in `json`, which must be valid JSON.
     pub(crate) fn find<'a>(&self, json: &'a str) -> Option<&'a RawValue> {
         let mut deserializer = serde_json::Deserializer::from_str(json);
         Below(&self.steps).deserialize(&mut deserializer).ok().flatten()
     }
 }
 
-/// A text, a number or a boolean as text.
+/// A string, a number or a boolean as text.
 pub(crate) fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -44,7 +44,7 @@ pub(crate) fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Finds what stands these steps below the value that is read.
+/// Finds the value these steps below the deserialized one.
 struct Below<'p>(&'p [String]);
 
 impl<'de> DeserializeSeed<'de> for Below<'_> {
@@ -85,7 +85,7 @@ impl<'de> Visitor<'de> for Step<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        // `01` and `+1` are no indexes.
+        // `01` and `+1` are not indexes.
         let wanted = self.step.parse::<usize>().ok().filter(|index| index.to_string() == self.step);
         let mut found = None;
         for index in 0.. {

@@ -1,4 +1,4 @@
-//! What the operator has said about the bodies. A setting that is wrong is told in the log and left out: the event is kept.
+//! The settings that map a body to events. An invalid setting is logged and ignored, so that the event is kept.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use gateway_plugin_sdk::{Host, Level, form_values};
 
 use crate::pointer::{self, Pointer};
 
-/// Attributes that the gateway takes of one event.
+/// The most attributes that the gateway accepts for one event.
 const MAX_ATTRIBUTES: usize = 64;
 
 #[derive(Debug)]
@@ -19,11 +19,11 @@ pub(crate) struct Settings {
     pub(crate) key: Option<Source>,
     pub(crate) attributes: Vec<(String, Source)>,
     pub(crate) events: Option<Pointer>,
-    /// Whether the data is the JSON that the body was read as.
+    /// Whether the data is the body converted to JSON.
     pub(crate) as_json: bool,
 }
 
-/// Where a fact stands.
+/// The source of a fact.
 #[derive(Debug)]
 pub(crate) enum Source {
     Pointer(Pointer),
@@ -38,7 +38,7 @@ impl Settings {
         let events = host.config("events").and_then(|text| {
             let pointer = Pointer::parse(&text);
             if pointer.is_none() {
-                host.log(Level::Error, "`events` is no JSON pointer such as `/items`; the body is taken as one event");
+                host.log(Level::Error, "`events` is not a JSON pointer such as `/items`, using the body as one event");
             }
             pointer
         });
@@ -46,7 +46,7 @@ impl Settings {
             None | Some("body") => false,
             Some("json") => true,
             Some(_) => {
-                host.log(Level::Error, "`data` is neither `body` nor `json`; the body is handed on as it was sent");
+                host.log(Level::Error, "`data` is neither `body` nor `json`, using `body`");
                 false
             }
         };
@@ -67,14 +67,15 @@ fn attributes(host: &Host) -> Vec<(String, Source)> {
         return Vec::new();
     };
     let named: BTreeMap<String, String> = serde_json::from_str(&config).unwrap_or_else(|error| {
-        host.log(Level::Error, &format!("`attributes` is no table of sources, there are none: {error}"));
+        host.log(Level::Error, &format!("`attributes` is not a table of sources, using an empty one: {error}"));
         BTreeMap::new()
     });
     let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let is_name = |name: &str| (1..=20).contains(&name.len()) && name.bytes().all(is_letter);
     let (good, bad): (Vec<_>, Vec<_>) = named.into_iter().partition(|(name, _)| is_name(name));
     if !bad.is_empty() || good.len() > MAX_ATTRIBUTES {
-        let message = "`attributes` has names other than 1 to 20 of `a-z0-9`, or more than 64; those are left out";
+        let message =
+            "`attributes` has names that are not 1 to 20 of `a-z0-9`, or more than 64 names; these are ignored";
         host.log(Level::Error, message);
     }
     good.into_iter().take(MAX_ATTRIBUTES).map(|(name, source)| (name, Source::from(source))).collect()
@@ -94,7 +95,7 @@ impl From<String> for Source {
 }
 
 impl Source {
-    /// The text that it finds in the request, or in the JSON that the request or its item was read as.
+    /// The text that the source finds in the request or in `json`, which is the body or one item of it.
     pub(crate) fn text<'a>(&'a self, request: &Request, json: &'a str) -> Option<Cow<'a, str>> {
         match self {
             Source::Pointer(pointer) => pointer.find(json).and_then(pointer::scalar),

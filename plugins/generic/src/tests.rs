@@ -11,12 +11,10 @@ fn request(content_type: &str, body: &str) -> Request {
 }
 
 fn received(request: &Request) -> Event {
-    let mut events = receive(request).unwrap().events;
-    assert_eq!(events.len(), 1);
-    events.remove(0)
+    receive(request).unwrap().into_event()
 }
 
-/// What the body is read as.
+/// The body, converted to JSON.
 fn read(content_type: &str, body: &str) -> Value {
     let event = received(&request(content_type, body).with_config("data", "json"));
     assert_eq!(event.content_type.as_deref(), Some(JSON));
@@ -28,7 +26,7 @@ fn refused(content_type: &str, body: &str) -> Rejection {
 }
 
 #[test]
-fn without_settings_a_body_is_received_as_it_is() {
+fn without_settings_a_body_is_kept_unchanged() {
     for (content_type, body) in
         [(JSON, r#"{"a":[1,2]}"#), ("text/xml", "<a/>"), (FORM, "a=1"), ("Application/JSON ; a=b", "7")]
     {
@@ -37,7 +35,7 @@ fn without_settings_a_body_is_received_as_it_is() {
 }
 
 #[test]
-fn a_delivery_is_named_by_its_header_or_the_setting() {
+fn the_delivery_id_comes_from_a_header_or_the_setting() {
     let given = || request(JSON, r#"{"n":7}"#).with_header("idempotency-key", "k").with_header("webhook-id", "w");
     assert_eq!(received(&given()).delivery_id.as_deref(), Some("w"));
     assert_eq!(received(&request(JSON, "1").with_header("idempotency-key", "k")).delivery_id.as_deref(), Some("k"));
@@ -72,7 +70,7 @@ fn facts_come_from_pointers_headers_the_query_and_literals() {
 }
 
 #[test]
-fn a_kind_is_a_literal_or_what_the_body_says_made_fit() {
+fn the_kind_is_a_literal_or_a_cleaned_text_from_the_body() {
     for (setting, body, expected, warned) in [
         ("deploy", "{}", "deploy", false),
         ("/k", r#"{"k":"a b.c\n"}"#, "a_b.c_", false),
@@ -94,18 +92,18 @@ fn each_item_of_an_array_is_an_event() {
         .with_config("kind", "item")
         .with_config("subject", "/id");
     let events = receive(&request).unwrap().events;
-    let told: Vec<_> = events
+    let found: Vec<_> = events
         .iter()
         .map(|event| (event.subject.as_deref(), std::str::from_utf8(event.data.as_ref().unwrap().as_bytes()).unwrap()))
         .collect();
-    assert_eq!(told, [(Some("1"), r#"{"id":1,"n":1.0}"#), (Some("2"), r#"{"id":2}"#), (None, "7")]);
+    assert_eq!(found, [(Some("1"), r#"{"id":1,"n":1.0}"#), (Some("2"), r#"{"id":2}"#), (None, "7")]);
 }
 
 #[test]
-fn items_that_are_none_are_refused_with_their_place() {
+fn invalid_items_are_refused_with_a_pointer() {
     let items = |body: &str| receive(&request(JSON, body).with_config("events", "/items"));
     assert_eq!(items(r#"{"items":[]}"#).unwrap().events, []);
-    let expected = Rejection::at(422, "/items", "expected an array, because the setting `events` names it");
+    let expected = Rejection::at(422, "/items", "expected an array, because the setting `events` points to it");
     for body in ["{}", r#"{"items":{}}"#, r#"{"items":null}"#, "[]"] {
         assert_eq!(items(body).unwrap_err(), expected);
     }
@@ -114,7 +112,7 @@ fn items_that_are_none_are_refused_with_their_place() {
 }
 
 #[test]
-fn a_wrong_setting_is_told_and_the_event_is_kept() {
+fn an_invalid_setting_is_logged_and_the_event_is_kept() {
     for (name, value) in [
         ("attributes", "[]"),
         ("attributes", r#"{"a":1}"#),
@@ -129,7 +127,7 @@ fn a_wrong_setting_is_told_and_the_event_is_kept() {
 }
 
 #[test]
-fn xml_is_read_as_json() {
+fn xml_becomes_json() {
     for (xml, expected) in [
         ("<a/>", json!({"a": ""})),
         (
@@ -163,14 +161,14 @@ fn facts_are_found_in_xml() {
 }
 
 #[test]
-fn xml_that_is_malformed_or_hostile_is_refused_with_its_place() {
+fn malformed_or_hostile_xml_is_refused_with_a_position() {
     let bomb = "<!DOCTYPE a [<!ENTITY x \"xxxxxxxxxx\"><!ENTITY y \"&x;&x;&x;&x;\">]><a>&y;</a>";
     let deep = ["<a>".repeat(65), "</a>".repeat(65)].concat();
     let many = format!("<a>{}</a>", "<b/>".repeat(20_000));
     let attributes: String = (0..300).map(|number| format!(" a{number}=''")).collect();
     for (xml, problem) in [
         ("", "no element"),
-        ("text", "text outside of the root element"),
+        ("text", "text outside the root element"),
         ("<a>", "element `a` does not end"),
         ("<a/><b/>", "a second root element"),
         ("<a></b>", "at byte"),
@@ -179,7 +177,7 @@ fn xml_that_is_malformed_or_hostile_is_refused_with_its_place() {
         (bomb, "`&y;` is not expanded"),
         ("<a b='&y;'/>", "at byte"),
         ("<!DOCTYPE a SYSTEM \"file:///etc/passwd\"><a>&a;</a>", "`&a;` is not expanded"),
-        (&deep, "more than 64 elements below each other"),
+        (&deep, "more than 64 nested elements"),
         (&many, "more than 20000 elements"),
         (&format!("<a{attributes}/>"), "more than 256 attributes"),
     ] {
@@ -194,7 +192,7 @@ fn xml_that_is_malformed_or_hostile_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_form_is_read_as_json() {
+fn a_form_becomes_json() {
     let expected = json!({"a": "1 2", "b": ["x", "", "y"], "": "z"});
     assert_eq!(read(FORM, "a=1+2&b=x&b&b=y&=z"), expected);
     assert_eq!(read(FORM, ""), json!({}));
@@ -203,7 +201,7 @@ fn a_form_is_read_as_json() {
 }
 
 #[test]
-fn a_multipart_body_is_read_as_json() {
+fn a_multipart_body_becomes_json() {
     let body = "preamble\r\n--kettle\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\none\r\ntwo\r\n--kettle \r\n\
                 content-disposition: form-data; filename=\"C:\\log \\\"1\\\".txt\"; name=file\r\nContent-Type: text/plain\r\n\r\n\
                 hello\r\n--kettle\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n--kettle--\r\nepilogue";
@@ -213,7 +211,7 @@ fn a_multipart_body_is_read_as_json() {
 }
 
 #[test]
-fn a_part_that_is_no_text_is_a_file() {
+fn a_part_that_is_not_utf8_is_a_file() {
     let body = b"--kettle\r\nContent-Disposition: form-data; name=\"raw\"\r\n\r\n\xff\x00\r\n--kettle--".to_vec();
     let request =
         Request::new("PUT").with_header("content-type", MULTIPART).with_body(body).with_config("data", "json");
@@ -222,15 +220,15 @@ fn a_part_that_is_no_text_is_a_file() {
 }
 
 #[test]
-fn multipart_that_is_malformed_or_hostile_is_refused_with_its_place() {
+fn malformed_or_hostile_multipart_is_refused_with_a_position() {
     let part = "--kettle\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n";
     let long = format!("--kettle\r\nX: {}\r\n\r\n1\r\n--kettle--", "x".repeat(10_000));
     let many = part.repeat(101);
     for (content_type, body, problem) in [
-        ("multipart/form-data", part, "the content type names no boundary of 1 to 70 characters"),
+        ("multipart/form-data", part, "the content type has no boundary of 1 to 70 characters"),
         (MULTIPART, "", "the boundary does not occur"),
         (MULTIPART, part, "a part does not end at byte"),
-        (MULTIPART, "--kettlex\r\n\r\n--kettle--", "no line ends after the boundary at byte 8"),
+        (MULTIPART, "--kettlex\r\n\r\n--kettle--", "expected a line break after the boundary at byte 8"),
         (MULTIPART, "--kettle\r\n\r\n1\r\n--kettle--", "the headers of a part do not end at byte 8"),
         (MULTIPART, "--kettle\r\nX: y\r\n\r\n1\r\n--kettle--", "a part has no name at byte 8"),
         (MULTIPART, &long, "the headers of a part do not end at byte 8"),
@@ -243,7 +241,7 @@ fn multipart_that_is_malformed_or_hostile_is_refused_with_its_place() {
 }
 
 #[test]
-fn what_is_no_json_or_text_is_refused() {
+fn invalid_json_and_invalid_utf8_are_refused() {
     for (body, problem) in
         [("", "EOF while parsing"), ("{\n\"a\":1,}", "key must be a string at line 2 column 7"), ("{} x", "trailing")]
     {
@@ -258,9 +256,9 @@ fn what_is_no_json_or_text_is_refused() {
     }
 }
 
-/// A reader that went down with the body would end with its stack.
+/// A recursive parser would overflow its stack.
 #[test]
-fn deep_json_is_read_as_far_as_it_matters() {
+fn deep_json_is_parsed_only_where_needed() {
     let deep = format!(r#"{{"deep":{}{},"id":"x"}}"#, "[".repeat(50_000), "]".repeat(50_000));
     let request = request(JSON, &deep).with_config("subject", "/id").with_config("key", "/deep/0/0");
     let event = received(&request);

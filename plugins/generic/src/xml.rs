@@ -1,11 +1,11 @@
 //! XML as JSON: an object with the root element under its name.
 //!
-//! An element with attributes or children is an object: attributes as `@name`, children by name, its own text as `#text`.
-//! Any other element is its text. Children of one name are an array. Names keep their prefix. White space at the ends of a
-//! text does not count; comments, processing instructions and a document type declaration are passed over.
+//! An element with attributes or children becomes an object: attributes as `@name`, children by name, its own text as `#text`.
+//! Any other element becomes a string. Children of the same name become an array. Names keep their prefix. White space at the
+//! ends of a text is removed. Comments, processing instructions and a document type declaration are skipped.
 //!
-//! No entity is expanded but the five of XML itself and characters by number: a document cannot grow while it is read, nor
-//! reach anything outside of itself.
+//! Only the five entities of XML itself and numeric character references are expanded, so a document cannot grow while it is
+//! parsed, and cannot reach anything outside itself.
 
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion, escape};
@@ -13,21 +13,21 @@ use serde_json::Value;
 
 use crate::members::Members;
 
-/// Elements below each other.
+/// The most nested elements.
 const MAX_DEPTH: usize = 64;
-/// Elements of one document, each of which takes memory that its length does not tell.
+/// The most elements of a document: each needs more memory than its length suggests.
 const MAX_ELEMENTS: usize = 20_000;
-/// Attributes of one element: each is compared with all before it.
+/// The most attributes of an element: each is compared with all before it.
 const MAX_ATTRIBUTES: usize = 256;
 
-/// An element that has not ended.
-struct Open {
+/// An element whose end tag has not been read yet.
+struct OpenElement {
     name: String,
     members: Members,
     text: String,
 }
 
-impl Open {
+impl OpenElement {
     fn into_value(mut self) -> Value {
         let text = self.text.trim();
         if self.members.is_empty() {
@@ -40,7 +40,7 @@ impl Open {
     }
 }
 
-/// The document, or what is wrong with it and where.
+/// The document as JSON, or a problem and its position.
 pub(crate) fn read(text: &str) -> Result<Value, String> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
@@ -50,7 +50,7 @@ pub(crate) fn read(text: &str) -> Result<Value, String> {
         if matches!(event, Event::Eof) {
             return document.into_value().map_err(|problem| at(&problem, reader.buffer_position()));
         }
-        document.take(event).map_err(|problem| at(&problem, reader.buffer_position()))?;
+        document.process(event).map_err(|problem| at(&problem, reader.buffer_position()))?;
     }
 }
 
@@ -61,12 +61,12 @@ fn at(problem: &dyn std::fmt::Display, place: u64) -> String {
 #[derive(Default)]
 struct Document {
     elements: usize,
-    open: Vec<Open>,
+    open: Vec<OpenElement>,
     root: Option<(String, Value)>,
 }
 
 impl Document {
-    fn take(&mut self, event: Event<'_>) -> Result<(), String> {
+    fn process(&mut self, event: Event<'_>) -> Result<(), String> {
         match event {
             Event::Start(start) => self.start(&start),
             Event::End(_) => {
@@ -95,7 +95,7 @@ impl Document {
             return Err(format!("more than {MAX_ELEMENTS} elements"));
         }
         if self.open.len() == MAX_DEPTH {
-            return Err(format!("more than {MAX_DEPTH} elements below each other"));
+            return Err(format!("more than {MAX_DEPTH} nested elements"));
         }
         let mut members = Members::default();
         for (index, attribute) in start.attributes().enumerate() {
@@ -106,7 +106,7 @@ impl Document {
             let value = attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|error| error.to_string())?;
             members.add(["@", attribute.key.as_ref()].concat(), Value::from(value));
         }
-        self.open.push(Open { name: start.name().as_ref().to_owned(), members, text: String::new() });
+        self.open.push(OpenElement { name: start.name().as_ref().to_owned(), members, text: String::new() });
         Ok(())
     }
 
@@ -124,7 +124,7 @@ impl Document {
         match self.open.last_mut() {
             Some(open) => open.text.push_str(text),
             None if text.trim().is_empty() => {}
-            None => return Err(String::from("text outside of the root element")),
+            None => return Err(String::from("text outside the root element")),
         }
         Ok(())
     }

@@ -1,17 +1,17 @@
-//! Sends each event as a message to an agent that speaks A2A, over its JSON-RPC binding: protocol 1.0, or 0.3.
+//! Sends each event as a message to an agent that speaks A2A, over the JSON-RPC binding of protocol 1.0 or 0.3.
 //!
-//! The event is a prompt (`gateway_plugin_sdk::prompt`) in a text part, behind a part with the operator's `instructions`.
-//! Its id is the id of the message, and its subject that of the context, so that the agent sees what belongs together.
+//! The event is a prompt (`gateway_plugin_sdk::prompt`) in a text part, after a part with the operator's `instructions`.
+//! The event's id is the message id. Its subject determines the context id, so that the agent sees related events together.
 //!
-//! | what comes back | what becomes of the delivery |
+//! | reply | delivery |
 //! |---|---|
 //! | a message, a completed task | delivered; the text of the message or of the artifacts is the answer |
-//! | a task that asks for input or a login | delivered; what it asks is the answer, and `taskstate` says so |
-//! | a task that is worked on | asked for again for `wait` seconds, then delivered with `taskid` and `taskstate` alone |
-//! | a task that cannot be asked for | asked for again when that may pass; otherwise delivered as it was last seen |
-//! | a task that failed, was canceled or rejected | dead, with what the agent says |
-//! | an error of the message: internal | another attempt |
-//! | any other | dead |
+//! | a task that requires input or a login | delivered; its question is the answer, `taskstate` is its state |
+//! | a running task | polled for `wait` seconds, then delivered with only `taskid` and `taskstate` |
+//! | a poll that fails | polled again after a transient failure; otherwise delivered in the last known state |
+//! | a task that failed, was canceled or rejected | dead, with the agent's message |
+//! | an internal error in reply to the message | retried |
+//! | any other error | dead |
 
 mod protocol;
 mod reply;
@@ -27,22 +27,22 @@ use self::reply::{Reply, Task};
 
 export_agent!(include_str!("../manifest.json"), |delivery| deliver(delivery, pause));
 
-/// How long a task is left alone before it is asked for again.
+/// The pause before each poll of a task.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Seconds that a task is asked for.
+/// The default of `wait`: seconds to poll a task.
 const WAIT: u64 = 20;
 
-/// An internal error of JSON-RPC: the one that may pass.
+/// JSON-RPC's internal error, the only transient one.
 const INTERNAL: i64 = -32603;
 
-/// Where an agent is, and how it is spoken to.
+/// The agent's URL and protocol version.
 struct Endpoint {
     url: String,
     version: Version,
 }
 
-/// Sends the event and waits for what becomes of it; `pause` waits.
+/// Sends the event and polls its task; `pause` waits between the polls.
 pub fn deliver(delivery: &Delivery, pause: impl Fn(Duration)) -> Delivered {
     let endpoint = endpoint(delivery)?;
     let (method, params) = endpoint.version.send(delivery)?;
@@ -55,29 +55,29 @@ pub fn deliver(delivery: &Delivery, pause: impl Fn(Duration)) -> Delivered {
         pause(PAUSE);
         pauses -= 1;
         let (method, params) = endpoint.version.get(id);
-        // The agent has the message: a delivery that failed now would send it again.
+        // The agent has the message: a failure here would send it again.
         match call(delivery, &endpoint, method, params).and_then(|task| Task::of(&task)) {
             Ok(task) => reply = Reply::Task(task),
             Err(Failure::Retry(_)) => {}
             Err(Failure::Reject(refusal)) => {
-                let told = format!("task {id} cannot be asked for any more: {}", refusal.message);
-                delivery.host().log(Level::Warn, &told);
+                let message = format!("Task {id} can no longer be polled: {}", refusal.message);
+                delivery.host().log(Level::Warn, &message);
                 break;
             }
         }
     }
-    reply.judge()
+    reply.into_delivered()
 }
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the host ends the call when its time is over, and nothing else waits for it"
+    reason = "the host ends the call at its timeout, and nothing else waits on this thread"
 )]
 fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 
-/// What the settings say, or the agent's card.
+/// The endpoint from the settings, or from the agent's card.
 fn endpoint(delivery: &Delivery) -> Result<Endpoint, Failure> {
     let url = delivery.required_setting("url")?;
     if delivery.choice("discover", &["false", "true"])? == "false" {
@@ -85,12 +85,12 @@ fn endpoint(delivery: &Delivery) -> Result<Endpoint, Failure> {
         return Ok(Endpoint { url, version });
     }
     let card_url = format!("{}/.well-known/agent-card.json", url.trim_end_matches('/'));
-    // The settings' headers are for the agent itself; its card is public, or asks for the credential.
+    // The settings' headers are for the agent itself. Its card is public, or needs the credential.
     let request = HttpRequest::new("GET", card_url).with_credential(delivery.setting("credential"));
     let card = json_of(&accepted(delivery.send(&request), reason)?);
     protocol::interface(&card)
         .map(|(url, version)| Endpoint { url: url.to_owned(), version })
-        .ok_or_else(|| Failure::reject("card", "the agent's card names no JSON-RPC interface of protocol 1.x or 0.3"))
+        .ok_or_else(|| Failure::reject("card", "the agent's card has no JSON-RPC interface of protocol 1.x or 0.3"))
 }
 
 /// Calls a method and returns its result.
@@ -102,10 +102,10 @@ fn call(delivery: &Delivery, endpoint: &Endpoint, method: &str, params: Value) -
     }
     let response = accepted(delivery.send(&request), reason)?;
     let mut reply = json_of(&response);
-    if let Some(told) = error_of(&reply) {
+    if let Some(message) = error_of(&reply) {
         return Err(match reply["error"]["code"].as_i64() {
-            Some(INTERNAL) => Failure::retry("agent", told, None),
-            _ => Failure::reject("agent", told),
+            Some(INTERNAL) => Failure::retry("agent", message, None),
+            _ => Failure::reject("agent", message),
         });
     }
     match reply["result"].take() {
@@ -121,12 +121,12 @@ fn json_of(response: &Response) -> Value {
     response.body.as_ref().and_then(|body| serde_json::from_slice(body.as_bytes()).ok()).unwrap_or_default()
 }
 
-/// What a response without a 2xx says.
+/// The error message in a response that is not a 2xx.
 fn reason(response: &Response) -> Option<String> {
     error_of(&json_of(response))
 }
 
-/// The code and message of an error of JSON-RPC.
+/// The code and message of a JSON-RPC error.
 fn error_of(reply: &Value) -> Option<String> {
     let error = reply["error"].as_object()?;
     let message = error.get("message").and_then(Value::as_str).unwrap_or("no message");

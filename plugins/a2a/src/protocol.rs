@@ -1,12 +1,12 @@
-//! What differs between the versions of the protocol on the way out.
+//! The differences between the protocol versions in requests.
 
 use gateway_plugin_sdk::agent::{Delivery, Failure};
 use serde_json::{Value, json};
 
-/// Letters of a context's id.
+/// The longest context id.
 const MAX_CONTEXT: usize = 128;
 
-/// What the gateway can hand back to people.
+/// The media types that people can read in an answer.
 const OUTPUT: [&str; 3] = ["text/markdown", "text/plain", "application/json"];
 
 /// A version of the protocol.
@@ -17,12 +17,12 @@ pub(crate) enum Version {
 }
 
 impl Version {
-    /// The version of this name, which is one of the setting's words.
+    /// The version of this name, which is one of the setting's values.
     pub(crate) fn of(name: &str) -> Self {
         if name == "0.3" { Self::ZeroThree } else { Self::One }
     }
 
-    /// What the header `a2a-version` says; version 0.3 has no such header.
+    /// The value of the header `a2a-version`; version 0.3 has no such header.
     pub(crate) fn header(self) -> Option<&'static str> {
         match self {
             Self::One => Some("1.0"),
@@ -30,7 +30,7 @@ impl Version {
         }
     }
 
-    /// The method that sends a message, and its parameters. It answers when there is a result, or later as the agent likes.
+    /// The method that sends a message, and its parameters. The agent replies with the result, or with a task that is still running.
     pub(crate) fn send(self, delivery: &Delivery) -> Result<(&'static str, Value), Failure> {
         let texts = delivery.setting("instructions").into_iter().chain([delivery.prompt()?]);
         let parts: Vec<_> = texts
@@ -57,7 +57,7 @@ impl Version {
         })
     }
 
-    /// The method that asks for a task, and its parameters.
+    /// The method that polls a task, and its parameters.
     pub(crate) fn get(self, task: &str) -> (&'static str, Value) {
         let method = match self {
             Self::One => "GetTask",
@@ -67,7 +67,7 @@ impl Version {
     }
 }
 
-/// Where a card says that the agent speaks JSON-RPC, in the newest version that this plugin knows.
+/// The card's JSON-RPC interface in the newest version that this plugin supports.
 pub(crate) fn interface(card: &Value) -> Option<(&str, Version)> {
     let offered: Vec<_> = card["supportedInterfaces"].as_array().into_iter().flatten().collect();
     let speaks = |version: &str| {
@@ -80,7 +80,7 @@ pub(crate) fn interface(card: &Value) -> Option<(&str, Version)> {
     if let Some(url) = speaks("1.") {
         return Some((url, Version::One));
     }
-    // A card of version 0.3 names its first interface in members of its own, JSON-RPC unless it says otherwise.
+    // A card of version 0.3 has its first interface in members of its own; the default transport is JSON-RPC.
     let alone = || {
         let is_old = card["protocolVersion"].as_str()?.starts_with("0.3");
         let is_json_rpc = card["preferredTransport"].as_str().is_none_or(|transport| transport == "JSONRPC");

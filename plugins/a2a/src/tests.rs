@@ -8,7 +8,7 @@ fn delivery() -> Delivery {
         .with_config("url", "http://127.0.0.1:9000/a2a")
 }
 
-/// Delivers to an agent that answers so, one answer after the other; tells the requests, and how often it was waited.
+/// Delivers to an agent that gives these answers in order, and repeats the last; returns the requests and the number of pauses.
 fn exchange(delivery: Delivery, answers: &[Value]) -> (Delivered, Vec<(HttpRequest, Value)>, u32) {
     let (number, answers) = (Cell::new(0), answers.to_vec());
     let delivery = delivery.with_remote(move |_| {
@@ -69,7 +69,7 @@ fn a_message_of_version_1_0_is_sent_and_its_reply_is_the_answer() {
 }
 
 #[test]
-fn version_0_3_is_spoken_where_it_is_set() {
+fn the_setting_selects_version_0_3() {
     let reply = json!({ "kind": "message", "messageId": "m-9", "role": "agent", "parts": [{ "kind": "data", "data": { "ok": true } }] });
     let old = delivery().with_config("version", "0.3").with_config("session", "none");
     let (delivered, requests, _) = exchange(old, &[result(reply)]);
@@ -88,7 +88,7 @@ fn version_0_3_is_spoken_where_it_is_set() {
 }
 
 #[test]
-fn a_task_is_asked_for_until_it_is_done() {
+fn a_task_is_polled_until_it_is_done() {
     let mut done = task("TASK_STATE_COMPLETED");
     done["artifacts"] = json!([{ "artifactId": "a", "parts": [{ "text": "Sorted" }] }]);
     let answers =
@@ -107,7 +107,7 @@ fn a_task_is_asked_for_until_it_is_done() {
 }
 
 #[test]
-fn a_task_that_takes_longer_is_delivered_under_its_id() {
+fn a_task_that_takes_longer_is_delivered_with_its_id() {
     let answers = [result(json!({ "task": task("TASK_STATE_WORKING") })), result(task("TASK_STATE_WORKING"))];
     let (delivered, requests, pauses) = exchange(delivery().with_config("wait", "3"), &answers);
     assert_eq!((requests.len(), pauses), (4, 3));
@@ -116,7 +116,7 @@ fn a_task_that_takes_longer_is_delivered_under_its_id() {
 
 /// A failed delivery would send the message again.
 #[test]
-fn a_task_that_cannot_be_asked_for_is_no_failure() {
+fn a_failed_poll_does_not_fail_the_delivery() {
     let error =
         |code: i64| json!({ "jsonrpc": "2.0", "id": "018f-1", "error": { "code": code, "message": "It broke." } });
     let working = result(json!({ "task": task("TASK_STATE_WORKING") }));
@@ -139,7 +139,7 @@ fn a_task_that_cannot_be_asked_for_is_no_failure() {
 }
 
 #[test]
-fn the_state_of_a_task_decides_about_the_delivery() {
+fn the_state_of_a_task_decides_the_outcome() {
     let with = |state: &str| {
         let mut task = task(state);
         task["status"]["message"] =
@@ -160,23 +160,23 @@ fn the_state_of_a_task_decides_about_the_delivery() {
 }
 
 #[test]
-fn an_error_is_told_with_its_code() {
+fn an_error_is_reported_with_its_code() {
     let failed = |code: i64| {
         let error = json!({ "jsonrpc": "2.0", "id": "018f-1", "error": { "code": code, "message": "It broke." } });
         exchange(delivery(), &[error]).0.unwrap_err()
     };
     assert_eq!(failed(-32603), Failure::retry("agent", "It broke. (-32603)", None));
     assert_eq!(failed(-32009), Failure::reject("agent", "It broke. (-32009)"));
-    let strange = exchange(delivery(), &[json!({ "ok": true })]).0.unwrap_err();
-    assert_eq!(strange, Failure::reject("answer", r#"answered 200 without a result: {"ok":true}"#));
-    let strange = exchange(delivery(), &[result(json!({ "ok": true }))]).0.unwrap_err();
-    assert_eq!(strange, Failure::reject("answer", r#"the result is neither a message nor a task: {"ok":true}"#));
+    let unexpected = exchange(delivery(), &[json!({ "ok": true })]).0.unwrap_err();
+    assert_eq!(unexpected, Failure::reject("answer", r#"answered 200 without a result: {"ok":true}"#));
+    let unexpected = exchange(delivery(), &[result(json!({ "ok": true }))]).0.unwrap_err();
+    assert_eq!(unexpected, Failure::reject("answer", r#"the result is neither a message nor a task: {"ok":true}"#));
     let busy = deliver(&delivery().with_remote(|_| Ok(Response::new(503))), |_| {}).unwrap_err();
     assert_eq!(busy, Failure::retry("busy", "answered 503", None));
 }
 
 #[test]
-fn the_card_tells_the_endpoint_and_the_version() {
+fn the_card_has_the_endpoint_and_the_version() {
     let reply = json!({ "message": { "parts": [{ "text": "ok" }] } });
     let card = json!({ "name": "a", "supportedInterfaces": [
         { "url": "http://127.0.0.1:9001/rest", "protocolBinding": "HTTP+JSON", "protocolVersion": "1.0" },
@@ -197,6 +197,6 @@ fn the_card_tells_the_endpoint_and_the_version() {
     let grpc = json!({ "protocolVersion": "0.3.0", "url": "http://127.0.0.1:9001/a", "preferredTransport": "GRPC" });
     assert_eq!(protocol::interface(&grpc), None);
     let failure = exchange(delivery().with_config("discover", "true"), &[json!({})]).0.unwrap_err();
-    let expected = "the agent's card names no JSON-RPC interface of protocol 1.x or 0.3";
+    let expected = "the agent's card has no JSON-RPC interface of protocol 1.x or 0.3";
     assert_eq!(failure, Failure::reject("card", expected));
 }

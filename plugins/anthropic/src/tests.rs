@@ -19,7 +19,7 @@ fn answered(status: u16, body: Value) -> Delivered {
 }
 
 #[test]
-fn a_message_is_asked_for_with_the_event_as_its_prompt() {
+fn the_event_is_the_prompt_of_a_message() {
     let (request, body) = sent(delivery().with_config("instructions", "Be brief.").with_config("credential", "key"));
     assert_eq!((&*request.method, &*request.url), ("POST", "https://api.anthropic.com/v1/messages"));
     assert_eq!(request.header("anthropic-version"), Some("2023-06-01"));
@@ -38,7 +38,7 @@ fn a_message_is_asked_for_with_the_event_as_its_prompt() {
 }
 
 #[test]
-fn what_the_operator_has_set_stays() {
+fn the_settings_take_precedence() {
     let (request, body) = sent(
         delivery()
             .with_config("base_url", "http://127.0.0.1:9000/")
@@ -82,7 +82,7 @@ fn the_text_of_the_reply_is_the_answer() {
 }
 
 #[test]
-fn an_error_is_told_in_the_words_of_the_vendor() {
+fn an_error_quotes_the_message_of_the_vendor() {
     let error =
         |kind: &str| json!({ "type": "error", "error": { "type": kind, "message": "It broke." }, "request_id": "r" });
     let after = Some(String::from("30"));
@@ -100,6 +100,6 @@ fn an_error_is_told_in_the_words_of_the_vendor() {
     ] {
         assert_eq!(answered(status, error(kind)).unwrap_err(), expected, "{status}");
     }
-    let strange = answered(200, json!({ "welcome": 1 })).unwrap_err();
-    assert_eq!(strange, Failure::reject("answer", r#"answered 200 without a reply: {"welcome":1}"#));
+    let unexpected = answered(200, json!({ "welcome": 1 })).unwrap_err();
+    assert_eq!(unexpected, Failure::reject("answer", r#"answered 200 without a reply: {"welcome":1}"#));
 }

@@ -1,7 +1,7 @@
-//! The channel for trying things out: every request is one event of kind `received`, data its body.
+//! The channel for trying out the gateway: every request is one event of kind `received` with the body as its data.
 //!
-//! `?subject=NAME` names the subject, to watch the order within one and the concurrency between several. A header
-//! `x-delivery-id` or `idempotency-key` names the delivery, to watch a repeat being recognised.
+//! `?subject=NAME` sets the subject, to show order within one subject and concurrency between several. The header
+//! `x-delivery-id` or `idempotency-key` sets the delivery id, to show deduplication.
 
 use gateway_plugin_sdk::channel::{Event, Receipt, Received, Request};
 use gateway_plugin_sdk::{export_channel, form_values};
@@ -22,11 +22,11 @@ mod tests {
     use super::*;
 
     fn received(request: Request) -> Event {
-        receive(&request).unwrap().events.remove(0)
+        receive(&request).unwrap().into_event()
     }
 
     #[test]
-    fn any_body_is_an_event_and_is_not_copied() {
+    fn any_body_is_accepted_and_not_copied() {
         for body in ["", "{\"test\":true}", "\u{0}not json"] {
             let event = received(Request::new("POST").with_body(body));
             assert_eq!(event, Event::new("received"), "{body}");
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn the_query_names_the_subject() {
+    fn the_query_sets_the_subject() {
         for (query, expected) in [
             ("", None),
             ("subject=", None),
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_names_the_delivery() {
+    fn a_header_sets_the_delivery_id() {
         let id = |name: &str| received(Request::new("PUT").with_header(name, "7")).delivery_id;
         assert_eq!(id("x-delivery-id").as_deref(), Some("7"));
         assert_eq!(id("idempotency-key").as_deref(), Some("7"));

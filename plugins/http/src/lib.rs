@@ -1,12 +1,12 @@
-//! Hands each event to a URL, as JSON.
+//! Posts each event to a URL, as JSON.
 //!
-//! The request is the envelope, or with `format = "cloudevent"` the event alone, with the event's id as `idempotency-key`:
-//! the same in each attempt, so that the other side can tell a repetition.
+//! The body is the envelope, or with `format = "cloudevent"` only the event. The `idempotency-key` is the event's id, which is
+//! the same in each attempt, so that the receiver can recognise a retry.
 //!
-//! | answer | what becomes of the delivery |
+//! | response | delivery |
 //! |---|---|
-//! | 2xx | delivered; type and body are the agent's answer |
-//! | 408, 425, 429, 5xx, no answer | another attempt, not before `Retry-After` |
+//! | 2xx | delivered; content type and body are the agent's answer |
+//! | 408, 425, 429, 5xx, no response | retried, not before `Retry-After` |
 //! | 410 | dead, `gone` |
 //! | any other | dead, `status` |
 
@@ -15,14 +15,14 @@ use gateway_plugin_sdk::export_agent;
 
 export_agent!(include_str!("../manifest.json"), deliver);
 
-/// Sends the event and judges the answer.
+/// Sends the event and maps the response to an outcome.
 pub fn deliver(delivery: &Delivery) -> Delivered {
     let response = accepted(delivery.send(&request(delivery)?), |_| None)?;
     let content_type = response.header("content-type").unwrap_or("application/octet-stream").to_owned();
     Ok(Answer { content_type, body: response.body, attributes: Vec::new() })
 }
 
-/// The request that the settings describe.
+/// Builds the request from the settings.
 fn request(delivery: &Delivery) -> Result<HttpRequest, Failure> {
     let url = delivery.required_setting("url")?;
     let method = delivery.choice("method", &["POST", "PUT", "PATCH"])?;

@@ -18,7 +18,7 @@ fn answered(response: Response) -> Delivered {
 }
 
 #[test]
-fn the_envelope_is_posted_under_the_id_of_the_event() {
+fn the_envelope_is_posted_with_the_event_id_as_idempotency_key() {
     let request = sent(delivery());
     assert_eq!((&*request.method, &*request.url), ("POST", "http://127.0.0.1:9000/events"));
     assert_eq!(request.header("content-type"), Some("application/json"));
@@ -39,7 +39,7 @@ fn the_settings_choose_format_method_credential_and_headers() {
     );
     assert_eq!((&*request.method, request.credential.as_deref()), ("PUT", Some("api")));
     assert_eq!(request.header("x-team"), Some("kitchen"));
-    assert_eq!(request.header("content-type"), Some("application/json"), "the operator's word counts");
+    assert_eq!(request.header("content-type"), Some("application/json"), "the operator's header takes precedence");
     assert_eq!(request.headers.len(), 3);
     let body: serde_json::Value = serde_json::from_slice(request.body.unwrap().as_bytes()).unwrap();
     assert_eq!(body["specversion"], "1.0");
@@ -49,7 +49,7 @@ fn the_settings_choose_format_method_credential_and_headers() {
 }
 
 #[test]
-fn a_setting_that_makes_no_sense_is_named() {
+fn an_invalid_setting_is_reported() {
     let refused = |delivery: Delivery| deliver(&delivery).unwrap_err();
     assert_eq!(
         refused(Delivery::new("1", "k")),
@@ -70,7 +70,7 @@ fn a_setting_that_makes_no_sense_is_named() {
 }
 
 #[test]
-fn a_good_answer_is_handed_back() {
+fn a_successful_response_is_the_answer() {
     let response = Response::new(200).with_header("Content-Type", "text/plain").with_body("done");
     assert_eq!(answered(response).unwrap(), Answer::new("text/plain", "done"));
 
@@ -78,9 +78,9 @@ fn a_good_answer_is_handed_back() {
     assert_eq!((&*empty.content_type, empty.body), ("application/octet-stream", None));
 }
 
-/// The rules themselves are the SDK's.
+/// The SDK has the rules themselves.
 #[test]
-fn a_bad_answer_is_judged_by_its_status() {
+fn the_status_decides_whether_to_retry() {
     let busy = Response::new(503).with_header("Retry-After", "7").with_body("later");
     assert_eq!(answered(busy).unwrap_err(), Failure::retry("busy", "answered 503: later", Some(String::from("7"))));
     assert_eq!(answered(Response::new(410)).unwrap_err(), Failure::reject("gone", "answered 410"));

@@ -1,9 +1,9 @@
 //! Asks a model behind an OpenAI-compatible API about each event: OpenAI itself, OpenClaw, LiteLLM, vLLM, Ollama, LM Studio.
 //!
 //! The event is a prompt (`gateway_plugin_sdk::prompt`), the operator's `instructions` are the system message, and the
-//! text of the reply is the answer, as Markdown. What the reply says of itself is in the answer's attributes: `model`,
-//! `replyid`, `finishreason`, `inputtokens`, `outputtokens`. A reply that was cut off, or is a refusal, is an answer too:
-//! it is paid for, and would not be another one the next time.
+//! text of the reply is the answer, as Markdown. The reply's metadata becomes attributes of the answer: `model`, `replyid`,
+//! `finishreason`, `inputtokens`, `outputtokens`. A truncated reply or a refusal is an answer too: it is paid for, and a
+//! retry would give the same.
 
 use gateway_plugin_sdk::agent::{Answer, Delivered, Delivery, Failure, HttpRequest, accepted, quoted};
 use gateway_plugin_sdk::{Content, Response, export_agent};
@@ -13,20 +13,20 @@ export_agent!(include_str!("../manifest.json"), deliver);
 
 const BASE_URL: &str = "https://api.openai.com/v1";
 
-/// Letters of a user's or a cache's key.
+/// The longest key of a user or of a cache.
 const MAX_SESSION: usize = 64;
 
-/// States of a response that is an answer. Another one is what a response in the background has, or one that failed.
+/// The states of a response that is an answer. Any other state means a background response or a failure.
 const ANSWERED: [&str; 2] = ["completed", "incomplete"];
 
-/// The two ways to ask.
+/// The two endpoints of the API.
 #[derive(Clone, Copy)]
 enum Api {
     Chat,
     Responses,
 }
 
-/// Asks about the event and hands the reply back.
+/// Asks about the event and returns the reply as the answer.
 pub fn deliver(delivery: &Delivery) -> Delivered {
     let api = match delivery.choice("api", &["chat", "responses"])? {
         "responses" => Api::Responses,
@@ -36,28 +36,27 @@ pub fn deliver(delivery: &Delivery) -> Delivered {
     let body = response.body.as_ref().map_or(&[][..], Content::as_bytes);
     let reply: Value = serde_json::from_slice(body).unwrap_or_default();
     if let Some(error) = reply["error"]["message"].as_str() {
-        // Gateways before models say 200 and mean this; so does a response that failed later than its status.
-        let (code, told) = (reply["error"]["code"].as_str().unwrap_or_default(), quoted(error.as_bytes()));
+        // Some proxies report an error with status 200; so does a response that fails after its status was sent.
+        let (code, message) = (reply["error"]["code"].as_str().unwrap_or_default(), quoted(error.as_bytes()));
         return Err(match code {
-            "server_error" | "rate_limit_exceeded" => Failure::retry("busy", told, None),
-            _ => Failure::reject("answer", told),
+            "server_error" | "rate_limit_exceeded" => Failure::retry("busy", message, None),
+            _ => Failure::reject("answer", message),
         });
     }
     if let (Api::Responses, Some(status)) = (api, reply["status"].as_str())
         && !ANSWERED.contains(&status)
     {
         let status = quoted(status.as_bytes());
-        let told =
-            format!("the response is `{status}`: expected it to be completed; `extra` must not set `background`");
-        return Err(Failure::reject("answer", told));
+        let message = format!("the response is `{status}`, expected `completed`; `extra` must not set `background`");
+        return Err(Failure::reject("answer", message));
     }
-    let said = match api {
+    let found = match api {
         Api::Chat => chat_reply(&reply),
         Api::Responses => response_reply(&reply),
     };
-    let Some((text, finish)) = said else {
-        let told = format!("answered {} without a reply: {}", response.status, quoted(body));
-        return Err(Failure::reject("answer", told));
+    let Some((text, finish)) = found else {
+        let message = format!("answered {} without a reply: {}", response.status, quoted(body));
+        return Err(Failure::reject("answer", message));
     };
     let word = |value: &Value| value.as_str().map(str::to_owned);
     let usage = |names: [&str; 2]| names.iter().find_map(|name| reply["usage"][name].as_u64()).map(|n| n.to_string());
@@ -69,7 +68,7 @@ pub fn deliver(delivery: &Delivery) -> Delivered {
         .with_attribute("outputtokens", usage(["completion_tokens", "output_tokens"])))
 }
 
-/// The request that the settings describe.
+/// Builds the request from the settings.
 fn request(delivery: &Delivery, api: Api) -> Result<HttpRequest, Failure> {
     let base = delivery.setting("base_url").unwrap_or_else(|| BASE_URL.to_owned());
     let (instructions, prompt) = (delivery.setting("instructions"), delivery.prompt()?);
@@ -104,7 +103,7 @@ fn request(delivery: &Delivery, api: Api) -> Result<HttpRequest, Failure> {
     })
 }
 
-/// The text of a chat completion, and why it ends.
+/// The text of a chat completion, and its finish reason.
 fn chat_reply(reply: &Value) -> Option<(String, Option<String>)> {
     let choice = &reply["choices"][0];
     let message = choice["message"].as_object()?;
@@ -115,10 +114,10 @@ fn chat_reply(reply: &Value) -> Option<(String, Option<String>)> {
     Some((text("content").unwrap_or_default().to_owned(), choice["finish_reason"].as_str().map(str::to_owned)))
 }
 
-/// The text of a response, and why it ends.
+/// The text of a response, and its finish reason.
 fn response_reply(reply: &Value) -> Option<(String, Option<String>)> {
     let status = reply["status"].as_str()?;
-    // What a model thinks before it answers is no part of the answer.
+    // The model's reasoning is not part of the answer.
     let items = reply["output"].as_array()?.iter().filter(|item| item["type"] != "reasoning");
     let parts = items.filter_map(|item| item["content"].as_array()).flatten();
     let (mut texts, mut refused) = (Vec::new(), false);
@@ -130,7 +129,7 @@ fn response_reply(reply: &Value) -> Option<(String, Option<String>)> {
     Some((texts.join("\n\n"), Some(finish.to_owned())))
 }
 
-/// What an error says: `{"error":{"message":".."}}`, or `{"error":".."}` of some servers.
+/// The message of an error: `{"error":{"message":".."}}`, or from some servers `{"error":".."}`.
 fn reason(response: &Response) -> Option<String> {
     let body: Value = serde_json::from_slice(response.body.as_ref()?.as_bytes()).ok()?;
     let error = &body["error"];

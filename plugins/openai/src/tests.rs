@@ -25,7 +25,7 @@ fn attributes(answer: &Answer) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn a_chat_completion_is_asked_for_with_the_event_as_its_prompt() {
+fn the_event_is_the_prompt_of_a_chat_completion() {
     let (request, body) = sent(delivery().with_config("instructions", "Be brief."));
     assert_eq!((&*request.method, &*request.url), ("POST", "https://api.openai.com/v1/chat/completions"));
     assert_eq!(request.header("content-type"), Some("application/json"));
@@ -42,7 +42,7 @@ fn a_chat_completion_is_asked_for_with_the_event_as_its_prompt() {
 }
 
 #[test]
-fn the_settings_choose_where_what_and_under_which_key() {
+fn the_settings_choose_url_members_and_session() {
     let (request, body) = sent(
         delivery()
             .with_config("base_url", "http://127.0.0.1:8000/v1/")
@@ -71,7 +71,7 @@ fn the_settings_choose_where_what_and_under_which_key() {
 }
 
 #[test]
-fn a_setting_that_makes_no_sense_is_named() {
+fn an_invalid_setting_is_reported() {
     let refused = |delivery: Delivery| deliver(&delivery).unwrap_err();
     let missing = Failure::invalid("`model` is missing in the agent's `config`");
     assert_eq!(refused(Delivery::new("1", "k")), missing);
@@ -114,13 +114,13 @@ fn the_text_of_a_chat_completion_is_the_answer() {
 
 #[test]
 fn the_text_of_a_response_is_the_answer() {
-    let thought =
+    let reasoning =
         json!({ "type": "reasoning", "summary": [], "content": [{ "type": "reasoning_text", "text": "hm" }] });
     let reply = |status: &str, details: Value, part: Value| {
         json!({
             "id": "resp_1", "object": "response", "status": status, "model": "m-1", "error": null,
             "incomplete_details": details,
-            "output": [thought, { "type": "message", "role": "assistant", "content": [part] }],
+            "output": [reasoning, { "type": "message", "role": "assistant", "content": [part] }],
             "usage": { "input_tokens": 90, "output_tokens": 3 }
         })
     };
@@ -144,7 +144,7 @@ fn the_text_of_a_response_is_the_answer() {
 }
 
 #[test]
-fn an_error_is_told_in_the_words_of_the_vendor() {
+fn an_error_quotes_the_message_of_the_vendor() {
     let error = |code: &str| json!({ "error": { "message": "It broke.", "type": "t", "code": code } });
     let refused = answered("chat", 404, error("model_not_found")).unwrap_err();
     assert_eq!(refused, Failure::reject("status", "answered 404: It broke."));
@@ -161,10 +161,9 @@ fn an_error_is_told_in_the_words_of_the_vendor() {
     }
     for status in ["queued", "in_progress", "cancelled", "failed"] {
         let reply = json!({ "status": status, "error": null, "output": [] });
-        let told =
-            format!("the response is `{status}`: expected it to be completed; `extra` must not set `background`");
-        assert_eq!(answered("responses", 200, reply).unwrap_err(), Failure::reject("answer", told));
+        let message = format!("the response is `{status}`, expected `completed`; `extra` must not set `background`");
+        assert_eq!(answered("responses", 200, reply).unwrap_err(), Failure::reject("answer", message));
     }
-    let strange = answered("chat", 200, json!({ "message": "welcome" })).unwrap_err();
-    assert_eq!(strange, Failure::reject("answer", r#"answered 200 without a reply: {"message":"welcome"}"#));
+    let unexpected = answered("chat", 200, json!({ "message": "welcome" })).unwrap_err();
+    assert_eq!(unexpected, Failure::reject("answer", r#"answered 200 without a reply: {"message":"welcome"}"#));
 }

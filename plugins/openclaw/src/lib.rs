@@ -1,8 +1,8 @@
 //! Starts a run of an OpenClaw agent for each event (`/hooks/agent`), or wakes its main session (`/hooks/wake`).
 //!
-//! The event is a prompt (`gateway_plugin_sdk::prompt`) behind the operator's `instructions`. Its id is the key under which
-//! OpenClaw recognises a repetition, and its subject names the session, so that what belongs together is told to one
-//! conversation. OpenClaw says at once that it has taken the event; what its agent makes of it goes its own way.
+//! The event is a prompt (`gateway_plugin_sdk::prompt`) after the operator's `instructions`. Its id is the idempotency key, by
+//! which OpenClaw recognises a retry. Its subject determines the session, so that related events share a conversation.
+//! OpenClaw acknowledges the event at once; the result of the run does not come back to the gateway.
 
 use gateway_plugin_sdk::agent::{Answer, Delivered, Delivery, Failure, HttpRequest, accepted};
 use gateway_plugin_sdk::prompt::MAX_PAYLOAD;
@@ -11,16 +11,17 @@ use serde_json::{Map, Value};
 
 export_agent!(include_str!("../manifest.json"), deliver);
 
-/// Bytes of a request that OpenClaw takes.
+/// The largest body that OpenClaw accepts.
 const MAX_BODY: usize = 256 << 10;
 
-/// Letters of a session's key.
+/// The longest session key.
 const MAX_SESSION: usize = 200;
 
-/// Hands the event over and tells what OpenClaw says.
+/// Sends the event and returns OpenClaw's response as the answer.
 pub fn deliver(delivery: &Delivery) -> Delivered {
     let sent = delivery.send(&request(delivery)?);
-    // The session has changed meanwhile or takes no work right now. A repetition of what was taken is answered 200, by its key.
+    // The session has changed meanwhile, or accepts no work right now. OpenClaw recognises the retry of an accepted event by its
+    // key and answers 200.
     let conflict = sent.as_ref().ok().filter(|response| response.status == 409);
     let after = conflict.map(|response| response.header("retry-after").map(str::to_owned));
     let response = accepted(sent, reason).map_err(|failure| match (failure, after) {
@@ -34,7 +35,7 @@ pub fn deliver(delivery: &Delivery) -> Delivered {
     Ok(answer.with_attribute("runid", run))
 }
 
-/// The request that the settings describe. Where it would be too large, it shows less of the event.
+/// Builds the request from the settings. If the request would be too large, it shows less of the event's data.
 fn request(delivery: &Delivery) -> Result<HttpRequest, Failure> {
     let hook = delivery.choice("hook", &["agent", "wake"])?;
     let url = format!("{}/{hook}", delivery.required_setting("url")?.trim_end_matches('/'));
@@ -46,15 +47,16 @@ fn request(delivery: &Delivery) -> Result<HttpRequest, Failure> {
             return delivery.post(url, &body);
         }
         if shown == 0 {
-            let told = format!("the request has {size} bytes without the event's data, OpenClaw takes {MAX_BODY}");
-            return Err(Failure::reject("too-large", told));
+            let message =
+                format!("the request has {size} bytes without the event's data, OpenClaw accepts at most {MAX_BODY}");
+            return Err(Failure::reject("too-large", message));
         }
-        // JSON may write a letter as two, so what is too much is not known before.
+        // JSON escapes make the size unpredictable, so it is found by trial.
         shown /= 2;
     }
 }
 
-/// The request's body with so many bytes of the event's data.
+/// The request's body with at most `shown` bytes of the event's data.
 fn body(delivery: &Delivery, hook: &str, shown: usize) -> Result<Value, Failure> {
     let prompt = delivery.prompt_within(shown)?;
     let text = match delivery.setting("instructions") {
@@ -70,7 +72,7 @@ fn body(delivery: &Delivery, hook: &str, shown: usize) -> Result<Value, Failure>
         body.insert(String::from("idempotencyKey"), delivery.id().into());
         if delivery.choice("session", &["subject", "none"])? == "subject" {
             body.insert(String::from("sessionKey"), delivery.session_key(MAX_SESSION).into());
-            // Without it each run has a session of its own, whatever its key.
+            // Without this, each run has a session of its own in spite of the key.
             body.insert(String::from("sessionMode"), "persistent".into());
         }
     }
@@ -78,7 +80,7 @@ fn body(delivery: &Delivery, hook: &str, shown: usize) -> Result<Value, Failure>
     Ok(Value::Object(body))
 }
 
-/// What an error says: `{"error":".."}` or `{"error":{"message":".."}}`.
+/// The message of an error: `{"error":".."}` or `{"error":{"message":".."}}`.
 fn reason(response: &Response) -> Option<String> {
     let body: Value = serde_json::from_slice(response.body.as_ref()?.as_bytes()).ok()?;
     let error = &body["error"];

@@ -54,7 +54,7 @@ fn the_main_session_is_woken_with_a_text() {
 }
 
 #[test]
-fn a_request_is_never_larger_than_openclaw_takes() {
+fn a_request_is_never_larger_than_openclaw_accepts() {
     let quotes = delivery().with_config("max_payload", "1MiB").with_data("text/plain", "\"".repeat(200 << 10));
     let (request, body) = sent(quotes);
     let size = request.body.unwrap().as_bytes().len();
@@ -67,9 +67,9 @@ fn a_request_is_never_larger_than_openclaw_takes() {
 
 #[test]
 fn the_run_is_the_answer() {
-    let taken =
+    let accepted =
         Response::new(202).with_header("content-type", "application/json").with_body(r#"{"ok":true,"runId":"r-1"}"#);
-    let answer = answered(taken).unwrap();
+    let answer = answered(accepted).unwrap();
     assert_eq!(
         answer,
         Answer::new("application/json", r#"{"ok":true,"runId":"r-1"}"#)
@@ -78,13 +78,13 @@ fn the_run_is_the_answer() {
 }
 
 #[test]
-fn admission_is_tried_again_and_refusals_are_told() {
+fn admission_failures_are_retried_and_refusals_are_reported() {
     let error = |status| Response::new(status).with_body(r#"{"ok":false,"error":"not now"}"#);
     assert_eq!(answered(error(502)).unwrap_err(), Failure::retry("status", "answered 502: not now", None));
     assert_eq!(answered(error(503)).unwrap_err(), Failure::retry("busy", "answered 503: not now", None));
-    let taken = error(409).with_header("retry-after", "7");
+    let conflict = error(409).with_header("retry-after", "7");
     let expected = Failure::retry("busy", "answered 409: not now", Some(String::from("7")));
-    assert_eq!(answered(taken).unwrap_err(), expected, "the session takes no work right now");
+    assert_eq!(answered(conflict).unwrap_err(), expected, "the session accepts no work right now");
     assert_eq!(answered(error(400)).unwrap_err(), Failure::reject("status", "answered 400: not now"));
     let failure = deliver(&Delivery::new("1", "k")).unwrap_err();
     assert_eq!(failure, Failure::invalid("`url` is missing in the agent's `config`"));

@@ -23,13 +23,10 @@ mod task;
 mod watch;
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::event::{ChannelName, Event, Recipient, RequestId};
 use crate::eventlog::{CommitSink, EventLog, NewDelivery};
+use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
 use crate::plugin::PluginHost;
 use crate::skill::Skills;
@@ -50,15 +47,12 @@ use self::recovery::Recovery;
 use self::route::Routes;
 use self::task::AgentTask;
 
+/// The name of the tasks that [`Dispatch::start`] begins.
+pub const DELIVERIES: &str = "deliveries";
+
 /// The front of the module.
 #[derive(Clone)]
 pub struct Dispatch(Arc<Context>);
-
-/// The running deliveries.
-pub struct Running {
-    tasks: JoinSet<()>,
-    stop: CancellationToken,
-}
 
 impl Dispatch {
     /// Prepares routes and agents. Nothing is delivered before [`Dispatch::start`], and nothing is lost: the log has it.
@@ -78,20 +72,20 @@ impl Dispatch {
         }))
     }
 
-    /// Starts delivering what `log` holds and what comes.
-    pub fn start(&self, log: &EventLog) -> Running {
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
+    /// Starts delivering what `log` holds and what comes. What is cut off at the end is tried again after the next start.
+    pub fn start(&self, log: &EventLog) -> Tasks {
+        let mut tasks = Tasks::new(DELIVERIES)
+            .warn_when_cut_off("Attempts were cut off, their deliveries go on after the next start");
         let recovery = Arc::new(Recovery::new());
         for agent in self.0.agents.values() {
             agent.inbox.begin(log.head());
             agent.show_breaker(&agent.breaker(), &self.0.metrics);
             if let Some(task) = AgentTask::new(agent, &self.0, log, &recovery) {
-                tasks.spawn(task.run(stop.clone()));
+                tasks.spawn(|stop| task.run(stop));
             }
         }
-        tasks.spawn(recovery.run(self.0.agents.clone(), log.clone(), stop.clone()));
-        Running { tasks, stop }
+        tasks.spawn(|stop| recovery.run(self.0.agents.clone(), log.clone(), stop));
+        tasks
     }
 
     /// Who gets such an event from this channel, each agent once.
@@ -131,18 +125,6 @@ impl CommitSink for Dispatch {
             if let Some(agent) = self.0.agents.get(&delivery.agent) {
                 agent.inbox.put(delivery, event);
             }
-        }
-    }
-}
-
-impl Running {
-    /// Starts no further attempt and waits for those in flight until `grace` is over. What is cut off is tried again
-    /// after the next start.
-    pub async fn stop(mut self, grace: Duration) {
-        self.stop.cancel();
-        let ended = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(grace, ended).await.is_err() {
-            tracing::warn!(?grace, "Attempts were cut off, their deliveries go on after the next start");
         }
     }
 }

@@ -1,21 +1,20 @@
 //! The composition root: the only place where neighbours meet.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::dispatch::{self, Dispatch};
+use crate::dispatch::{DELIVERIES, Dispatch};
 use crate::event::{ChannelName, Recipient, Timestamp};
 use crate::eventlog::{EventLog, EventLogError};
 use crate::http::{HttpError, Server, Services};
-use crate::ingest::{self, Guard, Ingest, Router};
+use crate::ingest::{Guard, Ingest, POLLING, Router};
+use crate::lifecycle::{Running, Step, Tasks, Within};
 use crate::metrics::Metrics;
 use crate::plugin::{PluginError, PluginHost};
-use crate::replay::{self, Replays};
+use crate::replay::{REPLAYS, Replays};
 use crate::skill::{self, Skills};
 use crate::systemd::{Inherited, Notifier, NotifyError, SocketError};
 
@@ -131,71 +130,78 @@ impl Parts {
     /// Lets requests in and starts to deliver.
     fn serve(self, notifier: &Arc<Notifier>) -> Serving {
         let Self { server, ingest, dispatch, replays, log, skills_watcher, times } = self;
-        let deliveries = dispatch.start(&log);
-        let replaying = replays.start();
-        let polling = ingest.start();
         let addresses = server.urls();
+        let mut running = Running::new(STOP_ORDER);
+        running.add(dispatch.start(&log));
+        running.add(replays.start());
+        running.add(ingest.start());
         for address in &addresses {
             tracing::info!("Serving on {address}");
         }
-        let stop = CancellationToken::new();
-        let (mut requests, mut watchdog) = (JoinSet::new(), JoinSet::new());
-        requests.spawn(server.run(stop.clone()));
-        watchdog.spawn(answer_watchdog(Arc::clone(notifier), log.clone()));
+        running.add(requests(server));
+        running.add(watchdog(notifier, &log));
+        running.add(Tasks::keep(SKILLS, skills_watcher));
+        running.add(closing(&log));
         notifier.ready(&format!("Serving on {}", addresses.join(" and ")));
-        Serving {
-            requests,
-            deliveries,
-            replaying,
-            polling,
-            log,
-            stop,
-            times,
-            _watchdog: watchdog,
-            _skills_watcher: skills_watcher,
-        }
+        Serving { running, log, times }
     }
 }
+
+/// The order of an orderly end.
+const STOP_ORDER: &[Step] = &[
+    Step(REQUESTS, Within::Signal),
+    Step(REPLAYS, Within::Grace),
+    Step(POLLING, Within::HalfOfRest),
+    // Requests in flight may wait for an agent, so attempts are begun for them; but what is begun needs time as well.
+    Step(REQUESTS, Within::HalfOfGrace),
+    Step(DELIVERIES, Within::Rest),
+    Step(REQUESTS, Within::Unlimited),
+    Step(LOG, Within::Unlimited),
+    Step(WATCHDOG, Within::Unlimited),
+    Step(SKILLS, Within::Unlimited),
+];
+
+const REQUESTS: &str = "requests";
+const LOG: &str = "log";
+const WATCHDOG: &str = "watchdog";
+const SKILLS: &str = "skills";
 
 /// A gateway that serves.
 struct Serving {
-    requests: JoinSet<()>,
-    deliveries: dispatch::Running,
-    replaying: replay::Running,
-    polling: ingest::Running,
+    running: Running,
     log: EventLog,
-    /// Ends the intake.
-    stop: CancellationToken,
     times: StopTimes,
-    _watchdog: JoinSet<()>,
-    _skills_watcher: skill::Watcher,
 }
 
 impl Serving {
-    /// Ends in order: the intake, replays and polls, requests in flight, attempts in flight, the log.
-    async fn stop(mut self) {
+    async fn stop(self) {
         let StopTimes { drain, grace } = self.times;
         // Where the log has failed nobody is to be served any more.
         drop(tokio::time::timeout(drain, self.log.failed()).await);
-        let deadline = Instant::now() + grace;
-        self.stop.cancel();
-        self.replaying.stop(grace).await;
-        self.polling.stop(deadline.saturating_duration_since(Instant::now()) / 2).await;
-        let mut requests = std::pin::pin!(async {
-            if let Some(Err(error)) = self.requests.join_next().await {
-                tracing::error!("Server ended badly: {error}");
-            }
-        });
-        // Requests in flight may wait for an agent, so attempts are begun for them; but what is begun needs time as well.
-        let answered = tokio::time::timeout(grace / 2, requests.as_mut()).await.is_ok();
-        let deliveries = self.deliveries.stop(deadline.saturating_duration_since(Instant::now()));
-        if answered {
-            deliveries.await;
-        } else {
-            tokio::join!(deliveries, requests);
-        }
-        self.log.close().await;
+        self.running.stop(grace).await;
     }
+}
+
+fn requests(server: Server) -> Tasks {
+    let mut tasks = Tasks::new(REQUESTS);
+    tasks.spawn(|stop| server.run(stop));
+    tasks
+}
+
+/// Closes the log when it is stopped.
+fn closing(log: &EventLog) -> Tasks {
+    let (mut tasks, log) = (Tasks::new(LOG), log.clone());
+    tasks.spawn(|stop| async move {
+        stop.cancelled().await;
+        log.close().await;
+    });
+    tasks
+}
+
+fn watchdog(notifier: &Arc<Notifier>, log: &EventLog) -> Tasks {
+    let mut tasks = Tasks::new(WATCHDOG);
+    tasks.spawn_until_stopped(answer_watchdog(Arc::clone(notifier), log.clone()));
+    tasks
 }
 
 /// Answers the service manager's watchdog for as long as a restart would make nothing better.

@@ -25,6 +25,7 @@ use crate::caller::{Access, AllowList, Rate};
 use crate::egress::{EgressSettings, Response};
 use crate::event::{ChannelName, EventId, PluginName, Recipient, RequestId, Timestamp};
 use crate::eventlog::{Appended, EventLog, EventLogError, NewEvent, NewState};
+use crate::lifecycle::Tasks;
 use crate::metrics::{ByProvider, Metrics};
 use crate::plugin::{CallError, Instance, Limits, PluginHost, Receipt, Rejection, StateChanges, StateError};
 use crate::verify::{Recipe, Secret, VerifyError};
@@ -33,7 +34,7 @@ pub use self::channel::{Channel, ChannelState, ChannelStatus, Open};
 pub use self::coding::Coding;
 pub use self::downgrade_check::Guard;
 pub use self::mount::Mount;
-pub use self::poll::{PollSettings, PollStatus, Running};
+pub use self::poll::{POLLING, PollSettings, PollStatus};
 pub use self::recording::{RecordError, Recorded, Recording};
 pub use self::standalone::Rehearsal;
 
@@ -266,7 +267,7 @@ impl Ingest {
     }
 
     /// Starts to ask the sources whose plugins fetch events.
-    pub fn start(&self) -> Running {
+    pub fn start(&self) -> Tasks {
         poll::start(self.0.mounts.configured(), &self.0)
     }
 

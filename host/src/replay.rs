@@ -15,12 +15,11 @@ use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{Mutex, Notify};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 pub use self::count::Count;
 use crate::event::{AgentName, Delivery, DeliveryId, DeliveryState};
 use crate::eventlog::{DeliveryFilter, EventLog, EventLogError, NewReplay, Replay, ReplayId, ReplayState};
+use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
 
 /// Valid input of the module.
@@ -85,6 +84,9 @@ pub enum ReplayError {
     Log(#[from] EventLogError),
 }
 
+/// The name of the tasks that [`Replays::start`] begins.
+pub const REPLAYS: &str = "replays";
+
 /// The front of the module; clones are the same.
 #[derive(Clone)]
 pub struct Replays(Arc<Inner>);
@@ -103,12 +105,6 @@ struct Inner {
     counting: Mutex<()>,
 }
 
-/// The replays that go on.
-pub struct Running {
-    tasks: JoinSet<()>,
-    stop: CancellationToken,
-}
-
 impl Replays {
     /// Nothing runs before [`Replays::start`]. Deliveries to others than `agents` are left alone.
     pub fn new(settings: Settings, log: EventLog, agents: BTreeSet<AgentName>, metrics: &Metrics) -> Self {
@@ -117,12 +113,12 @@ impl Replays {
         Self(Arc::new(Inner { settings, log, agents, running, begun, beginning, counting }))
     }
 
-    /// Goes on with the replays that the log holds, and with those to come.
-    pub fn start(&self) -> Running {
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(run::all(Arc::clone(&self.0), stop.clone()));
-        Running { tasks, stop }
+    /// Goes on with the replays that the log holds, and with those to come. What is cut off at the end goes on after the
+    /// next start.
+    pub fn start(&self) -> Tasks {
+        let mut tasks = Tasks::new(REPLAYS).warn_when_cut_off("Replays were cut off, they go on after the next start");
+        tasks.spawn(|stop| run::all(Arc::clone(&self.0), stop));
+        tasks
     }
 
     /// Counts what a replay of `filter` would deliver again, exactly, as of now. Dead letters when it names no state.
@@ -203,18 +199,6 @@ impl Replays {
             Ok(None) => Err(ReplayError::Superseded),
             Err(EventLogError::NotFound) => Err(ReplayError::UnknownDelivery),
             Err(error) => Err(error.into()),
-        }
-    }
-}
-
-impl Running {
-    /// Takes no further step, and waits for a commit under way until `grace` is over. What is left goes on after the next
-    /// start.
-    pub async fn stop(mut self, grace: Duration) {
-        self.stop.cancel();
-        let ended = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(grace, ended).await.is_err() {
-            tracing::warn!(?grace, "Replays were cut off, they go on after the next start");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the host from left to right; those in one row are neighbours.
 const ORDER: &[&[&str]] = &[
-    &["event", "metrics", "systemd"],
+    &["event", "metrics", "systemd", "lifecycle"],
     &["verify"],
     &["caller", "egress"],
     &["eventlog", "plugin", "skill"],

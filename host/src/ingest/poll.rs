@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::{RequestId, Timestamp};
+use crate::lifecycle::Tasks;
 use crate::plugin::{Batch, Failure, Generation};
 
 use super::channel::Channel;
@@ -62,30 +62,18 @@ pub struct PollStatus {
     pub error: Option<String>,
 }
 
-/// The running calls.
-pub struct Running {
-    tasks: JoinSet<()>,
-    stop: CancellationToken,
-}
+/// The name of the tasks that ask sources.
+pub const POLLING: &str = "polling";
 
-impl Running {
-    /// Begins no further call and waits for those under way until `grace` is over. What is cut off is fetched again.
-    pub async fn stop(mut self, grace: Duration) {
-        self.stop.cancel();
-        let ended = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(grace, ended).await.is_err() {
-            tracing::debug!(?grace, "Polls were cut off, their sources are asked again after the next start");
-        }
-    }
-}
-
-pub(super) fn start<'a>(channels: impl Iterator<Item = &'a Arc<Channel>>, ingest: &Arc<Inner>) -> Running {
-    let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+/// Begins to ask. A call that is cut off at the end is made again after the next start.
+pub(super) fn start<'a>(channels: impl Iterator<Item = &'a Arc<Channel>>, ingest: &Arc<Inner>) -> Tasks {
+    let mut tasks = Tasks::new(POLLING)
+        .debug_when_cut_off("Polls were cut off, their sources are asked again after the next start");
     for channel in channels.filter(|channel| !channel.settings.poll.every.is_zero()) {
         let poller = Poller { channel: Arc::clone(channel), ingest: Arc::clone(ingest) };
-        tasks.spawn(poller.run(stop.clone()));
+        tasks.spawn(|stop| poller.run(stop));
     }
-    Running { tasks, stop }
+    tasks
 }
 
 /// Asks one source, one call at a time.

@@ -1,4 +1,4 @@
-// Reads the members of a JSON object that are texts; enough for a plugin, and no dependency.
+// Reads the string members of a JSON object, without a dependency.
 #ifndef JSON_H
 #define JSON_H
 
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Values may lie this deep in each other.
+// The most levels of nested values.
 #define JSON_DEPTH 64
 
 static const char *json_space(const char *at, const char *end) {
@@ -27,7 +27,7 @@ static int json_hex(const char *at) {
   return code;
 }
 
-// The end of the text that starts with the quote `at`, or NULL.
+// The end of the string that starts with the quote `at`, or NULL.
 static const char *json_skip_text(const char *at, const char *end) {
   for (at++; at < end; at++) {
     if (*at == '"') return at + 1;
@@ -63,7 +63,7 @@ static const char *json_skip_number(const char *at, const char *end) {
   return at;
 }
 
-// The end of the value that starts at `at`, or NULL when it is none.
+// The end of the value that starts at `at`, or NULL if it is not valid.
 static const char *json_skip(const char *at, const char *end, int depth) {
   if (at == end || depth == 0) return NULL;
   if (*at == '"') return json_skip_text(at, end);
@@ -94,7 +94,7 @@ static const char *json_skip(const char *at, const char *end, int depth) {
   }
 }
 
-// Whether the text is one JSON object and nothing else.
+// Whether the text is exactly one JSON object.
 static bool json_is_object(const char *text, size_t len) {
   const char *end = text + len;
   const char *at = json_space(text, end);
@@ -113,7 +113,7 @@ static size_t json_utf8(uint32_t code, uint8_t *into) {
   return into[2] = 0x80 | (code >> 6 & 0x3f), into[3] = 0x80 | (code & 0x3f), 4;
 }
 
-// Copies the valid text between two quotes without its escapes. The copy is the caller's to free.
+// Copies the valid string between two quotes and decodes its escapes. The caller must free the copy.
 static uint8_t *json_unescape(const char *at, const char *end, size_t *len) {
   uint8_t *copy = malloc(end - at + 1);
   size_t size = 0;
@@ -139,7 +139,7 @@ static uint8_t *json_unescape(const char *at, const char *end, size_t *len) {
         at += 6;
       }
     }
-    // Half of a pair is no character: the gateway takes UTF-8 only.
+    // Half of a pair is not a character: the gateway accepts only UTF-8.
     if (code >= 0xd800 && code < 0xe000) code = 0xfffd;
     size += json_utf8(code, copy + size);
   }
@@ -147,7 +147,7 @@ static uint8_t *json_unescape(const char *at, const char *end, size_t *len) {
   return copy;
 }
 
-// A copy of the text that a member of a valid object is, or NULL when it is missing, empty or no text.
+// A copy of a string member of a valid object, or NULL if it is missing, empty or not a string.
 static uint8_t *json_member(const char *text, size_t text_len, const char *name, size_t *len) {
   const char *end = text + text_len;
   const char *at = json_space(json_space(text, end) + 1, end);

@@ -1,4 +1,4 @@
-// A destination of events: each is posted to the setting `url`.
+// A destination of events: each event is posted to the setting `url`.
 
 #include <string.h>
 #include <strings.h>
@@ -12,7 +12,7 @@ static const char MANIFEST[] = {
 #embed "manifest.json"
     , 0};
 
-// A text that lives as long as the program; what the gateway takes over must be a copy.
+// A text with a static lifetime. A value that is passed to the gateway for good must be a copy instead.
 static text lasting(const char *words) {
   text result;
   agent_plugin_string_set(&result, words);
@@ -34,7 +34,7 @@ static bool header(const gateway_plugin_types_response_t *response, const char *
   return false;
 }
 
-// Worth another attempt, when there is room for `after` not before it.
+// A failure to be retried, not before the response's `Retry-After`.
 static bool retry(failure *err, const char *code, const char *message, const gateway_plugin_types_response_t *response) {
   memset(err, 0, sizeof(*err));
   err->tag = EXPORTS_GATEWAY_PLUGIN_AGENT_FAILURE_RETRY;
@@ -44,7 +44,7 @@ static bool retry(failure *err, const char *code, const char *message, const gat
   return false;
 }
 
-// Never to be tried again.
+// A failure not to be retried.
 static bool reject(failure *err, const char *code, const char *message) {
   memset(err, 0, sizeof(*err));
   err->tag = EXPORTS_GATEWAY_PLUGIN_AGENT_FAILURE_REJECT;
@@ -53,8 +53,8 @@ static bool reject(failure *err, const char *code, const char *message) {
   return false;
 }
 
-// What an answer means for the delivery.
-static bool judge(
+// Maps a response to the outcome of the delivery.
+static bool outcome(
     gateway_plugin_types_response_t *response, exports_gateway_plugin_agent_answer_t *ret, failure *err) {
   uint16_t status = response->status;
   if (status >= 200 && status < 300) {
@@ -62,13 +62,13 @@ static bool judge(
     if (!header(response, "content-type", &ret->content_type)) {
       agent_plugin_string_dup(&ret->content_type, "application/octet-stream");
     }
-    // The body goes on to the gateway and is freed there.
+    // The body is passed on to the gateway, which frees it.
     ret->body.is_some = response->body.is_some;
     ret->body.val = response->body.val;
     response->body.is_some = false;
     return true;
   }
-  // By hand: `snprintf` would bring files and a clock along.
+  // By hand: `snprintf` would import files and a clock.
   char message[] = "answered 000";
   for (char *digit = message + sizeof(message) - 2; status > 0; status /= 10) *digit-- += status % 10;
   status = response->status;
@@ -80,7 +80,7 @@ static bool judge(
 
 void exports_gateway_plugin_agent_describe(text *ret) { agent_plugin_string_dup(ret, MANIFEST); }
 
-// True is an answer, false a failure. Whatever either of them points to is freed after the call.
+// Returns true for an answer, false for a failure. The gateway's glue frees all that they point to after the call.
 bool exports_gateway_plugin_agent_deliver(exports_gateway_plugin_agent_answer_t *ret, failure *err) {
   gateway_plugin_http_request_t request = {.method = lasting("POST")};
   text name = lasting("url");
@@ -109,11 +109,11 @@ bool exports_gateway_plugin_agent_deliver(exports_gateway_plugin_agent_answer_t 
   if (request.credential.is_some) agent_plugin_string_free(&request.credential.val);
 
   if (is_answered) {
-    bool is_delivered = judge(&response, ret, err);
+    bool is_delivered = outcome(&response, ret, err);
     gateway_plugin_types_response_free(&response);
     return is_delivered;
   }
-  // Neither will be better at the next attempt; no answer at all may be.
+  // A retry would end the same for these two codes, but may succeed for any other.
   bool is_final = equal(error.code, "denied") || equal(error.code, "too-large");
   memset(err, 0, sizeof(*err));
   if (is_final) {

@@ -1,4 +1,4 @@
-// A source of events: each JSON object that is posted is one.
+// A source of events: each posted JSON object becomes an event.
 
 #include "gateway/channel_plugin.h"
 #include "json.h"
@@ -10,7 +10,7 @@ static const char MANIFEST[] = {
 #embed "manifest.json"
     , 0};
 
-// A text that lives as long as the program; what the gateway takes over must be a copy.
+// A text with a static lifetime. A value that is passed to the gateway for good must be a copy instead.
 static text lasting(const char *words) {
   text result;
   channel_plugin_string_set(&result, words);
@@ -24,7 +24,7 @@ static bool member(text body, const char *name, text *value) {
 
 void exports_gateway_plugin_channel_describe(text *ret) { channel_plugin_string_dup(ret, MANIFEST); }
 
-// True is a receipt, false a rejection. Whatever either of them points to is freed after the call.
+// Returns true for a receipt, false for a rejection. The gateway's glue frees all that they point to after the call.
 bool exports_gateway_plugin_channel_receive(
     exports_gateway_plugin_channel_receipt_t *ret, exports_gateway_plugin_channel_rejection_t *err) {
   text body;
@@ -36,7 +36,7 @@ bool exports_gateway_plugin_channel_receive(
     return false;
   }
 
-  // Without `data` the event's data is the request's body as a whole.
+  // Without `data`, the event's data is the whole request body.
   event *made = calloc(1, sizeof(event));
   text name = lasting("default_kind");
   if (!member(body, "kind", &made->kind) && !gateway_plugin_host_config(&name, &made->kind)) {

@@ -1,6 +1,6 @@
-// A destination of events: each is posted to the setting `url`.
+// A destination of events: each event is posted to the setting `url`.
 //
-// An instance that is used again must collect its garbage by hand, see `tidy`.
+// A reused instance must collect its garbage by hand, see `collectGarbage`.
 
 package main
 
@@ -30,9 +30,9 @@ func Describe() string {
 
 type delivered = wit.Result[agent.Answer, agent.Failure]
 
-// Deliver hands the delivery of `outbound` to the agent.
+// Deliver sends the event of `outbound` to the agent.
 func Deliver() delivered {
-	tidy()
+	collectGarbage()
 	url := host.Config("url")
 	if url.IsNone() {
 		return reject("invalid", "`url` is missing in the agent's `config`")
@@ -48,18 +48,18 @@ func Deliver() delivered {
 		Credential: host.Config("credential"),
 	})
 	if sent.IsOk() {
-		return judge(sent.Ok())
+		return outcome(sent.Ok())
 	}
 	failed := sent.Err()
-	// Neither will be better at the next attempt; no answer at all may be.
+	// A retry would end the same for these two codes, but may succeed for any other.
 	if failed.Code == "denied" || failed.Code == "too-large" {
 		return reject(failed.Code, failed.Message)
 	}
 	return retry(failed.Code, failed.Message, wit.None[string]())
 }
 
-// judge says what an answer means for the delivery.
-func judge(response types.Response) delivered {
+// outcome maps a response to the outcome of the delivery.
+func outcome(response types.Response) delivered {
 	message := fmt.Sprintf("answered %d", response.Status)
 	after := header(response, "retry-after")
 	switch status := response.Status; {
@@ -96,17 +96,17 @@ func reject(code, message string) delivered {
 	return wit.Err[agent.Answer](failure)
 }
 
-// calls counts those of this instance; it stays 1 unless the operator lets instances be used again.
+// calls counts the calls of this instance; it stays at 1 unless the operator lets the host reuse instances.
 var calls int
 
-// Go's collector reads the clock, which traps when it happens to run while the gateway hands a value over. So it
-// runs here and nowhere else: not at all in a fresh instance, once in a hundred calls in one that is used again.
+// Go's collector reads the clock, which traps while the gateway passes a value to the plugin. So it runs only here: never
+// in a fresh instance, and once in a hundred calls in a reused one.
 func init() {
 	debug.SetGCPercent(-1)
 }
 
-func tidy() {
-	// The values that the gateway has handed over in the call before.
+func collectGarbage() {
+	// The values that the gateway passed in the previous call.
 	runtime.Unpin()
 	if calls++; calls%100 == 0 {
 		goruntime.GC()

@@ -1,6 +1,6 @@
-// A source of events: each JSON object that is posted is one.
+// A source of events: each posted JSON object becomes an event.
 //
-// An instance that is used again must collect its garbage by hand, see `tidy`.
+// A reused instance must collect its garbage by hand, see `collectGarbage`.
 
 package main
 
@@ -26,7 +26,7 @@ func Describe() string {
 	return manifest
 }
 
-// body is what the plugin reads of the request's body; the event's data is the body as a whole.
+// body has the members of the request's body that the plugin reads; the event's data is the whole body.
 type body struct {
 	Kind     string `json:"kind"`
 	Subject  string `json:"subject"`
@@ -35,7 +35,7 @@ type body struct {
 
 // Receive turns the request of `inbound` into events.
 func Receive() wit.Result[channel.Receipt, channel.Rejection] {
-	tidy()
+	collectGarbage()
 	var read *body
 	if err := json.Unmarshal([]byte(inbound.Text()), &read); err != nil {
 		return refuse(fmt.Sprintf("expected a JSON object: %v", err))
@@ -65,17 +65,17 @@ func refuse(detail string) wit.Result[channel.Receipt, channel.Rejection] {
 	return wit.Err[channel.Receipt](channel.Rejection{Status: 400, Detail: detail})
 }
 
-// calls counts those of this instance; it stays 1 unless the operator lets instances be used again.
+// calls counts the calls of this instance; it stays at 1 unless the operator lets the host reuse instances.
 var calls int
 
-// Go's collector reads the clock, which traps when it happens to run while the gateway hands a value over. So it
-// runs here and nowhere else: not at all in a fresh instance, once in a hundred calls in one that is used again.
+// Go's collector reads the clock, which traps while the gateway passes a value to the plugin. So it runs only here: never
+// in a fresh instance, and once in a hundred calls in a reused one.
 func init() {
 	debug.SetGCPercent(-1)
 }
 
-func tidy() {
-	// The values that the gateway has handed over in the call before.
+func collectGarbage() {
+	// The values that the gateway passed in the previous call.
 	runtime.Unpin()
 	if calls++; calls%100 == 0 {
 		goruntime.GC()

@@ -1,11 +1,11 @@
 // Generated from `wit/plugin.wit`: do not edit.
 declare module 'gateway:plugin/agent' {
   /**
-   * The plugin's manifest: JSON after `manifest.schema.json`. Called once when the plugin is loaded.
+   * The plugin's manifest: JSON that follows `manifest.schema.json`. Called once for each load of the plugin.
    */
   export function describe(): string;
   /**
-   * Hands the delivery of `outbound` to the agent.
+   * Delivers the event of `outbound` to the agent.
    */
   export function deliver(): Answer;
   export type Content = import('gateway:plugin/types').Content;
@@ -16,7 +16,7 @@ declare module 'gateway:plugin/agent' {
   }
   export interface Retry {
     /**
-     * `dns`, `connect`, `tls`, `timeout`, `status`, `throttled`, `busy` or the plugin's own word.
+     * `dns`, `connect`, `tls`, `timeout`, `status`, `throttled`, `busy` or a code of the plugin's own.
      */
     code: string,
     message: string,
@@ -27,21 +27,21 @@ declare module 'gateway:plugin/agent' {
   }
   export interface Refusal {
     /**
-     * `status`, `gone`, `invalid`, `too-large` or the plugin's own word.
+     * `status`, `gone`, `invalid`, `too-large` or a code of the plugin's own.
      */
     code: string,
     message: string,
   }
   export type Failure = FailureRetry | FailureReject;
   /**
-   * Worth another attempt.
+   * Retry the delivery.
    */
   export interface FailureRetry {
     tag: 'retry',
     val: Retry,
   }
   /**
-   * Never try this event again.
+   * Do not retry the delivery.
    */
   export interface FailureReject {
     tag: 'reject',
@@ -51,7 +51,7 @@ declare module 'gateway:plugin/agent' {
 declare module 'gateway:plugin/host' {
   /**
    * Writes one line to the gateway's log under the plugin's name.
-   * `level` is `debug`, `info`, `warn` or `error`; anything else counts as `info`.
+   * `level` is `debug`, `info`, `warn` or `error`; any other value counts as `info`.
    */
   export function log(level: string, message: string): void;
   /**
@@ -63,7 +63,7 @@ declare module 'gateway:plugin/host' {
    */
   export function now(): string;
   /**
-   * `count` bytes, at most 1024, from the host's cryptographic generator.
+   * `count` random bytes, at most 1024, from the host's cryptographic generator.
    */
   export function random(count: number): Uint8Array;
 }
@@ -81,11 +81,11 @@ declare module 'gateway:plugin/http' {
     headers: Array<[string, string]>,
     body?: Content | null,
     /**
-     * Name of a credential from `gateway.toml` to add to the request; the guest never sees it.
+     * Name of a credential in `gateway.toml` that the host adds to the request; the plugin never sees its value.
      */
     credential?: string | null,
     /**
-     * none means the agent's own limit, which also caps it.
+     * By default the agent's own timeout, which is also the maximum.
      */
     timeoutMs?: number | null,
   }
@@ -99,7 +99,7 @@ declare module 'gateway:plugin/http' {
 }
 declare module 'gateway:plugin/outbound' {
   /**
-   * The event's id; also the idempotency key to hand on.
+   * The event's id; use it as the idempotency key.
    */
   export function id(): string;
   export function kind(): string;
@@ -118,31 +118,31 @@ declare module 'gateway:plugin/outbound' {
    */
   export function envelope(): string;
   /**
-   * 1 for the first try.
+   * The number of the attempt; the first is 1.
    */
   export function attempt(): number;
 }
 declare module 'gateway:plugin/state' {
   /**
-   * The value that was kept, or that this call has set.
+   * The stored value, including changes of this call.
    */
   export function get(key: string): Uint8Array | null;
   /**
-   * Sets a value of at most 16384 bytes; a key is 1 to 128 bytes.
+   * Sets a value of at most 16384 bytes; a key has 1 to 128 bytes.
    */
   export function set(key: string, value: Uint8Array): void;
   /**
-   * Removes a value; one that is not there is no error.
+   * Removes a value; a missing value is not an error.
    */
   export { _delete as delete };
   function _delete(key: string): void;
   /**
-   * The keys that begin with `prefix`, in order.
+   * The keys that start with `prefix`, sorted.
    */
   export function keys(prefix: string): Array<string>;
   export interface Error {
     /**
-     * `denied` when no state is granted, `quota`, or `invalid` for a key or value that is too long.
+     * `denied` if no state is granted, `quota`, or `invalid` for a key or value that is too long.
      */
     code: string,
     message: string,

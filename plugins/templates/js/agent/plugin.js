@@ -1,4 +1,4 @@
-// A destination of events: each is posted to the setting `url`.
+// A destination of events: each event is posted to the setting `url`.
 
 import { config } from 'gateway:plugin/host';
 import { send } from 'gateway:plugin/http';
@@ -9,8 +9,8 @@ const manifest = {
   version: '0.1.0',
   summary: 'Posts each event to a URL',
   config: {
-    url: { type: 'string', summary: 'where to send events; its host must be in `allow_hosts`', required: true },
-    credential: { type: 'string', summary: 'name of the credential of this agent that the gateway adds' },
+    url: { type: 'string', summary: 'URL that receives the events; its host must be in `allow_hosts`', required: true },
+    credential: { type: 'string', summary: 'name of a credential of this agent, which the gateway adds' },
   },
 };
 
@@ -56,13 +56,13 @@ function post(url) {
   } catch (error) {
     /** @type {{ payload: import('gateway:plugin/http').Error }} */
     const { payload } = /** @type {any} */ (error);
-    // Neither will be better at the next attempt; no answer at all may be.
+    // A retry would end the same for these two codes, but may succeed for any other.
     const isFinal = payload.code === 'denied' || payload.code === 'too-large';
     throw isFinal ? reject(payload.code, payload.message) : retry(payload.code, payload.message);
   }
 }
 
-// A failure is a plain object that is thrown; an `Error` stops the plugin.
+// Throw a plain object to report a failure; an `Error` makes the call trap.
 
 /**
  * @param {string} code

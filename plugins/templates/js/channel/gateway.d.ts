@@ -1,7 +1,7 @@
 // Generated from `wit/plugin.wit`: do not edit.
 declare module 'gateway:plugin/channel' {
   /**
-   * The plugin's manifest: JSON after `manifest.schema.json`. Called once when the plugin is loaded.
+   * The plugin's manifest: JSON that follows `manifest.schema.json`. Called once for each load of the plugin.
    */
   export function describe(): string;
   /**
@@ -12,7 +12,7 @@ declare module 'gateway:plugin/channel' {
   export type Response = import('gateway:plugin/types').Response;
   export interface Event {
     /**
-     * Dotted type, such as `pull_request.opened`; the host puts the channel's name in front.
+     * Dotted type, such as `pull_request.opened`; the host prepends the channel's name.
      */
     kind: string,
     /**
@@ -20,38 +20,38 @@ declare module 'gateway:plugin/channel' {
      */
     subject?: string | null,
     /**
-     * The provider's own id of this delivery, such as `X-GitHub-Delivery`. A repeat is recognised by channel,
-     * delivery id, digest of the body and position in the receipt.
+     * The provider's own id of this delivery, such as `X-GitHub-Delivery`. Deduplication uses channel, delivery id,
+     * digest of the body and position in the receipt.
      */
     deliveryId?: string | null,
     /**
-     * A key of the plugin's own that says "the same event" whatever the delivery; it takes the place of the above.
+     * The plugin's own deduplication key, used instead of the above: events with the same key are duplicates.
      */
     key?: string | null,
     /**
-     * The payload; none stands for the request body, byte for byte, which is then not copied.
+     * The payload. By default it is the request body, byte for byte, which is then not copied.
      */
     data?: Content | null,
     /**
-     * Media type of `data`; none means the request's.
+     * Media type of `data`; by default that of the request.
      */
     contentType?: string | null,
     /**
-     * Further facts: `severity`, `command`, `fingerprint`, `status`, `priority`, ... Names are 1 to 20 of `a-z0-9`
-     * (CloudEvents extension attributes).
+     * Facts to route by: `severity`, `command`, `fingerprint`, `status`, `priority`, ... Names have 1 to 20 characters of
+     * `a-z0-9` (CloudEvents extension attributes).
      */
     attributes: Array<[string, string]>,
   }
   export interface Receipt {
     events: Array<Event>,
     /**
-     * What to answer; none leaves the answer to the host.
+     * The response to the request; by default the host's own.
      */
     response?: Response | null,
   }
   export interface Rejection {
     /**
-     * 400 to 499; anything else counts as 422.
+     * 400 to 499; any other value counts as 422.
      */
     status: number,
     detail: string,
@@ -60,7 +60,7 @@ declare module 'gateway:plugin/channel' {
 declare module 'gateway:plugin/host' {
   /**
    * Writes one line to the gateway's log under the plugin's name.
-   * `level` is `debug`, `info`, `warn` or `error`; anything else counts as `info`.
+   * `level` is `debug`, `info`, `warn` or `error`; any other value counts as `info`.
    */
   export function log(level: string, message: string): void;
   /**
@@ -72,7 +72,7 @@ declare module 'gateway:plugin/host' {
    */
   export function now(): string;
   /**
-   * `count` bytes, at most 1024, from the host's cryptographic generator.
+   * `count` random bytes, at most 1024, from the host's cryptographic generator.
    */
   export function random(count: number): Uint8Array;
 }
@@ -83,11 +83,11 @@ declare module 'gateway:plugin/inbound' {
    */
   export function path(): string;
   /**
-   * The query string without `?`, undecoded; empty when there is none. What the host used as a credential is removed.
+   * The query string without `?`, undecoded; empty if there is none. Credentials are removed.
    */
   export function query(): string;
   /**
-   * The first value of a header, by name in any case. Credentials are never shown.
+   * The first value of a header. Names are case-insensitive; credentials are never shown.
    */
   export function header(name: string): string | null;
   /**
@@ -109,25 +109,25 @@ declare module 'gateway:plugin/inbound' {
 }
 declare module 'gateway:plugin/state' {
   /**
-   * The value that was kept, or that this call has set.
+   * The stored value, including changes of this call.
    */
   export function get(key: string): Uint8Array | null;
   /**
-   * Sets a value of at most 16384 bytes; a key is 1 to 128 bytes.
+   * Sets a value of at most 16384 bytes; a key has 1 to 128 bytes.
    */
   export function set(key: string, value: Uint8Array): void;
   /**
-   * Removes a value; one that is not there is no error.
+   * Removes a value; a missing value is not an error.
    */
   export { _delete as delete };
   function _delete(key: string): void;
   /**
-   * The keys that begin with `prefix`, in order.
+   * The keys that start with `prefix`, sorted.
    */
   export function keys(prefix: string): Array<string>;
   export interface Error {
     /**
-     * `denied` when no state is granted, `quota`, or `invalid` for a key or value that is too long.
+     * `denied` if no state is granted, `quota`, or `invalid` for a key or value that is too long.
      */
     code: string,
     message: string,

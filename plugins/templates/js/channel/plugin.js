@@ -1,4 +1,4 @@
-// A source of events: each JSON object that is posted is one.
+// A source of events: each posted JSON object becomes an event.
 
 import { config, log } from 'gateway:plugin/host';
 import { header, text } from 'gateway:plugin/inbound';
@@ -6,9 +6,9 @@ import { header, text } from 'gateway:plugin/inbound';
 const manifest = {
   name: 'plugin-name',
   version: '0.1.0',
-  summary: 'Turns each JSON object that is posted into an event',
+  summary: 'Turns each posted JSON object into an event',
   config: {
-    default_kind: { type: 'string', summary: 'kind of an event whose body names none', default: 'received' },
+    default_kind: { type: 'string', summary: 'kind of an event whose body has none', default: 'received' },
   },
 };
 
@@ -30,7 +30,7 @@ export const channel = {
           kind,
           subject,
           deliveryId: header('x-delivery-id'),
-          // Without `data` the event's data is the request's body as a whole.
+          // Without `data`, the event's data is the whole request body.
           attributes: severity ? [['severity', severity]] : [],
         },
       ],
@@ -39,7 +39,7 @@ export const channel = {
 };
 
 /**
- * A refusal is a plain object that is thrown; an `Error` stops the plugin.
+ * Throw a plain object to refuse a request; an `Error` makes the call trap.
  *
  * @param {string} json
  * @returns {Record<string, unknown>}
@@ -59,6 +59,6 @@ function parse(json) {
 
 /** @param {unknown} value */
 function word(value) {
-  // Half of a surrogate pair, which JSON may hold, is no text to the gateway.
+  // JSON may contain half of a surrogate pair, but the gateway accepts only valid UTF-8.
   return typeof value === 'string' && value !== '' ? value.toWellFormed() : null;
 }

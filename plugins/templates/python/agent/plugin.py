@@ -1,4 +1,4 @@
-"""A destination of events: each is posted to the setting `url`."""
+"""A destination of events: each event is posted to the setting `url`."""
 
 import json
 
@@ -15,12 +15,12 @@ MANIFEST = {
     "config": {
         "url": {
             "type": "string",
-            "summary": "where to send events; its host must be in `allow_hosts`",
+            "summary": "URL that receives the events; its host must be in `allow_hosts`",
             "required": True,
         },
         "credential": {
             "type": "string",
-            "summary": "name of the credential of this agent that the gateway adds",
+            "summary": "name of a credential of this agent, which the gateway adds",
         },
     },
 }
@@ -65,13 +65,13 @@ def post(url: str) -> Response:
         return http.send(request)
     except Err as error:
         code, message = error.value.code, error.value.message
-        # Neither will be better at the next attempt; no answer at all may be.
+        # A retry would end the same for these two codes, but may succeed for any other.
         if code in ("denied", "too-large"):
             raise reject(code, message)
         raise retry(code, message, None)
 
 
-# A failure is an `Err` that is raised; any other exception stops the plugin.
+# Raise an `Err` to report a failure; any other exception makes the call trap.
 
 
 def retry(code: str, message: str, after: str | None) -> Err:

@@ -1,4 +1,4 @@
-"""A source of events: each JSON object that is posted is one."""
+"""A source of events: each posted JSON object becomes an event."""
 
 import json
 
@@ -10,11 +10,11 @@ from wit_world.imports import host, inbound
 MANIFEST = {
     "name": "plugin-name",
     "version": "0.1.0",
-    "summary": "Turns each JSON object that is posted into an event",
+    "summary": "Turns each posted JSON object into an event",
     "config": {
         "default_kind": {
             "type": "string",
-            "summary": "kind of an event whose body names none",
+            "summary": "kind of an event whose body has none",
             "default": "received",
         },
     },
@@ -36,7 +36,7 @@ class Channel(exports.Channel):
             subject=subject,
             delivery_id=inbound.header("x-delivery-id"),
             key=None,
-            # Without data the event's data is the request's body as a whole.
+            # Without data, the event's data is the whole request body.
             data=None,
             content_type=None,
             attributes=[("severity", severity)] if severity else [],
@@ -45,7 +45,7 @@ class Channel(exports.Channel):
 
 
 def parse(text: str) -> dict:
-    """Refuses what is no JSON object. Any other exception than `Err` stops the plugin."""
+    """Refuses a body that is not a JSON object. Any exception other than `Err` makes the call trap."""
     try:
         body = json.loads(text)
     except ValueError as error:
@@ -56,5 +56,5 @@ def parse(text: str) -> dict:
 
 
 def word(value: object) -> str | None:
-    # Half of a surrogate pair, which JSON may hold, is no text to the gateway.
+    # JSON may contain half of a surrogate pair, but the gateway accepts only valid UTF-8.
     return value.encode(errors="replace").decode() if isinstance(value, str) and value else None

@@ -1,4 +1,4 @@
-//! A destination of events: each is posted to the setting `url`.
+//! A destination of events: each event is posted to the setting `url`.
 
 use gateway_plugin_sdk::Response;
 use gateway_plugin_sdk::agent::{Answer, Delivered, Delivery, Failure, HttpError, HttpRequest};
@@ -15,8 +15,8 @@ fn deliver(delivery: &Delivery) -> Delivered {
         .with_body(delivery.envelope())
         .with_credential(config("credential"));
     match delivery.send(&request) {
-        Ok(response) => judge(response),
-        // Neither will be better at the next attempt; no answer at all may be.
+        Ok(response) => outcome(response),
+        // A retry would end the same for these two codes, but may succeed for any other.
         Err(HttpError { code, message }) if code == "denied" || code == "too-large" => {
             Err(Failure::reject(code, message))
         }
@@ -24,8 +24,8 @@ fn deliver(delivery: &Delivery) -> Delivered {
     }
 }
 
-/// What an answer means for the delivery.
-fn judge(response: Response) -> Delivered {
+/// Maps a response to the outcome of the delivery.
+fn outcome(response: Response) -> Delivered {
     let message = format!("answered {}", response.status);
     let after = response.header("retry-after").map(str::to_owned);
     match response.status {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_agent_is_asked_again_when_it_said() {
+    fn a_busy_agent_is_retried_after_its_pause() {
         let failure = answered(503).unwrap_err();
 
         assert_eq!(
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn any_other_answer_is_final() {
+    fn any_other_status_is_final() {
         assert_eq!(
             answered(404).unwrap_err(),
             Failure::reject("status", "answered 404")
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_is_worth_another_attempt() {
+    fn a_request_without_a_response_is_retried() {
         let refused = HttpError {
             code: "connect".to_owned(),
             message: "refused".to_owned(),

@@ -1,4 +1,4 @@
-//! A source of events: each JSON object that is posted is one.
+//! A source of events: each posted JSON object becomes an event.
 
 use gateway_plugin_sdk::Level;
 use gateway_plugin_sdk::channel::{Event, Received, Rejection, Request};
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 gateway_plugin_sdk::export_channel!(include_str!("../manifest.json"), receive);
 
-/// What the plugin reads of the body; the event's data is the body as a whole.
+/// The members of the body that the plugin reads; the event's data is the whole body.
 #[derive(Deserialize)]
 struct Body {
     kind: Option<String>,
@@ -44,9 +44,8 @@ mod tests {
             .with_header("x-delivery-id", "d-1")
             .with_body(include_str!("../samples/opened.json"));
 
-        let receipt = receive(&request).unwrap();
+        let event = receive(&request).unwrap().into_event();
 
-        let event = &receipt.events[0];
         assert_eq!(event.kind, "opened");
         assert_eq!(event.subject.as_deref(), Some("door-7"));
         assert_eq!(event.delivery_id.as_deref(), Some("d-1"));
@@ -55,16 +54,16 @@ mod tests {
     }
 
     #[test]
-    fn a_body_without_a_kind_has_the_one_of_the_settings() {
+    fn the_default_kind_comes_from_the_settings() {
         let request = Request::new("POST")
             .with_config("default_kind", "noticed")
             .with_body("{}");
 
-        assert_eq!(receive(&request).unwrap().events[0].kind, "noticed");
+        assert_eq!(receive(&request).unwrap().into_event().kind, "noticed");
     }
 
     #[test]
-    fn bad_json_is_refused() {
+    fn invalid_json_is_refused() {
         let request = Request::new("POST").with_body(include_str!("../samples/broken.json"));
 
         assert_eq!(receive(&request).unwrap_err().status, 400);

@@ -1,4 +1,4 @@
-// A destination of events: each is posted to the setting `url`.
+// A destination of events: each event is posted to the setting `url`.
 
 import type { Answer, Failure } from 'gateway:plugin/agent';
 import { config } from 'gateway:plugin/host';
@@ -10,8 +10,8 @@ const manifest = {
   version: '0.1.0',
   summary: 'Posts each event to a URL',
   config: {
-    url: { type: 'string', summary: 'where to send events; its host must be in `allow_hosts`', required: true },
-    credential: { type: 'string', summary: 'name of the credential of this agent that the gateway adds' },
+    url: { type: 'string', summary: 'URL that receives the events; its host must be in `allow_hosts`', required: true },
+    credential: { type: 'string', summary: 'name of a credential of this agent, which the gateway adds' },
   },
 };
 
@@ -52,12 +52,12 @@ function post(url: string): Response {
     });
   } catch (error) {
     const { code, message } = (error as { payload: HttpError }).payload;
-    // Neither will be better at the next attempt; no answer at all may be.
+    // A retry would end the same for these two codes, but may succeed for any other.
     throw code === 'denied' || code === 'too-large' ? reject(code, message) : retry(code, message);
   }
 }
 
-// A failure is a plain object that is thrown; an `Error` stops the plugin.
+// Throw a plain object to report a failure; an `Error` makes the call trap.
 
 function retry(code: string, message: string, after?: string): Failure {
   return { tag: 'retry', val: { code, message, after } };

@@ -1,4 +1,4 @@
-// A source of events: each JSON object that is posted is one.
+// A source of events: each posted JSON object becomes an event.
 
 import type { Receipt, Rejection } from 'gateway:plugin/channel';
 import { config, log } from 'gateway:plugin/host';
@@ -7,9 +7,9 @@ import { header, text } from 'gateway:plugin/inbound';
 const manifest = {
   name: 'plugin-name',
   version: '0.1.0',
-  summary: 'Turns each JSON object that is posted into an event',
+  summary: 'Turns each posted JSON object into an event',
   config: {
-    default_kind: { type: 'string', summary: 'kind of an event whose body names none', default: 'received' },
+    default_kind: { type: 'string', summary: 'kind of an event whose body has none', default: 'received' },
   },
 };
 
@@ -30,7 +30,7 @@ function receive(): Receipt {
         kind,
         subject,
         deliveryId: header('x-delivery-id'),
-        // Without `data` the event's data is the request's body as a whole.
+        // Without `data`, the event's data is the whole request body.
         attributes: severity ? [['severity', severity]] : [],
       },
     ],
@@ -50,12 +50,12 @@ function parse(json: string): Record<string, unknown> {
   return body as Record<string, unknown>;
 }
 
-/** A refusal is a plain object that is thrown; an `Error` stops the plugin. */
+/** Throw a plain object to refuse a request; an `Error` makes the call trap. */
 function refusal(detail: string): Rejection {
   return { status: 400, detail };
 }
 
 function word(value: unknown): string | null {
-  // Half of a surrogate pair, which JSON may hold, is no text to the gateway.
+  // JSON may contain half of a surrogate pair, but the gateway accepts only valid UTF-8.
   return typeof value === 'string' && value !== '' ? value.toWellFormed() : null;
 }

@@ -1,22 +1,22 @@
-//! A destination of events: each is posted to the setting `url`.
+//! A destination of events: each event is posted to the setting `url`.
 
 const std = @import("std");
 const gateway = @import("gateway/bindings.zig");
 
-// What the gateway gives is freed with `free`, and so is what it takes over.
+// Memory passes between gateway and plugin in both directions and is freed with `free`.
 const allocator = std.heap.c_allocator;
 const Text = gateway.agent_plugin_string_t;
 const Failure = gateway.exports_gateway_plugin_agent_failure_t;
 const Response = gateway.gateway_plugin_types_response_t;
 
-/// Without it a panic would bring files and a clock along.
+/// The default panic handler would import files and a clock.
 pub const panic = std.debug.no_panic;
 
 export fn exports_gateway_plugin_agent_describe(ret: *Text) void {
     ret.* = copy(@embedFile("manifest.json"));
 }
 
-/// True is an answer, false a failure. Whatever either of them points to is freed after the call.
+/// Returns true for an answer, false for a failure. The gateway's glue frees all that they point to after the call.
 export fn exports_gateway_plugin_agent_deliver(
     ret: *gateway.exports_gateway_plugin_agent_answer_t,
     err: *Failure,
@@ -48,7 +48,7 @@ export fn exports_gateway_plugin_agent_deliver(
     }
     if (!is_answered) {
         const code = failed.code.ptr[0..failed.code.len];
-        // Neither will be better at the next attempt; no answer at all may be.
+        // A retry would end the same for these two codes, but may succeed for any other.
         const is_final = std.mem.eql(u8, code, "denied") or std.mem.eql(u8, code, "too-large");
         err.* = if (is_final) reject(failed.code, failed.message) else retry(failed.code, failed.message, null);
         return false;
@@ -56,17 +56,17 @@ export fn exports_gateway_plugin_agent_deliver(
     defer gateway.gateway_plugin_types_response_free(&response);
     if (response.status >= 200 and response.status < 300) {
         const content_type = header(&response, "content-type") orelse copy("application/octet-stream");
-        // The body goes on to the gateway and is freed there.
+        // The body is passed on to the gateway, which frees it.
         ret.* = .{ .content_type = content_type, .body = .{ .is_some = response.body.is_some, .val = response.body.val } };
         response.body.is_some = false;
         return true;
     }
-    err.* = judge(&response);
+    err.* = failureOf(&response);
     return false;
 }
 
-/// What an answer that is no 2xx means for the delivery.
-fn judge(response: *const Response) Failure {
+/// Maps a response that is not a 2xx to a failure.
+fn failureOf(response: *const Response) Failure {
     const status = response.status;
     const message = owned(std.fmt.allocPrint(allocator, "answered {d}", .{status}) catch unreachable);
     const code: ?[]const u8 = switch (status) {
@@ -105,7 +105,7 @@ fn setting(comptime key: []const u8) ?Text {
     return if (gateway.gateway_plugin_host_config(&name, &value)) value else null;
 }
 
-/// A text that lives as long as the program; what the gateway takes over must be a copy.
+/// A text with a static lifetime. A value that is passed to the gateway for good must be a copy instead.
 fn lasting(comptime text: []const u8) Text {
     return .{ .ptr = @constCast(text.ptr), .len = text.len };
 }

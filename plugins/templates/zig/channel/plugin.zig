@@ -1,16 +1,16 @@
-//! A source of events: each JSON object that is posted is one.
+//! A source of events: each posted JSON object becomes an event.
 
 const std = @import("std");
 const gateway = @import("gateway/bindings.zig");
 
-// What the gateway gives is freed with `free`, and so is what it takes over.
+// Memory passes between gateway and plugin in both directions and is freed with `free`.
 const allocator = std.heap.c_allocator;
 const Text = gateway.channel_plugin_string_t;
 
-/// Without it a panic would bring files and a clock along.
+/// The default panic handler would import files and a clock.
 pub const panic = std.debug.no_panic;
 
-/// What the plugin reads of the body; the event's data is the body as a whole.
+/// The members of the body that the plugin reads; the event's data is the whole body.
 const Body = struct {
     kind: ?[]const u8 = null,
     subject: ?[]const u8 = null,
@@ -21,7 +21,7 @@ export fn exports_gateway_plugin_channel_describe(ret: *Text) void {
     ret.* = copy(@embedFile("manifest.json"));
 }
 
-/// True is a receipt, false a rejection. Whatever either of them points to is freed after the call.
+/// Returns true for a receipt, false for a rejection. The gateway's glue frees all that they point to after the call.
 export fn exports_gateway_plugin_channel_receive(
     ret: *gateway.exports_gateway_plugin_channel_receipt_t,
     err: *gateway.exports_gateway_plugin_channel_rejection_t,
@@ -64,7 +64,7 @@ fn setting(comptime key: []const u8) ?Text {
     return if (gateway.gateway_plugin_host_config(&name, &value)) value else null;
 }
 
-/// A text that lives as long as the program; what the gateway takes over must be a copy.
+/// A text with a static lifetime. A value that is passed to the gateway for good must be a copy instead.
 fn lasting(comptime text: []const u8) Text {
     return .{ .ptr = @constCast(text.ptr), .len = text.len };
 }

@@ -35,7 +35,7 @@ typedef struct {
 } agent_plugin_list_tuple2_string_string_t;
 
 typedef struct gateway_plugin_state_error_t {
-  // `denied` when no state is granted, `quota`, or `invalid` for a key or value that is too long.
+  // `denied` if no state is granted, `quota`, or `invalid` for a key or value that is too long.
   agent_plugin_string_t   code;
   agent_plugin_string_t   message;
 } gateway_plugin_state_error_t;
@@ -100,9 +100,9 @@ typedef struct gateway_plugin_http_request_t {
   agent_plugin_string_t   url;
   agent_plugin_list_tuple2_string_string_t   headers;
   gateway_plugin_http_option_content_t   body;
-  // Name of a credential from `gateway.toml` to add to the request; the guest never sees it.
+  // Name of a credential in `gateway.toml` that the host adds to the request; the plugin never sees its value.
   agent_plugin_option_string_t   credential;
-  // none means the agent's own limit, which also caps it.
+  // By default the agent's own timeout, which is also the maximum.
   agent_plugin_option_u32_t   timeout_ms;
 } gateway_plugin_http_request_t;
 
@@ -134,7 +134,7 @@ typedef struct exports_gateway_plugin_agent_answer_t {
 } exports_gateway_plugin_agent_answer_t;
 
 typedef struct exports_gateway_plugin_agent_retry_t {
-  // `dns`, `connect`, `tls`, `timeout`, `status`, `throttled`, `busy` or the plugin's own word.
+  // `dns`, `connect`, `tls`, `timeout`, `status`, `throttled`, `busy` or a code of the plugin's own.
   agent_plugin_string_t   code;
   agent_plugin_string_t   message;
   // The agent's `Retry-After` as it was sent, seconds or a date; the host parses and caps it.
@@ -142,7 +142,7 @@ typedef struct exports_gateway_plugin_agent_retry_t {
 } exports_gateway_plugin_agent_retry_t;
 
 typedef struct exports_gateway_plugin_agent_refusal_t {
-  // `status`, `gone`, `invalid`, `too-large` or the plugin's own word.
+  // `status`, `gone`, `invalid`, `too-large` or a code of the plugin's own.
   agent_plugin_string_t   code;
   agent_plugin_string_t   message;
 } exports_gateway_plugin_agent_refusal_t;
@@ -155,9 +155,9 @@ typedef struct exports_gateway_plugin_agent_failure_t {
   } val;
 } exports_gateway_plugin_agent_failure_t;
 
-// Worth another attempt.
+// Retry the delivery.
 #define EXPORTS_GATEWAY_PLUGIN_AGENT_FAILURE_RETRY 0
-// Never try this event again.
+// Do not retry the delivery.
 #define EXPORTS_GATEWAY_PLUGIN_AGENT_FAILURE_REJECT 1
 
 typedef struct {
@@ -170,17 +170,17 @@ typedef struct {
 
 // Imported Functions from `gateway:plugin/host@0.1.1`
 // Writes one line to the gateway's log under the plugin's name.
-// `level` is `debug`, `info`, `warn` or `error`; anything else counts as `info`.
+// `level` is `debug`, `info`, `warn` or `error`; any other value counts as `info`.
 extern void gateway_plugin_host_log(agent_plugin_string_t *level, agent_plugin_string_t *message);
 // A value of this instance's `config` table in `gateway.toml`: strings as they are, everything else as JSON.
 extern bool gateway_plugin_host_config(agent_plugin_string_t *key, agent_plugin_string_t *ret);
 // The host's clock: RFC 3339, UTC, milliseconds.
 extern void gateway_plugin_host_now(agent_plugin_string_t *ret);
-// `count` bytes, at most 1024, from the host's cryptographic generator.
+// `count` random bytes, at most 1024, from the host's cryptographic generator.
 extern void gateway_plugin_host_random(uint32_t count, agent_plugin_list_u8_t *ret);
 
 // Imported Functions from `gateway:plugin/outbound@0.1.1`
-// The event's id; also the idempotency key to hand on.
+// The event's id; use it as the idempotency key.
 extern void gateway_plugin_outbound_id(agent_plugin_string_t *ret);
 extern void gateway_plugin_outbound_kind(agent_plugin_string_t *ret);
 extern bool gateway_plugin_outbound_subject(agent_plugin_string_t *ret);
@@ -193,17 +193,17 @@ extern void gateway_plugin_outbound_text(agent_plugin_string_t *ret);
 extern void gateway_plugin_outbound_cloud_event(agent_plugin_string_t *ret);
 // The envelope as JSON: `version`, `timestamp`, `channel`, `skills`, `attempt` and `event`, the CloudEvent.
 extern void gateway_plugin_outbound_envelope(agent_plugin_string_t *ret);
-// 1 for the first try.
+// The number of the attempt; the first is 1.
 extern uint32_t gateway_plugin_outbound_attempt(void);
 
 // Imported Functions from `gateway:plugin/state@0.1.1`
-// The value that was kept, or that this call has set.
+// The stored value, including changes of this call.
 extern bool gateway_plugin_state_get(agent_plugin_string_t *key, agent_plugin_list_u8_t *ret);
-// Sets a value of at most 16384 bytes; a key is 1 to 128 bytes.
+// Sets a value of at most 16384 bytes; a key has 1 to 128 bytes.
 extern bool gateway_plugin_state_set(agent_plugin_string_t *key, agent_plugin_list_u8_t *value, gateway_plugin_state_error_t *err);
-// Removes a value; one that is not there is no error.
+// Removes a value; a missing value is not an error.
 extern bool gateway_plugin_state_delete(agent_plugin_string_t *key, gateway_plugin_state_error_t *err);
-// The keys that begin with `prefix`, in order.
+// The keys that start with `prefix`, sorted.
 extern void gateway_plugin_state_keys(agent_plugin_string_t *prefix, agent_plugin_list_string_t *ret);
 
 // Imported Functions from `gateway:plugin/http@0.1.1`

@@ -35,7 +35,7 @@ typedef struct {
 } channel_plugin_list_tuple2_string_string_t;
 
 typedef struct gateway_plugin_state_error_t {
-  // `denied` when no state is granted, `quota`, or `invalid` for a key or value that is too long.
+  // `denied` if no state is granted, `quota`, or `invalid` for a key or value that is too long.
   channel_plugin_string_t   code;
   channel_plugin_string_t   message;
 } gateway_plugin_state_error_t;
@@ -91,21 +91,21 @@ typedef struct {
 } exports_gateway_plugin_channel_option_content_t;
 
 typedef struct exports_gateway_plugin_channel_event_t {
-  // Dotted type, such as `pull_request.opened`; the host puts the channel's name in front.
+  // Dotted type, such as `pull_request.opened`; the host prepends the channel's name.
   channel_plugin_string_t   kind;
   // What the event is about, such as `octo/repo#7`. Events of one subject are delivered in order.
   channel_plugin_option_string_t   subject;
-  // The provider's own id of this delivery, such as `X-GitHub-Delivery`. A repeat is recognised by channel,
-  // delivery id, digest of the body and position in the receipt.
+  // The provider's own id of this delivery, such as `X-GitHub-Delivery`. Deduplication uses channel, delivery id,
+  // digest of the body and position in the receipt.
   channel_plugin_option_string_t   delivery_id;
-  // A key of the plugin's own that says "the same event" whatever the delivery; it takes the place of the above.
+  // The plugin's own deduplication key, used instead of the above: events with the same key are duplicates.
   channel_plugin_option_string_t   key;
-  // The payload; none stands for the request body, byte for byte, which is then not copied.
+  // The payload. By default it is the request body, byte for byte, which is then not copied.
   exports_gateway_plugin_channel_option_content_t   data;
-  // Media type of `data`; none means the request's.
+  // Media type of `data`; by default that of the request.
   channel_plugin_option_string_t   content_type;
-  // Further facts: `severity`, `command`, `fingerprint`, `status`, `priority`, ... Names are 1 to 20 of `a-z0-9`
-  // (CloudEvents extension attributes).
+  // Facts to route by: `severity`, `command`, `fingerprint`, `status`, `priority`, ... Names have 1 to 20 characters of
+  // `a-z0-9` (CloudEvents extension attributes).
   channel_plugin_list_tuple2_string_string_t   attributes;
 } exports_gateway_plugin_channel_event_t;
 
@@ -121,12 +121,12 @@ typedef struct {
 
 typedef struct exports_gateway_plugin_channel_receipt_t {
   exports_gateway_plugin_channel_list_event_t   events;
-  // What to answer; none leaves the answer to the host.
+  // The response to the request; by default the host's own.
   exports_gateway_plugin_channel_option_response_t   response;
 } exports_gateway_plugin_channel_receipt_t;
 
 typedef struct exports_gateway_plugin_channel_rejection_t {
-  // 400 to 499; anything else counts as 422.
+  // 400 to 499; any other value counts as 422.
   uint16_t   status;
   channel_plugin_string_t   detail;
 } exports_gateway_plugin_channel_rejection_t;
@@ -141,22 +141,22 @@ typedef struct {
 
 // Imported Functions from `gateway:plugin/host@0.1.1`
 // Writes one line to the gateway's log under the plugin's name.
-// `level` is `debug`, `info`, `warn` or `error`; anything else counts as `info`.
+// `level` is `debug`, `info`, `warn` or `error`; any other value counts as `info`.
 extern void gateway_plugin_host_log(channel_plugin_string_t *level, channel_plugin_string_t *message);
 // A value of this instance's `config` table in `gateway.toml`: strings as they are, everything else as JSON.
 extern bool gateway_plugin_host_config(channel_plugin_string_t *key, channel_plugin_string_t *ret);
 // The host's clock: RFC 3339, UTC, milliseconds.
 extern void gateway_plugin_host_now(channel_plugin_string_t *ret);
-// `count` bytes, at most 1024, from the host's cryptographic generator.
+// `count` random bytes, at most 1024, from the host's cryptographic generator.
 extern void gateway_plugin_host_random(uint32_t count, channel_plugin_list_u8_t *ret);
 
 // Imported Functions from `gateway:plugin/inbound@0.1.1`
 extern void gateway_plugin_inbound_method(channel_plugin_string_t *ret);
 // The path below the channel's mount point; starts with `/`.
 extern void gateway_plugin_inbound_path(channel_plugin_string_t *ret);
-// The query string without `?`, undecoded; empty when there is none. What the host used as a credential is removed.
+// The query string without `?`, undecoded; empty if there is none. Credentials are removed.
 extern void gateway_plugin_inbound_query(channel_plugin_string_t *ret);
-// The first value of a header, by name in any case. Credentials are never shown.
+// The first value of a header. Names are case-insensitive; credentials are never shown.
 extern bool gateway_plugin_inbound_header(channel_plugin_string_t *name, channel_plugin_string_t *ret);
 // All headers in order, names in lower case, without credentials.
 extern void gateway_plugin_inbound_headers(channel_plugin_list_tuple2_string_string_t *ret);
@@ -168,13 +168,13 @@ extern void gateway_plugin_inbound_text(channel_plugin_string_t *ret);
 extern void gateway_plugin_inbound_received_at(channel_plugin_string_t *ret);
 
 // Imported Functions from `gateway:plugin/state@0.1.1`
-// The value that was kept, or that this call has set.
+// The stored value, including changes of this call.
 extern bool gateway_plugin_state_get(channel_plugin_string_t *key, channel_plugin_list_u8_t *ret);
-// Sets a value of at most 16384 bytes; a key is 1 to 128 bytes.
+// Sets a value of at most 16384 bytes; a key has 1 to 128 bytes.
 extern bool gateway_plugin_state_set(channel_plugin_string_t *key, channel_plugin_list_u8_t *value, gateway_plugin_state_error_t *err);
-// Removes a value; one that is not there is no error.
+// Removes a value; a missing value is not an error.
 extern bool gateway_plugin_state_delete(channel_plugin_string_t *key, gateway_plugin_state_error_t *err);
-// The keys that begin with `prefix`, in order.
+// The keys that start with `prefix`, sorted.
 extern void gateway_plugin_state_keys(channel_plugin_string_t *prefix, channel_plugin_list_string_t *ret);
 
 // Exported Functions from `gateway:plugin/channel@0.1.1`

@@ -19,7 +19,7 @@ type Answer struct {
 }
 
 type Retry struct {
-	// `dns`, `connect`, `tls`, `timeout`, `status`, `throttled`, `busy` or the plugin's own word.
+	// `dns`, `connect`, `tls`, `timeout`, `status`, `throttled`, `busy` or a code of the plugin's own.
 	Code    string
 	Message string
 	// The agent's `Retry-After` as it was sent, seconds or a date; the host parses and caps it.
@@ -27,15 +27,15 @@ type Retry struct {
 }
 
 type Refusal struct {
-	// `status`, `gone`, `invalid`, `too-large` or the plugin's own word.
+	// `status`, `gone`, `invalid`, `too-large` or a code of the plugin's own.
 	Code    string
 	Message string
 }
 
 const (
-	// Worth another attempt.
+	// Retry the delivery.
 	Failure_Retry uint8 = 0
-	// Never try this event again.
+	// Do not retry the delivery.
 	Failure_Reject uint8 = 1
 )
 

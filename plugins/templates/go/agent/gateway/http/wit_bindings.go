@@ -21,9 +21,9 @@ type Request struct {
 	Url     string
 	Headers []witTypes.Tuple2[string, string]
 	Body    witTypes.Option[types.Content]
-	// Name of a credential from `gateway.toml` to add to the request; the guest never sees it.
+	// Name of a credential in `gateway.toml` that the host adds to the request; the plugin never sees its value.
 	Credential witTypes.Option[string]
-	// none means the agent's own limit, which also caps it.
+	// By default the agent's own timeout, which is also the maximum.
 	TimeoutMs witTypes.Option[uint32]
 }
 

@@ -14,32 +14,32 @@ type Content = types.Content
 type Response = types.Response
 
 type Event struct {
-	// Dotted type, such as `pull_request.opened`; the host puts the channel's name in front.
+	// Dotted type, such as `pull_request.opened`; the host prepends the channel's name.
 	Kind string
 	// What the event is about, such as `octo/repo#7`. Events of one subject are delivered in order.
 	Subject witTypes.Option[string]
-	// The provider's own id of this delivery, such as `X-GitHub-Delivery`. A repeat is recognised by channel,
-	// delivery id, digest of the body and position in the receipt.
+	// The provider's own id of this delivery, such as `X-GitHub-Delivery`. Deduplication uses channel, delivery id,
+	// digest of the body and position in the receipt.
 	DeliveryId witTypes.Option[string]
-	// A key of the plugin's own that says "the same event" whatever the delivery; it takes the place of the above.
+	// The plugin's own deduplication key, used instead of the above: events with the same key are duplicates.
 	Key witTypes.Option[string]
-	// The payload; none stands for the request body, byte for byte, which is then not copied.
+	// The payload. By default it is the request body, byte for byte, which is then not copied.
 	Data witTypes.Option[types.Content]
-	// Media type of `data`; none means the request's.
+	// Media type of `data`; by default that of the request.
 	ContentType witTypes.Option[string]
-	// Further facts: `severity`, `command`, `fingerprint`, `status`, `priority`, ... Names are 1 to 20 of `a-z0-9`
-	// (CloudEvents extension attributes).
+	// Facts to route by: `severity`, `command`, `fingerprint`, `status`, `priority`, ... Names have 1 to 20 characters of
+	// `a-z0-9` (CloudEvents extension attributes).
 	Attributes []witTypes.Tuple2[string, string]
 }
 
 type Receipt struct {
 	Events []Event
-	// What to answer; none leaves the answer to the host.
+	// The response to the request; by default the host's own.
 	Response witTypes.Option[types.Response]
 }
 
 type Rejection struct {
-	// 400 to 499; anything else counts as 422.
+	// 400 to 499; any other value counts as 422.
 	Status uint16
 	Detail string
 }

@@ -13,7 +13,7 @@ import (
 )
 
 type Error struct {
-	// `denied` when no state is granted, `quota`, or `invalid` for a key or value that is too long.
+	// `denied` if no state is granted, `quota`, or `invalid` for a key or value that is too long.
 	Code    string
 	Message string
 }

@@ -1,16 +1,16 @@
-//! Samples: recorded requests and deliveries, and what a plugin is expected to make of them.
+//! Samples: recorded requests and deliveries, and the results expected of a plugin.
 //!
-//! It owns their files, how a plugin is tried out on them, and what counts as a difference. It promises that a sample runs in
-//! a fresh instance with the limits of the configuration, sees what the gateway would show it, and reaches no network.
-//! Deliberately absent: verification, since a sample holds no credential.
+//! This module owns their files, the trial of a plugin on them, and the comparison of results. It promises that a sample runs
+//! in a fresh instance with the limits of the configuration, gets the same input as in the gateway, and reaches no network.
+//! Deliberately absent: verification, because a sample holds no credential, and recording and printing (`cli`).
 //!
 //! # Files
 //! A sample of a channel is `NAME.EXT`, the body of a request; `NAME.headers`, its headers as `curl -H @FILE` reads them; and
-//! `NAME.expected.json`, what is expected. A sample of an agent is `NAME.delivery.json`. Of what is expected, members that are
-//! left out are not compared, `null` stands for nothing, and a member with an unknown name is an error. Only the data of an
-//! event is never left out: without `data` it is expected to be the body.
+//! `NAME.expected.json`, the expected result. A sample of an agent is `NAME.delivery.json`. Members that an expected result
+//! omits are not compared, `null` means that the member must be absent, and unknown members are errors. The data of an event
+//! is always compared: without `data` it must be the body.
 //!
-//! The files can also lie inside of a plugin, in a section that is read without running it and is never larger than 256 KiB.
+//! The files can also lie inside a plugin, in a custom section of at most 256 KiB that is read without running the plugin.
 
 mod bundle;
 mod compare;
@@ -35,20 +35,20 @@ pub use self::compare::Difference;
 pub use self::folder::{EXPECTED_ENDING, HEADERS_ENDING, embedded, read};
 pub use self::header::{content_type, header};
 pub use self::outcome::{receipt, rejection};
-pub use self::trial::{Subject, Trial, Verdict};
+pub use self::trial::{PluginUnderTest, Trial, TrialVerdict};
 
-/// One sample, or what is wrong with its files.
+/// One sample. It may be broken: then `content` says why.
 #[derive(Debug)]
 pub struct Sample {
-    /// What its files are called, without their endings.
+    /// The name of its files, without their endings.
     pub name: String,
-    /// The file that says what is expected; of a request, it need not be there.
+    /// The file with the expected result. That of a request may not exist.
     pub file: PathBuf,
-    /// What it says.
+    /// The parsed files, or the problem with them.
     pub content: Result<Content, String>,
 }
 
-/// What a plugin is tried out on.
+/// The input of a plugin.
 #[derive(Debug)]
 pub enum Content {
     /// A request to a channel.
@@ -57,10 +57,10 @@ pub enum Content {
     Delivery(Box<DeliverySample>),
 }
 
-/// A request to a channel.
+/// A request to a channel, with the expected result.
 #[derive(Debug)]
 pub struct RequestSample {
-    /// none stands for the first of the manifest.
+    /// `None` means the first method of the manifest.
     method: Option<Method>,
     path: String,
     query: String,
@@ -72,46 +72,46 @@ pub struct RequestSample {
 }
 
 impl RequestSample {
-    /// The method; none stands for the first of the manifest.
+    /// The method; `None` means the first one of the manifest.
     pub fn method(&self) -> Option<&Method> {
         self.method.as_ref()
     }
 
-    /// Path below the place of the channel, empty when it is that place itself, and query.
+    /// The path below that of the channel, which may be empty, and the query.
     pub fn target(&self) -> (&str, &str) {
         (if self.path == "/" { "" } else { &self.path }, &self.query)
     }
 
-    /// The headers, of which `content-type` is always there.
+    /// The headers, always with `content-type`.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The body.
+    /// The body of the request.
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 
-    /// Settings of the channel that what is expected goes with.
+    /// Settings of the channel that the expected result depends on.
     pub fn config(&self) -> &BTreeMap<String, Value> {
         &self.config
     }
 
-    /// The kind of the first event that is expected, as the plugin says it.
+    /// The kind of the first expected event, without the channel.
     pub fn kind(&self) -> Option<&str> {
         self.expected.as_ref()?["receipt"]["events"][0]["kind"].as_str()
     }
 }
 
-/// A delivery to an agent.
+/// A delivery to an agent, with scripted HTTP responses and the expected result.
 #[derive(Debug)]
 pub struct DeliverySample {
     event: Event,
     attempt: u32,
     config: BTreeMap<String, Value>,
-    /// What `http.send` is answered.
+    /// The responses to `http.send`, in order.
     answers: Vec<Result<Response, EgressError>>,
-    /// The requests that are expected, each with its place.
+    /// The expected requests, in the same order; `None` accepts any.
     requests: Vec<Option<Value>>,
     /// `{"answer": ..}`, `{"retry": ..}` or `{"reject": ..}`.
     expected: Option<Value>,

@@ -62,9 +62,9 @@ fn a_difference_is_told_member_by_member() {
     for part in [
         "plugins/dummy.wasm: channel plugin dummy 0.1.0\n  failed  one  ",
         "inbound.header 2, inbound.query 1\n",
-        "\n          receipt.events[0].kind: expected \"sent\", came \"received\"\n",
-        "\n          receipt.events[1]: expected {}, came nothing\n",
-        "\n          receipt.response: expected {\"status\":200}, came nothing\n",
+        "\n          receipt.events[0].kind: expected \"sent\", found \"received\"\n",
+        "\n          receipt.events[1]: expected {}, found nothing\n",
+        "\n          receipt.response: expected {\"status\":200}, found nothing\n",
         "\n0 ok, 1 failed\n",
     ] {
         assert!(data.contains(part), "{part} is missing in\n{data}");
@@ -88,10 +88,10 @@ fn a_sample_is_refused_where_the_channel_would_refuse_it() {
 
     assert_eq!(code, 1, "{data}");
     for part in [
-        "the channel refuses it: the method is `GET`, expected POST or PUT",
-        "no member is called `receipts`; expected `request`, `config`, `receipt`, `rejection`",
+        "the channel refuses the request: the method is `GET`, expected POST or PUT",
+        "unknown member `receipts`; expected `request`, `config`, `receipt`, `rejection`",
         "`config.url` is unknown; the plugin has no settings",
-        "it is the sample of an agent, and this is a channel plugin",
+        "a sample of an agent, but this is a channel plugin",
         "  ok      good ",
         "\n1 ok, 4 failed\n",
     ] {
@@ -173,10 +173,10 @@ fn an_agent_reaches_only_what_the_sample_answers() {
 
     assert_eq!(code, 1, "{data}");
     for part in [
-        "http[0].request.method: expected \"PUT\", came \"POST\"\n",
-        "http[1].request: expected \"a request\", came nothing\n",
-        "retry.code: expected \"throttled\", came \"busy\"\n",
-        "http[0].request: expected nothing, came {",
+        "http[0].request.method: expected \"PUT\", found \"POST\"\n",
+        "http[1].request: expected \"a request\", found nothing\n",
+        "retry.code: expected \"throttled\", found \"busy\"\n",
+        "http[0].request: expected nothing, found {",
     ] {
         assert!(data.contains(part), "{part} is missing in\n{data}");
     }

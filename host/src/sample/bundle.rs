@@ -1,31 +1,31 @@
-//! Samples inside of a plugin file: a custom section of the component that holds the files of the folder `samples`, so that
-//! whoever has the plugin can try it.
+//! Samples inside a plugin file: a custom section of the component with the files of the folder `samples`, so that everyone
+//! who has the plugin can try it.
 //!
-//! Nothing of the plugin runs to read them. Needs nothing but the standard library, because `cargo xtask`, which builds
-//! the plugins before there is a gateway, compiles this very file.
+//! Reading them does not run the plugin. The file uses the standard library alone, because `cargo xtask` compiles it too: it
+//! builds the plugins before the gateway exists.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-/// Bytes of all samples of a plugin.
+/// The maximum size of all samples of a plugin in bytes.
 const MAX: usize = 256 << 10;
 
-/// Files of all samples of a plugin.
+/// The maximum number of files of all samples of a plugin.
 const MAX_FILES: usize = 1024;
 
 const SECTION: &[u8] = b"gateway:samples";
 
-/// The number of sections that mean something to tools alone.
+/// The id of custom sections.
 const CUSTOM: u8 = 0;
 
-/// How a component begins.
+/// The first bytes of a component.
 const HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
 
-/// The files of the samples in a folder, by name, as they go into a plugin. A folder that is not there has none.
+/// The sample files of a folder, in order of their names. A missing folder has none.
 ///
 /// # Errors
-/// When a file cannot be read, or when they are too large together.
+/// A file cannot be read, or the files are too large together.
 pub fn files(dir: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -34,29 +34,29 @@ pub fn files(dir: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
     let (mut files, mut size) = (Vec::new(), 0);
     for entry in entries {
         let path = entry?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| is_of_a_sample(name)) else {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| is_sample_file(name)) else {
             continue;
         };
         if path.is_file() {
             size += fs::metadata(&path)?.len();
             if size > MAX as u64 {
-                let told = format!("they have more than {} KiB together, which is too much to travel", MAX >> 10);
-                return Err(io::Error::new(ErrorKind::FileTooLarge, told));
+                let message = format!("larger than {} KiB together", MAX >> 10);
+                return Err(io::Error::new(ErrorKind::FileTooLarge, message));
             }
             files.push((name.to_owned(), fs::read(&path)?));
         }
     }
-    // The same folder makes the same plugin, in whatever order it is read.
+    // The order of `read_dir` must not change the plugin file.
     files.sort();
     Ok(files)
 }
 
-/// Whether a file is more than what editors and systems leave behind.
-pub(crate) fn is_of_a_sample(name: &str) -> bool {
+/// Whether a file belongs to a sample; hidden files and backups of editors do not.
+pub(crate) fn is_sample_file(name: &str) -> bool {
     !name.starts_with('.') && !name.ends_with('~')
 }
 
-/// The component with these files in the place of those that it has; none when it is no component.
+/// The component with its samples replaced by these files; `None` if `component` is not one.
 pub fn with(component: &[u8], files: &[(String, Vec<u8>)]) -> Option<Vec<u8>> {
     let mut new = HEADER.to_vec();
     for section in sections(component)? {
@@ -77,7 +77,7 @@ pub fn with(component: &[u8], files: &[(String, Vec<u8>)]) -> Option<Vec<u8>> {
     Some(new)
 }
 
-/// The files in a component. It may hold anything, and has none unless they are as `with` writes them.
+/// The sample files in a component. The bytes are untrusted: anything that `with` would not write counts as no samples.
 pub(crate) fn find(component: &[u8]) -> Vec<(String, Vec<u8>)> {
     let found = sections(component).into_iter().flatten().find_map(|section| section.files);
     found.and_then(read).unwrap_or_default()
@@ -89,7 +89,7 @@ fn read(mut content: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
         let name = std::str::from_utf8(take(&mut content)?).ok()?;
         let bytes = take(&mut content)?;
         size += bytes.len();
-        if size > MAX || files.len() == MAX_FILES || name.contains('/') || !is_of_a_sample(name) {
+        if size > MAX || files.len() == MAX_FILES || name.contains('/') || !is_sample_file(name) {
             return None;
         }
         files.push((name.to_owned(), bytes.to_owned()));
@@ -100,11 +100,11 @@ fn read(mut content: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
 /// A section of a component.
 struct Section<'a> {
     whole: &'a [u8],
-    /// What it holds when it is the one with the samples.
+    /// The content, if this is the section with the samples.
     files: Option<&'a [u8]>,
 }
 
-/// The sections of a component, as far as its own level goes: each one says how long it is.
+/// The top-level sections of a component; each begins with its length.
 fn sections(component: &[u8]) -> Option<Vec<Section<'_>>> {
     let mut rest = component.strip_prefix(HEADER)?;
     let mut sections = Vec::new();
@@ -118,7 +118,7 @@ fn sections(component: &[u8]) -> Option<Vec<Section<'_>>> {
     Some(sections)
 }
 
-/// Writes bytes behind their number, as WebAssembly does: seven bits in each byte, the lowest first.
+/// Writes bytes with their length in front, in LEB128 as WebAssembly does.
 fn put(into: &mut Vec<u8>, bytes: &[u8]) {
     let mut left = bytes.len();
     while left > 0x7f {
@@ -129,7 +129,7 @@ fn put(into: &mut Vec<u8>, bytes: &[u8]) {
     into.extend_from_slice(bytes);
 }
 
-/// Takes what `put` has written; none when there is less.
+/// Reads what `put` wrote; `None` if the input is too short.
 fn take<'a>(from: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (mut size, mut rest) = (0_usize, *from);
     for shift in [0, 7, 14, 21, 28] {
@@ -165,13 +165,13 @@ mod tests {
         assert_eq!(find(&packed), files);
         assert!(packed.starts_with(COMPONENT));
         let other = [sample("c.json", b"1")];
-        assert_eq!(find(&with(&packed, &other).unwrap()), other, "they take the place of the others");
+        assert_eq!(find(&with(&packed, &other).unwrap()), other, "they replace the others");
         assert_eq!(with(&packed, &[]).unwrap(), COMPONENT);
         assert_eq!(with(&packed, &files).unwrap(), packed);
     }
 
     #[test]
-    fn what_is_no_component_and_what_breaks_off_holds_nothing() {
+    fn other_files_and_truncated_ones_hold_no_samples() {
         for bytes in [&b""[..], b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0\0\x05"] {
             assert_eq!(with(bytes, &[]), None);
             assert!(find(bytes).is_empty());
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_read_in_order_and_not_without_end() {
+    fn a_folder_is_read_in_order_and_up_to_a_limit() {
         let dir = tempfile::tempdir().unwrap();
         for name in ["b.json", "a.json", ".hidden", "saved~"] {
             fs::write(dir.path().join(name), name).unwrap();
@@ -198,6 +198,6 @@ mod tests {
         assert!(files(&dir.path().join("absent")).unwrap().is_empty());
         fs::write(dir.path().join("c.json"), vec![0; MAX]).unwrap();
         let error = files(dir.path()).unwrap_err().to_string();
-        assert_eq!(error, "they have more than 256 KiB together, which is too much to travel");
+        assert_eq!(error, "larger than 256 KiB together");
     }
 }

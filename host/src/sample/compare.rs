@@ -1,26 +1,28 @@
+//! Differences between a result and the expected one.
+
 use std::fmt;
 
 use serde_json::Value;
 
-/// One member in which what came is not what was expected.
+/// One member that differs from the expected one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Where it stands, such as `events[0].kind`.
+    /// Its path, such as `events[0].kind`.
     pub member: String,
-    /// What was expected; `null` stands for nothing.
+    /// `null` if the member should be absent.
     pub expected: Value,
-    /// What came.
+    /// `null` if the member is absent.
     pub found: Value,
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |value: &Value| if value.is_null() { "nothing".to_owned() } else { value.to_string() };
-        write!(f, "{}: expected {}, came {}", self.member, shown(&self.expected), shown(&self.found))
+        write!(f, "{}: expected {}, found {}", self.member, shown(&self.expected), shown(&self.found))
     }
 }
 
-/// The members of `expected` that `found` does not have like this; what `expected` leaves out may be anything.
+/// Compares the members that `expected` has; members that it omits may be anything.
 pub(super) fn differences(member: &str, expected: &Value, found: &Value) -> Vec<Difference> {
     let mut differences = Vec::new();
     compare(member, expected, found, &mut differences);
@@ -57,7 +59,7 @@ fn compare(member: &str, expected: &Value, found: &Value, differences: &mut Vec<
 
 fn is_same(expected: &Value, found: &Value) -> bool {
     match (expected, found) {
-        // What is JSON came as JSON, and may be expected as the text that it was.
+        // A text that is JSON is found as JSON, and may be expected as the text.
         (Value::String(text), found) if !found.is_string() => {
             serde_json::from_str(text).is_ok_and(|json: Value| json == *found)
         }
@@ -77,16 +79,16 @@ mod tests {
             (json!({}), json!({"kind": "push"}), &[][..]),
             (json!({"kind": "push"}), json!({"kind": "push", "subject": "a"}), &[]),
             (json!({"subject": null}), json!({"kind": "push"}), &[]),
-            (json!({"subject": null}), json!({"subject": "a"}), &[r#"subject: expected nothing, came "a""#]),
-            (json!({"subject": "a"}), json!({}), &[r#"subject: expected "a", came nothing"#]),
+            (json!({"subject": null}), json!({"subject": "a"}), &[r#"subject: expected nothing, found "a""#]),
+            (json!({"subject": "a"}), json!({}), &[r#"subject: expected "a", found nothing"#]),
             (
                 json!({"events": [{"attributes": {"a": "1"}}]}),
                 json!({"events": [{"attributes": {"a": "2", "b": "3"}}, {}]}),
-                &[r#"events[0].attributes.a: expected "1", came "2""#, "events[1]: expected nothing, came {}"],
+                &[r#"events[0].attributes.a: expected "1", found "2""#, "events[1]: expected nothing, found {}"],
             ),
             (json!({"data": "{\"a\": 1}"}), json!({"data": {"a": 1}}), &[]),
             (json!({"data": "7"}), json!({"data": 7}), &[]),
-            (json!({"data": 7}), json!({"data": "7"}), &[r#"data: expected 7, came "7""#]),
+            (json!({"data": 7}), json!({"data": "7"}), &[r#"data: expected 7, found "7""#]),
         ] {
             let differences: Vec<_> = differences("", &expected, &found).iter().map(ToString::to_string).collect();
 

@@ -1,4 +1,4 @@
-//! From the text of a sample's JSON file to a valid sample.
+//! Parsing the JSON file of a sample.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::plugin::Script;
 
 use super::{DeliverySample, RequestSample, header};
 
-/// When events of samples were received, unless they say it themselves: the same in each run.
+/// The default time of the event in a sample: fixed, so that every run is equal.
 const TIME: &str = "2026-01-31T12:00:00.000Z";
 
 const EVENT: &[&str] = &["kind", "subject", "delivery_id", "key", "content_type", "attributes", "data", "data_base64"];
@@ -23,13 +23,13 @@ const RESPONSE: &[&str] = &["status", "headers", "body", "body_base64"];
 
 type Object = Map<String, Value>;
 
-/// A request; `text` is `NAME.expected.json`, where there is one.
+/// Parses a request; `text` is `NAME.expected.json`, if it exists.
 pub(super) fn request(body: Vec<u8>, mut headers: HeaderMap, text: Option<&str>) -> Result<RequestSample, String> {
     if !headers.contains_key(CONTENT_TYPE) {
         headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(header::content_type(&body)));
     }
     let json: Value = match text {
-        Some(text) => serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?,
+        Some(text) => serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?,
         None => json!({}),
     };
     let file = only("", &json, &["request", "config", "receipt", "rejection"])?;
@@ -43,7 +43,7 @@ pub(super) fn request(body: Vec<u8>, mut headers: HeaderMap, text: Option<&str>)
         member("receipt.", receipt, "response", RESPONSE)?;
     }
     let method = match text_of("request.", line, "method")? {
-        Some(method) => Some(method.parse().map_err(|_| format!("`request.method`: `{method}` is no method"))?),
+        Some(method) => Some(method.parse().map_err(|_| format!("`request.method`: `{method}` is not a method"))?),
         None => None,
     };
     let path = text_of("request.", line, "path")?.unwrap_or_else(|| "/".to_owned());
@@ -61,9 +61,9 @@ pub(super) fn request(body: Vec<u8>, mut headers: HeaderMap, text: Option<&str>)
     })
 }
 
-/// A delivery; `text` is `NAME.delivery.json`.
+/// Parses a delivery; `text` is `NAME.delivery.json`.
 pub(super) fn delivery(text: &str) -> Result<DeliverySample, String> {
-    let json: Value = serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
+    let json: Value = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     let file = only("", &json, &["event", "attempt", "config", "http", "answer", "retry", "reject"])?;
     member("", file, "answer", &["content_type", "body", "body_base64", "attributes"])?;
     member("", file, "retry", &["code", "message", "after"])?;
@@ -95,7 +95,7 @@ pub(super) fn delivery(text: &str) -> Result<DeliverySample, String> {
     })
 }
 
-/// What `http.send` is answered.
+/// The response to one `http.send`.
 fn answer(place: &str, exchange: &Object) -> Result<Result<Response, EgressError>, String> {
     let response = member(place, exchange, "response", RESPONSE)?;
     let error = member(place, exchange, "error", &["code", "message"])?;
@@ -116,15 +116,16 @@ fn answer(place: &str, exchange: &Object) -> Result<Result<Response, EgressError
         (None, Some(error)) => {
             let inner = format!("{place}error.");
             let code = text_of(&inner, Some(error), "code")?.unwrap_or_default();
-            let message = text_of(&inner, Some(error), "message")?.unwrap_or_else(|| "as the sample says".to_owned());
+            let message =
+                text_of(&inner, Some(error), "message")?.unwrap_or_else(|| "scripted by the sample".to_owned());
             let failure = Script::failure(&code, message);
-            Ok(Err(failure.ok_or_else(|| format!("`{inner}code`: `{code}` is none of the codes of `http.error`"))?))
+            Ok(Err(failure.ok_or_else(|| format!("`{inner}code`: `{code}` is not a code of `http.error`"))?))
         }
         _ => Err(format!("`{}`: expected either `response` or `error`", place.trim_end_matches('.'))),
     }
 }
 
-/// A CloudEvent as far as a sample says it; members that are no context attributes are attributes of the event.
+/// Parses a partial CloudEvent. Members other than context attributes become attributes of the event.
 fn event(json: &Object) -> Result<Event, String> {
     let text = |name: &str| text_of("event.", Some(json), name);
     let kind = text("type")?.ok_or("`event.type` is missing, such as `github.push`")?;
@@ -134,15 +135,15 @@ fn event(json: &Object) -> Result<Event, String> {
         None => kind.split('.').next().unwrap_or_default(),
     };
     let channel: ChannelName =
-        channel.parse().map_err(|_| format!("`event.type`: `{channel}` is no name of a channel"))?;
+        channel.parse().map_err(|_| format!("`event.type`: `{channel}` is not the name of a channel"))?;
     let time: Timestamp = match text("time")? {
         Some(time) => {
             time.parse().map_err(|_| format!("`event.time`: expected a time such as `{TIME}`, found `{time}`"))?
         }
-        None => TIME.parse().map_err(|_| "the time of samples is no time")?,
+        None => TIME.parse().map_err(|_| "the default time is invalid")?,
     };
     let id = match text("id")? {
-        Some(id) => id.parse().map_err(|_| format!("`event.id`: expected an id of an event, a UUID, found `{id}`"))?,
+        Some(id) => id.parse().map_err(|_| format!("`event.id`: expected an event id, a UUID, found `{id}`"))?,
         None => EventId::new(time, Seq(1), 0),
     };
     let data = bytes("event.", json, "data")?.unwrap_or_default();
@@ -150,7 +151,7 @@ fn event(json: &Object) -> Result<Event, String> {
         Some(content_type) => content_type,
         None => header::content_type(&data).to_owned(),
     };
-    let plugin = channel.as_str().parse().expect("channels and plugins are named by the same rule");
+    let plugin = channel.as_str().parse().expect("names of channels and plugins follow the same rule");
     let attribute = |(name, value): (&String, &Value)| match value {
         Value::String(text) => Ok((name.clone(), text.clone())),
         Value::Number(_) | Value::Bool(_) => Ok((name.clone(), value.to_string())),
@@ -184,7 +185,7 @@ fn config(file: &Object) -> Result<BTreeMap<String, Value>, String> {
     }
 }
 
-/// The one of these members that is there, in an object of its own.
+/// The one of these members that `file` has, in an object of its own.
 fn one_of(file: &Object, names: &[&str]) -> Result<Option<Value>, String> {
     let there: Vec<_> = names.iter().filter_map(|name| Some((*name, file.get(*name)?))).collect();
     match there[..] {
@@ -194,12 +195,12 @@ fn one_of(file: &Object, names: &[&str]) -> Result<Option<Value>, String> {
     }
 }
 
-/// The object, when it has no members but these.
+/// The object, if it has no other members than these.
 fn only<'a>(place: &str, json: &'a Value, known: &[&str]) -> Result<&'a Object, String> {
     let named = if place.is_empty() { String::new() } else { format!("`{place}`: ") };
     let Value::Object(object) = json else { return Err(format!("{named}expected an object, found {json}")) };
     match object.keys().find(|name| !known.contains(&name.as_str())) {
-        Some(unknown) => Err(format!("{named}no member is called `{unknown}`; expected `{}`", known.join("`, `"))),
+        Some(unknown) => Err(format!("{named}unknown member `{unknown}`; expected `{}`", known.join("`, `"))),
         None => Ok(object),
     }
 }
@@ -233,7 +234,7 @@ fn texts(place: &str, object: &Object, name: &str) -> Result<BTreeMap<String, St
         .map_err(|_| format!("`{place}{name}`: expected an object of texts, found {json}"))
 }
 
-/// Bytes that are written as JSON, as text or in base64.
+/// Bytes, given as JSON, as text, or in base64.
 fn bytes(place: &str, object: &Object, name: &str) -> Result<Option<Bytes>, String> {
     let encoded = format!("{name}_base64");
     if let Some(text) = text_of(place, Some(object), &encoded)? {
@@ -251,15 +252,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_sample_says_wrong_is_told_by_its_place() {
+    fn problems_of_a_sample_name_their_member() {
         for (text, expected) in [
             ("[]", "expected an object, found []"),
-            (
-                r#"{"reciept": {}}"#,
-                "no member is called `reciept`; expected `request`, `config`, `receipt`, `rejection`",
-            ),
+            (r#"{"reciept": {}}"#, "unknown member `reciept`; expected `request`, `config`, `receipt`, `rejection`"),
             (r#"{"receipt": {}, "rejection": {}}"#, "expected one of `receipt`, `rejection`, found 2"),
-            (r#"{"receipt": {"events": [{}, {"type": "push"}]}}"#, "`receipt.events[1]`: no member is called `type`"),
+            (r#"{"receipt": {"events": [{}, {"type": "push"}]}}"#, "`receipt.events[1]`: unknown member `type`"),
             (r#"{"receipt": {"events": {}}}"#, "`receipt.events`: expected an array, found {}"),
             (r#"{"request": {"method": 7}}"#, "`request.method`: expected a text, found 7"),
             (
@@ -275,13 +273,16 @@ mod tests {
         for (text, expected) in [
             ("{}", "`event` is missing"),
             (r#"{"event": {}}"#, "`event.type` is missing"),
-            (r#"{"event": {"type": "Push"}}"#, "`Push` is no name of a channel"),
-            (r#"{"event": {"type": "a.b", "id": "7"}}"#, "`event.id`: expected an id"),
+            (r#"{"event": {"type": "Push"}}"#, "`Push` is not the name of a channel"),
+            (r#"{"event": {"type": "a.b", "id": "7"}}"#, "`event.id`: expected an event id"),
             (r#"{"event": {"type": "a.b"}, "attempt": 0}"#, "`attempt`: expected a number from 1, found 0"),
             (r#"{"event": {"type": "a.b"}, "http": [{}]}"#, "`http[0]`: expected either `response` or `error`"),
-            (r#"{"event": {"type": "a.b"}, "http": [{"error": {"code": "x"}}]}"#, "`http[0].error.code`: `x` is none"),
+            (
+                r#"{"event": {"type": "a.b"}, "http": [{"error": {"code": "x"}}]}"#,
+                "`http[0].error.code`: `x` is not a code",
+            ),
             (r#"{"event": {"type": "a.b"}, "http": [{"response": {"status": 1}}]}"#, "`http[0].response.status`"),
-            (r#"{"event": {"type": "a.b"}, "retry": {"codes": 1}}"#, "`retry`: no member is called `codes`"),
+            (r#"{"event": {"type": "a.b"}, "retry": {"codes": 1}}"#, "`retry`: unknown member `codes`"),
         ] {
             let problem = delivery(text).unwrap_err();
 
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_event_leaves_out_is_the_same_in_each_run() {
+    fn defaults_of_an_event_are_the_same_in_each_run() {
         let sample =
             || delivery(r#"{"event": {"type": "github.push", "data": {"a": 1}, "severity": "high", "n": 1}}"#).unwrap();
 

@@ -1,3 +1,5 @@
+//! Samples as files, in a folder or inside a plugin.
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +10,7 @@ use http::HeaderMap;
 
 use super::{Content, Sample, bundle, expectation, header};
 
-/// Bytes of a sample's file at most: as much as the largest body that a gateway takes by default.
+/// The largest file in bytes: the default `http.max_body`.
 const MAX_FILE: u64 = 25 << 20;
 
 /// The end of the name of a file with the headers of a request.
@@ -22,8 +24,8 @@ const DELIVERY_ENDING: &str = ".delivery.json";
 /// A file of a sample.
 struct Source {
     path: PathBuf,
-    /// What it holds, when it was found inside of a plugin.
-    found: Option<Vec<u8>>,
+    /// The content, if the file lies inside a plugin.
+    embedded: Option<Vec<u8>>,
 }
 
 /// The files of one sample.
@@ -35,7 +37,7 @@ struct Files {
     delivery: Option<Source>,
 }
 
-/// The samples of a folder, by name. One whose files are wrong says so itself and leaves the others alone.
+/// The samples of a folder, by name. A broken one carries its problem and does not affect the others.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -43,20 +45,20 @@ pub fn read(dir: &Path) -> io::Result<Vec<Sample>> {
     let mut paths = fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>()?;
     paths.retain(|path| path.is_file());
     paths.sort();
-    Ok(sorted(dir, paths.into_iter().map(|path| Source { path, found: None })))
+    Ok(sorted(dir, paths.into_iter().map(|path| Source { path, embedded: None })))
 }
 
-/// The samples inside of a plugin file, by name.
+/// The samples inside a plugin file, by name.
 pub fn embedded(component: &[u8]) -> Vec<Sample> {
     let found = bundle::find(component).into_iter();
-    sorted(Path::new(""), found.map(|(name, bytes)| Source { path: name.into(), found: Some(bytes) }))
+    sorted(Path::new(""), found.map(|(name, bytes)| Source { path: name.into(), embedded: Some(bytes) }))
 }
 
 fn sorted(dir: &Path, sources: impl Iterator<Item = Source>) -> Vec<Sample> {
     let mut samples: BTreeMap<String, Files> = BTreeMap::new();
     for source in sources {
         let file = source.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if !bundle::is_of_a_sample(&file) {
+        if !bundle::is_sample_file(&file) {
             continue;
         }
         let of = |ending: &str| file.strip_suffix(ending).map(str::to_owned);
@@ -78,7 +80,7 @@ fn sample(dir: &Path, name: String, files: &Files) -> Sample {
     let content = match files {
         Files { delivery: Some(delivery), bodies, headers: None, expected: None } if bodies.is_empty() => {
             delivery.text().and_then(|text| {
-                let parsed = expectation::delivery(&text).map_err(|problem| told(&delivery.path, &problem))?;
+                let parsed = expectation::delivery(&text).map_err(|problem| at(&delivery.path, &problem))?;
                 Ok(Content::Delivery(Box::new(parsed)))
             })
         }
@@ -86,7 +88,7 @@ fn sample(dir: &Path, name: String, files: &Files) -> Sample {
             request(&name, bodies, headers.as_ref(), expected.as_ref())
                 .map(|request| Content::Request(Box::new(request)))
         }
-        _ => Err(format!("`{name}` is the sample of a channel and of an agent: rename one of its files")),
+        _ => Err(format!("`{name}` is a sample of a channel and of an agent: rename one of its files")),
     };
     let ending = if files.delivery.is_some() { DELIVERY_ENDING } else { EXPECTED_ENDING };
     Sample { file: dir.join(format!("{name}{ending}")), name, content }
@@ -100,10 +102,10 @@ fn request(
 ) -> Result<super::RequestSample, String> {
     let body = match bodies {
         [body] => body.bytes()?.into_owned(),
-        [] => return Err(format!("its body is missing: expected a file such as `{name}.json`, which may be empty")),
+        [] => return Err(format!("the body is missing: expected a file such as `{name}.json`, which may be empty")),
         more => {
             let names: Vec<_> = more.iter().map(|source| format!("`{}`", source.path.display())).collect();
-            return Err(format!("it has several bodies, {}: rename all but one", names.join(" and ")));
+            return Err(format!("several bodies, {}: rename all but one", names.join(" and ")));
         }
     };
     let headers = match headers {
@@ -112,15 +114,15 @@ fn request(
     };
     let text = expected.map(Source::text).transpose()?;
     let file = expected.map_or(Path::new(""), |source| &source.path);
-    expectation::request(body, headers, text.as_deref()).map_err(|problem| told(file, &problem))
+    expectation::request(body, headers, text.as_deref()).map_err(|problem| at(file, &problem))
 }
 
-/// One header on each line, as curl reads them.
+/// Headers, one per line, as curl reads them.
 fn headers_of(path: &Path, text: &str) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-        let (name, value) = header::header(line)
-            .ok_or_else(|| told(path, &format!("line {number} is not of the form `Name: value`")))?;
+        let (name, value) =
+            header::header(line).ok_or_else(|| at(path, &format!("line {number}: expected `Name: value`")))?;
         headers.append(name, value);
     }
     Ok(headers)
@@ -128,23 +130,23 @@ fn headers_of(path: &Path, text: &str) -> Result<HeaderMap, String> {
 
 impl Source {
     fn text(&self) -> Result<String, String> {
-        let not_text = |_| told(&self.path, "it is not UTF-8 text");
+        let not_text = |_| at(&self.path, "not UTF-8 text");
         String::from_utf8(self.bytes()?.into_owned()).map_err(not_text)
     }
 
     fn bytes(&self) -> Result<Cow<'_, [u8]>, String> {
-        if let Some(found) = &self.found {
-            return Ok(found.into());
+        if let Some(bytes) = &self.embedded {
+            return Ok(bytes.into());
         }
         let read = fs::metadata(&self.path).and_then(|metadata| match metadata.len() {
             0..=MAX_FILE => fs::read(&self.path),
-            size => Err(io::Error::other(format!("it has {size} bytes, at most {MAX_FILE} are read"))),
+            size => Err(io::Error::other(format!("{size} bytes, at most {MAX_FILE} are read"))),
         });
-        read.map(Cow::Owned).map_err(|error| told(&self.path, &error.to_string()))
+        read.map(Cow::Owned).map_err(|error| at(&self.path, &error.to_string()))
     }
 }
 
-fn told(path: &Path, problem: &str) -> String {
+fn at(path: &Path, problem: &str) -> String {
     format!("`{}`: {problem}", path.display())
 }
 
@@ -175,7 +177,7 @@ mod tests {
 
         let samples = read(dir.path()).unwrap();
 
-        let told: Vec<_> = samples
+        let found: Vec<_> = samples
             .iter()
             .map(|sample| match &sample.content {
                 Ok(Content::Request(request)) => format!("{}: {} headers", sample.name, request.headers.len()),
@@ -187,14 +189,14 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            told,
+            found,
             [
                 "bare: 1 headers",
                 "issues.opened: 2 headers",
-                "odd: `/odd.headers`: line 1 is not of the form `Name: value`",
-                "orphan: its body is missing: expected a file such as `orphan.json`, which may be empty",
+                "odd: `/odd.headers`: line 1: expected `Name: value`",
+                "orphan: the body is missing: expected a file such as `orphan.json`, which may be empty",
                 "sent: delivery",
-                "twice: it has several bodies, `/twice.json` and `/twice.xml`: rename all but one",
+                "twice: several bodies, `/twice.json` and `/twice.xml`: rename all but one",
             ]
         );
     }

@@ -1,3 +1,5 @@
+//! Results of plugins, in the form of the sample files.
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -5,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::egress::Response;
 use crate::plugin::{Answer, Failure, Receipt, ReceiptEvent, Rejection, Sent};
 
-/// A receipt as `NAME.expected.json` writes it. Data that is the body is left out.
+/// A receipt in the form of `NAME.expected.json`, without data that equals the body.
 pub fn receipt(receipt: &Receipt, body: &[u8]) -> Value {
     let events: Vec<_> = receipt.events.iter().map(|each| event(each, body)).collect();
     let mut json = json!({ "events": events });
@@ -41,12 +43,12 @@ fn response(response: &Response) -> Value {
     json.into()
 }
 
-/// A rejection as `NAME.expected.json` writes it.
+/// A rejection in the form of `NAME.expected.json`.
 pub fn rejection(rejection: &Rejection) -> Value {
     json!({"status": rejection.status, "detail": rejection.detail})
 }
 
-/// What an agent plugin made of a delivery, as `NAME.delivery.json` writes it.
+/// The result of a delivery in the form of `NAME.delivery.json`.
 pub(super) fn delivered(result: &Result<Answer, Failure>) -> Value {
     match result {
         Ok(Answer { content_type, body, attributes, .. }) => {
@@ -66,7 +68,7 @@ pub(super) fn delivered(result: &Result<Answer, Failure>) -> Value {
     }
 }
 
-/// A request that an agent plugin sent.
+/// A request of an agent plugin in the form of `NAME.delivery.json`.
 pub(super) fn sent(sent: &Sent) -> Value {
     let mut json = Map::new();
     json.insert("method".to_owned(), json!(sent.method));
@@ -77,7 +79,7 @@ pub(super) fn sent(sent: &Sent) -> Value {
     json.into()
 }
 
-/// Bytes as they are easiest to read: JSON, text, or base64 under a name of its own. Nothing when there are none.
+/// Adds bytes as JSON, as text, or in base64 as `NAME_base64`. Empty bytes add nothing.
 pub(super) fn put_bytes(json: &mut Map<String, Value>, name: &str, bytes: &[u8]) {
     if bytes.is_empty() {
         return;
@@ -98,7 +100,7 @@ fn put_texts<const N: usize>(json: &mut Map<String, Value>, texts: [(&str, &Opti
     }
 }
 
-/// Pairs as an object; values of one name stand together, as in a header.
+/// Pairs as an object. Values of the same name are joined, as in a header.
 fn pairs(pairs: &[(String, String)]) -> Value {
     let mut json = Map::new();
     for (name, value) in pairs {

@@ -1,3 +1,5 @@
+//! A plugin, tried on a sample.
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,59 +17,59 @@ use crate::plugin::{
 use super::compare::{Difference, differences};
 use super::{Content, DeliverySample, RequestSample, Sample, outcome};
 
-/// How long one sample is called again and again to find its time.
+/// How long the calls of one sample are repeated to measure their time.
 const MAX_TIMING: Duration = Duration::from_secs(2);
 
-/// A plugin that is tried out.
-pub struct Subject {
+/// A plugin that is tried on samples.
+pub struct PluginUnderTest {
     fresh: Arc<Generation>,
-    /// There when the limits allow reuse.
+    /// Set if the limits allow reuse.
     reused: Option<Arc<Generation>>,
-    /// Calls whose times are taken.
+    /// Timed calls of each sample.
     runs: u32,
-    /// What the author may do about a trap.
+    /// A hint for the author in case of a trap.
     advice: Option<&'static str>,
 }
 
-/// What came of one sample.
+/// The result of one sample.
 #[derive(Debug)]
 pub struct Trial {
-    /// The sample.
+    /// The name of the sample.
     pub name: String,
-    /// How it ended.
-    pub verdict: Verdict,
-    /// What the plugin made of it, in the form of the sample's file.
+    /// How the result compares with the expected one.
+    pub verdict: TrialVerdict,
+    /// The result in the form of the sample's file.
     pub found: Value,
-    /// The time of a call in a fresh instance, a median.
+    /// The median time of a call in a fresh instance.
     pub fresh: Option<Duration>,
-    /// The same in an instance that is used again, where the limits allow that.
+    /// The median time in a reused instance, if the limits allow reuse.
     pub reused: Option<Duration>,
     /// Memory, host calls and log lines of the first call.
     pub seen: Observation,
 }
 
-/// How a sample ended.
+/// How the result of a sample compares with the expected one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum TrialVerdict {
     /// As expected.
     Passed,
-    /// Not as expected.
+    /// Not as expected; never empty.
     Different(Vec<Difference>),
-    /// Nothing is expected.
+    /// The sample has no expected result.
     Unjudged,
-    /// The plugin failed, or it was not called because the sample is wrong.
+    /// The plugin failed, or was not called because the sample is broken.
     Failed(String),
 }
 
-/// What one call came to, before it is compared.
+/// The result of one call, before the comparison.
 struct Called {
     found: Result<Value, String>,
-    /// The requests that an agent sent.
+    /// The HTTP requests of an agent plugin.
     sent: Vec<Sent>,
 }
 
-impl Subject {
-    /// Loads the plugin with the limits that it would have.
+impl PluginUnderTest {
+    /// Loads the plugin with its limits of the configuration.
     pub async fn load(workbench: &Workbench, file: &Path, runs: u32) -> Result<Self, LoadError> {
         let configured = workbench.load(file).await?;
         let advice = workbench.advice_on_trap(file);
@@ -78,7 +80,7 @@ impl Subject {
         Ok(Self { fresh: Arc::new(fresh), reused: Some(Arc::new(configured)), runs, advice })
     }
 
-    /// The plugin.
+    /// The loaded plugin.
     pub fn generation(&self) -> &Generation {
         &self.fresh
     }
@@ -96,13 +98,10 @@ impl Subject {
     fn wrong_kind(&self, sample: &Sample) -> String {
         match self.fresh.kind() {
             Kind::Agent => {
-                format!(
-                    "it is the sample of a channel, and this is an agent plugin: it takes `{}.delivery.json`",
-                    sample.name
-                )
+                format!("a sample of a channel, but this is an agent plugin: expected `{}.delivery.json`", sample.name)
             }
             Kind::Channel => {
-                "it is the sample of an agent, and this is a channel plugin: it takes the body of a request".to_owned()
+                "a sample of an agent, but this is a channel plugin: expected the body of a request".to_owned()
             }
         }
     }
@@ -143,12 +142,12 @@ impl Subject {
         }
         let outgoing =
             Outgoing { event: Arc::new(delivery.event.clone()), skills: Arc::default(), attempt: delivery.attempt };
-        let rehearsal = Delivering::new(&self.fresh, delivery, self.advice);
+        let rehearsal = ScriptedDelivery::new(&self.fresh, delivery, self.advice);
         let (called, seen) = observe(rehearsal.call(&outgoing)).await;
         let can_repeat = called.found.is_ok();
         let verdict =
             match verdict(&called.found, &delivery.expected, |expected, found| differences("", expected, found)) {
-                Verdict::Failed(problem) => Verdict::Failed(problem),
+                TrialVerdict::Failed(problem) => TrialVerdict::Failed(problem),
                 before => with_requests(before, &delivery.requests, &called.sent),
             };
         let sent: Vec<_> = called.sent.iter().map(|sent| json!({"request": outcome::sent(sent)})).collect();
@@ -159,18 +158,18 @@ impl Subject {
         if can_repeat {
             trial.fresh = self.time(async || rehearsal.call(&outgoing).await.found.is_ok()).await;
             if let Some(reused) = &self.reused {
-                let rehearsal = Delivering::new(reused, delivery, self.advice);
+                let rehearsal = ScriptedDelivery::new(reused, delivery, self.advice);
                 trial.reused = self.time(async || rehearsal.call(&outgoing).await.found.is_ok()).await;
             }
         }
         trial
     }
 
-    /// The median time of a call; none when one of them fails.
+    /// The median time of a call; `None` if one of them fails.
     async fn time(&self, call: impl AsyncFn() -> bool) -> Option<Duration> {
         let begun = Instant::now();
         let mut times = Vec::new();
-        // The first call warms caches up.
+        // The first call only warms up caches.
         for run in 0..=self.runs {
             let start = Instant::now();
             if !call().await {
@@ -188,15 +187,15 @@ impl Subject {
     }
 }
 
-/// An agent whose network is a script.
-struct Delivering<'a> {
+/// An agent plugin with a scripted network.
+struct ScriptedDelivery<'a> {
     advice: Option<&'static str>,
     generation: &'a Arc<Generation>,
     instance: Arc<Instance>,
     script: Arc<Script>,
 }
 
-impl<'a> Delivering<'a> {
+impl<'a> ScriptedDelivery<'a> {
     fn new(generation: &'a Arc<Generation>, delivery: &DeliverySample, advice: Option<&'static str>) -> Self {
         let script = Arc::new(Script::new(delivery.answers.iter().cloned()));
         let config = delivery.config.iter().map(|(key, value)| (key.clone(), config_text(value))).collect();
@@ -212,21 +211,21 @@ impl<'a> Delivering<'a> {
     }
 }
 
-/// The request as the plugin sees it, or why a channel would refuse it before that.
+/// The request as the plugin gets it, or why the channel would refuse it before that.
 fn shown(rehearsal: &Rehearsal, sample: &RequestSample) -> Result<Inbound, String> {
     let open = rehearsal.open();
     let method = sample.method.clone().or_else(|| open.methods().first().cloned()).unwrap_or(Method::POST);
     open.check_head(&method, &sample.headers).map_err(|error| match error {
         IngestError::Method(methods) => {
             let methods: Vec<_> = methods.iter().map(ToString::to_string).collect();
-            format!("the channel refuses it: the method is `{method}`, expected {}", methods.join(" or "))
+            format!("the channel refuses the request: the method is `{method}`, expected {}", methods.join(" or "))
         }
-        error => format!("the channel refuses it: {error}"),
+        error => format!("the channel refuses the request: {error}"),
     })?;
     if sample.body.len() > open.max_body() {
         let (size, limit) = (sample.body.len(), open.max_body());
         return Err(format!(
-            "the channel refuses it: the body has {size} bytes, `max_body` of the manifest allows {limit}"
+            "the channel refuses the request: the body has {size} bytes, `max_body` of the manifest allows {limit}"
         ));
     }
     Ok(rehearsal.shown(WebhookRequest {
@@ -258,7 +257,7 @@ fn judge(
     }
 }
 
-/// Whether the plugin did what it had to: to refuse content is no failure.
+/// Whether the plugin answered. A rejection is an answer, not a failure.
 fn has_answered(called: &Result<Receipt, IngestError>) -> bool {
     matches!(called, Ok(_) | Err(IngestError::Rejected(_)))
 }
@@ -276,18 +275,18 @@ fn verdict(
     found: &Result<Value, String>,
     expected: &Option<Value>,
     compare: impl Fn(&Value, &Value) -> Vec<Difference>,
-) -> Verdict {
+) -> TrialVerdict {
     match (found, expected) {
-        (Err(problem), _) => Verdict::Failed(problem.clone()),
-        (Ok(_), None) => Verdict::Unjudged,
+        (Err(problem), _) => TrialVerdict::Failed(problem.clone()),
+        (Ok(_), None) => TrialVerdict::Unjudged,
         (Ok(found), Some(expected)) if outcome_of(expected) != outcome_of(found) => {
             let of = |value: &Value| outcome_of(value).unwrap_or_default().into();
             let whole = Difference { member: "outcome".to_owned(), expected: of(expected), found: found.clone() };
-            Verdict::Different(vec![whole])
+            TrialVerdict::Different(vec![whole])
         }
         (Ok(found), Some(expected)) => match compare(expected, found) {
-            differences if differences.is_empty() => Verdict::Passed,
-            differences => Verdict::Different(differences),
+            differences if differences.is_empty() => TrialVerdict::Passed,
+            differences => TrialVerdict::Different(differences),
         },
     }
 }
@@ -297,7 +296,7 @@ fn outcome_of(value: &Value) -> Option<&str> {
     value.as_object()?.keys().next().map(String::as_str)
 }
 
-/// Events whose data is not the body, where the sample says nothing of data.
+/// Differences of events that should have the body as their data and have other data.
 fn unexpected_data(expected: &Value, found: &Value) -> Vec<Difference> {
     let events = |json: &Value| json["receipt"]["events"].as_array().cloned().unwrap_or_default();
     let has_data = |event: &Value| ["data", "data_base64"].into_iter().find(|name| event.get(name).is_some());
@@ -315,8 +314,8 @@ fn unexpected_data(expected: &Value, found: &Value) -> Vec<Difference> {
         .collect()
 }
 
-/// Compares the requests of an agent with those of the sample as well.
-fn with_requests(verdict: Verdict, expected: &[Option<Value>], sent: &[Sent]) -> Verdict {
+/// The verdict after the comparison of the HTTP requests with the expected ones.
+fn with_requests(verdict: TrialVerdict, expected: &[Option<Value>], sent: &[Sent]) -> TrialVerdict {
     let mut found = Vec::new();
     for index in 0..expected.len().max(sent.len()) {
         let member = format!("http[{index}].request");
@@ -331,11 +330,11 @@ fn with_requests(verdict: Verdict, expected: &[Option<Value>], sent: &[Sent]) ->
         }
     }
     match verdict {
-        Verdict::Different(differences) => found.extend(differences),
+        TrialVerdict::Different(differences) => found.extend(differences),
         verdict if found.is_empty() => return verdict,
         _ => {}
     }
-    Verdict::Different(found)
+    TrialVerdict::Different(found)
 }
 
 fn kind_of(content: &Content) -> Kind {
@@ -346,17 +345,17 @@ fn kind_of(content: &Content) -> Kind {
 }
 
 fn trial(sample: &Sample, found: Result<Value, String>, seen: Observation) -> Trial {
-    let (verdict, found) = (Verdict::Unjudged, found.unwrap_or_default());
+    let (verdict, found) = (TrialVerdict::Unjudged, found.unwrap_or_default());
     Trial { name: sample.name.clone(), verdict, found, fresh: None, reused: None, seen }
 }
 
 fn failed(sample: &Sample, problem: String) -> Trial {
-    Trial { verdict: Verdict::Failed(problem), ..trial(sample, Ok(Value::Null), Observation::default()) }
+    Trial { verdict: TrialVerdict::Failed(problem), ..trial(sample, Ok(Value::Null), Observation::default()) }
 }
 
 impl Trial {
-    /// Whether nothing speaks against the plugin.
+    /// Whether the sample passed, or had no expected result.
     pub fn is_good(&self) -> bool {
-        matches!(self.verdict, Verdict::Passed | Verdict::Unjudged)
+        matches!(self.verdict, TrialVerdict::Passed | TrialVerdict::Unjudged)
     }
 }

@@ -11,7 +11,7 @@ use super::super::output;
 use super::sample::{Report, accept};
 use super::target::Target;
 use crate::plugin::{Settings, Workbench};
-use crate::sample::{self, Subject};
+use crate::sample::{self, PluginUnderTest};
 
 pub(super) struct Options {
     /// The folder of samples; `None` means beside each plugin.
@@ -56,7 +56,7 @@ pub(super) async fn run(
 /// Runs the samples of the plugin at `path`.
 pub(super) async fn try_out(workbench: &Workbench, path: &Path, options: &Options) -> anyhow::Result<Report> {
     let Target { file, samples } = Target::find(path, options.samples.as_deref())?;
-    let loaded = Subject::load(workbench, &file, options.runs).await;
+    let loaded = PluginUnderTest::load(workbench, &file, options.runs).await;
     let subject = loaded.map_err(|error| {
         anyhow!("`{0}`: {error}\nhint: `gateway plugin check {0}` reports all problems", file.display())
     })?;

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 
 use serde_json::{Value, json};
 
-use crate::sample::{Difference, Sample, Trial, Verdict};
+use crate::sample::{Difference, Sample, Trial, TrialVerdict};
 
 /// Writes the result into the sample's file as the expected one. Other members of the file stay; a failure of the plugin is
 /// never written.
@@ -14,7 +14,7 @@ use crate::sample::{Difference, Sample, Trial, Verdict};
 /// # Errors
 /// The file cannot be read or written.
 pub(in crate::cli::plugin) fn accept(trial: &mut Trial, sample: &Sample) -> Result<(), String> {
-    if let Verdict::Failed(_) = trial.verdict {
+    if let TrialVerdict::Failed(_) = trial.verdict {
         return Ok(());
     }
     let failed = |error: String| format!("`{}`: {error}", sample.file.display());
@@ -32,12 +32,12 @@ pub(in crate::cli::plugin) fn accept(trial: &mut Trial, sample: &Sample) -> Resu
     fs::write(&sample.file, format!("{:#}\n", json!(json))).map_err(|error| failed(error.to_string()))?;
     // Expected HTTP requests are written by hand, so their differences stay.
     let of_requests = |difference: &Difference| difference.member.starts_with("http[");
-    trial.verdict = match std::mem::replace(&mut trial.verdict, Verdict::Passed) {
-        Verdict::Different(mut rest) if rest.iter().any(of_requests) => {
+    trial.verdict = match std::mem::replace(&mut trial.verdict, TrialVerdict::Passed) {
+        TrialVerdict::Different(mut rest) if rest.iter().any(of_requests) => {
             rest.retain(of_requests);
-            Verdict::Different(rest)
+            TrialVerdict::Different(rest)
         }
-        _ => Verdict::Passed,
+        _ => TrialVerdict::Passed,
     };
     Ok(())
 }

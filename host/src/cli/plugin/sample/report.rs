@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::cli::output;
 use crate::plugin::Observation;
-use crate::sample::{Trial, Verdict};
+use crate::sample::{Trial, TrialVerdict};
 
 /// The results of the samples of one plugin.
 pub(in crate::cli::plugin) struct Report {
@@ -57,11 +57,11 @@ impl Report {
     }
 }
 
-fn word(verdict: &Verdict) -> &'static str {
+fn word(verdict: &TrialVerdict) -> &'static str {
     match verdict {
-        Verdict::Passed => "ok",
-        Verdict::Unjudged => "shown",
-        Verdict::Different(_) | Verdict::Failed(_) => "failed",
+        TrialVerdict::Passed => "ok",
+        TrialVerdict::Unjudged => "shown",
+        TrialVerdict::Different(_) | TrialVerdict::Failed(_) => "failed",
     }
 }
 
@@ -82,10 +82,10 @@ fn figures(trial: &Trial) -> String {
 /// Differences, the result if nothing is expected, and log lines of the plugin.
 fn remarks(trial: &Trial) -> Vec<String> {
     let mut remarks = match &trial.verdict {
-        Verdict::Passed => Vec::new(),
-        Verdict::Unjudged => vec![format!("no expectation; `--accept` writes this result: {}", trial.found)],
-        Verdict::Different(differences) => differences.iter().map(ToString::to_string).collect(),
-        Verdict::Failed(problem) => problem.lines().map(str::to_owned).collect(),
+        TrialVerdict::Passed => Vec::new(),
+        TrialVerdict::Unjudged => vec![format!("no expectation; `--accept` writes this result: {}", trial.found)],
+        TrialVerdict::Different(differences) => differences.iter().map(ToString::to_string).collect(),
+        TrialVerdict::Failed(problem) => problem.lines().map(str::to_owned).collect(),
     };
     let logged = |(level, line): &(tracing::Level, String)| format!("log {}: {line}", level.as_str().to_lowercase());
     remarks.extend(trial.seen.log.iter().map(logged));
@@ -95,9 +95,9 @@ fn remarks(trial: &Trial) -> Vec<String> {
 fn trial_json(trial: &Trial) -> Value {
     let micros = |time: Duration| time.as_nanos() as f64 / 1000.0;
     let (differences, problem) = match &trial.verdict {
-        Verdict::Different(differences) => (differences.as_slice(), None),
-        Verdict::Failed(problem) => (&[][..], Some(problem)),
-        Verdict::Passed | Verdict::Unjudged => (&[][..], None),
+        TrialVerdict::Different(differences) => (differences.as_slice(), None),
+        TrialVerdict::Failed(problem) => (&[][..], Some(problem)),
+        TrialVerdict::Passed | TrialVerdict::Unjudged => (&[][..], None),
     };
     let differences: Vec<_> = differences
         .iter()
@@ -154,9 +154,12 @@ mod tests {
             file: "github.wasm".into(),
             plugin: "channel plugin github 0.1.0".to_owned(),
             trials: vec![
-                Trial { seen: Observation::default(), ..trial("push", Verdict::Passed) },
-                trial("issues.opened", Verdict::Different(vec![difference])),
-                Trial { fresh: None, ..trial("trap", Verdict::Failed("the plugin trapped: unreachable".to_owned())) },
+                Trial { seen: Observation::default(), ..trial("push", TrialVerdict::Passed) },
+                trial("issues.opened", TrialVerdict::Different(vec![difference])),
+                Trial {
+                    fresh: None,
+                    ..trial("trap", TrialVerdict::Failed("the plugin trapped: unreachable".to_owned()))
+                },
             ],
         };
 

@@ -1,8 +1,8 @@
-//! The command line: `gateway serve` and everything an operator asks of it.
+//! The command line: `gateway serve`, and the commands for operators and authors of plugins.
 //!
-//! Data goes to stdout, everything else to stderr. A command exits with 0 when it did what it was asked, with 1 when it
-//! failed, and with 2 when the call or the configuration is wrong. Deliberately absent: any way to change an event that the
-//! admin API does not have. The configuration is changed by `plugin pin` alone.
+//! Data goes to stdout, everything else to stderr. The exit code is 0 for success, 1 for a failure, and 2 for wrong usage or
+//! configuration. Deliberately absent: changes to events that the admin API does not offer. Only `plugin pin` changes the
+//! configuration.
 
 mod arguments;
 mod check;
@@ -39,12 +39,12 @@ use self::request::{LogRequest, Request};
 use crate::config;
 use crate::plugin::compile_stdin;
 
-/// Does what the arguments of the process say.
+/// Runs the command in the arguments of the process.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help is no error and goes to stdout. When nobody reads it, there is nothing left to do.
+            // Help goes to stdout and is not an error. A closed stdout is not one either.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -117,7 +117,7 @@ fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
     output::bytes(&script)
 }
 
-/// Runs a command that asks for something and ends.
+/// Runs a command other than `serve`.
 fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(anyhow::Error::from)?;
     runtime.block_on(command)

@@ -1,11 +1,11 @@
-//! The configuration: `gateway.toml` and the environment, turned into the settings of every module.
+//! The configuration: `gateway.toml` and the environment become the settings of every module.
 //!
-//! It owns what keys are called, what they are when they are left out, and which values make sense together. It promises
-//! that a [`Config`] is valid as a whole, that a wrong one is answered with all its problems at once, and that no
-//! secret is ever shown. Deliberately absent: anything that needs a plugin, such as the settings that its manifest asks for.
+//! This module owns the names of keys, their defaults, and which values are valid together. It promises that a [`Config`] is
+//! valid as a whole, that all problems of an invalid one are reported at once, and that no secret is ever shown.
+//! Deliberately absent: checks that need a plugin, such as those of the settings in its manifest.
 //!
-//! A key is overridden by the variable of its path: `http.listen` by `GATEWAY__HTTP__LISTEN`, `channels.my-hook.max_body`
-//! by `GATEWAY__CHANNELS__MY_HOOK__MAX_BODY`.
+//! The environment variable of its path overrides a key: `GATEWAY__HTTP__LISTEN` overrides `http.listen`,
+//! `GATEWAY__CHANNELS__MY_HOOK__MAX_BODY` overrides `channels.my-hook.max_body`.
 
 mod access;
 mod agents;
@@ -40,13 +40,13 @@ pub use self::settings::{Config, LogFormat, LogSettings};
 use self::asked::Environment;
 use self::raw::Raw;
 
-/// The file that is read when none is named.
+/// The default configuration file.
 pub const FILE_NAME: &str = "gateway.toml";
 
 /// Reads the configuration from `path`, or from `gateway.toml` in the current folder, and from the environment.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// All problems of the configuration.
 pub fn load(path: Option<&Path>) -> Result<Config, ConfigProblems> {
     let path = path.unwrap_or(Path::new(FILE_NAME));
     let environment = std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value)).collect();
@@ -63,7 +63,7 @@ fn read(text: &str, base: &Path, environment: Environment) -> Result<Config, Vec
 fn unreadable(error: &std::io::Error) -> ConfigProblem {
     let (expected, hint) = match error.kind() {
         ErrorKind::NotFound => {
-            ("the file does not exist".to_owned(), Some("name it with `--config`, or run in the folder that holds it"))
+            ("the file does not exist".to_owned(), Some("pass it with `--config`, or run in its folder"))
         }
         ErrorKind::InvalidData => ("the file is not UTF-8 text".to_owned(), None),
         _ => (format!("the file cannot be read: {error}"), None),

@@ -53,14 +53,14 @@ fn all_problems_of_a_configuration_are_told_at_once() {
         r#"error: `gateway.toml` has 7 problems
   plugins.limits.memory: expected a size from `64KiB` to `1GiB`, found `2GiB`
   plugins.limits.time: expected a duration with a unit, found `5`
-  channels.github.secret: expected `{ env = "..." }` or `{ file = "..." }`, found a plain text
+  channels.github.secret: expected `{ env = "..." }` or `{ file = "..." }`, found plain text
   channels.grafana.secret: expected a secret, found nothing: environment variable `GRAFANA_WEBHOOK_SECRET` is not set
   routes[0].agents[0]: expected the name of an agent, found `stub`
   channels.github.optionl: expected a key of `channels.github`, found `optionl`
   htp: expected the name of a table, found `htp`
 hint: write `time = "5s"`
 hint: secrets do not belong in the configuration: write `secret = { env = "GITHUB_WEBHOOK_SECRET" }`
-hint: set `GRAFANA_WEBHOOK_SECRET`, or write `optional = true` to let channel `grafana` wait until it is there
+hint: set `GRAFANA_WEBHOOK_SECRET`, or set `optional = true` to let channel `grafana` wait for it
 hint: add `[agents.stub]`
 hint: did you mean `optional` instead of `optionl`?
 hint: did you mean `http` instead of `htp`?
@@ -109,7 +109,7 @@ fn a_wrong_call_ends_with_2_and_a_failed_one_with_1() {
     assert_eq!(
         error,
         "error: `gateway.toml` has 1 problem\n  the file does not exist\n\
-         hint: name it with `--config`, or run in the folder that holds it\n"
+         hint: pass it with `--config`, or run in its folder\n"
     );
 
     let setup = Setup::new();

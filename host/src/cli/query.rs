@@ -1,4 +1,4 @@
-//! Answers to what a command asks: from the running gateway or, when none runs, from its event log.
+//! Answers for commands, from the running gateway or from its event log.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use crate::config::Config;
 
 /// The answer to `request`; stderr says where it comes from.
 ///
-/// Only the event log can be read without a gateway. For everything else the failure says that none is running.
+/// Without a gateway only the event log can be read. Other requests fail and say that no gateway is running.
 pub(super) async fn fetch(config: &Config, request: &Request) -> Result<Value, Failure> {
     let client = Client::admin(config);
     match (client.get(&request.path()).await, request) {

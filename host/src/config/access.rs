@@ -1,4 +1,4 @@
-//! Who may call, from where, and how often.
+//! Callers, addresses, proxies, rates and TLS.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::caller::{Access, AddressLimit, AllowList, Caller, ForwardedHeader, Pr
 use crate::http::TlsSettings;
 use crate::verify::{Recipe, Scheme, Secret, Token};
 
-/// The callers of `[callers.*]`, by name.
+/// Callers by name.
 pub(super) type Callers = BTreeMap<String, Arc<Caller>>;
 
-/// The callers of `[callers.*]`.
+/// Reads `[callers.*]`.
 pub(super) fn callers(root: &Section<'_>) -> Callers {
     let read = |(name, section): (&str, Section<'_>)| Some((name.to_owned(), Arc::new(caller(name, &section)?)));
     root.named("callers").into_iter().filter_map(read).collect()
@@ -50,7 +50,7 @@ fn caller(name: &str, section: &Section<'_>) -> Option<Caller> {
     };
     let superfluous = |key: &str| {
         if section.has(key) {
-            section.place(key).problem("no such key beside this `kind`", "one");
+            section.place(key).problem(format!("no `{key}` with this `kind`"), "one");
         }
     };
     let Some(kind) = kind else {
@@ -82,7 +82,7 @@ fn caller(name: &str, section: &Section<'_>) -> Option<Caller> {
     let fits = |(secret, place): (Secret, SettingPlace<'_>)| match recipe.accepts_secret(&secret) {
         Ok(()) => Some(secret),
         Err(expected) => {
-            place.problem(format!("a secret that fits its `kind` ({expected})"), "another");
+            place.problem(format!("a secret that fits its `kind` ({expected})"), "another one");
             None
         }
     };
@@ -90,21 +90,21 @@ fn caller(name: &str, section: &Section<'_>) -> Option<Caller> {
     Some(Caller { name: name.to_owned(), proof: Proof::Token { recipe, secrets } })
 }
 
-/// Who may call the channel of `section`, and from where.
+/// The access rules of the channel in `section`.
 pub(super) fn access(section: &Section<'_>, callers: &Callers) -> Access {
     let named = section.texts("callers");
     if named.as_ref().is_some_and(Vec::is_empty) {
         section.place("callers").problem_with_hint(
             "at least one caller",
             "an empty list",
-            "leave the key out to let anybody call",
+            "omit the key to let anyone call",
         );
     }
     let known = |(name, place): (String, SettingPlace<'_>)| {
         let caller = callers.get(&name).cloned();
         if caller.is_none() {
             let expected = match callers.len() {
-                0 => "a caller of `[callers.NAME]`".to_owned(),
+                0 => "the name of a caller in `[callers.NAME]`".to_owned(),
                 _ => alternatives(&callers.keys().map(String::as_str).collect::<Vec<_>>()),
             };
             place.problem(expected, quoted(&name));
@@ -120,7 +120,7 @@ fn allow_list(section: &Section<'_>, name: &str) -> Option<AllowList> {
         section.place(name).problem_with_hint(
             "at least one address",
             "an empty list",
-            "leave the key out to take requests from everywhere",
+            "omit the key to accept requests from anywhere",
         );
     }
     let mut list = AllowList::default();
@@ -132,7 +132,7 @@ fn allow_list(section: &Section<'_>, name: &str) -> Option<AllowList> {
     Some(list)
 }
 
-/// The proxies that `[http]` trusts.
+/// `http.trusted_proxies` and the header that they write.
 pub(super) fn trusted_proxies(section: &Section<'_>) -> TrustedProxies {
     let network = |(text, place): (String, SettingPlace<'_>)| {
         let address = || text.parse::<std::net::IpAddr>().map(|address| IpNet::from(address.to_canonical()));
@@ -149,22 +149,20 @@ pub(super) fn trusted_proxies(section: &Section<'_>) -> TrustedProxies {
     }
 }
 
-/// Whether those proxies speak the PROXY protocol.
+/// `http.proxy_protocol`.
 pub(super) fn proxy_protocol(section: &Section<'_>) -> bool {
     let speaks = section.flag("proxy_protocol").unwrap_or(false);
     if speaks && !section.has("trusted_proxies") {
         let place = section.place("trusted_proxies");
-        place.problem_with_hint("the proxies that speak it", "nothing", place.example("[\"10.0.0.0/8\"]"));
+        place.problem_with_hint("the proxies that send it", "nothing", place.example("[\"10.0.0.0/8\"]"));
     }
     speaks
 }
 
-/// The rate in the table `name`.
 pub(super) fn rate(section: &Section<'_>, name: &str) -> Option<Rate> {
     rate_of(&section.section(name))
 }
 
-/// The rate of each address.
 pub(super) fn address_limit(section: &Section<'_>) -> Option<AddressLimit> {
     let section = section.section("address_limit");
     let addresses = section.count("addresses", 1..=100_000_000).unwrap_or(65_536);
@@ -181,7 +179,7 @@ fn rate_of(section: &Section<'_>) -> Option<Rate> {
     Some(burst.into_iter().fold(rate?, Rate::with_burst))
 }
 
-/// What callers over their rate are answered.
+/// The status for callers over their rate.
 pub(super) fn overload_status(section: &Section<'_>) -> Option<StatusCode> {
     let status: u16 = section.count("overload_status", 400..=599)?;
     let known = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
@@ -192,7 +190,7 @@ pub(super) fn overload_status(section: &Section<'_>) -> Option<StatusCode> {
     status
 }
 
-/// How connections are encrypted.
+/// `[http.tls]`.
 pub(super) fn tls(section: &Section<'_>) -> Option<TlsSettings> {
     let section = section.section("tls");
     let certificate = section.path("certificate");
@@ -207,13 +205,13 @@ pub(super) fn tls(section: &Section<'_>) -> Option<TlsSettings> {
     for (name, example) in [("certificate", "\"tls/cert.pem\""), ("key", "\"tls/key.pem\"")] {
         let place = section.place(name);
         if !section.has(name) {
-            place.problem_with_hint("a file in PEM", "nothing", place.example(example));
+            place.problem_with_hint("a PEM file", "nothing", place.example(example));
         }
     }
     if requires_client.is_some() && client_authorities.is_none() {
         let place = section.place("client_authorities");
         place.problem_with_hint(
-            "the authorities of those certificates",
+            "the authorities that issue client certificates",
             "nothing",
             place.example("\"tls/callers.pem\""),
         );
@@ -227,7 +225,7 @@ pub(super) fn tls(section: &Section<'_>) -> Option<TlsSettings> {
     })
 }
 
-/// The names under which webhooks are received.
+/// `http.hosts`.
 pub(super) fn hosts(section: &Section<'_>) -> Vec<String> {
     let host = |(text, place): (String, SettingPlace<'_>)| {
         let is_name = text.parse::<::http::uri::Authority>().is_ok_and(|name| name.host() == text);

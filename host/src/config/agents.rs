@@ -1,4 +1,4 @@
-//! Agents, and channels that hand answers back to their source.
+//! Agents, and channels that deliver answers to their source.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::dispatch::{AgentSettings, Pattern, RouteSettings};
 use crate::event::AgentName;
 use crate::ingest::ChannelSettings;
 
-/// The agents of `[agents.*]`.
+/// Reads `[agents.*]`.
 pub(super) fn agents(root: &Section<'_>, plugins: &Plugins<'_>) -> Vec<AgentSettings> {
     root.named("agents").into_iter().filter_map(|(name, section)| agent(name, &section, plugins)).collect()
 }
@@ -33,8 +33,7 @@ fn agent(name: &str, section: &Section<'_>, plugins: &Plugins<'_>) -> Option<Age
     Some(policy.of(AgentParts { name, plugin, config, egress, state, limits }))
 }
 
-/// The channels that take answers back to their source, each as an agent of its own: those with events of a route that
-/// says `respond = true`.
+/// The channels that deliver answers to their source, each as an agent of its own: those in a route with `respond = true`.
 pub(super) fn responders(
     root: &Section<'_>,
     channels: &[ChannelSettings],

@@ -1,4 +1,4 @@
-//! The plugin behind a channel or agent, and the settings that it is given.
+//! The plugin of a channel or agent, and its settings.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::problem::quoted;
 use super::section::{Section, Shape, found};
 use crate::event::PluginName;
 
-/// The plugin of a channel or agent: its key `plugin`, or the name of the table.
+/// The key `plugin`, or else the name of the table.
 pub(super) fn plugin_name(name: &str, section: &Section<'_>) -> Option<PluginName> {
     match section.entry("plugin", &[Shape::Text]) {
         None => name.parse().ok(),
@@ -27,7 +27,7 @@ pub(super) fn plugin_name(name: &str, section: &Section<'_>) -> Option<PluginNam
     }
 }
 
-/// The free table `config` as the plugin is given it.
+/// The free table `config`, as the plugin gets it.
 pub(super) fn config_table(section: &Section<'_>) -> BTreeMap<String, serde_json::Value> {
     let Some(entry) = section.entry("config", &[Shape::Table]) else { return BTreeMap::new() };
     match &*entry.value {

@@ -1,3 +1,5 @@
+//! Channels: paths, secrets, verification, limits.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,10 +19,10 @@ use crate::event::ChannelName;
 use crate::ingest::{ChannelSettings, Coding, PollSettings};
 use crate::verify::{Recipe, Scheme, Secret};
 
-/// Paths that are not for channels.
+/// Paths that no channel can have.
 const RESERVED: [&str; 3] = ["/admin", "/health", "/metrics"];
 
-/// The channels of `[channels.*]`.
+/// Reads `[channels.*]`.
 pub(super) fn channels(
     root: &Section<'_>,
     plugins: &Plugins<'_>,
@@ -124,25 +126,20 @@ fn paths(name: &str, section: &Section<'_>, claimed: &mut BTreeMap<String, Strin
     paths
 }
 
-/// Whether no other path begins or goes on where this one ends.
+/// Whether `path` neither equals another claimed path nor lies above or below one.
 fn is_free(path: &str, name: &str, place: &SettingPlace<'_>, claimed: &BTreeMap<String, String>) -> bool {
     let rival = claimed.iter().find(|(other, _)| is_below(path, other) || is_below(other, path));
     match rival {
         None => true,
         Some((other, owner)) => {
-            let owner =
-                if owner == name { "this channel has already".to_owned() } else { format!("channel `{owner}` has") };
+            let owner = if owner == name { "this channel".to_owned() } else { format!("channel `{owner}`") };
             let relation = match path {
-                same if same == other => owner,
-                below if is_below(below, other) => format!("which is below `{other}` that {owner}"),
-                _ => format!("which is above `{other}` that {owner}"),
+                same if same == other => format!("already used by {owner}"),
+                below if is_below(below, other) => format!("below `{other}` of {owner}"),
+                _ => format!("above `{other}` of {owner}"),
             };
-            let found = if path == other {
-                format!("{}, which {relation}", quoted(path))
-            } else {
-                format!("{}, {relation}", quoted(path))
-            };
-            place.problem_with_hint("a path of its own", found, format!("give `channels.{name}` another `path`"));
+            let found = format!("{}, {relation}", quoted(path));
+            place.problem_with_hint("a unique path", found, format!("give `channels.{name}` another `path`"));
             false
         }
     }
@@ -160,7 +157,7 @@ fn path_problem(path: &str) -> Option<String> {
         return Some("a path such as `/webhooks/github`".to_owned());
     }
     let reserved = RESERVED.iter().find(|reserved| is_below(trimmed, reserved))?;
-    Some(format!("a path outside `{reserved}`, which is the gateway's own"))
+    Some(format!("a path outside `{reserved}`, which is reserved"))
 }
 
 fn verification(section: &Section<'_>) -> Option<Recipe> {
@@ -181,7 +178,7 @@ fn verification(section: &Section<'_>) -> Option<Recipe> {
                 Ok(scheme) => Some(scheme),
                 Err(error) => {
                     let place = entry.place.item(index);
-                    place.problem("a scheme as in a manifest", format!("another table: {}", error.message().trim()));
+                    place.problem("a verification scheme", format!("an invalid one: {}", error.message().trim()));
                     None
                 }
             };
@@ -190,7 +187,7 @@ fn verification(section: &Section<'_>) -> Option<Recipe> {
                 return None;
             }
             Recipe::new(schemes)
-                .map_err(|error| entry.place.problem("a consistent list", format!("another: {error}")))
+                .map_err(|error| entry.place.problem("a consistent list", format!("an inconsistent one: {error}")))
                 .ok()
         }
         other => {
@@ -212,14 +209,14 @@ fn channel_secrets(name: &str, section: &Section<'_>, recipe: Option<&Recipe>) -
         return (Vec::new(), None);
     };
     if recipe.is_some_and(Recipe::is_open) {
-        section.raw().warn(format!("channels.{name}.secret: it is not used, because `verification` is `none`"));
+        section.raw().warn(format!("channels.{name}.secret: unused, because `verification` is `none`"));
     }
     for (secret, place) in &secrets.present {
         if let Some(Err(expected)) = recipe.map(|recipe| recipe.accepts_secret(secret)) {
-            place.problem(format!("a secret that fits its `verification` ({expected})"), "another");
+            place.problem(format!("a secret that fits its `verification` ({expected})"), "another one");
         }
     }
-    let further = format!("write `optional = true` to let channel `{name}` wait until it is there");
+    let further = format!("set `optional = true` to let channel `{name}` wait for it");
     let mut missing_secret = None;
     for missing in &secrets.missing {
         if !optional {

@@ -1,4 +1,4 @@
-//! From what was written to what is valid.
+//! Turns the raw configuration into a valid one.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,14 +28,14 @@ const GIB: u64 = 1 << 30;
 /// Events that the memory engine keeps.
 const MEMORY_EVENTS: usize = 100_000;
 
-/// The valid configuration that `raw` describes, or everything that is wrong with it.
+/// Checks `raw`.
 pub(super) fn check(raw: Raw) -> Result<Config, Vec<ConfigProblem>> {
     let config = assemble(&raw);
     let warnings = raw.finish()?;
     Ok(Config { warnings, ..config })
 }
 
-/// The settings that `raw` describes, with defaults in the place of what is left out or wrong.
+/// Reads all settings. Missing and invalid values become defaults; `raw` collects the problems.
 pub(super) fn assemble(raw: &Raw) -> Config {
     let root = Section::root(raw);
     let http = http_settings(&root);
@@ -128,16 +128,16 @@ fn admin_settings(section: &Section<'_>, http: &Section<'_>, public: SocketAddr)
             "write `token = { env = \"GATEWAY_ADMIN_TOKEN\" }` or, to keep it on this machine, `listen = \"127.0.0.1:8081\"` in `[admin]`",
         );
     }
-    // Webhooks come from elsewhere, then, and the admin API answers where they arrive.
+    // These keys mean that requests come from other machines, to the address of the admin API too.
     let for_others = ["trusted_proxies", "hosts"].into_iter().find(|key| http.has(key));
     if let Some(key) = for_others.filter(|_| address.ip().is_loopback() && listen.is_none() && !section.has("token")) {
         section.place("token").problem_with_hint(
-            format!("a token, because `http.{key}` says that others reach this address"),
+            format!("a token, because `http.{key}` opens this address to others"),
             "nothing",
             "write `token = { env = \"GATEWAY_ADMIN_TOKEN\" }` or give the admin API an address of its own: `listen = \"127.0.0.1:8081\"` in `[admin]`",
         );
     }
-    // Bound once: the same address twice would be in use.
+    // Binding the same address twice would fail.
     let listen = listen.filter(|address| *address != public || address.port() == 0);
     AdminSettings { listen, token: token.map(|(secret, _)| secret) }
 }
@@ -181,7 +181,7 @@ fn eventlog_settings(section: &Section<'_>, http: &http::Settings) -> (eventlog:
     (settings, dir)
 }
 
-/// How long settled events are kept; 0 stands for no limit.
+/// `[eventlog.retention]`; 0 means no limit.
 fn retention(section: &Section<'_>, default: RetentionLimits) -> RetentionLimits {
     let max_age = section.duration("max_age", Duration::ZERO..).map_or(default.max_age, Some);
     let max_events = section.count("max_events", 0..).map_or(default.max_events, Some);

@@ -1,4 +1,4 @@
-//! How deliveries are made: attempts, waits, breaker, queue.
+//! The delivery policy: attempts, waits, breaker, queue.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -13,12 +13,12 @@ use crate::plugin::Limits;
 
 const LEAST: Duration = Duration::from_millis(1);
 
-/// Reads `[channels.NAME.respond]` where no route makes use of it, so that what is wrong there is told all the same.
+/// Reads a policy that no route may use, so that its problems are reported all the same.
 pub(super) fn check_policy(section: &Section<'_>) {
     Policy::read(section);
 }
 
-/// How deliveries to somebody are made.
+/// How deliveries to one agent are made.
 pub(super) struct Policy {
     retry: RetrySettings,
     breaker: BreakerSettings,
@@ -28,7 +28,7 @@ pub(super) struct Policy {
     queue: usize,
 }
 
-/// Who they are made to.
+/// The other settings of an agent.
 pub(super) struct AgentParts {
     pub(super) name: AgentName,
     pub(super) plugin: PluginName,
@@ -39,7 +39,6 @@ pub(super) struct AgentParts {
 }
 
 impl Policy {
-    /// The policy in `section`.
     pub(super) fn read(section: &Section<'_>) -> Self {
         let on_failure = section.choice("on_failure", &[("block", OnFailure::Block), ("skip", OnFailure::Skip)]);
         Self {
@@ -52,7 +51,7 @@ impl Policy {
         }
     }
 
-    /// The settings of an agent with this policy.
+    /// Completes the settings of an agent.
     pub(super) fn of(self, parts: AgentParts) -> AgentSettings {
         let Self { retry, breaker, on_failure, time, concurrency, queue } = self;
         let AgentParts { name, plugin, config, egress, state, limits } = parts;

@@ -1,4 +1,4 @@
-//! What a channel or agent lends to its plugin: hosts, credentials, state.
+//! What the plugin of a channel or agent may use: hosts, credentials, state.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::section::{Section, Shape, found};
 use crate::egress::{Credential, CredentialKind, EgressSettings, Grant};
 use crate::verify::{Secret, standard_webhooks};
 
-/// The network in the table of `owner`.
+/// Hosts, credentials and limits of outbound requests, from the table of `owner`.
 pub(super) fn egress(owner: &str, section: &Section<'_>) -> EgressSettings {
     let default = EgressSettings::default();
     let grants = grants(section, "allow_hosts").unwrap_or_default();
@@ -27,7 +27,7 @@ pub(super) fn egress(owner: &str, section: &Section<'_>) -> EgressSettings {
     }
 }
 
-/// Bytes of state; all of them are held in memory.
+/// The state limit in bytes; the state is held in memory.
 pub(super) fn state(section: &Section<'_>) -> usize {
     section.size("state", 0..=16 << 20).unwrap_or(0)
 }
@@ -68,7 +68,7 @@ fn credential(owner: &str, name: &str, section: &Section<'_>, allowed: &[Grant])
     let hosts = grants(section, "hosts");
     missing("kind", "`bearer`, `basic`, `header` or `standard-webhooks`", "\"bearer\"");
     missing("secret", "a secret", &format!("{{ env = \"{variable}\" }}"));
-    missing("hosts", "the hosts that the credential may go to", "[\"api.example.com\"]");
+    missing("hosts", "the hosts that may receive the credential", "[\"api.example.com\"]");
     for host in hosts.iter().flatten() {
         if !allowed.iter().any(|grant| grant.host == host.host && grant.port == host.port) {
             let key = section.key("hosts");
@@ -78,7 +78,7 @@ fn credential(owner: &str, name: &str, section: &Section<'_>, allowed: &[Grant])
     match (word, section.has("header")) {
         (Some(Word::Header), false) => missing("header", "the name of the header", "\"x-api-key\""),
         (Some(Word::Bearer | Word::Basic | Word::StandardWebhooks), true) => {
-            section.place("header").problem("no such key beside this `kind`", "one");
+            section.place("header").problem("no `header` with this `kind`", "one");
         }
         _ => {}
     }
@@ -93,7 +93,7 @@ fn credential(owner: &str, name: &str, section: &Section<'_>, allowed: &[Grant])
     Some(Credential { kind, secret, hosts: hosts? })
 }
 
-/// Notes a secret that cannot be used in this way, without showing it.
+/// Reports a secret that does not fit `kind`, without showing it.
 fn check_secret(kind: &CredentialKind, secret: &Secret, place: &SettingPlace<'_>) {
     match kind {
         CredentialKind::Bearer | CredentialKind::Header(_) if !is_header_text(secret) => place.problem_with_hint(
@@ -106,14 +106,14 @@ fn check_secret(kind: &CredentialKind, secret: &Secret, place: &SettingPlace<'_>
         }
         CredentialKind::StandardWebhooks => {
             if let Err(expected) = standard_webhooks::can_sign(secret) {
-                place.problem(format!("another secret: {expected}"), "one that does not fit");
+                place.problem(format!("a secret that can sign ({expected})"), "another one");
             }
         }
         _ => {}
     }
 }
 
-/// The destinations at `name`: texts, or tables for more than a host and a port.
+/// The destinations at `name`: texts, or tables with more than a host and a port.
 fn grants(section: &Section<'_>, name: &str) -> Option<Vec<Grant>> {
     let entry = section.entry(name, &[Shape::List])?;
     let items = match &*entry.value {
@@ -143,14 +143,14 @@ fn grant_of_text(text: &str, place: &SettingPlace<'_>) -> Option<Grant> {
     let grant = text.parse::<Grant>().ok();
     if grant.is_none() {
         match text {
-            // What stands before it may be a password.
+            // The text may hold a password.
             text if text.contains('@') => place.problem_with_hint(
                 EXPECTED,
                 "a text with `@`",
                 "user and password are a credential: `[agents.NAME.credentials.NAME]` with `kind = \"basic\"`",
             ),
             text if text.contains('*') => {
-                place.problem_with_hint(EXPECTED, quoted(text), "there are no wildcards: name every host");
+                place.problem_with_hint(EXPECTED, quoted(text), "wildcards are not supported: name every host");
             }
             text if text.trim_start_matches("http://").trim_start_matches("https://").contains('/') => {
                 place.problem_with_hint(

@@ -1,4 +1,4 @@
-//! Keys as they are written in TOML.
+//! Keys in TOML notation.
 
 use std::borrow::Cow;
 

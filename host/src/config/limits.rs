@@ -1,3 +1,5 @@
+//! Limits of plugins, and overrides for single plugins.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -6,23 +8,22 @@ use super::section::Section;
 use crate::event::PluginName;
 use crate::plugin::{Limits, MAX_MEMORY, MAX_TABLE_ELEMENTS, Reuse};
 
-/// One page of WebAssembly: no memory is smaller.
+/// One page of WebAssembly, the smallest memory.
 const PAGE: u64 = 64 << 10;
 
-/// What calls of each plugin may use.
+/// The limits of all plugins.
 pub(super) struct Plugins<'a> {
     pub(super) limits: &'a Limits,
     pub(super) overrides: &'a BTreeMap<PluginName, Limits>,
 }
 
 impl Plugins<'_> {
-    /// The limits of `plugin`.
     pub(super) fn of(&self, plugin: &PluginName) -> Limits {
         self.overrides.get(plugin).unwrap_or(self.limits).clone()
     }
 }
 
-/// The limits in `section`; those that it does not name are those of `base`.
+/// The limits in `section`, with `base` as the default.
 pub(super) fn limits(section: &Section<'_>, base: &Limits) -> Limits {
     const LEAST: Duration = Duration::from_millis(1);
     Limits {
@@ -40,7 +41,7 @@ pub(super) fn limits(section: &Section<'_>, base: &Limits) -> Limits {
     }
 }
 
-/// The complete limits of each plugin that has its own.
+/// The limits of each plugin in `[plugins.overrides]`.
 pub(super) fn overrides(section: &Section<'_>, base: &Limits) -> BTreeMap<PluginName, Limits> {
     let mut overrides = BTreeMap::new();
     for (name, section) in section.named("overrides") {
@@ -59,7 +60,7 @@ fn reuse(section: &Section<'_>) -> Option<Reuse> {
     section.is_present().then_some(Reuse { max_calls, max_memory })
 }
 
-/// The name of a table as the name of a channel, agent or plugin.
+/// Parses the name of a table as that of a channel, agent or plugin.
 pub(super) fn parsed_name<T: std::str::FromStr>(name: &str, section: &Section<'_>) -> Option<T> {
     let parsed = name.parse().ok();
     if parsed.is_none() {

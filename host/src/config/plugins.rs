@@ -1,3 +1,5 @@
+//! `[plugins]`: folders, compilation, trust.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -17,7 +19,7 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
-/// What the table `plugins` says; `data` is the folder of the event log.
+/// `data` is the folder of the event log.
 pub(super) fn plugin_settings(section: &Section<'_>, data: &Path) -> Settings {
     let limits = limits::limits(&section.section("limits"), &Limits::default());
     let default = Settings::new(section.raw().resolve("plugins"), data.join("compiled"));
@@ -45,7 +47,7 @@ fn trust(section: &Section<'_>) -> Trust {
     let require_signature = section.flag("require_signature").unwrap_or(false);
     if require_signature && keys.is_none() {
         section.place("trusted_keys").problem_with_hint(
-            "a key, because `plugins.require_signature` asks for signatures",
+            "a key, because `plugins.require_signature` requires signatures",
             "nothing",
             "write `trusted_keys = [{ file = \"plugins.pub\" }]`",
         );
@@ -53,7 +55,7 @@ fn trust(section: &Section<'_>) -> Trust {
     Trust { pins: pins(section), keys: keys.unwrap_or_default(), require_signature }
 }
 
-/// The file that each plugin with a pin may be. A wrong name of a table is told with its limits.
+/// The pinned digests. `limits::overrides` reports invalid names of tables.
 fn pins(section: &Section<'_>) -> BTreeMap<PluginName, Digest> {
     let overrides = section.named("overrides").into_iter();
     let pin = |(name, section): (&str, Section<'_>)| {
@@ -63,7 +65,7 @@ fn pins(section: &Section<'_>) -> BTreeMap<PluginName, Digest> {
     overrides.filter_map(pin).collect()
 }
 
-/// The keys that are right; none when there is not even a wrong one.
+/// The valid keys; `None` if no keys are configured at all.
 fn keys(section: &Section<'_>) -> Option<Vec<TrustedKey>> {
     let entry = section.entry("trusted_keys", &[Shape::List])?;
     match &*entry.value {
@@ -76,7 +78,7 @@ fn keys(section: &Section<'_>) -> Option<Vec<TrustedKey>> {
     }
 }
 
-/// A key as it is written, or that of a file. Never shows what stands there instead: it may be the private key.
+/// A key, inline or from a file. An invalid value is never shown: it may be the private key.
 fn key(place: &SettingPlace<'_>, value: &Value) -> Option<TrustedKey> {
     const KEY: &str = "an Ed25519 public key, PEM or 32 bytes in base64";
     match value {
@@ -86,7 +88,7 @@ fn key(place: &SettingPlace<'_>, value: &Value) -> Option<TrustedKey> {
             let found = match fs::read_to_string(&path) {
                 Ok(text) => match TrustedKey::parse(&text) {
                     Ok(key) => return Some(key),
-                    Err(_) => format!("something else in `{}`", path.display()),
+                    Err(_) => format!("other content in `{}`", path.display()),
                 },
                 Err(error) => format!("`{}`, which cannot be read: {error}", path.display()),
             };

@@ -1,16 +1,18 @@
+//! Problems of a configuration, as people read them.
+
 use std::error::Error;
 use std::fmt;
 
-/// One thing in the configuration that cannot stay as it is. Never shows a secret.
+/// One problem of the configuration. Never shows a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigProblem {
-    /// Where: a key (`http.listen`), an environment variable, or a line and a column; empty for the file as a whole.
+    /// A key (`http.listen`), an environment variable, or line and column; empty for the whole file.
     pub key: String,
-    /// What should have been there; the whole sentence when `found` is none.
+    /// What was expected; the whole sentence if `found` is `None`.
     pub expected: String,
-    /// What was there.
+    /// What was found.
     pub found: Option<String>,
-    /// What to do next.
+    /// What to do about it.
     pub hint: Option<String>,
 }
 
@@ -26,12 +28,12 @@ impl fmt::Display for ConfigProblem {
     }
 }
 
-/// Everything that is wrong with a configuration, at once.
+/// All problems of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigProblems {
-    /// The file as it was named.
+    /// The path of the file, as given.
     pub file: String,
-    /// At least one.
+    /// Never empty.
     pub problems: Vec<ConfigProblem>,
 }
 
@@ -42,11 +44,11 @@ impl fmt::Display for ConfigProblems {
         for problem in &self.problems {
             write!(f, "\n  {problem}")?;
         }
-        let mut told = Vec::new();
+        let mut hints = Vec::new();
         for hint in self.problems.iter().filter_map(|problem| problem.hint.as_deref()) {
-            if !told.contains(&hint) {
+            if !hints.contains(&hint) {
                 write!(f, "\nhint: {hint}")?;
-                told.push(hint);
+                hints.push(hint);
             }
         }
         Ok(())
@@ -55,7 +57,7 @@ impl fmt::Display for ConfigProblems {
 
 impl Error for ConfigProblems {}
 
-/// A text between backticks, on one line and not endless.
+/// A text in backticks, on one line and of limited length.
 pub(super) fn quoted(text: &str) -> String {
     const SHOWN: usize = 80;
     let clean = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
@@ -69,7 +71,7 @@ pub(super) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
-/// Texts between backticks, as a sentence lists them: "`a`, `b` or `c`".
+/// A list of alternatives in backticks: "`a`, `b` or `c`".
 pub(super) fn alternatives(texts: &[&str]) -> String {
     match texts {
         [] => String::new(),

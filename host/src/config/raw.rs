@@ -1,7 +1,7 @@
-//! The file as it was written, with the environment on top. Opens nothing, knows no defaults.
+//! The parsed file and the environment. Opens nothing, knows no defaults.
 //!
-//! Every key is optional here and is asked for by name; what nobody asked for is unknown. So each key stands once in
-//! the code, beside its default and its bounds, and no list of keys can fall behind.
+//! Every key is optional here. Code reads it by name, and keys that no code reads are unknown. So each key appears once in
+//! the code, with its default and its bounds, and there is no list of keys to maintain.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::asked::{Asked, Environment, PREFIX, Role};
 use super::problem::ConfigProblem;
 use super::unknown::{unknown_keys, unknown_variables};
 
-/// The configuration as it was written.
+/// The raw configuration.
 pub(super) struct Raw {
     table: Table,
     environment: Environment,
@@ -20,7 +20,7 @@ pub(super) struct Raw {
     notes: RefCell<Notes>,
 }
 
-/// What came up while the configuration was read.
+/// What was found while the configuration was read.
 #[derive(Default)]
 struct Notes {
     problems: Vec<ConfigProblem>,
@@ -29,7 +29,7 @@ struct Notes {
 }
 
 impl Raw {
-    /// Reads the text of a file; all its syntax errors when it has any. Relative paths start at `base`.
+    /// Parses the text of a file, or returns all syntax errors. Relative paths start at `base`.
     pub(super) fn parse(text: &str, base: &Path, environment: Environment) -> Result<Self, Vec<ConfigProblem>> {
         let (_, mut errors) = toml::de::DeTable::parse_recoverable(text);
         errors.sort_by_key(|error| error.span().map(|span| span.start));
@@ -40,44 +40,40 @@ impl Raw {
         Ok(Self { table, environment, base: base.to_owned(), notes: RefCell::default() })
     }
 
-    /// The document.
     pub(super) fn table(&self) -> &Table {
         &self.table
     }
 
-    /// The environment, for overrides and secrets.
     pub(super) fn environment(&self) -> &Environment {
         &self.environment
     }
 
-    /// `path` as seen from the folder of the file.
+    /// Resolves a path relative to the folder of the file.
     pub(super) fn resolve(&self, path: &str) -> PathBuf {
         self.base.join(path)
     }
 
-    /// Keeps a remark that does not stop anything.
     pub(super) fn warn(&self, warning: String) {
         self.notes.borrow_mut().warnings.push(warning);
     }
 
-    /// Keeps a problem.
     pub(super) fn note(&self, problem: ConfigProblem) {
         self.notes.borrow_mut().problems.push(problem);
     }
 
-    /// Remembers that somebody asked for the value at `key`, which `variable` overrides.
+    /// Marks `key` as known, and `variable` as the one that overrides it.
     pub(super) fn ask_value(&self, key: String, variable: String) {
         let asked = &mut self.notes.borrow_mut().asked;
         asked.keys.insert(key.clone(), Role::Leaf);
         asked.variables.insert(variable, key);
     }
 
-    /// Remembers that somebody asked for the table at `key`, or for its list of tables.
+    /// Marks `key` as a known table or list of tables.
     pub(super) fn ask_table(&self, key: String) {
         self.notes.borrow_mut().asked.keys.insert(key, Role::Table);
     }
 
-    /// Ends the reading: the warnings, or every problem, among them the keys and variables that nobody asked for.
+    /// Returns the warnings or all problems, including unknown keys and variables.
     pub(super) fn finish(self) -> Result<Vec<String>, Vec<ConfigProblem>> {
         let Notes { mut problems, warnings, asked } = self.notes.into_inner();
         unknown_keys(&self.table, "", &asked, &mut problems);
@@ -85,14 +81,14 @@ impl Raw {
         if problems.is_empty() { Ok(warnings) } else { Err(problems) }
     }
 
-    /// Every key that was asked for, without those inside lists.
+    /// Every known key, except those inside lists.
     #[cfg(test)]
     pub(super) fn asked_keys(&self) -> Vec<String> {
         self.notes.borrow().asked.keys.keys().cloned().collect()
     }
 }
 
-/// Line and column, and no line of the file itself: it may hold a secret.
+/// A syntax error with line and column, but without the line itself, which may hold a secret.
 fn syntax_problem(text: &str, error: &toml::de::Error) -> ConfigProblem {
     let key = match error.span() {
         Some(span) => {

@@ -1,3 +1,5 @@
+//! `[[routes]]`.
+
 use std::time::Duration;
 
 use super::problem::quoted;
@@ -13,11 +15,11 @@ const PRIORITIES: [(&str, Priority); 3] = [
     (Priority::Low.as_str(), Priority::Low),
 ];
 
-/// The routes of `[[routes]]`, in their order.
+/// Reads `[[routes]]`, in order.
 pub(super) fn routes(root: &Section<'_>, channels: &[ChannelSettings], agents: &[AgentSettings]) -> Vec<RouteSettings> {
     let sections = root.list("routes");
     if sections.is_empty() {
-        root.raw().warn("routes: there is none, so events are stored and go nowhere".to_owned());
+        root.raw().warn("routes: no routes, so events are stored and not delivered".to_owned());
     }
     let agent_tables: Vec<_> = root.named("agents").into_iter().map(|(name, _)| name).collect();
     let read = |section: &Section<'_>| route(section, channels, agents, &agent_tables);
@@ -35,7 +37,7 @@ fn route(
         let is_exact = !pattern.as_str().contains(['*', '?', '[', '{']);
         if is_exact && !channels.iter().any(|channel| pattern.matches(channel.name.as_str())) {
             let key = section.key("channels");
-            section.raw().warn(format!("{key}: there is no channel `{}` yet", pattern.as_str()));
+            section.raw().warn(format!("{key}: channel `{}` does not exist yet", pattern.as_str()));
         }
     }
     let agents = route_agents(section, agents, agent_tables);
@@ -51,14 +53,14 @@ fn route(
     }
 }
 
-/// The patterns at `name`; all when there is no such key.
+/// The patterns at `name`; without that key one that matches all.
 fn patterns(section: &Section<'_>, name: &str) -> Vec<Pattern> {
     let Some(texts) = section.texts(name) else { return vec![Pattern::default()] };
     if texts.is_empty() {
         section.place(name).problem_with_hint(
             "at least one pattern",
             "an empty list",
-            format!("leave `{name}` out to take all"),
+            format!("omit `{name}` to match all"),
         );
     }
     let mut patterns = Vec::new();
@@ -86,7 +88,7 @@ fn route_agents(section: &Section<'_>, agents: &[AgentSettings], agent_tables: &
     for (text, place) in texts {
         if let Some(agent) = agents.iter().find(|agent| agent.name.as_str() == text) {
             if names.contains(&agent.name) {
-                place.problem("every agent once", quoted(&text));
+                place.problem("each agent once", quoted(&text));
             } else {
                 names.push(agent.name.clone());
             }
@@ -108,9 +110,9 @@ fn mode(section: &Section<'_>, agents: usize) -> Mode {
     if !is_sync {
         for name in ["timeout", "on_timeout"].into_iter().filter(|name| section.has(name)) {
             section.place(name).problem_with_hint(
-                "no such key without `mode = \"sync\"`",
+                format!("no `{name}` without `mode = \"sync\"`"),
                 "one",
-                "how long an agent may take is `agents.NAME.timeout`",
+                "`agents.NAME.timeout` limits the time of an agent",
             );
         }
         return Mode::Async;
@@ -121,7 +123,7 @@ fn mode(section: &Section<'_>, agents: usize) -> Mode {
     }
     if !section.has("timeout") {
         let place = section.place("timeout");
-        place.problem_with_hint("how long a request waits for the agent", "nothing", place.example("\"10s\""));
+        place.problem_with_hint("the time a request waits for the agent", "nothing", place.example("\"10s\""));
     }
     Mode::Sync(SyncMode {
         timeout: timeout.unwrap_or(Duration::from_secs(10)),

@@ -1,3 +1,5 @@
+//! References to secrets, in the environment or in files.
+
 use std::fs;
 use std::io::ErrorKind;
 
@@ -9,29 +11,27 @@ use super::problem::quoted;
 use super::section::{Section, Shape, found};
 use crate::verify::Secret;
 
-/// The largest secret file that is read; more is a wrong file.
+/// The largest secret file in bytes; a larger one is a mistake.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// What the references of a `secret` key lead to.
+/// The secrets that a `secret` key refers to.
 #[derive(Default)]
 pub(super) struct Secrets<'a> {
-    /// The secrets that are there, in the order of the references, each with its reference.
+    /// The available secrets, in order, each with its place.
     pub(super) present: Vec<(Secret, SettingPlace<'a>)>,
-    /// The references that lead to nothing.
+    /// The references without a secret.
     pub(super) missing: Vec<Missing<'a>>,
 }
 
-/// A reference that leads to no secret.
+/// A reference without a secret.
 pub(super) struct Missing<'a> {
-    /// Where the reference stands.
     pub(super) place: SettingPlace<'a>,
-    /// Why, such as "environment variable `X` is not set".
+    /// Such as "environment variable `X` is not set".
     pub(super) reason: String,
     hint: String,
 }
 
 impl Missing<'_> {
-    /// Notes it as a problem.
     pub(super) fn report(&self, further_hint: Option<&str>) {
         let hint = match further_hint {
             Some(further) => format!("{}, or {further}", self.hint),
@@ -41,15 +41,15 @@ impl Missing<'_> {
     }
 }
 
-/// Where a secret is kept.
+/// Where a secret comes from.
 enum Reference<'a> {
     Environment(&'a str),
     File(&'a str),
 }
 
-/// Follows the references at `name`: one, or a list of them. None when there is no such key.
+/// Resolves the references at `name`: one, or a list of them. `None` if the key is missing.
 ///
-/// `variable` is the one to suggest.
+/// Hints suggest `variable`.
 pub(super) fn secrets<'a>(section: &Section<'a>, name: &str, variable: &str) -> Option<Secrets<'a>> {
     let entry = section.entry(name, &[Shape::Table, Shape::List])?;
     let mut secrets = Secrets::default();
@@ -67,7 +67,7 @@ pub(super) fn secrets<'a>(section: &Section<'a>, name: &str, variable: &str) -> 
     Some(secrets)
 }
 
-/// Follows the single reference at `name`; what it leads to must be there.
+/// Resolves the single reference at `name`. A missing secret is a problem.
 pub(super) fn required_secret<'a>(
     section: &Section<'a>,
     name: &str,
@@ -111,13 +111,13 @@ impl<'a> Secrets<'a> {
     }
 }
 
-/// Reads `{ env = "X" }` or `{ file = "path" }`. Never shows what stands there instead: it may be the secret itself.
+/// Parses `{ env = "X" }` or `{ file = "path" }`. Any other value is never shown: it may be the secret itself.
 fn reference<'v>(place: &SettingPlace<'_>, value: &'v Value, variable: &str) -> Option<Reference<'v>> {
     const EXPECTED: &str = "`{ env = \"...\" }` or `{ file = \"...\" }`";
     let Value::Table(table) = value else {
         let (found, hint) = match value {
             Value::String(_) => {
-                ("a plain text", format!("secrets do not belong in the configuration: {}", suggestion(place, variable)))
+                ("plain text", format!("secrets do not belong in the configuration: {}", suggestion(place, variable)))
             }
             Value::Array(_) => ("a list", suggestion(place, variable)),
             _ => ("something else", suggestion(place, variable)),
@@ -149,8 +149,8 @@ fn member<'v>(place: &SettingPlace<'_>, name: &str, value: &'v Value) -> Option<
     let expected = if name == "env" { "the name of an environment variable" } else { "a path" };
     match value {
         Value::String(text) if name == "env" && !is_variable(text) => {
-            // Somebody may have written the secret itself.
-            place.member(name).problem(expected, "a text that cannot be one");
+            // Never shown: it may be the secret itself.
+            place.member(name).problem(expected, "another text");
             None
         }
         Value::String(text) if !text.is_empty() => Some(text),
@@ -181,7 +181,7 @@ fn from_environment(place: &SettingPlace<'_>, name: &str) -> Result<Vec<u8>, Str
     }
 }
 
-/// The bytes of the file without exactly one newline at its end, which editors add.
+/// The bytes of the file, without one final newline, which editors add.
 fn from_file(place: &SettingPlace<'_>, path: &str) -> Result<Vec<u8>, String> {
     let path = place.raw().resolve(path);
     let explain = |error: std::io::Error| match error.kind() {
@@ -202,7 +202,7 @@ fn from_file(place: &SettingPlace<'_>, path: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Whether a secret can stand in a header: no line break, nothing invisible.
+/// Whether a secret is a valid header value: visible ASCII characters only.
 pub(super) fn is_header_text(secret: &Secret) -> bool {
     secret.expose().iter().all(u8::is_ascii_graphic) && HeaderValue::from_bytes(secret.expose()).is_ok()
 }
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
     use crate::config::raw::Raw;
 
-    /// The bytes of the secrets, or the problems.
+    /// Compares the secrets, or the problems.
     fn check(text: &str, expected: Result<&[&str], &[&str]>) {
         let dir = tempfile::tempdir().unwrap();
         for (name, content) in [("one", "alpha\n"), ("two", "alpha\n\n"), ("crlf", "alpha\r\n"), ("none", "\n")] {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_to_no_secret_is_told_without_showing_anything() {
+    fn missing_secrets_are_reported_without_showing_anything() {
         const EXPECTED: &str = "expected `{ env = \"...\" }` or `{ file = \"...\" }`";
         check(
             "secret = { env = 'UNSET' }",
@@ -273,12 +273,12 @@ mod tests {
         check(
             "secret = 'hunter2'",
             Err(&[&format!(
-                "secret: {EXPECTED}, found a plain text; secrets do not belong in the configuration: write `secret = {{ env = \"API_SECRET\" }}`"
+                "secret: {EXPECTED}, found plain text; secrets do not belong in the configuration: write `secret = {{ env = \"API_SECRET\" }}`"
             )]),
         );
         check(
             "secret = { env = 'hunter-2' }",
-            Err(&["secret.env: expected the name of an environment variable, found a text that cannot be one; "]),
+            Err(&["secret.env: expected the name of an environment variable, found another text; "]),
         );
         check("secret = { env = 'SET', file = 'one' }", Err(&[&format!("secret: {EXPECTED}, found both; ")]));
         check(

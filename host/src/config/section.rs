@@ -1,4 +1,4 @@
-//! Tables of the document, and the values in them, as the file or a variable has them.
+//! Tables of the document and their values, from the file or from variables.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use super::place::SettingPlace;
 use super::problem::quoted;
 use super::raw::Raw;
 
-/// What a value can be.
+/// The type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Text,
@@ -33,7 +33,7 @@ impl Shape {
     }
 }
 
-/// What stands at a key, in words for a problem.
+/// Describes a value for a problem.
 pub(super) fn found(value: &Value) -> String {
     match value {
         Value::String(text) => quoted(text),
@@ -44,7 +44,7 @@ pub(super) fn found(value: &Value) -> String {
     }
 }
 
-/// One table of the document, at its place. A table that is not there has no keys.
+/// A table of the document. A missing table has no keys.
 #[derive(Clone)]
 pub(super) struct Section<'a> {
     raw: &'a Raw,
@@ -53,27 +53,24 @@ pub(super) struct Section<'a> {
     table: Option<&'a Table>,
 }
 
-/// One value, and where it comes from.
+/// A value and its place.
 #[derive(Clone)]
 pub(super) struct Entry<'a> {
-    /// What was written.
     pub(super) value: Cow<'a, Value>,
-    /// Where.
     pub(super) place: SettingPlace<'a>,
 }
 
 impl<'a> Section<'a> {
-    /// The whole document.
+    /// The document itself.
     pub(super) fn root(raw: &'a Raw) -> Self {
         Self { raw, key: String::new(), variable: PREFIX.to_owned(), table: Some(raw.table()) }
     }
 
-    /// What the section belongs to.
     pub(super) fn raw(&self) -> &'a Raw {
         self.raw
     }
 
-    /// Whether it stands in the file.
+    /// Whether the file has this table.
     pub(super) fn is_present(&self) -> bool {
         self.table.is_some()
     }
@@ -84,22 +81,20 @@ impl<'a> Section<'a> {
         self.table.is_some_and(|table| table.contains_key(name)) || self.raw.environment().contains_key(&variable)
     }
 
-    /// The whole key of `name` in this table.
+    /// The full key of `name`.
     pub(super) fn key(&self, name: &str) -> String {
         join(&self.key, name)
     }
 
-    /// The place of `name` in the file.
     pub(super) fn place(&self, name: &str) -> SettingPlace<'a> {
         SettingPlace::new(self.raw, self.key(name), name)
     }
 
-    /// The place of the table itself.
     pub(super) fn own_place(&self) -> SettingPlace<'a> {
         SettingPlace::new(self.raw, self.key.clone(), &self.key)
     }
 
-    /// The table `name` in this one.
+    /// The table `name`.
     pub(super) fn section(&self, name: &str) -> Self {
         let table = self.ask_table(name).and_then(|value| match value {
             Value::Table(table) => Some(table),
@@ -111,14 +106,14 @@ impl<'a> Section<'a> {
         self.below(name, table)
     }
 
-    /// The tables in the table `name`, by their names.
+    /// The tables inside the table `name`, with their names.
     pub(super) fn named(&self, name: &str) -> Vec<(&'a str, Self)> {
         let all = self.section(name);
         let names = all.table.into_iter().flat_map(Table::keys);
         names.map(|name| (name.as_str(), all.section(name))).collect()
     }
 
-    /// The tables in the list `name`.
+    /// The list of tables `name`.
     pub(super) fn list(&self, name: &str) -> Vec<Self> {
         match self.ask_table(name) {
             None => Vec::new(),
@@ -146,9 +141,9 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The value of `name`, if there is one: that of its environment variable, else that in the file.
+    /// The value of `name` from its environment variable, or else from the file.
     ///
-    /// A variable is read as TOML when that gives one of `shapes`, and as a text otherwise.
+    /// The text of a variable is parsed as TOML. It stays a text unless the result has one of `shapes`.
     pub(super) fn entry(&self, name: &str, shapes: &[Shape]) -> Option<Entry<'a>> {
         let variable = self.variable_of(name);
         self.raw.ask_value(self.key(name), variable.clone());

@@ -1,8 +1,8 @@
-//! A configuration that is valid as a whole.
+//! The valid configuration.
 
 use crate::{dispatch, eventlog, http, ingest, plugin, replay, skill};
 
-/// Everything the gateway is started with, valid as a whole.
+/// The settings of every module, valid as a whole.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `[http]` and `[admin]`.
@@ -21,24 +21,24 @@ pub struct Config {
     pub skills: skill::Settings,
     /// `[log]`.
     pub log: LogSettings,
-    /// What is odd and stops nothing, one sentence each.
+    /// Valid settings that are probably mistakes, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// What is logged, and how it looks.
+/// The log of the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSettings {
-    /// A filter of `tracing_subscriber`: a level, or a list of them by module.
+    /// A filter of `tracing_subscriber`: a level, or levels by module.
     pub level: String,
-    /// How a line looks.
+    /// The format of a line.
     pub format: LogFormat,
 }
 
-/// How a log line looks.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }

@@ -1,3 +1,5 @@
+//! Problems, defaults and overrides of the configuration.
+
 mod access;
 mod channels;
 mod destinations;
@@ -24,14 +26,14 @@ fn config(text: &str) -> Config {
     config_with(text, &[]).unwrap()
 }
 
-/// Every problem of `text`, as it is shown.
+/// Compares the problems of `text`, as they are shown.
 #[track_caller]
 fn check_problems(text: &str, expected: &[&str]) {
     assert_eq!(config_with(text, &[]).err().unwrap_or_default(), expected, "{text}");
 }
 
 #[test]
-fn every_problem_is_told_at_once() {
+fn every_problem_is_reported_at_once() {
     check_problems(
         r#"
             htp = {}
@@ -208,7 +210,7 @@ fn a_wrong_variable_is_named() {
         (
             "GATEWAY__ADMIN__TOKEN",
             "hunter2",
-            "GATEWAY__ADMIN__TOKEN: expected `{ env = \"...\" }` or `{ file = \"...\" }`, found a plain text; secrets do not belong in the configuration: set `GATEWAY__ADMIN__TOKEN={ env = \"GATEWAY_ADMIN_TOKEN\" }`",
+            "GATEWAY__ADMIN__TOKEN: expected `{ env = \"...\" }` or `{ file = \"...\" }`, found plain text; secrets do not belong in the configuration: set `GATEWAY__ADMIN__TOKEN={ env = \"GATEWAY_ADMIN_TOKEN\" }`",
         ),
     ] {
         let problems = read("", Path::new("."), environment(&[(name, value)])).unwrap_err();

@@ -1,4 +1,4 @@
-//! Keys and variables that nobody asked for, and what was probably meant.
+//! Unknown keys and variables, and what was probably meant.
 
 use toml::{Table, Value};
 
@@ -6,10 +6,10 @@ use super::asked::{Asked, Environment, Role};
 use super::key::join;
 use super::problem::{ConfigProblem, quoted};
 
-/// Keys that were removed, and what takes their place.
+/// Removed keys and their successors.
 const RETIRED: &[(&str, &str)] = &[("eventlog.capacity", "eventlog.retention.max_events")];
 
-/// Notes every key of `table`, which stands at `path`, that nobody asked for.
+/// Reports every unknown key of the table at `path`.
 pub(super) fn unknown_keys(table: &Table, path: &str, asked: &Asked, problems: &mut Vec<ConfigProblem>) {
     for (name, value) in table {
         let key = join(path, name);
@@ -29,7 +29,7 @@ pub(super) fn unknown_keys(table: &Table, path: &str, asked: &Asked, problems: &
     }
 }
 
-/// Notes every variable that starts with `prefix` and overrides nothing.
+/// Reports every variable with the prefix that overrides no key.
 pub(super) fn unknown_variables(
     prefix: &str,
     environment: &Environment,
@@ -54,7 +54,7 @@ fn unknown_variable_hint(prefix: &str, name: &str, asked: &Asked) -> String {
     }
     match nearest(name, asked.variables.keys().map(String::as_str)) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "a variable changes keys of tables that are in the file; `-` in a name becomes `_`".to_owned(),
+        None => "a variable overrides a key; tables such as `[channels.NAME]` must be in the file; `-` in a name becomes `_`".to_owned(),
     }
 }
 
@@ -78,7 +78,7 @@ fn unknown_key(path: &str, name: &str, asked: &Asked) -> ConfigProblem {
     ConfigProblem { key, expected, found: Some(quoted(name)), hint: Some(hint) }
 }
 
-/// The text that `name` was probably meant to be.
+/// The known text that is most similar to `name`, if one is close.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.map(|known| (strsim::jaro_winkler(name, known), known)).filter(|(score, _)| *score > 0.85);
     scored.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, known)| known)

@@ -1,4 +1,4 @@
-//! What the values of keys can be. Every reader notes its problem and gives nothing when a value is not what it should be.
+//! Readers for the values of keys. For an invalid value a reader reports the problem and returns `None`.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -16,12 +16,11 @@ use super::section::{Entry, Section, Shape, found};
 use super::unknown::nearest;
 
 impl Section<'_> {
-    /// A text.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         self.entry(name, &[Shape::Text])?.text("a text")
     }
 
-    /// A text that `parse` understands, as what `expected` says.
+    /// A text that `parse` accepts; problems say `expected`.
     pub(super) fn parsed<T, E>(&self, name: &str, expected: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
         let entry = self.entry(name, &[Shape::Text])?;
         let text = entry.text(expected)?;
@@ -32,7 +31,6 @@ impl Section<'_> {
         parsed
     }
 
-    /// One of a few words.
     pub(super) fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Option<T> {
         let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
         let expected = alternatives(&words);
@@ -53,7 +51,6 @@ impl Section<'_> {
         chosen
     }
 
-    /// Yes or no.
     pub(super) fn flag(&self, name: &str) -> Option<bool> {
         let entry = self.entry(name, &[Shape::Flag])?;
         let flag = entry.value.as_bool();
@@ -63,7 +60,6 @@ impl Section<'_> {
         flag
     }
 
-    /// A whole number within `range`.
     pub(super) fn count<T: TryFrom<i64>>(&self, name: &str, range: impl RangeBounds<i64>) -> Option<T> {
         let entry = self.entry(name, &[Shape::Number])?;
         let number = entry.value.as_integer().filter(|number| range.contains(number));
@@ -74,7 +70,7 @@ impl Section<'_> {
         count
     }
 
-    /// A share of one, from 0 to 1.
+    /// A number from 0 to 1.
     pub(super) fn fraction(&self, name: &str) -> Option<f64> {
         let entry = self.entry(name, &[Shape::Number])?;
         let number = match &*entry.value {
@@ -90,7 +86,7 @@ impl Section<'_> {
         fraction
     }
 
-    /// A size in bytes, written with a unit, within `range`.
+    /// A size with a unit, within `range`, in bytes.
     pub(super) fn size(&self, name: &str, range: impl RangeBounds<u64>) -> Option<usize> {
         let entry = self.entry(name, &[Shape::Text])?;
         let place = &entry.place;
@@ -125,7 +121,7 @@ impl Section<'_> {
         fitting
     }
 
-    /// A time span, written with a unit, within `range`.
+    /// A duration with a unit, within `range`.
     pub(super) fn duration(&self, name: &str, range: impl RangeBounds<Duration>) -> Option<Duration> {
         let entry = self.entry(name, &[Shape::Text])?;
         let place = &entry.place;
@@ -162,7 +158,6 @@ impl Section<'_> {
         Some(duration)
     }
 
-    /// An address to listen on.
     pub(super) fn address(&self, name: &str) -> Option<SocketAddr> {
         let entry = self.entry(name, &[Shape::Text])?;
         let expected = "`ip:port`";
@@ -183,7 +178,7 @@ impl Section<'_> {
         address
     }
 
-    /// A path, as seen from the folder of the file.
+    /// A path, relative to the folder of the file.
     pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
         let entry = self.entry(name, &[Shape::Text])?;
         let text = entry.text("a path")?;
@@ -194,7 +189,7 @@ impl Section<'_> {
         Some(self.raw().resolve(&text))
     }
 
-    /// A list of texts with the place of each, or a single text in its stead.
+    /// A list of texts with their places. A single text counts as a list of one.
     pub(super) fn texts(&self, name: &str) -> Option<Vec<(String, SettingPlace<'_>)>> {
         let entry = self.entry(name, &[Shape::List])?;
         match &*entry.value {
@@ -218,7 +213,6 @@ impl Section<'_> {
 }
 
 impl Entry<'_> {
-    /// The text that stands here.
     pub(super) fn text(&self, expected: &str) -> Option<String> {
         match &*self.value {
             Value::String(text) => Some(text.clone()),
@@ -239,7 +233,7 @@ fn limits<T>(range: &impl RangeBounds<T>, show: impl Fn(&T) -> String) -> String
     }
 }
 
-/// A size as one writes it.
+/// A size in the notation of the configuration.
 pub(super) fn show_size(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     let exact = units.iter().find(|(bits, _)| bytes > 0 && bytes.is_multiple_of(1 << bits));
@@ -249,7 +243,7 @@ pub(super) fn show_size(bytes: u64) -> String {
     }
 }
 
-/// A duration as one writes it.
+/// A duration in the notation of the configuration.
 pub(super) fn show_duration(duration: Duration) -> String {
     match SignedDuration::try_from(duration) {
         Ok(duration) => backticked(format_args!("{duration:#}").to_string().replace(' ', "")),

@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn only_what_is_expected_is_compared() {
-        for (expected, found, told) in [
+        for (expected, found, shown) in [
             (json!({}), json!({"kind": "push"}), &[][..]),
             (json!({"kind": "push"}), json!({"kind": "push", "subject": "a"}), &[]),
             (json!({"subject": null}), json!({"kind": "push"}), &[]),
@@ -92,7 +92,7 @@ mod tests {
         ] {
             let differences: Vec<_> = differences("", &expected, &found).iter().map(ToString::to_string).collect();
 
-            assert_eq!(differences, told, "{expected} {found}");
+            assert_eq!(differences, shown, "{expected} {found}");
         }
     }
 }

@@ -69,7 +69,7 @@ pub(in crate::cli) struct ReplayArguments {
     pub(in crate::cli) id: Option<String>,
     #[command(flatten)]
     pub(in crate::cli) selected: Selected,
-    /// Count the matching deliveries by agent and channel, and replay none
+    /// Count the matching deliveries by agent and channel without replaying them
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
     /// Deliveries per second, 1 to 10000; by default as configured

@@ -30,8 +30,8 @@ pub(super) fn run(settings: &Settings, arguments: &PackArguments) -> Result<(), 
         file::replace(&file, &packed)?;
     }
     let names: Vec<_> = sample::embedded(&packed).into_iter().map(|sample| sample.name).collect();
-    let told = if names.is_empty() { "no samples".to_owned() } else { names.join(", ") };
-    output::text(&format!("{}: {told}\n", file.display()))
+    let names = if names.is_empty() { "no samples".to_owned() } else { names.join(", ") };
+    output::text(&format!("{}: {names}\n", file.display()))
 }
 
 /// The component with the samples of this folder inside.

@@ -48,24 +48,24 @@ pub(super) fn run(path: Option<&Path>, arguments: PinArguments) -> Result<(), Fa
     if arguments.check {
         let mut differ = false;
         for Pin { plugin, old, found } in &pins {
-            let told = match old {
+            let state = match old {
                 Some(old) if old == found => format!("pinned to {found}"),
                 Some(old) => format!("pinned to {old}, but the file is {found}"),
                 None => format!("not pinned; the file is {found}"),
             };
             differ |= old.as_ref() != Some(found);
-            output::text(&format!("{plugin}: {told}\n"))?;
+            output::text(&format!("{plugin}: {state}\n"))?;
         }
         return if differ { Err(Failure::Reported) } else { Ok(()) };
     }
     write(path, &pins)?;
     for Pin { plugin, old, found } in &pins {
-        let told = match old {
+        let state = match old {
             Some(old) if old == found => format!("already pinned to {found}"),
             Some(old) => format!("pinned to {found}, previously {old}"),
             None => format!("pinned to {found}"),
         };
-        output::text(&format!("{plugin}: {told}\n"))?;
+        output::text(&format!("{plugin}: {state}\n"))?;
     }
     let config = config::load(Some(path))?;
     if let Some(pin) = pins.iter().find(|pin| config.plugins.trust.pins.get(&pin.plugin) != Some(&pin.found)) {

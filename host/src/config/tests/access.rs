@@ -1,3 +1,5 @@
+//! Callers, proxies, rates and TLS.
+
 use std::net::IpAddr;
 
 use super::{check_problems, config, config_with};
@@ -27,7 +29,7 @@ fn a_channel_names_its_callers() {
 }
 
 #[test]
-fn a_caller_without_what_its_kind_needs_is_told() {
+fn a_caller_without_the_keys_of_its_kind_is_reported() {
     for (text, expected) in [
         ("[callers.a]", &["callers.a.kind: expected `bearer`, `basic`, `header` or `certificate`, found nothing"][..]),
         ("[callers.a]\nkind = 'bearer'", &["callers.a.secret: expected a secret, found nothing"]),
@@ -44,17 +46,22 @@ fn a_caller_without_what_its_kind_needs_is_told() {
         ),
         (
             "[callers.a]\nkind = 'certificate'\nnames = ['x']\nheader = 'x-a'",
-            &["callers.a.header: expected no such key beside this `kind`, found one"],
+            &["callers.a.header: expected no `header` with this `kind`, found one"],
         ),
         ("[channels.a]\ncallers = []", &["channels.a.callers: expected at least one caller, found an empty list"]),
-        ("[channels.a]\ncallers = ['b']", &["channels.a.callers[0]: expected a caller of `[callers.NAME]`, found `b`"]),
+        (
+            "[channels.a]\ncallers = ['b']",
+            &["channels.a.callers[0]: expected the name of a caller in `[callers.NAME]`, found `b`"],
+        ),
     ] {
         check_problems(text, expected);
     }
     let problems = config_with("[callers.a]\nkind = 'basic'\nsecret = { env = 'S' }", &[("S", "hunter2")]).unwrap_err();
     assert_eq!(
         problems,
-        ["callers.a.secret: expected a secret that fits its `kind` (`token` expected `user:password`), found another"]
+        [
+            "callers.a.secret: expected a secret that fits its `kind` (`token` expected `user:password`), found another one"
+        ]
     );
 }
 
@@ -89,13 +96,11 @@ fn addresses_are_read_as_they_are_written() {
     );
     check_problems(
         "[http]\nhosts = ['hooks.example.com']",
-        &["admin.token: expected a token, because `http.hosts` says that others reach this address, found nothing"],
+        &["admin.token: expected a token, because `http.hosts` opens this address to others, found nothing"],
     );
     check_problems(
         "[http]\ntrusted_proxies = ['10.0.0.1']",
-        &[
-            "admin.token: expected a token, because `http.trusted_proxies` says that others reach this address, found nothing",
-        ],
+        &["admin.token: expected a token, because `http.trusted_proxies` opens this address to others, found nothing"],
     );
 }
 
@@ -136,13 +141,13 @@ fn tls_needs_a_certificate_and_its_key() {
     check_problems(
         "[http.tls]\nmin_version = '1.3'",
         &[
-            "http.tls.certificate: expected a file in PEM, found nothing",
-            "http.tls.key: expected a file in PEM, found nothing",
+            "http.tls.certificate: expected a PEM file, found nothing",
+            "http.tls.key: expected a PEM file, found nothing",
         ],
     );
-    check_problems("[http.tls]\nkey = 'k'", &["http.tls.certificate: expected a file in PEM, found nothing"]);
+    check_problems("[http.tls]\nkey = 'k'", &["http.tls.certificate: expected a PEM file, found nothing"]);
     check_problems(
         "[http.tls]\ncertificate = 'c'\nkey = 'k'\nclient_certificates = 'optional'",
-        &["http.tls.client_authorities: expected the authorities of those certificates, found nothing"],
+        &["http.tls.client_authorities: expected the authorities that issue client certificates, found nothing"],
     );
 }

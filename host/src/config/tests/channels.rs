@@ -1,3 +1,5 @@
+//! Channels.
+
 use std::time::Duration;
 
 use super::{check_problems, config, config_with};
@@ -8,23 +10,23 @@ fn channels_have_paths_of_their_own() {
     for (text, expected) in [
         (
             "[channels.a]\n[channels.b]\npath = '/webhooks/a/'",
-            "channels.b.path: expected a path of its own, found `/webhooks/a`, which channel `a` has",
+            "channels.b.path: expected a unique path, found `/webhooks/a`, already used by channel `a`",
         ),
         (
             "[channels.a]\n[channels.b]\npath = '/webhooks/a/x'",
-            "channels.b.path: expected a path of its own, found `/webhooks/a/x`, which is below `/webhooks/a` that channel `a` has",
+            "channels.b.path: expected a unique path, found `/webhooks/a/x`, below `/webhooks/a` of channel `a`",
         ),
         (
             "[channels.a]\n[channels.b]\npath = '/webhooks'",
-            "channels.b.path: expected a path of its own, found `/webhooks`, which is above `/webhooks/a` that channel `a` has",
+            "channels.b.path: expected a unique path, found `/webhooks`, above `/webhooks/a` of channel `a`",
         ),
         (
             "[channels.a]\npaths = ['/x', '/x']",
-            "channels.a.paths[1]: expected a path of its own, found `/x`, which this channel has already",
+            "channels.a.paths[1]: expected a unique path, found `/x`, already used by this channel",
         ),
         (
             "[channels.a]\npath = '/admin/x'",
-            "channels.a.path: expected a path outside `/admin`, which is the gateway's own, found `/admin/x`",
+            "channels.a.path: expected a path outside `/admin`, which is reserved, found `/admin/x`",
         ),
         (
             "[channels.a]\npath = '/healthy'\npaths = ['/y']",
@@ -98,7 +100,7 @@ fn verification_is_replaced_or_switched_off() {
     check_problems(
         "[[channels.a.verification]]\nscheme = 'tokn'",
         &[
-            "channels.a.verification[0]: expected a scheme as in a manifest, found another table: unknown variant `tokn`, expected one of `hmac`, `ed25519`, `token`, `standard-webhooks`, `jwt`",
+            "channels.a.verification[0]: expected a verification scheme, found an invalid one: unknown variant `tokn`, expected one of `hmac`, `ed25519`, `token`, `standard-webhooks`, `jwt`",
         ],
     );
     let unfit = "[[channels.a.verification]]\nscheme = 'standard-webhooks'\n[channels.a]\nsecret = { env = 'S' }";

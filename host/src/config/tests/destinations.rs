@@ -1,3 +1,5 @@
+//! Agents, grants and routes.
+
 use std::time::Duration;
 
 use super::{check_problems, config, config_with};
@@ -36,7 +38,7 @@ fn agents_reach_what_they_are_granted() {
 }
 
 #[test]
-fn what_is_no_grant_or_credential_is_told() {
+fn invalid_grants_and_credentials_are_reported() {
     for (text, expected) in [
         ("allow_hosts = 'a'", "agents.a.allow_hosts: expected a list, found `a`"),
         (
@@ -71,7 +73,7 @@ fn what_is_no_grant_or_credential_is_told() {
         ),
         (
             "kind = 'bearer'\nsecret = { env = 'S' }",
-            "hosts: expected the hosts that the credential may go to, found nothing",
+            "hosts: expected the hosts that may receive the credential, found nothing",
         ),
         (
             "kind = 'header'\nsecret = { env = 'S' }\nhosts = ['h']",
@@ -83,11 +85,11 @@ fn what_is_no_grant_or_credential_is_told() {
         ),
         (
             "kind = 'bearer'\nheader = 'x'\nsecret = { env = 'S' }\nhosts = ['h']",
-            "header: expected no such key beside this `kind`, found one",
+            "header: expected no `header` with this `kind`, found one",
         ),
         (
             "kind = 'bearer'\nsecret = 'hunter2'\nhosts = ['h']",
-            "secret: expected `{ env = \"...\" }` or `{ file = \"...\" }`, found a plain text",
+            "secret: expected `{ env = \"...\" }` or `{ file = \"...\" }`, found plain text",
         ),
     ] {
         let text = format!("[agents.a]\nallow_hosts = ['h']\n[agents.a.credentials.c]\n{text}");
@@ -103,16 +105,16 @@ fn routes_name_agents_that_exist() {
     for (text, expected) in [
         ("channels = ['c']", "routes[0].agents: expected the names of agents, found nothing"),
         ("agents = []", "routes[0].agents: expected at least one agent, found an empty list"),
-        ("agents = ['a', 'a']", "routes[0].agents[1]: expected every agent once, found `a`"),
+        ("agents = ['a', 'a']", "routes[0].agents[1]: expected each agent once, found `a`"),
         ("agents = ['x']", "routes[0].agents[0]: expected the name of an agent, found `x`"),
         ("agents = ['a']\nkinds = []", "routes[0].kinds: expected at least one pattern, found an empty list"),
         (
             "agents = ['a']\ntimeout = '1s'",
-            "routes[0].timeout: expected no such key without `mode = \"sync\"`, found one",
+            "routes[0].timeout: expected no `timeout` without `mode = \"sync\"`, found one",
         ),
         (
             "agents = ['a']\nmode = 'sync'",
-            "routes[0].timeout: expected how long a request waits for the agent, found nothing",
+            "routes[0].timeout: expected the time a request waits for the agent, found nothing",
         ),
         (
             "agents = ['a', 'b']\nmode = 'sync'\ntimeout = '1s'",
@@ -127,7 +129,7 @@ fn routes_name_agents_that_exist() {
     let config = config(&route(
         "channels = ['c', 'later', 'gh*']\nagents = ['a']\nmode = 'sync'\ntimeout = '1s'\non_timeout = 504",
     ));
-    assert_eq!(config.warnings, ["routes[0].channels: there is no channel `later` yet"]);
+    assert_eq!(config.warnings, ["routes[0].channels: channel `later` does not exist yet"]);
     let Mode::Sync(sync) = config.dispatch.routes[0].mode else { panic!("sync") };
     assert_eq!((sync.timeout, sync.on_timeout), (Duration::from_secs(1), OnTimeout::GatewayTimeout));
 }

@@ -1,3 +1,5 @@
+//! Pins and trusted keys.
+
 use std::fs;
 
 use super::{check_problems, config, environment};
@@ -39,7 +41,7 @@ fn a_trusted_key_is_a_text_or_a_file() {
 #[test]
 fn a_key_that_is_none_is_told_and_signatures_need_one() {
     const NONE: &str =
-        "plugins.trusted_keys: expected a key, because `plugins.require_signature` asks for signatures, found nothing";
+        "plugins.trusted_keys: expected a key, because `plugins.require_signature` requires signatures, found nothing";
 
     check_problems("[plugins]\nrequire_signature = true", &[NONE]);
     check_problems("[plugins]\nrequire_signature = true\ntrusted_keys = []", &[NONE]);

@@ -1,3 +1,5 @@
+//! The `gateway.toml` of the repository: valid, complete, and true to the defaults.
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -10,7 +12,7 @@ use crate::plugin::{Limits, Reuse};
 
 const SHIPPED: &str = include_str!("../../../../gateway.toml");
 
-/// The shipped file with every key and example switched on.
+/// The shipped file with every key and example uncommented.
 fn with_everything_on() -> String {
     let switch_on = |line: &str| match line.strip_prefix('#') {
         Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => rest.to_owned(),
@@ -70,7 +72,7 @@ fn the_shipped_file_documents_the_defaults() {
     let documented = config_with(&with_everything_on(), SECRETS).unwrap();
     let defaults = config("");
 
-    // The examples among the keys of [http] are no defaults.
+    // Some keys of [http] show examples, not defaults.
     let http = |config: &Config| {
         let http::Settings { admin, tls, trusted_proxies, hosts, rate_limit, address_limit, .. } =
             defaults.http.clone();
@@ -128,7 +130,7 @@ fn the_shipped_file_has_every_key() {
     assert_eq!(missing, Vec::<&String>::new(), "keys that gateway.toml does not show");
 }
 
-/// A key with `*` for the names and numbers that are the operator's.
+/// A key with `*` in place of the operator's names and numbers.
 fn general(key: &str) -> String {
     let mut parts: Vec<_> = key.split('.').map(|part| part.split('[').next().unwrap()).collect();
     for (position, table) in [(1, "channels"), (1, "agents"), (1, "callers"), (2, "overrides"), (3, "credentials")] {
@@ -158,5 +160,5 @@ fn keys_that_are_left_out_have_their_defaults() {
     let memory = config("[eventlog]\nengine = 'memory'");
 
     assert_eq!(memory.eventlog.engine, EngineKind::Memory { capacity: 100_000 });
-    assert_eq!(memory.warnings, ["routes: there is none, so events are stored and go nowhere"]);
+    assert_eq!(memory.warnings, ["routes: no routes, so events are stored and not delivered"]);
 }

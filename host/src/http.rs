@@ -28,7 +28,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::caller::{AddressLimit, AllowList, Name, Rate, TrustedProxies, follow_names};
+use crate::caller::{AddressLimit, AllowList, HostName, Rate, TrustedProxies, follow_names};
 use crate::dispatch::Dispatch;
 use crate::event::Timestamp;
 use crate::eventlog::EventLog;
@@ -236,7 +236,8 @@ impl Server {
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { front, listeners, tls } = self;
         let tasks = TaskTracker::new();
-        let names: Vec<Arc<Name>> = front.services.ingest.allow_lists().flat_map(AllowList::names).cloned().collect();
+        let names: Vec<Arc<HostName>> =
+            front.services.ingest.allow_lists().flat_map(AllowList::names).cloned().collect();
         // Nobody is let in before it is known who may.
         tasks.spawn(follow_names(names, shutdown.clone()).await);
         if let Some(tls) = tls {

@@ -68,7 +68,7 @@ pub struct Skill {
 
 /// Why a folder is not served as a skill.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-pub struct Problem {
+pub struct SkillProblem {
     /// The file or folder.
     pub path: PathBuf,
     /// The line in the file, counted from 1; none when the whole of it is meant.
@@ -77,7 +77,7 @@ pub struct Problem {
     pub message: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for SkillProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.path.display())?;
         if let Some(line) = self.line {

@@ -22,7 +22,7 @@ pub struct AddressLimit {
 
 /// How much of its rate each address has used.
 ///
-/// A fixed table: an address that finds no place takes that of the one that is closest to being forgotten anyway, so that a
+/// A fixed table: an address that finds no slot takes that of the one that is closest to being forgotten anyway, so that a
 /// flood from many addresses costs no more memory than it was given. Addresses are kept as a digest with a random key, which
 /// nobody outside can aim at.
 #[derive(Debug)]
@@ -30,12 +30,12 @@ pub struct Addresses {
     rate: Rate,
     began: Instant,
     hasher: RandomState,
-    shards: Vec<Mutex<Vec<[Place; WAYS]>>>,
+    shards: Vec<Mutex<Vec<[AddressSlot; WAYS]>>>,
 }
 
 /// One address; free while `full_at` is over.
 #[derive(Clone, Copy, Debug, Default)]
-struct Place {
+struct AddressSlot {
     digest: u64,
     full_at: u64,
 }
@@ -44,7 +44,7 @@ impl Addresses {
     /// An empty table, with all the memory that it will ever take.
     pub fn new(limit: AddressLimit) -> Self {
         let sets = limit.addresses.div_ceil(SHARDS * WAYS).max(1);
-        let shard = || Mutex::new(vec![[Place::default(); WAYS]; sets]);
+        let shard = || Mutex::new(vec![[AddressSlot::default(); WAYS]; sets]);
         Self {
             rate: limit.rate,
             began: Instant::now(),
@@ -66,17 +66,17 @@ impl Addresses {
         let mut shard = self.shards[upper % SHARDS].lock().unwrap_or_else(PoisonError::into_inner);
         let sets = shard.len();
         let set = &mut shard[lower % sets];
-        let own = set.iter().position(|place| place.digest == digest);
+        let own = set.iter().position(|slot| slot.digest == digest);
         let index = own.unwrap_or_else(|| {
-            let oldest = set.iter().enumerate().min_by_key(|(_, place)| place.full_at);
+            let oldest = set.iter().enumerate().min_by_key(|(_, slot)| slot.full_at);
             oldest.map_or(0, |(index, _)| index)
         });
-        let place = &mut set[index];
-        let full_at = if own.is_some() { place.full_at } else { 0 };
-        let displaced = own.is_none() && place.full_at > now;
+        let slot = &mut set[index];
+        let full_at = if own.is_some() { slot.full_at } else { 0 };
+        let displaced = own.is_none() && slot.full_at > now;
         let (next, standing) = self.rate.take(full_at, now);
         if let Some(next) = next {
-            *place = Place { digest, full_at: next };
+            *slot = AddressSlot { digest, full_at: next };
         }
         (standing, displaced)
     }
@@ -125,8 +125,8 @@ mod tests {
         let table = table("1/m", 1024);
         let displaced = (0..100_000).filter(|number| table.take_at(v4(*number), SECOND).1).count();
 
-        let places: usize = table.shards.iter().map(|shard| shard.lock().unwrap().len() * WAYS).sum();
-        assert_eq!(places, 1024);
+        let slots: usize = table.shards.iter().map(|shard| shard.lock().unwrap().len() * WAYS).sum();
+        assert_eq!(slots, 1024);
         assert!(displaced >= 100_000 - 1024, "{displaced}");
     }
 

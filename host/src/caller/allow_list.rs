@@ -19,12 +19,12 @@ const LOOK_UP_TIME: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, Default)]
 pub struct AllowList {
     networks: Vec<IpNet>,
-    names: Vec<Arc<Name>>,
+    names: Vec<Arc<HostName>>,
 }
 
 /// A host name and the addresses it had when it was last looked up.
 #[derive(Debug)]
-pub struct Name {
+pub struct HostName {
     host: String,
     addresses: ArcSwap<BTreeSet<IpAddr>>,
 }
@@ -58,12 +58,12 @@ impl AllowList {
     }
 
     /// The names in it; they have no addresses before [`follow_names`] has looked them up.
-    pub fn names(&self) -> impl Iterator<Item = &Arc<Name>> {
+    pub fn names(&self) -> impl Iterator<Item = &Arc<HostName>> {
         self.names.iter()
     }
 }
 
-impl FromStr for Name {
+impl FromStr for HostName {
     type Err = NotAllowed;
 
     fn from_str(text: &str) -> Result<Self, NotAllowed> {
@@ -81,7 +81,7 @@ impl FromStr for Name {
     }
 }
 
-impl Name {
+impl HostName {
     /// Looks the name up; when that fails, the addresses stay as they were.
     async fn look_up(&self) {
         let found = tokio::time::timeout(LOOK_UP_TIME, tokio::net::lookup_host((self.host.as_str(), 0))).await;
@@ -96,15 +96,15 @@ impl Name {
         if addresses.is_empty() {
             tracing::warn!(host = %self.host, "Cannot look up a name of `allow_from`, its addresses stay as they were: {reason}");
         } else if **self.addresses.load() != addresses {
-            tracing::debug!(host = %self.host, ?addresses, "Name of `allow_from` looked up");
+            tracing::debug!(host = %self.host, ?addresses, "HostName of `allow_from` looked up");
             self.addresses.store(Arc::new(addresses));
         }
     }
 }
 
 /// Looks names up now and then every minute. The future that it gives has done so once; what it gives goes on until `stop`.
-pub async fn follow_names(names: Vec<Arc<Name>>, stop: CancellationToken) -> impl Future<Output = ()> {
-    let look_up = async |names: &[Arc<Name>]| {
+pub async fn follow_names(names: Vec<Arc<HostName>>, stop: CancellationToken) -> impl Future<Output = ()> {
+    let look_up = async |names: &[Arc<HostName>]| {
         futures_util::future::join_all(names.iter().map(|name| name.look_up())).await;
     };
     look_up(&names).await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::binding::{config_table, plugin_name};
 use super::delivery::{AgentParts, Policy};
 use super::grants;
-use super::limits::{Plugins, parsed_name};
+use super::limits::{PluginLimits, parsed_name};
 use super::problem::quoted;
 use super::section::Section;
 use crate::dispatch::{AgentSettings, Pattern, RouteSettings};
@@ -13,11 +13,11 @@ use crate::event::AgentName;
 use crate::ingest::ChannelSettings;
 
 /// Reads `[agents.*]`.
-pub(super) fn agents(root: &Section<'_>, plugins: &Plugins<'_>) -> Vec<AgentSettings> {
+pub(super) fn agents(root: &Section<'_>, plugins: &PluginLimits<'_>) -> Vec<AgentSettings> {
     root.named("agents").into_iter().filter_map(|(name, section)| agent(name, &section, plugins)).collect()
 }
 
-fn agent(name: &str, section: &Section<'_>, plugins: &Plugins<'_>) -> Option<AgentSettings> {
+fn agent(name: &str, section: &Section<'_>, plugins: &PluginLimits<'_>) -> Option<AgentSettings> {
     let egress = grants::egress(name, section);
     let state = grants::state(section);
     let config = config_table(section);

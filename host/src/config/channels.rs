@@ -8,7 +8,7 @@ use toml::Value;
 
 use super::access::{self, Callers};
 use super::binding::{config_table, plugin_name};
-use super::limits::{Plugins, parsed_name};
+use super::limits::{PluginLimits, parsed_name};
 use super::place::SettingPlace;
 use super::problem::quoted;
 use super::secret::secrets;
@@ -25,7 +25,7 @@ const RESERVED: [&str; 3] = ["/admin", "/health", "/metrics"];
 /// Reads `[channels.*]`.
 pub(super) fn channels(
     root: &Section<'_>,
-    plugins: &Plugins<'_>,
+    plugins: &PluginLimits<'_>,
     callers: &Callers,
     max_body: usize,
 ) -> Vec<ChannelSettings> {
@@ -38,7 +38,7 @@ pub(super) fn channels(
 fn channel(
     name: &str,
     section: &Section<'_>,
-    plugins: &Plugins<'_>,
+    plugins: &PluginLimits<'_>,
     callers: &Callers,
     max_body: usize,
     claimed: &mut BTreeMap<String, String>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use super::limits::Plugins;
+use super::limits::PluginLimits;
 use super::problem::{ConfigProblem, quoted};
 use super::raw::Raw;
 use super::secret::{is_header_text, required_secret};
@@ -41,7 +41,7 @@ pub(super) fn assemble(raw: &Raw) -> Config {
     let http = http_settings(&root);
     let (eventlog, dir) = eventlog_settings(&root.section("eventlog"), &http);
     let plugins = plugins::plugin_settings(&root.section("plugins"), &dir);
-    let limits = Plugins { limits: &plugins.limits, overrides: &plugins.overrides };
+    let limits = PluginLimits { limits: &plugins.limits, overrides: &plugins.overrides };
     let channels = channels::channels(&root, &limits, &access::callers(&root), http.max_body);
     let mut agents = agents::agents(&root, &limits);
     let routes = routes::routes(&root, &channels, &agents);

@@ -12,12 +12,12 @@ use crate::plugin::{Limits, MAX_MEMORY, MAX_TABLE_ELEMENTS, Reuse};
 const PAGE: u64 = 64 << 10;
 
 /// The limits of all plugins.
-pub(super) struct Plugins<'a> {
+pub(super) struct PluginLimits<'a> {
     pub(super) limits: &'a Limits,
     pub(super) overrides: &'a BTreeMap<PluginName, Limits>,
 }
 
-impl Plugins<'_> {
+impl PluginLimits<'_> {
     pub(super) fn of(&self, plugin: &PluginName) -> Limits {
         self.overrides.get(plugin).unwrap_or(self.limits).clone()
     }

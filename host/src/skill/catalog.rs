@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tracing::{info, warn};
 
-use super::{Problem, Skill};
+use super::{Skill, SkillProblem};
 
 /// The skills of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Catalog {
     /// In the order of their names, each name once.
     pub skills: Vec<Arc<Skill>>,
     /// Everything that kept a folder from being a skill, in the order of the folders.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<SkillProblem>,
 }
 
 /// The current [`Catalog`]; clones share it.

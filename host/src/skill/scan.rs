@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::front_matter::{self, FrontMatter};
-use super::{Catalog, FILE_NAME, Problem, Settings, Skill};
+use super::{Catalog, FILE_NAME, Settings, Skill, SkillProblem};
 
 /// Reads every skill below [`Settings::dir`]. Blocks on the disk.
 ///
@@ -17,7 +17,7 @@ use super::{Catalog, FILE_NAME, Problem, Settings, Skill};
 pub fn scan(settings: &Settings) -> Catalog {
     let mut catalog = Catalog::default();
     let mut problem = |message: String| {
-        catalog.problems.push(Problem { path: settings.dir.clone(), line: None, message });
+        catalog.problems.push(SkillProblem { path: settings.dir.clone(), line: None, message });
     };
     let (root, mut folders) = match list(&settings.dir) {
         Ok(found) => found,
@@ -57,9 +57,9 @@ fn list(dir: &Path) -> io::Result<(std::path::PathBuf, Vec<OsString>)> {
     Ok((root, folders))
 }
 
-fn read(root: &Path, folder: &OsString, max_bytes: usize) -> Result<Skill, Vec<Problem>> {
+fn read(root: &Path, folder: &OsString, max_bytes: usize) -> Result<Skill, Vec<SkillProblem>> {
     let path = root.join(folder).join(FILE_NAME);
-    let problem = |line, message| Problem { path: path.clone(), line, message };
+    let problem = |line, message| SkillProblem { path: path.clone(), line, message };
     let whole = |message: String| vec![problem(None, message)];
 
     let (Some(name), Some(shown_path)) = (folder.to_str(), path.to_str()) else {

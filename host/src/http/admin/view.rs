@@ -14,7 +14,7 @@ use crate::event::{AgentName, ChannelName, DeliveryId, DeliveryState, EventId, E
 use crate::eventlog::{ChannelCounts, Counts, EventLog, EventLogError, ListedDelivery, LogStats, Stored};
 use crate::ingest::ChannelStatus;
 use crate::plugin::PluginStatus;
-use crate::skill::{Catalog, Problem, Skill};
+use crate::skill::{Catalog, Skill, SkillProblem};
 
 pub use self::event::{AttemptView, DeliveryView, EventDetail, Moment, event_detail};
 pub use self::replay::{DryRun, FilterView, ReplayList, ReplayRow, dry_run, replay, replays};
@@ -121,7 +121,7 @@ pub struct SkillList<'a> {
     /// By name.
     pub skills: Vec<&'a Skill>,
     /// What kept folders from being skills.
-    pub problems: &'a [Problem],
+    pub problems: &'a [SkillProblem],
 }
 
 /// `GET /admin/stats`.

@@ -20,16 +20,15 @@
 //! 12. The sink is told of every commit in the order of positions, before its callers are.
 //! 13. After a failed write nothing is acknowledged any more, and the log says why.
 //! 14. A full queue refuses at once.
-//! 15. A log with a capacity drops its oldest events with everything that belongs to them.
-//! 16. A closed log has committed what it had taken, and takes nothing more.
-//! 17. A step of a replay, what it adds and how far the replay has come, is one commit; no step is taken twice, and no
+//! 15. A closed log has committed what it had taken, and takes nothing more.
+//! 16. A step of a replay, what it adds and how far the replay has come, is one commit; no step is taken twice, and no
 //!     delivery is made again that is open or not the latest of its event to its agent.
-//! 18. Retention removes settled events that are over its limits, and never one with an open delivery, which does not
+//! 17. Retention removes settled events that are over its limits, and never one with an open delivery, which does not
 //!     keep others either.
-//! 19. A removed event is not found, and not taken for damaged; its identity stays for its window.
-//! 20. A backup holds everything up to its head and restores to the same log; one that is damaged or cut off is refused.
-//! 21. What a plugin keeps is written in one step with the events that it belongs to, and is there afterwards.
-//! 22. A look at everything finds each damaged record, and a repair saves all the others and tells what is lost.
+//! 18. A removed event is not found, and not taken for damaged; its identity stays for its window.
+//! 19. A backup holds everything up to its head and restores to the same log; one that is damaged or cut off is refused.
+//! 20. What a plugin keeps is written in one step with the events that it belongs to, and is there afterwards.
+//! 21. A look at everything finds each damaged record, and a repair saves all the others and tells what is lost.
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 
@@ -130,7 +129,7 @@ impl EventLog {
             EngineKind::Sled { dir, cache_bytes, ballast_bytes, min_free } => {
                 Arc::new(Sled::open(dir, *cache_bytes, *ballast_bytes, *min_free)?)
             }
-            EngineKind::Memory { capacity } => Arc::new(Memory::new(*capacity)),
+            EngineKind::Memory => Arc::new(Memory::default()),
         };
         Self::start(engine, settings, Arc::new(LogMetrics::register(metrics)), sink)
     }

@@ -55,7 +55,7 @@ pub(super) fn open_log(config: &Config) -> anyhow::Result<EventLog> {
     if let EngineKind::Sled { dir, .. } = &settings.engine
         && !dir.join(STORE).exists()
     {
-        settings.engine = EngineKind::Memory { capacity: 1 };
+        settings.engine = EngineKind::Memory;
     }
     EventLog::open(&settings, &Metrics::new(), Arc::new(NullSink)).map_err(|error| match error {
         EventLogError::Locked { .. } => {

@@ -25,9 +25,6 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
-/// Events that the memory engine keeps.
-const MEMORY_EVENTS: usize = 100_000;
-
 /// Checks `raw`.
 pub(super) fn check(raw: Raw) -> Result<Config, Vec<ConfigProblem>> {
     let config = assemble(&raw);
@@ -149,7 +146,7 @@ fn eventlog_settings(section: &Section<'_>, http: &http::Settings) -> (eventlog:
     let ballast_bytes = section.size("ballast", ..=GIB).unwrap_or(16 << 20);
     let min_free = section.size("min_free", ..).unwrap_or(64 << 20);
     let engine = if is_memory {
-        EngineKind::Memory { capacity: MEMORY_EVENTS }
+        EngineKind::Memory
     } else {
         EngineKind::Sled {
             dir: dir.clone(),

@@ -63,8 +63,8 @@ impl Bed {
     }
 
     fn memory() -> Self {
-        let mut bed = Self::new(tempfile::tempdir().unwrap(), EngineKind::Memory { capacity: 100_000 });
-        bed.memory = Some(Arc::new(Memory::new(100_000)));
+        let mut bed = Self::new(tempfile::tempdir().unwrap(), EngineKind::Memory);
+        bed.memory = Some(Arc::new(Memory::default()));
         bed
     }
 
@@ -96,7 +96,7 @@ impl Bed {
                 let engine = Sled::open(dir, *cache_bytes, *ballast_bytes, *min_free)?;
                 Arc::new(if self.reckless { engine.reckless() } else { engine })
             }
-            (None, EngineKind::Memory { capacity }) => Arc::new(Memory::new(*capacity)),
+            (None, EngineKind::Memory) => Arc::new(Memory::default()),
         };
         let faulty = Faulty { engine, fault: Arc::clone(&self.fault), held: Arc::clone(&self.held) };
         EventLog::start(
@@ -169,10 +169,6 @@ impl Engine for Faulty {
 
     fn close(&self) {
         self.engine.close();
-    }
-
-    fn capacity(&self) -> Option<usize> {
-        self.engine.capacity()
     }
 
     fn block_bytes(&self) -> usize {

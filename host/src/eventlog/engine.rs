@@ -43,11 +43,6 @@ pub(crate) trait Engine: Send + Sync {
     /// Releases files and locks; later calls fail.
     fn close(&self);
 
-    /// How many events it holds at most; none without a limit. With one, [`Engine::block_bytes`] is 0.
-    fn capacity(&self) -> Option<usize> {
-        None
-    }
-
     /// Up to which size the events of one commit share a record.
     fn block_bytes(&self) -> usize;
 }

@@ -234,8 +234,7 @@ impl Reader {
             return Ok(None);
         }
         let found = cursor.header(seq)?;
-        // With a capacity it may have been dropped just now.
-        if found.is_none() && self.store.engine.capacity().is_none() {
+        if found.is_none() {
             self.store.expect_tombstone(seq)?;
         }
         Ok(found)

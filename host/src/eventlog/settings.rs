@@ -59,10 +59,7 @@ pub enum EngineKind {
         min_free: u64,
     },
     /// In memory, gone with the process.
-    Memory {
-        /// How many events are held; the oldest goes first.
-        capacity: usize,
-    },
+    Memory,
 }
 
 /// How long settled events are kept; a limit that is none does not count.

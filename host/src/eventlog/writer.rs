@@ -277,7 +277,6 @@ impl Writer {
             counter.inc_by(removed[reason as usize]);
         }
         self.publisher.show(&mut self.builder);
-        self.trim();
         for News { event, deliveries } in &news {
             for new in deliveries.iter().filter(|new| new.replay) {
                 self.metrics.replayed.get_or_create(&ByAgent::new(&new.agent)).inc();
@@ -298,17 +297,6 @@ impl Writer {
         let commit = self.builder.finish(Timestamp::now());
         self.commit(commit, Vec::new(), started);
         self.publisher.commit_ends();
-    }
-
-    /// Removes what a bounded engine has no place for.
-    fn trim(&mut self) {
-        let Some(capacity) = self.engine.capacity() else { return };
-        let trimmed =
-            self.builder.trim(capacity).and_then(|ops| self.write_removing(ops, true).map_err(EventLogError::from));
-        match trimmed {
-            Ok(()) => self.publisher.show(&mut self.builder),
-            Err(error) => self.fail(error),
-        }
     }
 
     /// Writes, and lets readers know when events go with it.

@@ -96,7 +96,7 @@ impl Gateway {
         let plugins = PluginHost::start(plugins, &metrics, guard).await.unwrap();
         let dispatch = dispatch::Settings { agents: Vec::new(), routes: Vec::new(), held_bytes: 1 << 20 };
         let dispatch = Dispatch::new(dispatch, plugins.clone(), Skills::default(), &metrics);
-        let memory = eventlog::Settings::new(EngineKind::Memory { capacity: 100 });
+        let memory = eventlog::Settings::new(EngineKind::Memory);
         let log = EventLog::open(&memory, &metrics, Arc::new(dispatch.clone())).unwrap();
         let ingest = Ingest::new(ingest, plugins.clone(), log.clone(), Arc::new(NoRoutes), &metrics);
         let replays = Replays::new(replay::Settings::default(), log.clone(), BTreeSet::new(), &metrics);

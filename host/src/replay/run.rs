@@ -134,7 +134,7 @@ impl Run {
     }
 }
 
-/// The deliveries with their events, without those that a log with a capacity has dropped in the meantime.
+/// The deliveries with their events, without those that were removed in the meantime.
 async fn with_events(log: &EventLog, ids: Vec<DeliveryId>) -> Result<Vec<(DeliveryId, Arc<Event>)>, EventLogError> {
     let log = log.clone();
     let read = tokio::task::spawn_blocking(move || {

@@ -437,28 +437,3 @@ async fn what_can_never_be_stored_is_refused(mut bed: Bed) {
     let event = accept(&log, nearly).await;
     assert_eq!(log.get(event.seq).unwrap().unwrap().event, *event);
 }
-
-#[tokio::test]
-async fn a_log_with_a_capacity_drops_its_oldest_events() {
-    let mut bed = Bed::memory();
-    let memory = Arc::new(Memory::new(10));
-    bed.memory = Some(Arc::clone(&memory));
-    let log = bed.open();
-    for index in 0..100 {
-        let event = known_as(&index.to_string(), index);
-        accept(&log, NewEvent { recipients: recipients(&["a"]), data: vec![1; 40_000].into(), ..event }).await;
-        log.record(DeliveryId { seq: log.head(), index: 0 }, attempt(1, Outcome::Delivered), None).await.unwrap();
-    }
-    log.append((0..30).map(|_| routed(&["a"])).collect()).await.unwrap();
-
-    assert_eq!(
-        log.read(Seq(0), 1000).unwrap().iter().map(|stored| stored.event.seq.0).collect::<Vec<_>>(),
-        (121..=130).collect::<Vec<_>>()
-    );
-    assert_eq!(log.get(Seq(120)).unwrap(), None);
-    assert_eq!(log.list(&Filter::default(), None, 100).unwrap().items.len(), 10);
-    assert_eq!(statuses(&log), [0, 10, 0, 0]);
-    assert_eq!(accept(&log, known_as("3", 200)).await.seq, Seq(131));
-    let keys = memory.scan(&[]..&[255], Direction::Up, usize::MAX).unwrap();
-    assert!(keys.len() < 20, "{:?}", keys.iter().map(|(key, _)| key::display(key)).collect::<Vec<_>>());
-}

@@ -7,6 +7,7 @@ engines! {
     an_open_event_stays_and_holds_nothing_up
     no_more_events_and_bytes_are_kept_than_allowed
     a_removed_event_is_not_found_and_not_damaged
+    an_identity_outlives_its_event
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -150,9 +151,7 @@ async fn a_removed_event_is_not_found_and_not_damaged(mut bed: Bed) {
     log.health().unwrap();
 }
 
-#[tokio::test]
-async fn an_identity_outlives_its_event() {
-    let mut bed = Bed::sled();
+async fn an_identity_outlives_its_event(mut bed: Bed) {
     bed.settings.retention.max_age = Some(DAY);
     bed.settings.dedup_window = 3 * DAY;
     let log = bed.open();

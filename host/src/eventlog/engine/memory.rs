@@ -1,4 +1,4 @@
-//! An engine without a disk: a map that is gone with the process. It holds a number of events and drops the oldest.
+//! An engine without a disk: a map that is gone with the process.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, Range};
@@ -7,19 +7,16 @@ use std::sync::{PoisonError, RwLock};
 use bytes::Bytes;
 
 use crate::event::Seq;
-
 use crate::eventlog::engine::{Direction, Engine, EngineError, Op, Pair, Purpose};
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Memory {
     map: RwLock<BTreeMap<Bytes, Bytes>>,
-    capacity: usize,
 }
 
 impl Memory {
-    pub(crate) fn new(capacity: usize) -> Self {
-        Self { map: RwLock::default(), capacity }
-    }
+    /// A value is kept as long as a reader has any part of it, so blocks are small.
+    const BLOCK: usize = 8 * 1024;
 }
 
 impl Engine for Memory {
@@ -65,11 +62,7 @@ impl Engine for Memory {
 
     fn close(&self) {}
 
-    fn capacity(&self) -> Option<usize> {
-        Some(self.capacity)
-    }
-
     fn block_bytes(&self) -> usize {
-        0
+        Self::BLOCK
     }
 }

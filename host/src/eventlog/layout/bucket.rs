@@ -98,16 +98,6 @@ impl Buckets {
         }
     }
 
-    /// What removes the bucket from the store.
-    pub(crate) fn remove(&mut self, store: &Store, number: u64, ops: &mut Vec<Op>) -> Result<(), EventLogError> {
-        let parts = match self.cached.remove(&number) {
-            Some(bucket) => bucket.parts,
-            None => store.bucket(number)?.parts,
-        };
-        ops.extend((0..parts).map(|part| Op::Remove(key::deliveries(number, part).to_vec())));
-        Ok(())
-    }
-
     /// Lets go of buckets below `settled`, and of the oldest ones when there are too many.
     pub(crate) fn shrink(&mut self, settled: Seq) {
         while let Some(entry) = self.cached.first_entry() {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use self::run::Run;
 use super::key;
-use super::reader::{EventCursor, Store};
+use super::reader::Store;
 use super::record::{self, corrupt};
 use crate::event::{EventId, Seq, Timestamp};
 use crate::eventlog::EventLogError;
@@ -42,8 +42,6 @@ pub(crate) struct Identities {
     /// The most runs; with more, the oldest goes before its time.
     most: usize,
     forgotten: Counter,
-    /// Whether anything is written: not where nothing outlives the process.
-    kept: bool,
 }
 
 impl Identities {
@@ -55,16 +53,7 @@ impl Identities {
     const REMOVED: usize = 256;
 
     /// Reads the filters of all runs and what came after the last one.
-    ///
-    /// Where nothing is kept, the events that are held between `floor` and `head` have them.
-    pub(crate) fn load(
-        store: &Store,
-        floor: Seq,
-        head: Seq,
-        max: usize,
-        forgotten: Counter,
-    ) -> Result<Self, EventLogError> {
-        let kept = store.engine.capacity().is_none();
+    pub(crate) fn load(store: &Store, max: usize, forgotten: Counter) -> Result<Self, EventLogError> {
         let runs = store.read::<Runs>(&key::meta(RUNS))?.unwrap_or_default();
         let mut identities = Self {
             recent: HashMap::new(),
@@ -75,18 +64,7 @@ impl Identities {
             stale: Vec::new(),
             most: (max / Self::RECENT).max(1),
             forgotten,
-            kept,
         };
-        if !kept {
-            let mut cursor = EventCursor::new(store);
-            for seq in (floor.0..=head.0).map(Seq) {
-                if let Some(header) = cursor.header(seq)?
-                    && let Some(identity) = header.identity
-                {
-                    identities.recent.insert(identity, header.event.id);
-                }
-            }
-        }
         let in_runs = identities.runs.last().map_or(Seq(0), |run| run.last);
         let range = key::all_identities();
         for (key, value) in store.engine.scan(&range.start..&range.end, Direction::Up, usize::MAX)? {
@@ -183,16 +161,7 @@ impl Identities {
 
     pub(crate) fn add(&mut self, identity: Identity, id: EventId) {
         self.recent.insert(identity, id);
-        if self.kept {
-            self.added.push((identity, id));
-        }
-    }
-
-    /// Forgets that the event at `seq` has `identity`, where nothing is kept and all are in memory.
-    pub(crate) fn forget(&mut self, identity: &Identity, seq: Seq) {
-        if self.recent.get(identity).is_some_and(|id| id.seq() == seq) {
-            self.recent.remove(identity);
-        }
+        self.added.push((identity, id));
     }
 
     /// What has to be written with the commit; `now` is the time of its latest event, when it has one.
@@ -205,7 +174,7 @@ impl Identities {
         }
         self.added.clear();
         let runs = Runs { first: self.end - self.runs.len() as u64, end: self.end };
-        if self.kept && self.recent.len() >= Self::RECENT {
+        if self.recent.len() >= Self::RECENT {
             let old = |id: &EventId| now.is_some_and(|now| is_older(received_at(*id), now, window));
             let last = self.recent.values().map(|id| id.seq()).max().unwrap_or_default();
             let entries = self.recent.drain().filter(|(_, id)| !old(id)).collect();

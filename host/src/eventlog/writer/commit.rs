@@ -97,8 +97,7 @@ impl CommitBuilder {
         verify_tail(&store, &state, Self::TAIL)?;
         let reopened = store.read(&key::meta(REOPENED))?.unwrap_or_default();
         let replays = Replays::load(&store)?;
-        let identities =
-            Identities::load(&store, state.floor, state.head, dedup_max, metrics.identities_forgotten.clone())?;
+        let identities = Identities::load(&store, dedup_max, metrics.identities_forgotten.clone())?;
         let block = BlockWriter::new(store.engine.block_bytes());
         let retention = Retention::new(retention, state.floor);
         let mut builder = Self {

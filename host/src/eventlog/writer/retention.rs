@@ -15,9 +15,8 @@ use crate::eventlog::EventLogError;
 use crate::eventlog::engine::{Direction, Op};
 use crate::eventlog::layout::bucket::Slot;
 use crate::eventlog::layout::key;
-use crate::eventlog::layout::meta::open_replays;
 use crate::eventlog::layout::reader::parts;
-use crate::eventlog::layout::record::{self, BUCKET, Block, EventHeader, Tombstone, bucket_of};
+use crate::eventlog::layout::record::{self, Block, EventHeader, Tombstone};
 use crate::eventlog::settings::RetentionLimits;
 
 /// Why an event was removed.
@@ -205,9 +204,6 @@ impl CommitBuilder {
             self.state.bytes -= block.bytes_of(&header).min(self.state.bytes);
             self.commit.removed[reason as usize] += 1;
             self.buckets.forget(seq);
-            if let (Some(identity), Some(_)) = (header.identity, self.store.engine.capacity()) {
-                self.identities.forget(&identity, seq);
-            }
             let bodies = (0..parts(header.overflow)).map(|part| Op::Remove(key::body(seq, part).to_vec()));
             self.commit.ops.extend(bodies);
             removed.push(seq);
@@ -306,47 +302,5 @@ impl CommitBuilder {
             return None;
         }
         self.store.tombstone_at(seq).ok().flatten().map(|(_, gone)| gone.last)
-    }
-
-    /// What removes the oldest events, so that no more than `capacity` are held.
-    ///
-    /// An engine with a capacity gives each event a block of its own.
-    pub(crate) fn trim(&mut self, capacity: usize) -> Result<Vec<Op>, EventLogError> {
-        let capacity = u64::try_from(capacity.max(1)).unwrap_or(u64::MAX);
-        let mut ops = Vec::new();
-        while self.state.head.0 + 1 - self.state.floor.0 > capacity {
-            let seq = self.state.floor;
-            let slot = self.buckets.get(&self.store, self.state.head, seq)?;
-            let status = slot.map(|slot| EventStatus::of(&slot.deliveries));
-            self.replays.note(slot.map(|slot| open_replays(&slot.deliveries)).unwrap_or_default(), Vec::new());
-            let block = self.store.block_at(seq)?.filter(|block| block.last() >= seq);
-            if let Some(block) = block
-                && let Some(header) = block.header(seq)?
-            {
-                ops.push(Op::Remove(key::block(seq).to_vec()));
-                ops.extend((0..parts(header.overflow)).map(|part| Op::Remove(key::body(seq, part).to_vec())));
-                if let Some(identity) = header.identity {
-                    self.identities.forget(&identity, seq);
-                }
-                self.state.statuses[status.unwrap_or(EventStatus::Accepted) as usize] -= 1;
-                self.state.bytes -= block.bytes_of(&header).min(self.state.bytes);
-            } else if let Some((first, gone)) = self.store.tombstone_at(seq)?
-                && gone.last == seq
-            {
-                ops.push(Op::Remove(key::tombstone(first).to_vec()));
-            }
-            self.retention.floor_moves = true;
-            self.state.floor = seq.next();
-            self.reopened_changed |= self.reopened.remove(&seq);
-            if self.state.floor.0.is_multiple_of(BUCKET) {
-                self.buckets.remove(&self.store, bucket_of(seq), &mut ops)?;
-            }
-        }
-        if !ops.is_empty() {
-            self.state.settled = self.state.settled.max(self.state.floor);
-            self.replays.write(&mut ops);
-            ops.push(self.state_op());
-        }
-        Ok(ops)
     }
 }

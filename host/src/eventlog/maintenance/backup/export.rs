@@ -84,12 +84,7 @@ impl Copy<'_> {
                     let EventHeader { event, identity, recipients, .. } = *header;
                     self.contents.events += 1;
                     self.contents.bytes += data.len() as u64;
-                    let id = event.id;
                     self.frames.put_with(&Frame::Event { event, identity, recipients, deliveries }, &data)?;
-                    // Without a disk there are no records of identities.
-                    if let (Some(identity), Some(_)) = (identity, self.store.engine.capacity()) {
-                        self.frames.put(&Frame::Identities(vec![(identity, id)]))?;
-                    }
                     seq.next()
                 }
                 Ok(Found::Tombstone(gone)) => {

@@ -45,7 +45,7 @@ pub(crate) fn restore_into(
         counted: HashMap::new(),
         channels: BTreeMap::new(),
         replays: BTreeMap::new(),
-        identities: Identities::load(&store, Seq(1), Seq(0), usize::MAX, Counter::default())?,
+        identities: Identities::load(&store, usize::MAX, Counter::default())?,
         store,
     };
     let contents = read(input, progress, &mut |frame, data| making.take(frame, data))?;

@@ -17,7 +17,8 @@ use anyhow::{Context, Result};
 
 use self::table::Row;
 use self::tools::Tools;
-use crate::{Repository, run, step};
+use crate::command::{run, step};
+use crate::repository::Repository;
 
 /// A language that there is a template for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,8 +144,8 @@ fn try_templates(repository: &Repository, tools: &Tools<'_>, languages: &[Langua
     }
     // A part of it is no table, and the figures of two runs do not belong into one.
     if rows.len() == Language::ALL.len() {
-        table::write(&repository.root.join("plugins/README.md"), &table)?;
-        step("wrote the table of plugins/README.md");
+        table::write(&repository.root.join("docs/writing-plugins.md"), &table)?;
+        step("wrote the table in docs/writing-plugins.md");
     }
     Ok(())
 }

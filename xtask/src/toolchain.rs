@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{run, step};
+use crate::command::{run, step};
 
 /// The target of every plugin.
 pub(crate) const WASM_TARGET: &str = "wasm32-wasip2";

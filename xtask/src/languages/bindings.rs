@@ -7,7 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::tools::Tools;
-use crate::{Repository, run, step};
+use crate::command::{run, step};
+use crate::repository::Repository;
 
 const KINDS: [&str; 2] = ["channel", "agent"];
 

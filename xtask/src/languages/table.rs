@@ -1,4 +1,4 @@
-//! The table of languages in `plugins/README.md`.
+//! The table of languages in `docs/writing-plugins.md`.
 
 use std::fs;
 use std::path::Path;

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{Repository, run, step};
+use crate::command::{run, step};
+use crate::repository::Repository;
 
 /// Generates the bindings of C and Go.
 const WIT_BINDGEN: &str = "0.63.0";

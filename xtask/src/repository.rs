@@ -1,0 +1,74 @@
+//! The repository: where it is, and how its plugins and the gateway are built.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::command::{run, step};
+use crate::{guests, toolchain};
+
+/// The repository and its target folder.
+pub(crate) struct Repository {
+    pub(crate) root: PathBuf,
+    pub(crate) target: PathBuf,
+}
+
+impl Repository {
+    /// Finds the repository that this program was built in, and checks that it can be built.
+    pub(crate) fn open() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?;
+        // `<target>/<profile>/xtask`: says where cargo builds, whatever told it so.
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
+        let target = program.ancestors().nth(2).context("cannot find the target folder")?;
+        let repository = Self { root: root.to_owned(), target: target.to_owned() };
+        toolchain::check_c_compiler()?;
+        toolchain::ensure_wasm_target()?;
+        Ok(repository)
+    }
+
+    pub(crate) fn build(&self) -> Result<()> {
+        self.build_plugins()?;
+        step("building the gateway");
+        run(&mut self.cargo(["build", "--release", "--package", "gateway"]))
+    }
+
+    /// Builds the plugins and puts them where the gateway loads them from.
+    fn build_plugins(&self) -> Result<Vec<guests::Plugin>> {
+        let plugins = guests::list(&self.root)?;
+        step("building the plugins");
+        self.build_wasm(&plugins, &["--lib"])?;
+        Ok(plugins)
+    }
+
+    /// As `build_plugins`, and the guests that only tests load.
+    pub(crate) fn build_guests(&self) -> Result<Vec<guests::Plugin>> {
+        let plugins = guests::list(&self.root)?;
+        step("building the plugins and the guests of the tests");
+        self.build_wasm(&plugins, &["--lib", "--package", "guests", "--examples"])?;
+        Ok(plugins)
+    }
+
+    fn build_wasm(&self, plugins: &[guests::Plugin], more: &[&str]) -> Result<()> {
+        let mut build = self.cargo(["build", "--profile", "guest", "--target", toolchain::WASM_TARGET]);
+        for plugin in plugins {
+            build.args(["--package", &plugin.package()]);
+        }
+        run(build.args(more))?;
+        for plugin in plugins {
+            let built = self.target.join(toolchain::WASM_TARGET).join("guest").join(plugin.artifact());
+            let folder = self.root.join("plugins");
+            if guests::install(&built, &folder.join(plugin.samples()), &folder.join(plugin.file()))? {
+                step(&format!("wrote plugins/{}", plugin.file()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Cargo in the repository's root, building into the same target folder as this program.
+    pub(crate) fn cargo<const N: usize>(&self, arguments: [&str; N]) -> Command {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target).args(arguments);
+        cargo
+    }
+}

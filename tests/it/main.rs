@@ -10,6 +10,7 @@ mod cli;
 mod compile_bombs;
 mod delivery;
 mod egress;
+mod examples;
 mod faults;
 mod front_door;
 mod github;

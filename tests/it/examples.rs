@@ -1,0 +1,247 @@
+//! The examples: receivers that verify what the gateway sends them, and whole configurations.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
+#![expect(clippy::print_stderr, reason = "the test runner shows why an example was left out")]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver as Lines, sync_channel};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use crate::support::{BINARY, Client, RemoteAgent, Setup, built_in};
+
+/// What gateway and receivers share.
+const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+/// How long a receiver may take for a line.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn the_python_receiver_verifies_what_the_gateway_sends() {
+    let mut python = Command::new("python3");
+    python.arg(example("receivers/receiver.py"));
+    verifies(python).await;
+}
+
+#[tokio::test]
+async fn the_node_receiver_verifies_what_the_gateway_sends() {
+    let mut node = Command::new("node");
+    node.arg(example("receivers/receiver.mjs"));
+    verifies(node).await;
+}
+
+#[tokio::test]
+async fn the_go_receiver_verifies_what_the_gateway_sends() {
+    let folder = build_folder("go");
+    let program = folder.join("receiver");
+    let mut go = Command::new("go");
+    go.args(["build", "-o"]).arg(&program).arg(example("receivers/receiver.go"));
+    go.env("GOCACHE", folder.join("cache")).env("GOTOOLCHAIN", "local").current_dir(&folder);
+    if built(go) {
+        verifies(Command::new(program)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_rust_receiver_verifies_what_the_gateway_sends() {
+    let folder = build_folder("rust");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // Its one package is also the gateway's, and is therefore on the machine.
+    cargo.args(["build", "--locked", "--offline", "--target-dir"]).arg(&folder);
+    cargo.arg("--manifest-path").arg(example("receivers/rust/Cargo.toml"));
+    if built(cargo) {
+        verifies(Command::new(folder.join("debug/receiver"))).await;
+    }
+}
+
+#[tokio::test]
+async fn the_example_for_github_delivers_an_issue() {
+    let agent = RemoteAgent::start().await;
+    let setup = configured("github", &[("127.0.0.1:9000", &agent.address.to_string())])
+        .packed_plugin(built_in::GITHUB)
+        .plugin(built_in::HTTP)
+        .env("GITHUB_WEBHOOK_SECRET", "It's a Secret to Everybody");
+
+    let delivered = delivered(setup, "github", "issues.opened", &agent).await;
+
+    assert_eq!(delivered["event"]["type"], "github.issues.opened");
+}
+
+#[tokio::test]
+async fn the_example_for_alertmanager_delivers_an_alert() {
+    let agent = RemoteAgent::start().await;
+    let setup = configured("alertmanager", &[("127.0.0.1:9000", &agent.address.to_string())])
+        .packed_plugin(built_in::ALERTMANAGER)
+        .plugin(built_in::HTTP)
+        .env("ALERTMANAGER_WEBHOOK_SECRET", "a-token");
+
+    let delivered = delivered(setup, "alertmanager", "firing", &agent).await;
+
+    assert_eq!(delivered["event"]["type"], "alertmanager.alert.firing");
+}
+
+#[tokio::test]
+async fn the_example_for_slack_asks_a_model() {
+    let agent = RemoteAgent::start().await;
+    let address = agent.address.to_string();
+    let base_url = format!("model = \"gpt-5\", base_url = \"http://{address}/v1\"");
+    let setup = configured("slack", &[("api.openai.com", &address), ("model = \"gpt-5\"", &base_url)])
+        .packed_plugin(built_in::SLACK)
+        .plugin(built_in::OPENAI)
+        .env("SLACK_SIGNING_SECRET", "8f742231b10e8888abcd99yyyzzz85a5")
+        .env("OPENAI_API_KEY", "sk-example");
+
+    let delivered = delivered(setup, "slack", "app_mention", &agent).await;
+
+    assert_eq!(delivered["model"], "gpt-5");
+    assert_eq!(agent.received()[0].path, "/v1/chat/completions");
+    assert_eq!(agent.received()[0].headers["authorization"], "Bearer sk-example");
+}
+
+fn example(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples").join(file)
+}
+
+/// Where an example is built, in the target folder.
+fn build_folder(language: &str) -> PathBuf {
+    let folder = Path::new(BINARY).ancestors().nth(2).unwrap().join("examples").join(language);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Builds an example. False, and a line that says why, where its language is not installed.
+fn built(mut build: Command) -> bool {
+    let Ok(output) = build.output() else {
+        eprintln!("skipped: {} is not installed", build.get_program().display());
+        return false;
+    };
+    assert!(output.status.success(), "{build:?}: {}", String::from_utf8_lossy(&output.stderr));
+    true
+}
+
+/// A receiver that runs. Killed when dropped.
+struct Receiver {
+    child: Child,
+    lines: Lines<String>,
+    address: SocketAddr,
+}
+
+impl Receiver {
+    /// `None`, and a line that says why, where its language is not installed.
+    fn start(mut command: Command) -> Option<Self> {
+        command.arg("127.0.0.1:0").env("TRIAGE_KEY", SECRET).stdout(Stdio::piped());
+        let Ok(mut child) = command.spawn() else {
+            eprintln!("skipped: {} is not installed", command.get_program().display());
+            return None;
+        };
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = sync_channel(100);
+        // Lines that nobody waits for any more have nowhere to go.
+        std::thread::spawn(move || output.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        let mut receiver = Self { child, lines, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        receiver.address = receiver.line().strip_prefix("listening on ").unwrap().parse().unwrap();
+        Some(receiver)
+    }
+
+    /// The next line that it prints.
+    fn line(&self) -> String {
+        self.lines.recv_timeout(PATIENCE).expect("the receiver prints a line")
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        // It fails only when the receiver has ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Delivers an event to the receiver, and then sends it what is not genuine.
+async fn verifies(command: Command) {
+    let Some(receiver) = Receiver::start(command) else { return };
+    let address = receiver.address;
+    let gateway = Setup::new()
+        .plugin(built_in::DUMMY)
+        .plugin(built_in::HTTP)
+        .config(&format!(
+            r#"
+            [agents.triage]
+            plugin = "http"
+            config = {{ url = "http://{address}/events", credential = "key" }}
+            allow_hosts = ["{address}"]
+            [agents.triage.credentials.key]
+            kind = "standard-webhooks"
+            secret = {{ env = "TRIAGE_KEY" }}
+            hosts = ["{address}"]
+            [[routes]]
+            agents = ["triage"]
+            "#
+        ))
+        .env("TRIAGE_KEY", SECRET)
+        .start()
+        .await;
+
+    let headers = [("content-type", "application/json")];
+    let id = gateway.client.post("/webhooks/dummy", &headers, r#"{"a":"ü"}"#).await.expect_accepted();
+    gateway.event_until(&id, "delivered").await;
+    let line = receiver.line();
+    assert!(line.starts_with("verified ") && line.ends_with(&id), "{line}");
+
+    let client = Client::new(address);
+    let answer = async |id: &str, time: u64, signature: &str, body: &str| {
+        let time = time.to_string();
+        let headers = [("webhook-id", id), ("webhook-timestamp", &time), ("webhook-signature", signature)];
+        client.post("/events", &headers, body).await.status.as_u16()
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let body = r#"{"event":{"type":"a.b","id":"1"}}"#;
+    let good = signature("1", now, body);
+    assert_eq!(answer("1", now, &good, body).await, 204);
+    // While the secret is rotated there are several, and other versions are passed over.
+    assert_eq!(answer("1", now, &format!("v1,AAAA v1a,{} {good}", &good[3..]), body).await, 204);
+    assert_eq!(answer("1", now, &good, r#"{"event":{"type":"a.c","id":"1"}}"#).await, 401, "another body");
+    assert_eq!(answer("2", now, &good, body).await, 401, "another id");
+    assert_eq!(answer("1", now - 1, &good, body).await, 401, "another time");
+    assert_eq!(answer("1", now, "v1,AAAA", body).await, 401, "no signature");
+    assert_eq!(answer("1", now, &good.replace("v1,", "v1a,"), body).await, 401, "another version");
+    assert_eq!(answer("1", now - 1000, &signature("1", now - 1000, body), body).await, 401, "an old one");
+    assert_eq!(answer("1", now + 1000, &signature("1", now + 1000, body), body).await, 401, "one from the future");
+    assert_eq!(client.post("/events", &[], body).await.status.as_u16(), 401, "not signed");
+}
+
+/// The value of `webhook-signature`.
+fn signature(id: &str, time: u64, body: &str) -> String {
+    let key = STANDARD.decode(SECRET.strip_prefix("whsec_").unwrap()).unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+    mac.update(format!("{id}.{time}.{body}").as_bytes());
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+/// A gateway with the configuration `examples/{name}/gateway.toml`, where the texts of `changes` are replaced.
+fn configured(name: &str, changes: &[(&str, &str)]) -> Setup {
+    let mut config = fs::read_to_string(example(name).join("gateway.toml")).unwrap();
+    for (from, to) in changes {
+        assert!(config.contains(from), "`{from}` is not in the example `{name}`");
+        config = config.replace(from, to);
+    }
+    Setup::new().config(&config).env("TRIAGE_KEY", SECRET)
+}
+
+/// Checks the configuration, serves with it, and sends a sample of the channel; the body of what the agent then receives.
+async fn delivered(setup: Setup, channel: &str, sample: &str, agent: &RemoteAgent) -> serde_json::Value {
+    let check = setup.command(&["check"]).output().unwrap();
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+    let gateway = setup.start().await;
+    let (code, _, error) = gateway.cli(&["send", channel, "--sample", sample]);
+    assert_eq!(code, 0, "{error}");
+    gateway.until("a delivery", async || agent.received().first().map(|delivered| delivered.json())).await
+}

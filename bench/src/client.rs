@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::certificate;
 use crate::load::{Outcome, PATIENCE, Tally};
-use crate::rounds::CONNECTIONS;
+use crate::measure::CONNECTIONS;
 use crate::webhook::{self, ISSUES};
 
 /// Streams of one connection of HTTP/2. There are as many fewer connections, so that as many requests are in flight.

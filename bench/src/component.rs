@@ -1,4 +1,4 @@
-//! One component by itself, for the table in `plugins/README.md`: how large it is, how long loading takes, what a call costs.
+//! One component by itself, for the table in `docs/writing-plugins.md`: how large it is, how long loading takes, what a call costs.
 //!
 //! Measured as row h is; the figures go to standard output as one line of JSON.
 
@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use gateway::metrics::Metrics;
 use gateway::plugin::{PluginHost, Reuse};
 
-use crate::calls::{AllowAll, median_call, settings};
+use crate::rows::calls::{AllowAll, median_call, settings};
 
 /// More than the reused instance of any language takes in that many calls of 1 KiB.
 const REUSE: Reuse = Reuse { max_calls: 1000, max_memory: 256 << 20 };

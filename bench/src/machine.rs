@@ -22,8 +22,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Looks at this machine, and at the disk that holds `dir`.
-    pub(crate) fn look(dir: &Path) -> Result<Self> {
+    /// Inspects this machine and the disk that holds `dir`.
+    pub(crate) fn inspect(dir: &Path) -> Result<Self> {
         let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
         let processors = read("/proc/cpuinfo");
         let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

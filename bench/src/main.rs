@@ -10,44 +10,38 @@
 
 mod agent;
 mod baseline;
-mod calls;
 mod certificate;
-mod channels;
 mod client;
 mod component;
-mod crowd;
-mod delivery;
-mod drop_in;
-mod encrypted;
-mod endurance;
-mod hostile;
 mod load;
 mod machine;
-mod many;
-mod neighbours;
+mod measure;
 mod options;
-mod overload;
-mod pending;
+mod probe;
 mod process;
 mod report;
 mod rounds;
+mod row;
+mod rows;
 mod samples;
-mod strangers;
+mod secrets;
 mod subject;
+mod versions;
 mod webhook;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 
-use self::options::{HELP, Options};
+use self::options::{Options, help};
+use self::rows::{calls, cold_start};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match Options::parse(&arguments) {
         Ok(options) => run(options),
         Err(message) => {
-            eprintln!("error: {message}\n\n{HELP}");
+            eprintln!("error: {message}\n\n{}", help());
             return ExitCode::from(2);
         }
     };
@@ -62,10 +56,10 @@ fn main() -> ExitCode {
 
 fn run(options: Options) -> Result<()> {
     match options {
-        Options::Help => println!("{HELP}"),
+        Options::Help => println!("{}", help()),
         Options::Measure(plan) => report::print(&plan, &rounds::run(&plan)?),
         Options::Baseline { what, dir } => baseline::serve(what, &dir)?,
-        Options::Pending { folder, events } => pending::store(&folder, events)?,
+        Options::Pending { folder, events } => cold_start::store(&folder, events)?,
         Options::Calls { plugins, cache } => calls::measure(&plugins, &cache)?,
         Options::Component { file, folder } => component::measure(&file, &folder)?,
     }

@@ -1,4 +1,4 @@
-//! Medians and percentiles.
+//! Medians and percentiles, and how large numbers are written.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ pub(crate) fn percentile<T: Copy + Default + Ord>(values: &mut [T], percent: usi
     values.get(index).copied().unwrap_or_default()
 }
 
-/// The value in the middle; of two, the mean. None when there are none.
+/// The value in the middle; of two, the mean. `None` if there are no values.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_unstable_by(f64::total_cmp);
@@ -34,6 +34,23 @@ impl Spread {
     }
 }
 
+pub(crate) fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// `12,345`.
+pub(crate) fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Nanoseconds; 4.3 s at most, and nothing here takes as long.
 pub(crate) fn nanos(duration: Duration) -> u32 {
     u32::try_from(duration.as_nanos()).unwrap_or(u32::MAX)
@@ -49,6 +66,13 @@ mod tests {
             [(&[][..], None), (&[7.0], Some(7.0)), (&[3.0, 1.0, 2.0], Some(2.0)), (&[4.0, 1.0], Some(2.5))]
         {
             assert_eq!(median(values.iter().copied()), expected, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn large_numbers_are_readable() {
+        for (number, expected) in [(0.4, "0"), (999.0, "999"), (1000.0, "1,000"), (1_234_567.8, "1,234,568")] {
+            assert_eq!(thousands(number), expected);
         }
     }
 

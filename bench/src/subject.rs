@@ -12,13 +12,9 @@ use rustls::ClientConfig;
 
 use crate::baseline::Baseline;
 use crate::certificate;
-use crate::channels;
 use crate::load;
 use crate::process::{Server, wait_until};
-use crate::webhook::SECRET;
-
-/// The environment variable that the gateway reads the secret from.
-pub(crate) const SECRET_VARIABLE: &str = "BENCH_GITHUB_SECRET";
+use crate::secrets::{self, GITHUB_VARIABLE};
 
 /// The plugins that the gateway is measured with.
 const PLUGINS: [&str; 4] = ["dummy", "github", "http", "stub"];
@@ -116,7 +112,7 @@ impl Place {
         self.copy_plugins(folder)?;
         let config = folder.0.join("gateway.toml");
         let common = format!(
-            "[http]\nlisten = \"127.0.0.1:0\"\n{http}\n[channels.github]\nsecret = {{ env = \"{SECRET_VARIABLE}\" }}\n\n"
+            "[http]\nlisten = \"127.0.0.1:0\"\n{http}\n[channels.github]\nsecret = {{ env = \"{GITHUB_VARIABLE}\" }}\n\n"
         );
         Ok(fs::write(&config, common + more)?)
     }
@@ -159,9 +155,7 @@ impl Place {
 
     fn serve(&self, folder: Folder, listeners: usize) -> Result<Subject> {
         let mut command = Command::new(&self.gateway);
-        command.arg("serve").arg("--config").arg(folder.0.join("gateway.toml")).env(SECRET_VARIABLE, SECRET);
-        command.env(channels::SECRET_VARIABLE, channels::SECRET);
-        command.env(channels::PUBLIC_KEY_VARIABLE, channels::public_key());
+        command.arg("serve").arg("--config").arg(folder.0.join("gateway.toml")).envs(secrets::environment());
         Ok(Subject { server: Server::start(&mut command, listeners)?, folder })
     }
 

@@ -1,4 +1,4 @@
-//! Rows s and t: callers that are not who they say.
+//! Row t: good requests beside a flood of bad signatures.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -9,59 +9,52 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::delivery::{RATE, Sender, WARM_UP};
 use crate::load::Load;
-use crate::rounds::{CONNECTIONS, settled};
+use crate::measure::CONNECTIONS;
+use crate::probe::{RATE, Sender, WARM_UP};
+use crate::row::{Found, Goal, Results, Row, Run, Wanted};
+use crate::samples::thousands;
 use crate::subject::{Place, Subject};
 use crate::webhook::{ISSUES, Requests};
 
-/// Addresses of row s.
-pub(crate) const ADDRESSES: u64 = 1_000_000;
+pub(crate) static BAD_SIGNATURES: Row = Row {
+    name: "bad_signatures",
+    letter: "t",
+    about: "good requests at 1,000/s beside bad signatures at full speed",
+    goals: &[Goal {
+        figure: "flood/none",
+        wanted: Wanted::AtLeast(0.8),
+        unit: "",
+        found: |results| results.median(&BAD_SIGNATURES, |round: &Flood| round.with / round.without),
+    }],
+    run: Run::EachRound(|place, effort| {
+        let found = run(place, effort.time)?;
+        Ok(Found::new(format!("{found:?}"), found))
+    }),
+    print,
+};
 
-/// How much of the flood is sent before another look.
+/// How long the flood runs before it checks whether to stop.
 const STEP: Duration = Duration::from_millis(500);
 
-/// How long the store of row t may take to come to rest.
+/// How long the store must stay the same size to be at rest.
 const REST: Duration = Duration::from_secs(2);
 
-/// What row s found: bytes of memory that a limit for each of [`ADDRESSES`] takes, beside a gateway without one.
-pub(crate) fn limiter(place: &mut Place) -> Result<u64> {
-    let without = resident(place, "", 1)?;
-    let with = resident(place, "[http.address_limit]\nrate = \"1/s\"\naddresses = 1000000\n", ADDRESSES)?;
-    Ok(with.saturating_sub(without))
-}
-
-/// Resident bytes of a gateway after requests from so many addresses, none of which is limited.
-fn resident(place: &mut Place, limit: &str, addresses: u64) -> Result<u64> {
-    // An admin API of its own, because it does not answer on an address that trusts proxies.
-    let http = format!("trusted_proxies = [\"127.0.0.1\"]\n{limit}[admin]\nlisten = \"127.0.0.1:0\"\n");
-    let gateway = place.gateway_with(&http, "")?;
-    let mut load = Load::connect(gateway.server.address, CONNECTIONS)?;
-    let mut requests = Requests::forged_everywhere();
-    let mut answered = 0;
-    while answered < addresses {
-        let found = load.run(&mut requests, STEP)?;
-        ensure!(found.bad.keys().all(|status| *status == 401), "a new address was limited: {:?}", found.bad);
-        answered += found.answered;
-    }
-    settled(&gateway.server)
-}
-
-/// What row t found.
+/// One round.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Flood {
+struct Flood {
     /// Good requests in a second, of [`RATE`] that come.
-    pub(crate) without: f64,
+    without: f64,
     /// While there is a flood.
-    pub(crate) with: f64,
+    with: f64,
     /// Bad signatures in a second meanwhile.
-    pub(crate) forged: f64,
+    forged: f64,
     /// Bytes that the store grows by while there is nothing but the flood.
-    pub(crate) stored: u64,
+    stored: u64,
 }
 
 /// Good requests at a fixed rate for `time`, without a flood of bad signatures and with it; and the flood alone.
-pub(crate) fn flood(place: &mut Place, time: Duration) -> Result<Flood> {
+fn run(place: &mut Place, time: Duration) -> Result<Flood> {
     let gateway = place.gateway("")?;
     let address = gateway.server.address;
     let mut requests = Requests::new(ISSUES);
@@ -97,7 +90,7 @@ fn forge(server: SocketAddr, stop: &AtomicBool) -> Result<u64> {
     let mut refused = 0;
     loop {
         let found = load.run(&mut requests, STEP)?;
-        ensure!(found.good == 0, "{} bad signatures were taken", found.good);
+        ensure!(found.good == 0, "{} bad signatures were accepted", found.good);
         refused += found.answered;
         if stop.load(Ordering::Relaxed) {
             return Ok(refused);
@@ -126,4 +119,16 @@ fn size(folder: &Path) -> Result<u64> {
         bytes += if entry.file_type()?.is_dir() { size(&entry.path())? } else { entry.metadata()?.len() };
     }
     Ok(bytes)
+}
+
+fn print(results: &Results) {
+    let of = |pick: fn(&Flood) -> f64| results.median(&BAD_SIGNATURES, pick).unwrap_or_default();
+    let stored: u64 = results.of(&BAD_SIGNATURES).map(|round: &Flood| round.stored).sum();
+    let text = format!(
+        "good requests in a second, of 1,000: {} alone, {} beside {} bad signatures in a second, which store {stored} bytes",
+        thousands(of(|round| round.without)),
+        thousands(of(|round| round.with)),
+        thousands(of(|round| round.forged)),
+    );
+    results.print(&BAD_SIGNATURES, &text);
 }

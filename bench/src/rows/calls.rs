@@ -17,29 +17,56 @@ use gateway::plugin::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::row::{Found, Goal, Results, Row, Run, Wanted};
 use crate::samples::{nanos, percentile};
 use crate::subject::{Place, gateway_program};
 use crate::webhook::body;
 
+pub(crate) static CALLS: Row = Row {
+    name: "calls",
+    letter: "h",
+    about: "a channel plugin's call alone, in a fresh and in a reused instance",
+    goals: &[
+        Goal {
+            figure: "github, fresh",
+            wanted: Wanted::Below(10.0),
+            unit: " µs",
+            found: |results| results.median(&CALLS, |calls: &Calls| calls.github.fresh),
+        },
+        Goal {
+            figure: "github, reused",
+            wanted: Wanted::Below(3.0),
+            unit: " µs",
+            found: |results| results.median(&CALLS, |calls: &Calls| calls.github.reused),
+        },
+    ],
+    run: Run::EachRound(|place, _| {
+        let found = run(place)?;
+        let progress = format!("fresh {:.1} µs, reused {:.1} µs", found.github.fresh, found.github.reused);
+        Ok(Found::new(progress, found))
+    }),
+    print,
+};
+
 const PLUGINS: [&str; 2] = ["github", "dummy"];
-const CALLS: usize = 20_000;
+const COUNT: usize = 20_000;
 
 /// Medians in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Calls {
-    pub(crate) github: Pair,
-    pub(crate) dummy: Pair,
+struct Calls {
+    github: Pair,
+    dummy: Pair,
 }
 
 /// A call in a fresh instance, and one in an instance that is used again.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Pair {
-    pub(crate) fresh: f64,
-    pub(crate) reused: f64,
+struct Pair {
+    fresh: f64,
+    reused: f64,
 }
 
-/// Has a process of its own measure.
-pub(crate) fn run(place: &mut Place) -> Result<Calls> {
+/// Measures in a process of its own.
+fn run(place: &mut Place) -> Result<Calls> {
     let folder = place.folder()?;
     place.copy_plugins(&folder)?;
     let mut command = Command::new(std::env::current_exe()?);
@@ -55,6 +82,17 @@ pub(crate) fn run(place: &mut Place) -> Result<Calls> {
         }
         _ => bail!("unexpected output: {lines}"),
     }
+}
+
+fn print(results: &Results) {
+    let print = |plugin: &str, pick: fn(&Calls) -> Pair| {
+        let of = |time: fn(Pair) -> f64| results.median(&CALLS, |calls| time(pick(calls))).unwrap_or_default();
+        let (fresh, reused) = (of(|pair| pair.fresh), of(|pair| pair.reused));
+        let text = format!("a call of the channel plugin `{plugin}` alone: fresh {fresh:.1} µs, reused {reused:.1} µs");
+        results.print(&CALLS, &text);
+    };
+    print("github", |calls| calls.github);
+    print("dummy", |calls| calls.dummy);
 }
 
 /// Prints the medians of this process, one a line: fresh for each plugin, then reused for each.
@@ -78,11 +116,11 @@ pub(crate) async fn median_call(host: &PluginHost, plugin: &str) -> Result<f64> 
     let generation = host.serving(plugin).with_context(|| format!("`{plugin}` does not serve"))?;
     let instance = Arc::new(Instance::new(plugin, BTreeMap::new(), Network::Closed, &generation.limits));
     let inbound = inbound();
-    let mut times = Vec::with_capacity(CALLS);
-    for _ in 0..CALLS / 10 {
+    let mut times = Vec::with_capacity(COUNT);
+    for _ in 0..COUNT / 10 {
         call(&generation, &instance, &inbound).await?;
     }
-    for _ in 0..CALLS {
+    for _ in 0..COUNT {
         times.push(nanos(call(&generation, &instance, &inbound).await?));
     }
     Ok(f64::from(percentile(&mut times, 50)) / 1000.0)

@@ -1,45 +1,54 @@
 //! Row p: every channel plugin with its own sample, beside `dummy`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use ed25519_dalek::{Signer, SigningKey};
+use ed25519_dalek::Signer;
 use gateway::event::Timestamp;
 use gateway::verify::{Draft, Recipe, Scheme, Secret, standard_webhooks};
 use http::Method;
 use serde_json::Value;
 
 use crate::load::Load;
-use crate::rounds::{CONNECTIONS, WARM_UP};
+use crate::measure::{CONNECTIONS, WARM_UP};
+use crate::row::{Found, Goal, Results, Row, Run, Wanted};
+use crate::samples::{median, thousands};
+use crate::secrets::{CHANNEL, CHANNEL_VARIABLE, PUBLIC_KEY_VARIABLE, provider_key};
 use crate::subject::{self, Place, Subject};
 use crate::webhook::Requests;
 
-/// The secret of every channel, in a form that all schemes take.
-pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-
-/// The environment variable that the gateway reads it from.
-pub(crate) const SECRET_VARIABLE: &str = "BENCH_CHANNEL_SECRET";
-
-/// The same for channels whose secret is the provider's public key.
-pub(crate) const PUBLIC_KEY_VARIABLE: &str = "BENCH_CHANNEL_PUBLIC_KEY";
+pub(crate) static CHANNELS: Row = Row {
+    name: "channels",
+    letter: "p",
+    about: "every channel plugin with its own sample, beside `dummy`",
+    goals: &[Goal { figure: "slowest/dummy", wanted: Wanted::AtLeast(0.6), unit: "", found: slowest }],
+    run: Run::EachRound(|place, effort| {
+        let found = run(place, effort.time)?;
+        let lines: Vec<_> =
+            found.iter().map(|channel| format!("{} {:.0} requests/s", channel.name, channel.rate)).collect();
+        Ok(Found::new(lines.join("\n"), found))
+    }),
+    print,
+};
 
 /// What the others are compared with.
 const BASE: &str = "dummy";
 
 /// One channel in one round.
 #[derive(Clone, Debug)]
-pub(crate) struct Channel {
-    pub(crate) name: String,
+struct Channel {
+    name: String,
     /// Bytes of its sample.
-    pub(crate) body: usize,
+    body: usize,
     /// Good answers in a second.
-    pub(crate) rate: f64,
+    rate: f64,
     /// In milliseconds.
-    pub(crate) p99: f64,
+    p99: f64,
     /// Its rate as a part of that of `dummy`, in the same round.
-    pub(crate) ratio: f64,
+    ratio: f64,
 }
 
 /// A request that a channel takes for an event.
@@ -50,7 +59,7 @@ struct Sample {
 
 /// Measures `dummy` and then every other channel for `time`, each in a gateway of its own that remembers no identities: the
 /// same request is another event each time. Nothing is routed.
-pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Vec<Channel>> {
+fn run(place: &mut Place, time: Duration) -> Result<Vec<Channel>> {
     let mut names = Vec::new();
     for name in place.built_in()? {
         // An agent has deliveries for samples.
@@ -106,7 +115,7 @@ fn configuration(place: &Place, name: &str, settings: &Value) -> Result<String> 
     let secret = match recipe(place, name)?.schemes() {
         [] => String::new(),
         [Scheme::Ed25519(_), ..] => format!("secret = {{ env = \"{PUBLIC_KEY_VARIABLE}\" }}\n"),
-        _ => format!("secret = {{ env = \"{SECRET_VARIABLE}\" }}\n"),
+        _ => format!("secret = {{ env = \"{CHANNEL_VARIABLE}\" }}\n"),
     };
     // Texts, numbers and lists of them are written alike in JSON and TOML.
     let settings = settings.as_object().into_iter().flatten().map(|(key, value)| format!("{key} = {value}"));
@@ -161,17 +170,8 @@ fn sign(recipe: &Recipe, draft: &Draft<'_>, now: Timestamp) -> Result<Vec<(Strin
     if recipe.is_open() {
         return Ok(Vec::new());
     }
-    let secret = Secret::new(SECRET.into()).context("the secret is not empty")?;
+    let secret = Secret::new(CHANNEL.into()).context("the secret is not empty")?;
     Ok(recipe.sign(&secret, draft, now)?)
-}
-
-fn provider_key() -> SigningKey {
-    SigningKey::from_bytes(&[7; 32])
-}
-
-/// What stands in [`PUBLIC_KEY_VARIABLE`].
-pub(crate) fn public_key() -> String {
-    hex::encode(provider_key().verifying_key().as_bytes())
 }
 
 /// The bodies of the requests in a folder of samples, by name.
@@ -196,4 +196,37 @@ fn headers(body: &Path) -> Result<Vec<(String, String)>> {
     let text = fs::read_to_string(file)?;
     let pairs = text.lines().filter_map(|line| line.split_once(':'));
     Ok(pairs.map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned())).collect())
+}
+
+/// One line for each channel.
+fn print(results: &Results) {
+    let mut text = format!(
+        "channels with their own samples, {CONNECTIONS} connections, accepted only\n{:<20}{:>8}{:>12}{:>9}{:>10}",
+        "", "bytes", "requests/s", "p99 ms", "of dummy"
+    );
+    for (name, rounds) in by_channel(results) {
+        let of = |pick: fn(&Channel) -> f64| median(rounds.iter().map(|round| pick(round))).unwrap_or_default();
+        text += &format!(
+            "\n{name:<20}{:>8}{:>12}{:>9.2}{:>10.2}",
+            of(|round| round.body as f64),
+            thousands(of(|round| round.rate)),
+            of(|round| round.p99),
+            of(|round| round.ratio),
+        );
+    }
+    results.print(&CHANNELS, &text);
+}
+
+/// How the slowest channel compares with `dummy`.
+fn slowest(results: &Results) -> Option<f64> {
+    let ratios = by_channel(results).into_values();
+    ratios.filter_map(|rounds| median(rounds.iter().map(|round| round.ratio))).min_by(f64::total_cmp)
+}
+
+fn by_channel(results: &Results) -> BTreeMap<&str, Vec<&Channel>> {
+    let mut rounds: BTreeMap<&str, Vec<&Channel>> = BTreeMap::new();
+    for channel in results.of::<Vec<Channel>>(&CHANNELS).flatten() {
+        rounds.entry(&channel.name).or_default().push(channel);
+    }
+    rounds
 }

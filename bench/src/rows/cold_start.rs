@@ -12,8 +12,41 @@ use gateway::event::{Priority, Recipient};
 use crate::agent::Agent;
 use crate::baseline::{NullSink, new_event, open_event_log};
 use crate::process::wait_until;
+use crate::row::{Found, Goal, Results, Row, Run, Wanted};
+use crate::samples::{megabytes, thousands};
 use crate::subject::Place;
 use crate::webhook::{ISSUES, body};
+
+pub(crate) static COLD_START: Row = Row {
+    name: "cold_start",
+    letter: "i",
+    about: "start with 1,000,000 open deliveries: time, memory, first delivery",
+    goals: &[
+        Goal {
+            figure: "start",
+            wanted: Wanted::Below(10.0),
+            unit: " s",
+            found: |results| results.median(&COLD_START, |found: &ColdStart| found.start),
+        },
+        Goal {
+            figure: "first delivery",
+            wanted: Wanted::Below(1.0),
+            unit: " s",
+            found: |results| results.median(&COLD_START, |found: &ColdStart| found.first),
+        },
+        Goal {
+            figure: "peak",
+            wanted: Wanted::Below(256.0),
+            unit: " MB",
+            found: |results| results.median(&COLD_START, |found: &ColdStart| megabytes(found.peak)),
+        },
+    ],
+    run: Run::Once(|place, effort| {
+        let found = run(place, effort.events, effort.time)?;
+        Ok(Found::new(format!("{found:?}"), found))
+    }),
+    print,
+};
 
 /// Who the deliveries are for.
 const AGENT: &str = "receiver";
@@ -21,7 +54,7 @@ const AGENT: &str = "receiver";
 /// Events of one commit, as many as the gateway's own commits have at most.
 const BATCH: u32 = 512;
 
-/// The least time that memory is watched: the gateway looks through its whole log after a start, beside delivering.
+/// The least time that memory is watched: after a start the gateway scans its whole log while it delivers.
 const WATCHED: Duration = Duration::from_secs(60);
 
 /// How long the first delivery may take.
@@ -29,20 +62,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the start brought.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pending {
-    pub(crate) deliveries: u32,
+struct ColdStart {
+    deliveries: u32,
     /// From the start of the process until it serves, in seconds.
-    pub(crate) start: f64,
+    start: f64,
     /// From then until the agent gets the first event, in seconds.
-    pub(crate) first: f64,
+    first: f64,
     /// The most resident bytes, from the start until some time after the first delivery.
-    pub(crate) peak: u64,
+    peak: u64,
     /// Deliveries in a second, from the first one on.
-    pub(crate) rate: f64,
+    rate: f64,
 }
 
 /// Starts the gateway on `deliveries` and watches it for `time`, or for a minute when that is longer.
-pub(crate) fn run(place: &mut Place, deliveries: u32, time: Duration) -> Result<Pending> {
+fn run(place: &mut Place, deliveries: u32, time: Duration) -> Result<ColdStart> {
     let folder = place.folder()?;
     let seed = Command::new(std::env::current_exe()?)
         .args(["as", "pending", &deliveries.to_string()])
@@ -61,13 +94,27 @@ pub(crate) fn run(place: &mut Place, deliveries: u32, time: Duration) -> Result<
     let watched = Instant::now();
     wait_until(time.max(WATCHED), Duration::from_millis(50), || false);
     let rate = (agent.total() - before) as f64 / watched.elapsed().as_secs_f64();
-    Ok(Pending {
+    Ok(ColdStart {
         deliveries,
         start: (serves - began).as_secs_f64(),
         first: first.saturating_duration_since(serves).as_secs_f64(),
         peak: gateway.server.usage()?.peak,
         rate,
     })
+}
+
+fn print(results: &Results) {
+    for found in results.of::<ColdStart>(&COLD_START) {
+        let text = format!(
+            "{} deliveries to make: serves after {:.2} s, the first arrives {:.2} s later, then {} in a second; peak {:.0} MB",
+            thousands(found.deliveries.into()),
+            found.start,
+            found.first,
+            thousands(found.rate),
+            megabytes(found.peak),
+        );
+        results.print(&COLD_START, &text);
+    }
 }
 
 /// Stores `events` with one open delivery each, in a process of its own.

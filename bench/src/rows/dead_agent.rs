@@ -6,27 +6,46 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::agent::Agent;
-use crate::delivery::{RATE, Sender, WARM_UP, wait_for};
+use crate::probe::{RATE, Sender, WARM_UP, wait_for};
+use crate::row::{Found, Goal, Results, Row, Run, Wanted};
 use crate::samples::{nanos, percentile};
-use crate::subject::{Place, SECRET_VARIABLE};
+use crate::secrets::GITHUB_VARIABLE;
+use crate::subject::Place;
 use crate::webhook::Requests;
+
+pub(crate) static DEAD_AGENT: Row = Row {
+    name: "dead_agent",
+    letter: "j",
+    about: "p99 of 99 agents beside a dead one, and without it",
+    goals: &[Goal {
+        figure: "dead/alive",
+        wanted: Wanted::Below(1.2),
+        unit: "",
+        found: |results| results.median(&DEAD_AGENT, |round: &Neighbours| round.with / round.without),
+    }],
+    run: Run::EachRound(|place, effort| {
+        let found = run(place, effort.time)?;
+        Ok(Found::new(format!("p99 {:.0} µs without, {:.0} µs with", found.without, found.with), found))
+    }),
+    print,
+};
 
 /// Agents, each with a channel of its own.
 const AGENTS: u32 = 100;
 
 /// What the others' deliveries took, in microseconds.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Neighbours {
+struct Neighbours {
     /// While all agents work.
-    pub(crate) without: f64,
-    /// While one of them takes connections and answers nothing.
-    pub(crate) with: f64,
+    without: f64,
+    /// While one of them accepts connections and never answers.
+    with: f64,
     /// Events for the others that did not arrive, in both cases.
-    pub(crate) lost: usize,
+    lost: usize,
 }
 
 /// Sends for `time` to living agents, and for as long while one is dead.
-pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Neighbours> {
+fn run(place: &mut Place, time: Duration) -> Result<Neighbours> {
     let (without, lost) = p99(place, time, None)?;
     // Connections wait in its queue for ever.
     let dead = TcpListener::bind("127.0.0.1:0")?;
@@ -44,7 +63,7 @@ fn p99(place: &mut Place, time: Duration, dead: Option<&TcpListener>) -> Result<
             _ => living.address,
         };
         config += &format!(
-            "[channels.c{agent:02}]\nplugin = \"github\"\nsecret = {{ env = \"{SECRET_VARIABLE}\" }}\n\n\
+            "[channels.c{agent:02}]\nplugin = \"github\"\nsecret = {{ env = \"{GITHUB_VARIABLE}\" }}\n\n\
              [agents.a{agent:02}]\nplugin = \"http\"\nconfig = {{ url = \"http://{address}/\" }}\n\
              allow_hosts = [\"{address}\"]\n\n[[routes]]\nchannels = [\"c{agent:02}\"]\nagents = [\"a{agent:02}\"]\n\n"
         );
@@ -67,4 +86,15 @@ fn p99(place: &mut Place, time: Duration, dead: Option<&TcpListener>) -> Result<
     let mut latencies: Vec<u32> = arrived.map(nanos).collect();
     let lost = others.len() - latencies.len();
     Ok((f64::from(percentile(&mut latencies, 99)) / 1000.0, lost))
+}
+
+fn print(results: &Results) {
+    let of = |pick: fn(&Neighbours) -> f64| results.median(&DEAD_AGENT, pick).unwrap_or_default() / 1000.0;
+    let lost: usize = results.of(&DEAD_AGENT).map(|round: &Neighbours| round.lost).sum();
+    let text = format!(
+        "p99 of 99 agents, 1,000 requests/s: {:.2} ms while the 100th works, {:.2} ms while it is dead; {lost} events did not arrive",
+        of(|round| round.without),
+        of(|round| round.with),
+    );
+    results.print(&DEAD_AGENT, &text);
 }

@@ -6,7 +6,22 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::process::wait_until;
+use crate::row::{Found, Goal, Results, Row, Run, Wanted};
+use crate::samples::median;
 use crate::subject::{Place, STUB, Subject, request};
+use crate::versions::version_of;
+
+pub(crate) static DROP_IN: Row = Row {
+    name: "drop_in",
+    letter: "g",
+    about: "from writing a component into the plugin folder to its first answer",
+    goals: &[Goal { figure: "", wanted: Wanted::Below(250.0), unit: " ms", found: |results| median(times(results)) }],
+    run: Run::EachRound(|place, _| {
+        let found = run(place)?;
+        Ok(Found::new(format!("{found:.0?} ms"), found))
+    }),
+    print,
+};
 
 /// Plugins that one round drops in.
 const PLUGINS: u32 = 5;
@@ -17,8 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How often it is asked for: the answers compete with the compiler for the cores.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Milliseconds that each plugin took.
-pub(crate) fn run(place: &mut Place) -> Result<Vec<f64>> {
+/// The time of each plugin in milliseconds.
+fn run(place: &mut Place) -> Result<Vec<f64>> {
     let gateway = place.gateway(STUB)?;
     (1..=PLUGINS).map(|number| drop_in(&gateway, number)).collect()
 }
@@ -47,27 +62,16 @@ fn drop_in(gateway: &Subject, number: u32) -> Result<f64> {
     Ok(took.as_secs_f64() * 1000.0)
 }
 
-/// The same component with other bytes.
-pub(crate) fn version_of(component: &[u8], number: u32) -> Vec<u8> {
-    [component, &custom_section("bench", &number.to_le_bytes())].concat()
+fn times(results: &Results) -> impl Iterator<Item = f64> {
+    results.of::<Vec<f64>>(&DROP_IN).flatten().copied()
 }
 
-/// A section that means nothing: kind 0, its length, its name and its content.
-fn custom_section(name: &str, content: &[u8]) -> Vec<u8> {
-    let mut section = vec![0, 0, u8::try_from(name.len()).expect("the name is short")];
-    section.extend(name.as_bytes());
-    section.extend(content);
-    // Below 128 a LEB128 number is one byte.
-    section[1] = u8::try_from(section.len() - 2).ok().filter(|length| *length < 128).expect("the content is short");
-    section
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_custom_section_states_its_lengths() {
-        assert_eq!(custom_section("ab", &[7, 8, 9]), [0, 6, 2, b'a', b'b', 7, 8, 9]);
-    }
+fn print(results: &Results) {
+    let worst = times(results).fold(0.0, f64::max);
+    let text = format!(
+        "from writing a new component to its first answer: {:.0} ms, the longest of {} {worst:.0} ms",
+        median(times(results)).unwrap_or_default(),
+        times(results).count(),
+    );
+    results.print(&DROP_IN, &text);
 }

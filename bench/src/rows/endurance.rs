@@ -5,27 +5,45 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::load::Load;
-use crate::rounds::{CONNECTIONS, WARM_UP};
-use crate::samples::median;
+use crate::measure::{CONNECTIONS, WARM_UP};
+use crate::row::{Found, Goal, Results, Row, Run, Wanted};
+use crate::samples::{median, megabytes, thousands};
 use crate::subject::{Place, Progress};
 use crate::webhook::{ISSUES, Requests};
+
+pub(crate) static ENDURANCE: Row = Row {
+    name: "endurance",
+    letter: "l",
+    about: "accepted requests after 1,000,000 events, and at the start",
+    goals: &[Goal {
+        figure: "last/first",
+        wanted: Wanted::AtLeast(0.8),
+        unit: "",
+        found: |results| results.median(&ENDURANCE, |found: &Endurance| found.last / found.first),
+    }],
+    run: Run::Once(|place, effort| {
+        let found = run(place, effort.events, effort.time)?;
+        Ok(Found::new(format!("{:.0} of {:.0} requests/s", found.last, found.first), found))
+    }),
+    print,
+};
 
 /// Measurements at each end; the median counts, because the disk has moods.
 const WINDOWS: u32 = 3;
 
 /// Good answers in a second.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Endurance {
-    pub(crate) events: u64,
-    pub(crate) first: f64,
+struct Endurance {
+    events: u64,
+    first: f64,
     /// After so many events.
-    pub(crate) last: f64,
+    last: f64,
     /// The most resident bytes.
-    pub(crate) peak: u64,
+    peak: u64,
 }
 
 /// Sends until `events` are accepted, and measures for some `time` before and after.
-pub(crate) fn run(place: &mut Place, events: u32, time: Duration) -> Result<Endurance> {
+fn run(place: &mut Place, events: u32, time: Duration) -> Result<Endurance> {
     let gateway = place.gateway("")?;
     let mut requests = Requests::new(ISSUES);
     let mut load = Load::connect(gateway.server.address, CONNECTIONS)?;
@@ -42,4 +60,17 @@ pub(crate) fn run(place: &mut Place, events: u32, time: Duration) -> Result<Endu
     let events = accepted()?;
     let last = measure(&mut load)?;
     Ok(Endurance { events, first, last, peak: gateway.server.usage()?.peak })
+}
+
+fn print(results: &Results) {
+    for found in results.of::<Endurance>(&ENDURANCE) {
+        let text = format!(
+            "accepted in a second: {} at the start, {} after {} events; peak {:.0} MB",
+            thousands(found.first),
+            thousands(found.last),
+            thousands(found.events as f64),
+            megabytes(found.peak),
+        );
+        results.print(&ENDURANCE, &text);
+    }
 }

@@ -1,4 +1,4 @@
-//! Row r: what connections cost that are open and say nothing.
+//! Row r: what idle connections cost.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -11,13 +11,27 @@ use rustls::{ClientConfig, ClientConnection};
 
 use crate::certificate;
 use crate::load::Load;
+use crate::measure::{CONNECTIONS, WARM_UP, settled};
 use crate::process::Server;
-use crate::rounds::{CONNECTIONS, WARM_UP, settled};
+use crate::row::{Found, Results, Row, Run};
+use crate::samples::thousands;
 use crate::subject::{Place, wait_for_metric};
 use crate::webhook::{ISSUES, Requests};
 
+pub(crate) static IDLE_CONNECTIONS: Row = Row {
+    name: "idle_connections",
+    letter: "r",
+    about: "memory and p99 with 1,000 and 10,000 idle connections",
+    goals: &[],
+    run: Run::EachRound(|place, effort| {
+        let found = run(place, effort.time)?;
+        Ok(Found::new(format!("{found:?}"), found))
+    }),
+    print,
+};
+
 /// How many are open.
-pub(crate) const CROWDS: [usize; 2] = [1_000, 10_000];
+const CROWDS: [usize; 2] = [1_000, 10_000];
 
 /// How long the gateway may take to let them in, or to see that they are gone.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,19 +42,19 @@ const HTTP: &str = "max_connections = 20000\nmax_connections_per_address = 20000
 
 /// One round.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Crowd {
+struct Crowd {
     /// Bytes of the gateway for one of each of [`CROWDS`].
-    pub(crate) plain: [f64; 2],
+    plain: [f64; 2],
     /// The same over TLS, after the handshake.
-    pub(crate) encrypted: [f64; 2],
+    encrypted: [f64; 2],
     /// The p99 of good answers in milliseconds, with none of them.
-    pub(crate) alone: f64,
+    alone: f64,
     /// With each of [`CROWDS`].
-    pub(crate) beside: [f64; 2],
+    beside: [f64; 2],
 }
 
 /// Measures memory before any load, and then, for `time` each, answers with each number of idle connections and with none.
-pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Crowd> {
+fn run(place: &mut Place, time: Duration) -> Result<Crowd> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
     let gateway = place.gateway_with(HTTP, "")?;
@@ -98,4 +112,22 @@ fn shake_hands(server: SocketAddr, config: &Arc<ClientConfig>) -> Result<TcpStre
         tls.complete_io(&mut stream).context("the gateway does not speak TLS")?;
     }
     Ok(stream)
+}
+
+fn print(results: &Results) {
+    let of = |pick: fn(&Crowd) -> f64| results.median(&IDLE_CONNECTIONS, pick).unwrap_or_default();
+    let text = format!(
+        "{} idle connections take {:.1} kB each, {} take {:.1} kB; over TLS {:.1} kB and {:.1} kB;\n\
+         p99 of others {:.2} ms without them, {:.2} ms and {:.2} ms with them",
+        thousands(CROWDS[0] as f64),
+        of(|round| round.plain[0] / 1000.0),
+        thousands(CROWDS[1] as f64),
+        of(|round| round.plain[1] / 1000.0),
+        of(|round| round.encrypted[0] / 1000.0),
+        of(|round| round.encrypted[1] / 1000.0),
+        of(|round| round.alone),
+        of(|round| round.beside[0]),
+        of(|round| round.beside[1]),
+    );
+    results.print(&IDLE_CONNECTIONS, &text);
 }

@@ -1,17 +1,50 @@
-//! Rows m and n: what many plugins cost, and what reloading one of them costs the others and in memory.
+//! Row m: what many plugins cost, and what replacing one of them costs the others.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 
 use crate::agent::Agent;
-use crate::delivery::Probe;
-use crate::drop_in::version_of;
-use crate::rounds::settled;
-use crate::subject::{Folder, Place, Subject, wait_for_metric};
+use crate::measure::settled;
+use crate::probe::Probe;
+use crate::row::{Found, Goal, Results, Row, Run, Wanted};
+use crate::samples::megabytes;
+use crate::subject::Place;
+use crate::versions::{replace, version_of, wait_for_generation};
+
+pub(crate) static MANY_PLUGINS: Row = Row {
+    name: "many_plugins",
+    letter: "m",
+    about: "500 plugins: start, idle memory, p99 while one is replaced",
+    goals: &[
+        Goal {
+            figure: "start",
+            wanted: Wanted::Below(2.0),
+            unit: " s",
+            found: |results| results.median(&MANY_PLUGINS, |round: &Many| round.start),
+        },
+        Goal {
+            figure: "idle",
+            wanted: Wanted::Below(256.0),
+            unit: " MB",
+            found: |results| results.median(&MANY_PLUGINS, |round: &Many| megabytes(round.idle)),
+        },
+        Goal {
+            figure: "replacing/not",
+            wanted: Wanted::Below(1.2),
+            unit: "",
+            found: |results| results.median(&MANY_PLUGINS, |round: &Many| round.with / round.without),
+        },
+    ],
+    run: Run::EachRound(|place, effort| {
+        let found = run(place, effort.time)?;
+        Ok(Found::new(format!("{found:?}"), found))
+    }),
+    print,
+};
 
 /// Plugins beside the usual ones.
 const PLUGINS: u32 = 500;
@@ -19,39 +52,23 @@ const PLUGINS: u32 = 500;
 /// How often one of them is replaced while the others are measured.
 const SWAP_EVERY: Duration = Duration::from_millis(200);
 
-/// How often one is reloaded for row n, and after how many times memory is looked at first.
-const RELOADS: u32 = 10_000;
-const WARM_RELOADS: u32 = 1_000;
-
-/// How long one reload may take.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// What many plugins cost.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Many {
+struct Many {
     /// From the start of the process until it serves, with all of them compiled before, in seconds.
-    pub(crate) start: f64,
+    start: f64,
     /// Resident bytes when nothing is asked of it.
-    pub(crate) idle: u64,
+    idle: u64,
     /// The p99 of deliveries, in microseconds.
-    pub(crate) without: f64,
+    without: f64,
     /// The same while one plugin is replaced again and again.
-    pub(crate) with: f64,
+    with: f64,
     /// How often it was.
-    pub(crate) swaps: u32,
-}
-
-/// Resident bytes of a gateway that reloads one plugin.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Reloads {
-    pub(crate) early: u64,
-    pub(crate) late: u64,
-    /// Milliseconds of one, from the rename until it serves.
-    pub(crate) took: f64,
+    swaps: u32,
 }
 
 /// Measures for `time` without swaps, and for as long with them.
-pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Many> {
+fn run(place: &mut Place, time: Duration) -> Result<Many> {
     let agent = Agent::start()?;
     let gateway = place.gateway(&agent.configuration("receiver"))?;
     let component = fs::read(gateway.folder.plugins().join("dummy.wasm"))?;
@@ -61,7 +78,7 @@ pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Many> {
     }
     wait_for_generation(&gateway, &format!("many-{:03}", PLUGINS - 1), 1)?;
     let began = Instant::now();
-    // The time of its end is not that of the start.
+    // The first restart includes the time to stop.
     let (gateway, start) = {
         let gateway = place.restart(gateway)?;
         let whole = began.elapsed();
@@ -96,35 +113,15 @@ pub(crate) fn run(place: &mut Place, time: Duration) -> Result<Many> {
     Ok(Many { start, idle, without, with, swaps: swaps.into_inner() })
 }
 
-/// Reloads one plugin, from two versions in turn.
-pub(crate) fn reload(place: &mut Place) -> Result<Reloads> {
-    let gateway = place.gateway("")?;
-    let component = fs::read(gateway.folder.plugins().join("dummy.wasm"))?;
-    let versions = [version_of(&component, 1), version_of(&component, 2)];
-    let resident = || Ok::<_, anyhow::Error>(gateway.server.usage()?.resident);
-    let (mut early, mut began) = (0, Instant::now());
-    for number in 1..=RELOADS {
-        replace(&gateway.folder, "again", &versions[number as usize % 2])?;
-        wait_for_generation(&gateway, "again", number)?;
-        if number == WARM_RELOADS {
-            early = resident()?;
-            began = Instant::now();
-        }
-    }
-    let took = began.elapsed().as_secs_f64() * 1000.0 / f64::from(RELOADS - WARM_RELOADS);
-    Ok(Reloads { early, late: resident()?, took })
-}
-
-/// Puts a version into the place of the one before, in one step.
-fn replace(folder: &Folder, name: &str, component: &[u8]) -> Result<()> {
-    let new = folder.path().join("new.part");
-    fs::write(&new, component)?;
-    Ok(fs::rename(new, folder.plugins().join(name).with_extension("wasm"))?)
-}
-
-fn wait_for_generation(gateway: &Subject, plugin: &str, number: u32) -> Result<()> {
-    let wanted = format!("gateway_plugin_generation{{plugin=\"{plugin}\"}} {number}");
-    let patience = if number == 1 { 10 * PATIENCE } else { PATIENCE };
-    wait_for_metric(&gateway.server, &wanted, patience)
-        .with_context(|| format!("version {number} of `{plugin}` does not serve"))
+fn print(results: &Results) {
+    let of = |pick: fn(&Many) -> f64| results.median(&MANY_PLUGINS, pick).unwrap_or_default();
+    let text = format!(
+        "500 plugins: serves after {:.2} s, idle {:.0} MB; p99 of deliveries {:.2} ms, {:.2} ms while one is replaced ({:.0} times)",
+        of(|round| round.start),
+        of(|round| megabytes(round.idle)),
+        of(|round| round.without / 1000.0),
+        of(|round| round.with / 1000.0),
+        of(|round| round.swaps.into()),
+    );
+    results.print(&MANY_PLUGINS, &text);
 }

@@ -1,9 +1,9 @@
-//! What suites share that break the gateway on purpose: scenarios that run one after the other, a command line, one table.
+//! Shared by the suites that break the gateway on purpose: scenarios that run one after the other, a command line, one table.
 //!
-//! A suite is a test target with its own harness, so that its scenarios do not disturb each other. What a scenario counts
-//! is the suite's own affair: its report is a [`Row`] of the table.
+//! A suite is a test target with its own harness, so that its scenarios do not disturb each other. Each suite
+//! decides what its scenarios count: a report is a [`Row`] of the table.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a scenario breaks off")]
+#![expect(clippy::unwrap_used, reason = "a scenario stops with a panic")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "its output is for the person at the terminal")]
 
 mod options;
@@ -17,7 +17,7 @@ pub(crate) use self::options::{Options, Plan, help};
 pub(crate) use self::scenario::{Outcome, Scale, Scenario, Skipped, memory};
 pub(crate) use self::table::{Ending, Findings, Format, Row, percentiles, table};
 
-/// A number of scenarios that run one after the other and end in one table.
+/// Scenarios that run one after the other and end in one table.
 pub(crate) struct Suite<R: 'static> {
     /// Its name after `cargo xtask`, and that of its test target.
     pub(crate) name: &'static str,
@@ -72,7 +72,7 @@ impl<R: Row> Suite<R> {
             };
             eprintln!("{}: {word}, {:.1?}", scenario.name, began.elapsed());
             endings.push((scenario.name, ending));
-            // Also here: who interrupts a long run keeps what it has found so far.
+            // Also here, so that an interrupted run shows what it found.
             eprintln!("{}", table(&endings[endings.len() - 1..], Format::Text));
         }
         if endings.is_empty() {

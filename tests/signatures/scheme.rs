@@ -1,3 +1,5 @@
+//! The verification schemes of the table, as providers use them.
+
 use gateway::verify::Recipe;
 
 /// A scheme as a provider uses it, with what the table needs to know of it.

@@ -1,3 +1,5 @@
+//! The command line of a suite.
+
 use super::table::Format;
 
 /// The help of the suite `name`; `about` says what it does.
@@ -6,13 +8,13 @@ pub(crate) fn help(name: &str, about: &str) -> String {
         "\
 Usage: cargo xtask {name} [--rounds N] [--format text|markdown] [NAME...]
 
-{about} Prints one table; the exit code is 1 when a promise was broken.
-Runs all scenarios unless some are named, one after the other. `cargo xtask test` runs the short form of each.
+{about} Prints one table; the exit code is 1 if a promise was broken.
+Runs the named scenarios, or all, one after the other. `cargo xtask test` runs the short form of each.
 
-  --rounds N        instead of each scenario's own number
+  --rounds N        number of rounds, instead of each scenario's own
   --format FORMAT   text (default) or markdown
-  --list            the scenarios, and what each of them does
-  --help            this"
+  --list            list the scenarios with what each does
+  --help            print this help"
     )
 }
 
@@ -24,10 +26,10 @@ pub(crate) enum Options {
     Run(Plan),
 }
 
-/// What is run, and how.
+/// Which scenarios run, and how.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// The long form of each, and names are whole.
+    /// The long form of each scenario; names must then be complete.
     pub(crate) long: bool,
     pub(crate) rounds: Option<u32>,
     pub(crate) format: Format,
@@ -35,7 +37,7 @@ pub(crate) struct Plan {
 }
 
 impl Options {
-    /// Reads the command line. What `cargo test` says to every test is understood, or has no meaning here.
+    /// Reads the command line. Arguments that `cargo test` passes to every test target are accepted.
     pub(crate) fn parse(arguments: &[String]) -> Result<Self, String> {
         let mut plan = Plan::default();
         let mut arguments = arguments.iter().map(String::as_str);
@@ -64,7 +66,7 @@ impl Options {
                 "--test-threads" | "--color" | "--skip" | "--logfile" => drop(value()?),
                 "--nocapture" | "--no-capture" | "--quiet" | "-q" | "--exact" | "--show-output"
                 | "--include-ignored" => {}
-                // None of ours is kept for later.
+                // No scenario is ignored.
                 "--ignored" => plan.names.push("ignored".to_owned()),
                 _ if name.starts_with('-') => return Err(format!("no option `{name}`")),
                 _ => plan.names.push(argument.to_owned()),
@@ -75,8 +77,8 @@ impl Options {
 }
 
 impl Plan {
-    /// Which of `scenarios` are meant. In the long form an unknown name is an error; otherwise names are parts of
-    /// `SUITE::NAME`, as for every other test, and may mean none.
+    /// Selects from `scenarios`. In the long form an unknown name is an error; otherwise names are parts of `SUITE::NAME`, as for
+    /// every other test, and may match none.
     pub(crate) fn choose<'a>(&self, suite: &str, scenarios: &[&'a str]) -> Result<Vec<&'a str>, String> {
         let is = |name: &str, wanted: &String| name.eq_ignore_ascii_case(wanted);
         if self.long

@@ -1,3 +1,5 @@
+//! A scenario: what it does, how it runs, and how it can end.
+
 use std::future::Future;
 use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
@@ -18,7 +20,7 @@ pub(crate) struct Scenario<R> {
 
 pub(crate) type Run<R> = Pin<Box<dyn Future<Output = Outcome<R>>>>;
 
-/// What a scenario gives back; the error says why it cannot run here.
+/// The result of a scenario; the error says why it cannot run here.
 pub(crate) type Outcome<R> = Result<R, Skipped>;
 
 /// Why a scenario cannot run here.
@@ -34,12 +36,12 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    /// One of two, by the form.
+    /// `short` or `long`, depending on the form.
     pub(crate) fn either<T>(self, short: T, long: T) -> T {
         if self.long { long } else { short }
     }
 
-    /// Tells how far it is, not too often.
+    /// Reports the progress, at most every ten seconds.
     pub(crate) fn progress(self, round: u32) {
         static LAST: Mutex<Option<Instant>> = Mutex::new(None);
         let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,7 +53,7 @@ impl Scale {
 }
 
 impl<R: Row> Scenario<R> {
-    /// Runs it in a runtime of its own, so that nothing of it stays. A panic is an ending like others.
+    /// Runs it in its own runtime, so that no task outlives it. A panic is an ending like others.
     pub(crate) fn run(&self, long: bool, rounds: Option<u32>) -> Ending<R> {
         let scale = Scale { name: self.name, rounds: rounds.unwrap_or(self.rounds[usize::from(long)]), long };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -67,10 +69,10 @@ impl<R: Row> Scenario<R> {
     }
 }
 
-/// What the first panic of a scenario said, and where.
+/// The message and the place of the first panic of a scenario.
 static PANIC: Mutex<Option<String>> = Mutex::new(None);
 
-/// Keeps what a panic says, for the table.
+/// Keeps panic messages for the table.
 pub(crate) fn keep_panics() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |info| {

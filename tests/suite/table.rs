@@ -1,7 +1,9 @@
+//! The table of all scenarios, as text or Markdown.
+
 use std::fmt::Write;
 use std::time::Duration;
 
-/// What a scenario found, as a row of its suite's table.
+/// The result of a scenario, as a row of its suite's table.
 pub(crate) trait Row {
     /// The names of its figures.
     const FIGURES: &'static [&'static str];
@@ -9,17 +11,17 @@ pub(crate) trait Row {
     /// One cell for each of them.
     fn figures(&self) -> Vec<String>;
 
-    /// What it says besides.
+    /// Notes and faults.
     fn findings(&self) -> &Findings;
 }
 
-/// What every scenario tells, whatever it counts.
+/// What every scenario reports, whatever it counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) rounds: u32,
-    /// What else is worth knowing.
+    /// Further observations.
     pub(crate) notes: Vec<String>,
-    /// What must not be; nothing when the promise was kept.
+    /// Broken promises.
     pub(crate) faults: Vec<String>,
 }
 
@@ -29,7 +31,7 @@ pub(crate) enum Ending<R> {
     Done(R),
     /// It cannot run here.
     Skipped(String),
-    /// It came to a stop that is itself a fault.
+    /// It panicked.
     Broken(String),
 }
 
@@ -42,17 +44,15 @@ pub(crate) enum Format {
 }
 
 impl Findings {
-    /// Nothing but a number of rounds.
     pub(crate) fn new(rounds: u32) -> Self {
         Self { rounds, ..Self::default() }
     }
 
-    /// Something worth knowing.
     pub(crate) fn note(&mut self, text: impl Into<String>) {
         self.notes.push(text.into());
     }
 
-    /// Something that must not be, unless `kept`.
+    /// Adds a fault unless `kept`.
     pub(crate) fn expect(&mut self, kept: bool, fault: impl FnOnce() -> String) {
         if !kept {
             self.faults.push(fault());
@@ -104,7 +104,7 @@ pub(crate) fn table<R: Row>(endings: &[(&str, Ending<R>)], format: Format) -> St
             *width = (*width).max(cell.chars().count());
         }
     }
-    // Nothing comes after the last one.
+    // No padding behind the last column.
     widths[last] = 0;
     let mut text = String::new();
     for (index, row) in rows.iter().enumerate() {

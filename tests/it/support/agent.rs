@@ -1,3 +1,5 @@
+//! An HTTP server in the place of a user's agent: it remembers what it received.
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -1,3 +1,5 @@
+//! An HTTP client of one gateway, and its responses with what tests expect of them.
+
 use std::net::SocketAddr;
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! The components that tests load: built-in plugins and guests.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! An agent that answers when the test says so.
+
 use tokio::net::TcpListener;
 
 use super::{Message, Wire};

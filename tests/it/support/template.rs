@@ -1,3 +1,5 @@
+//! Plugin projects as `gateway plugin new` writes them.
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

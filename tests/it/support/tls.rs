@@ -1,3 +1,5 @@
+//! Certificate authorities and certificates of tests.
+
 use std::path::Path;
 use std::sync::Arc;
 

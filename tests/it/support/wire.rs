@@ -1,3 +1,5 @@
+//! A single TCP connection, for tests that care about bytes and closes.
+
 use std::io;
 use std::net::SocketAddr;
 

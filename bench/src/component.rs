@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use gateway::metrics::Metrics;
-use gateway::plugin::{PluginHost, Reuse};
+use gateway::plugin::{AllowAll, PluginHost, Reuse};
 
-use crate::rows::calls::{AllowAll, median_call, settings};
+use crate::rows::calls::{median_call, settings};
 
 /// More than the reused instance of any language takes in that many calls of 1 KiB.
 const REUSE: Reuse = Reuse { max_calls: 1000, max_memory: 256 << 20 };

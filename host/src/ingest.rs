@@ -27,7 +27,7 @@ use crate::event::{ChannelName, EventId, PluginName, Recipient, RequestId, Times
 use crate::eventlog::{Appended, EventLog, EventLogError, NewEvent, NewState};
 use crate::lifecycle::Tasks;
 use crate::metrics::{ByProvider, Metrics};
-use crate::plugin::{CallError, Instance, Limits, PluginHost, Receipt, Rejection, StateChanges, StateError};
+use crate::plugin::{Binding, CallError, CallLimits, PluginHost, Receipt, Rejection, StateChanges, StateError};
 use crate::verify::{Recipe, Secret, VerifyError};
 
 pub use self::channel::{Channel, ChannelState, ChannelStatus, Open};
@@ -50,7 +50,7 @@ pub struct Settings {
     /// Whether a channel plugin without a channel of its own is served at `/webhooks/<name>`.
     pub auto_mount: bool,
     /// What a call for such a channel may use.
-    pub auto_limits: Limits,
+    pub auto_limits: CallLimits,
 }
 
 /// One configured channel.
@@ -87,7 +87,7 @@ pub struct ChannelSettings {
     /// Settings of the plugin.
     pub config: BTreeMap<String, serde_json::Value>,
     /// What a call may use.
-    pub limits: Limits,
+    pub limits: CallLimits,
     /// The network that the plugin is granted while it polls.
     pub egress: EgressSettings,
     /// Bytes of state that the plugin is granted; 0 is none.
@@ -354,7 +354,7 @@ fn context<'a>(open: &'a Open, request: &WebhookRequest, verified_at: Option<Tim
 /// Makes events durable, in one step with what their call has changed of the plugin's state.
 async fn append(
     log: &EventLog,
-    instance: &Instance,
+    instance: &Binding,
     events: Vec<NewEvent>,
     changes: StateChanges,
 ) -> Result<Vec<Appended>, IngestError> {

@@ -219,7 +219,7 @@ fn a_plugin_file_is_checked_without_serving_it() {
     assert_eq!(
         broken,
         "would not serve\n  ok      name       broken\n  ok      size       8 B of at most 64.0 MiB\n  \
-         failed  format     it is no WebAssembly component: it is not WebAssembly\n"
+         failed  format     not a WebAssembly component: this is not WebAssembly\n"
     );
 
     let (code, data, error) = told(setup.command(&["plugin", "inspect", "plugins/dummy.wasm"]).output().unwrap());

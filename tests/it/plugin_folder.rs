@@ -55,7 +55,7 @@ async fn what_is_no_file_of_the_folder_is_refused() {
     ] {
         let row = refused(&gateway, name, reason).await;
         assert_eq!(row["state"], "failed", "{row}");
-        gateway.logged(&["Plugin was not taken", reason]).await;
+        gateway.logged(&["Plugin rejected", reason]).await;
     }
 
     gateway.replace_plugin("echo", &guest::ECHO);
@@ -153,8 +153,8 @@ async fn odd_names_are_refused_one_by_one() {
         .await;
     assert_eq!(rows.len(), names.len() + 1, "{rows:?}");
     assert_eq!(rows.iter().filter(|row| row["state"] == "serving").count(), 1);
-    gateway.logged(&["Plugin was not taken", "`\\u{1b}[31mred`"]).await;
-    gateway.logged(&["Plugin was not taken", "`line\\nERROR forged`"]).await;
+    gateway.logged(&["Plugin rejected", "`\\u{1b}[31mred`"]).await;
+    gateway.logged(&["Plugin rejected", "`line\\nERROR forged`"]).await;
     let log = gateway.log();
     assert!(!log.contains('\x1b') && !log.lines().any(|line| line.starts_with("ERROR forged")), "{log}");
 }

@@ -74,7 +74,7 @@ async fn a_file_that_is_not_the_pinned_one_is_refused() {
     assert_eq!(version(&gateway).await, "1");
     let ready = gateway.json("/health/ready").await.to_string();
     assert!(ready.contains("plugin:echo") && ready.contains(&digest(&guest::ECHO_TWO)), "{ready}");
-    gateway.logged(&["Plugin was not taken", &digest(&guest::ECHO_TWO)]).await;
+    gateway.logged(&["Plugin rejected", &digest(&guest::ECHO_TWO)]).await;
     let metrics = gateway.metrics().await;
     assert!(metrics.contains("gateway_plugin_load_failures_total{plugin=\"echo\"} 1\n"), "{metrics}");
 

@@ -95,7 +95,7 @@ async fn a_bad_file_keeps_the_last_good_version_and_says_why() {
         assert_eq!(reply["version"], "1", "{reason}");
     }
 
-    gateway.logged(&["Plugin was not taken", "core module"]).await;
+    gateway.logged(&["Plugin rejected", "core module"]).await;
     gateway.logged(&["plugins/echo.wasm"]).await;
     let ready = gateway.json("/health/ready").await;
     assert!(ready.to_string().contains("plugin:echo"), "{ready}");

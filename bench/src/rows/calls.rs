@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
-use gateway::event::{PluginName, Timestamp};
+use gateway::event::Timestamp;
 use gateway::metrics::Metrics;
 use gateway::plugin::{
-    CompileSettings, Gatekeeper, Generation, Inbound, Instance, Limits, Manifest, Network, PluginHost, Reuse, Settings,
+    AllowAll, Binding, CallLimits, CompileSettings, Generation, Inbound, Network, PluginHost, Reuse, Settings,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -114,7 +114,7 @@ pub(crate) fn measure(plugins: &Path, cache: &Path) -> Result<()> {
 /// The median of many calls in microseconds.
 pub(crate) async fn median_call(host: &PluginHost, plugin: &str) -> Result<f64> {
     let generation = host.serving(plugin).with_context(|| format!("`{plugin}` does not serve"))?;
-    let instance = Arc::new(Instance::new(plugin, BTreeMap::new(), Network::Closed, &generation.limits));
+    let instance = Arc::new(Binding::new(plugin, BTreeMap::new(), Network::Closed, &generation.limits));
     let inbound = inbound();
     let mut times = Vec::with_capacity(COUNT);
     for _ in 0..COUNT / 10 {
@@ -126,7 +126,7 @@ pub(crate) async fn median_call(host: &PluginHost, plugin: &str) -> Result<f64> 
     Ok(f64::from(percentile(&mut times, 50)) / 1000.0)
 }
 
-async fn call(generation: &Arc<Generation>, instance: &Arc<Instance>, inbound: &Inbound) -> Result<Duration> {
+async fn call(generation: &Arc<Generation>, instance: &Arc<Binding>, inbound: &Inbound) -> Result<Duration> {
     let inbound = inbound.clone();
     let start = Instant::now();
     let received = generation.receive(instance, inbound).await?;
@@ -165,14 +165,5 @@ fn inbound() -> Inbound {
 pub(crate) fn settings(plugins: &Path, cache: &Path, reuse: Option<Reuse>) -> Result<Settings> {
     let settings = Settings::new(plugins.to_owned(), cache.to_owned());
     let compile = CompileSettings { program: gateway_program()?, ..settings.compile };
-    Ok(Settings { compile, limits: Limits { reuse, ..Limits::default() }, ..settings })
-}
-
-/// Lets every plugin serve.
-pub(crate) struct AllowAll;
-
-impl Gatekeeper for AllowAll {
-    fn admit(&self, _: &PluginName, _: Option<&Manifest>, _: &Manifest) -> Result<(), String> {
-        Ok(())
-    }
+    Ok(Settings { compile, limits: CallLimits { reuse, ..CallLimits::default() }, ..settings })
 }

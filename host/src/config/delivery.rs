@@ -9,7 +9,7 @@ use super::value::show_duration;
 use crate::dispatch::{AgentSettings, BreakerSettings, OnFailure, RetrySettings};
 use crate::egress::EgressSettings;
 use crate::event::{AgentName, PluginName};
-use crate::plugin::Limits;
+use crate::plugin::CallLimits;
 
 const LEAST: Duration = Duration::from_millis(1);
 
@@ -35,7 +35,7 @@ pub(super) struct AgentParts {
     pub(super) config: BTreeMap<String, serde_json::Value>,
     pub(super) egress: EgressSettings,
     pub(super) state: usize,
-    pub(super) limits: Limits,
+    pub(super) limits: CallLimits,
 }
 
 impl Policy {
@@ -55,7 +55,7 @@ impl Policy {
     pub(super) fn of(self, parts: AgentParts) -> AgentSettings {
         let Self { retry, breaker, on_failure, time, concurrency, queue } = self;
         let AgentParts { name, plugin, config, egress, state, limits } = parts;
-        let limits = Limits { time, concurrency, ..limits };
+        let limits = CallLimits { time, concurrency, ..limits };
         AgentSettings { name, plugin, config, egress, state, limits, retry, on_failure, breaker, queue }
     }
 }

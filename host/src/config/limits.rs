@@ -1,4 +1,4 @@
-//! Limits of plugins, and overrides for single plugins.
+//! CallLimits of plugins, and overrides for single plugins.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,27 +6,27 @@ use std::time::Duration;
 use super::problem::quoted;
 use super::section::Section;
 use crate::event::PluginName;
-use crate::plugin::{Limits, MAX_MEMORY, MAX_TABLE_ELEMENTS, Reuse};
+use crate::plugin::{CallLimits, MAX_MEMORY, MAX_TABLE_ELEMENTS, Reuse};
 
 /// One page of WebAssembly, the smallest memory.
 const PAGE: u64 = 64 << 10;
 
 /// The limits of all plugins.
 pub(super) struct PluginLimits<'a> {
-    pub(super) limits: &'a Limits,
-    pub(super) overrides: &'a BTreeMap<PluginName, Limits>,
+    pub(super) limits: &'a CallLimits,
+    pub(super) overrides: &'a BTreeMap<PluginName, CallLimits>,
 }
 
 impl PluginLimits<'_> {
-    pub(super) fn of(&self, plugin: &PluginName) -> Limits {
+    pub(super) fn of(&self, plugin: &PluginName) -> CallLimits {
         self.overrides.get(plugin).unwrap_or(self.limits).clone()
     }
 }
 
 /// The limits in `section`, with `base` as the default.
-pub(super) fn limits(section: &Section<'_>, base: &Limits) -> Limits {
+pub(super) fn limits(section: &Section<'_>, base: &CallLimits) -> CallLimits {
     const LEAST: Duration = Duration::from_millis(1);
-    Limits {
+    CallLimits {
         memory: section.size("memory", PAGE..=MAX_MEMORY as u64).unwrap_or(base.memory),
         table_elements: section.count("table_elements", 1..=MAX_TABLE_ELEMENTS as i64).unwrap_or(base.table_elements),
         cpu: section.duration("cpu", Duration::from_millis(10)..).unwrap_or(base.cpu),
@@ -42,10 +42,10 @@ pub(super) fn limits(section: &Section<'_>, base: &Limits) -> Limits {
 }
 
 /// The limits of each plugin in `[plugins.overrides]`.
-pub(super) fn overrides(section: &Section<'_>, base: &Limits) -> BTreeMap<PluginName, Limits> {
+pub(super) fn overrides(section: &Section<'_>, base: &CallLimits) -> BTreeMap<PluginName, CallLimits> {
     let mut overrides = BTreeMap::new();
     for (name, section) in section.named("overrides") {
-        let limits = Limits { reuse: reuse(&section), ..limits(&section, base) };
+        let limits = CallLimits { reuse: reuse(&section), ..limits(&section, base) };
         if let Some(name) = parsed_name(name, &section) {
             overrides.insert(name, limits);
         }

@@ -11,7 +11,7 @@ use super::limits;
 use super::place::SettingPlace;
 use super::section::{Section, Shape, found};
 use crate::event::PluginName;
-use crate::plugin::{CompileSettings, Digest, Limits, Settings, Trust, TrustedKey};
+use crate::plugin::{CallLimits, CompileSettings, Digest, Settings, Trust, TrustedKey};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -21,7 +21,7 @@ const GIB: u64 = 1 << 30;
 
 /// `data` is the folder of the event log.
 pub(super) fn plugin_settings(section: &Section<'_>, data: &Path) -> Settings {
-    let limits = limits::limits(&section.section("limits"), &Limits::default());
+    let limits = limits::limits(&section.section("limits"), &CallLimits::default());
     let default = Settings::new(section.raw().resolve("plugins"), data.join("compiled"));
     let compile = CompileSettings {
         memory: section.size("compile_memory", 64 * MIB..).map_or(default.compile.memory, |size| size as u64),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::egress::Egress;
 use crate::metrics::ByAgent;
-use crate::plugin::{Generation, Instance, Kind, Network, PluginHost, config_text};
+use crate::plugin::{Binding, Generation, Kind, Network, PluginHost, config_text};
 
 use super::breaker::{AgentVerdict, Breaker, BreakerState};
 use super::inbox::Inbox;
@@ -18,7 +18,7 @@ use super::settings::AgentSettings;
 /// A configured destination. Lives as long as the gateway; generations of its plugin come and go.
 pub(super) struct Agent {
     pub(super) settings: AgentSettings,
-    pub(super) instance: Arc<Instance>,
+    pub(super) binding: Arc<Binding>,
     pub(super) inbox: Inbox,
     /// Deliveries in memory.
     pub(super) queued: AtomicUsize,
@@ -86,11 +86,11 @@ impl Agent {
             None => format!("agents/{name}"),
         };
         let state = plugins.state(&owner, settings.state);
-        let instance = Arc::new(Instance::new(name, config, network, &settings.limits).with_state(state));
+        let binding = Arc::new(Binding::new(name, config, network, &settings.limits).with_state(state));
         let inbox = Inbox::new(settings.queue, budget);
         let breaker = Mutex::new(Breaker::new(settings.breaker.clone()));
         let (queued, in_flight) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { settings, instance, inbox, queued, in_flight, breaker }
+        Self { settings, binding, inbox, queued, in_flight, breaker }
     }
 
     pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
@@ -168,7 +168,7 @@ impl Agent {
             attempts: retry.attempts.get(),
             timeout_ms: u64::try_from(limits.time.as_millis()).unwrap_or(u64::MAX),
             concurrency: limits.concurrency,
-            state_used: self.instance.state.as_ref().map_or(0, |state| state.used()),
+            state_used: self.binding.state.as_ref().map_or(0, |state| state.used()),
             state_quota: self.settings.state,
         }
     }

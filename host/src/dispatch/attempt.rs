@@ -110,7 +110,7 @@ impl AttemptRunner {
             self.respond(&event, number).await
         } else {
             let outgoing = Outgoing { event: Arc::clone(&event), skills: self.skills(&event), attempt: number.get() };
-            self.generation.deliver(&self.agent.instance, outgoing).await
+            self.generation.deliver(&self.agent.binding, outgoing).await
         };
         drop((counted, permit));
         let Evaluation { attempt, wait, answer, verdict } = self.evaluate(number, started_at, job.age, called);
@@ -243,7 +243,7 @@ impl AttemptRunner {
 
     /// Keeps what the plugin changed of its state. The delivery has been made, whatever comes of that.
     async fn keep_state(&self, changes: &StateChanges) {
-        let Some(state) = self.agent.instance.state.as_ref().filter(|_| !changes.is_empty()) else { return };
+        let Some(state) = self.agent.binding.state.as_ref().filter(|_| !changes.is_empty()) else { return };
         let write = |entries| async move {
             let new = NewState { owner: state.owner.clone(), entries };
             self.until_taken(|| self.log.keep(new.clone())).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::egress::EgressSettings;
 use crate::event::{AgentName, PluginName};
-use crate::plugin::Limits;
+use crate::plugin::CallLimits;
 
 use super::breaker::BreakerSettings;
 use super::queues::OnFailure;
@@ -36,7 +36,7 @@ pub struct AgentSettings {
     /// Bytes of state it is granted; 0 is none.
     pub state: usize,
     /// What one attempt may use: `time` is the agent's timeout, `concurrency` its attempts at once.
-    pub limits: Limits,
+    pub limits: CallLimits,
     /// When failed attempts are repeated.
     pub retry: RetrySettings,
     /// What happens meanwhile to the deliveries behind a failed one.

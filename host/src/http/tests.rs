@@ -20,7 +20,7 @@ use crate::event::{ChannelName, EventId, Recipient, RequestId, Timestamp};
 use crate::eventlog::{self, Appended, EngineKind, EventLog, NewEvent};
 use crate::ingest::{self, ChannelSettings, Guard, Ingest, PollSettings, Router};
 use crate::metrics::Metrics;
-use crate::plugin::{self, Limits, PluginHost};
+use crate::plugin::{self, CallLimits, PluginHost};
 use crate::replay::{self, Replays};
 use crate::skill::Skills;
 use crate::systemd::Sockets;
@@ -85,7 +85,7 @@ impl Gateway {
         let ingest = ingest::Settings {
             channels: vec![waiting("optional", false)],
             auto_mount: true,
-            auto_limits: Limits::default(),
+            auto_limits: CallLimits::default(),
         };
         let plugins = plugin::Settings {
             instances: 1,
@@ -178,7 +178,7 @@ fn waiting(name: &str, required: bool) -> ChannelSettings {
         encodings: Vec::new(),
         keep_headers: Vec::new(),
         config: BTreeMap::new(),
-        limits: Limits::default(),
+        limits: CallLimits::default(),
         egress: EgressSettings::default(),
         state: 0,
         poll: PollSettings::NEVER,

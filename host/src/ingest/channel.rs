@@ -11,7 +11,7 @@ use crate::caller::{Access, Bucket};
 use crate::egress::Egress;
 use crate::event::Timestamp;
 use crate::plugin::{
-    CallError, Digest, Generation, Inbound, Instance, Kind, Limits, Network, PluginHost, State, config_text,
+    Binding, CallError, CallLimits, Digest, Generation, Inbound, Kind, Network, PluginHost, PluginState, config_text,
 };
 use crate::verify::{Recipe, Scheme, Signed, VerifyError};
 
@@ -25,9 +25,9 @@ const WARN_EVERY: i64 = 10_000;
 /// A configured source. Lives as long as the gateway; generations of its plugin come and go.
 pub struct Channel {
     pub(super) settings: ChannelSettings,
-    pub(super) instance: Arc<Instance>,
+    pub(super) instance: Arc<Binding>,
     /// What `poll` is called with: it has the network and a time limit of its own.
-    pub(super) polled: Arc<Instance>,
+    pub(super) polled: Arc<Binding>,
     pub(super) polling: Polling,
     /// Whether it was mounted without a table in the configuration.
     pub(super) automatic: bool,
@@ -94,14 +94,14 @@ pub struct ChannelStatus {
 }
 
 impl Channel {
-    pub(super) fn new(settings: ChannelSettings, state: Option<Arc<State>>, automatic: bool) -> Self {
+    pub(super) fn new(settings: ChannelSettings, state: Option<Arc<PluginState>>, automatic: bool) -> Self {
         let name = settings.name.as_str();
         let config: BTreeMap<_, _> =
             settings.config.iter().map(|(key, value)| (key.clone(), config_text(value))).collect();
-        let instance = Instance::new(name, config.clone(), Network::Closed, &settings.limits);
-        let polled = Limits { time: settings.poll.timeout, concurrency: 1, ..settings.limits.clone() };
+        let instance = Binding::new(name, config.clone(), Network::Closed, &settings.limits);
+        let polled = CallLimits { time: settings.poll.timeout, concurrency: 1, ..settings.limits.clone() };
         let network = Network::Granted(Box::new(Egress::new(settings.egress.clone())));
-        let polled = Instance::new(name, config, network, &polled);
+        let polled = Binding::new(name, config, network, &polled);
         Self {
             bucket: settings.rate_limit.map(Bucket::new),
             settings,

@@ -1,5 +1,5 @@
 use crate::event::{ChannelName, PluginName};
-use crate::plugin::{Gatekeeper, Manifest};
+use crate::plugin::{Manifest, SwapPolicy};
 
 use super::Settings;
 
@@ -19,7 +19,7 @@ impl Guard {
     }
 }
 
-impl Gatekeeper for Guard {
+impl SwapPolicy for Guard {
     fn admit(&self, plugin: &PluginName, serving: Option<&Manifest>, next: &Manifest) -> Result<(), String> {
         let Some(serving) = serving.filter(|serving| next.recipe.is_weaker_than(&serving.recipe)) else {
             return Ok(());

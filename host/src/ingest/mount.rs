@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::caller::Access;
 use crate::egress::EgressSettings;
 use crate::event::ChannelName;
-use crate::plugin::{Limits, PluginHost};
+use crate::plugin::{CallLimits, PluginHost};
 
 use super::channel::Channel;
 use super::{ChannelSettings, PollSettings, Settings};
@@ -26,7 +26,7 @@ pub(super) struct Mounts {
     /// Longest first, so that the first match is the closest.
     paths: Vec<(String, Arc<Channel>)>,
     plugins: PluginHost,
-    auto_limits: Option<Limits>,
+    auto_limits: Option<CallLimits>,
     /// Channels of plugins without a table, made when they are first asked for. As many as there are plugin files.
     automatic: RwLock<BTreeMap<ChannelName, Arc<Channel>>>,
 }
@@ -95,7 +95,7 @@ impl Mounts {
 }
 
 /// A channel without a table in the configuration.
-pub(super) fn settings_of(name: &ChannelName, limits: &Limits) -> ChannelSettings {
+pub(super) fn settings_of(name: &ChannelName, limits: &CallLimits) -> ChannelSettings {
     ChannelSettings {
         name: name.clone(),
         plugin: name.as_str().parse().expect("channels and plugins are named by the same rule"),

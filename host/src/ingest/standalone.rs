@@ -5,7 +5,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::event::{ChannelName, RequestId};
-use crate::plugin::{Generation, Inbound, Receipt, State};
+use crate::plugin::{Generation, Inbound, PluginState, Receipt};
 
 use super::channel::{Channel, Open};
 use super::mount::settings_of;
@@ -28,7 +28,7 @@ impl Rehearsal {
             generation.plugin.as_str().parse().expect("channels and plugins are named by the same rule");
         let settings = ChannelSettings { config, ..settings_of(&name, &generation.limits) };
         // Each rehearsal begins with nothing kept, and keeps nothing.
-        let state = Some(Arc::new(State::new(name.to_string(), STATE)));
+        let state = Some(Arc::new(PluginState::new(name.to_string(), STATE)));
         Self { open: Open::regardless(Arc::new(Channel::new(settings, state, true)), generation) }
     }
 

@@ -1,5 +1,5 @@
 //! Rust bindings of `wit/plugin.wit`, one world each; what several worlds import is generated once. What a guest asks of the
-//! host is a span of the level `trace`: [`super::observe`] counts them, and nobody else pays for them.
+//! host is a span of the level `trace`: [`super::call_stats`] counts them, and nobody else pays for them.
 
 #![expect(unreachable_pub, reason = "generated code")]
 

@@ -17,8 +17,8 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::PluginError;
 use super::digest::Digest;
+use super::error::PluginError;
 
 /// Bytes behind the machine code: the SHA-256 of it, of the plugin that it was made of, and of the engine that runs it.
 const CHECKSUM: usize = 32;

@@ -5,12 +5,13 @@ use std::path::Path;
 use bytesize::ByteSize;
 use wasmtime::component::Component;
 
-use super::advice::Language;
-use super::contract::{self, SERVED};
+use super::call_stats::collect_stats;
+use super::contract::{self, ContractError, SERVED};
 use super::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
-use super::observe::observe;
+use super::error::{CallError, LoadError};
+use super::generation::Generation;
+use super::hints::Language;
 use super::registry::{Registry, plugin_name};
-use super::{CallError, ContractError, Generation, LoadError};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +80,7 @@ async fn look(registry: &Registry, path: &Path, report: &mut Report) {
     }
     // What follows runs the plugin, which takes a name and imports that are there.
     let (Ok(name), true) = (name, keeps_contract) else { return };
-    let (generation, seen) = observe(registry.prepare(&name, &component, file.digest)).await;
+    let (generation, seen) = collect_stats(registry.prepare(&name, &component, file.digest)).await;
     report.good("resources", resources(&component, seen.core_instances));
     let limit = ByteSize(registry.limits(&name).memory as u64);
     match generation {
@@ -114,7 +115,7 @@ fn resources(component: &Component, core_instances: u64) -> String {
 /// The error, with a hint for authors of this language where the cause is known.
 fn advised(language: Option<Language>, error: &LoadError) -> String {
     let text = error.to_string();
-    match Language::advice(language, error) {
+    match Language::hint(language, error) {
         // Ours is better than the general one.
         Some(hint) => format!("{}\nhint: {hint}", text.split("\nhint:").next().unwrap_or_default()),
         None => text,

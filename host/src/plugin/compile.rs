@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::LoadError;
+use super::error::LoadError;
 use super::priority::spare_cores;
 
 /// The command of the gateway's program that compiles what comes on its stdin.

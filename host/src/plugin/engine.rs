@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-use super::PluginError;
+use super::error::PluginError;
 
 /// How often running guests are interrupted: the step in which processor time is counted, and the longest that one keeps a
 /// thread from others.
@@ -37,24 +37,24 @@ const KEPT_MEMORY: usize = 256 << 10;
 const KEPT_TABLE: usize = 64 << 10;
 
 /// The compiler and the pool of instances, with the thread that interrupts guests.
-pub(super) struct Machine {
+pub(super) struct WasmRuntime {
     pub(super) engine: Engine,
     /// Live instances that the pool holds at most.
     pub(super) instances: usize,
-    pub(super) pulse: Pulse,
+    pub(super) activity: ActivityFlag,
     _ticker: Ticker,
 }
 
-impl Machine {
+impl WasmRuntime {
     /// Reserves room for `instances` live instances, or for half as many as often as the address space is too small.
     pub(super) fn new(instances: usize) -> Result<Self, PluginError> {
         let mut instances = instances;
         loop {
             match Engine::new(&config(instances)) {
                 Ok(engine) => {
-                    let pulse = Pulse::default();
-                    let ticker = Ticker::start(&engine, pulse.clone())?;
-                    return Ok(Self { engine, instances, pulse, _ticker: ticker });
+                    let activity = ActivityFlag::default();
+                    let ticker = Ticker::start(&engine, activity.clone())?;
+                    return Ok(Self { engine, instances, activity, _ticker: ticker });
                 }
                 Err(error) if instances <= 16 => return Err(PluginError::Engine(format!("{error:#}"))),
                 Err(error) => {
@@ -66,7 +66,7 @@ impl Machine {
     }
 }
 
-/// An engine that compiles for every [`Machine`] of this program: its settings are the same, but its pool holds one
+/// An engine that compiles for every [`WasmRuntime`] of this program: its settings are the same, but its pool holds one
 /// instance, because it runs none.
 pub(super) fn for_compiling() -> Result<Engine, PluginError> {
     Engine::new(&config(1)).map_err(|error| PluginError::Engine(format!("{error:#}")))
@@ -108,10 +108,10 @@ fn config(instances: usize) -> Config {
 
 /// Tells the ticker that guests run.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pulse(Arc<AtomicBool>);
+pub(super) struct ActivityFlag(Arc<AtomicBool>);
 
-impl Pulse {
-    pub(super) fn beat(&self) {
+impl ActivityFlag {
+    pub(super) fn mark(&self) {
         // Read first: a store would take the line from all other cores, for each call.
         if !self.0.load(Ordering::Relaxed) {
             self.0.store(true, Ordering::Relaxed);
@@ -125,7 +125,7 @@ struct Ticker {
 }
 
 impl Ticker {
-    fn start(engine: &Engine, pulse: Pulse) -> Result<Self, PluginError> {
+    fn start(engine: &Engine, activity: ActivityFlag) -> Result<Self, PluginError> {
         let (stop, stopped) = sync_channel::<()>(0);
         let engine = engine.weak();
         let tick = move || {
@@ -134,7 +134,7 @@ impl Ticker {
             while stopped.recv_timeout(pause(quiet)) == Err(RecvTimeoutError::Timeout) {
                 let Some(engine) = engine.upgrade() else { return };
                 engine.increment_epoch();
-                quiet = if pulse.0.swap(false, Ordering::Relaxed) { 0 } else { quiet.saturating_add(1) };
+                quiet = if activity.0.swap(false, Ordering::Relaxed) { 0 } else { quiet.saturating_add(1) };
             }
         };
         thread::Builder::new().name("plugin-ticker".to_owned()).spawn(tick).map_err(PluginError::Thread)?;

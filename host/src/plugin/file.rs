@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::LoadError;
+use super::error::LoadError;
 
 /// Where a plugin file may lie.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place<'a> {
+pub(super) enum FilePlace<'a> {
     /// In this folder; a link that leads out of it is refused, because what it leads to belongs to somebody else.
     Folder(&'a Path),
     /// Where the operator says.
@@ -23,10 +23,10 @@ pub(super) enum Place<'a> {
 /// The bytes of a plugin file, at most `max` of them.
 ///
 /// Waits for nothing: a pipe or a device in the place of a file is refused without being read.
-pub(super) fn read(path: &Path, place: Place<'_>, max: u64) -> Result<Vec<u8>, LoadError> {
+pub(super) fn read(path: &Path, place: FilePlace<'_>, max: u64) -> Result<Vec<u8>, LoadError> {
     let (path, links) = &match place {
-        Place::Folder(folder) => (resolve(path, folder)?, OFlags::NOFOLLOW),
-        Place::Anywhere => (path.to_owned(), OFlags::empty()),
+        FilePlace::Folder(folder) => (resolve(path, folder)?, OFlags::NOFOLLOW),
+        FilePlace::Anywhere => (path.to_owned(), OFlags::empty()),
     };
     check_type(fs::metadata(path).map_err(LoadError::Read)?.file_type())?;
     let file = open(path, *links).map_err(LoadError::Read)?;
@@ -54,10 +54,10 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
         [] => Err(LoadError::NotAComponent("the file is empty")),
         [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(LoadError::NotAComponent(
-            "it is a core module\nhint: build for the target wasm32-wasip2, or wrap it with `wasm-tools component new`",
+            "this is a core module\nhint: build for the target wasm32-wasip2, or wrap it with `wasm-tools component new`",
         )),
-        [0, b'a', b's', b'm', ..] => Err(LoadError::NotAComponent("its binary format is of another version")),
-        _ => Err(LoadError::NotAComponent("it is not WebAssembly")),
+        [0, b'a', b's', b'm', ..] => Err(LoadError::NotAComponent("its binary format has another version")),
+        _ => Err(LoadError::NotAComponent("this is not WebAssembly")),
     }
 }
 
@@ -117,7 +117,7 @@ mod tests {
         symlink("loop", folder.join("loop")).unwrap();
         fs::create_dir(folder.join("folder")).unwrap();
         let check = |name: &str, expected: Result<&str, &str>| {
-            let found = read(&folder.join(name), Place::Folder(&folder), 7).map_err(|error| error.to_string());
+            let found = read(&folder.join(name), FilePlace::Folder(&folder), 7).map_err(|error| error.to_string());
             match expected {
                 Ok(text) => assert_eq!(found.as_deref(), Ok(text.as_bytes()), "{name}"),
                 Err(part) => assert!(found.as_ref().is_err_and(|error| error.contains(part)), "{name}: {found:?}"),
@@ -133,7 +133,7 @@ mod tests {
         check("dangling", Err("cannot be read"));
         check("loop", Err("cannot be read"));
         check("folder", Err("it is a folder"));
-        assert_eq!(read(&folder.join("out"), Place::Anywhere, 7).unwrap(), b"outside");
+        assert_eq!(read(&folder.join("out"), FilePlace::Anywhere, 7).unwrap(), b"outside");
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
         let pipe = dir.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
         fs::write(dir.path().join("large"), "12345678").unwrap();
-        let error = |path: &Path| read(path, Place::Anywhere, 7).unwrap_err().to_string();
+        let error = |path: &Path| read(path, FilePlace::Anywhere, 7).unwrap_err().to_string();
 
         assert_eq!(error(&pipe), "it is a pipe, not a file");
         assert_eq!(error(Path::new("/dev/zero")), "it is a device, not a file");

@@ -10,31 +10,31 @@ use wasmtime::{Engine, Store};
 
 use crate::event::{PluginName, RequestId};
 
-use super::CallError;
+use super::binding::Binding;
 use super::call::{Answer, Batch, Failure, Inbound, Outgoing, Receipt, Rejection, Responding};
+use super::call_stats::CALLS;
 use super::contract::Kind;
 use super::digest::Digest;
-use super::engine::Pulse;
+use super::engine::ActivityFlag;
+use super::error::CallError;
 use super::guest::{Guest, Subject};
-use super::instance::Instance;
-use super::lane::SlowLane;
-use super::limits::Limits;
+use super::limits::CallLimits;
+use super::long_calls::LongCallRuntime;
 use super::manifest::Manifest;
 use super::metrics::{ByCall, ByLimit, ByPlugin, PluginMetrics};
-use super::observe::CALLS;
 use super::output::{GuestLog, LogRate};
-use super::places::Places;
+use super::pool_permits::PoolPermits;
 use super::prepared::{Entry, Exports, Outcome, Prepared, explain, new_store, stated};
 use super::state::StateChanges;
 
 /// A live instance: its store and its exports.
-struct Live {
+struct Instance {
     store: Store<Guest>,
     /// None before it is instantiated, and while it is called: what traps is never used again.
     exports: Option<Exports>,
     calls: u32,
     /// Whose it is: what one channel left in memory is not shown to another.
-    owner: Weak<Instance>,
+    owner: Weak<Binding>,
 }
 
 /// One loaded version of a plugin file. Calls hold it by `Arc`, so a swapped one lives until its last call ends.
@@ -48,13 +48,13 @@ pub struct Generation {
     /// What the plugin says of itself.
     pub manifest: Arc<Manifest>,
     /// What a call may use.
-    pub limits: Limits,
+    pub limits: CallLimits,
     engine: Engine,
     prepared: Prepared,
-    places: Arc<Places>,
-    slow_lane: Arc<SlowLane>,
-    pulse: Pulse,
-    idle: Mutex<Vec<Live>>,
+    permits: Arc<PoolPermits>,
+    long_calls: Arc<LongCallRuntime>,
+    activity: ActivityFlag,
+    idle: Mutex<Vec<Instance>>,
     log_rate: Arc<LogRate>,
     counters: Counters,
     traps: AtomicU64,
@@ -72,17 +72,17 @@ pub(super) struct Parts {
     pub(super) plugin: PluginName,
     pub(super) digest: Digest,
     pub(super) manifest: Arc<Manifest>,
-    pub(super) limits: Limits,
+    pub(super) limits: CallLimits,
     pub(super) engine: Engine,
-    pub(super) places: Arc<Places>,
-    pub(super) slow_lane: Arc<SlowLane>,
-    pub(super) pulse: Pulse,
+    pub(super) permits: Arc<PoolPermits>,
+    pub(super) long_calls: Arc<LongCallRuntime>,
+    pub(super) activity: ActivityFlag,
     pub(super) metrics: Arc<PluginMetrics>,
 }
 
 impl Generation {
     pub(super) fn new(prepared: Prepared, parts: Parts) -> Self {
-        let Parts { plugin, digest, manifest, limits, engine, places, slow_lane, pulse, metrics } = parts;
+        let Parts { plugin, digest, manifest, limits, engine, permits, long_calls, activity, metrics } = parts;
         let counters = Counters {
             good: metrics.calls.get_or_create_owned(&ByCall::new(&plugin, "ok")),
             duration: metrics.call_duration.get_or_create_owned(&ByPlugin::new(&plugin)),
@@ -99,9 +99,9 @@ impl Generation {
             limits,
             engine,
             prepared,
-            places,
-            slow_lane,
-            pulse,
+            permits,
+            long_calls,
+            activity,
             idle,
             log_rate,
             counters,
@@ -155,10 +155,10 @@ impl Generation {
     /// Cancel safe: a call that is dropped half way takes its instance with it.
     pub async fn receive(
         self: &Arc<Self>,
-        instance: &Arc<Instance>,
+        binding: &Arc<Binding>,
         inbound: Inbound,
     ) -> Result<Result<Receipt, Rejection>, CallError> {
-        match self.call(instance, Entry::Main, Subject::Inbound(inbound)).await? {
+        match self.call(binding, Entry::Main, Subject::Inbound(inbound)).await? {
             (Outcome::Received(received), state) => Ok(received.map(|receipt| Receipt { state, ..receipt })),
             _ => Err(wrong_kind("channel")),
         }
@@ -169,10 +169,10 @@ impl Generation {
     /// Cancel safe: a call that is dropped half way takes its instance with it.
     pub async fn deliver(
         self: &Arc<Self>,
-        instance: &Arc<Instance>,
+        binding: &Arc<Binding>,
         outgoing: Outgoing,
     ) -> Result<Result<Answer, Failure>, CallError> {
-        match self.call(instance, Entry::Main, Subject::Outgoing(outgoing)).await? {
+        match self.call(binding, Entry::Main, Subject::Outgoing(outgoing)).await? {
             (Outcome::Delivered(delivered), state) => Ok(delivered.map(|answer| Answer { state, ..answer })),
             _ => Err(wrong_kind("agent")),
         }
@@ -183,10 +183,10 @@ impl Generation {
     /// Cancel safe: a call that is dropped half way takes its instance with it.
     pub async fn respond(
         self: &Arc<Self>,
-        instance: &Arc<Instance>,
+        binding: &Arc<Binding>,
         responding: Responding,
     ) -> Result<Result<StateChanges, Failure>, CallError> {
-        match self.call(instance, Entry::Respond, Subject::Responding(responding)).await? {
+        match self.call(binding, Entry::Respond, Subject::Responding(responding)).await? {
             (Outcome::Responded(responded), state) => Ok(responded.map(|()| state)),
             _ => Err(wrong_kind("responding")),
         }
@@ -197,10 +197,10 @@ impl Generation {
     /// Cancel safe: a call that is dropped half way takes its instance with it.
     pub async fn poll(
         self: &Arc<Self>,
-        instance: &Arc<Instance>,
+        binding: &Arc<Binding>,
         id: RequestId,
     ) -> Result<Result<Batch, Failure>, CallError> {
-        match self.call(instance, Entry::Poll, Subject::Poll(id)).await? {
+        match self.call(binding, Entry::Poll, Subject::Poll(id)).await? {
             (Outcome::Polled(polled), state) => Ok(polled.map(|batch| Batch { state, ..batch })),
             _ => Err(wrong_kind("polling")),
         }
@@ -208,19 +208,19 @@ impl Generation {
 
     async fn call(
         self: &Arc<Self>,
-        instance: &Arc<Instance>,
+        binding: &Arc<Binding>,
         entry: Entry,
         subject: Subject,
     ) -> Result<(Outcome, StateChanges), CallError> {
         let start = Instant::now();
-        let deadline = start + instance.time;
-        let _turn = instance.enter(deadline).await?;
-        let _place = self.places.take(self.kind(), deadline).await?;
+        let deadline = start + binding.time;
+        let _entered = binding.enter(deadline).await?;
+        let _permit = self.permits.take(self.kind(), deadline).await?;
         let slow = Arc::new(AtomicBool::new(false));
-        let call = Arc::clone(self).run(Arc::clone(instance), entry, subject, deadline, Arc::clone(&slow));
-        let called = tokio::time::timeout_at(deadline.into(), self.slow_lane.drive(Box::pin(call), &slow));
+        let call = Arc::clone(self).run(Arc::clone(binding), entry, subject, deadline, Arc::clone(&slow));
+        let called = tokio::time::timeout_at(deadline.into(), self.long_calls.drive(Box::pin(call), &slow));
         let result =
-            called.await.unwrap_or_else(|_| Err(CallError::Limit { limit: "time", detail: stated(instance.time) }));
+            called.await.unwrap_or_else(|_| Err(CallError::Limit { limit: "time", detail: stated(binding.time) }));
         self.count(&result, start.elapsed());
         result
     }
@@ -228,36 +228,36 @@ impl Generation {
     /// The call from its instance to what came of it; owns everything that it needs, so that it can go on elsewhere.
     async fn run(
         self: Arc<Self>,
-        instance: Arc<Instance>,
+        binding: Arc<Binding>,
         entry: Entry,
         subject: Subject,
         deadline: Instant,
         slow: Arc<AtomicBool>,
     ) -> Result<(Outcome, StateChanges), CallError> {
-        let mut live = match self.idle(&instance, entry) {
-            Some(live) => live,
-            None => self.fresh(&instance),
+        let mut instance = match self.idle(&binding, entry) {
+            Some(instance) => instance,
+            None => self.fresh(&binding),
         };
-        live.store.data_mut().begin(&self.limits, subject, deadline, slow);
-        live.store.set_epoch_deadline(1);
+        instance.store.data_mut().begin(&self.limits, subject, deadline, slow);
+        instance.store.set_epoch_deadline(1);
         let called = async {
-            let exports = match live.exports.take() {
+            let exports = match instance.exports.take() {
                 Some(exports) => exports,
-                None => self.prepared.instantiate(entry, &mut live.store).await?,
+                None => self.prepared.instantiate(entry, &mut instance.store).await?,
             };
-            let outcome = exports.call(&mut live.store).await?;
-            live.exports = Some(exports);
+            let outcome = exports.call(&mut instance.store).await?;
+            instance.exports = Some(exports);
             Ok(outcome)
         };
         let called: wasmtime::Result<_> = called.await;
-        let guest = live.store.data_mut();
+        let guest = instance.store.data_mut();
         self.count_hits(guest);
         tracing::trace!(target: CALLS, plugin = %self.plugin, memory = guest.limiter.memory(), "Call ended");
         match called {
             Ok(outcome) => {
                 let state = guest.take_state();
                 if entry == Entry::Main {
-                    self.keep(live);
+                    self.keep(instance);
                 }
                 Ok((outcome, state))
             }
@@ -266,32 +266,32 @@ impl Generation {
     }
 
     /// An instance of this owner that has served before.
-    fn idle(&self, instance: &Arc<Instance>, entry: Entry) -> Option<Live> {
+    fn idle(&self, binding: &Arc<Binding>, entry: Entry) -> Option<Instance> {
         if self.limits.reuse.is_none() || entry != Entry::Main {
             return None;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = |live: &Live| std::ptr::eq(live.owner.as_ptr(), Arc::as_ptr(instance));
+        let own = |instance: &Instance| std::ptr::eq(instance.owner.as_ptr(), Arc::as_ptr(binding));
         idle.iter().rposition(own).map(|position| idle.swap_remove(position))
     }
 
     /// A store without an instance.
-    fn fresh(&self, instance: &Arc<Instance>) -> Live {
+    fn fresh(&self, binding: &Arc<Binding>) -> Instance {
         let log = GuestLog::new(self.plugin.clone(), self.limits.log_lines, Arc::clone(&self.log_rate));
         let manifest = Some(Arc::clone(&self.manifest));
-        let guest = Guest::new(log, &self.limits, Arc::clone(instance), manifest, self.pulse.clone());
+        let guest = Guest::new(log, &self.limits, Arc::clone(binding), manifest, self.activity.clone());
         let store = new_store(&self.engine, guest, &self.limits);
-        Live { store, exports: None, calls: 0, owner: Arc::downgrade(instance) }
+        Instance { store, exports: None, calls: 0, owner: Arc::downgrade(binding) }
     }
 
     /// Keeps an instance whose call ended well for the next one, where the limits allow that.
-    fn keep(&self, mut live: Live) {
+    fn keep(&self, mut instance: Instance) {
         let Some(reuse) = self.limits.reuse else { return };
-        live.calls += 1;
-        if live.calls < reuse.max_calls && live.store.data().limiter.memory() <= reuse.max_memory {
+        instance.calls += 1;
+        if instance.calls < reuse.max_calls && instance.store.data().limiter.memory() <= reuse.max_memory {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             if idle.len() < self.limits.concurrency {
-                idle.push(live);
+                idle.push(instance);
             }
         }
     }

@@ -15,11 +15,11 @@ use wasmtime_wasi::WasiCtx;
 
 use crate::event::{Event, RequestId};
 
+use super::binding::Binding;
 use super::bindings::channel::gateway::plugin::state;
 use super::call::{Inbound, Outgoing, Responding};
-use super::engine::{Pulse, TICK};
-use super::instance::Instance;
-use super::limits::Limits;
+use super::engine::{ActivityFlag, TICK};
+use super::limits::CallLimits;
 use super::manifest::Manifest;
 use super::output::GuestLog;
 use super::state::{StateChanges, StateError};
@@ -58,7 +58,7 @@ pub(super) struct Guest {
     state: StateChanges,
     /// Whether the call wanted to keep more than it was granted.
     pub(super) quota_hit: bool,
-    instance: Arc<Instance>,
+    binding: Arc<Binding>,
     manifest: Option<Arc<Manifest>>,
     deadline: Instant,
     /// Ticks that the call has computed for, and how many it may.
@@ -66,7 +66,7 @@ pub(super) struct Guest {
     cpu_ticks: u64,
     /// Whether the call computes for long.
     slow: Arc<AtomicBool>,
-    pulse: Pulse,
+    activity: ActivityFlag,
     /// Where requests are sent from, so that none of a connection's work is left to the slow lane.
     runtime: Option<Handle>,
     wasi: Option<WasiCtx>,
@@ -77,12 +77,12 @@ impl Guest {
     /// A guest that is called for nothing yet.
     pub(super) fn new(
         log: GuestLog,
-        limits: &Limits,
-        instance: Arc<Instance>,
+        limits: &CallLimits,
+        binding: Arc<Binding>,
         manifest: Option<Arc<Manifest>>,
-        pulse: Pulse,
+        activity: ActivityFlag,
     ) -> Self {
-        pulse.beat();
+        activity.mark();
         let mut resources = ResourceTable::new();
         resources.set_max_capacity(limits.resources);
         Self {
@@ -91,13 +91,13 @@ impl Guest {
             subject: Subject::Nothing,
             state: StateChanges::default(),
             quota_hit: false,
-            deadline: Instant::now() + instance.time,
-            instance,
+            deadline: Instant::now() + binding.time,
+            binding,
             manifest,
             ticks: 0,
             cpu_ticks: cpu_ticks(limits),
             slow: Arc::default(),
-            pulse,
+            activity,
             runtime: None,
             wasi: None,
             resources,
@@ -105,7 +105,7 @@ impl Guest {
     }
 
     /// Prepares it for its next call; what it holds in memory stays. `slow` becomes true when it computes for long.
-    pub(super) fn begin(&mut self, limits: &Limits, subject: Subject, deadline: Instant, slow: Arc<AtomicBool>) {
+    pub(super) fn begin(&mut self, limits: &CallLimits, subject: Subject, deadline: Instant, slow: Arc<AtomicBool>) {
         self.runtime = subject.has_network().then(Handle::current);
         self.subject = subject;
         self.state = StateChanges::default();
@@ -114,14 +114,14 @@ impl Guest {
         self.ticks = 0;
         self.cpu_ticks = cpu_ticks(limits);
         self.slow = slow;
-        self.pulse.beat();
+        self.activity.mark();
         self.limiter.hit = None;
         self.log.renew();
     }
 
     /// Counts one tick of processor time. At each the guest lets others run; after the last it is stopped.
     pub(super) fn tick(&mut self) -> UpdateDeadline {
-        self.pulse.beat();
+        self.activity.mark();
         self.ticks += 1;
         if self.ticks == SLOW {
             self.slow.store(true, Ordering::Relaxed);
@@ -172,7 +172,7 @@ impl Guest {
     }
 
     fn change_state(&mut self, key: String, value: Option<Bytes>) -> Result<(), state::Error> {
-        let changed = match &self.instance.state {
+        let changed = match &self.binding.state {
             Some(kept) => kept.change(&mut self.state, key, value),
             None => Err(StateError::Denied),
         };
@@ -183,6 +183,6 @@ impl Guest {
     }
 }
 
-fn cpu_ticks(limits: &Limits) -> u64 {
+fn cpu_ticks(limits: &CallLimits) -> u64 {
     u64::try_from(limits.cpu.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX).max(1)
 }

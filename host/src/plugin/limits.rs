@@ -2,7 +2,7 @@ use std::time::Duration;
 
 /// What one call of a plugin may use. A call that goes beyond is stopped; nothing else notices.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct CallLimits {
     /// Bytes of linear memory of all memories together.
     pub memory: usize,
     /// Elements of all tables together.
@@ -36,7 +36,7 @@ pub struct Reuse {
     pub max_memory: usize,
 }
 
-impl Default for Limits {
+impl Default for CallLimits {
     fn default() -> Self {
         Self {
             memory: 64 << 20,

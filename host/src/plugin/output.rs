@@ -50,11 +50,11 @@ pub(super) struct GuestLog {
     plugin: PluginName,
     allowance: u32,
     rate: Arc<LogRate>,
-    state: Mutex<State>,
+    state: Mutex<LogState>,
 }
 
 #[derive(Default)]
-struct State {
+struct LogState {
     written: u32,
     dropped: Dropped,
     stderr: VecDeque<String>,
@@ -76,7 +76,7 @@ impl GuestLog {
 
     /// Starts the allowance of a new call.
     pub(super) fn renew(&self) {
-        *self.lock() = State::default();
+        *self.lock() = LogState::default();
     }
 
     /// Writes one line under the plugin's name, unless the call has said enough.
@@ -126,7 +126,7 @@ impl GuestLog {
         self.write(if name == "stderr" { "warn" } else { "info" }, line);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, LogState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

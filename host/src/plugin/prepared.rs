@@ -8,18 +8,18 @@ use wasmtime::{Engine, Store, Trap};
 
 use crate::event::PluginName;
 
-use super::CallError;
+use super::binding::Binding;
 use super::bindings::agent::{AgentPlugin, AgentPluginPre};
 use super::bindings::channel::{ChannelPlugin, ChannelPluginPre};
 use super::bindings::polling::{Polling, PollingPre};
 use super::bindings::responding::{Responding as Responder, RespondingPre};
 use super::call::{Answer, Batch, Failure, Receipt, Rejection};
-use super::engine::Pulse;
+use super::call_stats::CALLS;
+use super::engine::ActivityFlag;
+use super::error::CallError;
 use super::guest::Guest;
-use super::instance::Instance;
-use super::limits::Limits;
+use super::limits::CallLimits;
 use super::network::Network;
-use super::observe::CALLS;
 use super::output::{GuestLog, LogRate};
 
 /// The prepared component: imports are linked, so an instance is made without any lookup.
@@ -107,13 +107,13 @@ impl Prepared {
         &self,
         engine: &Engine,
         plugin: &PluginName,
-        limits: &Limits,
-        pulse: Pulse,
+        limits: &CallLimits,
+        activity: ActivityFlag,
     ) -> Result<String, CallError> {
         let deadline = Instant::now() + limits.time;
-        let nobody = Arc::new(Instance::new("describe", Default::default(), Network::Closed, limits));
+        let nobody = Arc::new(Binding::new("describe", Default::default(), Network::Closed, limits));
         let log = GuestLog::new(plugin.clone(), limits.log_lines, Arc::new(LogRate::new(limits.log_rate)));
-        let mut store = new_store(engine, Guest::new(log, limits, nobody, None, pulse), limits);
+        let mut store = new_store(engine, Guest::new(log, limits, nobody, None, activity), limits);
         let described = tokio::time::timeout_at(deadline.into(), async {
             match self.instantiate(Entry::Main, &mut store).await? {
                 Exports::Channel(channel) => channel.gateway_plugin_channel().call_describe(&mut store).await,
@@ -138,7 +138,7 @@ impl Prepared {
 }
 
 /// A store for one instance, which keeps within `limits`.
-pub(super) fn new_store(engine: &Engine, guest: Guest, limits: &Limits) -> Store<Guest> {
+pub(super) fn new_store(engine: &Engine, guest: Guest, limits: &CallLimits) -> Store<Guest> {
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| &mut guest.limiter);
     store.set_hostcall_fuel(limits.output);

@@ -17,17 +17,19 @@ use super::cache::{self, Cache};
 use super::compile::Compiler;
 use super::contract::{Kind, classify};
 use super::digest::Digest;
-use super::engine::{Machine, fingerprint};
-use super::file::{Place, check_header};
+use super::engine::{WasmRuntime, fingerprint};
+use super::error::{LoadError, PluginError};
+use super::file::{FilePlace, check_header};
 use super::generation::{Generation, Parts};
-use super::lane::SlowLane;
-use super::limits::Limits;
+use super::limits::CallLimits;
 use super::linkers::Linkers;
+use super::long_calls::LongCallRuntime;
 use super::manifest::Manifest;
 use super::metrics::{ByLimit, ByPlugin, PluginMetrics};
-use super::places::Places;
+use super::pool_permits::PoolPermits;
+use super::settings::Settings;
+use super::swap_policy::SwapPolicy;
 use super::trust::PluginFile;
-use super::{Gatekeeper, LoadError, PluginError, Settings};
 
 /// What is known of one file of the folder.
 #[derive(Clone)]
@@ -40,7 +42,7 @@ pub(super) struct Slot {
     pub(super) failure: Option<Failed>,
 }
 
-/// A version of a file that was not taken into service.
+/// A version of a file that was rejected.
 #[derive(Clone, Debug)]
 pub(super) struct Failed {
     pub(super) message: String,
@@ -91,14 +93,14 @@ impl Slot {
 /// Loads files, several at a time, and holds what serves. Read from every request, written by the loader alone.
 pub(super) struct Registry {
     settings: Settings,
-    machine: Machine,
+    runtime: WasmRuntime,
     linkers: Linkers,
     compiler: Compiler,
     cache: Cache,
-    places: Arc<Places>,
-    slow_lane: Arc<SlowLane>,
+    permits: Arc<PoolPermits>,
+    long_calls: Arc<LongCallRuntime>,
     metrics: Arc<PluginMetrics>,
-    gatekeeper: Arc<dyn Gatekeeper>,
+    swap_policy: Arc<dyn SwapPolicy>,
     /// Replaced as a whole, so that readers see one state and never wait.
     slots: ArcSwap<Slots>,
     /// The last generation number of every plugin; a file that comes back goes on counting.
@@ -119,24 +121,24 @@ impl Registry {
     pub(super) fn new(
         settings: Settings,
         metrics: &Metrics,
-        gatekeeper: Arc<dyn Gatekeeper>,
+        swap_policy: Arc<dyn SwapPolicy>,
     ) -> Result<Self, PluginError> {
-        let machine = Machine::new(settings.instances)?;
-        let linkers = Linkers::new(&machine.engine).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
-        let engine = fingerprint(&machine.engine);
+        let runtime = WasmRuntime::new(settings.instances)?;
+        let linkers = Linkers::new(&runtime.engine).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
+        let engine = fingerprint(&runtime.engine);
         let compiler = Compiler::new(settings.compile.clone(), engine);
         let cache = Cache::open(&settings.cache_dir, engine, settings.cache_max)?;
-        let places = Arc::new(Places::new(machine.instances));
+        let permits = Arc::new(PoolPermits::new(runtime.instances));
         Ok(Self {
             settings,
-            machine,
+            runtime,
             linkers,
             compiler,
             cache,
-            places,
-            slow_lane: Arc::new(SlowLane::new()?),
+            permits,
+            long_calls: Arc::new(LongCallRuntime::new()?),
             metrics: Arc::new(PluginMetrics::register(metrics)),
-            gatekeeper,
+            swap_policy,
             slots: ArcSwap::default(),
             numbers: Mutex::default(),
             changed: watch::Sender::new(()),
@@ -168,16 +170,16 @@ impl Registry {
 
     /// The bytes of a file from anywhere, with what its signature says.
     pub(super) fn read(&self, path: &Path) -> Result<PluginFile, LoadError> {
-        PluginFile::read(path, Place::Anywhere, self.settings.max_file, &self.settings.trust)
+        PluginFile::read(path, FilePlace::Anywhere, self.settings.max_file, &self.settings.trust)
     }
 
     /// What a call of the plugin may use.
-    pub(super) fn limits(&self, name: &PluginName) -> &Limits {
+    pub(super) fn limits(&self, name: &PluginName) -> &CallLimits {
         self.settings.overrides.get(name).unwrap_or(&self.settings.limits)
     }
 
     pub(super) fn engine(&self) -> &Engine {
-        &self.machine.engine
+        &self.runtime.engine
     }
 
     /// Takes a new or changed file into service, or keeps what serves and says why.
@@ -216,7 +218,7 @@ impl Registry {
             Err(error) => {
                 let message = error.to_string();
                 let kept = slot.serving.as_ref().map(|generation| generation.number);
-                tracing::error!(file = shown(path), kept_generation = kept, "Plugin was not taken: {message}");
+                tracing::error!(file = shown(path), kept_generation = kept, "Plugin rejected: {message}");
                 let label = stem_label(&slot, &file);
                 if let LoadError::CompileLimit { limit, .. } = error {
                     self.metrics.limit_hits.get_or_create(&ByLimit::new(&label, limit)).inc();
@@ -261,13 +263,13 @@ impl Registry {
         serving: Option<&Arc<Generation>>,
     ) -> Result<Option<Generation>, LoadError> {
         let Settings { dir, max_file, trust, .. } = &self.settings;
-        let file = PluginFile::read(path, Place::Folder(dir), *max_file, trust)?;
+        let file = PluginFile::read(path, FilePlace::Folder(dir), *max_file, trust)?;
         trust.admit(name, &file)?;
         if serving.is_some_and(|serving| serving.digest == file.digest) {
             return Ok(None);
         }
         let mut generation = self.build(name, &file).await?;
-        self.gatekeeper
+        self.swap_policy
             .admit(name, serving.map(|serving| serving.manifest.as_ref()), &generation.manifest)
             .map_err(LoadError::Refused)?;
         generation.number = self.next_number(name);
@@ -287,22 +289,24 @@ impl Registry {
         component: &Component,
         digest: Digest,
     ) -> Result<Generation, LoadError> {
-        let engine = &self.machine.engine;
+        let engine = &self.runtime.engine;
         let kind = classify(engine, component)?;
         let prepared =
             self.linkers.prepare(engine, component, kind).map_err(|error| LoadError::Link(format!("{error:#}")))?;
         let limits = self.limits(name).clone();
-        let text =
-            prepared.describe(engine, name, &limits, self.machine.pulse.clone()).await.map_err(LoadError::Describe)?;
+        let text = prepared
+            .describe(engine, name, &limits, self.runtime.activity.clone())
+            .await
+            .map_err(LoadError::Describe)?;
         let parts = Parts {
             plugin: name.clone(),
             digest,
             manifest: Arc::new(Manifest::parse(&text)?),
             limits,
             engine: engine.clone(),
-            places: Arc::clone(&self.places),
-            slow_lane: Arc::clone(&self.slow_lane),
-            pulse: self.machine.pulse.clone(),
+            permits: Arc::clone(&self.permits),
+            long_calls: Arc::clone(&self.long_calls),
+            activity: self.runtime.activity.clone(),
             metrics: Arc::clone(&self.metrics),
         };
         Ok(Generation::new(prepared, parts))
@@ -311,7 +315,7 @@ impl Registry {
     /// The component, compiled now or before.
     pub(super) fn compile(&self, file: &PluginFile) -> Result<Component, LoadError> {
         check_header(&file.bytes)?;
-        let engine = &self.machine.engine;
+        let engine = &self.runtime.engine;
         if let Some(component) = self.cache.find(engine, file.digest) {
             return Ok(component);
         }

@@ -54,7 +54,7 @@ impl StateError {
 ///
 /// It outlives the generations of the plugin. Calls see what was kept when they ask, and their own changes.
 #[derive(Debug)]
-pub struct State {
+pub struct PluginState {
     /// Whose it is, such as `channels/github`: the name under which the event log keeps it.
     pub owner: String,
     /// Bytes of all keys and values together.
@@ -71,7 +71,7 @@ struct Kept {
     used: usize,
 }
 
-impl State {
+impl PluginState {
     /// An empty state of `quota` bytes.
     pub fn new(owner: String, quota: usize) -> Self {
         Self { owner, quota, kept: RwLock::default(), writing: Mutex::default() }
@@ -198,11 +198,11 @@ fn size(key: &str, value: &Bytes) -> usize {
 mod tests {
     use super::*;
 
-    fn state(quota: usize) -> State {
-        State::new("channels/test".to_owned(), quota)
+    fn state(quota: usize) -> PluginState {
+        PluginState::new("channels/test".to_owned(), quota)
     }
 
-    async fn kept(state: &State, changes: StateChanges) -> Result<usize, StateError> {
+    async fn kept(state: &PluginState, changes: StateChanges) -> Result<usize, StateError> {
         state.keep(changes, async move |entries| Ok(entries.len())).await
     }
 

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use crate::event::PluginName;
 
-use super::LoadError;
 use super::digest::Digest;
-use super::file::{self, Place};
+use super::error::LoadError;
+use super::file::{self, FilePlace};
 use super::signature::{self, SignatureState, TrustedKey, signature_path};
 
 /// Whose plugins are let in, and which. By default all are: the sandbox holds what they do, not what they say.
@@ -30,7 +30,7 @@ pub(super) struct PluginFile {
 
 impl PluginFile {
     /// Reads a plugin file and its signature.
-    pub(super) fn read(path: &Path, place: Place<'_>, max: u64, trust: &Trust) -> Result<Self, LoadError> {
+    pub(super) fn read(path: &Path, place: FilePlace<'_>, max: u64, trust: &Trust) -> Result<Self, LoadError> {
         let bytes = file::read(path, place, max)?;
         let signature = match file::read(&signature_path(path), place, signature::MAX_FILE) {
             Ok(signature) => Some(signature),
@@ -66,7 +66,7 @@ impl Trust {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::SignatureError;
+    use crate::plugin::signature::SignatureError;
 
     #[test]
     fn a_file_is_let_in_by_its_pin_and_its_signature() {

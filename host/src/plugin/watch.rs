@@ -21,7 +21,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::PluginError;
+use super::error::PluginError;
 use super::registry::{Registry, file_name};
 use super::signature::signature_path;
 

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::event::{RequestId, Timestamp};
 use crate::ingest::{IngestError, Rehearsal, WebhookRequest};
 use crate::plugin::{
-    CallError, Generation, Inbound, Instance, Kind, LoadError, Network, Observation, Outgoing, Receipt, Script, Sent,
-    Workbench, config_text, observe,
+    Binding, CallError, CallStats, Generation, Inbound, Kind, LoadError, Network, Outgoing, Receipt, Script, Sent,
+    StandaloneHost, collect_stats, config_text,
 };
 
 use super::compare::{Difference, differences};
@@ -45,7 +45,7 @@ pub struct Trial {
     /// The median time in a reused instance, if the limits allow reuse.
     pub reused: Option<Duration>,
     /// Memory, host calls and log lines of the first call.
-    pub seen: Observation,
+    pub seen: CallStats,
 }
 
 /// How the result of a sample compares with the expected one.
@@ -70,13 +70,13 @@ struct Called {
 
 impl PluginUnderTest {
     /// Loads the plugin with its limits of the configuration.
-    pub async fn load(workbench: &Workbench, file: &Path, runs: u32) -> Result<Self, LoadError> {
-        let configured = workbench.load(file).await?;
-        let advice = workbench.advice_on_trap(file);
+    pub async fn load(host: &StandaloneHost, file: &Path, runs: u32) -> Result<Self, LoadError> {
+        let configured = host.load(file).await?;
+        let advice = host.hint_on_trap(file);
         if configured.limits.reuse.is_none() {
             return Ok(Self { fresh: Arc::new(configured), reused: None, runs, advice });
         }
-        let fresh = workbench.load(file).await?.without_reuse();
+        let fresh = host.load(file).await?.without_reuse();
         Ok(Self { fresh: Arc::new(fresh), reused: Some(Arc::new(configured)), runs, advice })
     }
 
@@ -116,7 +116,7 @@ impl PluginUnderTest {
             Ok(inbound) => inbound,
             Err(problem) => return failed(sample, problem),
         };
-        let (called, seen) = observe(rehearsal.receive(inbound.clone())).await;
+        let (called, seen) = collect_stats(rehearsal.receive(inbound.clone())).await;
         let found = judge(&rehearsal, called, &inbound, self.advice);
         let can_repeat = found.is_ok();
         let verdict = verdict(&found, &request.expected, |expected, found| {
@@ -143,7 +143,7 @@ impl PluginUnderTest {
         let outgoing =
             Outgoing { event: Arc::new(delivery.event.clone()), skills: Arc::default(), attempt: delivery.attempt };
         let rehearsal = ScriptedDelivery::new(&self.fresh, delivery, self.advice);
-        let (called, seen) = observe(rehearsal.call(&outgoing)).await;
+        let (called, seen) = collect_stats(rehearsal.call(&outgoing)).await;
         let can_repeat = called.found.is_ok();
         let verdict =
             match verdict(&called.found, &delivery.expected, |expected, found| differences("", expected, found)) {
@@ -191,7 +191,7 @@ impl PluginUnderTest {
 struct ScriptedDelivery<'a> {
     advice: Option<&'static str>,
     generation: &'a Arc<Generation>,
-    instance: Arc<Instance>,
+    instance: Arc<Binding>,
     script: Arc<Script>,
 }
 
@@ -200,7 +200,7 @@ impl<'a> ScriptedDelivery<'a> {
         let script = Arc::new(Script::new(delivery.answers.iter().cloned()));
         let config = delivery.config.iter().map(|(key, value)| (key.clone(), config_text(value))).collect();
         let network = Network::Scripted(Arc::clone(&script));
-        let instance = Instance::new(generation.plugin.as_str(), config, network, &generation.limits);
+        let instance = Binding::new(generation.plugin.as_str(), config, network, &generation.limits);
         Self { advice, generation, instance: Arc::new(instance), script }
     }
 
@@ -344,13 +344,13 @@ fn kind_of(content: &Content) -> Kind {
     }
 }
 
-fn trial(sample: &Sample, found: Result<Value, String>, seen: Observation) -> Trial {
+fn trial(sample: &Sample, found: Result<Value, String>, seen: CallStats) -> Trial {
     let (verdict, found) = (TrialVerdict::Unjudged, found.unwrap_or_default());
     Trial { name: sample.name.clone(), verdict, found, fresh: None, reused: None, seen }
 }
 
 fn failed(sample: &Sample, problem: String) -> Trial {
-    Trial { verdict: TrialVerdict::Failed(problem), ..trial(sample, Ok(Value::Null), Observation::default()) }
+    Trial { verdict: TrialVerdict::Failed(problem), ..trial(sample, Ok(Value::Null), CallStats::default()) }
 }
 
 impl Trial {

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::super::failure::Failure;
 use super::super::output;
-use crate::plugin::{Finding, Settings, Workbench};
+use crate::plugin::{Finding, Settings, StandaloneHost};
 
 /// Checks each file as the gateway would and prints all problems.
 pub(super) async fn run(settings: Settings, files: &[PathBuf]) -> Result<(), Failure> {
-    let workbench = Workbench::new(settings).map_err(anyhow::Error::from)?;
+    let host = StandaloneHost::new(settings).map_err(anyhow::Error::from)?;
     let mut all_serve = true;
     for file in files {
-        let findings = workbench.check(file).await;
+        let findings = host.check(file).await;
         all_serve &= findings.iter().all(|finding| finding.found.is_ok());
         output::text(&text(file, &findings))?;
     }

@@ -17,7 +17,7 @@ use super::super::arguments::plugin::DevArguments;
 use super::super::failure::Failure;
 use super::super::output;
 use super::test::{self, Options};
-use crate::plugin::{Settings, Workbench};
+use crate::plugin::{Settings, StandaloneHost};
 
 use self::sources::Sources;
 
@@ -33,15 +33,15 @@ struct Loop {
     build: Option<String>,
     /// The folder for plugins that pass.
     install: Option<PathBuf>,
-    workbench: Workbench,
+    host: StandaloneHost,
 }
 
 /// Follows the folder until Ctrl-C. A round that fails is reported, and the next change starts another.
 pub(super) async fn run(settings: Settings, has_config: bool, arguments: DevArguments) -> Result<(), Failure> {
     let DevArguments { dir, build, install } = arguments;
     let install = install.or_else(|| has_config.then(|| settings.dir.clone()));
-    let workbench = Workbench::new(settings).map_err(anyhow::Error::from)?;
-    let rounds = Loop { dir, build, install, workbench };
+    let host = StandaloneHost::new(settings).map_err(anyhow::Error::from)?;
+    let rounds = Loop { dir, build, install, host };
     tokio::select! {
         failed = rounds.follow() => failed,
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted.map_err(anyhow::Error::from)?),
@@ -68,7 +68,7 @@ impl Loop {
         build(&self.dir, self.build.as_deref()).await?;
         let built = begun.elapsed();
         let options = Options { samples: None, runs: RUNS, accept: false };
-        let report = test::try_out(&self.workbench, &self.dir, &options).await?;
+        let report = test::try_out(&self.host, &self.dir, &options).await?;
         let mut text = format!("built in {:.1} s\n{}", built.as_secs_f64(), report.text());
         match &self.install {
             _ if !report.is_good() => text.push_str("not installed\n"),

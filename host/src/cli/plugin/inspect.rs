@@ -11,14 +11,14 @@ use super::super::arguments::output::{Format, OutputArguments};
 use super::super::failure::Failure;
 use super::super::list::shown;
 use super::super::output;
-use crate::plugin::{self, Inspection, Settings, SignatureState, Workbench};
+use crate::plugin::{self, Inspection, Settings, SignatureState, StandaloneHost};
 use crate::sample::{self, Sample};
 
 pub(super) async fn run(settings: Settings, file: &Path, output: OutputArguments) -> Result<(), Failure> {
     let max_file = settings.max_file;
-    let workbench = Workbench::new(settings).map_err(anyhow::Error::from)?;
+    let host = StandaloneHost::new(settings).map_err(anyhow::Error::from)?;
     let failed = |error| anyhow!("{}: {error}", file.display());
-    let inspection = workbench.inspect(file).await.map_err(failed)?;
+    let inspection = host.inspect(file).await.map_err(failed)?;
     let samples = sample::embedded(&plugin::read_file(file, max_file).map_err(failed)?);
     let json = to_json(file, &inspection, &samples);
     match output.format {

@@ -10,7 +10,7 @@ use super::super::failure::Failure;
 use super::super::output;
 use super::sample::{Report, accept};
 use super::target::Target;
-use crate::plugin::{Settings, Workbench};
+use crate::plugin::{Settings, StandaloneHost};
 use crate::sample::{self, PluginUnderTest};
 
 pub(super) struct Options {
@@ -29,11 +29,11 @@ pub(super) async fn run(
     options: &Options,
     format: Format,
 ) -> Result<(), Failure> {
-    let workbench = Workbench::new(settings).map_err(anyhow::Error::from)?;
+    let host = StandaloneHost::new(settings).map_err(anyhow::Error::from)?;
     let mut reports = Vec::new();
     let mut all_good = true;
     for path in paths {
-        match try_out(&workbench, path, options).await {
+        match try_out(&host, path, options).await {
             Ok(report) => {
                 all_good &= report.is_good();
                 if format == Format::Text {
@@ -54,9 +54,9 @@ pub(super) async fn run(
 }
 
 /// Runs the samples of the plugin at `path`.
-pub(super) async fn try_out(workbench: &Workbench, path: &Path, options: &Options) -> anyhow::Result<Report> {
+pub(super) async fn try_out(host: &StandaloneHost, path: &Path, options: &Options) -> anyhow::Result<Report> {
     let Target { file, samples } = Target::find(path, options.samples.as_deref())?;
-    let loaded = PluginUnderTest::load(workbench, &file, options.runs).await;
+    let loaded = PluginUnderTest::load(host, &file, options.runs).await;
     let subject = loaded.map_err(|error| {
         anyhow!("`{0}`: {error}\nhint: `gateway plugin check {0}` reports all problems", file.display())
     })?;

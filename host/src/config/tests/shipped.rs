@@ -8,7 +8,7 @@ use crate::config::raw::Raw;
 use crate::config::{Config, LogFormat, check};
 use crate::eventlog::EngineKind;
 use crate::http;
-use crate::plugin::{Limits, Reuse};
+use crate::plugin::{CallLimits, Reuse};
 
 const SHIPPED: &str = include_str!("../../../../gateway.toml");
 
@@ -89,8 +89,8 @@ fn the_shipped_file_documents_the_defaults() {
     assert_eq!(documented.log, defaults.log);
     assert_eq!(documented.dispatch.held_bytes, defaults.dispatch.held_bytes);
     assert_eq!(documented.ingest.auto_mount, defaults.ingest.auto_mount);
-    assert_eq!(documented.plugins.limits, Limits::default());
-    assert_eq!(defaults.plugins.limits, Limits::default());
+    assert_eq!(documented.plugins.limits, CallLimits::default());
+    assert_eq!(defaults.plugins.limits, CallLimits::default());
     let plugins = |config: &Config| {
         let plugins = &config.plugins;
         let folders = (plugins.dir.clone(), plugins.cache_dir.clone(), plugins.cache_max, plugins.compile.clone());
@@ -100,7 +100,7 @@ fn the_shipped_file_documents_the_defaults() {
     assert_eq!(plugins(&documented), plugins(&defaults));
     assert!(defaults.plugins.trust.pins.is_empty() && documented.plugins.trust.pins.contains_key("github"));
     let reuse = Some(Reuse { max_calls: 1000, max_memory: 32 << 20 });
-    assert_eq!(documented.plugins.overrides["github"], Limits { reuse, ..Limits::default() });
+    assert_eq!(documented.plugins.overrides["github"], CallLimits { reuse, ..CallLimits::default() });
 
     let channel = |name: &str| documented.ingest.channels.iter().find(|channel| channel.name.as_str() == name).unwrap();
     let [dummy, hook] = ["dummy", "hook"].map(channel);

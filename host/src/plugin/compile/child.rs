@@ -5,8 +5,8 @@ use std::io::{self, Read, Write};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::super::PluginError;
 use super::super::engine;
+use super::super::error::PluginError;
 use super::super::priority::give_way;
 
 /// The last byte of a reply that is machine code.

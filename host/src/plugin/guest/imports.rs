@@ -44,7 +44,7 @@ impl host::Host for Guest {
     }
 
     fn config(&mut self, key: String) -> wasmtime::Result<Option<String>> {
-        let set = self.instance.config.get(&key).cloned();
+        let set = self.binding.config.get(&key).cloned();
         Ok(set.or_else(|| self.manifest.as_ref()?.config.get(&key)?.default_text()))
     }
 
@@ -101,7 +101,7 @@ fn header_text(value: &HeaderValue) -> String {
 
 impl state::Host for Guest {
     fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
-        let value = self.instance.state.as_ref().and_then(|kept| kept.get(&key, &self.state));
+        let value = self.binding.state.as_ref().and_then(|kept| kept.get(&key, &self.state));
         Ok(value.map(Vec::from))
     }
 
@@ -114,7 +114,7 @@ impl state::Host for Guest {
     }
 
     fn keys(&mut self, prefix: String) -> wasmtime::Result<Vec<String>> {
-        Ok(self.instance.state.as_ref().map(|kept| kept.keys(&prefix, &self.state)).unwrap_or_default())
+        Ok(self.binding.state.as_ref().map(|kept| kept.keys(&prefix, &self.state)).unwrap_or_default())
     }
 }
 
@@ -216,8 +216,8 @@ impl http::Host for Guest {
             id,
             timeout,
         };
-        let instance = Arc::clone(&self.instance);
-        let send = async move { instance.network.send(request).await };
+        let binding = Arc::clone(&self.binding);
+        let send = async move { binding.network.send(request).await };
         let sent = match &self.runtime {
             Some(runtime) if self.slow.load(Ordering::Relaxed) => AbortOnDropHandle::new(runtime.spawn(send)).await?,
             _ => send.await,
@@ -226,7 +226,7 @@ impl http::Host for Guest {
     }
 
     fn has_credential(&mut self, name: String) -> wasmtime::Result<bool> {
-        Ok(self.instance.network.has_credential(&name))
+        Ok(self.binding.network.has_credential(&name))
     }
 }
 

@@ -1,6 +1,6 @@
 use wasmtime::ResourceLimiter;
 
-use super::super::limits::Limits;
+use super::super::limits::CallLimits;
 
 /// Keeps the memories and tables of one store within their limits, and remembers which one was hit.
 pub(in super::super) struct Limiter {
@@ -12,7 +12,7 @@ pub(in super::super) struct Limiter {
 }
 
 impl Limiter {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &CallLimits) -> Self {
         Self { memory_left: limits.memory, memory: 0, elements_left: limits.table_elements, hit: None }
     }
 

@@ -8,7 +8,7 @@ use bytesize::ByteSize;
 use serde_json::{Value, json};
 
 use crate::cli::output;
-use crate::plugin::Observation;
+use crate::plugin::CallStats;
 use crate::sample::{Trial, TrialVerdict};
 
 /// The results of the samples of one plugin.
@@ -67,7 +67,7 @@ fn word(verdict: &TrialVerdict) -> &'static str {
 
 /// Time, memory and host calls of a sample.
 fn figures(trial: &Trial) -> String {
-    let Observation { memory, host_calls, .. } = &trial.seen;
+    let CallStats { memory, host_calls, .. } = &trial.seen;
     let mut figures = Vec::new();
     figures.extend(trial.fresh.map(time));
     figures.extend(trial.reused.map(|reused| format!("{} reused", time(reused))));
@@ -141,11 +141,11 @@ mod tests {
             found: json!({"receipt": {"events": []}}),
             fresh: Some(Duration::from_nanos(31_420)),
             reused: None,
-            seen: Observation {
+            seen: CallStats {
                 memory: 1 << 20,
                 host_calls: [("inbound.body".to_owned(), 1), ("inbound.header".to_owned(), 3)].into(),
                 log: vec![(tracing::Level::WARN, "odd\u{1b}[31m".to_owned())],
-                ..Observation::default()
+                ..CallStats::default()
             },
         };
         let difference =
@@ -154,7 +154,7 @@ mod tests {
             file: "github.wasm".into(),
             plugin: "channel plugin github 0.1.0".to_owned(),
             trials: vec![
-                Trial { seen: Observation::default(), ..trial("push", TrialVerdict::Passed) },
+                Trial { seen: CallStats::default(), ..trial("push", TrialVerdict::Passed) },
                 trial("issues.opened", TrialVerdict::Different(vec![difference])),
                 Trial {
                     fresh: None,

@@ -2,17 +2,17 @@ use std::time::Instant;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::CallError;
 use super::contract::Kind;
+use super::error::CallError;
 
-/// Places in the pool of instances. Agents wait for the network, so they may not take the last quarter: a channel
+/// Permits for the pool of instances. Agents wait for the network, so they may not take the last quarter: a channel
 /// always finds a place.
-pub(super) struct Places {
+pub(super) struct PoolPermits {
     all: Semaphore,
     agents: Semaphore,
 }
 
-impl Places {
+impl PoolPermits {
     pub(super) fn new(instances: usize) -> Self {
         Self { all: Semaphore::new(instances), agents: Semaphore::new((instances - instances / 4).max(1)) }
     }

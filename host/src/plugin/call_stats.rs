@@ -14,7 +14,7 @@ pub(super) const CALLS: &str = module_path!();
 
 /// What calls of a plugin did, besides their result.
 #[derive(Clone, Debug, Default)]
-pub struct Observation {
+pub struct CallStats {
     /// Bytes of linear memory that the last call ended with; memory never shrinks.
     pub memory: u64,
     /// Core instances of all calls under way, as the plugin was last described.
@@ -26,18 +26,18 @@ pub struct Observation {
 }
 
 /// Runs `call` and watches what the plugin's calls in it do, by what they trace.
-pub async fn observe<T>(call: impl Future<Output = T>) -> (T, Observation) {
-    let seen = Arc::new(Mutex::new(Observation::default()));
+pub async fn collect_stats<T>(call: impl Future<Output = T>) -> (T, CallStats) {
+    let seen = Arc::new(Mutex::new(CallStats::default()));
     let observer = Observer(Arc::clone(&seen));
     let result = call.with_subscriber(tracing_subscriber::registry().with(observer)).await;
     let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
     (result, seen)
 }
 
-struct Observer(Arc<Mutex<Observation>>);
+struct Observer(Arc<Mutex<CallStats>>);
 
 impl Observer {
-    fn note(&self, note: impl FnOnce(&mut Observation)) {
+    fn note(&self, note: impl FnOnce(&mut CallStats)) {
         note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -1,6 +1,7 @@
 use std::fmt;
 
-use super::{CallError, ContractError, LoadError};
+use super::contract::ContractError;
+use super::error::{CallError, LoadError};
 
 /// The language that a plugin was written in, as far as its tools left a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ impl Language {
     }
 
     /// What to do about `error`, in the words of the language's own tools.
-    pub(super) fn advice(language: Option<Self>, error: &LoadError) -> Option<&'static str> {
+    pub(super) fn hint(language: Option<Self>, error: &LoadError) -> Option<&'static str> {
         match error {
             LoadError::NotAComponent(text) if text.contains("core module") => Self::on_core_module(language?),
             // The engine's words for what QuickJS uses unless it is told not to.
@@ -122,8 +123,8 @@ mod tests {
         let program = || ContractError::NoInterface { found: "`wasi:cli/run@0.2.6`".to_owned() }.into();
         let http = || ContractError::WasiHttp("wasi:http/types@0.2.4".to_owned()).into();
         for (language, error, expected) in [
-            (Some(Language::Rust), LoadError::NotAComponent("it is a core module"), "wasm32-wasip2"),
-            (Some(Language::Go), LoadError::NotAComponent("it is a core module"), "component embed"),
+            (Some(Language::Rust), LoadError::NotAComponent("this is a core module"), "wasm32-wasip2"),
+            (Some(Language::Go), LoadError::NotAComponent("this is a core module"), "component embed"),
             (
                 None,
                 LoadError::Compile("`task.cancel` requires the async feature".to_owned()),
@@ -134,10 +135,10 @@ mod tests {
             (Some(Language::JavaScript), http(), "instead of `fetch`"),
             (Some(Language::Python), LoadError::Describe(CallError::Trap(String::new())), "raised as `Err(...)`"),
         ] {
-            let advice = Language::advice(language, &error).unwrap();
+            let hint = Language::hint(language, &error).unwrap();
 
-            assert!(advice.contains(expected), "{advice} should contain {expected}");
+            assert!(hint.contains(expected), "{hint} should contain {expected}");
         }
-        assert_eq!(Language::advice(None, &LoadError::NotAComponent("it is a core module")), None);
+        assert_eq!(Language::hint(None, &LoadError::NotAComponent("this is a core module")), None);
     }
 }

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::CallError;
-use super::limits::Limits;
+use super::error::CallError;
+use super::limits::CallLimits;
 use super::network::Network;
-use super::state::State;
+use super::state::PluginState;
 
-/// One configured channel or agent as its plugin sees it: settings, grants and a number of places.
+/// One configured channel or agent as its plugin sees it: settings, grants and a number of permits.
 ///
 /// It outlives the generations of the plugin, so that a swap neither forgets nor doubles what is in flight.
-pub struct Instance {
+pub struct Binding {
     /// The channel's or agent's name.
     pub name: String,
     /// The `config` table: strings as they are, everything else as JSON.
@@ -21,48 +21,48 @@ pub struct Instance {
     /// What `http.send` reaches.
     pub network: Network,
     /// The state that was granted.
-    pub state: Option<Arc<State>>,
+    pub state: Option<Arc<PluginState>>,
     /// Time on the clock that one call may take.
     pub time: Duration,
-    places: Semaphore,
+    permits: Semaphore,
     waiting: AtomicUsize,
     queue: usize,
 }
 
-impl Instance {
+impl Binding {
     /// An instance whose calls take as long, and are as many at once, as `limits` says.
-    pub fn new(name: &str, config: BTreeMap<String, String>, network: Network, limits: &Limits) -> Self {
+    pub fn new(name: &str, config: BTreeMap<String, String>, network: Network, limits: &CallLimits) -> Self {
         Self {
             name: name.to_owned(),
             config,
             network,
             state: None,
             time: limits.time,
-            places: Semaphore::new(limits.concurrency),
+            permits: Semaphore::new(limits.concurrency),
             waiting: AtomicUsize::new(0),
             queue: limits.queue,
         }
     }
 
     /// The same with a state of its own.
-    pub fn with_state(mut self, state: Option<Arc<State>>) -> Self {
+    pub fn with_state(mut self, state: Option<Arc<PluginState>>) -> Self {
         self.state = state;
         self
     }
 
     /// Whether a call that came now would be refused. Cheap.
     pub fn is_full(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) >= self.queue && self.places.available_permits() == 0
+        self.waiting.load(Ordering::Relaxed) >= self.queue && self.permits.available_permits() == 0
     }
 
     /// Takes a place, waiting until `deadline` at most; refuses at once when too many wait already.
     pub(super) async fn enter(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, CallError> {
-        if let Ok(place) = self.places.try_acquire() {
-            return Ok(place);
+        if let Ok(permit) = self.permits.try_acquire() {
+            return Ok(permit);
         }
         let _waiter = Waiter::new(self).ok_or(CallError::Busy)?;
-        match tokio::time::timeout_at(deadline.into(), self.places.acquire()).await {
-            Ok(Ok(place)) => Ok(place),
+        match tokio::time::timeout_at(deadline.into(), self.permits.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(CallError::Busy),
         }
     }
@@ -72,10 +72,10 @@ impl Instance {
 struct Waiter<'a>(&'a AtomicUsize);
 
 impl<'a> Waiter<'a> {
-    fn new(instance: &'a Instance) -> Option<Self> {
-        let waiter = Self(&instance.waiting);
+    fn new(binding: &'a Binding) -> Option<Self> {
+        let waiter = Self(&binding.waiting);
         let before = waiter.0.fetch_add(1, Ordering::Relaxed);
-        (before < instance.queue).then_some(waiter)
+        (before < binding.queue).then_some(waiter)
     }
 }
 
@@ -91,15 +91,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {
-        let limits = Limits { concurrency: 1, queue: 0, ..Limits::default() };
-        let instance = Instance::new("dummy", BTreeMap::new(), Network::Closed, &limits);
+        let limits = CallLimits { concurrency: 1, queue: 0, ..CallLimits::default() };
+        let binding = Binding::new("dummy", BTreeMap::new(), Network::Closed, &limits);
         let deadline = Instant::now() + Duration::from_secs(60);
-        assert!(!instance.is_full());
-        let place = instance.enter(deadline).await.unwrap();
+        assert!(!binding.is_full());
+        let permit = binding.enter(deadline).await.unwrap();
 
-        assert!(matches!(instance.enter(deadline).await, Err(CallError::Busy)));
-        assert!(instance.is_full());
-        drop(place);
-        assert!(instance.enter(deadline).await.is_ok());
+        assert!(matches!(binding.enter(deadline).await, Err(CallError::Busy)));
+        assert!(binding.is_full());
+        drop(permit);
+        assert!(binding.enter(deadline).await.is_ok());
     }
 }

@@ -14,19 +14,19 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::instrument::WithSubscriber;
 
-use super::PluginError;
+use super::error::PluginError;
 use super::priority::{give_way, spare_cores};
 
 /// A call that can go on elsewhere.
 pub(super) type Call<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The threads for calls that take long.
-pub(super) struct SlowLane {
+pub(super) struct LongCallRuntime {
     /// Only none while it is dropped.
     runtime: Option<Runtime>,
 }
 
-impl SlowLane {
+impl LongCallRuntime {
     pub(super) fn new() -> Result<Self, PluginError> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(spare_cores())
@@ -61,7 +61,7 @@ impl SlowLane {
     }
 }
 
-impl Drop for SlowLane {
+impl Drop for LongCallRuntime {
     fn drop(&mut self) {
         // Waiting for its threads is not allowed where the gateway is dropped, and there is nothing to wait for.
         if let Some(runtime) = self.runtime.take() {
@@ -95,7 +95,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_takes_long_goes_on_in_the_slow_lane() {
-        let lane = SlowLane::new().unwrap();
+        let lane = LongCallRuntime::new().unwrap();
         let slow = Arc::new(AtomicBool::new(false));
 
         let [first, second, third] = lane.drive(Box::pin(threads(Arc::clone(&slow))), &slow).await;
@@ -106,7 +106,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_is_given_up_ends_in_the_slow_lane_too() {
-        let lane = SlowLane::new().unwrap();
+        let lane = LongCallRuntime::new().unwrap();
         let slow = Arc::new(AtomicBool::new(true));
         let held = Arc::new(());
         let call_holds = Arc::clone(&held);

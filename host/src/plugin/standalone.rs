@@ -1,20 +1,24 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::event::PluginName;
 use crate::metrics::Metrics;
 
-use super::advice::Language;
+use super::call_stats::collect_stats;
 use super::check::{self, Finding};
+use super::contract::Kind;
 use super::digest::Digest;
-use super::file::{self, Place};
-use super::observe::observe;
+use super::error::{LoadError, PluginError};
+use super::file::{self, FilePlace};
+use super::generation::Generation;
+use super::hints::Language;
+use super::manifest::Manifest;
 use super::registry::{Registry, plugin_name};
+use super::settings::Settings;
 use super::signature::SignatureState;
-use super::{Gatekeeper, Generation, Kind, LoadError, Manifest, PluginError, Settings};
+use super::swap_policy::AllowAll;
 
 /// Plugin files from anywhere, loaded as the gateway would, with the same checks and limits, and serving nobody.
-pub struct Workbench {
+pub struct StandaloneHost {
     registry: Registry,
 }
 
@@ -41,15 +45,7 @@ pub struct Inspection {
     pub refusal: Option<LoadError>,
 }
 
-struct AllowAll;
-
-impl Gatekeeper for AllowAll {
-    fn admit(&self, _: &PluginName, _: Option<&Manifest>, _: &Manifest) -> Result<(), String> {
-        Ok(())
-    }
-}
-
-impl Workbench {
+impl StandaloneHost {
     /// A host with the limits of `settings`, whose folder of plugins is not looked at.
     pub fn new(settings: Settings) -> Result<Self, PluginError> {
         Ok(Self { registry: Registry::new(settings, &Metrics::new(), Arc::new(AllowAll))? })
@@ -62,7 +58,7 @@ impl Workbench {
     }
 
     /// What authors of the file's language may do about a trap, where its usual cause is known.
-    pub fn advice_on_trap(&self, path: &Path) -> Option<&'static str> {
+    pub fn hint_on_trap(&self, path: &Path) -> Option<&'static str> {
         Language::of(&self.registry.read(path).ok()?.bytes)?.on_trap()
     }
 
@@ -70,7 +66,7 @@ impl Workbench {
     pub async fn inspect(&self, path: &Path) -> Result<Inspection, LoadError> {
         let (name, file) = (plugin_name(path)?, self.registry.read(path)?);
         let refusal = self.registry.settings().trust.admit(&name, &file).err();
-        let (generation, observed) = observe(self.registry.build(&name, &file)).await;
+        let (generation, observed) = collect_stats(self.registry.build(&name, &file)).await;
         let generation = generation?;
         let (imports, exports) = generation.interfaces();
         Ok(Inspection {
@@ -97,7 +93,7 @@ impl Workbench {
 /// # Errors
 /// When it cannot be read, is too large, or is something else.
 pub fn read_file(path: &Path, max: u64) -> Result<Vec<u8>, LoadError> {
-    let bytes = file::read(path, Place::Anywhere, max)?;
+    let bytes = file::read(path, FilePlace::Anywhere, max)?;
     file::check_header(&bytes)?;
     Ok(bytes)
 }

@@ -1,9 +1,8 @@
-//! Who may call, from where, and how often.
+//! Access control before a request is read: callers, addresses, proxies, rates.
 //!
-//! It owns what is decided before a request is read: addresses that are let in, callers with a key or a certificate of their
-//! own, what proxies say about where a request came from, and rates. It promises that nothing a caller can write decides
-//! unless a trusted proxy wrote it, and that what it remembers of addresses is bounded. Deliberately absent: whether a request
-//! comes from its provider (`verify`), and sockets.
+//! This module owns the allow lists of addresses, the callers with their keys and certificates, the trusted proxies, and the
+//! rates. It promises that only trusted proxies, not callers, can set the address of a request, and that its memory of
+//! addresses is bounded. Deliberately absent: verification of providers (`verify`), and sockets.
 
 mod addresses;
 mod allow_list;
@@ -17,22 +16,22 @@ pub use self::identity::{Caller, CallerError, Certificate, Proof, identify};
 pub use self::proxies::{ForwardedHeader, TrustedProxies};
 pub use self::rate::{Bucket, Rate, Standing};
 
-/// What a channel asks of its callers, beside what its plugin's verification asks of their requests.
+/// The access rules of a channel, in addition to the verification of its plugin.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
-    /// Where requests may come from; none means anywhere.
+    /// Allowed addresses; `None` means any.
     pub from: Option<AllowList>,
-    /// Who may call; empty means anybody.
+    /// Allowed callers; empty means anyone.
     pub callers: Vec<std::sync::Arc<Caller>>,
 }
 
 impl Access {
-    /// Whether it keeps anybody out.
+    /// Whether there are any restrictions.
     pub fn is_restricted(&self) -> bool {
         self.from.is_some() || !self.callers.is_empty()
     }
 
-    /// Whether a header, by name in any case, carries a caller's key: plugins never see it, nothing keeps it.
+    /// Whether a header carries the key of a caller. Plugins never get such a header, and nothing stores it.
     pub fn hides_header(&self, name: &str) -> bool {
         self.callers.iter().any(|caller| caller.hides_header(name))
     }

@@ -1,15 +1,15 @@
-//! Whether a request comes from its provider: the recipes of the manifests, carried out by the host.
+//! Verification of requests: the host runs the recipe of a manifest.
 //!
-//! The module knows schemes, never providers. It sees the bytes as they were received and changes nothing.
+//! The module knows schemes, not providers. It reads the bytes as received and changes nothing.
 //!
 //! # Promises
-//! 1. Passing takes a secret: an empty, short or undecodable signature never matches, an empty secret does not exist.
-//! 2. A recipe with a timestamp refuses a request without one; there is no fallback to asking less.
-//! 3. A header that decides anything is given once, or the request is refused.
-//! 4. Comparisons take a time that does not depend on the secret.
-//! 5. What a caller is told ([`VerifyError`]) never contains anything computed from a secret.
+//! 1. Only a secret makes a request pass: an empty, short or malformed signature never matches, an empty secret cannot exist.
+//! 2. A recipe with a timestamp refuses a request without one; there is no fallback to a weaker check.
+//! 3. A header that affects the result must be given once, or the request is refused.
+//! 4. The time of a comparison does not depend on the secret.
+//! 5. A [`VerifyError`] never contains anything derived from a secret.
 //!
-//! Absent: any memory of requests seen before (a repeat within the tolerance passes here).
+//! Deliberately absent: replay detection. A repeat within the tolerance passes here.
 
 mod digits;
 mod ed25519;
@@ -52,18 +52,18 @@ pub use self::timestamp::{TimestampRule, TimestampSource};
 pub use self::token::{Token, TokenPlace};
 pub use self::tolerance::{Tolerance, Unit};
 
-/// What of a request a verification looks at.
+/// The parts of a request that verification reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Signed<'a> {
     /// Its method.
     pub method: &'a Method,
     /// The whole path as received, undecoded.
     pub path: &'a str,
-    /// All headers as received.
+    /// All headers, as received.
     pub headers: &'a HeaderMap,
-    /// The query without `?`, undecoded; empty when there is none.
+    /// The query without `?`, undecoded; may be empty.
     pub query: &'a str,
-    /// The body as received, before any decoding.
+    /// The body as received, not decoded.
     pub body: &'a [u8],
 }
 
@@ -74,10 +74,10 @@ pub struct Draft<'a> {
     pub method: &'a Method,
     /// The whole path, undecoded.
     pub path: &'a str,
-    /// The query without `?`, undecoded; empty when there is none.
+    /// The query without `?`, undecoded; may be empty.
     pub query: &'a str,
-    /// The message's id, when it has one: Standard Webhooks signs it.
+    /// The message id, if there is one; Standard Webhooks signs it.
     pub id: Option<&'a str>,
-    /// The body as it will be sent.
+    /// The body, as it will be sent.
     pub body: &'a [u8],
 }

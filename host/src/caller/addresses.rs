@@ -1,3 +1,5 @@
+//! A rate for each address, in bounded memory.
+
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
@@ -5,26 +7,25 @@ use std::time::Instant;
 
 use super::rate::{Rate, Standing, since};
 
-/// Places among which one address has to find its own.
+/// Slots per set: an address can occupy any slot of its set.
 const WAYS: usize = 8;
 
-/// Parts of the table with a lock each.
+/// Parts of the table, each with a lock.
 const SHARDS: usize = 64;
 
-/// A rate for every address by itself.
+/// A rate per address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressLimit {
-    /// The rate of each.
+    /// The rate of one address.
     pub rate: Rate,
-    /// Addresses that are remembered, about; 16 bytes each.
+    /// Approximate number of tracked addresses, 16 bytes each.
     pub addresses: usize,
 }
 
-/// How much of its rate each address has used.
+/// The used part of the rate of each address.
 ///
-/// A fixed table: an address that finds no slot takes that of the one that is closest to being forgotten anyway, so that a
-/// flood from many addresses costs no more memory than it was given. Addresses are kept as a digest with a random key, which
-/// nobody outside can aim at.
+/// A table of fixed size: a new address replaces the one in its set that would be forgotten first, so that a flood of addresses
+/// does not cost more memory. Addresses are stored as keyed digests, so that an attacker cannot aim at a set.
 #[derive(Debug)]
 pub struct Addresses {
     rate: Rate,
@@ -33,7 +34,7 @@ pub struct Addresses {
     shards: Vec<Mutex<Vec<[AddressSlot; WAYS]>>>,
 }
 
-/// One address; free while `full_at` is over.
+/// One address. The slot is free once `full_at` has passed.
 #[derive(Clone, Copy, Debug, Default)]
 struct AddressSlot {
     digest: u64,
@@ -41,7 +42,7 @@ struct AddressSlot {
 }
 
 impl Addresses {
-    /// An empty table, with all the memory that it will ever take.
+    /// Allocates all the memory that the table will ever use.
     pub fn new(limit: AddressLimit) -> Self {
         let sets = limit.addresses.div_ceil(SHARDS * WAYS).max(1);
         let shard = || Mutex::new(vec![[AddressSlot::default(); WAYS]; sets]);
@@ -53,15 +54,15 @@ impl Addresses {
         }
     }
 
-    /// Counts one request of an address, unless it comes too early. Tells as well whether another address had to make way whose
-    /// rate was still in use.
+    /// Counts one request, unless it exceeds the rate. Also returns whether the address displaced another one whose rate was still
+    /// in use.
     pub fn take(&self, address: IpAddr) -> (Standing, bool) {
         self.take_at(address, since(self.began))
     }
 
     fn take_at(&self, address: IpAddr, now: u64) -> (Standing, bool) {
         let digest = self.hasher.hash_one(network_of(address));
-        // The upper half finds the shard, the lower the set: they are independent.
+        // The upper half selects the shard, the lower half the set, so both are independent.
         let (upper, lower) = ((digest >> 32) as usize, (digest & u64::from(u32::MAX)) as usize);
         let mut shard = self.shards[upper % SHARDS].lock().unwrap_or_else(PoisonError::into_inner);
         let sets = shard.len();
@@ -82,8 +83,7 @@ impl Addresses {
     }
 }
 
-/// What counts as one caller: an IPv4 address, or the first 64 bits of an IPv6 address, of which everybody has as many as they
-/// like below.
+/// The unit of a rate: an IPv4 address, or the /64 network of an IPv6 address, because clients have many addresses in theirs.
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_addresses_takes_no_more_places_and_is_told() {
+    fn a_flood_of_addresses_uses_no_more_slots_and_is_reported() {
         let table = table("1/m", 1024);
         let displaced = (0..100_000).filter(|number| table.take_at(v4(*number), SECOND).1).count();
 
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_not_in_use_any_more_is_free() {
+    fn an_unused_slot_is_free() {
         let table = table("1/s", 1);
         let later = |number: u32| u64::from(number + 1) * 2 * SECOND;
         let displaced = (0..10_000).filter(|number| table.take_at(v4(*number), later(*number)).1).count();

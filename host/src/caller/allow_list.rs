@@ -1,3 +1,5 @@
+//! Addresses, networks and host names that may call.
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
@@ -9,36 +11,36 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
-/// How often names are looked up again.
+/// The interval between lookups.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(60);
 
-/// How long looking up one name may take.
+/// The time limit of one lookup.
 const LOOK_UP_TIME: Duration = Duration::from_secs(5);
 
-/// Addresses, networks and names from which requests are taken.
+/// Addresses, networks and host names whose requests are accepted.
 #[derive(Clone, Debug, Default)]
 pub struct AllowList {
     networks: Vec<IpNet>,
     names: Vec<Arc<HostName>>,
 }
 
-/// A host name and the addresses it had when it was last looked up.
+/// A host name and its addresses at the last lookup.
 #[derive(Debug)]
 pub struct HostName {
     host: String,
     addresses: ArcSwap<BTreeSet<IpAddr>>,
 }
 
-/// A text that is neither an address nor a network nor a host name.
+/// The text is neither an address nor a network nor a host name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected an address, a network such as `192.0.2.0/24`, or the name of a host")]
 pub struct NotAllowed;
 
 impl AllowList {
-    /// Adds what `text` names.
+    /// Adds an address, a network or a host name.
     ///
     /// # Errors
-    /// `NotAllowed`.
+    /// The text is none of these.
     pub fn add(&mut self, text: &str) -> Result<(), NotAllowed> {
         if let Ok(network) = text.parse::<IpNet>() {
             self.networks.push(network.trunc());
@@ -50,14 +52,14 @@ impl AllowList {
         Ok(())
     }
 
-    /// Whether a request from this address is taken.
+    /// Whether requests from this address are accepted.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.networks.iter().any(|network| network.contains(&address))
             || self.names.iter().any(|name| name.addresses.load().contains(&address))
     }
 
-    /// The names in it; they have no addresses before [`follow_names`] has looked them up.
+    /// The host names. They have no addresses before [`follow_names`] has looked them up.
     pub fn names(&self) -> impl Iterator<Item = &Arc<HostName>> {
         self.names.iter()
     }
@@ -72,7 +74,7 @@ impl FromStr for HostName {
             !label.is_empty() && label.len() <= 63 && label.bytes().all(allowed)
         };
         let host = text.strip_suffix('.').unwrap_or(text);
-        // What ends in a number was meant as an address.
+        // A name that ends in a number was meant as an address.
         let numeric = host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
         if host.len() > 253 || numeric || !host.split('.').all(is_label) {
             return Err(NotAllowed);
@@ -82,27 +84,27 @@ impl FromStr for HostName {
 }
 
 impl HostName {
-    /// Looks the name up; when that fails, the addresses stay as they were.
+    /// Looks the name up. After a failure the addresses stay unchanged.
     async fn look_up(&self) {
         let found = tokio::time::timeout(LOOK_UP_TIME, tokio::net::lookup_host((self.host.as_str(), 0))).await;
         let reason: &dyn fmt::Display = match &found {
             Ok(Ok(_)) => &"it has no address",
             Ok(Err(error)) => error,
-            Err(_) => &"no answer in time",
+            Err(_) => &"the lookup timed out",
         };
         let reason = reason.to_string();
         let addresses: BTreeSet<IpAddr> =
             found.into_iter().flatten().flatten().map(|address| address.ip().to_canonical()).collect();
         if addresses.is_empty() {
-            tracing::warn!(host = %self.host, "Cannot look up a name of `allow_from`, its addresses stay as they were: {reason}");
+            tracing::warn!(host = %self.host, "Cannot look up a name in `allow_from`, keeping its addresses: {reason}");
         } else if **self.addresses.load() != addresses {
-            tracing::debug!(host = %self.host, ?addresses, "HostName of `allow_from` looked up");
+            tracing::debug!(host = %self.host, ?addresses, "HostName in `allow_from` looked up");
             self.addresses.store(Arc::new(addresses));
         }
     }
 }
 
-/// Looks names up now and then every minute. The future that it gives has done so once; what it gives goes on until `stop`.
+/// Looks names up once, then returns a future that repeats it every minute until `stop`.
 pub async fn follow_names(names: Vec<Arc<HostName>>, stop: CancellationToken) -> impl Future<Output = ()> {
     let look_up = async |names: &[Arc<HostName>]| {
         futures_util::future::join_all(names.iter().map(|name| name.look_up())).await;
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_address_nor_name_is_refused() {
+    fn other_texts_are_refused() {
         for text in ["", "192.0.2", "192.0.2.256", "192.0.2.0/33", "a b", "http://a.example", "*.example.com", "a..b"] {
             assert_eq!(AllowList::default().add(text), Err(NotAllowed), "{text}");
         }

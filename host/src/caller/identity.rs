@@ -1,3 +1,5 @@
+//! Callers, and how they authenticate.
+
 use std::sync::Arc;
 
 use http::{HeaderMap, Method};
@@ -5,50 +7,50 @@ use http::{HeaderMap, Method};
 use crate::event::Timestamp;
 use crate::verify::{Recipe, Secret, Signed, VerifyError};
 
-/// Somebody who may call, and how it proves that it is itself.
+/// A caller, and how it authenticates.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Its name, for the log.
+    /// The name in `[callers]`, for the log.
     pub name: String,
-    /// What it shows.
+    /// What it authenticates with.
     pub proof: Proof,
 }
 
-/// How a caller proves that it is itself.
+/// How a caller authenticates.
 #[derive(Clone, Debug)]
 pub enum Proof {
-    /// It knows one of the secrets, and says so as the recipe of a single token tells.
+    /// With one of the secrets, as a token.
     Token {
-        /// Where the secret stands.
+        /// A recipe with a single token scheme.
         recipe: Recipe,
-        /// Any of them will do.
+        /// Each of them is accepted.
         secrets: Vec<Secret>,
     },
-    /// It has a certificate of an accepted authority with one of these DNS names, in lower case; `*` is any name.
+    /// With a certificate that has one of these DNS names, in lower case; `*` accepts any certificate.
     Certificate {
-        /// The names.
+        /// The accepted names.
         names: Vec<String>,
     },
 }
 
-/// What is known of a caller's certificate, which was checked when the connection was made.
+/// The certificate of a client. It was verified during the TLS handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// Its DNS names (subject alternative names), in lower case.
+    /// DNS names (subject alternative names), in lower case.
     pub names: Vec<String>,
 }
 
-/// Why a caller is not one of those that may call. The text is safe to show to it.
+/// Why a request belongs to no allowed caller. The text is safe to show to the client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallerError {
-    /// It showed nothing, or nothing that any caller has.
+    /// The token is missing or does not match.
     #[error("{0}")]
     Token(VerifyError),
-    /// It has no certificate.
+    /// The connection has no client certificate.
     #[error("a client certificate is missing")]
     NoCertificate,
-    /// It has a certificate of somebody else.
-    #[error("the client certificate is of nobody that may call here")]
+    /// The client certificate belongs to no allowed caller.
+    #[error("the client certificate does not belong to an allowed caller")]
     OtherCertificate,
 }
 
@@ -56,7 +58,7 @@ impl Caller {
     fn identify(&self, headers: &HeaderMap, certificate: Option<&Certificate>) -> Result<(), CallerError> {
         match &self.proof {
             Proof::Token { recipe, secrets } => {
-                // A token stands in a header; nothing else of the request counts.
+                // The token is in a header; the rest of the request does not matter.
                 let signed = Signed { method: &Method::POST, path: "/", headers, query: "", body: &[] };
                 recipe.verify(secrets, &signed, Timestamp::now()).map_err(CallerError::Token)
             }
@@ -76,10 +78,10 @@ impl Caller {
     }
 }
 
-/// Which of the callers sent a request with these headers over a connection with this certificate; none when anybody may.
+/// The caller of a request with these headers over a connection with this certificate; `None` if `callers` is empty.
 ///
 /// # Errors
-/// When it is none of them: what the last one would have asked for.
+/// The request belongs to none of them; the error is that of the last one.
 pub fn identify<'a>(
     callers: &'a [Arc<Caller>],
     headers: &HeaderMap,
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_is_known_by_what_it_shows() {
+    fn a_caller_is_identified_by_its_proof() {
         let callers = [
             token("ci", Token::in_bearer(), "one"),
             token("cron", Token::in_basic(), "user:two"),
@@ -137,17 +139,17 @@ mod tests {
         check(Some(("x-api-key", "three")), &[], Ok("shop"));
         check(None, &["b.example.com"], Ok("mesh"));
         check(Some(("authorization", "Bearer three")), &[], Err("a client certificate is missing"));
-        check(None, &["c.example.com"], Err("the client certificate is of nobody that may call here"));
+        check(None, &["c.example.com"], Err("the client certificate does not belong to an allowed caller"));
         check(None, &[], Err("a client certificate is missing"));
     }
 
     #[test]
-    fn where_nobody_is_named_anybody_may_call() {
+    fn without_named_callers_anyone_may_call() {
         assert!(identify(&[], &HeaderMap::new(), None).unwrap().is_none());
     }
 
     #[test]
-    fn a_star_takes_every_certificate_and_no_other() {
+    fn a_star_accepts_every_certificate() {
         let callers = [certificate("mesh", &["*"])];
         let any = Certificate { names: Vec::new() };
         assert!(identify(&callers, &HeaderMap::new(), Some(&any)).is_ok());

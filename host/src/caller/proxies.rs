@@ -1,3 +1,5 @@
+//! Trusted proxies, and the client addresses that they report.
+
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
@@ -6,7 +8,7 @@ use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// Where proxies write down whom they speak for. One of them, because a caller can write the other one itself.
+/// The header with the client address. Only one is read, because a caller can forge the one that the proxy does not write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`.
@@ -16,20 +18,20 @@ pub enum ForwardedHeader {
     Forwarded,
 }
 
-/// The proxies whose word is taken.
+/// Proxies whose forwarding header is trusted.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
     /// Their addresses.
     pub networks: Vec<IpNet>,
-    /// Where they write.
+    /// The header that they write.
     pub header: ForwardedHeader,
 }
 
 impl TrustedProxies {
-    /// Where a request comes from that arrived from `peer`: the last address on its way that is not a trusted proxy.
+    /// The client address of a request from `peer`: the last address on its way that is not a trusted proxy.
     ///
-    /// What a proxy has noted is read from the end, because each adds what it saw itself; everything before an address that is
-    /// not trusted is hearsay. An entry that is no address ends the search at the proxy that wrote it.
+    /// The header is read from the end, because each proxy appends the address that it saw. Everything before an untrusted address
+    /// can be forged. An entry that is not an address ends the search at the proxy that wrote it.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
         if !self.trusts(client) {
@@ -40,7 +42,7 @@ impl TrustedProxies {
             ForwardedHeader::Forwarded => FORWARDED,
         };
         for value in headers.get_all(name).iter().rev() {
-            // As bytes: what a caller put in front may be no text, and must not hide what the proxy added.
+            // As bytes: invalid text from a caller must not hide the entry of the proxy.
             for hop in pieces_from_end(value.as_bytes(), b',') {
                 let hop = match self.header {
                     ForwardedHeader::XForwardedFor => address(hop),
@@ -56,7 +58,7 @@ impl TrustedProxies {
         client
     }
 
-    /// Whether the address is one of a trusted proxy.
+    /// Whether the address belongs to a trusted proxy.
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))
     }
@@ -70,7 +72,7 @@ fn address(text: &[u8]) -> Option<IpAddr> {
     address.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip())).map(|address| address.to_canonical())
 }
 
-/// The value of `for` in one element of `Forwarded`; given twice it says nothing.
+/// The value of `for` in one element of `Forwarded`; `None` if it occurs twice.
 fn forwarded_for(element: &[u8]) -> Option<&[u8]> {
     let mut values = pieces_from_end(element, b';').filter_map(|pair| {
         let at = pair.iter().position(|byte| *byte == b'=')?;
@@ -80,15 +82,15 @@ fn forwarded_for(element: &[u8]) -> Option<&[u8]> {
     Some(value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value))
 }
 
-/// The pieces of a list, the last one first; a separator in quotes is none. Read from the end, because what stands in front
-/// was written by whoever called the proxy.
+/// The items of a list, last one first. Separators in quotes do not count. Parsing starts at the end, because the caller wrote
+/// the beginning.
 fn pieces_from_end(list: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(list);
     std::iter::from_fn(move || {
         let list = rest?;
         let mut quoted = false;
         let found = (0..list.len()).rev().find(|index| {
-            // Counted at quotes only, so that the work stays linear.
+            // Only counted at quotes, so that the time stays linear.
             let escapes = || list[..*index].iter().rev().take_while(|byte| **byte == b'\\').count();
             if list[*index] == b'"' && escapes() % 2 == 0 {
                 quoted = !quoted;
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_most_address_that_is_no_trusted_proxy_counts() {
+    fn the_last_address_that_is_not_a_trusted_proxy_counts() {
         const NAME: &str = "x-forwarded-for";
         for (peer, values, expected) in [
             ("192.0.2.1", &[(NAME, &b"198.51.100.7"[..])][..], "192.0.2.1"),

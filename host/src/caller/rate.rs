@@ -1,41 +1,43 @@
+//! Rates with a burst.
+
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often something may happen in the long run, and how often at once.
+/// A sustained rate, plus a burst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Nanoseconds from one to the next in the long run; at least 1.
+    /// Nanoseconds between requests at the sustained rate; at least 1.
     interval: u64,
-    /// How many may come at once after a pause; at least 1.
+    /// The burst; at least 1.
     burst: u32,
 }
 
-/// A count for a span of time, such as `100/s`, is not one.
+/// The text is not a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a count and a unit, such as `100/s`, `600/m` or `1000/h`")]
 pub struct NotARate;
 
 impl Rate {
-    /// As many at once as `burst` says.
+    /// The same rate with another burst.
     #[must_use]
     pub fn with_burst(self, burst: u32) -> Self {
         Self { burst: burst.max(1), ..self }
     }
 
-    /// How many may come at once.
+    /// The burst.
     pub fn burst(self) -> u32 {
         self.burst
     }
 
-    /// How long an unused bucket takes to fill up.
+    /// The time until an empty bucket is full.
     fn span(self) -> u64 {
         self.interval.saturating_mul(self.burst.into())
     }
 
-    /// What one more comes to, when the bucket is full again at `full_at`: when it is full afterwards, or what is to be waited.
+    /// Takes one token from a bucket that will be full at `full_at`. Returns the new `full_at`, or `None` if the bucket is empty.
     ///
-    /// This is the generic cell rate algorithm (ITU-T I.371): a token bucket whose whole state is one point in time.
+    /// This is the generic cell rate algorithm (ITU-T I.371): the state of the token bucket is a single point in time.
     pub(super) fn take(self, full_at: u64, now: u64) -> (Option<u64>, Standing) {
         let next = full_at.max(now).saturating_add(self.interval);
         let filled = next - now;
@@ -56,7 +58,7 @@ impl Rate {
 impl FromStr for Rate {
     type Err = NotARate;
 
-    /// Reads `100/s`, `600/m` or `1000/h`; as many may come at once as in a second, at least one.
+    /// Parses `100/s`, `600/m` or `1000/h`. The burst is the number of requests in one second, at least one.
     fn from_str(text: &str) -> Result<Self, NotARate> {
         let (count, unit) = text.split_once('/').ok_or(NotARate)?;
         let seconds: u64 = match unit {
@@ -73,27 +75,27 @@ impl FromStr for Rate {
     }
 }
 
-/// How a caller stands with a rate after one request.
+/// The state of a rate after one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// How many may come at once.
+    /// The burst.
     pub limit: u32,
-    /// How many may still come right now.
+    /// How many requests are allowed right now.
     pub remaining: u32,
-    /// Until all of them may.
+    /// The time until the full burst is allowed.
     pub reset: Duration,
-    /// What to wait before the next; zero when this one was in time.
+    /// The wait before a retry; zero if the request was allowed.
     pub wait: Duration,
 }
 
 impl Standing {
-    /// Whether the request came too early.
+    /// Whether the request exceeded the rate.
     pub fn is_exceeded(&self) -> bool {
         !self.wait.is_zero()
     }
 }
 
-/// A rate and how much of it is used.
+/// A rate and its used part, shared between threads.
 #[derive(Debug)]
 pub struct Bucket {
     rate: Rate,
@@ -102,12 +104,12 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A full one.
+    /// A full bucket.
     pub fn new(rate: Rate) -> Self {
         Self { rate, began: Instant::now(), full_at: AtomicU64::new(0) }
     }
 
-    /// Counts one request, unless it comes too early.
+    /// Counts one request, unless it exceeds the rate.
     pub fn take(&self) -> Standing {
         let now = since(self.began);
         let mut full_at = self.full_at.load(Ordering::Relaxed);
@@ -122,7 +124,7 @@ impl Bucket {
     }
 }
 
-/// Nanoseconds since `began`; they last for centuries.
+/// Nanoseconds since `began`; 64 bits last for centuries.
 pub(super) fn since(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_let_through_and_then_the_rate() {
+    fn a_burst_passes_and_then_the_rate() {
         let rate = "10/s".parse::<Rate>().unwrap().with_burst(3);
         let mut full_at = 0;
         let mut take = |now| {
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn those_that_come_at_once_share_one_bucket() {
+    fn concurrent_requests_share_one_bucket() {
         let bucket = Bucket::new("1/h".parse::<Rate>().unwrap().with_burst(100));
         let taken = std::thread::scope(|scope| {
             let takers: Vec<_> =

@@ -1,14 +1,14 @@
-//! What attributes may be, whoever gives them: a channel's plugin to an event, an agent's to its answer.
+//! Rules for attributes, of events from channels and of answers from agents.
 
 use super::Event;
 
-/// Attributes of one event.
+/// The maximum number of attributes of an event.
 pub const MAX_ATTRIBUTES: usize = 64;
 
-/// Bytes of the value of an attribute.
+/// The maximum size of the value of an attribute in bytes.
 pub const MAX_ATTRIBUTE: usize = 4096;
 
-/// Whether `name` can be that of an attribute: 1 to 20 of `a-z0-9` (CloudEvents 1.0, section 3.1).
+/// Whether `name` is a valid attribute name: 1 to 20 of `a-z0-9` (CloudEvents 1.0, section 3.1).
 pub fn is_attribute_name(name: &str) -> bool {
     (1..=20).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }

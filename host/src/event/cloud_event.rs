@@ -1,3 +1,5 @@
+//! Events as CloudEvents.
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::SerializeMap;
@@ -6,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::Event;
 
-/// Context attributes and members that the host fills: no attribute of an event may take their place.
+/// Context attributes and members that the host sets. Attributes of an event cannot override them.
 const RESERVED: &[&str] = &[
     "specversion",
     "id",
@@ -29,7 +31,7 @@ pub struct CloudEvent<'a>(&'a Event);
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Payload<'a> {
-    /// JSON, embedded as it was received: no number loses a digit, and nothing is parsed twice.
+    /// JSON, embedded as received: numbers keep all digits, and nothing is parsed twice.
     Json(&'a RawValue),
     /// Other text, as a string.
     Text(&'a str),
@@ -53,7 +55,7 @@ impl Event {
         CloudEvent(self)
     }
 
-    /// The payload by what it is.
+    /// The payload in its most readable form.
     pub fn payload(&self) -> Payload<'_> {
         if self.is_json()
             && let Ok(json) = serde_json::from_slice(&self.data)
@@ -73,7 +75,7 @@ impl Event {
 }
 
 impl CloudEvent<'_> {
-    /// Whether a member is the host's to fill and can be no attribute of an event.
+    /// Whether the host sets the member, so that it cannot be an attribute of an event.
     pub fn reserves(name: &str) -> bool {
         RESERVED.contains(&name)
     }

@@ -1,27 +1,29 @@
+//! Deliveries, their attempts, and the status that they give an event.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::{AgentName, Seq, Timestamp};
 
-/// Names one delivery: the event's position and the delivery's place in the list of that event's deliveries.
+/// Identity of a delivery: the position of its event, and its index in the list of that event's deliveries.
 ///
-/// The list only grows: a replay adds deliveries, so an id never names another delivery later.
+/// The list only grows: replays add deliveries, so an id is never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeliveryId {
     /// Position of the event.
     pub seq: Seq,
-    /// Place in the event's list of deliveries, from 0.
+    /// Index in the list of deliveries, from 0.
     pub index: u32,
 }
 
-/// How urgent a delivery is, beside others to the same agent; never beside others of its own subject.
+/// The urgency of a delivery relative to others of the same agent. It never changes the order within a subject.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
-    /// After the others, but always moving.
+    /// After the others, but never starved.
     Low,
-    /// What nothing was said about.
+    /// The default.
     #[default]
     Normal,
     /// Before the others.
@@ -32,7 +34,7 @@ impl Priority {
     /// All of them, the most urgent first.
     pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
 
-    /// The word for it in the configuration, in JSON and in an event's attribute.
+    /// The name in the configuration, in JSON and in the attribute `priority`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Low => "low",
@@ -42,36 +44,36 @@ impl Priority {
     }
 }
 
-/// Who is to get an event, and how urgently.
+/// An agent that gets an event, and how urgently.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recipient {
     /// The destination.
     pub agent: AgentName,
-    /// How urgent it is.
+    /// The urgency.
     pub priority: Priority,
 }
 
-/// Where a delivery stands.
+/// The state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryState {
-    /// Not tried yet.
+    /// No attempt yet.
     Pending,
-    /// Tried, failed, and due again at `next_attempt_at`.
+    /// An attempt failed; the next one is due at `next_attempt_at`.
     Retrying,
-    /// The agent has it.
+    /// The agent accepted the event.
     Delivered,
-    /// Given up; an operator may replay it.
+    /// No more attempts; an operator can replay it.
     Dead,
 }
 
 impl DeliveryState {
-    /// Whether another attempt is still to come.
+    /// Whether another attempt will follow.
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Pending | Self::Retrying)
     }
 
-    /// The word for it in JSON and on the command line.
+    /// The name in JSON and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -88,19 +90,19 @@ impl fmt::Display for DeliveryState {
     }
 }
 
-/// What one attempt came to.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// The agent took the event.
+    /// The agent accepted the event.
     Delivered,
-    /// The attempt failed and is worth repeating.
+    /// The attempt failed and is retried.
     Retry,
-    /// The agent refused the event for good, or there are no attempts left.
+    /// The agent rejected the event permanently, or no attempts are left.
     Dead,
 }
 
-/// One finished try of a delivery.
+/// One finished attempt of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// Counts from 1.
@@ -109,11 +111,11 @@ pub struct Attempt {
     pub started_at: Timestamp,
     /// When the outcome was known.
     pub ended_at: Timestamp,
-    /// What it came to.
+    /// How it ended.
     pub outcome: Outcome,
-    /// Why it failed: a code of the plugin or of the host (`timeout`, `plugin`); empty when it did not.
+    /// The error code of the plugin or the host (`timeout`, `plugin`); empty after a success.
     pub code: String,
-    /// The same for people; empty when it did not fail.
+    /// The error for people; empty after a success.
     pub message: String,
 }
 
@@ -122,27 +124,27 @@ pub struct Attempt {
 pub struct Delivery {
     /// The destination.
     pub agent: AgentName,
-    /// How urgent it is.
+    /// The urgency.
     pub priority: Priority,
-    /// Where it stands.
+    /// The current state.
     pub state: DeliveryState,
-    /// When it was added: with the event, or by a replay.
+    /// When it was added, with the event or by a replay.
     pub created_at: Timestamp,
-    /// When the next attempt is due; set exactly while `state` is `Retrying`.
+    /// When the next attempt is due; set if and only if `state` is `Retrying`.
     pub next_attempt_at: Option<Timestamp>,
-    /// Who asked for it again; none when it came with the event.
+    /// Who replayed it; `None` if it was added with the event.
     pub replayed_by: Option<String>,
-    /// How often it was tried in all.
+    /// The total number of attempts.
     pub attempts_made: u32,
     /// The latest attempts, oldest first, at most [`Delivery::ATTEMPTS_KEPT`].
     pub attempts: Vec<Attempt>,
 }
 
 impl Delivery {
-    /// How many attempts are kept in full; `attempts_made` counts all of them.
+    /// The number of attempts that are stored; `attempts_made` counts all of them.
     pub const ATTEMPTS_KEPT: usize = 20;
 
-    /// A delivery that came with the event and was not tried yet.
+    /// A new delivery, added with its event.
     pub fn new(recipient: Recipient, created_at: Timestamp) -> Self {
         let Recipient { agent, priority } = recipient;
         Self {
@@ -157,7 +159,7 @@ impl Delivery {
         }
     }
 
-    /// The latest delivery to each agent among `deliveries`, which are oldest first, with its place.
+    /// The latest delivery to each agent, with its index. `deliveries` are oldest first.
     pub fn latest(deliveries: &[Self]) -> impl Iterator<Item = (u32, &Self)> {
         let is_latest =
             |index: usize, delivery: &Self| !deliveries[index + 1..].iter().any(|later| later.agent == delivery.agent);
@@ -165,7 +167,7 @@ impl Delivery {
         places.filter(move |(index, (_, delivery))| is_latest(*index, delivery)).map(|(_, placed)| placed)
     }
 
-    /// Adds a finished attempt; `next_attempt_at` says when to try again and counts only for [`Outcome::Retry`].
+    /// Adds a finished attempt. `next_attempt_at` applies to [`Outcome::Retry`] only.
     pub fn record(&mut self, attempt: Attempt, next_attempt_at: Option<Timestamp>) {
         (self.state, self.next_attempt_at) = match attempt.outcome {
             Outcome::Delivered => (DeliveryState::Delivered, None),
@@ -180,15 +182,15 @@ impl Delivery {
     }
 }
 
-/// Where an event stands, from the latest delivery to each agent.
+/// The status of an event, derived from the latest delivery to each agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventStatus {
-    /// Stored; no route asked for it.
+    /// Stored; no route matched.
     Accepted,
     /// At least one delivery is open.
     Pending,
-    /// None is open, at least one is dead.
+    /// No delivery is open, and at least one is dead.
     Dead,
     /// All are delivered.
     Delivered,
@@ -198,7 +200,7 @@ impl EventStatus {
     /// All of them, in the order of the variants.
     pub const ALL: [Self; 4] = [Self::Accepted, Self::Pending, Self::Dead, Self::Delivered];
 
-    /// The status that `deliveries`, oldest first, give their event.
+    /// The status of an event with these deliveries, oldest first.
     pub fn of(deliveries: &[Delivery]) -> Self {
         let mut status = if deliveries.is_empty() { Self::Accepted } else { Self::Delivered };
         for (_, delivery) in Delivery::latest(deliveries) {
@@ -211,7 +213,7 @@ impl EventStatus {
         status
     }
 
-    /// The word for it in JSON and on the command line.
+    /// The name in JSON and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",

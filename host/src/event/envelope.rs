@@ -1,19 +1,21 @@
+//! The envelope that agents receive.
+
 use serde::Serialize;
 
 use super::{CloudEvent, Event, Timestamp};
 
-/// What an agent is told of a skill; the text itself stays in its file.
+/// A skill in an envelope: a reference to its file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SkillRef {
     /// The skill's name.
     pub name: String,
     /// What it does and when to use it.
     pub description: String,
-    /// Where its `SKILL.md` lies.
+    /// The path of its `SKILL.md`.
     pub path: String,
 }
 
-/// What an agent receives: the event, the channel it came by and the skills of the route.
+/// The event, its channel, and the skills of the route.
 #[derive(Debug, Serialize)]
 pub struct Envelope<'a> {
     version: &'static str,
@@ -21,7 +23,7 @@ pub struct Envelope<'a> {
     channel: EnvelopeChannel<'a>,
     skills: &'a [SkillRef],
     attempt: u32,
-    /// The request headers that the channel keeps, as pairs in order.
+    /// The stored request headers, in order.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     headers: &'a [(String, String)],
     event: CloudEvent<'a>,

@@ -1,3 +1,5 @@
+//! Positions and identities.
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -26,15 +28,14 @@ impl fmt::Display for Seq {
 
 /// Identity of an event: a UUID of version 7 whose last 48 bits are the event's [`Seq`].
 ///
-/// RFC 9562, section 6.2 allows a counter in the random bits. With the position inside the id the log needs
-/// no index from one to the other, which is one key less to write for every event. 26 random bits remain, so
-/// that ids of two logs never meet.
+/// RFC 9562, section 6.2 allows a counter in the random bits. With the position inside the id the log needs no index from ids
+/// to positions, which saves one key per event. 26 random bits remain, so that ids of two logs never collide.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EventId(Uuid);
 
 impl EventId {
-    /// The id of the event at `seq`, received at `time`; `random` fills what is left.
+    /// The id of the event at `seq`, received at `time`; `random` fills the remaining bits.
     pub fn new(time: Timestamp, seq: Seq, random: u32) -> Self {
         let millis = u64::try_from(time.as_millis()).unwrap_or(0);
         let mut rest = [0; 10];
@@ -43,7 +44,7 @@ impl EventId {
         Self(Builder::from_unix_timestamp_millis(millis, &rest).into_uuid())
     }
 
-    /// The position that this id names. An id from elsewhere names a position too: compare the stored id.
+    /// The position in this id. An id from elsewhere also contains a position: compare it with the stored id.
     pub fn seq(self) -> Seq {
         let mut bytes = [0; 8];
         bytes[2..].copy_from_slice(&self.0.as_bytes()[10..]);
@@ -71,7 +72,7 @@ impl FromStr for EventId {
     }
 }
 
-/// Identity of one HTTP request: in its answer, its log lines and the events it brought.
+/// Identity of an HTTP request, in its response, its log lines and its events.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequestId(Uuid);

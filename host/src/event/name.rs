@@ -1,3 +1,5 @@
+//! Names of channels, agents and plugins.
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
@@ -5,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// A text that is no name.
+/// The text is not a valid name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a name: expected 1 to 63 of `a-z`, `0-9` and `-`, not starting with `-`")]
 pub struct NameError(String);
@@ -15,7 +17,7 @@ fn is_name(text: &str) -> bool {
     (1..=63).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('-')
 }
 
-/// Begins the name of an agent that stands for a channel.
+/// The prefix of an agent that represents a channel.
 const CHANNEL: char = '@';
 
 fn is_agent_name(text: &str) -> bool {
@@ -73,12 +75,12 @@ macro_rules! name {
 }
 
 name! {
-    /// Name of a channel: its table in `gateway.toml`, or the file stem of a plugin that was mounted by itself.
+    /// Name of a channel: its table in `gateway.toml`, or the file stem of a plugin that was mounted automatically.
     ChannelName if is_name
 }
 name! {
-    /// Name of an agent: its table in `gateway.toml`; or `@` and the name of a channel, which takes answers back to its
-    /// source as an agent takes events.
+    /// Name of an agent: its table in `gateway.toml`, or `@` and the name of a channel, which delivers answers to its
+    /// source.
     AgentName if is_agent_name
 }
 name! {
@@ -87,12 +89,12 @@ name! {
 }
 
 impl AgentName {
-    /// The agent that stands for `channel`.
+    /// The agent that represents `channel`.
     pub fn of_channel(channel: &ChannelName) -> Self {
         Self(format!("{CHANNEL}{channel}").into())
     }
 
-    /// The name of the channel that it stands for, if it stands for one.
+    /// The name of the channel that the agent represents, if any.
     pub fn channel(&self) -> Option<&str> {
         self.0.strip_prefix(CHANNEL)
     }

@@ -1,3 +1,5 @@
+//! Time in milliseconds.
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -6,12 +8,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A moment on the host's clock in whole milliseconds since 1970, UTC.
 ///
-/// Written as RFC 3339 with three decimals to people and JSON, as a number to the log.
+/// Shown to people and in JSON as RFC 3339 with three decimals, stored in the log as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The host's clock now.
+    /// The current time of the host's clock.
     pub fn now() -> Self {
         Self(jiff::Timestamp::now().as_millisecond())
     }
@@ -31,17 +33,17 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// This moment moved forward, stopping at the end of time.
+    /// A later moment, saturating.
     pub fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// This moment moved back, stopping at the start of time.
+    /// An earlier moment, saturating.
     pub fn before(self, wait: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// How long after `earlier` this is; zero when it is not.
+    /// The duration since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }

@@ -1,4 +1,4 @@
-//! What a scan found, and the handle through which the rest of the gateway sees the latest one.
+//! The result of a scan, and the handle to the latest one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use tracing::{info, warn};
 
 use super::{Skill, SkillProblem};
 
-/// The skills of one moment.
+/// The result of one scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
-    /// In the order of their names, each name once.
+    /// In the order of their names, which are unique.
     pub skills: Vec<Arc<Skill>>,
-    /// Everything that kept a folder from being a skill, in the order of the folders.
+    /// In the order of the folders.
     pub problems: Vec<SkillProblem>,
 }
 
@@ -22,24 +22,24 @@ pub struct Catalog {
 pub struct Skills(Arc<ArcSwap<Catalog>>);
 
 impl Skills {
-    /// Serves `catalog` and warns of its problems.
+    /// Serves `catalog` and logs its problems.
     pub fn new(catalog: Catalog) -> Self {
         let skills = Self::default();
         skills.replace(catalog);
         skills
     }
 
-    /// The catalog being served.
+    /// The served catalog.
     pub fn current(&self) -> Arc<Catalog> {
         self.0.load_full()
     }
 
-    /// Serves `catalog` from now on, logs what that changes and warns of every problem that was not there before.
+    /// Serves `catalog` and logs the changes and the new problems.
     pub fn replace(&self, catalog: Catalog) {
         let new = Arc::new(catalog);
         let old = self.0.swap(Arc::clone(&new));
         for problem in new.problems.iter().filter(|problem| !old.problems.contains(problem)) {
-            warn!(%problem, "Skill problem");
+            warn!(%problem, "Skill not loaded");
         }
         let changes = Changes::between(&old, &new);
         if changes != Changes::default() {
@@ -48,15 +48,15 @@ impl Skills {
         }
     }
 
-    /// The skills that an allow list names, in the order of their names. `*` stands for all; an empty list for none; a
-    /// name without a skill for nothing.
+    /// The skills in an allow list, in the order of their names. `*` means all, an empty list means none. Unknown names are
+    /// ignored.
     pub fn select(&self, allow: &[String]) -> Vec<Arc<Skill>> {
         let allowed = |skill: &Skill| allow.iter().any(|entry| entry == "*" || *entry == skill.name);
         self.current().skills.iter().filter(|skill| allowed(skill)).cloned().collect()
     }
 }
 
-/// Names of skills by what happened to them from one catalog to the next.
+/// The changes from one catalog to the next, by the names of the skills.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Changes<'a> {
     added: Vec<&'a str>,
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_told_apart() {
+    fn changes_are_distinguished() {
         let check = |old: &[(&str, &str)], new: &[(&str, &str)], added: &[&str], removed: &[&str], changed: &[&str]| {
             let (old, new) = (catalog(old), catalog(new));
             let expected = Changes { added: added.to_vec(), removed: removed.to_vec(), changed: changed.to_vec() };

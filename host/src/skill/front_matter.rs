@@ -1,7 +1,6 @@
 //! The YAML between the two `---` lines at the top of a `SKILL.md`, and the rules for its fields.
 //!
-//! The rules are those of the Agent Skills specification. Fields that it does not know are for somebody else and are
-//! left alone.
+//! The rules are those of the Agent Skills specification. Unknown fields are ignored.
 
 use serde::Deserialize;
 use serde_saphyr::{MessageFormatter, Spanned, UserMessageFormatter};
@@ -11,7 +10,7 @@ const MAX_NAME: usize = 64;
 const MAX_DESCRIPTION: usize = 1024;
 const MAX_COMPATIBILITY: usize = 500;
 
-/// The fields of a front matter that keeps every rule.
+/// The fields of a valid front matter.
 #[derive(Debug, PartialEq)]
 pub(super) struct FrontMatter {
     pub(super) name: String,
@@ -22,7 +21,7 @@ pub(super) struct FrontMatter {
     pub(super) allowed_tools: Vec<String>,
 }
 
-/// A broken rule and the line that breaks it, counted from 1 in the whole file.
+/// A broken rule and its line, counted from 1 in the whole file.
 #[derive(Debug, PartialEq)]
 pub(super) struct Violation {
     pub(super) line: usize,
@@ -46,7 +45,7 @@ struct Fields {
     allowed_tools: Option<Spanned<serde_json::Value>>,
 }
 
-/// Reads the front matter of a whole `SKILL.md` that lies in the folder `folder`; all broken rules at once.
+/// Parses the front matter of a `SKILL.md` in `folder`, or returns all broken rules.
 pub(super) fn parse(text: &[u8], folder: &str) -> Result<FrontMatter, Vec<Violation>> {
     let text = std::str::from_utf8(text).map_err(|error| {
         let line = 1 + text[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
@@ -57,8 +56,8 @@ pub(super) fn parse(text: &[u8], folder: &str) -> Result<FrontMatter, Vec<Violat
     check(fields, folder)
 }
 
-/// The text from the opening fence up to the closing one. The opening fence stays: to YAML it starts a document, and
-/// with it the parser counts lines as the file does.
+/// The text from the opening fence up to the closing one. The opening fence stays: in YAML it starts a document, and the
+/// parser then counts the lines of the file.
 fn cut(text: &str) -> Result<&str, Violation> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text.split_inclusive('\n');
@@ -93,7 +92,7 @@ fn line_of(location: &serde_saphyr::Location) -> usize {
     usize::try_from(location.line()).unwrap_or(usize::MAX).max(1)
 }
 
-/// Applies the rules to each field and collects what breaks them.
+/// Checks each field and collects the broken rules.
 fn check(fields: Fields, folder: &str) -> Result<FrontMatter, Vec<Violation>> {
     let mut violations = Vec::new();
     let mut accept = |line: usize, result: Result<(), String>| {
@@ -133,7 +132,7 @@ fn check(fields: Fields, folder: &str) -> Result<FrontMatter, Vec<Violation>> {
     }
 }
 
-/// The line and the value of a field that must be there; without it the line of the opening fence.
+/// The line and the value of a required field; without a value the line of the opening fence.
 fn required(field: Option<Spanned<String>>) -> (usize, Option<String>) {
     field.map_or((1, None), |field| (line_of(&field.referenced), Some(field.value)))
 }
@@ -167,7 +166,7 @@ fn check_length(field: &str, value: &str, max: usize) -> Result<(), String> {
     }
 }
 
-/// `Read Bash(git:*)` or a list of such strings; a comma after a word is tolerated.
+/// Parses `Read Bash(git:*)` or a list of strings. A comma after a word is tolerated.
 fn tools(value: &serde_json::Value) -> Result<Vec<String>, String> {
     let expected = || "`allowed-tools`: expected words separated by spaces, or a list of strings".to_owned();
     match value {

@@ -1,4 +1,4 @@
-//! One pass over the folder of skills.
+//! One scan of the skill folder.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use super::{Catalog, FILE_NAME, Settings, Skill, SkillProblem};
 
 /// Reads every skill below [`Settings::dir`]. Blocks on the disk.
 ///
-/// Files beside the skills' folders and folders that start with a dot are no skills and no problems.
+/// Files beside the folders, and folders that begin with a dot, are ignored.
 pub fn scan(settings: &Settings) -> Catalog {
     let mut catalog = Catalog::default();
     let mut problem = |message: String| {
@@ -29,7 +29,7 @@ pub fn scan(settings: &Settings) -> Catalog {
     };
     if folders.len() > settings.max_skills {
         let (limit, left_out) = (settings.max_skills, &folders[settings.max_skills]);
-        problem(format!("more than {limit} skills: `{}` and those after it are left out", left_out.display()));
+        problem(format!("more than {limit} skills: `{}` and later ones are not loaded", left_out.display()));
         folders.truncate(limit);
     }
     for folder in folders {
@@ -41,7 +41,7 @@ pub fn scan(settings: &Settings) -> Catalog {
     catalog
 }
 
-/// The folder's real path, and the names of the folders in it that are meant to be skills, in order.
+/// The real path of the folder, and the sorted names of the candidates in it.
 fn list(dir: &Path) -> io::Result<(std::path::PathBuf, Vec<OsString>)> {
     let root = dir.canonicalize()?;
     let mut folders = Vec::new();
@@ -74,17 +74,17 @@ fn read(root: &Path, folder: &OsString, max_bytes: usize) -> Result<Skill, Vec<S
     Ok(Skill { name, description, path, license, compatibility, metadata, allowed_tools, digest })
 }
 
-/// The bytes of a regular file that really lies below `root`.
+/// Reads a regular file that lies below `root` after all symbolic links are resolved.
 fn contained(root: &Path, path: &Path, max_bytes: usize) -> Result<Vec<u8>, String> {
     let real = path.canonicalize().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => format!("expected a file `{FILE_NAME}`, found none"),
         _ => format!("cannot read the file: {error}"),
     })?;
     if !real.starts_with(root) {
-        return Err("a symbolic link leads out of the skills folder".to_owned());
+        return Err("a symbolic link leads out of the skill folder".to_owned());
     }
     let cannot = |error: io::Error| format!("cannot read the file: {error}");
-    // Looked at before it is opened: opening a named pipe would wait for a writer.
+    // Checked before it is opened: opening a named pipe would wait for a writer.
     if !fs::metadata(&real).map_err(cannot)?.is_file() {
         return Err("expected a regular file".to_owned());
     }
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_level_of_visible_folders_is_looked_at() {
+    fn only_one_level_of_visible_folders_is_scanned() {
         let folder = Folder::new();
         folder.skill("top");
         folder.skill(".hidden");
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_above_the_limit_are_left_out_and_said_so_once() {
+    fn folders_above_the_limit_are_not_loaded_and_reported_once() {
         let folder = Folder::new();
         for name in ["a", "b", "c", "d"] {
             folder.skill(name);
@@ -250,7 +250,7 @@ mod tests {
         let catalog = scan(&Settings { max_skills: 2, ..folder.settings() });
 
         assert_eq!(names(&catalog), ["a", "b"]);
-        let expected = format!("{}: more than 2 skills: `c` and those after it are left out", folder.root().display());
+        let expected = format!("{}: more than 2 skills: `c` and later ones are not loaded", folder.root().display());
         assert_eq!(problems(&catalog), [expected]);
     }
 
@@ -265,7 +265,7 @@ mod tests {
             fs::create_dir_all(outside.join(name)).unwrap();
             fs::write(outside.join(name).join("SKILL.md"), valid(name)).unwrap();
         }
-        // A neighbour whose path only starts with the same letters.
+        // A sibling whose path has the same prefix.
         fs::create_dir_all(root.with_file_name("skills-other/near")).unwrap();
         fs::write(root.with_file_name("skills-other/near/SKILL.md"), valid("near")).unwrap();
         folder.write("store/SKILL.md", valid("store"));
@@ -281,10 +281,10 @@ mod tests {
         let catalog = folder.scan();
 
         assert_eq!(names(&catalog), ["inner", "store"]);
-        let told: Vec<String> = catalog.problems.iter().map(|problem| problem.message.clone()).collect();
-        assert_eq!(told.len(), 5, "{told:?}");
-        let escapes = told.iter().filter(|message| message.contains("leads out of the skills folder")).count();
-        assert_eq!(escapes, 3, "{told:?}");
+        let messages: Vec<String> = catalog.problems.iter().map(|problem| problem.message.clone()).collect();
+        assert_eq!(messages.len(), 5, "{messages:?}");
+        let escapes = messages.iter().filter(|message| message.contains("leads out of the skill folder")).count();
+        assert_eq!(escapes, 3, "{messages:?}");
     }
 
     #[cfg(unix)]

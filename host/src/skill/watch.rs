@@ -1,9 +1,8 @@
-//! Keeps the served skills equal to the folder while the gateway runs.
+//! Keeps the served skills in sync with the folder.
 //!
-//! One thread waits for the file system to say that something happened, waits until it is quiet, and scans again.
-//! What happened is not asked: a scan is cheap, and nothing that was missed can leave a stale catalog behind. The folder
-//! need not exist: its nearest existing ancestor is watched then. Where the file system cannot be watched the folder is
-//! scanned every few seconds.
+//! One thread waits for an event of the file system, waits until it is quiet, and scans again. The event itself does not matter:
+//! a scan is cheap, and a missed event cannot leave a stale catalog. The folder need not exist: its nearest existing ancestor is
+//! watched then. If the file system cannot be watched, the folder is polled.
 
 use std::fs;
 use std::io;
@@ -23,22 +22,22 @@ use tracing::warn;
 use super::{Settings, Skills, scan};
 use crate::metrics::Metrics;
 
-/// How long nothing may happen before the folder is read: editors and `git` write in several steps.
+/// The quiet time before a scan: editors and `git` write in several steps.
 const QUIET: Duration = Duration::from_millis(200);
-/// The longest wait for quiet.
-const IMPATIENT: Duration = Duration::from_secs(2);
-/// The time between two scans where the file system cannot be watched.
+/// The longest wait for the quiet time.
+const MAX_QUIET_WAIT: Duration = Duration::from_secs(2);
+/// The interval between scans if the file system cannot be watched.
 const POLL: Duration = Duration::from_secs(5);
 
-/// Why no watching was started.
+/// Why the watcher could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
-    /// The folder's path cannot be made absolute.
-    #[error("cannot find the skills folder `{}`", dir.display())]
+    /// The path of the folder cannot be made absolute.
+    #[error("cannot find the skill folder `{}`", dir.display())]
     Path {
-        /// The folder as it was given.
+        /// The configured folder.
         dir: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
     /// The thread cannot be started.
@@ -46,7 +45,7 @@ pub enum WatchError {
     Thread(#[source] io::Error),
 }
 
-/// Watches for as long as it lives.
+/// Watches until it is dropped.
 #[derive(Debug)]
 pub struct Watcher {
     stop: Arc<AtomicBool>,
@@ -56,21 +55,21 @@ pub struct Watcher {
 impl Drop for Watcher {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        // A full channel means that the thread is about to wake anyway.
+        // A full channel means that the thread will wake up anyway.
         let _ = self.wake.try_send(());
     }
 }
 
-/// Scans at once and after every change, and has `skills` serve the result, until the [`Watcher`] is dropped.
+/// Scans now and after every change, and updates `skills`, until the [`Watcher`] is dropped.
 ///
 /// # Errors
-/// Only when nothing can be watched at all; a file system that cannot be watched is polled instead.
+/// The watcher cannot start. A file system that cannot be watched is not an error: it is polled.
 pub fn watch(settings: Settings, skills: Skills, metrics: &Metrics) -> Result<Watcher, WatchError> {
     let found = metrics.register("gateway_skills", "Skills found", Gauge::default());
     watch_with(settings, skills, found, arm, POLL)
 }
 
-/// What tells of changes, and stops when it is dropped.
+/// Creates the source of events, which stops when it is dropped.
 type Arm = fn(&Settings, SyncSender<()>) -> notify::Result<RecommendedWatcher>;
 
 fn watch_with(
@@ -96,7 +95,7 @@ struct Task {
     arm: Arm,
     poll: Duration,
     wake: SyncSender<()>,
-    /// Holds one token at most: something happened since the last scan began.
+    /// Holds at most one token, which means that something changed since the last scan began.
     changes: Receiver<()>,
     stop: Arc<AtomicBool>,
 }
@@ -106,8 +105,8 @@ impl Task {
         let mut watcher = None;
         let mut polling = false;
         while !self.stop.load(Ordering::Acquire) {
-            // Armed anew each time, because folders come and go; before the scan, so that nothing is missed between
-            // the two; and before the old watcher goes.
+            // Armed again each time, because folders come and go; before the scan, so that no change between the two is
+            // missed; and before the old watcher is dropped.
             let armed = self.armed(polling);
             polling = armed.is_none();
             drop(mem::replace(&mut watcher, armed));
@@ -116,13 +115,13 @@ impl Task {
         }
     }
 
-    /// A fresh watcher; none when the folder must be polled, and a warning unless it is so already.
+    /// A new watcher; `None` if the folder must be polled, which is logged the first time.
     fn armed(&self, polling: bool) -> Option<RecommendedWatcher> {
         (self.arm)(&self.settings, self.wake.clone())
             .inspect_err(|error| {
                 if !polling {
                     let dir = self.settings.dir.display();
-                    warn!(%dir, %error, every = ?self.poll, "Cannot watch the skills folder, it is polled");
+                    warn!(%dir, %error, every = ?self.poll, "Cannot watch the skill folder, polling it instead");
                 }
             })
             .ok()
@@ -139,36 +138,36 @@ impl Task {
         }
     }
 
-    /// Returns when something has happened and then nothing for a while.
+    /// Waits for a change, and then for the quiet time.
     fn wait(&self, polling: bool) {
         if !polling {
-            // The task holds a sender itself: this fails never, and waits for a change or the end.
+            // The task itself holds a sender, so this never fails.
             let _ = self.changes.recv();
         } else if let Err(RecvTimeoutError::Timeout) = self.changes.recv_timeout(self.poll) {
             return;
         }
         let since = Instant::now();
         while !self.stop.load(Ordering::Acquire)
-            && since.elapsed() < IMPATIENT
+            && since.elapsed() < MAX_QUIET_WAIT
             && self.changes.recv_timeout(QUIET).is_ok()
         {}
     }
 }
 
-/// Watches the folder, the folders in it, and the nearest ancestor that exists, each without what lies deeper.
+/// Watches the folder, its subfolders, and the nearest existing ancestor, each non-recursively.
 fn arm(settings: &Settings, wake: SyncSender<()>) -> notify::Result<RecommendedWatcher> {
     let dir = settings.dir.clone();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         // An error may hide a change.
         if event.as_ref().map_or(true, |event| concerns(&dir, event)) {
-            // A full channel holds the token that this one would be.
+            // A full channel holds a token already.
             let _ = wake.try_send(());
         }
     })?;
     if let Some(ancestor) = settings.dir.ancestors().skip(1).find(|path| path.is_dir()) {
         watcher.watch(ancestor, RecursiveMode::NonRecursive)?;
     }
-    // What goes while it is listed is told of by the folder above it.
+    // The watch on the parent reports a folder that vanishes here.
     let mut watch = |path: &Path| match watcher.watch(path, RecursiveMode::NonRecursive) {
         Err(error) if is_gone(&error) => Ok(()),
         result => result,
@@ -192,10 +191,10 @@ fn is_gone(error: &notify::Error) -> bool {
     }
 }
 
-/// Whether an event can change what a scan finds. Reading cannot: a scan must not wake itself.
+/// Whether an event can change the result of a scan. Reads cannot: a scan must not wake itself.
 fn concerns(dir: &Path, event: &Event) -> bool {
     let writes = !matches!(event.kind, EventKind::Access(kind) if kind != AccessKind::Close(AccessMode::Write));
-    // An ancestor that comes into being may hold the folder; its other children do not matter.
+    // A new ancestor may contain the folder; its other children do not matter.
     let near = event.paths.iter().any(|path| path.starts_with(dir) || dir.starts_with(path));
     event.need_rescan() || (writes && near)
 }
@@ -205,8 +204,8 @@ mod tests {
     use super::*;
     use crate::skill::Catalog;
 
-    /// How long a test waits for what must happen.
-    const PATIENCE: Duration = Duration::from_secs(20);
+    /// The longest wait of a test.
+    const TIMEOUT: Duration = Duration::from_secs(20);
 
     struct Watched {
         folder: tempfile::TempDir,
@@ -233,7 +232,7 @@ mod tests {
         fn wait_for(&self, what: &str, condition: impl Fn(&Catalog) -> bool) {
             let started = Instant::now();
             while !condition(&self.skills.current()) {
-                assert!(started.elapsed() < PATIENCE, "waited for: {what}; found {:?}", self.skills.current());
+                assert!(started.elapsed() < TIMEOUT, "waited for: {what}; found {:?}", self.skills.current());
                 thread::park_timeout(Duration::from_millis(5));
             }
         }
@@ -281,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_comes_goes_and_comes_again_is_followed() {
+    fn a_folder_that_is_created_removed_and_created_again_is_followed() {
         let watched = Watched::new(|_| (), arm);
         let root = watched.folder.path();
 
@@ -313,14 +312,14 @@ mod tests {
     }
 
     #[test]
-    fn a_dropped_watcher_lets_go_of_everything() {
+    fn a_dropped_watcher_releases_everything() {
         let Watched { folder, skills, watcher, .. } = Watched::new(|root| write(root, "first", "d"), arm);
         let stop = Arc::clone(&watcher.stop);
         drop(watcher);
 
         let started = Instant::now();
         while Arc::strong_count(&stop) > 1 {
-            assert!(started.elapsed() < PATIENCE, "the thread still runs");
+            assert!(started.elapsed() < TIMEOUT, "the thread still runs");
             thread::park_timeout(Duration::from_millis(5));
         }
         drop((folder, skills));

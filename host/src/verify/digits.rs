@@ -1,6 +1,6 @@
-//! Numbers in headers and bodies, in ASCII digits and nothing else.
+//! Numbers in ASCII digits.
 
-/// The number that `text` writes, if it consists of ASCII digits and fits.
+/// Parses ASCII digits, without sign or space.
 pub(super) fn digits(text: &[u8]) -> Option<i64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;

@@ -1,3 +1,5 @@
+//! The scheme `ed25519`.
+
 use ed25519_dalek::{Signature, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +9,7 @@ use super::timestamp::{TimestampRule, TimestampSource};
 use super::{Header, Secret, Signed, VerifyError};
 use crate::event::Timestamp;
 
-/// The provider's private key signs parts of the request; the secret is its public key in hexadecimal.
+/// The provider signs parts of the request with a private key. The secret is the public key in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ed25519 {
@@ -35,7 +37,7 @@ impl Ed25519 {
         };
         let format = Format { separator: None, prefix: "", encoding: self.encoding, length: Signature::BYTE_SIZE };
         let candidates = Candidates::read(&self.header, value, &format)?;
-        // The signature hashes the message twice, so it has to be in one piece.
+        // The signature hashes the message twice, so the message must be contiguous.
         let mut message = Vec::with_capacity(request.body.len() + 64);
         message::feed(&self.signed, request, timestamp, &mut |piece| message.extend_from_slice(piece))?;
         let mut refused = VerifyError::NoSecret;
@@ -56,10 +58,10 @@ impl Ed25519 {
 fn public_key(secret: &Secret) -> Result<VerifyingKey, &'static str> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(secret.expose(), &mut bytes).map_err(|_| "expected a public key of 64 hexadecimal digits")?;
-    usable_key(&bytes).ok_or("expected an Ed25519 public key, found 64 digits that are none")
+    usable_key(&bytes).ok_or("expected a valid Ed25519 public key")
 }
 
-/// The key of these bytes, unless it is none or one under which some signatures fit every message.
+/// Parses a public key. Weak keys, under which a signature can fit any message, are refused.
 pub(super) fn usable_key(bytes: &[u8; 32]) -> Option<VerifyingKey> {
     VerifyingKey::from_bytes(bytes).ok().filter(|key| !key.is_weak())
 }

@@ -1,3 +1,5 @@
+//! Headers of a recipe.
+
 use std::fmt;
 
 use http::{HeaderMap, HeaderName};
@@ -5,17 +7,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::VerifyError;
 
-/// The name of a header in a recipe, kept in lower case.
+/// The name of a header in a recipe, in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header(HeaderName);
 
 impl Header {
-    /// A name that is written in the source, in lower case.
+    /// A constant name in lower case.
     pub(super) const fn from_static(name: &'static str) -> Self {
         Self(HeaderName::from_static(name))
     }
 
-    /// A name in any case, if it is one.
+    /// Parses a name in any case.
     pub(super) fn named(name: &str) -> Option<Self> {
         HeaderName::from_bytes(name.as_bytes()).ok().map(Self)
     }
@@ -25,12 +27,12 @@ impl Header {
         self.0.as_str()
     }
 
-    /// Whether the request has this header at all.
+    /// Whether the request has this header.
     pub(super) fn is_in(&self, headers: &HeaderMap) -> bool {
         headers.contains_key(&self.0)
     }
 
-    /// The value of this header, which must be given exactly once.
+    /// The value of this header, which must occur exactly once.
     pub(super) fn only<'a>(&self, headers: &'a HeaderMap) -> Result<&'a [u8], VerifyError> {
         let mut values = headers.get_all(&self.0).iter();
         let value = values.next().ok_or_else(|| VerifyError::Missing { what: self.to_string() })?;

@@ -1,3 +1,5 @@
+//! The scheme `hmac`.
+
 use std::borrow::Cow;
 
 use base64::Engine;
@@ -12,7 +14,7 @@ use super::timestamp::{TimestampRule, TimestampSource};
 use super::{Draft, Header, Secret, SignError, Signed, VerifyError};
 use crate::event::Timestamp;
 
-/// A shared secret signs parts of the request; the signature stands in a header.
+/// The provider signs parts of the request with a shared secret. The signature is in a header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hmac {
@@ -30,16 +32,16 @@ pub struct Hmac {
     pub(super) timestamp: Option<TimestampRule>,
 }
 
-/// How the key is written in the secret.
+/// How the secret encodes the key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretEncoding {
-    /// The bytes of the secret are the key.
+    /// The secret is the key.
     #[default]
     Raw,
-    /// The secret is the key in padded base64.
+    /// Padded base64.
     Base64,
-    /// The secret is `whsec_` and the key in padded base64.
+    /// `whsec_` and padded base64.
     Whsec,
 }
 
@@ -48,7 +50,7 @@ impl SecretEncoding {
         matches!(self, Self::Raw)
     }
 
-    /// The key, or what the secret should have looked like.
+    /// Decodes the key, or says what was expected.
     pub(super) fn key(self, secret: &Secret) -> Result<Cow<'_, [u8]>, &'static str> {
         let shared = secret.shared()?;
         let text = match self {
@@ -97,7 +99,7 @@ impl Hmac {
         self.secret_encoding.key(secret).map(drop)
     }
 
-    /// Headers for the request. Headers that are signed without the recipe saying what is in them get a fresh id.
+    /// The headers of a signed request. Signed headers whose content the recipe does not define get a fresh id.
     pub(super) fn sign(
         &self,
         secret: &Secret,
@@ -160,7 +162,7 @@ impl Hmac {
         self.prefix.as_deref().unwrap_or_default()
     }
 
-    /// A header with a key for the timestamp is a list, also when the recipe does not say what separates it.
+    /// The separator of the list. A header with a timestamp entry is a list even if the recipe names no separator.
     fn separator(&self) -> Option<&str> {
         let is_list = matches!(self.timestamp, Some(TimestampRule { from: TimestampSource::ListKey(_), .. }));
         self.separator.as_deref().or(is_list.then_some(","))

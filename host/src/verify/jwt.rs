@@ -1,8 +1,8 @@
-//! JSON Web Tokens (RFC 7515, 7519) in their compact form, with one algorithm that the recipe names.
+//! The scheme `jwt`: JSON Web Tokens (RFC 7515, 7519) in compact form, with the algorithm of the recipe.
 //!
-//! Nothing that a token says chooses how it is checked: not its `alg`, which has to be the recipe's, not `kid`, `jku` or
-//! `jwk`, which are not looked at. All secrets of the channel are tried, which takes the place of finding the one key of an
-//! issuer, and lets keys be rotated. A token says who sent a request, and with `query_hash` what for; never what the body is.
+//! A token cannot influence its own verification: `alg` must be the one of the recipe, and `kid`, `jku` and `jwk` are ignored.
+//! Instead of looking up the key of an issuer, all secrets of the channel are tried, which also allows rotation. A token proves
+//! who sent a request, and with `query_hash` for which request line; it never proves the body.
 
 mod algorithm;
 mod compact;
@@ -45,7 +45,7 @@ pub struct Jwt {
     pub(super) tolerance: Tolerance,
 }
 
-/// How long a token that the host signs is good for, in seconds.
+/// The lifetime in seconds of a token that the host signs.
 const LIFETIME: i64 = 180;
 
 fn authorization() -> Header {
@@ -66,7 +66,7 @@ impl Jwt {
             return Err("`query` is empty".to_owned());
         }
         match &self.base_path {
-            Some(_) if !self.query_hash => Err("`base_path` says nothing without `query_hash`".to_owned()),
+            Some(_) if !self.query_hash => Err("`base_path` needs `query_hash`".to_owned()),
             Some(path) if !path.starts_with('/') || path.ends_with('/') => {
                 Err(format!("`base_path` expected a path such as `/gateway`, found `{path}`"))
             }
@@ -91,7 +91,7 @@ impl Jwt {
         Err(refused)
     }
 
-    /// Whether the secret made the signature, or how the secret should have looked.
+    /// Whether the secret verifies the signature, or what was expected of the secret.
     fn passes(&self, secret: &Secret, token: &Compact<'_>) -> Result<bool, &'static str> {
         match self.algorithm {
             JwtAlgorithm::Hs256 => Ok(tag(secret.shared()?, token.signed).matches(&token.signature)),
@@ -101,7 +101,7 @@ impl Jwt {
         }
     }
 
-    /// The token's text, which stands in one place and only once.
+    /// The text of the token, which must occur exactly once.
     fn token<'a>(&self, request: &Signed<'a>) -> Result<Cow<'a, [u8]>, VerifyError> {
         let in_query = match &self.query {
             Some(name) => query::only(request.query, name)?,
@@ -116,11 +116,11 @@ impl Jwt {
                 let value = self.header.only(request.headers)?;
                 let (prefix, token) = value
                     .split_at_checked(self.prefix.len())
-                    .ok_or_else(|| self.malformed("its prefix and a token"))?;
+                    .ok_or_else(|| self.malformed("the prefix and a token"))?;
                 if prefix.eq_ignore_ascii_case(self.prefix.as_bytes()) {
                     Ok(Cow::Borrowed(token))
                 } else {
-                    Err(self.malformed("its prefix and a token"))
+                    Err(self.malformed("the prefix and a token"))
                 }
             }
         }
@@ -133,18 +133,18 @@ impl Jwt {
         }
     }
 
-    /// What the token says, once it is known who says it.
+    /// Checks the claims of a token with a valid signature.
     fn check_claims(&self, token: &Compact<'_>, request: &Signed<'_>, now: Timestamp) -> Result<(), VerifyError> {
         let claims: Claims = compact::object(&token.claims)
             .ok_or_else(|| self.malformed("claims that are an object with times in whole seconds"))?;
         let (now, tolerance) = (Unit::Seconds.of(now), self.tolerance.seconds());
         let expires = claims.exp.ok_or_else(|| VerifyError::Missing { what: "the claim `exp`".to_owned() })?;
         if expires.saturating_add(tolerance) <= now {
-            return Err(VerifyError::Claim { name: "exp", expected: "a time that has not passed" });
+            return Err(VerifyError::Claim { name: "exp", expected: "a time in the future" });
         }
         for (name, time) in [("nbf", claims.nbf), ("iat", claims.iat)] {
             if time.is_some_and(|time| time > now.saturating_add(tolerance)) {
-                return Err(VerifyError::Claim { name, expected: "a time that has come" });
+                return Err(VerifyError::Claim { name, expected: "a time that is not in the future" });
             }
         }
         if self.issuer.is_some() && claims.iss != self.issuer {
@@ -155,7 +155,7 @@ impl Jwt {
         {
             return Err(VerifyError::Claim { name: "aud", expected: "the audience of the channel" });
         }
-        // Not a secret: everybody can compute it from the request.
+        // Not a secret, so no constant time: anyone can compute the hash from the request.
         if self.query_hash
             && claims.qsh.as_deref() != Some(&*self.hash(request.method.as_str(), request.path, request.query))
         {

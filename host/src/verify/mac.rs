@@ -1,10 +1,12 @@
+//! HMAC signatures.
+
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 use subtle::ConstantTimeEq;
 
-/// The hash function under an HMAC.
+/// The hash function of an HMAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
@@ -26,7 +28,7 @@ impl Algorithm {
         }
     }
 
-    /// The signature under `key` of what `message` hands over, piece by piece; nothing is copied.
+    /// Signs the pieces that `message` passes to its argument, without copying them.
     pub(super) fn tag<E>(
         self,
         key: &[u8],
@@ -34,17 +36,17 @@ impl Algorithm {
     ) -> Result<Tag, E> {
         match self {
             Self::Sha1 => {
-                let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("an HMAC takes a key of any length");
+                let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("an HMAC accepts a key of any length");
                 message(&mut |piece| mac.update(piece))?;
                 Ok(Tag::new(&mac.finalize().into_bytes()))
             }
             Self::Sha256 => {
-                let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("an HMAC takes a key of any length");
+                let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("an HMAC accepts a key of any length");
                 message(&mut |piece| mac.update(piece))?;
                 Ok(Tag::new(&mac.finalize().into_bytes()))
             }
             Self::Sha512 => {
-                let mut mac = Hmac::<Sha512>::new_from_slice(key).expect("an HMAC takes a key of any length");
+                let mut mac = Hmac::<Sha512>::new_from_slice(key).expect("an HMAC accepts a key of any length");
                 message(&mut |piece| mac.update(piece))?;
                 Ok(Tag::new(&mac.finalize().into_bytes()))
             }
@@ -69,7 +71,7 @@ impl Tag {
         &self.bytes[..self.length]
     }
 
-    /// Whether a signature that somebody sent is this one, in a time that does not depend on where they differ.
+    /// Compares with a received signature in constant time.
     pub(super) fn matches(&self, candidate: &[u8]) -> bool {
         self.as_bytes().ct_eq(candidate).into()
     }

@@ -1,23 +1,25 @@
+//! The message that a signature covers.
+
 use serde::{Deserialize, Serialize};
 
 use super::timestamp::{TimestampRule, TimestampSource};
 use super::{Header, Signed, VerifyError, pointer};
 
-/// One piece of what is signed.
+/// A part of the signed message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     /// The body as received.
     Body,
-    /// The timestamp as it is written in the headers.
+    /// The timestamp, as written in the headers.
     Timestamp,
     /// The value of a header.
     Header(Header),
-    /// This text.
+    /// A constant text.
     Literal(String),
 }
 
-/// Hands the signed bytes to `sink`, piece by piece and in order. `timestamp` is there when a part asks for it.
+/// Passes the signed bytes to `sink`, piece by piece and in order. `timestamp` is set if a part needs it.
 pub(super) fn feed(
     parts: &[Part],
     request: &Signed<'_>,
@@ -37,31 +39,29 @@ pub(super) fn feed(
     Ok(())
 }
 
-/// Whether the parts and the timestamp fit together, and if not, why.
+/// Checks that the parts and the timestamp fit together.
 pub(super) fn check(parts: &[Part], timestamp: Option<&TimestampRule>) -> Result<(), String> {
     if parts.iter().all(|part| matches!(part, Part::Literal(_))) {
-        return Err("`signed` expected `body` or another part of the request".to_owned());
+        return Err("`signed` needs `body` or another part of the request".to_owned());
     }
     let names_timestamp = parts.contains(&Part::Timestamp);
     match timestamp.map(|rule| &rule.from) {
-        None if names_timestamp => Err("`signed` names `timestamp`, and the key `timestamp` is missing".to_owned()),
+        None if names_timestamp => Err("`signed` names `timestamp`, but the key `timestamp` is missing".to_owned()),
         None => Ok(()),
         Some(TimestampSource::Pointer(path)) => {
             if !pointer::is_valid(path) {
                 Err(format!("expected a JSON pointer such as `/created_at`, found `{path}`"))
             } else if names_timestamp {
-                Err("`signed` names `timestamp`, and the timestamp is in the body".to_owned())
+                Err("`signed` names `timestamp`, but the timestamp is in the body".to_owned())
             } else if parts.contains(&Part::Body) {
                 Ok(())
             } else {
-                Err("the timestamp is in the body, and `signed` does not name `body`".to_owned())
+                Err("the timestamp is in the body, but `signed` does not name `body`".to_owned())
             }
         }
         Some(TimestampSource::ListKey(key)) if key.is_empty() => Err("`list_key` is empty".to_owned()),
         Some(TimestampSource::Header(header)) if parts.contains(&Part::Header(header.clone())) => Ok(()),
         Some(_) if names_timestamp => Ok(()),
-        Some(_) => {
-            Err("a timestamp that is not signed protects nothing: `signed` does not name `timestamp`".to_owned())
-        }
+        Some(_) => Err("an unsigned timestamp protects nothing: add `timestamp` to `signed`".to_owned()),
     }
 }

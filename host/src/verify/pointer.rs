@@ -1,21 +1,23 @@
+//! Integers at a JSON pointer.
+
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::digits::digits;
 
-/// What stands at the pointer is no integer, or stands there twice, or the body is no JSON.
+/// The value at the pointer is not an integer or occurs twice, or the body is not JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotAnInteger;
 
-/// Whether `pointer` has the form of RFC 6901 and names something below the root.
+/// Whether `pointer` is valid (RFC 6901) and points below the root.
 pub(super) fn is_valid(pointer: &str) -> bool {
     pointer.starts_with('/') && pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']))
 }
 
-/// The integer at `pointer` in a JSON document: a number that is not negative, or a string of digits.
+/// The integer at `pointer` in a JSON document: a non-negative number, or a string of digits.
 ///
-/// Reads the document once and keeps nothing else of it, so a large body costs no memory.
+/// Streams through the document, so a large body costs no memory.
 pub(super) fn integer(document: &[u8], pointer: &str) -> Result<Option<i64>, NotAnInteger> {
     let path: Vec<String> =
         pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect();
@@ -25,7 +27,7 @@ pub(super) fn integer(document: &[u8], pointer: &str) -> Result<Option<i64>, Not
     Ok(found)
 }
 
-/// Walks down the rest of the path.
+/// The rest of the path from the current value.
 #[derive(Clone, Copy)]
 struct Walk<'p>(&'p [String]);
 

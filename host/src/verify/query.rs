@@ -1,3 +1,5 @@
+//! Query parameters.
+
 use std::borrow::Cow;
 
 use super::VerifyError;
@@ -10,7 +12,7 @@ pub(super) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_,
     })
 }
 
-/// The decoded value of the parameter called `name`, which may be given once.
+/// The decoded value of the parameter `name`, which must not occur twice.
 pub(super) fn only<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, [u8]>>, VerifyError> {
     let mut values = pairs(query).filter_map(|(found, value)| (found == name.as_bytes()).then_some(value));
     let value = values.next();
@@ -20,12 +22,12 @@ pub(super) fn only<'a>(query: &'a str, name: &str) -> Result<Option<Cow<'a, [u8]
     }
 }
 
-/// How a parameter is called in what the caller is told.
+/// The name of a parameter in error texts.
 pub(super) fn parameter(name: &str) -> String {
     format!("query parameter `{name}`")
 }
 
-/// The query without the parameters for which `hidden` says so; the rest stays byte for byte.
+/// Removes the parameters for which `hidden` returns true. The rest stays byte for byte.
 pub(super) fn without<'a>(query: &'a str, hidden: impl Fn(&[u8]) -> bool) -> Cow<'a, str> {
     let is_hidden = |pair: &&str| hidden(&decode(pair.split_once('=').map_or(*pair, |(key, _)| key)));
     if !query.split('&').any(|pair| is_hidden(&pair)) {
@@ -34,7 +36,7 @@ pub(super) fn without<'a>(query: &'a str, hidden: impl Fn(&[u8]) -> bool) -> Cow
     Cow::Owned(query.split('&').filter(|pair| !is_hidden(pair)).collect::<Vec<_>>().join("&"))
 }
 
-/// Undoes `%41` and `+`; a percent sign without two digits stands for itself.
+/// Decodes `%41` and `+`. A percent sign without two digits stays.
 fn decode(text: &str) -> Cow<'_, [u8]> {
     if !text.contains(['%', '+']) {
         return Cow::Borrowed(text.as_bytes());

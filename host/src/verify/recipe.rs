@@ -1,3 +1,5 @@
+//! The alternatives that a request is verified with.
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
@@ -6,26 +8,26 @@ use thiserror::Error;
 use super::{Draft, Scheme, Secret, SignError, Signed, VerifyError, query, strength};
 use crate::event::Timestamp;
 
-/// More alternatives than this would let one request cost many signatures.
+/// The maximum number of alternatives: each one can cost a signature per request.
 const MAX_ALTERNATIVES: usize = 8;
 
-/// What a channel asks of a request: it passes when one of the alternatives does. Without alternatives it is open.
+/// The verification of a channel. A request passes if one alternative passes; without alternatives every request does.
 ///
-/// Every scheme in it is consistent, and no public key can be taken for a shared secret.
+/// Every scheme is consistent, and no public key can be mistaken for a shared secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Scheme>", into = "Vec<Scheme>")]
 pub struct Recipe(Vec<Scheme>);
 
-/// Why alternatives do not make a recipe.
+/// Why a list of alternatives is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RecipeError {
-    /// There are too many of them.
+    /// Too many alternatives.
     #[error("expected at most 8 alternatives, found {found}")]
     TooMany {
-        /// How many.
+        /// The number of alternatives.
         found: usize,
     },
-    /// A scheme with a public key stands beside one with a shared secret: the key would pass as that secret.
+    /// A scheme with a public key beside one with a shared secret: the key would pass as that secret.
     #[error("expected `{public}` without `{shared}`: its public key would pass as a shared secret")]
     PublicKeyAsSecret {
         /// The scheme with a public key.
@@ -33,10 +35,10 @@ pub enum RecipeError {
         /// The other scheme.
         shared: &'static str,
     },
-    /// The keys of one do not fit together.
+    /// The keys of an alternative do not fit together.
     #[error("alternative {number}, `{scheme}`: {problem}")]
     Invalid {
-        /// Which, counting from 1.
+        /// Counted from 1.
         number: usize,
         /// Its scheme.
         scheme: &'static str,
@@ -46,7 +48,7 @@ pub enum RecipeError {
 }
 
 impl Recipe {
-    /// A recipe of these alternatives; none at all make it open, as in a manifest.
+    /// A recipe of these alternatives. An empty list makes it open, as in a manifest.
     pub fn new(schemes: Vec<Scheme>) -> Result<Self, RecipeError> {
         if schemes.len() > MAX_ALTERNATIVES {
             return Err(RecipeError::TooMany { found: schemes.len() });
@@ -68,12 +70,12 @@ impl Recipe {
         }
     }
 
-    /// The recipe that lets everything pass.
+    /// The recipe that passes every request.
     pub const fn open() -> Self {
         Self(Vec::new())
     }
 
-    /// Whether everything passes.
+    /// Whether every request passes.
     pub fn is_open(&self) -> bool {
         self.0.is_empty()
     }
@@ -83,9 +85,9 @@ impl Recipe {
         &self.0
     }
 
-    /// Passes when one alternative does with one of the secrets; otherwise the failure that came closest.
+    /// Passes if one alternative passes with one of the secrets. Otherwise returns the failure that came closest.
     ///
-    /// Costs at most one signature of the body for every alternative and secret; with a public key of Standard Webhooks, four.
+    /// Costs at most one signature of the body per alternative and secret, or four with a public key of Standard Webhooks.
     pub fn verify(&self, secrets: &[Secret], request: &Signed<'_>, now: Timestamp) -> Result<(), VerifyError> {
         if self.is_open() {
             return Ok(());
@@ -104,31 +106,31 @@ impl Recipe {
         Err(closest)
     }
 
-    /// Whether a header, by name in any case, carries a credential or a signature: plugins never see it, nothing keeps it.
+    /// Whether a header carries a credential or signature. Plugins never get such a header, and nothing stores it.
     pub fn hides_header(&self, name: &str) -> bool {
         self.0.iter().any(|scheme| scheme.hides_header(name))
     }
 
-    /// The query without the parameters used as a credential.
+    /// The query without parameters that are credentials.
     pub fn strip_query<'a>(&self, query: &'a str) -> Cow<'a, str> {
         let is_credential =
             |name: &[u8]| self.0.iter().filter_map(Scheme::hidden_parameter).any(|hidden| hidden.as_bytes() == name);
         query::without(query, is_credential)
     }
 
-    /// Whether this recipe lets pass what `other` would ask more of: the mark of a plugin swapped for one that opens a door.
+    /// Whether this recipe is weaker than `other`: a sign that a plugin was swapped for one with a weaker verification.
     ///
-    /// An open recipe is weaker than any other. Otherwise a recipe is weaker when one of its alternatives is not at least as
+    /// An open recipe is weaker than any other. Otherwise a recipe is weaker if one of its alternatives is not at least as
     /// strong as some alternative of `other`: token, then HMAC-SHA-1, then all other signatures; not covering the body,
     /// having no timestamp or tolerating an older one make a scheme weaker.
     pub fn is_weaker_than(&self, other: &Self) -> bool {
         strength::is_weaker(&self.0, &other.0)
     }
 
-    /// Headers that make `draft` a correct request now, by the first alternative the host can sign for with this secret.
+    /// The headers that make `draft` a valid request now, for the first alternative that the host can sign with this secret.
     ///
-    /// It cannot where the secret is a public key (the private one is the provider's), and for a token in the query, which is
-    /// not a header.
+    /// The host cannot sign if the secret is a public key, because only the provider has the private one, or if the token is in
+    /// the query.
     pub fn sign(&self, secret: &Secret, draft: &Draft<'_>, now: Timestamp) -> Result<Vec<(String, String)>, SignError> {
         if self.is_open() {
             return Ok(Vec::new());
@@ -151,7 +153,7 @@ impl Recipe {
         }))
     }
 
-    /// Whether at least one alternative can use the secret; if not, what they expected of it. Never shows the secret.
+    /// Whether at least one alternative can use the secret; otherwise what they expect of it. Never shows the secret.
     pub fn accepts_secret(&self, secret: &Secret) -> Result<(), String> {
         let mut problems = Vec::new();
         for scheme in &self.0 {

@@ -1,11 +1,13 @@
+//! A current timestamp in the body of a recorded request.
+
 use serde_json::Value;
 
 use super::{Recipe, Scheme, TimestampSource};
 use crate::event::Timestamp;
 
 impl Recipe {
-    /// The body with the time `now` where an alternative reads the time of a request from the body: what was recorded long
-    /// ago is as good as new when it is signed after that. None when there is nothing to change.
+    /// The body with the time `now`, if an alternative reads the timestamp from the body. With it a recorded request can be
+    /// signed again. `None` if there is nothing to change.
     pub fn refresh_timestamp(&self, body: &[u8], now: Timestamp) -> Option<Vec<u8>> {
         let rules = self.schemes().iter().filter_map(|scheme| match scheme {
             Scheme::Hmac(scheme) => scheme.timestamp.as_ref(),

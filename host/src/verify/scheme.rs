@@ -1,3 +1,5 @@
+//! One way to verify a request.
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -5,15 +7,15 @@ use super::{
 };
 use crate::event::Timestamp;
 
-/// One way to check a request, in the shape of a manifest's `verification`.
+/// One way to verify a request, in the form of a manifest's `verification`.
 ///
-/// Reading one checks its shape; [`super::Recipe::new`] checks that its keys fit together.
+/// Parsing checks the form; [`super::Recipe::new`] checks that the keys fit together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "scheme", rename_all = "kebab-case")]
 pub enum Scheme {
     /// A shared secret signs parts of the request.
     Hmac(Hmac),
-    /// The provider's private key does.
+    /// The provider signs parts of the request with a private key.
     Ed25519(Ed25519),
     /// The request carries the secret.
     Token(Token),
@@ -24,7 +26,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The word for it in a manifest.
+    /// The name in a manifest.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Hmac(_) => "hmac",
@@ -35,7 +37,7 @@ impl Scheme {
         }
     }
 
-    /// Whether the keys fit together, and if not, why.
+    /// Checks that the keys fit together.
     pub(super) fn check(&self) -> Result<(), String> {
         match self {
             Self::Hmac(scheme) => scheme.check(),
@@ -84,7 +86,7 @@ impl Scheme {
         }
     }
 
-    /// Whether all of its secrets are public keys.
+    /// Whether its secrets are public keys.
     pub(super) const fn has_public_key(&self) -> bool {
         match self {
             Self::Ed25519(_) => true,

@@ -1,3 +1,5 @@
+//! Secrets that never print themselves.
+
 use std::fmt;
 
 use thiserror::Error;
@@ -6,26 +8,26 @@ use thiserror::Error;
 #[derive(Clone)]
 pub struct Secret(Vec<u8>);
 
-/// How public keys begin: in PEM, and as the Standard Webhooks specification writes them.
+/// Prefixes of public keys: in PEM, and in Standard Webhooks.
 const PUBLIC: [&[u8]; 2] = [b"-----BEGIN", b"whpk_"];
 
-/// An empty secret: anyone could compute what it signs.
+/// An empty secret; anyone could sign with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("expected a secret, found an empty value")]
 pub struct EmptySecret;
 
 impl Secret {
-    /// A secret of these bytes, exactly as they are.
+    /// Stores the bytes unchanged.
     pub fn new(bytes: Vec<u8>) -> Result<Self, EmptySecret> {
         if bytes.is_empty() { Err(EmptySecret) } else { Ok(Self(bytes)) }
     }
 
-    /// The bytes themselves: for computing with, never for showing.
+    /// The bytes, for computation only, never for output.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// The bytes, unless they are visibly a public key: whoever knows that key could sign with it as if it were shared.
+    /// The bytes, unless they look like a public key: anyone who knows that key could sign with it.
     pub(super) fn shared(&self) -> Result<&[u8], &'static str> {
         if PUBLIC.iter().any(|beginning| self.0.trim_ascii_start().starts_with(beginning)) {
             Err("expected a shared secret, found a public key")

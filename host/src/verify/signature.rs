@@ -1,3 +1,5 @@
+//! Signatures in a header.
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -5,7 +7,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::{Header, VerifyError};
 
-/// How a signature is written as text.
+/// The text encoding of a signature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
@@ -17,12 +19,12 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Fills the first `length` bytes of `bytes` from `text`, or says no: too short, too long, or not this encoding.
+    /// Decodes `text` into the first `length` bytes of `bytes`. Returns false for any other length or encoding.
     fn decode(self, text: &str, length: usize, bytes: &mut [u8; MAX_LENGTH]) -> bool {
         match self {
             Self::Hex => text.len() == 2 * length && hex::decode_to_slice(text, &mut bytes[..length]).is_ok(),
             Self::Base64 => {
-                // The decoder asks for room up to a multiple of three.
+                // The decoder needs a buffer whose size is a multiple of three.
                 let mut room = [0; MAX_LENGTH + 2];
                 if text.len() != length.div_ceil(3) * 4 || STANDARD.decode_slice(text, &mut room) != Ok(length) {
                     return false;
@@ -44,21 +46,21 @@ impl Encoding {
 /// The longest signature of any scheme in bytes.
 const MAX_LENGTH: usize = 64;
 
-/// More entries than this in one header are not a rotation of secrets but an attempt to make the host work.
+/// The maximum number of entries in one header. More are not a rotation of secrets but an attack on the CPU.
 const MAX_ENTRIES: usize = 16;
 
-/// The form of a header that carries signatures.
+/// The format of a header with signatures.
 pub(super) struct Format<'a> {
-    /// Between the entries; none when the whole value is one signature.
+    /// Separates entries; `None` if the value is a single signature.
     pub(super) separator: Option<&'a str>,
-    /// Before each signature; entries without it are something else.
+    /// Precedes each signature; entries without it are ignored.
     pub(super) prefix: &'a str,
     pub(super) encoding: Encoding,
-    /// Of the decoded signature in bytes.
+    /// The length of a decoded signature in bytes.
     pub(super) length: usize,
 }
 
-/// The decoded signatures of one header: at least one, all of the length of the scheme.
+/// The decoded signatures of one header: at least one, all with the length of the scheme.
 pub(super) struct Candidates {
     bytes: [[u8; MAX_LENGTH]; MAX_ENTRIES],
     count: usize,
@@ -66,7 +68,7 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    /// Reads the value of `header`. Entries that are no signature of this format are passed over.
+    /// Parses the value of `header`. Entries of another format are ignored.
     pub(super) fn read(header: &Header, value: &[u8], format: &Format<'_>) -> Result<Self, VerifyError> {
         let mut candidates = Self { bytes: [[0; MAX_LENGTH]; MAX_ENTRIES], count: 0, length: format.length };
         let text = std::str::from_utf8(value).map_err(|_| header.malformed("ASCII text"))?;
@@ -98,7 +100,7 @@ impl Candidates {
         }
     }
 
-    /// Whether `tag` is among them; looks at all of them, whichever matches.
+    /// Whether `tag` is among them. Compares with all of them, so the time does not depend on the match.
     pub(super) fn contains(&self, tag: &[u8]) -> bool {
         self.iter().fold(Choice::from(0), |found, candidate| found | candidate.ct_eq(tag)).into()
     }

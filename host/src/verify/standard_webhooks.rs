@@ -1,8 +1,8 @@
-//! Signatures as in the Standard Webhooks specification, 1.0: checked for channels, made for outbound requests.
+//! The Standard Webhooks specification 1.0: verification for channels, signatures for outbound requests.
 //!
-//! `v1` entries are made with a shared secret (`whsec_`), `v1a` entries with a private key whose public one (`whpk_`) is the
-//! secret here; a channel may have both. Entries of other versions are passed over. An id with a dot is refused in both directions:
-//! the parts of the signed text are joined with dots, and nobody may move the joints.
+//! `v1` entries are signed with a shared secret (`whsec_`), `v1a` entries with a private key whose public key (`whpk_`) is the
+//! secret here; a channel can have both. Entries of other versions are ignored. An id with a dot is refused in both directions,
+//! because dots separate the parts of the signed text.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ use super::tolerance::{Tolerance, Unit};
 use super::{Header, Secret, SignError, Signed, VerifyError, ed25519};
 use crate::event::Timestamp;
 
-/// The header of the message's id.
+/// The header with the message id.
 pub const ID: &str = "webhook-id";
 
 /// `webhook-id`, `webhook-timestamp` and `webhook-signature`, or the same with `svix-`; a secret starts with `whsec_` or `whpk_`.
@@ -60,10 +60,10 @@ const SHARED: Format<'static> =
 const PUBLIC: Format<'static> =
     Format { separator: Some(" "), prefix: "v1a,", encoding: Encoding::Base64, length: Signature::BYTE_SIZE };
 
-/// Signatures with a private key that are tried. Each costs a hash of the whole body, so there are as many as a rotation needs.
+/// The maximum number of `v1a` entries. Each costs a hash of the whole body; a rotation needs no more.
 const MAX_PUBLIC: usize = 4;
 
-/// What a secret is, by how it begins.
+/// The key in a secret, by its prefix.
 enum Key<'a> {
     Shared(Cow<'a, [u8]>),
     Public(VerifyingKey),
@@ -82,7 +82,7 @@ impl<'a> Key<'a> {
 
 impl StandardWebhooks {
     pub(super) fn verify(&self, secrets: &[Secret], request: &Signed<'_>, now: Timestamp) -> Result<(), VerifyError> {
-        // One set or the other, never a mixture: the first of its headers decides.
+        // One set of headers or the other, never a mixture.
         let names = [WEBHOOK.id, WEBHOOK.timestamp, WEBHOOK.signature];
         let has_any = names.iter().any(|name| name.is_in(request.headers));
         let is_svix = !has_any && SVIX.signature.is_in(request.headers);
@@ -110,7 +110,7 @@ impl StandardWebhooks {
             let passes = match (&key, &shared, &public) {
                 (Key::Shared(key), Ok(shared), _) => shared.contains(tag(key, id, timestamp, request.body).as_bytes()),
                 (Key::Public(key), _, Ok(public)) => {
-                    // The signature hashes the message twice, so it has to be in one piece.
+                    // The signature hashes the message twice, so the message must be contiguous.
                     let message = message.get_or_insert_with(|| [id, timestamp, request.body].join(&b'.'));
                     public.iter().any(|candidate| ed25519::verifies(key, message, candidate))
                 }
@@ -133,12 +133,12 @@ impl StandardWebhooks {
     }
 }
 
-/// Whether requests can be signed with the secret, and if not, what was expected of it.
+/// Whether the secret can sign requests; otherwise what was expected.
 pub fn can_sign(secret: &Secret) -> Result<(), &'static str> {
     SecretEncoding::Whsec.key(secret).map(drop)
 }
 
-/// The three headers for `body`, sent at `at` under `id`; a repeated attempt keeps its id.
+/// The three headers for `body`, sent at `at` with `id`. A retry keeps its id.
 pub fn sign(secret: &Secret, id: &str, at: Timestamp, body: &[u8]) -> Result<[(&'static str, String); 3], SignError> {
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'.') {
         return Err(SignError::Id { id: id.to_owned() });

@@ -1,15 +1,15 @@
-//! How much a recipe asks for, to notice when the next one asks for less.
+//! The strength of recipes, to detect a weaker one.
 //!
-//! Five things count: the kind of proof, whether the body is covered, whether there is a timestamp, how far it may be off,
-//! and of two tokens that are signed, what their claims are held against. A scheme is at least as strong as another when it is
-//! so in each of the five. Which header carries what, how it is encoded and how the secret is written do not count.
+//! Five properties count: the kind of proof, whether it covers the body, whether there is a timestamp, its tolerance, and for
+//! two signed tokens the claims that are checked. A scheme is at least as strong as another if it is so in all five. Header
+//! names, encodings and the form of the secret do not count.
 
 use super::{Algorithm, Part, Scheme, Tolerance};
 
 /// The kinds of proof, weakest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Proof {
-    /// The secret itself travels.
+    /// The request carries the secret itself.
     Token,
     /// HMAC-SHA-1.
     Legacy,
@@ -24,7 +24,7 @@ struct Strength {
     claims: Option<Claims>,
 }
 
-/// Which claims of a token have to fit: the hash of the request, the issuer, the audience.
+/// Which claims of a token are checked: the hash of the request, the issuer, the audience.
 struct Claims([bool; 3]);
 
 impl Claims {
@@ -76,7 +76,7 @@ impl Strength {
     }
 }
 
-/// Whether these alternatives have one that no alternative of `other` is a match for. No alternatives let everything pass.
+/// Whether one of these alternatives is weaker than every alternative of `other`. An empty list passes every request.
 pub(super) fn is_weaker(own: &[Scheme], other: &[Scheme]) -> bool {
     if own.is_empty() || other.is_empty() {
         return own.is_empty() && !other.is_empty();

@@ -1,3 +1,5 @@
+//! The timestamp of a request.
+
 use serde::{Deserialize, Serialize};
 
 use super::digits::digits;
@@ -5,7 +7,7 @@ use super::tolerance::{Tolerance, Unit};
 use super::{Header, Signed, VerifyError, pointer};
 use crate::event::Timestamp;
 
-/// Where the time of a request stands, and how far it may be from the host's.
+/// The source of a request's timestamp, and its tolerance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TimestampRule {
@@ -15,20 +17,20 @@ pub struct TimestampRule {
     pub(super) tolerance: Tolerance,
 }
 
-/// Where the time of a request stands.
+/// The source of a request's timestamp.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimestampSource {
-    /// In a header of its own.
+    /// A header of its own.
     Header(Header),
-    /// In the signature header, as the entry `key=digits`.
+    /// The entry `key=digits` in the signature header.
     ListKey(String),
-    /// In the JSON body, at this pointer (RFC 6901).
+    /// A JSON pointer (RFC 6901) into the body.
     Pointer(String),
 }
 
 impl TimestampRule {
-    /// The timestamp as it is written in the headers, checked against `now`; none when it stands in the body.
+    /// The timestamp text from the headers, checked against `now`; `None` if it is in the body.
     pub(super) fn in_headers<'a>(
         &self,
         request: &Signed<'a>,
@@ -46,7 +48,7 @@ impl TimestampRule {
         Ok(Some(text))
     }
 
-    /// Checks a timestamp that stands in the body; nothing to do for the others. The body is verified by then.
+    /// Checks a timestamp in the body, which must be verified already. Does nothing for other sources.
     pub(super) fn in_body(&self, body: &[u8], now: Timestamp) -> Result<(), VerifyError> {
         let TimestampSource::Pointer(path) = &self.from else { return Ok(()) };
         match pointer::integer(body, path) {
@@ -85,7 +87,7 @@ fn list_entry_name(key: &str) -> String {
     format!("`{key}` in the signature header")
 }
 
-/// Whether `value` in `unit` is near enough to `now`; seconds are compared as whole seconds.
+/// Compares `value` with `now`. Seconds are compared as whole seconds.
 pub(super) fn check_age(tolerance: Tolerance, value: i64, unit: Unit, now: Timestamp) -> Result<(), VerifyError> {
     let apart = u128::from(unit.of(now).abs_diff(value));
     let apart_ms = if unit == Unit::Seconds { apart * 1000 } else { apart };

@@ -1,3 +1,5 @@
+//! The scheme `token`.
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue};
@@ -9,7 +11,7 @@ use super::{Header, Secret, SignError, Signed, VerifyError, query};
 
 const AUTHORIZATION: Header = Header::from_static("authorization");
 
-/// The request carries the secret itself. The body is not protected by it.
+/// The request carries the secret itself, which does not protect the body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Token {
@@ -19,7 +21,7 @@ pub struct Token {
     name: Option<String>,
 }
 
-/// Where the secret stands.
+/// Where the request carries the secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenPlace {
@@ -57,7 +59,7 @@ impl Token {
             (TokenPlace::Query, Some(name)) if name.is_empty() => Err("`name` is empty".to_owned()),
             (TokenPlace::Header | TokenPlace::Query, None) => Err("`name` is missing".to_owned()),
             (TokenPlace::Bearer | TokenPlace::Basic, Some(name)) => {
-                Err(format!("`name` says nothing for `bearer` and `basic`, found `{name}`"))
+                Err(format!("`name` is not allowed with `bearer` and `basic`, found `{name}`"))
             }
             _ => Ok(()),
         }
@@ -85,7 +87,7 @@ impl Token {
         }
     }
 
-    /// The header that carries the secret, if one does.
+    /// The header that carries the secret.
     pub(super) fn hidden_header(&self) -> Option<&str> {
         match self.place {
             TokenPlace::Header => self.name.as_deref(),
@@ -94,7 +96,7 @@ impl Token {
         }
     }
 
-    /// The query parameter that carries the secret, if one does.
+    /// The query parameter that carries the secret.
     pub(super) fn hidden_parameter(&self) -> Option<&str> {
         if self.place == TokenPlace::Query { self.name.as_deref() } else { None }
     }
@@ -106,7 +108,7 @@ impl Token {
             TokenPlace::Header | TokenPlace::Bearer
                 if HeaderValue::from_bytes(secret).is_err() || secret.trim_ascii() != secret =>
             {
-                Err("expected text that fits into a header, without white space or a line feed at its ends")
+                Err("expected a valid header value without white space or a line feed at its ends")
             }
             _ => Ok(()),
         }
@@ -135,7 +137,7 @@ impl Token {
     }
 }
 
-/// What follows the scheme's name, in any case, and spaces.
+/// The text after the name of the scheme, in any case, and spaces.
 fn after_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     let (name, rest) = value.split_at_checked(scheme.len())?;
     if !name.eq_ignore_ascii_case(scheme) || !rest.starts_with(b" ") {
@@ -144,7 +146,7 @@ fn after_scheme<'a>(value: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     Some(rest.trim_ascii_start())
 }
 
-/// Compares digests, so that neither the content nor the length of a secret shows in the time taken.
+/// Compares digests, so that the time reveals neither the content nor the length of a secret.
 fn matches(secrets: &[Secret], given: &[u8]) -> Result<(), VerifyError> {
     let given = Sha256::digest(given);
     let mut refused = VerifyError::NoSecret;

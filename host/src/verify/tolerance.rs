@@ -1,4 +1,4 @@
-//! What timestamps count, and how far they may be from the host's clock.
+//! Units of timestamps, and their tolerance.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::event::Timestamp;
 
-/// What a timestamp counts since 1970.
+/// The unit of a timestamp since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Unit {
     /// Seconds.
@@ -34,17 +34,17 @@ impl Unit {
     }
 }
 
-/// How far a timestamp may be from the host's clock, in both directions. Longer than zero.
+/// The maximum distance between a timestamp and the host's clock, in both directions. Longer than zero.
 ///
 /// Written with a unit, such as `300s` or `5m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tolerance(Duration);
 
 impl Tolerance {
-    /// What most providers advise.
+    /// What most providers recommend.
     pub const FIVE_MINUTES: Self = Self(Duration::from_secs(300));
 
-    /// What clocks of two hosts may differ by.
+    /// A realistic difference between the clocks of two hosts.
     pub const ONE_MINUTE: Self = Self(Duration::from_secs(60));
 
     /// The tolerance itself.
@@ -52,7 +52,7 @@ impl Tolerance {
         self.0
     }
 
-    /// In whole seconds, rounded up: where only seconds are compared, less than one would be none.
+    /// In whole seconds, rounded up, so that a comparison of seconds never has a tolerance of zero.
     pub(super) fn seconds(self) -> i64 {
         i64::try_from(self.0.as_millis().div_ceil(1000)).unwrap_or(i64::MAX)
     }

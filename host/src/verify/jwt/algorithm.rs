@@ -1,8 +1,8 @@
-//! The algorithms that sign tokens.
+//! The algorithms of tokens.
 
 use serde::{Deserialize, Serialize};
 
-/// What signs a token; never left to the token.
+/// The algorithm of a token. The recipe chooses it, never the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JwtAlgorithm {
     /// HMAC-SHA-256 with the bytes of the secret.
@@ -25,7 +25,7 @@ impl JwtAlgorithm {
         }
     }
 
-    /// Whether the secret is something that anybody may know.
+    /// Whether the secret is a public key.
     pub(in crate::verify) const fn has_public_key(self) -> bool {
         !matches!(self, Self::Hs256)
     }

@@ -1,26 +1,28 @@
+//! The compact form of tokens.
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// A longer token is an attempt to make the host work.
+/// The longest token in bytes. A longer one is an attack on the CPU.
 const MAX_LENGTH: usize = 8192;
 
-/// A token taken apart, not believed yet.
+/// The parts of a token that is not verified yet.
 pub(super) struct Compact<'a> {
-    /// What it says signs it.
+    /// The algorithm according to its header.
     pub(super) algorithm: String,
-    /// The bytes that are signed.
+    /// The signed bytes.
     pub(super) signed: &'a [u8],
     pub(super) claims: Vec<u8>,
     pub(super) signature: Vec<u8>,
 }
 
-/// The header of a token, as far as it means something here.
+/// The relevant members of a token's header.
 #[derive(Deserialize)]
 struct Jose {
     alg: String,
-    /// What a reader must understand. Nothing is understood, so that it must not be there at all.
+    /// Extensions that a reader must support. None is supported, so any makes the token invalid.
     #[serde(default)]
     crit: Critical,
 }
@@ -38,7 +40,7 @@ impl<'de> Deserialize<'de> for Critical {
     }
 }
 
-/// The claims that are looked at. Each is given once or the token is refused.
+/// The claims that are checked. A duplicate one makes the token invalid.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,7 +57,7 @@ pub(super) struct Claims {
     pub(super) qsh: Option<String>,
 }
 
-/// Whom a token is for.
+/// The audience of a token.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Audience {
@@ -73,7 +75,7 @@ impl Audience {
 }
 
 impl<'a> Compact<'a> {
-    /// Three parts in unpadded base64url with dots between them, the first of them a header in JSON; nothing before or after.
+    /// Parses three parts in unpadded base64url, separated by dots. The first one is a header in JSON.
     pub(super) fn read(text: &'a [u8]) -> Option<Self> {
         if text.len() > MAX_LENGTH {
             return None;
@@ -95,7 +97,7 @@ impl<'a> Compact<'a> {
     }
 }
 
-/// What a JSON object says. An array would be taken for the values of a struct in the order of its fields.
+/// Deserializes a JSON object. Arrays are refused: serde would read them as the fields of a struct, in order.
 pub(super) fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
     if !json.trim_ascii_start().starts_with(b"{") {
         return None;
@@ -103,14 +105,13 @@ pub(super) fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
     serde_json::from_slice(json).ok()
 }
 
-/// The part of a token that is signed.
+/// The signed part of a token.
 pub(super) fn unsigned(algorithm: &str, claims: &Claims) -> String {
     let header = format!(r#"{{"typ":"JWT","alg":"{algorithm}"}}"#);
     let claims = serde_json::to_vec(claims).expect("claims are texts and numbers");
     format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims))
 }
 
-/// The whole token.
 pub(super) fn join(unsigned: &str, signature: &[u8]) -> String {
     format!("{unsigned}.{}", URL_SAFE_NO_PAD.encode(signature))
 }

@@ -1,3 +1,5 @@
+//! Public keys of tokens.
+
 use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm};
 use spki::der::{Decode, Document};
 use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
@@ -9,14 +11,14 @@ const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1
 const ELLIPTIC_CURVE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 
-/// The longest key that is read: 8192 bits of RSA in PEM take a fifth of it.
+/// The longest key in PEM, in bytes: five times that of an RSA key of 8192 bits.
 const MAX_PEM: usize = 8192;
 
-/// A public key of the kind that the algorithm asks for.
+/// A public key for an algorithm.
 pub(super) struct PublicKey(UnparsedPublicKey<Vec<u8>>);
 
 impl PublicKey {
-    /// The key that is written in the secret, or what the secret should have been.
+    /// Parses the key in the secret, or says what was expected.
     pub(super) fn read(algorithm: JwtAlgorithm, secret: &Secret) -> Result<Self, &'static str> {
         let (expected, verification, kind, curve): (_, &'static dyn VerificationAlgorithm, _, _) = match algorithm {
             JwtAlgorithm::Rs256 => {

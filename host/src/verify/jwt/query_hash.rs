@@ -1,3 +1,5 @@
+//! The canonical form of a request in Atlassian's `qsh`.
+
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -6,10 +8,10 @@ use crate::verify::query;
 /// Name and value of a parameter, decoded.
 type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
-/// What the claim `qsh` is the hash of: `METHOD&path&query`, each in one spelling.
+/// The input of the claim `qsh`: `METHOD&path&query` in canonical form.
 ///
-/// The path is without `base_path`, which the sender leaves out, and without a slash at its end. The parameters are sorted by
-/// name; the values of one name are sorted and joined by commas. `token` is the parameter that carries the token itself.
+/// The path is without `base_path`, which the sender omits, and without a trailing slash. The parameters are sorted by name;
+/// the values of one name are sorted and joined by commas. The parameter `token`, which carries the token, is omitted.
 pub(super) fn canonical(method: &str, path: &str, query: &str, base_path: Option<&str>, token: Option<&str>) -> String {
     let mut text = method.to_ascii_uppercase();
     text.push('&');
@@ -17,7 +19,7 @@ pub(super) fn canonical(method: &str, path: &str, query: &str, base_path: Option
         base_path.and_then(|base| path.strip_prefix(base)).filter(|rest| rest.is_empty() || rest.starts_with('/'));
     let path = below.unwrap_or(path);
     let path = path.strip_suffix('/').unwrap_or(path);
-    // An unencoded `&` would let a piece of the path pass for a part of the query.
+    // An unencoded `&` would make a part of the path look like a part of the query.
     text.push_str(if path.is_empty() { "/" } else { path }.replace('&', "%26").as_str());
     text.push('&');
     let mut pairs: Vec<Pair<'_>> =
@@ -40,7 +42,7 @@ pub(super) fn canonical(method: &str, path: &str, query: &str, base_path: Option
     text
 }
 
-/// Percent-encodes everything but the unreserved characters of RFC 3986.
+/// Percent-encodes everything except the unreserved characters of RFC 3986.
 fn encode(bytes: &[u8], text: &mut String) {
     for byte in bytes {
         match byte {

@@ -304,6 +304,6 @@ fn a_public_key_is_not_there_to_sign_with() {
 
         let error = recipe.sign(&key, &super::draft(b""), seconds(NOW)).unwrap_err();
 
-        assert!(error.to_string().contains("the private one is the provider's"), "{error}");
+        assert!(error.to_string().contains("only the provider has the private key"), "{error}");
     }
 }

@@ -365,6 +365,6 @@ fn a_private_key_is_not_there_to_sign_with() {
 
     assert_eq!(
         error.to_string(),
-        "cannot sign for `ed25519`: the secret is a public key, and the private one is the provider's"
+        "cannot sign for `ed25519`: the secret is a public key; only the provider has the private key"
     );
 }

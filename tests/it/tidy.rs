@@ -2,9 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+mod circles;
+mod crate_map;
+mod files;
+mod links;
+mod module;
+mod naming;
+mod tokens;
+
+use self::files::{obey, sources};
 
 /// The modules of the host from left to right; those in one row are neighbours.
 const ORDER: &[&[&str]] = &[
@@ -33,29 +39,9 @@ const FENCES: &[(&[&str], &[&str])] = &[
     (&["anyhow"], &["cli", "main"]),
 ];
 
-/// Names that say nothing about what a file holds.
-const EMPTY_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "misc", "types", "manager"];
-
-/// The longest a file may be without its tests.
-const MAX_LINES: usize = 500;
-/// The longest that `main.rs` may be.
-const MAX_MAIN_LINES: usize = 60;
-
 #[test]
 fn modules_import_only_from_their_left() {
-    let mut broken = Vec::new();
-    for file in host_files() {
-        let Some(from) = file.module() else { continue };
-        let Some(place) = place(from) else {
-            broken.push(format!("{}: `{from}` is not in the order", file.name));
-            continue;
-        };
-        for (line, import) in file.imports() {
-            if import != from && self::place(&import).is_some_and(|other| other >= place) {
-                broken.push(format!("{}:{line}: `{from}` imports `{import}`", file.name));
-            }
-        }
-    }
+    let broken: Vec<_> = host_files().iter().flat_map(wrong_imports).collect();
     obey(&broken, "a module imports only from its left, and neighbours never import each other (host/ARCHITECTURE.md)");
 }
 
@@ -76,111 +62,21 @@ fn fenced_crates_stay_behind_their_fence() {
     obey(&broken, "each of these crates is named in one place only: put what you need behind a function there");
 }
 
-#[test]
-fn a_module_is_a_file_named_after_what_it_holds() {
-    let mut broken = Vec::new();
-    for path in rust_files(&root()) {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if name == "mod.rs" {
-            broken.push(format!("{}: `foo.rs` and `foo/` instead of `foo/mod.rs`", shown(&path)));
-        }
-        let parts = path.strip_prefix(root()).unwrap().iter().map(|part| part.to_str().unwrap());
-        if parts.map(|part| part.trim_end_matches(".rs")).any(|part| EMPTY_NAMES.contains(&part)) {
-            broken.push(format!("{}: the name says nothing", shown(&path)));
-        }
-    }
-    obey(&broken, "name a file after the noun it holds, and a module `foo` is `foo.rs` with its parts in `foo/`");
-}
-
-#[test]
-fn files_are_short() {
-    let mut broken = Vec::new();
-    for path in rust_files(&root()) {
-        let text = fs::read_to_string(&path).unwrap();
-        let lines = without_tests(&text).lines().count();
-        let max = if path.ends_with("host/src/main.rs") { MAX_MAIN_LINES } else { MAX_LINES };
-        if lines > max {
-            broken.push(format!("{}: {lines} lines, at most {max}", shown(&path)));
-        }
-    }
-    obey(&broken, "split a file along a noun before it grows past its limit");
-}
-
-#[test]
-fn every_guest_is_named_by_a_test() {
-    let tests: Vec<String> = rust_files(&root().join("tests/it"))
-        .iter()
-        .map(|path| fs::read_to_string(path).unwrap())
-        .filter(|text| text.contains("#[test]") || text.contains("#[tokio::test"))
-        .collect();
-    let mut broken = Vec::new();
-    for guest in guests() {
-        let quoted = [format!("\"{guest}\""), format!("\"{guest}.wasm\"")];
-        let constant = format!("guest::{}", guest.to_uppercase().replace('-', "_"));
-        let named = |text: &String| quoted.iter().any(|name| text.contains(name)) || !words(text, &constant).is_empty();
-        if !tests.iter().any(named) {
-            broken.push(format!("tests/guests: `{guest}` is named by no file in tests/it"));
-        }
-    }
-    obey(&broken, "a guest is there for a test: write the test or remove the guest");
-}
-
-/// Fails with what is wrong and what to do about it.
-#[track_caller]
-fn obey(broken: &[String], rule: &str) {
-    assert!(broken.is_empty(), "\n  {}\nthe rule: {rule}\n", broken.join("\n  "));
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-fn shown(path: &Path) -> String {
-    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+/// The imports of a file from its right or from a neighbour.
+fn wrong_imports(file: &Source) -> Vec<String> {
+    let Some(from) = file.module() else { return Vec::new() };
+    let Some(place) = place(from) else { return vec![format!("{}: `{from}` is not in the order", file.name)] };
+    let wrong = |import: &str| import != from && self::place(import).is_some_and(|other| other >= place);
+    let imports = file.imports().into_iter().filter(|(_, import)| wrong(import));
+    imports.map(|(line, import)| format!("{}:{line}: `{from}` imports `{import}`", file.name)).collect()
 }
 
 fn place(module: &str) -> Option<usize> {
     ORDER.iter().position(|row| row.contains(&module))
 }
 
-/// All files of the repository's own Rust code at `dir` and below.
-fn rust_files(dir: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut entries: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
-    entries.sort();
-    for path in entries {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if path.is_dir() && !path.is_symlink() {
-            let elsewhere = name.starts_with('.') || name == "target" || name == "node_modules";
-            if !elsewhere {
-                files.extend(rust_files(&path));
-            }
-        } else if name.ends_with(".rs") {
-            files.push(path);
-        }
-    }
-    files
-}
-
-/// The names of the components that `tests/guests` builds.
-fn guests() -> BTreeSet<String> {
-    let manifest = fs::read_to_string(root().join("tests/guests/Cargo.toml")).unwrap();
-    let manifest: toml::Table = manifest.parse().unwrap();
-    let examples = manifest["example"].as_array().unwrap();
-    examples.iter().map(|example| example["name"].as_str().unwrap().to_owned()).collect()
-}
-
 fn host_files() -> Vec<Source> {
-    let src = root().join("host/src");
-    let files = rust_files(&src);
-    assert!(!files.is_empty(), "no files in {}", src.display());
-    files
-        .iter()
-        .map(|path| {
-            let name = path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned();
-            Source::new(name, &fs::read_to_string(path).unwrap())
-        })
-        .collect()
+    sources("host/src").into_iter().map(|(name, text)| Source::new(name, &text)).collect()
 }
 
 /// One file of the host.
@@ -284,9 +180,22 @@ fn first_segments(rest: &str) -> Vec<String> {
     names
 }
 
-/// The part of a file before the tests at its end.
-fn without_tests(text: &str) -> &str {
-    text.find("\n#[cfg(test)]\nmod tests {").map_or(text, |at| &text[..at])
+#[test]
+fn an_upward_import_is_found() {
+    let check = |name: &str, text: &str, expected: &[&str]| {
+        assert_eq!(wrong_imports(&Source::new(name.to_owned(), text)), expected, "{name}: {text}");
+    };
+
+    check(
+        "eventlog/key.rs",
+        "use crate::event::Seq;\nuse crate::http::Server;",
+        &["eventlog/key.rs:2: `eventlog` imports `http`"],
+    );
+    check("ingest.rs", "use crate::dispatch::Dispatcher;", &["ingest.rs:1: `ingest` imports `dispatch`"]);
+    check("ingest/poll.rs", "use super::super::cli;", &["ingest/poll.rs:1: `ingest` imports `cli`"]);
+    check("http.rs", "use crate::{event, eventlog, http::Server};", &[]);
+    check("manager.rs", "", &["manager.rs: `manager` is not in the order"]);
+    check("lib.rs", "pub mod cli;", &[]);
 }
 
 #[test]

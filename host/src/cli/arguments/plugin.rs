@@ -24,7 +24,7 @@ pub(in crate::cli) enum PluginCommand {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// Show the kind, version, verification, settings, imports, samples and requests of a plugin
+    /// Show the kind, version, verification, settings, imports, samples and needs of a plugin
     Inspect {
         /// Plugin file
         file: PathBuf,

@@ -10,10 +10,10 @@ use crate::event::{ChannelName, Timestamp};
 
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct ReceivedArguments {
-    /// Received at or after this time (2026-01-31T12:00:00Z), or this long ago (15m)
+    /// Received since this time (2026-01-31T12:00:00Z) or this long ago (15m)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Timestamp>,
-    /// Received before this time, or this long ago
+    /// Received before this time or this long ago
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Timestamp>,
 }

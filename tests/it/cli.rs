@@ -1,4 +1,4 @@
-//! The command line: what it says, what it prints where, and how it ends.
+//! The command line: output, errors and exit codes.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -20,13 +20,13 @@ fn gateway(arguments: &[&str]) -> Output {
 }
 
 /// The exit code, stdout and stderr.
-fn told(output: Output) -> (i32, String, String) {
+fn outcome(output: Output) -> (i32, String, String) {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 #[test]
-fn all_problems_of_a_configuration_are_told_at_once() {
+fn all_problems_of_a_configuration_are_reported_at_once() {
     let setup = Setup::new().config(
         r#"
         [htp]
@@ -44,7 +44,7 @@ fn all_problems_of_a_configuration_are_told_at_once() {
     );
     let output = setup.command(&["check"]).env_remove("GRAFANA_WEBHOOK_SECRET").output().unwrap();
 
-    let (code, data, error) = told(output);
+    let (code, data, error) = outcome(output);
 
     assert_eq!((code, data.as_str()), (2, ""));
     let file = setup.path().join("gateway.toml").display().to_string();
@@ -69,10 +69,10 @@ hint: did you mean `http` instead of `htp`?
 }
 
 #[test]
-fn a_configuration_that_is_no_toml_is_told_by_line_without_showing_it() {
+fn syntax_errors_name_the_line_without_showing_it() {
     let setup = Setup::new().config("\n[admin]\ntoken = \"hunter2\n");
 
-    let (code, _, error) = told(setup.command(&["serve"]).output().unwrap());
+    let (code, _, error) = outcome(setup.command(&["serve"]).output().unwrap());
 
     assert_eq!(code, 2);
     assert!(error.contains("column 17: invalid basic string"), "{error}");
@@ -83,11 +83,11 @@ fn a_configuration_that_is_no_toml_is_told_by_line_without_showing_it() {
 fn the_shipped_configuration_is_valid() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../gateway.toml");
 
-    let (code, data, error) = told(gateway(&["check", "--config", file]));
+    let (code, data, error) = outcome(gateway(&["check", "--config", file]));
 
     assert_eq!(code, 0, "{error}");
     assert_eq!(data, format!("`{file}` is valid: 4 channels, 1 agent, 1 route\n"));
-    // Whether the plugins are built is another matter.
+    // The plugins may not be built yet.
     let warnings: Vec<_> = error.lines().filter(|line| !line.contains("does not exist")).collect();
     assert_eq!(
         warnings,
@@ -100,11 +100,11 @@ fn the_shipped_configuration_is_valid() {
 }
 
 #[test]
-fn a_wrong_call_ends_with_2_and_a_failed_one_with_1() {
-    let (code, _, error) = told(gateway(&["events", "--limit", "0"]));
+fn wrong_usage_exits_with_2_and_a_failure_with_1() {
+    let (code, _, error) = outcome(gateway(&["events", "--limit", "0"]));
     assert_eq!(code, 2, "{error}");
 
-    let (code, _, error) = told(gateway(&["events"]));
+    let (code, _, error) = outcome(gateway(&["events"]));
     assert_eq!(code, 2);
     assert_eq!(
         error,
@@ -114,7 +114,7 @@ fn a_wrong_call_ends_with_2_and_a_failed_one_with_1() {
 
     let setup = Setup::new();
     let output = setup.command(&["events", "show", "00000000-0000-0000-0000-000000000000"]).output().unwrap();
-    let (code, data, error) = told(output);
+    let (code, data, error) = outcome(output);
     assert_eq!((code, data.as_str()), (1, ""), "{error}");
     assert!(error.ends_with("hint: `gateway events` lists them\n"), "{error}");
 }
@@ -146,13 +146,13 @@ fn only_the_event_log_is_listed_without_a_running_gateway() {
     for (noun, expected) in
         [("events", "no events found; `gateway send CHANNEL FILE` sends one"), ("deliveries", "no deliveries found")]
     {
-        let (code, data, error) = told(setup.command(&[noun]).output().unwrap());
+        let (code, data, error) = outcome(setup.command(&[noun]).output().unwrap());
         assert_eq!((code, data.as_str()), (0, ""), "{noun}: {error}");
         assert!(error.starts_with("no gateway is running at http://127.0.0.1:"), "{error}");
         assert_eq!(error.lines().last(), Some(expected), "{noun}");
     }
     for noun in ["channels", "agents", "plugins", "routes", "skills"] {
-        let (code, data, error) = told(setup.command(&[noun]).output().unwrap());
+        let (code, data, error) = outcome(setup.command(&[noun]).output().unwrap());
         assert_eq!((code, data.as_str()), (1, ""), "{noun}: {error}");
         assert!(error.starts_with("error: no gateway is running at http://127.0.0.1:"), "{error}");
         assert!(error.ends_with("\nhint: start it with `gateway serve`\n"), "{error}");
@@ -195,7 +195,7 @@ async fn events_and_deliveries_are_the_same_with_and_without_a_running_gateway()
     for (list, (code, data, error)) in lists.into_iter().zip(online) {
         assert_eq!(code, 0, "{error}");
         assert!(error.starts_with("from the gateway at http://127.0.0.1:"), "{error}");
-        let (code, offline, error) = told(setup.command(list).output().unwrap());
+        let (code, offline, error) = outcome(setup.command(list).output().unwrap());
         assert_eq!(code, 0, "{error}");
         assert!(error.starts_with("no gateway is running at http://127.0.0.1:"), "{error}");
         assert_eq!(offline, data, "{list:?}");
@@ -207,7 +207,7 @@ fn a_plugin_file_is_checked_without_serving_it() {
     let setup = Setup::new().plugin(built_in::DUMMY).file("plugins/broken.wasm", "nonsense");
 
     let (code, data, error) =
-        told(setup.command(&["plugin", "check", "plugins/dummy.wasm", "plugins/broken.wasm"]).output().unwrap());
+        outcome(setup.command(&["plugin", "check", "plugins/dummy.wasm", "plugins/broken.wasm"]).output().unwrap());
 
     assert_eq!(code, 1);
     assert_eq!(error, "");
@@ -222,18 +222,18 @@ fn a_plugin_file_is_checked_without_serving_it() {
          failed  format     not a WebAssembly component: this is not WebAssembly\n"
     );
 
-    let (code, data, error) = told(setup.command(&["plugin", "inspect", "plugins/dummy.wasm"]).output().unwrap());
+    let (code, data, error) = outcome(setup.command(&["plugin", "inspect", "plugins/dummy.wasm"]).output().unwrap());
     assert_eq!(code, 0, "{error}");
     assert!(data.contains("\nverified  no, anyone can post to it\n"), "{data}");
     assert!(data.contains("\nmemory    1."), "{data}");
 }
 
 #[test]
-fn what_a_plugin_asks_for_is_shown() {
+fn the_needs_of_a_plugin_are_shown() {
     let setup = Setup::new().plugin(built_in::HTTP).plugin(built_in::GITHUB);
     let inspect = |file: &str| {
         let arguments = ["plugin", "inspect", file, "--format", "json"];
-        let (code, data, error) = told(setup.command(&arguments).output().unwrap());
+        let (code, data, error) = outcome(setup.command(&arguments).output().unwrap());
         assert_eq!(code, 0, "{error}");
         serde_json::from_str::<Value>(&data).unwrap()
     };
@@ -248,9 +248,9 @@ fn what_a_plugin_asks_for_is_shown() {
     assert!(github["memory"].as_u64().unwrap() >= 1 << 16, "{github}");
 }
 
-/// Everything that is wrong is told at once, in the words of the language that the file was written in.
+/// All problems are reported at once, with hints for the language that the file was written in.
 #[test]
-fn a_check_tells_all_problems_and_what_to_do() {
+fn a_check_reports_all_problems_and_what_to_do() {
     let setup = Setup::new();
     let write = |name: &str, wat: &str| {
         std::fs::write(setup.plugins().join(name), wat::parse_str(wat).unwrap()).unwrap();
@@ -268,7 +268,7 @@ fn a_check_tells_all_problems_and_what_to_do() {
     write("program.wasm", r#"(component (instance $i) (export "wasi:cli/run@0.2.6" (instance $i)))"#);
 
     let check = |file: &str| {
-        let (code, data, error) = told(setup.command(&["plugin", "check", file]).output().unwrap());
+        let (code, data, error) = outcome(setup.command(&["plugin", "check", file]).output().unwrap());
         assert_eq!((code, error.as_str()), (1, ""), "{data}");
         data
     };
@@ -297,7 +297,7 @@ fn a_check_tells_all_problems_and_what_to_do() {
 
 #[test]
 fn completions_are_a_script_of_the_shell() {
-    let (code, script, error) = told(gateway(&["completions", "bash"]));
+    let (code, script, error) = outcome(gateway(&["completions", "bash"]));
 
     assert_eq!((code, error.as_str()), (0, ""));
     assert!(script.starts_with("_gateway() {"), "{script}");

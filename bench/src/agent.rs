@@ -101,7 +101,7 @@ fn serve(mut stream: TcpStream, arrivals: &Mutex<Arrivals>, total: &AtomicU64) -
     }
 }
 
-/// Bytes of the whole request; none while its headers are incomplete.
+/// Bytes of the whole request; `None` while its headers are incomplete.
 fn length(request: &[u8]) -> Result<Option<usize>> {
     let Some(head) = memmem::find(request, b"\r\n\r\n") else { return Ok(None) };
     let headers = String::from_utf8_lossy(&request[..head]).to_ascii_lowercase();

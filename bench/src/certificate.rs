@@ -1,4 +1,4 @@
-//! The certificate of a gateway that speaks TLS, and what its callers know of it.
+//! The certificate of a gateway with TLS, and the TLS configuration of its callers.
 
 use std::fs;
 use std::path::Path;
@@ -10,13 +10,13 @@ use rcgen::CertifiedKey;
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 
-/// Its owner, to its callers.
+/// The name in the certificate.
 pub(crate) const NAME: &str = "127.0.0.1";
 
-/// What the gateway is told, below the keys of `[http]`.
+/// Its part of gateway.toml, below the keys of `[http]`.
 pub(crate) const CONFIGURATION: &str = "[http.tls]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n\n";
 
-/// Writes a new certificate and its key into `dir`; the answer is how to speak TLS with who has them.
+/// Writes a new certificate and its key into `dir`; returns the configuration of a client that trusts it.
 pub(crate) fn issue(dir: &Path) -> Result<ClientConfig> {
     let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed([NAME.to_owned()])?;
     fs::write(dir.join("cert.pem"), pem("CERTIFICATE", cert.der())?)?;

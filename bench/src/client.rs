@@ -185,7 +185,7 @@ impl Requests {
     }
 }
 
-/// Nobody waits for it: all that happens here happens on one thread.
+/// Never contended, because everything here runs on one thread.
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

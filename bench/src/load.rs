@@ -2,7 +2,7 @@
 //!
 //! It runs on the cores that it measures, so it is made to cost little: one thread and one epoll (through `mio`); requests
 //! lie ready in memory; a request is one `write` and an answer one `read`, with one `epoll_wait` for all that happened
-//! meanwhile; of an answer only status and length are looked at; one reading of the clock ends one request and begins the next.
+//! meanwhile; of an answer only status and length are read; one reading of the clock ends one request and begins the next.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -27,14 +27,14 @@ pub(crate) struct Load {
 
 struct Connection {
     stream: TcpStream,
-    /// The answer as far as it is there.
+    /// The part of the answer that has arrived.
     answer: Vec<u8>,
     filled: usize,
-    /// When the request was sent; none when the connection is idle.
+    /// When the request was sent; `None` while the connection is idle.
     sent: Option<Instant>,
 }
 
-/// What became of the requests of some time.
+/// The results of the requests of one period.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     /// Requests answered 2xx within the time.
@@ -133,7 +133,7 @@ impl Connection {
 
     /// The status of the answer when it is complete.
     fn receive(&mut self) -> Result<Option<u16>> {
-        // A read that does not fill the buffer has emptied the socket, so that epoll will tell of the next byte.
+        // A read that does not fill the buffer has emptied the socket, so epoll reports the next byte.
         match self.stream.read(&mut self.answer[self.filled..]) {
             Ok(0) => bail!("the server has closed the connection"),
             Ok(read) => self.filled += read,
@@ -153,7 +153,7 @@ impl Connection {
     }
 }
 
-/// Status and length of an answer; none while its headers are incomplete.
+/// Status and length of an answer; `None` while its headers are incomplete.
 pub(crate) fn parse(answer: &[u8]) -> Result<Option<(u16, usize)>> {
     let Some(head) = memchr::memmem::find(answer, b"\r\n\r\n") else { return Ok(None) };
     let head = &answer[..head];

@@ -1,4 +1,4 @@
-//! What the figures were measured on.
+//! The machine that the figures were measured on.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -10,14 +10,14 @@ use anyhow::Result;
 
 use crate::samples::{nanos, percentile};
 
-/// The machine, as far as it decides about the figures.
+/// The properties of the machine that decide about the figures.
 pub(crate) struct Machine {
     cores: usize,
     processor: String,
     kernel: String,
     file_system: String,
     load: String,
-    /// What one write of 4 KiB to a file and its fdatasync take, in microseconds.
+    /// Time of one write of 4 KiB to a file and its fdatasync, in microseconds.
     sync: f64,
 }
 

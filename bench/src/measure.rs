@@ -19,14 +19,14 @@ pub(crate) const CONNECTIONS: usize = 64;
 /// Load before the load that counts.
 pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
 
-/// How long the gateway may take for the deliveries that are left.
+/// How long the gateway may take for the remaining deliveries.
 const DRAIN: Duration = Duration::from_secs(60);
 
 /// Memory counts as settled when it was the same for this long, and at the latest after `UNSETTLED`.
 const SETTLED: Duration = Duration::from_millis(500);
 const UNSETTLED: Duration = Duration::from_secs(5);
 
-/// What one load found with one subject.
+/// The figures of one load on one subject.
 #[derive(Debug)]
 pub(crate) struct Throughput {
     /// Good answers in a second.
@@ -45,13 +45,13 @@ pub(crate) struct Throughput {
     pub(crate) backlog: Option<Backlog>,
 }
 
-/// Deliveries that were left when the load ended.
+/// Deliveries that were open when the load ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backlog {
     pub(crate) left: u64,
     /// How long they took.
     pub(crate) drain: Duration,
-    /// Those that were left even then.
+    /// Those that were still open then.
     pub(crate) undelivered: u64,
     pub(crate) failed: u64,
 }
@@ -63,7 +63,7 @@ pub(crate) fn plain_load(server: SocketAddr) -> Result<impl FnMut(Duration) -> R
     Ok(move |time| load.run(&mut requests, time))
 }
 
-/// What a server has to do before a round is over.
+/// What a server must finish before a round is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     Accept,

@@ -1,4 +1,4 @@
-//! Deliveries at a constant rate: requests sent at fixed times, and how long each takes to reach the agent.
+//! Deliveries at a constant rate: requests sent at fixed times, and the latency until each reaches the agent.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ use crate::webhook::Requests;
 /// Requests in a second.
 pub(crate) const RATE: u32 = 1000;
 
-/// Connections that the requests take turns on.
+/// Connections that the requests are distributed over.
 const CONNECTIONS: usize = 64;
 
 /// Requests before the first one that counts.
@@ -39,7 +39,7 @@ pub(crate) fn latencies(
     Ok(((before + 1..).zip(&sent).filter_map(took).collect(), late))
 }
 
-/// Asks for the p99 of deliveries again and again, each time for as long.
+/// Measures the p99 of deliveries repeatedly, each time for the same duration.
 pub(crate) struct Probe {
     agent: Agent,
     sender: Sender,
@@ -70,13 +70,13 @@ impl Probe {
 }
 
 pub(crate) fn wait_for(agent: &Agent, count: usize) {
-    // What is missing after that is counted as lost.
+    // Events that are missing after that count as lost.
     wait_until(Duration::from_secs(10), Duration::from_millis(5), || agent.count() >= count);
 }
 
-/// Sends at fixed times, whatever becomes of the requests before.
+/// Sends at fixed times, however long earlier requests take.
 pub(crate) struct Sender {
-    /// The one that has rested longest is first.
+    /// The one that was used longest ago is first.
     connections: VecDeque<Connection>,
 }
 
@@ -123,7 +123,7 @@ impl Sender {
 }
 
 impl Connection {
-    /// Reads the answer that it waits for; it has mostly been there for long.
+    /// Reads the answer that it waits for, which has usually arrived.
     fn rest(&mut self) -> Result<()> {
         let mut answer = [0; 4096];
         let mut filled = 0;

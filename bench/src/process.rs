@@ -1,4 +1,4 @@
-//! Processes: starting one that serves, what it has used, and its end.
+//! Server processes: starting one, reading its usage, and ending it.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -16,20 +16,20 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How long a server may take to serve, and to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Lines of a server's output that are kept for the case that it fails.
+/// Lines of a server's output that are kept for an error message.
 const KEPT_LINES: usize = 20;
 
 /// A server in a process of its own. It ends when this is dropped.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
-    /// Where it tells about itself: the same, or an address of its own.
+    /// The address of the admin API and of `/metrics`.
     pub(crate) admin: SocketAddr,
     output: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl Server {
-    /// Starts `command` and waits for so many lines `Serving on http://ADDRESS/` (or `https`), that of the admin API last.
+    /// Starts `command` and waits for `listeners` lines `Serving on http://ADDRESS/` (or `https`), the admin API's last.
     pub(crate) fn start(command: &mut Command, listeners: usize) -> Result<Self> {
         let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = started.with_context(|| format!("cannot start {command:?}"))?;
@@ -53,12 +53,12 @@ impl Server {
         Ok(server)
     }
 
-    /// What it has used until now.
+    /// Its usage so far.
     pub(crate) fn usage(&self) -> Result<Usage> {
         Usage::of(&self.child.id().to_string()).with_context(|| format!("the server is gone\n{}", self.last_words()))
     }
 
-    /// The end of what it wrote.
+    /// The end of its output.
     pub(crate) fn last_words(&self) -> String {
         let lines = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().map(|line| format!("  {line}\n")).collect()
@@ -79,7 +79,7 @@ impl Drop for Server {
     }
 }
 
-/// Waits until `done`, asking again after every `pause`; tells whether it came to that within `patience`.
+/// Waits until `done`, checking after every `pause`. Returns false if that takes longer than `patience`.
 pub(crate) fn wait_until(patience: Duration, pause: Duration, mut done: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     while !done() {
@@ -91,7 +91,7 @@ pub(crate) fn wait_until(patience: Duration, pause: Duration, mut done: impl FnM
     true
 }
 
-/// Reads what a server writes, so that it never waits for its reader, and tells the addresses in it.
+/// Reads a server's output, so that it never blocks on a full pipe, and sends the addresses in it.
 fn follow(
     pipe: Option<impl Read + Send + 'static>,
     output: &Arc<Mutex<VecDeque<String>>>,
@@ -102,7 +102,7 @@ fn follow(
     thread::Builder::new().spawn(move || {
         for line in pipe.lines().map_while(Result::ok) {
             if let Some(address) = served_address(&line) {
-                // Whoever waited may have given up, or need no more of them.
+                // The receiver may be gone, or need no more addresses.
                 let _ = found.try_send(address);
             }
             let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
@@ -115,13 +115,13 @@ fn follow(
     Ok(())
 }
 
-/// The address in the line that tells where a server serves.
+/// The address in the line `Serving on ..`.
 fn served_address(line: &str) -> Option<SocketAddr> {
     let (_, url) = line.split_once("Serving on ")?;
     url.split_once("://")?.1.split('/').next()?.parse().ok()
 }
 
-/// What a process has used since its start.
+/// The usage of a process since its start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     /// Processor time, the kernel's on its behalf included. In steps of 10 ms.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The value below which `percent` of 100 lie; `values` become sorted. Zero when there are none.
+/// The value below which `percent` of 100 lie; sorts `values`. Zero if there are none.
 pub(crate) fn percentile<T: Copy + Default + Ord>(values: &mut [T], percent: usize) -> T {
     values.sort_unstable();
     let index = (values.len() * percent / 100).min(values.len().saturating_sub(1));
@@ -18,7 +18,7 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     Some(if values.len() % 2 == 1 { high } else { (values[middle - 1] + high) / 2.0 })
 }
 
-/// How long things took, in microseconds.
+/// Percentiles of durations, in microseconds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Spread {
     pub(crate) p50: f64,
@@ -51,7 +51,7 @@ pub(crate) fn thousands(number: f64) -> String {
     text
 }
 
-/// Nanoseconds; 4.3 s at most, and nothing here takes as long.
+/// Nanoseconds, at most 4.3 s, which is longer than anything measured here.
 pub(crate) fn nanos(duration: Duration) -> u32 {
     u32::try_from(duration.as_nanos()).unwrap_or(u32::MAX)
 }

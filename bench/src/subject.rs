@@ -1,4 +1,4 @@
-//! What is measured: how each server is started, and what can be asked of the gateway.
+//! The servers that are measured: how each is started, and what the gateway reports about itself.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ use crate::secrets::{self, GITHUB_VARIABLE};
 /// The plugins that the gateway is measured with.
 const PLUGINS: [&str; 4] = ["dummy", "github", "http", "stub"];
 
-/// Where things are. What was written is removed when this is dropped.
+/// The files of the benchmark; those that it wrote are removed when this is dropped.
 pub(crate) struct Place {
     /// On the disk that holds the build: `/tmp` may be memory.
     dir: PathBuf,
@@ -146,7 +146,7 @@ impl Place {
         self.plugins.join(plugin)
     }
 
-    /// Ends the gateway and starts it again on what is in its folder.
+    /// Restarts the gateway on the same folder.
     pub(crate) fn restart(&self, subject: Subject) -> Result<Subject> {
         let Subject { server, folder } = subject;
         drop(server);
@@ -165,7 +165,7 @@ impl Place {
     }
 }
 
-/// The gateway's program, which is built beside this one.
+/// The gateway's program, in the same folder as this one.
 pub(crate) fn gateway_program() -> Result<PathBuf> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     Ok(program.with_file_name("gateway"))
@@ -173,12 +173,12 @@ pub(crate) fn gateway_program() -> Result<PathBuf> {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // It lies in the target folder, where a rest does no harm.
+        // Leftovers do no harm in the target folder.
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
-/// A server that runs, with its files. They go after it.
+/// A running server with its files, which are removed after it.
 pub(crate) struct Subject {
     pub(crate) server: Server,
     pub(crate) folder: Folder,
@@ -211,14 +211,14 @@ impl Drop for Folder {
     }
 }
 
-/// The configuration of an agent that takes everything and does nothing, and that all events go to.
+/// The configuration of an agent that accepts everything and does nothing, with a route of all events to it.
 pub(crate) const STUB: &str = "[agents.stub]\n\n[[routes]]\nchannels = [\"*\"]\nagents = [\"stub\"]\n\n";
 
 /// The configuration that lets instances of channel and agent be used again.
 pub(crate) const REUSE: &str = "[plugins.overrides.github]\nreuse = { max_calls = 1000, max_memory = \"32MiB\" }\n\n\
                                 [plugins.overrides.stub]\nreuse = { max_calls = 1000, max_memory = \"32MiB\" }\n";
 
-/// How far the gateway is.
+/// Counts of events and deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Progress {
     pub(crate) accepted: u64,
@@ -252,7 +252,7 @@ impl Progress {
     }
 }
 
-/// What the gateway tells of itself, on a connection of its own.
+/// The text of `/metrics`, over a connection of its own.
 fn metrics(gateway: SocketAddr) -> Result<String> {
     let (status, text) = request(gateway, "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
     ensure!(status == 200, "/metrics answers {status}: {text}");

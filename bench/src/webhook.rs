@@ -8,10 +8,10 @@ use std::fmt::Write as _;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-/// What the channel is configured with.
+/// The secret of the channel.
 pub(crate) const SECRET: &str = "It's a Secret to Everybody";
 
-/// Where the channel takes webhooks.
+/// The path of the channel.
 pub(crate) const PATH: &str = "/webhooks/github";
 
 /// Bytes of a body.
@@ -26,7 +26,7 @@ pub(crate) const ISSUES: u32 = 4096;
 /// What the id of every delivery begins with.
 const DELIVERY: &str = "72d3162e-cc78-11f0-81ab-";
 
-/// Digits of the delivery id that tell one request from another.
+/// Digits of the delivery id that differ between requests.
 const DIGITS: usize = 12;
 
 /// Requests for issues 1, 2, 3, and so on, and then from the first again.
@@ -34,7 +34,7 @@ pub(crate) struct Requests {
     /// One after the other, all of the same length.
     bytes: Vec<u8>,
     length: usize,
-    /// Where in a request the digits are that tell it from all others; none when all are the same.
+    /// The positions of these digits in a request; empty if all requests are the same.
     digits: Vec<usize>,
     sent: usize,
 }

@@ -1,4 +1,4 @@
-//! The command line: what can be asked for, and what is then done.
+//! The command line, and what each command does.
 
 use std::ffi::OsString;
 use std::process::Command;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 #[expect(unreachable_pub, reason = "it is part of the gateway's library too")]
 mod bundle;
 
-/// The crate that plugins are written with; the one folder in `plugins/` that is none itself.
+/// The SDK, the only package in `plugins/` that is not a plugin.
 const SDK: &str = "sdk";
 
 /// One built-in plugin, by the name of its folder.
@@ -57,7 +57,7 @@ pub(crate) fn list(root: &Path) -> Result<Vec<Plugin>> {
 }
 
 /// Copies `built` with the samples of a folder over `installed` in one step, so that a gateway that watches the folder never sees half a file, and only
-/// when that changes something, so that it does not load the same again. Tells whether it did.
+/// when that changes something, so that it does not load the same again. Returns whether it wrote.
 pub(crate) fn install(built: &Path, samples: &Path, installed: &Path) -> Result<bool> {
     let new = fs::read(built).with_context(|| {
         format!("cannot read {}; the `[lib]` of a plugin must have the name of its folder", built.display())
@@ -70,7 +70,7 @@ pub(crate) fn install(built: &Path, samples: &Path, installed: &Path) -> Result<
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", installed.display())),
     }
-    // Not `*.wasm`: the gateway must not take it for a plugin.
+    // Not `*.wasm`, which the gateway would load.
     let temporary = installed.with_extension(format!("wasm.{}.new", std::process::id()));
     let written = fs::write(&temporary, new).and_then(|()| fs::rename(&temporary, installed));
     if written.is_err() {

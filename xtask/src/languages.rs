@@ -61,10 +61,10 @@ impl Language {
         }
     }
 
-    /// Installs its tools, and tells what of them a new plugin finds in its folder: where they are, and under which name.
+    /// Installs its tools. Returns the folder that a new plugin links to, and the name of the link.
     fn install(self, tools: &Tools<'_>) -> Result<Option<(PathBuf, &'static str)>> {
         Ok(match self {
-            // The target is there: this program has been checking it.
+            // `Repository::open` has checked the target.
             Self::Rust => None,
             Self::Js | Self::Ts => Some((tools.npm(self.id())?, "node_modules")),
             Self::Python | Self::Go | Self::Zig => Some((tools.python(self.id())?, ".venv")),

@@ -18,7 +18,7 @@ impl Repository {
     /// Finds the repository that this program was built in, and checks that it can be built.
     pub(crate) fn open() -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?;
-        // `<target>/<profile>/xtask`: says where cargo builds, whatever told it so.
+        // `<target>/<profile>/xtask` shows where cargo builds, however that was configured.
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         let target = program.ancestors().nth(2).context("cannot find the target folder")?;
         let repository = Self { root: root.to_owned(), target: target.to_owned() };

@@ -31,7 +31,7 @@ impl AppendLog {
         let queue = Arc::new(Queue::default());
         let own = Arc::clone(&queue);
         thread::Builder::new().name("log".to_owned()).spawn(move || {
-            // Its callers are told by their replies being dropped.
+            // Dropped replies report the failure to the callers.
             if let Err(error) = write(file, &own) {
                 eprintln!("the log failed: {error:#}");
             }

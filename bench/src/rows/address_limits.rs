@@ -28,14 +28,14 @@ const ADDRESSES: u64 = 1_000_000;
 /// How long requests are sent before they are counted.
 const STEP: Duration = Duration::from_millis(500);
 
-/// Bytes of memory that a limit for each of [`ADDRESSES`] takes, beside a gateway without one.
+/// Bytes of memory for a limit of each of [`ADDRESSES`], compared with a gateway without one.
 fn run(place: &mut Place) -> Result<u64> {
     let without = resident(place, "", 1)?;
     let with = resident(place, "[http.address_limit]\nrate = \"1/s\"\naddresses = 1000000\n", ADDRESSES)?;
     Ok(with.saturating_sub(without))
 }
 
-/// Resident bytes of a gateway after requests from so many addresses, none of which is limited.
+/// Resident bytes of a gateway after one request from each of `addresses` addresses, none of which is limited.
 fn resident(place: &mut Place, limit: &str, addresses: u64) -> Result<u64> {
     // An admin API of its own, because it does not answer on an address that trusts proxies.
     let http = format!("trusted_proxies = [\"127.0.0.1\"]\n{limit}[admin]\nlisten = \"127.0.0.1:0\"\n");

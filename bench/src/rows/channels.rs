@@ -51,7 +51,7 @@ struct Channel {
     ratio: f64,
 }
 
-/// A request that a channel takes for an event.
+/// A request that becomes an event.
 struct Sample {
     request: Vec<u8>,
     body: usize,
@@ -133,7 +133,7 @@ fn recipe(place: &Place, name: &str) -> Result<Recipe> {
     Ok(Recipe::new(schemes)?)
 }
 
-/// The request of a sample as its provider would send it now, which the gateway takes.
+/// The request of a sample as its provider would send it now; checked against the gateway.
 fn sample(place: &Place, gateway: &Subject, name: &str, file: &Path) -> Result<Sample> {
     let recipe = recipe(place, name)?;
     let path = format!("/webhooks/{name}");
@@ -157,7 +157,7 @@ fn sample(place: &Place, gateway: &Subject, name: &str, file: &Path) -> Result<S
     Ok(Sample { request: request(b""), body: body.len() })
 }
 
-/// What the provider adds to the request; where that takes a private key, with the benchmark's own.
+/// The headers with the provider's signature; where a private key signs, it is the benchmark's own.
 fn sign(recipe: &Recipe, draft: &Draft<'_>, now: Timestamp) -> Result<Vec<(String, String)>> {
     if let [scheme @ Scheme::Ed25519(_), ..] = recipe.schemes() {
         let scheme = serde_json::to_value(scheme)?;
@@ -187,7 +187,7 @@ fn bodies(samples: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The headers of a sample, names in lower case; without a file of them, what `curl` and the like would say.
+/// The headers of a sample, names in lower case; without a file of headers, those of JSON.
 fn headers(body: &Path) -> Result<Vec<(String, String)>> {
     let file = body.with_extension("headers");
     if !file.is_file() {

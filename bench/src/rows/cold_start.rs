@@ -48,7 +48,7 @@ pub(crate) static COLD_START: Row = Row {
     print,
 };
 
-/// Who the deliveries are for.
+/// The agent of the deliveries.
 const AGENT: &str = "receiver";
 
 /// Events of one commit, as many as the gateway's own commits have at most.

@@ -33,7 +33,7 @@ pub(crate) static DEAD_AGENT: Row = Row {
 /// Agents, each with a channel of its own.
 const AGENTS: u32 = 100;
 
-/// What the others' deliveries took, in microseconds.
+/// The p99 of deliveries to the other agents, in microseconds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Neighbours {
     /// While all agents work.

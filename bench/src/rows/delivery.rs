@@ -49,7 +49,7 @@ fn run(place: &mut Place, time: Duration) -> Result<Delivery> {
     let agent = Agent::start()?;
     let gateway = place.gateway(&agent.configuration("receiver"))?;
     let count = RATE * u32::try_from(time.as_secs())?;
-    // One issue each, so that nothing waits for another event of its subject and each can be told by its number.
+    // One issue each, so that no event waits for another of its subject and each is identified by its number.
     let mut requests = Requests::new(WARM_UP + count);
     let mut sender = Sender::connect(gateway.server.address)?;
     sender.send(&mut requests, WARM_UP)?;

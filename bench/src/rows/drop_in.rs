@@ -26,10 +26,10 @@ pub(crate) static DROP_IN: Row = Row {
 /// Plugins that one round drops in.
 const PLUGINS: u32 = 5;
 
-/// How long one may take.
+/// How long one plugin may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How often it is asked for: the answers compete with the compiler for the cores.
+/// The pause between requests, because they compete with the compiler for the cores.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The time of each plugin in milliseconds.

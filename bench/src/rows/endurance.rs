@@ -28,7 +28,7 @@ pub(crate) static ENDURANCE: Row = Row {
     print,
 };
 
-/// Measurements at each end; the median counts, because the disk has moods.
+/// Measurements at each end. The median counts, because the speed of a disk varies.
 const WINDOWS: u32 = 3;
 
 /// Good answers in a second.
@@ -36,7 +36,7 @@ const WINDOWS: u32 = 3;
 struct Endurance {
     events: u64,
     first: f64,
-    /// After so many events.
+    /// After `events` events.
     last: f64,
     /// The most resident bytes.
     peak: u64,

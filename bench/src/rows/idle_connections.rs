@@ -33,10 +33,10 @@ pub(crate) static IDLE_CONNECTIONS: Row = Row {
 /// How many are open.
 const CROWDS: [usize; 2] = [1_000, 10_000];
 
-/// How long the gateway may take to let them in, or to see that they are gone.
+/// How long the gateway may take to accept them, or to notice that they are gone.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Lets so many in, all from one address, and never gives one up.
+/// Accepts that many connections, all from one address, and never closes one.
 const HTTP: &str = "max_connections = 20000\nmax_connections_per_address = 20000\n\
                     idle_timeout = \"1h\"\nheader_timeout = \"1h\"\n";
 
@@ -47,13 +47,13 @@ struct Crowd {
     plain: [f64; 2],
     /// The same over TLS, after the handshake.
     encrypted: [f64; 2],
-    /// The p99 of good answers in milliseconds, with none of them.
+    /// The p99 of good answers in milliseconds, without idle connections.
     alone: f64,
     /// With each of [`CROWDS`].
     beside: [f64; 2],
 }
 
-/// Measures memory before any load, and then, for `time` each, answers with each number of idle connections and with none.
+/// Measures memory before any load, and then answers beside each number of idle connections and without any, for `time` each.
 fn run(place: &mut Place, time: Duration) -> Result<Crowd> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
@@ -78,9 +78,9 @@ fn run(place: &mut Place, time: Duration) -> Result<Crowd> {
     Ok(Crowd { plain, encrypted, alone, beside: [few, many] })
 }
 
-/// Opens each of [`CROWDS`]; what one of them takes of the gateway's memory, and in the end all that are open.
+/// Opens each of [`CROWDS`]. Returns the gateway's memory per connection, and the open connections.
 fn open(server: &Server, connect: impl Fn() -> Result<TcpStream>) -> Result<([f64; 2], Vec<TcpStream>)> {
-    // To answer for the first time takes memory as well.
+    // The first answer takes memory too.
     wait_for(server, 0)?;
     let before = settled(server)?;
     let mut open = Vec::new();
@@ -95,7 +95,7 @@ fn open(server: &Server, connect: impl Fn() -> Result<TcpStream>) -> Result<([f6
     Ok((bytes, open))
 }
 
-/// Waits until the gateway has let in so many, beside the connection that asks for it: for the system they are open earlier.
+/// Waits until the gateway has accepted `count` connections, beside the one that asks: the system accepts them earlier.
 fn wait_for(server: &Server, count: usize) -> Result<()> {
     wait_for_metric(server, &format!("gateway_http_connections {}", count + 1), PATIENCE)
         .with_context(|| format!("the gateway does not come to {count} connections"))

@@ -1,4 +1,4 @@
-//! Row k: what is left of the throughput when far more is asked for.
+//! Row k: throughput under far too many callers.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ const CALLERS: usize = 5 * 1024;
 struct Overload {
     /// Good answers in a second with as many callers as in the other rows.
     peak: f64,
-    /// The same with far too many callers, none of whom waits before it asks again.
+    /// The same with far too many callers, each of which asks again at once.
     goodput: f64,
     /// Refusals in a second.
     refused: f64,

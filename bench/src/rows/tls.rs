@@ -31,7 +31,7 @@ pub(crate) static TLS: Row = Row {
 };
 
 /// How requests come, in the order of the table. The second is what the third is compared with, because the same client
-/// sends them; the first tells what that client costs.
+/// sends them; the first shows the cost of that client.
 const WAYS: [&str; 3] =
     ["HTTP/1 in the clear, the load of a to d", "HTTP/1 in the clear, hyper", "HTTP/2 over TLS, hyper"];
 

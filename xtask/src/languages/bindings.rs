@@ -1,4 +1,4 @@
-//! The bindings that the templates carry, so that who writes a plugin needs no generator.
+//! The bindings in the templates, so that authors of plugins need no generator.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl Generator<'_> {
         self.tools.templates().join(lang).join(self.kind)
     }
 
-    /// What is there for JavaScript and TypeScript: one file for all interfaces.
+    /// The types of JavaScript and TypeScript: one file for all interfaces.
     fn types(&self) -> Result<()> {
         let out = self.scratch.join("types");
         let mut jco = Command::new(self.tools.jco()?);
@@ -121,7 +121,7 @@ impl Generator<'_> {
     }
 }
 
-/// One line of the types as QuickJS has it: modules without a version, and `null` for what is not there.
+/// One line of the types as QuickJS has it: modules without a version, and `null` for an absent value.
 fn typed_line(line: &str) -> String {
     let mut line = line.replace(" | undefined", " | null");
     while let Some(at) = line.find('@') {

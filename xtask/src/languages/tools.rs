@@ -58,9 +58,9 @@ impl<'a> Tools<'a> {
         Ok(dir.join("node_modules"))
     }
 
-    /// The compiler of C with what it needs for WebAssembly, as packages of the system.
+    /// The C compiler with its parts for WebAssembly, as system packages.
     pub(crate) fn c(&self) -> Result<()> {
-        // Of a part that is missing the compiler says the bare name.
+        // For a missing part the compiler prints only its name.
         let has = |part: &&str| {
             let output = Command::new("clang-19").args(["--target=wasm32-wasi", part]).output();
             output.is_ok_and(|output| Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_file())
@@ -84,7 +84,7 @@ impl<'a> Tools<'a> {
         Ok(root.join("bin/wit-bindgen"))
     }
 
-    /// Installs into `dir`, unless exactly that is there.
+    /// Installs into `dir`, unless `what` is installed there already.
     fn once(&self, dir: &Path, what: &str, install: impl FnOnce() -> Result<()>) -> Result<()> {
         let installed = dir.join("installed");
         if fs::read_to_string(&installed).is_ok_and(|done| done == what) {

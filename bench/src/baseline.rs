@@ -168,6 +168,7 @@ pub(crate) fn new_event(delivery: &str, issue: u32, body: Bytes) -> Result<NewEv
         attributes: attributes.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         headers: Vec::new(),
         request_id: RequestId::new(),
+        traceparent: None,
         identity: Some(Identity::of_delivery(&channel, delivery, &digest, 0)),
         channel,
         recipients: Vec::new(),

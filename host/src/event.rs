@@ -53,4 +53,7 @@ pub struct Event {
     pub headers: Vec<(String, String)>,
     /// The request that carried it.
     pub request_id: RequestId,
+    /// The W3C trace context that its processing belongs to.
+    #[serde(skip)]
+    pub traceparent: Option<String>,
 }

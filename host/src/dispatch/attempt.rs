@@ -172,6 +172,7 @@ impl AttemptRunner {
         let ended_at = Timestamp::now();
         let attempt = |outcome, code: &str, message: &str| Attempt {
             number: number.get(),
+            term: Attempt::FIRST_TERM,
             started_at,
             ended_at,
             outcome,
@@ -226,6 +227,7 @@ impl AttemptRunner {
         let now = Timestamp::now();
         let attempt = Attempt {
             number: job.attempts + 1,
+            term: Attempt::FIRST_TERM,
             started_at: now,
             ended_at: now,
             outcome: Outcome::Dead,

@@ -137,6 +137,7 @@ mod tests {
             let mut delivery = Delivery::new(recipient, ended_at);
             let attempt = Attempt {
                 number: 1,
+                term: Attempt::FIRST_TERM,
                 started_at: ended_at,
                 ended_at,
                 outcome: Outcome::Retry,

@@ -98,6 +98,7 @@ fn new_answer(job: &Job, event: &Event, agent: &AgentName, channel: AgentName, a
         attributes: own.into_iter().chain(said).collect(),
         headers: Vec::new(),
         request_id: event.request_id,
+        traceparent: None,
         // No plugin can give such a key: theirs have no control characters.
         identity: Some(Identity::of_key(&event.channel, &format!("\u{1}answer/{}/{}", job.id.seq, job.id.index))),
         recipients: vec![Recipient { agent: channel, priority: Priority::Normal }],

@@ -135,6 +135,7 @@ mod tests {
             attributes: vec![("severity".to_owned(), "high".to_owned()), ("id".to_owned(), "mine".to_owned())],
             headers: Vec::new(),
             request_id: RequestId::new(),
+            traceparent: None,
         }
     }
 

@@ -107,6 +107,9 @@ pub enum Outcome {
 pub struct Attempt {
     /// Counts from 1.
     pub number: u32,
+    /// The term of the claim under which it was made.
+    #[serde(skip, default = "first_term")]
+    pub term: u64,
     /// When the agent plugin was called.
     pub started_at: Timestamp,
     /// When the outcome was known.
@@ -117,6 +120,15 @@ pub struct Attempt {
     pub code: String,
     /// The error for people; empty after a success.
     pub message: String,
+}
+
+fn first_term() -> u64 {
+    Attempt::FIRST_TERM
+}
+
+impl Attempt {
+    /// The term of all attempts while one process makes all deliveries.
+    pub const FIRST_TERM: u64 = 1;
 }
 
 /// One event on its way to one agent.
@@ -263,6 +275,7 @@ mod tests {
             let moment = Timestamp::from_millis(i64::from(number));
             let attempt = Attempt {
                 number,
+                term: Attempt::FIRST_TERM,
                 started_at: moment,
                 ended_at: moment,
                 outcome: Outcome::Retry,

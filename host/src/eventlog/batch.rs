@@ -24,6 +24,7 @@ pub struct NewEvent {
     pub attributes: Vec<(String, String)>,
     pub headers: Vec<(String, String)>,
     pub request_id: RequestId,
+    pub traceparent: Option<String>,
     /// What makes it the same as another one; none is never a duplicate.
     pub identity: Option<Identity>,
     /// Who is to get it.
@@ -37,7 +38,8 @@ impl NewEvent {
         let names = self.channel.as_str().len() + self.plugin.as_str().len() + self.kind.len();
         let recipients = self.recipients.iter().map(|recipient| recipient.agent.as_str().len() + 2);
         let subject = self.subject.as_ref().map_or(0, String::len);
-        200 + names + subject + self.content_type.len() + pairs.sum::<usize>() + recipients.sum::<usize>()
+        let traceparent = self.traceparent.as_ref().map_or(0, String::len);
+        200 + names + subject + traceparent + self.content_type.len() + pairs.sum::<usize>() + recipients.sum::<usize>()
     }
 }
 

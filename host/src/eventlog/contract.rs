@@ -189,6 +189,7 @@ fn new_event(data: impl Into<Bytes>) -> NewEvent {
         attributes: vec![("action".to_owned(), "created".to_owned())],
         headers: Vec::new(),
         request_id: RequestId::new(),
+        traceparent: None,
         identity: None,
         recipients: Vec::new(),
     }
@@ -221,7 +222,15 @@ async fn accept(log: &EventLog, event: NewEvent) -> Arc<Event> {
 
 fn attempt(number: u32, outcome: Outcome) -> Attempt {
     let moment = Timestamp::from_millis(1_700_000_000_500);
-    Attempt { number, started_at: moment, ended_at: moment, outcome, code: String::new(), message: String::new() }
+    Attempt {
+        number,
+        term: Attempt::FIRST_TERM,
+        started_at: moment,
+        ended_at: moment,
+        outcome,
+        code: String::new(),
+        message: String::new(),
+    }
 }
 
 fn statuses(log: &EventLog) -> Vec<u64> {

@@ -151,6 +151,7 @@ impl Gateway {
             attributes: Vec::new(),
             headers: Vec::new(),
             request_id: RequestId::new(),
+            traceparent: None,
             identity: None,
             recipients: Vec::new(),
         };

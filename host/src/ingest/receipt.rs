@@ -64,6 +64,7 @@ pub(super) fn new_events(
             attributes: event.attributes,
             headers: context.headers.clone(),
             request_id: context.request_id,
+            traceparent: None,
             identity,
         });
     }

@@ -193,6 +193,7 @@ impl CommitBuilder {
             attributes: new.attributes,
             headers: new.headers,
             request_id: new.request_id,
+            traceparent: new.traceparent,
         };
         let slot = Slot::new(first_deliveries(&event, &new.recipients));
         self.state.statuses[EventStatus::of(&slot.deliveries) as usize] += 1;

@@ -235,6 +235,7 @@ mod tests {
         let code = if outcome == Outcome::Delivered { "" } else { "timeout" };
         Attempt {
             number,
+            term: Attempt::FIRST_TERM,
             started_at: at(started),
             ended_at: at(started + 5),
             outcome,
@@ -259,6 +260,7 @@ mod tests {
             attributes: vec![("severity".to_owned(), "high".to_owned())],
             headers: vec![("x-github-event".to_owned(), "push".to_owned())],
             request_id: RequestId::new(),
+            traceparent: None,
         };
         let recipient = |agent: &str| Recipient { agent: agent.parse().unwrap(), priority: Priority::Normal };
         let mut first = Delivery::new(recipient("a"), at(1003));

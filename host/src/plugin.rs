@@ -73,13 +73,13 @@ use self::registry::Registry;
 #[derive(Clone)]
 pub struct PluginHost {
     registry: Arc<Registry>,
-    /// By owner; made once for each, and filled when the event log is open.
+    /// By owner. Each is filled once the event log is open.
     states: Arc<Mutex<BTreeMap<String, Arc<PluginState>>>>,
     _loader: Arc<watch::Loader>,
 }
 
 impl PluginHost {
-    /// Loads every file of the folder and follows it from then on. A file that does not load is no error.
+    /// Loads every file of the folder and watches the folder from then on. A file that does not load is not an error.
     pub async fn start(
         settings: Settings,
         metrics: &Metrics,
@@ -95,14 +95,14 @@ impl PluginHost {
         self.registry.serving(plugin)
     }
 
-    /// The state of `owner`, such as `channels/github`, which has `quota` bytes; none when it was granted none.
+    /// The state of `owner`, such as `channels/github`. `None` when `quota` is 0.
     pub fn state(&self, owner: &str, quota: usize) -> Option<Arc<PluginState>> {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let state = || Arc::new(PluginState::new(owner.to_owned(), quota));
         (quota > 0).then(|| Arc::clone(states.entry(owner.to_owned()).or_insert_with(state)))
     }
 
-    /// The states that were asked for.
+    /// All states that [`PluginHost::state`] has returned.
     pub fn states(&self) -> Vec<Arc<PluginState>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
@@ -112,12 +112,12 @@ impl PluginHost {
         self.registry.serving_channels()
     }
 
-    /// Every file of the folder with what serves and what failed, by file name.
+    /// Every file of the folder, by name.
     pub fn list(&self) -> Vec<PluginStatus> {
         self.registry.list()
     }
 
-    /// Changes whenever a generation was swapped, retired or refused.
+    /// Changes whenever a generation was swapped, retired or rejected.
     pub fn subscribe(&self) -> tokio::sync::watch::Receiver<()> {
         self.registry.subscribe()
     }

@@ -166,7 +166,7 @@ async fn a_folder_that_everybody_can_write_to_is_warned_of() {
 
     let gateway = setup.start().await;
 
-    gateway.logged(&["Everybody on this machine may put plugins into"]).await;
+    gateway.logged(&["Every user of this machine can add plugins to"]).await;
     gateway.logged(&["hint: `chmod o-w "]).await;
 }
 
@@ -187,9 +187,9 @@ async fn foreign_machine_code_is_compiled_again() {
     let elsewhere = setup.path().join("elsewhere");
     fs::write(&elsewhere, &whole).unwrap();
     let attacks: [(&str, &dyn Fn()); 5] = [
-        ("no file", &|| pipe(&one)),
+        ("not a file", &|| pipe(&one)),
         ("damaged", &|| fs::write(&one, &whole[..whole.len() / 2]).unwrap()),
-        ("of another plugin", &|| assert!(fs::copy(&other, &one).unwrap() > 0)),
+        ("belongs to another plugin", &|| assert!(fs::copy(&other, &one).unwrap() > 0)),
         ("others than its owner may write there", &|| {
             fs::write(&one, &whole).unwrap();
             fs::set_permissions(&one, Permissions::from_mode(0o666)).unwrap();

@@ -138,24 +138,24 @@ async fn a_signature_may_come_before_or_after_its_file() {
     };
 
     put(gateway.path(), "echo.wasm", &guest::ECHO.bytes());
-    assert_eq!(refused("it has no signature that counts").await["state"], "failed");
+    assert_eq!(refused("it has no valid signature").await["state"], "failed");
     put(gateway.path(), "echo.wasm.sig", &one);
     gateway.plugin_until("echo", |row| row["generation"] == 1 && row["error"].is_null()).await;
 
     put(gateway.path(), "echo.wasm.sig", &two);
-    assert_eq!(refused("not one of these bytes").await["state"], "serving");
+    assert_eq!(refused("not made for these bytes").await["state"], "serving");
     put(gateway.path(), "echo.wasm", &guest::ECHO_TWO.bytes());
     gateway.plugin_until("echo", |row| row["generation"] == 2 && row["error"].is_null()).await;
     assert_eq!(version(&gateway).await, "2");
 
     put(gateway.path(), "echo.wasm", &guest::ECHO.bytes());
-    assert_eq!(refused("not one of these bytes").await["state"], "serving");
+    assert_eq!(refused("not made for these bytes").await["state"], "serving");
     assert_eq!(version(&gateway).await, "2");
     put(gateway.path(), "echo.wasm.sig", &one);
     gateway.plugin_until("echo", |row| row["generation"] == 3 && row["error"].is_null()).await;
 
     fs::remove_file(gateway.path().join("plugins/echo.wasm.sig")).unwrap();
-    assert_eq!(refused("it has no signature that counts").await["state"], "serving");
+    assert_eq!(refused("it has no valid signature").await["state"], "serving");
 }
 
 /// Without `require_signature` a file without a signature serves, but one with a wrong signature does not.
@@ -242,9 +242,9 @@ fn inspect_and_check_tell_of_signatures_and_pins() {
     };
 
     let (code, told, _) = run(&["inspect", "plugins/echo.wasm"]);
-    assert!(code == 0 && told.contains("\nsignature none\nrefused   it has no signature that counts"), "{told}");
+    assert!(code == 0 && told.contains("\nsignature none\nrefused   it has no valid signature"), "{told}");
     let (code, told, _) = run(&["check", "plugins/echo.wasm"]);
-    assert!(code == 1 && told.contains("failed  trust      it has no signature that counts"), "{told}");
+    assert!(code == 1 && told.contains("failed  trust      it has no valid signature"), "{told}");
 
     for plugin in ["echo", "trap"] {
         let (code, told, error) = run(&["sign", &format!("plugins/{plugin}.wasm"), "--key", "key.pem"]);
@@ -270,5 +270,5 @@ fn inspect_and_check_tell_of_signatures_and_pins() {
 
     fs::write(setup.plugins().join("echo.wasm"), guest::ECHO_TWO.bytes()).unwrap();
     let (code, told, _) = run(&["inspect", "plugins/echo.wasm"]);
-    assert!(code == 0 && told.contains("\nsignature its signature is not one of these bytes"), "{told}");
+    assert!(code == 0 && told.contains("\nsignature its signature was not made for these bytes"), "{told}");
 }

@@ -1,4 +1,4 @@
-//! CallLimits of plugins, and overrides for single plugins.
+//! Limits of plugins, and overrides for single plugins.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

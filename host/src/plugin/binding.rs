@@ -1,3 +1,5 @@
+//! What a configured channel or agent grants its plugin.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,19 +12,17 @@ use super::limits::CallLimits;
 use super::network::Network;
 use super::state::PluginState;
 
-/// One configured channel or agent as its plugin sees it: settings, grants and a number of permits.
+/// One configured channel or agent as its plugin sees it: settings, grants and permits for calls.
 ///
-/// It outlives the generations of the plugin, so that a swap neither forgets nor doubles what is in flight.
+/// It outlives the generations of the plugin, so that a swap does not change how many calls are in flight.
 pub struct Binding {
-    /// The channel's or agent's name.
+    /// The name of the channel or agent.
     pub name: String,
     /// The `config` table: strings as they are, everything else as JSON.
     pub config: BTreeMap<String, String>,
-    /// What `http.send` reaches.
     pub network: Network,
-    /// The state that was granted.
     pub state: Option<Arc<PluginState>>,
-    /// Time on the clock that one call may take.
+    /// Wall-clock time that one call may take.
     pub time: Duration,
     permits: Semaphore,
     waiting: AtomicUsize,
@@ -30,7 +30,7 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// An instance whose calls take as long, and are as many at once, as `limits` says.
+    /// A binding with the time, concurrency and queue of `limits`.
     pub fn new(name: &str, config: BTreeMap<String, String>, network: Network, limits: &CallLimits) -> Self {
         Self {
             name: name.to_owned(),
@@ -44,18 +44,17 @@ impl Binding {
         }
     }
 
-    /// The same with a state of its own.
     pub fn with_state(mut self, state: Option<Arc<PluginState>>) -> Self {
         self.state = state;
         self
     }
 
-    /// Whether a call that came now would be refused. Cheap.
+    /// Whether a call would be refused now. Cheap.
     pub fn is_full(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) >= self.queue && self.permits.available_permits() == 0
     }
 
-    /// Takes a place, waiting until `deadline` at most; refuses at once when too many wait already.
+    /// Takes a permit, waiting until `deadline` at most; `Busy` at once when the queue is full.
     pub(super) async fn enter(&self, deadline: Instant) -> Result<SemaphorePermit<'_>, CallError> {
         if let Ok(permit) = self.permits.try_acquire() {
             return Ok(permit);
@@ -68,7 +67,7 @@ impl Binding {
     }
 }
 
-/// Counts one waiting call for as long as it lives.
+/// Counts one waiting call while it exists.
 struct Waiter<'a>(&'a AtomicUsize);
 
 impl<'a> Waiter<'a> {

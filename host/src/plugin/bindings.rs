@@ -1,5 +1,6 @@
-//! Rust bindings of `wit/plugin.wit`, one world each; what several worlds import is generated once. What a guest asks of the
-//! host is a span of the level `trace`: [`super::call_stats`] counts them, and nobody else pays for them.
+//! Rust bindings of `wit/plugin.wit`, one module a world. Interfaces that several worlds import are generated once.
+//!
+//! Each call of a host function is a span at the level `trace`. Only `call_stats` subscribes to them.
 
 #![expect(unreachable_pub, reason = "generated code")]
 
@@ -19,14 +20,14 @@ pub mod agent {
         imports: { "gateway:plugin/http.send": async | trappable | tracing, default: trappable | tracing },
         exports: { default: async },
         with: {
-            "gateway:plugin/types": super::channel::gateway::plugin::types,
-            "gateway:plugin/host": super::channel::gateway::plugin::host,
-            "gateway:plugin/state": super::channel::gateway::plugin::state,
+            "gateway:plugin/types": crate::plugin::bindings::channel::gateway::plugin::types,
+            "gateway:plugin/host": crate::plugin::bindings::channel::gateway::plugin::host,
+            "gateway:plugin/state": crate::plugin::bindings::channel::gateway::plugin::state,
         },
     });
 }
 
-/// What a channel plugin may export to take answers back.
+/// Exported by a channel plugin that sends answers back.
 pub mod responding {
     wasmtime::component::bindgen!({
         path: "../wit/plugin.wit",
@@ -34,16 +35,16 @@ pub mod responding {
         imports: { default: trappable | tracing },
         exports: { default: async },
         with: {
-            "gateway:plugin/types": super::channel::gateway::plugin::types,
-            "gateway:plugin/host": super::channel::gateway::plugin::host,
-            "gateway:plugin/state": super::channel::gateway::plugin::state,
-            "gateway:plugin/outbound": super::agent::gateway::plugin::outbound,
-            "gateway:plugin/http": super::agent::gateway::plugin::http,
+            "gateway:plugin/types": crate::plugin::bindings::channel::gateway::plugin::types,
+            "gateway:plugin/host": crate::plugin::bindings::channel::gateway::plugin::host,
+            "gateway:plugin/state": crate::plugin::bindings::channel::gateway::plugin::state,
+            "gateway:plugin/outbound": crate::plugin::bindings::agent::gateway::plugin::outbound,
+            "gateway:plugin/http": crate::plugin::bindings::agent::gateway::plugin::http,
         },
     });
 }
 
-/// What a channel plugin may export to fetch events.
+/// Exported by a channel plugin that fetches events.
 pub mod polling {
     wasmtime::component::bindgen!({
         path: "../wit/plugin.wit",
@@ -51,10 +52,10 @@ pub mod polling {
         imports: { default: trappable | tracing },
         exports: { default: async },
         with: {
-            "gateway:plugin/types": super::channel::gateway::plugin::types,
-            "gateway:plugin/host": super::channel::gateway::plugin::host,
-            "gateway:plugin/state": super::channel::gateway::plugin::state,
-            "gateway:plugin/http": super::agent::gateway::plugin::http,
+            "gateway:plugin/types": crate::plugin::bindings::channel::gateway::plugin::types,
+            "gateway:plugin/host": crate::plugin::bindings::channel::gateway::plugin::host,
+            "gateway:plugin/state": crate::plugin::bindings::channel::gateway::plugin::state,
+            "gateway:plugin/http": crate::plugin::bindings::agent::gateway::plugin::http,
         },
     });
 }

@@ -1,8 +1,8 @@
 //! The folder of compiled plugins.
 //!
-//! Its files are machine code that the gateway runs outside of any sandbox, so whoever can write them decides what the
-//! gateway does: the folder and every file in it must belong to the user that the gateway runs as, and nobody else may
-//! write there. The checksum of a file finds damage, it is no defence.
+//! Its files are machine code that the gateway runs outside any sandbox, so whoever can write them controls the gateway.
+//! The folder and every file in it must belong to the user of the gateway, and nobody else may write there. The checksum
+//! of a file detects damage; it is not a defence.
 
 use std::fs::{self, DirBuilder, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
@@ -20,23 +20,23 @@ use wasmtime::component::Component;
 use super::digest::Digest;
 use super::error::PluginError;
 
-/// Bytes behind the machine code: the SHA-256 of it, of the plugin that it was made of, and of the engine that runs it.
+/// Bytes after the machine code: one SHA-256 over the plugin's digest, the engine and the code.
 const CHECKSUM: usize = 32;
 
-/// Compiled plugins on the disk. What was used longest ago is removed when they are too many bytes.
+/// Compiled plugins on disk. The least recently used are removed when they exceed `max_bytes`.
 pub(super) struct Cache {
     dir: PathBuf,
     /// Differs between engines whose machine code is not interchangeable.
     engine: u64,
     max_bytes: u64,
-    /// Bytes of the folder as far as this process knows.
+    /// Size of the folder as far as this process knows.
     bytes: Mutex<u64>,
-    /// Tells files apart that are written at the same time.
+    /// Numbers temporary files, so that concurrent writes do not collide.
     written: AtomicU64,
 }
 
 impl Cache {
-    /// Opens the folder, or makes it.
+    /// Opens the folder, or creates it.
     pub(super) fn open(dir: &Path, engine: u64, max_bytes: u64) -> Result<Self, PluginError> {
         let failed = |source| PluginError::Folder { dir: dir.to_owned(), source };
         create(dir).map_err(failed)?;
@@ -49,7 +49,7 @@ impl Cache {
         Ok(Self { dir, engine, max_bytes, bytes, written })
     }
 
-    /// The compiled plugin; none when there is none or when it does not fit, which is no error: it is compiled again.
+    /// The compiled plugin. `None` when it is missing or unusable; it is compiled again then.
     pub(super) fn find(&self, engine: &Engine, plugin: Digest) -> Option<Component> {
         let path = self.path(plugin);
         match self.read(&path, plugin) {
@@ -62,8 +62,7 @@ impl Cache {
         }
     }
 
-    /// Keeps what a compiler made of the plugin, and loads it from where it is kept. The files of `serving` stay, however
-    /// many bytes they are.
+    /// Stores compiled code and loads it from its file. Files of `serving` are never removed, even above `max_bytes`.
     pub(super) fn keep(
         &self,
         engine: &Engine,
@@ -100,13 +99,13 @@ impl Cache {
         hash.chain_update(code).finalize().into()
     }
 
-    /// Checks that the file is what this host wrote for this plugin, and notes that it was used.
+    /// Checks that this host wrote the file for this plugin, and updates its time of use.
     fn read(&self, path: &Path, plugin: Digest) -> io::Result<()> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let mut file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(io::Error::other("it is no file"));
+            return Err(io::Error::other("it is not a file"));
         }
         if let Some(reason) = distrust(&metadata) {
             return Err(io::Error::other(reason));
@@ -115,15 +114,15 @@ impl Cache {
         file.read_to_end(&mut bytes)?;
         let (code, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(io::ErrorKind::UnexpectedEof)?;
         if self.checksum(plugin, code) != *checksum {
-            return Err(io::Error::other("it is damaged, or was made of another plugin"));
+            return Err(io::Error::other("it is damaged, or belongs to another plugin"));
         }
         if let Err(error) = file.set_modified(SystemTime::now()) {
-            tracing::debug!(%error, path = %path.display(), "Compiled plugin keeps its old time");
+            tracing::debug!(%error, path = %path.display(), "Time of the compiled plugin was not updated");
         }
         Ok(())
     }
 
-    /// Removes what was used longest ago, but for the files that `stay`, and returns how many bytes are left.
+    /// Removes the least recently used files, except those in `stay`, and returns the remaining bytes.
     fn prune(&self, stay: &[PathBuf]) -> io::Result<u64> {
         let mut entries = entries(&self.dir)?;
         entries.sort_by_key(|entry| entry.used);
@@ -139,25 +138,24 @@ impl Cache {
     }
 }
 
-/// Maps the file, so that machine code which nobody calls takes no memory.
+/// Maps the file, so that machine code takes no memory until it is called.
 #[expect(unsafe_code, reason = "machine code from the host's own folder, checked before")]
 fn load(engine: &Engine, path: &Path) -> Option<Component> {
-    // SAFETY: the compiler of this host made these bytes, the checksum says that they are still the same, and they lie in
-    // a folder that only the user of this process can write to.
+    // SAFETY: this host's compiler produced these bytes, the checksum shows that they are unchanged, and only the user of
+    // this process can write to their folder.
     let component = unsafe { Component::deserialize_file(engine, path) };
     component
         .inspect_err(|error| tracing::debug!(path = %path.display(), "Compiled plugin does not load: {error:#}"))
         .ok()
 }
 
-/// Loads machine code that could not be kept.
+/// Loads machine code that could not be stored.
 #[expect(unsafe_code, reason = "machine code from the host's own compiler")]
 pub(super) fn load_bytes(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: the compiler of this host made these bytes a moment ago and handed them over through a pipe.
+    // SAFETY: this host's compiler produced these bytes just now and passed them through a pipe.
     unsafe { Component::deserialize(engine, code) }
 }
 
-/// One file of the folder.
 struct Entry {
     path: PathBuf,
     bytes: u64,
@@ -168,7 +166,7 @@ fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        // Another process may have removed it.
+        // Another process may have removed the file.
         if let Ok(metadata) = entry.metadata() {
             entries.push(Entry { path: entry.path(), bytes: metadata.len(), used: metadata.modified()? });
         }
@@ -176,7 +174,7 @@ fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// Makes the folder for this user alone, and those above it as the user wants them.
+/// Creates the folder for this user only; its parents get the default mode.
 fn create(dir: &Path) -> io::Result<()> {
     if let Some(parent) = dir.parent() {
         fs::create_dir_all(parent)?;
@@ -187,7 +185,7 @@ fn create(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Why what lies there may be the work of somebody else.
+/// Why somebody else may have written it.
 fn distrust(metadata: &Metadata) -> Option<String> {
     distrust_of(metadata.uid(), rustix::process::geteuid().as_raw(), metadata.mode())
 }

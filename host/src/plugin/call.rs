@@ -1,4 +1,4 @@
-//! What goes into a call of a plugin and what comes out of it, in the host's own types.
+//! Inputs and results of plugin calls, as types of the host.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,10 +17,9 @@ use super::bindings::polling::exports::gateway::plugin::poll;
 use super::bindings::responding::exports::gateway::plugin::respond;
 use super::state::StateChanges;
 
-/// A verified request on its way into a channel plugin.
+/// The input of a channel plugin's `receive`: a verified request.
 #[derive(Clone, Debug)]
 pub struct Inbound {
-    /// `POST`, ...
     pub method: String,
     /// The path below the channel's mount point; starts with `/`.
     pub path: String,
@@ -28,31 +27,28 @@ pub struct Inbound {
     pub query: String,
     /// Without credentials.
     pub headers: HeaderMap,
-    /// As received.
     pub body: Bytes,
-    /// When the host received it.
     pub received_at: Timestamp,
 }
 
-/// What a channel plugin made of a request.
+/// The result of a channel plugin's `receive`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The events, in order.
     pub events: Vec<ReceiptEvent>,
-    /// The plugin's own answer.
+    /// The response, when the plugin wants another one than the gateway's.
     pub response: Option<Response>,
-    /// What the call changed of the channel's state.
+    /// State changes of the call.
     pub state: StateChanges,
 }
 
-/// What a channel plugin fetched from its source.
+/// The result of a channel plugin's `poll`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// The events, in order; each has data and a media type.
+    /// Each has data and a media type.
     pub events: Vec<ReceiptEvent>,
-    /// Whether the source has more.
+    /// Whether the source has more events now.
     pub more: bool,
-    /// What the call changed of the channel's state.
+    /// State changes of the call.
     pub state: StateChanges,
 }
 
@@ -74,62 +70,56 @@ pub struct ReceiptEvent {
 pub struct Rejection {
     /// 400 to 499.
     pub status: u16,
-    /// Why, for the caller.
+    /// For the caller.
     pub detail: String,
 }
 
-/// An event on its way into an agent plugin.
+/// The input of an agent plugin's `deliver`.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
-    /// The event.
     pub event: Arc<Event>,
-    /// The skills of the route.
     pub skills: Arc<[SkillRef]>,
     /// Counts from 1.
     pub attempt: u32,
 }
 
-/// An agent's answer on its way back to where its event came from.
+/// The input of a channel plugin's `respond`: an agent's answer on its way back to the source.
 #[derive(Clone, Debug)]
 pub struct Responding {
-    /// The event that was answered.
+    /// The event that the agent answered.
     pub event: Arc<Event>,
-    /// The answer, which is an event of its own.
+    /// The answer, which is an event too.
     pub answer: Arc<Event>,
-    /// The name of the agent.
     pub agent: String,
     /// Counts from 1.
     pub attempt: u32,
 }
 
-/// What an agent answered.
+/// The result of an agent plugin's `deliver`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// Media type of `body`.
     pub content_type: String,
-    /// Empty when there is none.
+    /// Empty when there is no body.
     pub body: Bytes,
-    /// Further facts.
     pub attributes: Vec<(String, String)>,
-    /// What the call changed of the state.
+    /// State changes of the call.
     pub state: StateChanges,
 }
 
-/// Why a plugin did not deliver, answer or fetch.
+/// Why a plugin did not deliver, respond or poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Whether another attempt makes sense.
+    /// Whether a retry makes sense.
     pub retry: bool,
-    /// The plugin's word for the cause.
+    /// The plugin's code for the cause.
     pub code: String,
-    /// The same for people.
     pub message: String,
-    /// The agent's `Retry-After` as it was sent.
+    /// The agent's `Retry-After`, unparsed.
     pub after: Option<String>,
 }
 
 impl Failure {
-    /// The wait that a `Retry-After` asks for: seconds, or a date (RFC 9110, section 10.2.3).
+    /// The wait that `Retry-After` asks for: seconds, or a date (RFC 9110, section 10.2.3).
     pub fn asked_wait(&self, now: Timestamp) -> Option<Duration> {
         let text = self.after.as_deref()?.trim();
         if let Ok(seconds) = text.parse() {

@@ -1,3 +1,5 @@
+//! What calls of a plugin do besides their result, read from what they trace.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,23 +11,22 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::output;
 
-/// Where calls say in the log what they took, at the level `trace`.
+/// The target of the `trace` events in which calls report what they used.
 pub(super) const CALLS: &str = module_path!();
 
-/// What calls of a plugin did, besides their result.
 #[derive(Clone, Debug, Default)]
 pub struct CallStats {
-    /// Bytes of linear memory that the last call ended with; memory never shrinks.
+    /// Bytes of linear memory at the end of the last call. Memory never shrinks.
     pub memory: u64,
-    /// Core instances of all calls under way, as the plugin was last described.
+    /// Core instances in the pool when the plugin was last described.
     pub core_instances: u64,
-    /// How often the guest called each function of the host, such as `inbound.body`.
+    /// How often the guest called each host function, such as `inbound.body`.
     pub host_calls: BTreeMap<String, u64>,
-    /// What the guest said, in order: the level and the line.
+    /// Lines that the guest logged, in order.
     pub log: Vec<(Level, String)>,
 }
 
-/// Runs `call` and watches what the plugin's calls in it do, by what they trace.
+/// Runs `call` and collects the statistics of the plugin calls in it.
 pub async fn collect_stats<T>(call: impl Future<Output = T>) -> (T, CallStats) {
     let seen = Arc::new(Mutex::new(CallStats::default()));
     let observer = Observer(Arc::clone(&seen));
@@ -46,7 +47,7 @@ impl<S: Subscriber> Layer<S> for Observer {
     fn on_new_span(&self, attributes: &span::Attributes<'_>, _: &span::Id, _: Context<'_, S>) {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
-        // Spans with these two fields are made by the bindings, one for each call of the host.
+        // The bindings make such a span for each call of a host function.
         if let (Some(module), Some(function)) = (fields.module, fields.function) {
             self.note(|seen| *seen.host_calls.entry(format!("{module}.{function}")).or_default() += 1);
         }

@@ -1,4 +1,4 @@
-//! Whether a file would serve, looked at step by step: a load stops at the first problem, this tells what else there is.
+//! Checks whether a file would serve, step by step. A load stops at the first problem; this reports the others too.
 
 use std::path::Path;
 
@@ -13,16 +13,15 @@ use super::generation::Generation;
 use super::hints::Language;
 use super::registry::{Registry, plugin_name};
 
-/// One thing that was looked at.
+/// The result of one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What was looked at: `name`, `size`, `trust`, `format`, `world`, `imports`, `resources`, `memory` or `manifest`.
+    /// `name`, `size`, `trust`, `format`, `world`, `imports`, `resources`, `memory` or `manifest`.
     pub what: &'static str,
-    /// What it is, or everything that is wrong with it. A text may end with lines that begin with `hint:`.
+    /// The value, or all problems. A problem may end with lines that begin with `hint:`.
     pub found: Result<String, Vec<String>>,
 }
 
-/// The findings so far.
 struct Report(Vec<Finding>);
 
 impl Report {
@@ -78,7 +77,7 @@ async fn look(registry: &Registry, path: &Path, report: &mut Report) {
         let advised = |error: ContractError| advised(language, &error.into());
         report.bad("imports", problems.into_iter().map(advised).collect());
     }
-    // What follows runs the plugin, which takes a name and imports that are there.
+    // The next steps run the plugin, which needs a valid name and imports that exist.
     let (Ok(name), true) = (name, keeps_contract) else { return };
     let (generation, seen) = collect_stats(registry.prepare(&name, &component, file.digest)).await;
     report.good("resources", resources(&component, seen.core_instances));
@@ -103,7 +102,7 @@ fn imports(registry: &Registry, component: &Component) -> String {
     format!("{own} of the gateway, {} of WASI", names.len() - own)
 }
 
-/// What one instance takes of the pool.
+/// What one instance uses of the pool.
 fn resources(component: &Component, core_instances: u64) -> String {
     let needed = component.resources_required();
     let (memories, tables) = needed.map_or((0, 0), |needed| (needed.num_memories, needed.num_tables));
@@ -112,11 +111,11 @@ fn resources(component: &Component, core_instances: u64) -> String {
     )
 }
 
-/// The error, with a hint for authors of this language where the cause is known.
+/// The error, with a hint for authors in this language where the cause is known.
 fn advised(language: Option<Language>, error: &LoadError) -> String {
     let text = error.to_string();
     match Language::hint(language, error) {
-        // Ours is better than the general one.
+        // It replaces the general hint of the error.
         Some(hint) => format!("{}\nhint: {hint}", text.split("\nhint:").next().unwrap_or_default()),
         None => text,
     }

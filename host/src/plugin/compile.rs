@@ -1,9 +1,9 @@
-//! Compiles plugins in a process of their own.
+//! Compiles plugins in a separate process.
 //!
-//! A file can be made so that a compiler works on it for hours or takes all memory, and wasmtime counts that as no
-//! vulnerability. So the host starts its own program again to compile one file: with a bound on memory, processor time and
-//! time, at a low priority, without the gateway's environment, and with no open file but its three streams. What goes wrong
-//! there costs that file, and the memory that a compiler takes is given back to the system with the process.
+//! A file can be crafted so that a compiler runs for hours or uses all memory, and wasmtime does not treat that as a
+//! vulnerability. So the host starts its own program again for each file: with limits on memory, processor time and
+//! wall-clock time, at a low priority, without the gateway's environment, and with no open files but its three streams.
+//! A failure there affects only that file, and the compiler's memory is returned when the process ends.
 
 pub(super) mod child;
 
@@ -20,29 +20,29 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::error::LoadError;
 use super::priority::spare_cores;
 
-/// The command of the gateway's program that compiles what comes on its stdin.
+/// The command of the gateway that compiles the component on its stdin.
 pub const COMMAND: &str = "compile-plugin";
 
-/// What tells the compiler how many threads it may have.
+/// The variable for the compiler's number of threads.
 const THREADS: &str = "RAYON_NUM_THREADS";
 
-/// Bytes of what a failing child says that are passed on.
+/// Bytes of a failing child's stderr that are reported.
 const MAX_WORDS: u64 = 2048;
 
-/// Time on the clock, as a multiple of the time on processors: the compiler gives way to everything else.
+/// Wall-clock time as a multiple of processor time: the compiler has a low priority.
 const PATIENCE: u32 = 4;
 
-/// Machine code is at most this part of the memory of its compiler: the rest is what compiling takes.
+/// Machine code may be at most this part of the compiler's memory.
 const CODE_SHARE: u64 = 4;
 
-/// What compiling one plugin may take, and which program does it.
+/// The limits for compiling one plugin, and the program that does it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompileSettings {
-    /// A gateway of the same build as this one: as a rule the program of this process.
+    /// A gateway of the same build: usually the program of this process.
     pub program: PathBuf,
     /// Bytes of memory.
     pub memory: u64,
-    /// Time on all processors together; on the clock it may be [`PATIENCE`] times as long.
+    /// Processor time, all cores together. Wall-clock time may be [`PATIENCE`] times as long.
     pub time: Duration,
 }
 
@@ -52,23 +52,23 @@ impl Default for CompileSettings {
     }
 }
 
-/// The program that runs this process: on Linux also when its file was replaced or removed since.
+/// The program of this process; on Linux also after its file was replaced or removed.
 fn own_program() -> PathBuf {
     if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe().unwrap_or_default() }
 }
 
-/// Starts one process for each plugin that is compiled.
+/// Starts one process per plugin.
 pub(super) struct Compiler {
     settings: CompileSettings,
-    /// What the child must say that it compiles for.
+    /// The fingerprint that the child must report.
     engine: u64,
 }
 
-/// What came from a child until it closed its stdout.
-enum Said {
-    /// It compiles for another engine.
-    Stranger,
-    /// What it made of the component.
+/// What a child wrote to its stdout.
+enum ChildOutput {
+    /// The fingerprint of another engine.
+    OtherEngine,
+    /// The reply for the component.
     Reply(Vec<u8>),
 }
 
@@ -77,18 +77,18 @@ impl Compiler {
         Self { settings, engine }
     }
 
-    /// The machine code of a component. Blocks for as long as compiling takes.
+    /// The machine code of a component. Blocks until compiling ends.
     pub(super) fn compile(&self, component: &[u8]) -> Result<Vec<u8>, LoadError> {
         let mut child = self.start().map_err(|error| self.not_started(&error))?;
-        let (said, is_late) = match self.attend(&mut child, component) {
-            Ok(attended) => attended,
+        let (output, is_late) = match self.exchange(&mut child, component) {
+            Ok(exchanged) => exchanged,
             Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(LoadError::Compiler(format!("the compiler cannot be attended: {error}")));
+                return Err(LoadError::Compiler(format!("cannot communicate with the compiler: {error}")));
             }
         };
-        // It has nothing more to say, whether it ended or was cut off.
+        // Its output is complete, or was cut off.
         let _ = child.kill();
         let status = child.wait().map_err(|error| self.not_started(&error))?;
         let words = child.stderr.take().map(last_words).unwrap_or_default();
@@ -96,12 +96,12 @@ impl Compiler {
             let time = format!("{:?}", self.settings.time);
             return Err(LoadError::CompileLimit { limit: "compile-time", key: "compile_time", most: time });
         }
-        match said {
-            Said::Stranger => Err(LoadError::Compiler(format!(
-                "`{}` is not the gateway that runs here\nhint: when the program was replaced, restart the gateway",
+        match output {
+            ChildOutput::OtherEngine => Err(LoadError::Compiler(format!(
+                "`{}` is another build of the gateway than the running one\nhint: if the program was replaced, restart the gateway",
                 self.settings.program.display()
             ))),
-            Said::Reply(reply) => self.judge(status, reply, &words),
+            ChildOutput::Reply(reply) => self.read_reply(status, reply, &words),
         }
     }
 
@@ -126,9 +126,9 @@ impl Compiler {
         ))
     }
 
-    /// Hands the component over and listens until the child has said everything; kills it when its time is over, and tells
-    /// whether that was so.
-    fn attend(&self, child: &mut Child, component: &[u8]) -> io::Result<(Said, bool)> {
+    /// Sends the component and reads the child's output to its end. Kills the child when its time is over, and returns whether
+    /// it did.
+    fn exchange(&self, child: &mut Child, component: &[u8]) -> io::Result<(ChildOutput, bool)> {
         let pid = Pid::from_child(child);
         let missing = || io::Error::other("its streams are missing");
         let (mut stdin, mut stdout) =
@@ -136,37 +136,37 @@ impl Compiler {
         let most = self.settings.memory / CODE_SHARE;
         let time = self.settings.time * PATIENCE;
         thread::scope(|scope| {
-            let (attended, ended) = sync_channel::<()>(0);
+            let (done, ended) = sync_channel::<()>(0);
             let watchdog =
                 thread::Builder::new().name("compile-deadline".to_owned()).spawn_scoped(scope, move || {
                     let is_late = ended.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
                     if is_late {
-                        // Nobody waits for the child before this thread has ended, so the number is still the child's.
+                        // The child is waited for only after this thread has ended, so the id is still the child's.
                         let _ = kill_process(pid, Signal::KILL);
                     }
                     is_late
                 })?;
             let mut hello = [0; size_of::<u64>()];
-            let said = match stdout.read_exact(&mut hello) {
-                Ok(()) if u64::from_le_bytes(hello) != self.engine => Said::Stranger,
+            let output = match stdout.read_exact(&mut hello) {
+                Ok(()) if u64::from_le_bytes(hello) != self.engine => ChildOutput::OtherEngine,
                 greeted => {
                     if greeted.is_ok() {
-                        // A child that does not take all of it says why, or how it ended does.
+                        // If the child does not read all of it, its reply or its exit status says why.
                         let _ = stdin.write_all(component);
                     }
                     drop(stdin);
                     let mut reply = Vec::new();
                     let _ = stdout.take(most + 1).read_to_end(&mut reply);
-                    Said::Reply(reply)
+                    ChildOutput::Reply(reply)
                 }
             };
-            drop(attended);
+            drop(done);
             let is_late = watchdog.join().unwrap_or(false);
-            Ok((said, is_late))
+            Ok((output, is_late))
         })
     }
 
-    fn judge(&self, status: ExitStatus, mut reply: Vec<u8>, words: &str) -> Result<Vec<u8>, LoadError> {
+    fn read_reply(&self, status: ExitStatus, mut reply: Vec<u8>, words: &str) -> Result<Vec<u8>, LoadError> {
         let too_much = || LoadError::CompileLimit {
             limit: "compile-memory",
             key: "compile_memory",
@@ -176,11 +176,11 @@ impl Compiler {
             return Err(too_much());
         }
         match status.signal().and_then(Signal::from_named_raw) {
-            // The way in which Rust ends a process that gets no memory.
+            // Rust aborts a process when an allocation fails.
             Some(Signal::ABORT) if words.contains("memory allocation") => return Err(too_much()),
             Some(Signal::KILL | Signal::TERM | Signal::INT) => {
                 return Err(LoadError::Compiler(format!(
-                    "the compiler was ended from outside ({status}), as happens where memory is short\nhint: `touch` the plugin file to try again"
+                    "the compiler was killed from outside ({status}), as happens when memory is short\nhint: `touch` the plugin file to try again"
                 )));
             }
             _ if !status.success() => return Err(LoadError::Compile(format!("{status}: {words}"))),
@@ -189,12 +189,12 @@ impl Compiler {
         match reply.pop() {
             Some(child::CODE) => Ok(reply),
             Some(child::PROBLEM) => Err(LoadError::Compile(String::from_utf8_lossy(&reply).into_owned())),
-            _ => Err(LoadError::Compiler("the compiler ended without a word".to_owned())),
+            _ => Err(LoadError::Compiler("the compiler ended without a reply".to_owned())),
         }
     }
 }
 
-/// What a child that has ended wrote to its stderr. It is held to what a pipe takes, so this never waits.
+/// What an ended child wrote to stderr. Never waits: it is at most what the pipe holds.
 fn last_words(stderr: ChildStderr) -> String {
     let mut words = Vec::new();
     let _ = stderr.take(MAX_WORDS).read_to_end(&mut words);

@@ -1,14 +1,14 @@
-//! Which contract a component keeps, read from its type before any of its code runs.
+//! The contract of a component, read from its type before any of its code runs.
 
 use semver::Version;
 use serde::Serialize;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// The version of `wit/plugin.wit` that this gateway serves; patches of it are interchangeable.
+/// The served version of `wit/plugin.wit`. Patch versions are interchangeable.
 pub const SERVED: &str = "0.1.1";
 
-/// What a plugin is, by the interface it exports.
+/// The kind of a plugin, by the interface it exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -19,7 +19,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The word for it in JSON and on the command line.
+    /// As in JSON and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Channel => "channel",
@@ -28,73 +28,60 @@ impl Kind {
     }
 }
 
-/// Why a component keeps no contract of this gateway.
+/// Why the gateway does not serve a component's contract.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContractError {
-    /// It exports neither interface.
     #[error(
         "it exports neither `gateway:plugin/channel` nor `gateway:plugin/agent`, but {found}\nhint: build it for the world `channel-plugin` or `agent-plugin` of `wit/plugin.wit`"
     )]
-    NoInterface {
-        /// What it exports.
-        found: String,
-    },
-    /// It exports both interfaces.
+    NoInterface { found: String },
     #[error("it exports both `gateway:plugin/channel` and `gateway:plugin/agent`\nhint: make two plugins of it")]
     Both,
-    /// An interface of another version.
     #[error(
         "it {how} `{interface}`, and this gateway serves {SERVED} and its patches\nhint: build it against the `wit/plugin.wit` of this release"
     )]
     Version {
         /// `exports` or `imports`.
         how: &'static str,
-        /// The interface with its version.
+        /// With its version.
         interface: String,
     },
-    /// It wants HTTP without the host's checks.
     #[error(
         "it imports `{0}`, which reaches the network without the host's checks\nhint: send with `http.send` of `gateway:plugin/http`, which agent plugins import"
     )]
     WasiHttp(String),
-    /// It wants something that nobody offers.
     #[error(
         "it imports `{0}`, which this gateway does not offer\nhint: plugins have `gateway:plugin` {SERVED} and WASI 0.2"
     )]
     UnknownImport(String),
-    /// A channel plugin that imports what is an agent's, or the other way round.
+    /// A channel plugin imports an interface of agent plugins, or the other way round.
     #[error(
         "it imports `{interface}`, which {kind} plugins{without} do not have",
         kind = .kind.as_str(),
         without = if *.kind == Kind::Channel { " without `respond` or `poll`" } else { "" }
     )]
-    NotForKind {
-        /// What it is.
-        kind: Kind,
-        /// The interface.
-        interface: String,
-    },
+    NotForKind { kind: Kind, interface: String },
 }
 
 const PACKAGE: &str = "gateway:plugin/";
-/// What a channel may export besides `channel`.
+/// Optional export of a channel plugin: sends answers back to the source.
 pub(super) const RESPOND: &str = "gateway:plugin/respond";
-/// The same for a source that is asked.
+/// Optional export of a channel plugin: fetches events from the source.
 pub(super) const POLL: &str = "gateway:plugin/poll";
 
-/// Whether `component` exports `interface`, in whatever version.
+/// Whether `component` exports `interface`, in any version.
 pub(super) fn exports(engine: &Engine, component: &Component, interface: &str) -> bool {
     component.component_type().exports(engine).any(|(name, _)| split(name).0 == interface)
 }
 
-/// The imports of `gateway:plugin` that are of a later version than this gateway's.
+/// The imports of `gateway:plugin` with a later version than the served one.
 pub(super) fn newer_imports(engine: &Engine, component: &Component) -> Vec<String> {
     let ty = component.component_type();
     let names = ty.imports(engine).map(|(name, _)| name);
     names.filter(|name| name.starts_with(PACKAGE) && is_newer(split(name).1)).map(ToOwned::to_owned).collect()
 }
 
-/// Reads what kind of plugin `component` is and refuses what cannot be served.
+/// The kind of plugin, or the first reason why it cannot be served.
 pub(super) fn classify(engine: &Engine, component: &Component) -> Result<Kind, ContractError> {
     let ty = component.component_type();
     let exports: Vec<_> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
@@ -109,17 +96,17 @@ fn classify_names(exports: &[String], imports: &[String]) -> Result<Kind, Contra
     Ok(kind)
 }
 
-/// Whether it has calls in which there is a network.
+/// Whether some of its calls have a network.
 fn reaches_out(kind: Kind, exports: &[String]) -> bool {
     kind == Kind::Agent || exports.iter().any(|name| [RESPOND, POLL].contains(&split(name).0))
 }
 
-/// What kind of plugin a component is by its exports, and everything that is wrong with its imports.
+/// The kind by the exports, and all problems of the imports.
 pub(super) fn review(engine: &Engine, component: &Component) -> (Result<Kind, ContractError>, Vec<ContractError>) {
     let ty = component.component_type();
     let exports: Vec<_> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
     let kind = kind_of(&exports);
-    // Without a kind there is still what neither kind may import.
+    // Without a kind, what neither kind may import is still reported.
     let roles = match &kind {
         Ok(kind) => [(*kind, reaches_out(*kind, &exports)); 2],
         Err(_) => [(Kind::Channel, true), (Kind::Agent, true)],
@@ -159,7 +146,7 @@ fn check_import(kind: Kind, reaches_out: bool, name: &str) -> Result<(), Contrac
             (_, "inbound" | "outbound" | "http" | "answer") => {
                 Err(ContractError::NotForKind { kind, interface: name.to_owned() })
             }
-            // What it was built against may have more; calls of it trap.
+            // A newer version may have more functions; calls of those trap.
             _ if is_newer(version) => Ok(()),
             _ => Err(ContractError::UnknownImport(name.to_owned())),
         };
@@ -182,13 +169,13 @@ fn split(name: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether `version` is a later one than this gateway's.
+/// Whether `version` is later than the served one.
 fn is_newer(version: Option<&str>) -> bool {
     let parsed = |text: &str| text.parse::<Version>().ok();
     version.and_then(parsed) > parsed(SERVED)
 }
 
-/// Whether `name` carries a version that differs from `served` in its patch at most.
+/// Whether the version in `name` differs from `served` at most in the patch.
 fn is_served(name: &str, served: &str) -> bool {
     let version = |text: &str| text.parse::<Version>().ok().map(|version| (version.major, version.minor));
     split(name).1.and_then(version).is_some_and(|found| Some(found) == version(served))

@@ -1,20 +1,20 @@
+//! Digests of plugin files.
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 use sha2::Sha256;
 
-/// SHA-256 of a plugin file: which bytes it is, whatever it is called. Shown and written as 64 hex digits.
+/// SHA-256 of a plugin file. Its text form is 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 
-/// A text that is no [`Digest`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected 64 hexadecimal digits")]
 pub struct DigestError;
 
 impl Digest {
-    /// The digest of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(<Sha256 as sha2::Digest>::digest(bytes).into())
     }

@@ -1,3 +1,5 @@
+//! The WebAssembly engine: its settings, its pool of instances, and the ticker that interrupts guests.
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,44 +11,44 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 
 use super::error::PluginError;
 
-/// How often running guests are interrupted: the step in which processor time is counted, and the longest that one keeps a
-/// thread from others.
+/// How often running guests are interrupted. It is the unit of processor time, and the longest that a guest occupies a
+/// thread without yielding.
 pub(super) const TICK: Duration = Duration::from_millis(1);
 
-/// The same while no call has begun for a while, so that an idle gateway wakes up seldom.
+/// The tick of an idle gateway, so that it rarely wakes up.
 const IDLE_TICK: Duration = Duration::from_millis(20);
 
-/// Ticks without a call after which the gateway counts as idle.
+/// Ticks without a call until the gateway is idle.
 const UNTIL_IDLE: u32 = 100;
 
-/// The address space of one linear memory; no configured limit can be above it.
+/// Address space of one linear memory. No configured limit can exceed it.
 pub const MAX_MEMORY: usize = 1 << 30;
 
-/// Tables are reserved for this many elements each; no configured limit can be above it.
+/// Elements reserved for each table. No configured limit can exceed it.
 pub const MAX_TABLE_ELEMENTS: usize = 100_000;
 
-/// Linear memories, tables and core instances of one instance of a component; no component can need more.
+/// Linear memories, tables and core instances of one component instance. A component that needs more is rejected.
 pub(super) const MAX_MEMORIES: u32 = 8;
 pub(super) const MAX_TABLES: u32 = 32;
 pub(super) const MAX_CORE_INSTANCES: u32 = 64;
 
-/// Bytes of a linear memory that stay mapped between calls instead of being given back and faulted in again.
+/// Bytes of a linear memory that stay mapped between calls, so that they need not be faulted in again.
 const KEPT_MEMORY: usize = 256 << 10;
 
-/// The same for tables.
+/// As [`KEPT_MEMORY`], for tables.
 const KEPT_TABLE: usize = 64 << 10;
 
 /// The compiler and the pool of instances, with the thread that interrupts guests.
 pub(super) struct WasmRuntime {
     pub(super) engine: Engine,
-    /// Live instances that the pool holds at most.
+    /// The size of the pool.
     pub(super) instances: usize,
     pub(super) activity: ActivityFlag,
     _ticker: Ticker,
 }
 
 impl WasmRuntime {
-    /// Reserves room for `instances` live instances, or for half as many as often as the address space is too small.
+    /// Reserves room for `instances`, halved until the address space is large enough.
     pub(super) fn new(instances: usize) -> Result<Self, PluginError> {
         let mut instances = instances;
         loop {
@@ -66,13 +68,13 @@ impl WasmRuntime {
     }
 }
 
-/// An engine that compiles for every [`WasmRuntime`] of this program: its settings are the same, but its pool holds one
-/// instance, because it runs none.
+/// An engine whose code fits every [`WasmRuntime`] of this program. The settings are the same, but the pool is minimal,
+/// because it runs nothing.
 pub(super) fn for_compiling() -> Result<Engine, PluginError> {
     Engine::new(&config(1)).map_err(|error| PluginError::Engine(format!("{error:#}")))
 }
 
-/// Differs between engines whose machine code is not interchangeable.
+/// Equal for engines whose machine code is interchangeable.
 pub(super) fn fingerprint(engine: &Engine) -> u64 {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
@@ -82,8 +84,8 @@ pub(super) fn fingerprint(engine: &Engine) -> u64 {
 fn config(instances: usize) -> Config {
     let count = |each: usize| u32::try_from(instances * each).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
-    // Components of interpreters hold several core instances, memories and tables each (reference: QuickJS uses
-    // 2 to 3 memories, Python about 20 core instances); what runs out first makes that call fail, not the others.
+    // Interpreters use several core instances, memories and tables each: QuickJS 2 to 3 memories, Python about 20 core
+    // instances. When one of these runs out, only that call fails.
     pool.total_component_instances(count(1))
         .total_core_instances(count(8))
         .total_memories(count(2))
@@ -106,20 +108,20 @@ fn config(instances: usize) -> Config {
     config
 }
 
-/// Tells the ticker that guests run.
+/// Tells the ticker that calls are running.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ActivityFlag(Arc<AtomicBool>);
 
 impl ActivityFlag {
     pub(super) fn mark(&self) {
-        // Read first: a store would take the line from all other cores, for each call.
+        // Read first: a store with each call would move the cache line between cores.
         if !self.0.load(Ordering::Relaxed) {
             self.0.store(true, Ordering::Relaxed);
         }
     }
 }
 
-/// Moves the engine's epoch forward until it is dropped.
+/// Increments the engine's epoch until it is dropped.
 struct Ticker {
     _stop: SyncSender<()>,
 }

@@ -1,6 +1,6 @@
-//! Reads plugin files, which may be anything that somebody could put into a folder.
+//! Reads plugin files safely: a folder may contain pipes, devices, links and files that change.
 //!
-//! What is read is read once, from one descriptor: the bytes that were checked are the bytes that are compiled.
+//! A file is read once, from one descriptor: the bytes that were checked are the bytes that are compiled.
 
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -11,18 +11,18 @@ use rustix::fs::OFlags;
 
 use super::error::LoadError;
 
-/// Where a plugin file may lie.
+/// Where a plugin file may be.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FilePlace<'a> {
-    /// In this folder; a link that leads out of it is refused, because what it leads to belongs to somebody else.
+    /// In this folder. A link that leads out of it is refused.
     Folder(&'a Path),
-    /// Where the operator says.
+    /// Anywhere: the operator named the path.
     Anywhere,
 }
 
 /// The bytes of a plugin file, at most `max` of them.
 ///
-/// Waits for nothing: a pipe or a device in the place of a file is refused without being read.
+/// Never blocks: a pipe or a device is refused without being read.
 pub(super) fn read(path: &Path, place: FilePlace<'_>, max: u64) -> Result<Vec<u8>, LoadError> {
     let (path, links) = &match place {
         FilePlace::Folder(folder) => (resolve(path, folder)?, OFlags::NOFOLLOW),
@@ -48,7 +48,7 @@ pub(super) fn read(path: &Path, place: FilePlace<'_>, max: u64) -> Result<Vec<u8
     Ok(bytes)
 }
 
-/// Refuses what no compiler needs to look at, in words that say what was found.
+/// Refuses files whose first bytes are not those of a component.
 pub(super) fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
     match bytes {
         [] => Err(LoadError::NotAComponent("the file is empty")),
@@ -61,13 +61,13 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
     }
 }
 
-/// Opens what may be something else than a file by now: never waits for the other end of a pipe.
+/// The path may name a pipe by now: opening it must not wait for the other end.
 fn open(path: &Path, links: OFlags) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY | links;
     OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
 }
 
-/// The path without links, which must lie in `folder`.
+/// The path without links. It must be in `folder`.
 fn resolve(path: &Path, folder: &Path) -> Result<PathBuf, LoadError> {
     let real = fs::canonicalize(path).map_err(LoadError::Read)?;
     let folder = fs::canonicalize(folder).map_err(LoadError::Read)?;
@@ -90,7 +90,7 @@ fn check_type(found: FileType) -> Result<(), LoadError> {
     Err(LoadError::NotAFile(what))
 }
 
-/// What changes when somebody writes to a file.
+/// Changes when somebody writes to the file.
 fn state(metadata: &Metadata) -> (u64, i64, i64) {
     (metadata.len(), metadata.mtime(), metadata.mtime_nsec())
 }

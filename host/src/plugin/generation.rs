@@ -27,27 +27,22 @@ use super::pool_permits::PoolPermits;
 use super::prepared::{Entry, Exports, Outcome, Prepared, explain, new_store, stated};
 use super::state::StateChanges;
 
-/// A live instance: its store and its exports.
 struct Instance {
     store: Store<Guest>,
-    /// None before it is instantiated, and while it is called: what traps is never used again.
+    /// `None` before instantiation, and during a call: an instance that trapped is never used again.
     exports: Option<Exports>,
     calls: u32,
-    /// Whose it is: what one channel left in memory is not shown to another.
+    /// The instance serves only its owner, so that no channel sees another one's memory.
     owner: Weak<Binding>,
 }
 
-/// One loaded version of a plugin file. Calls hold it by `Arc`, so a swapped one lives until its last call ends.
+/// One loaded version of a plugin file. Calls hold it by `Arc`, so after a swap it lives until its last call ends.
 pub struct Generation {
-    /// The plugin.
     pub plugin: PluginName,
-    /// Grows by 1 with every version that is taken into service while the gateway runs; 0 before.
+    /// Increases by 1 with every version that serves while the gateway runs. 0 before it serves.
     pub number: u64,
-    /// SHA-256 of the file.
     pub digest: Digest,
-    /// What the plugin says of itself.
     pub manifest: Arc<Manifest>,
-    /// What a call may use.
     pub limits: CallLimits,
     engine: Engine,
     prepared: Prepared,
@@ -60,14 +55,14 @@ pub struct Generation {
     traps: AtomicU64,
 }
 
-/// This plugin's rows of the metrics, looked up once.
+/// This plugin's metrics, looked up once.
 struct Counters {
     metrics: Arc<PluginMetrics>,
     good: Counter,
     duration: Histogram,
 }
 
-/// What a generation is made of, besides the component.
+/// The input of [`Generation::new`], besides the component.
 pub(super) struct Parts {
     pub(super) plugin: PluginName,
     pub(super) digest: Digest,
@@ -109,7 +104,6 @@ impl Generation {
         }
     }
 
-    /// Whether it is a channel or an agent plugin.
     pub fn kind(&self) -> Kind {
         match self.prepared {
             Prepared::Channel { .. } => Kind::Channel,
@@ -117,7 +111,7 @@ impl Generation {
         }
     }
 
-    /// The same plugin with a fresh instance for each call, whatever is configured.
+    /// The same with a fresh instance for each call, regardless of the configuration.
     pub fn without_reuse(mut self) -> Self {
         self.limits.reuse = None;
         self
@@ -135,24 +129,24 @@ impl Generation {
         (imports, exports)
     }
 
-    /// Calls that trapped or went beyond a limit.
+    /// Calls that trapped or exceeded a limit.
     pub fn traps(&self) -> u64 {
         self.traps.load(Ordering::Relaxed)
     }
 
-    /// Whether it can hand an agent's answer back to its source.
+    /// Whether it can send an agent's answer back to the source.
     pub fn responds(&self) -> bool {
         matches!(self.prepared, Prepared::Channel { responding: Some(_), .. })
     }
 
-    /// Whether it can ask its source for events.
+    /// Whether it can fetch events from its source.
     pub fn polls(&self) -> bool {
         matches!(self.prepared, Prepared::Channel { polling: Some(_), .. })
     }
 
-    /// Turns a request into events.
+    /// Calls `receive`: turns a request into events.
     ///
-    /// Cancel safe: a call that is dropped half way takes its instance with it.
+    /// Cancel safe: dropping the call drops its instance.
     pub async fn receive(
         self: &Arc<Self>,
         binding: &Arc<Binding>,
@@ -164,9 +158,9 @@ impl Generation {
         }
     }
 
-    /// Hands an event to an agent.
+    /// Calls `deliver`: sends an event to an agent.
     ///
-    /// Cancel safe: a call that is dropped half way takes its instance with it.
+    /// Cancel safe: dropping the call drops its instance.
     pub async fn deliver(
         self: &Arc<Self>,
         binding: &Arc<Binding>,
@@ -178,9 +172,9 @@ impl Generation {
         }
     }
 
-    /// Hands an agent's answer back to the source of its event, and returns what the call changed of the state.
+    /// Calls `respond`: sends an agent's answer back to the source of its event. Returns the state changes.
     ///
-    /// Cancel safe: a call that is dropped half way takes its instance with it.
+    /// Cancel safe: dropping the call drops its instance.
     pub async fn respond(
         self: &Arc<Self>,
         binding: &Arc<Binding>,
@@ -192,9 +186,9 @@ impl Generation {
         }
     }
 
-    /// Asks a source for what is new; `id` is that of the call.
+    /// Calls `poll`: fetches new events from a source. `id` identifies the call.
     ///
-    /// Cancel safe: a call that is dropped half way takes its instance with it.
+    /// Cancel safe: dropping the call drops its instance.
     pub async fn poll(
         self: &Arc<Self>,
         binding: &Arc<Binding>,
@@ -225,7 +219,7 @@ impl Generation {
         result
     }
 
-    /// The call from its instance to what came of it; owns everything that it needs, so that it can go on elsewhere.
+    /// Runs the call. Owns everything it needs, so that it can move to another runtime.
     async fn run(
         self: Arc<Self>,
         binding: Arc<Binding>,
@@ -265,7 +259,7 @@ impl Generation {
         }
     }
 
-    /// An instance of this owner that has served before.
+    /// An idle instance of this owner.
     fn idle(&self, binding: &Arc<Binding>, entry: Entry) -> Option<Instance> {
         if self.limits.reuse.is_none() || entry != Entry::Main {
             return None;
@@ -284,7 +278,7 @@ impl Generation {
         Instance { store, exports: None, calls: 0, owner: Arc::downgrade(binding) }
     }
 
-    /// Keeps an instance whose call ended well for the next one, where the limits allow that.
+    /// Keeps an instance for the next call if its limits allow it.
     fn keep(&self, mut instance: Instance) {
         let Some(reuse) = self.limits.reuse else { return };
         instance.calls += 1;
@@ -320,7 +314,7 @@ impl Generation {
         }
     }
 
-    /// Counts the limits that a call has hit without being stopped by them.
+    /// Counts the limits that a call hit without being stopped.
     fn count_hits(&self, guest: &Guest) {
         if guest.quota_hit {
             self.count_hit("state");
@@ -340,5 +334,5 @@ impl Generation {
 }
 
 fn wrong_kind(expected: &str) -> CallError {
-    CallError::Trap(format!("this is no {expected} plugin"))
+    CallError::Trap(format!("this is not a {expected} plugin"))
 }

@@ -1,4 +1,4 @@
-//! What a guest sees of the host during one call, and nothing else.
+//! Everything of the host that a guest can reach during one call.
 
 mod imports;
 mod limiter;
@@ -26,20 +26,17 @@ use super::state::{StateChanges, StateError};
 
 pub(super) use self::limiter::Limiter;
 
-/// After so many ticks a call computes for long: most calls in any language are over before.
+/// Ticks after which a call is long. In every language most calls end earlier.
 const SLOW: u64 = 5;
 
-/// What a call is about.
+/// The input of a call.
 pub(super) enum Subject {
-    /// `describe`: there is nothing to look at.
+    /// `describe`.
     Nothing,
-    /// `receive`.
     Inbound(Inbound),
-    /// `deliver`.
     Outgoing(Outgoing),
-    /// `respond`.
     Responding(Responding),
-    /// `poll`; the id is that of the call.
+    /// The id of the call.
     Poll(RequestId),
 }
 
@@ -49,32 +46,32 @@ impl Subject {
     }
 }
 
-/// The state of one store.
+/// The host's data in the store of one instance.
 pub(super) struct Guest {
     pub(super) limiter: Limiter,
     pub(super) log: Arc<GuestLog>,
     subject: Subject,
-    /// What the call has changed of the instance's state.
+    /// State changes of the call so far.
     state: StateChanges,
-    /// Whether the call wanted to keep more than it was granted.
+    /// Whether the call exceeded its state quota.
     pub(super) quota_hit: bool,
     binding: Arc<Binding>,
     manifest: Option<Arc<Manifest>>,
     deadline: Instant,
-    /// Ticks that the call has computed for, and how many it may.
+    /// Ticks of processor time used, and the limit.
     ticks: u64,
     cpu_ticks: u64,
-    /// Whether the call computes for long.
+    /// Set when the call is long.
     slow: Arc<AtomicBool>,
     activity: ActivityFlag,
-    /// Where requests are sent from, so that none of a connection's work is left to the slow lane.
+    /// Requests are sent from this runtime, so that no connection depends on the runtime for long calls.
     runtime: Option<Handle>,
     wasi: Option<WasiCtx>,
     resources: ResourceTable,
 }
 
 impl Guest {
-    /// A guest that is called for nothing yet.
+    /// A guest before its first call.
     pub(super) fn new(
         log: GuestLog,
         limits: &CallLimits,
@@ -104,7 +101,7 @@ impl Guest {
         }
     }
 
-    /// Prepares it for its next call; what it holds in memory stays. `slow` becomes true when it computes for long.
+    /// Prepares the next call. `slow` is set when the call is long.
     pub(super) fn begin(&mut self, limits: &CallLimits, subject: Subject, deadline: Instant, slow: Arc<AtomicBool>) {
         self.runtime = subject.has_network().then(Handle::current);
         self.subject = subject;
@@ -119,7 +116,7 @@ impl Guest {
         self.log.renew();
     }
 
-    /// Counts one tick of processor time. At each the guest lets others run; after the last it is stopped.
+    /// Counts one tick of processor time. The guest yields at each tick and is stopped after the last.
     pub(super) fn tick(&mut self) -> UpdateDeadline {
         self.activity.mark();
         self.ticks += 1;
@@ -133,7 +130,7 @@ impl Guest {
         UpdateDeadline::Interrupt
     }
 
-    /// What the call has changed of the state; to be kept when it succeeded.
+    /// The state changes of the call, to be kept if it succeeded.
     pub(super) fn take_state(&mut self) -> StateChanges {
         std::mem::take(&mut self.state)
     }
@@ -145,7 +142,7 @@ impl Guest {
         }
     }
 
-    /// The event that is delivered, or that was answered.
+    /// The event of the delivery, or the one that was answered.
     fn outbound(&self) -> wasmtime::Result<&Arc<Event>> {
         match &self.subject {
             Subject::Outgoing(outgoing) => Ok(&outgoing.event),
@@ -161,7 +158,7 @@ impl Guest {
         }
     }
 
-    /// What requests of this call are signed as: their idempotency key. None where a call has no network.
+    /// The idempotency key of this call's requests. `None` if the call has no network.
     fn request_id(&self) -> Option<String> {
         match &self.subject {
             Subject::Outgoing(outgoing) => Some(outgoing.event.id.to_string()),

@@ -1,9 +1,11 @@
+//! Hints for authors of plugins, in the terms of the language that a file was built with.
+
 use std::fmt;
 
 use super::contract::ContractError;
 use super::error::{CallError, LoadError};
 
-/// The language that a plugin was written in, as far as its tools left a mark.
+/// The language of a plugin, by the marks that its tools leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Language {
     C,
@@ -25,7 +27,7 @@ impl fmt::Display for Language {
     }
 }
 
-/// What tools write into the files they make. Interpreters are built by the tools of C and Rust, so they come first.
+/// Marks that tools leave in their files. Interpreters come first: they are built with the tools of C and Rust.
 const MARKS: [(&[u8], Language); 6] = [
     (b"componentize-py", Language::Python),
     (b"quickjs", Language::JavaScript),
@@ -41,11 +43,11 @@ impl Language {
         MARKS.iter().find(|(mark, _)| marked(mark)).map(|(_, language)| *language)
     }
 
-    /// What to do about `error`, in the words of the language's own tools.
+    /// What an author can do about `error`.
     pub(super) fn hint(language: Option<Self>, error: &LoadError) -> Option<&'static str> {
         match error {
             LoadError::NotAComponent(text) if text.contains("core module") => Self::on_core_module(language?),
-            // The engine's words for what QuickJS uses unless it is told not to.
+            // How the engine names the async features that QuickJS uses by default.
             LoadError::Compile(text) if text.contains("async") || text.contains("task.cancel") => Some(
                 "plugins are called synchronously; JavaScript: build with `--backend quickjs --backend-qjs-disable-async`",
             ),
@@ -90,7 +92,7 @@ impl Language {
         })
     }
 
-    /// Exceptions that nobody expected.
+    /// The usual cause of a trap.
     pub(super) fn on_trap(self) -> Option<&'static str> {
         Some(match self {
             Self::JavaScript => {

@@ -1,29 +1,31 @@
+//! What a call may use.
+
 use std::time::Duration;
 
-/// What one call of a plugin may use. A call that goes beyond is stopped; nothing else notices.
+/// The limits of one call. A call that exceeds one is stopped; others are not affected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallLimits {
     /// Bytes of linear memory of all memories together.
     pub memory: usize,
     /// Elements of all tables together.
     pub table_elements: usize,
-    /// Time on the processor, in steps of [`super::engine::TICK`].
+    /// Processor time, in steps of one tick.
     pub cpu: Duration,
-    /// Time on the clock, waiting for a place and for the network included; an agent has its own.
+    /// Wall-clock time, including waits for a permit and for the network. An agent has its own.
     pub time: Duration,
     /// Calls in flight per channel or agent.
     pub concurrency: usize,
-    /// Calls that wait for a place per channel or agent; more are refused at once.
+    /// Calls that wait per channel or agent. More are refused at once.
     pub queue: usize,
-    /// Bytes that one host call or the result may hand to the host.
+    /// Bytes that one host call or the result may pass to the host.
     pub output: usize,
-    /// Lines that one call may log, its stdout and stderr included.
+    /// Lines that one call may log, including stdout and stderr.
     pub log_lines: u32,
-    /// Lines that all calls of the plugin together may log in a second, on average.
+    /// Lines that all calls of the plugin together may log per second, on average.
     pub log_rate: u32,
-    /// Streams, pollables and the like that a call may hold at once.
+    /// Streams, pollables and similar resources that a call may hold at once.
     pub resources: usize,
-    /// How often one instance is used; none means a fresh instance for every call.
+    /// `None` means a fresh instance for every call.
     pub reuse: Option<Reuse>,
 }
 

@@ -1,4 +1,4 @@
-//! What plugins may import, linked once for each kind.
+//! Links imports to host functions, once for each kind of plugin.
 
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
@@ -15,7 +15,6 @@ use super::contract::{self, Kind, POLL, RESPOND, SERVED};
 use super::guest::Guest;
 use super::prepared::Prepared;
 
-/// The imports of channel plugins and those of agent plugins.
 pub(super) struct Linkers {
     channel: Linker<Guest>,
     agent: Linker<Guest>,
@@ -30,14 +29,13 @@ impl Linkers {
         state::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
         outbound::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
         http::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
-        // Which of them a channel may import depends on what it exports; the contract has said so before.
+        // A channel may import some of these only with certain exports. The contract was checked before.
         let mut channel = agent.clone();
         inbound::add_to_linker::<Guest, HasSelf<Guest>>(&mut channel, |guest| guest)?;
         answer::add_to_linker::<Guest, HasSelf<Guest>>(&mut channel, |guest| guest)?;
         Ok(Self { channel, agent })
     }
 
-    /// Links a component of this kind.
     pub(super) fn prepare(&self, engine: &Engine, component: &Component, kind: Kind) -> wasmtime::Result<Prepared> {
         let linker = match kind {
             Kind::Channel => &self.channel,
@@ -63,10 +61,10 @@ impl Linkers {
     }
 }
 
-/// Puts a trap in the place of every function of the import `name` that this gateway does not have.
+/// Defines a trap for every function of the import `name` that this gateway does not have.
 ///
-/// Interpreters import the whole world they were built against, so that a component of a newer patch has imports that it
-/// may never call.
+/// Interpreters import the whole world they were built against, so a component of a newer patch version has imports that
+/// it may never call.
 fn stub(linker: &mut Linker<Guest>, engine: &Engine, component: &Component, name: &str) -> wasmtime::Result<()> {
     let import =
         component.component_type().imports(engine).find(|(import, _)| *import == name).map(|(_, item)| item.ty);
@@ -76,7 +74,7 @@ fn stub(linker: &mut Linker<Guest>, engine: &Engine, component: &Component, name
     for (function, item) in interface.exports(engine) {
         if let ComponentItem::ComponentFunc(_) = item.ty {
             let missing = format!("`{name}` has `{function}`, which this gateway ({SERVED}) does not have yet");
-            // One that is there refuses to be defined again, and stays.
+            // Defining an existing function again fails, and the existing one stays.
             drop(instance.func_new(function, move |_, _, _, _| Err(wasmtime::Error::msg(missing.clone()))));
         }
     }

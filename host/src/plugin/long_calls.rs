@@ -1,8 +1,7 @@
-//! Where calls run: on the thread where they began, and once they have computed for some ticks on threads that give way to all
-//! others.
+//! Runs long calls on threads of a low priority. A call starts on the thread of its caller, and moves after some ticks.
 //!
-//! A guest that computes for long would otherwise keep a worker from everything that waits for it: of two spinning plugins on
-//! two cores, every other request would notice.
+//! Otherwise a guest that computes for long would block a worker: two spinning plugins on two cores would delay every
+//! other request.
 
 use std::future::poll_fn;
 use std::panic::resume_unwind;
@@ -17,12 +16,12 @@ use tracing::instrument::WithSubscriber;
 use super::error::PluginError;
 use super::priority::{give_way, spare_cores};
 
-/// A call that can go on elsewhere.
+/// A call that can move to another runtime.
 pub(super) type Call<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// The threads for calls that take long.
+/// The runtime for long calls.
 pub(super) struct LongCallRuntime {
-    /// Only none while it is dropped.
+    /// `None` only during the drop.
     runtime: Option<Runtime>,
 }
 
@@ -38,7 +37,7 @@ impl LongCallRuntime {
         Ok(Self { runtime: Some(runtime) })
     }
 
-    /// Drives `call` to its end, here until `slow` says that it computes for long.
+    /// Runs `call` to its end, on the current runtime until `slow` is set.
     ///
     /// Cancel safe: dropping it drops the call, which ends at its next tick at the latest.
     pub(super) async fn drive<T: Send + 'static>(&self, mut call: Call<T>, slow: &AtomicBool) -> T {
@@ -53,7 +52,7 @@ impl LongCallRuntime {
             (None, Some(runtime)) => {
                 match AbortOnDropHandle::new(runtime.spawn(call.with_current_subscriber())).await {
                     Ok(result) => result,
-                    // Only a panic ends a task that nobody has dropped.
+                    // The task was not aborted, so it panicked.
                     Err(error) => resume_unwind(error.into_panic()),
                 }
             }
@@ -63,7 +62,7 @@ impl LongCallRuntime {
 
 impl Drop for LongCallRuntime {
     fn drop(&mut self) {
-        // Waiting for its threads is not allowed where the gateway is dropped, and there is nothing to wait for.
+        // The gateway is dropped in async code, where waiting for threads panics; and there is nothing to wait for.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -72,7 +71,7 @@ impl Drop for LongCallRuntime {
 
 fn begin() {
     if let Err(error) = give_way() {
-        tracing::warn!(%error, "Slow plugin calls keep the usual priority");
+        tracing::warn!(%error, "Long plugin calls keep the normal priority");
     }
 }
 
@@ -82,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    /// The name of the thread at the start and after each yield.
+    /// The thread's name at the start and after each yield.
     async fn threads(slow: Arc<AtomicBool>) -> [String; 3] {
         let name = || std::thread::current().name().unwrap_or_default().to_owned();
         let first = name();

@@ -1,3 +1,5 @@
+//! The manifest of a plugin, as `describe` returns it.
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -8,53 +10,45 @@ use serde_json::Value;
 
 use crate::verify::{Recipe, Scheme};
 
-/// What a plugin says of itself, checked against `wit/manifest.schema.json`.
+/// A plugin's manifest, checked against `wit/manifest.schema.json`.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// The name for people; the plugin's own name is its file stem.
+    /// For people. The name of the plugin is its file stem.
     pub name: String,
-    /// Semantic version of the plugin.
     pub version: semver::Version,
-    /// One line for lists.
     pub summary: String,
-    /// Methods that a channel accepts.
     pub methods: Vec<Method>,
-    /// Media types that a channel accepts, in lower case; empty means any.
+    /// In lower case; empty means any.
     pub content_types: Vec<String>,
-    /// Bytes of the largest body that a channel accepts.
+    /// Bytes of a body.
     pub max_body: usize,
-    /// What a caller over its rate is answered.
+    /// The answer to a caller that exceeds its rate.
     pub overload_status: StatusCode,
-    /// How requests of a channel are verified.
     pub recipe: Recipe,
-    /// The keys of the instance's `config` table.
+    /// The keys of the `config` table.
     pub config: BTreeMap<String, ConfigKey>,
-    /// Hosts that an agent will ask to reach.
+    /// Hosts that the plugin wants to reach.
     pub hosts: Vec<String>,
 }
 
-/// One key of a plugin's `config` table.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ConfigKey {
     /// `string`, `number`, `boolean`, `array` or `object`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What it is for.
     pub summary: String,
-    /// The value when the operator sets none.
     pub default: Option<Value>,
-    /// Whether the operator must set it.
     #[serde(default)]
     pub required: bool,
 }
 
 impl ConfigKey {
-    /// The default as a guest sees it: strings as they are, everything else as JSON.
+    /// The default as a guest sees it.
     pub fn default_text(&self) -> Option<String> {
         self.default.as_ref().map(config_text)
     }
 
-    /// Whether `value` is of the key's type.
+    /// Whether `value` has the key's type.
     pub fn accepts(&self, value: &Value) -> bool {
         match self.kind.as_str() {
             "string" => value.is_string(),
@@ -74,23 +68,15 @@ pub fn config_text(value: &Value) -> String {
     }
 }
 
-/// Why a manifest was not taken.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// The text is not JSON.
     #[error("the manifest is not JSON: {0}")]
     Json(String),
-    /// The JSON does not match the schema.
     #[error("the manifest breaks its schema: {0}")]
     Schema(String),
-    /// A value matches the schema and makes no sense all the same.
+    /// A value matches the schema, but is invalid.
     #[error("the manifest's `{key}` {problem}")]
-    Value {
-        /// The member.
-        key: &'static str,
-        /// What is wrong with it.
-        problem: String,
-    },
+    Value { key: &'static str, problem: String },
 }
 
 #[derive(Deserialize)]
@@ -111,7 +97,7 @@ struct Raw {
     hosts: Vec<String>,
 }
 
-/// Bytes of a body when the manifest names no limit.
+/// Bytes of a body if the manifest sets no limit.
 const DEFAULT_MAX_BODY: usize = 1 << 20;
 
 static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
@@ -121,7 +107,7 @@ static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
 });
 
 impl Manifest {
-    /// Reads what `describe` returned. Unknown members are accepted: the manifest may grow.
+    /// Parses the result of `describe`. Unknown members are accepted: the manifest may grow.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let json: Value = serde_json::from_str(text).map_err(|error| ManifestError::Json(error.to_string()))?;
         let problems: Vec<_> = SCHEMA.iter_errors(&json).take(5).map(|error| describe(&error)).collect();
@@ -132,7 +118,7 @@ impl Manifest {
         let bad = |key, problem: String| ManifestError::Value { key, problem };
         for (name, key) in &raw.config {
             if key.default.as_ref().is_some_and(|default| !key.accepts(default)) {
-                return Err(bad("config", format!("gives `{name}` a default that is no {}", key.kind)));
+                return Err(bad("config", format!("gives `{name}` a default that is not of type {}", key.kind)));
             }
         }
         Ok(Self {
@@ -157,7 +143,7 @@ impl Manifest {
         })
     }
 
-    /// What is wrong with the `config` table of an instance, one sentence each.
+    /// The problems of a `config` table, one sentence each.
     pub fn check_config(&self, config: &BTreeMap<String, Value>) -> Vec<String> {
         let unknown = config.keys().filter(|name| !self.config.contains_key(*name)).map(|name| {
             let known: Vec<_> = self.config.keys().map(|known| format!("`{known}`")).collect();
@@ -184,7 +170,7 @@ fn methods(names: Option<&[String]>) -> Result<Vec<Method>, String> {
         None => Ok(vec![Method::POST]),
         Some([]) => Err("is empty, expected at least one method".to_owned()),
         Some(names) => {
-            let parse = |name: &String| name.parse().map_err(|_| format!("names `{name}`, which is no method"));
+            let parse = |name: &String| name.parse().map_err(|_| format!("names `{name}`, which is not a method"));
             names.iter().map(parse).collect()
         }
     }
@@ -231,7 +217,7 @@ mod tests {
             (r#"{"name": "n", "version": "1.0.0", "summary": "s", "methods": []}"#, "at least one method"),
             (
                 r#"{"name": "n", "version": "1.0.0", "summary": "s", "config": {"a": {"type": "array", "summary": "s", "default": 1}}}"#,
-                "`a` a default that is no array",
+                "`a` a default that is not of type array",
             ),
         ] {
             let message = Manifest::parse(text).unwrap_err().to_string();

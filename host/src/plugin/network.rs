@@ -6,23 +6,22 @@ use crate::egress::{Egress, EgressError, EgressRequest, Response};
 
 use super::script::Script;
 
-/// What `http.send` of one instance reaches.
 pub enum Network {
-    /// Nothing: channels while they receive, and what is only described.
+    /// Nothing: for channels while they receive, and for `describe`.
     Closed,
-    /// What an agent was granted.
+    /// The grants of a channel or agent.
     Granted(Box<Egress>),
-    /// Nothing but answers that were written down before: a plugin that is tried out.
+    /// No network, but recorded answers: for a plugin under test.
     Scripted(Arc<Script>),
 }
 
 impl Network {
-    /// Whether a request can name this credential.
+    /// Whether a request may name this credential.
     pub(super) fn has_credential(&self, name: &str) -> bool {
         match self {
             Self::Closed => false,
             Self::Granted(egress) => egress.has_credential(name),
-            // What is tried out goes on as it would with everything that it asks for.
+            // A plugin under test gets every credential it asks for.
             Self::Scripted(_) => true,
         }
     }

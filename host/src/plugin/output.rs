@@ -1,4 +1,4 @@
-//! What a guest says: its log lines, stdout and stderr, bounded and stripped of control characters.
+//! Output of guests: log lines, stdout and stderr, bounded and without control characters.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -13,16 +13,16 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::event::PluginName;
 
-/// Where the lines of guests stand in the log.
+/// The target of guests' lines in the log.
 pub(super) const TARGET: &str = module_path!();
 
-/// Bytes of one line; the rest of a longer one is dropped.
+/// Bytes of one line. The rest of a longer line is dropped.
 const MAX_LINE: usize = 4 << 10;
 
-/// The latest lines of stderr that stand in the error of a trap.
+/// Lines of stderr in the error of a trap.
 const KEPT_LINES: usize = 8;
 
-/// What all calls of a plugin together may still say: it grows by `per_second` up to what one second allows.
+/// The log budget of all calls of a plugin: `per_second` lines, with a burst of one second.
 pub(super) struct LogRate {
     per_second: f64,
     left: Mutex<(f64, Instant)>,
@@ -45,7 +45,7 @@ impl LogRate {
     }
 }
 
-/// Where the lines of one instance go, with what it may still say.
+/// Writes the lines of one instance to the log, within its limits.
 pub(super) struct GuestLog {
     plugin: PluginName,
     allowance: u32,
@@ -60,12 +60,12 @@ struct LogState {
     stderr: VecDeque<String>,
 }
 
-/// Lines of a call that were not written.
+/// Lines of a call that were dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Dropped {
-    /// Because the call had said enough.
+    /// By the limit of the call.
     pub(super) by_call: u32,
-    /// Because the plugin had.
+    /// By the rate of the plugin.
     pub(super) by_rate: u32,
 }
 
@@ -74,12 +74,12 @@ impl GuestLog {
         Self { plugin, allowance, rate, state: Mutex::default() }
     }
 
-    /// Starts the allowance of a new call.
+    /// Resets the limits for a new call.
     pub(super) fn renew(&self) {
         *self.lock() = LogState::default();
     }
 
-    /// Writes one line under the plugin's name, unless the call has said enough.
+    /// Writes one line under the plugin's name, within the limits.
     pub(super) fn write(&self, level: &str, message: &str) {
         {
             let mut state = self.lock();
@@ -103,12 +103,11 @@ impl GuestLog {
         }
     }
 
-    /// Lines that were not written.
     pub(super) fn dropped(&self) -> Dropped {
         self.lock().dropped
     }
 
-    /// The latest lines of stderr: the reason of a panic stands there.
+    /// The last lines of stderr, which contain the reason of a panic.
     pub(super) fn last_words(&self) -> Option<String> {
         let state = self.lock();
         let lines: Vec<_> = state.stderr.iter().map(String::as_str).collect();
@@ -131,7 +130,7 @@ impl GuestLog {
     }
 }
 
-/// The start of `text` on one line, without anything that could steer a terminal.
+/// The start of `text` on one line, without control characters.
 fn printable(text: &str) -> String {
     let mut line: String = text
         .chars()
@@ -145,7 +144,7 @@ fn printable(text: &str) -> String {
     line
 }
 
-/// A guest's stdout or stderr, cut into lines.
+/// A guest's stdout or stderr, split into lines.
 pub(super) struct Stream {
     log: Arc<GuestLog>,
     name: &'static str,

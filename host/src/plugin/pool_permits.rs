@@ -1,3 +1,5 @@
+//! Permits for the pool of instances.
+
 use std::time::Instant;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -5,8 +7,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::contract::Kind;
 use super::error::CallError;
 
-/// Permits for the pool of instances. Agents wait for the network, so they may not take the last quarter: a channel
-/// always finds a place.
+/// One permit per instance of the pool. Agents wait for the network, so they may not take the last quarter: it is
+/// reserved for channels.
 pub(super) struct PoolPermits {
     all: Semaphore,
     agents: Semaphore,
@@ -17,7 +19,7 @@ impl PoolPermits {
         Self { all: Semaphore::new(instances), agents: Semaphore::new((instances - instances / 4).max(1)) }
     }
 
-    /// Takes a place, waiting until `deadline` at most.
+    /// Takes a permit, waiting until `deadline` at most.
     pub(super) async fn take(
         &self,
         kind: Kind,

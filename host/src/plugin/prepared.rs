@@ -1,4 +1,4 @@
-//! A component that is linked: what it exports, and how an instance of it is made and called.
+//! A linked component: instantiates it and calls its exports.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use super::limits::CallLimits;
 use super::network::Network;
 use super::output::{GuestLog, LogRate};
 
-/// The prepared component: imports are linked, so an instance is made without any lookup.
+/// A component whose imports are linked, so that instantiating needs no lookup.
 #[derive(Clone)]
 pub(super) enum Prepared {
     Channel {
@@ -33,18 +33,16 @@ pub(super) enum Prepared {
     Agent(AgentPluginPre<Guest>),
 }
 
-/// Which of its exports a call of a plugin begins with.
+/// The export that a call uses.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
     /// `receive` or `deliver`.
     Main,
-    /// `respond`.
     Respond,
-    /// `poll`.
     Poll,
 }
 
-/// The exports of a live instance.
+/// The exports of an instance.
 pub(super) enum Exports {
     Channel(ChannelPlugin),
     Responding(Responder),
@@ -52,7 +50,7 @@ pub(super) enum Exports {
     Agent(AgentPlugin),
 }
 
-/// What a call returned.
+/// The result of a call.
 pub(super) enum Outcome {
     Received(Result<Receipt, Rejection>),
     Delivered(Result<Answer, Failure>),
@@ -61,7 +59,7 @@ pub(super) enum Outcome {
 }
 
 impl Exports {
-    /// Calls what the instance was made for.
+    /// Calls the export that the instance was made for.
     pub(super) async fn call(&self, store: &mut Store<Guest>) -> wasmtime::Result<Outcome> {
         Ok(match self {
             Self::Channel(channel) => {
@@ -85,7 +83,7 @@ impl Exports {
 }
 
 impl Prepared {
-    /// An instance that is called by `entry`.
+    /// Makes an instance for calls of `entry`.
     pub(super) async fn instantiate(&self, entry: Entry, store: &mut Store<Guest>) -> wasmtime::Result<Exports> {
         match (self, entry) {
             (Self::Channel { channel, .. }, Entry::Main) => {
@@ -97,12 +95,12 @@ impl Prepared {
             (Self::Channel { polling: Some(polling), .. }, Entry::Poll) => {
                 polling.instantiate_async(store).await.map(Exports::Polling)
             }
-            (Self::Channel { .. }, _) => Err(wasmtime::Error::msg("the plugin does not export this")),
+            (Self::Channel { .. }, _) => Err(wasmtime::Error::msg("the plugin does not have this export")),
             (Self::Agent(agent), _) => agent.instantiate_async(store).await.map(Exports::Agent),
         }
     }
 
-    /// Asks a new plugin for its manifest, in an instance of its own under the plugin's limits.
+    /// Calls `describe` in a separate instance, under the plugin's limits.
     pub(super) async fn describe(
         &self,
         engine: &Engine,
@@ -118,7 +116,7 @@ impl Prepared {
             match self.instantiate(Entry::Main, &mut store).await? {
                 Exports::Channel(channel) => channel.gateway_plugin_channel().call_describe(&mut store).await,
                 Exports::Agent(agent) => agent.gateway_plugin_agent().call_describe(&mut store).await,
-                Exports::Responding(_) | Exports::Polling(_) => unreachable!("they are not what `Entry::Main` makes"),
+                Exports::Responding(_) | Exports::Polling(_) => unreachable!("`Entry::Main` does not make them"),
             }
         });
         let described = described.await;
@@ -137,7 +135,7 @@ impl Prepared {
     }
 }
 
-/// A store for one instance, which keeps within `limits`.
+/// A store for one instance, limited by `limits`.
 pub(super) fn new_store(engine: &Engine, guest: Guest, limits: &CallLimits) -> Store<Guest> {
     let mut store = Store::new(engine, guest);
     store.limiter(|guest| &mut guest.limiter);
@@ -147,12 +145,12 @@ pub(super) fn new_store(engine: &Engine, guest: Guest, limits: &CallLimits) -> S
     store
 }
 
-/// A limit on time in words.
+/// The text of an exceeded time limit.
 pub(super) fn stated(limit: Duration) -> String {
     format!("more than {limit:?}")
 }
 
-/// Names the limit that ended a call, or says what the guest said last.
+/// The limit that ended a call, or the trap with the guest's last words.
 pub(super) fn explain(error: &wasmtime::Error, guest: Option<&Guest>) -> CallError {
     let detail = error.root_cause().to_string();
     if let Some(limit) = guest.and_then(|guest| guest.limiter.hit) {
@@ -164,7 +162,7 @@ pub(super) fn explain(error: &wasmtime::Error, guest: Option<&Guest>) -> CallErr
     if let Some(ResourceTableError::Full) = error.downcast_ref() {
         return CallError::Limit { limit: "resources", detail };
     }
-    // wasmtime has no type for these two.
+    // wasmtime has no error type for these two.
     if detail.contains("fuel allocated for hostcalls") {
         return CallError::Limit { limit: "output", detail };
     }

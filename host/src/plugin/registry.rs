@@ -1,4 +1,4 @@
-//! The plugins of the folder: which generation of each serves, and why another one does not.
+//! The plugins of the folder: the serving generation of each, and the last failed load.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ use super::settings::Settings;
 use super::swap_policy::SwapPolicy;
 use super::trust::PluginFile;
 
-/// What is known of one file of the folder.
+/// One file of the folder.
 #[derive(Clone)]
 pub(super) struct Slot {
     pub(super) file: PathBuf,
@@ -42,7 +42,7 @@ pub(super) struct Slot {
     pub(super) failure: Option<Failed>,
 }
 
-/// A version of a file that was rejected.
+/// A failed load.
 #[derive(Clone, Debug)]
 pub(super) struct Failed {
     pub(super) message: String,
@@ -61,11 +61,11 @@ pub struct PluginStatus {
     pub digest: Option<Digest>,
     pub generation: Option<u64>,
     pub loaded_at: Option<Timestamp>,
-    /// `serving`, or `failed` when nothing serves.
+    /// `serving`, or `failed` if no generation serves.
     pub state: &'static str,
-    /// Calls of the serving generation that trapped or went beyond a limit.
+    /// Calls of the serving generation that trapped or exceeded a limit.
     pub traps: u64,
-    /// The last failed load; it can stand beside `serving`.
+    /// The last failed load. It may be set while a generation serves.
     pub error: Option<String>,
     pub failed_at: Option<Timestamp>,
 }
@@ -90,7 +90,7 @@ impl Slot {
     }
 }
 
-/// Loads files, several at a time, and holds what serves. Read from every request, written by the loader alone.
+/// Loads files, several at a time, and holds what serves. Requests read it; only the loader writes it.
 pub(super) struct Registry {
     settings: Settings,
     runtime: WasmRuntime,
@@ -101,9 +101,9 @@ pub(super) struct Registry {
     long_calls: Arc<LongCallRuntime>,
     metrics: Arc<PluginMetrics>,
     swap_policy: Arc<dyn SwapPolicy>,
-    /// Replaced as a whole, so that readers see one state and never wait.
+    /// Replaced as a whole, so that readers see a consistent state and never wait.
     slots: ArcSwap<Slots>,
-    /// The last generation number of every plugin; a file that comes back goes on counting.
+    /// The last generation number of every plugin. It continues after a file was removed and added again.
     numbers: Mutex<HashMap<PluginName, u64>>,
     changed: watch::Sender<()>,
 }
@@ -113,7 +113,7 @@ pub(super) struct Registry {
 struct Slots {
     /// By file name.
     files: BTreeMap<String, Slot>,
-    /// What serves, by plugin: every request asks for it.
+    /// Serving generations by plugin, for the lookup of each request.
     serving: HashMap<PluginName, Arc<Generation>>,
 }
 
@@ -149,7 +149,6 @@ impl Registry {
         &self.settings
     }
 
-    /// The serving generation of a plugin.
     pub(super) fn serving(&self, name: &str) -> Option<Arc<Generation>> {
         self.slots.load().serving.get(name).cloned()
     }
@@ -168,12 +167,11 @@ impl Registry {
         self.changed.subscribe()
     }
 
-    /// The bytes of a file from anywhere, with what its signature says.
+    /// Reads a file at any path, with its signature.
     pub(super) fn read(&self, path: &Path) -> Result<PluginFile, LoadError> {
         PluginFile::read(path, FilePlace::Anywhere, self.settings.max_file, &self.settings.trust)
     }
 
-    /// What a call of the plugin may use.
     pub(super) fn limits(&self, name: &PluginName) -> &CallLimits {
         self.settings.overrides.get(name).unwrap_or(&self.settings.limits)
     }
@@ -182,7 +180,7 @@ impl Registry {
         &self.runtime.engine
     }
 
-    /// Takes a new or changed file into service, or keeps what serves and says why.
+    /// Loads a new or changed file. If that fails, the serving generation stays and the reason is logged.
     pub(super) async fn load(&self, path: &Path) {
         let file = file_name(path);
         let mut slot = self.slots.load().files.get(&file).cloned().unwrap_or_else(|| Slot {
@@ -230,7 +228,7 @@ impl Registry {
         self.replace(file, Some(slot));
     }
 
-    /// Retires the plugin of a file that is gone. Calls in flight finish.
+    /// Retires the plugin of a removed file. Calls in flight finish.
     pub(super) fn retire(&self, file: &str) {
         let slots = self.slots.load();
         let Some(slot) = slots.files.get(file) else { return };
@@ -255,7 +253,7 @@ impl Registry {
         self.changed.send_replace(());
     }
 
-    /// The generation that takes the place of `serving`; none when the file is what serves already.
+    /// The generation that replaces `serving`. `None` if the file serves already.
     async fn next(
         &self,
         name: &PluginName,
@@ -276,13 +274,13 @@ impl Registry {
         Ok(Some(generation))
     }
 
-    /// Everything between the bytes of a file and a generation that could serve.
+    /// Makes a generation from a file.
     pub(super) async fn build(&self, name: &PluginName, file: &PluginFile) -> Result<Generation, LoadError> {
         let component = self.compile(file)?;
         self.prepare(name, &component, file.digest).await
     }
 
-    /// Everything between a component and a generation that could serve.
+    /// Makes a generation from a component.
     pub(super) async fn prepare(
         &self,
         name: &PluginName,
@@ -312,7 +310,7 @@ impl Registry {
         Ok(Generation::new(prepared, parts))
     }
 
-    /// The component, compiled now or before.
+    /// The component, from the cache or compiled now.
     pub(super) fn compile(&self, file: &PluginFile) -> Result<Component, LoadError> {
         check_header(&file.bytes)?;
         let engine = &self.runtime.engine;
@@ -335,7 +333,7 @@ impl Registry {
     }
 }
 
-/// The name that a file has as a plugin.
+/// The name of a file's plugin.
 pub(super) fn plugin_name(path: &Path) -> Result<PluginName, LoadError> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     stem.parse().map_err(|_| LoadError::Name(stem.into_owned()))

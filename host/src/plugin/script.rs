@@ -1,4 +1,4 @@
-//! Answers that were written down before, for a plugin that is tried out.
+//! Recorded answers for a plugin under test.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,37 +7,34 @@ use bytes::Bytes;
 
 use crate::egress::{EgressError, EgressRequest, Response};
 
-/// The time that a scripted `timeout` tells.
+/// The time in the message of a scripted `timeout`.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The answers to the requests of a plugin that is tried out, in their order. No connection is ever made.
+/// Recorded answers to the requests of a plugin under test, in order. No connection is made.
 pub struct Script {
     answers: Vec<Result<Response, EgressError>>,
     sent: Mutex<Vec<Sent>>,
 }
 
-/// A request as the plugin made it, before credentials are added.
+/// A request of the plugin, before credentials are added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// `POST`, ...
     pub method: String,
-    /// As the plugin wrote it.
     pub url: String,
-    /// In order, names in lower case, without those that the host sets.
+    /// In order, with names in lower case, without those that the host sets.
     pub headers: Vec<(String, String)>,
-    /// Empty when there is none.
     pub body: Bytes,
-    /// The credential that it names.
+    /// The name of the credential.
     pub credential: Option<String>,
 }
 
 impl Script {
-    /// These answers, the first to the first request.
+    /// The first answer is for the first request.
     pub fn new(answers: impl IntoIterator<Item = Result<Response, EgressError>>) -> Self {
         Self { answers: answers.into_iter().collect(), sent: Mutex::default() }
     }
 
-    /// The failure with this code of `http.error`; none when there is no such code.
+    /// The failure with this code of `http.error`. `None` if the code is unknown.
     pub fn failure(code: &str, message: String) -> Option<EgressError> {
         Some(match code {
             "denied" => EgressError::Denied(message),
@@ -51,12 +48,12 @@ impl Script {
         })
     }
 
-    /// What was sent so far, in order. The next request is the first one again.
+    /// Takes the requests so far. The next request gets the first answer again.
     pub fn rewind(&self) -> Vec<Sent> {
         std::mem::take(&mut *self.lock())
     }
 
-    /// Answers a request that would be valid outside; one that nobody wrote an answer for is refused.
+    /// Answers a valid request. A request without a recorded answer is denied.
     pub(super) fn send(&self, request: EgressRequest) -> Result<Response, EgressError> {
         request.target()?;
         let text = |(name, value): (&http::HeaderName, &http::HeaderValue)| {

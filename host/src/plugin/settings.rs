@@ -1,4 +1,4 @@
-//! What the plugin host is given.
+//! Settings of the plugin host.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,33 +10,29 @@ use super::compile::CompileSettings;
 use super::limits::CallLimits;
 use super::trust::Trust;
 
-/// Valid input of the plugin host.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The folder of `*.wasm` files.
     pub dir: PathBuf,
-    /// The folder of compiled code, which only the host writes.
+    /// The folder of compiled code. Only the host may write to it.
     pub cache_dir: PathBuf,
-    /// Bytes of compiled code that are kept, besides what serves.
+    /// Bytes of compiled code that are kept, besides the code of serving plugins.
     pub cache_max: u64,
-    /// What compiling one plugin may take.
     pub compile: CompileSettings,
-    /// Which files are let in.
     pub trust: Trust,
-    /// How long a file must be still before it is loaded, when nothing says that it is complete.
+    /// How long a file must be unchanged before it is loaded, unless an event says that it is complete.
     pub debounce: Duration,
     /// Bytes of the largest plugin file.
     pub max_file: u64,
-    /// Live instances of all plugins together.
+    /// The size of the pool: instances of all plugins together.
     pub instances: usize,
-    /// What a call may use.
     pub limits: CallLimits,
-    /// The same for single plugins, complete.
+    /// Complete limits of single plugins.
     pub overrides: BTreeMap<PluginName, CallLimits>,
 }
 
 impl Settings {
-    /// The plugins in `dir`, with everything at its default.
+    /// The defaults, with these folders.
     pub fn new(dir: PathBuf, cache_dir: PathBuf) -> Self {
         Self {
             dir,

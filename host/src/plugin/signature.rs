@@ -1,4 +1,4 @@
-//! Signatures of plugin files: Ed25519 over the bytes of the file, kept beside it.
+//! Signatures of plugin files: Ed25519 over the bytes of the file, in a file beside it.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -9,50 +9,43 @@ use base64::prelude::BASE64_STANDARD;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 
-/// Bytes of the largest signature file that is read; a signature has 64, in base64 88.
+/// Bytes of the largest signature file. A signature has 64 bytes, in base64 88.
 pub(super) const MAX_FILE: u64 = 1024;
 
-/// Somebody whose plugins are trusted. Shown as the base64 of its 32 bytes.
+/// A public key whose signatures are trusted. Its text form is the base64 of its 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TrustedKey(VerifyingKey);
 
-/// A text or file that holds no key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// What should be a public key.
     #[error("expected an Ed25519 public key: PEM, or 32 bytes in base64")]
     Public,
-    /// What should be a private key.
     #[error("expected an Ed25519 private key that is not encrypted: PEM, or 32 bytes")]
     Private,
 }
 
-/// Why a signature does not count.
+/// Why a signature is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// The file beside the plugin holds something else.
-    #[error("its signature file is none: expected 64 bytes, or their base64")]
+    #[error("its signature file holds no signature: expected 64 bytes, or their base64")]
     Shape,
-    /// It was made of other bytes, or with another key.
-    #[error("its signature is not one of these bytes by a key of `plugins.trusted_keys`")]
+    #[error("its signature was not made for these bytes with a key of `plugins.trusted_keys`")]
     Mismatch,
 }
 
-/// What there is to say of the signature of a plugin file.
+/// The signature of a plugin file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureState {
-    /// There is none.
     Missing,
-    /// There is one, and no key to check it with.
+    /// There is a signature, but no key to check it with.
     Unchecked,
-    /// It is of this file, by this key.
+    /// Made for this file, with this key.
     Valid(TrustedKey),
-    /// It counts for nothing.
     Wrong(SignatureError),
 }
 
 impl SignatureState {
-    /// Looks at what the signature file holds, if there is one.
+    /// Checks the content of the signature file, if there is one.
     pub(super) fn of(file: &[u8], signature: Option<&[u8]>, keys: &[TrustedKey]) -> Self {
         match signature {
             None => Self::Missing,
@@ -63,10 +56,10 @@ impl SignatureState {
 }
 
 impl TrustedKey {
-    /// Reads a key: PEM as `openssl pkey -pubout` writes it, or the base64 of its 32 bytes or of its DER form.
+    /// Parses PEM as `openssl pkey -pubout` writes it, or the base64 of the key's 32 bytes or of its DER form.
     ///
     /// # Errors
-    /// `Public`, also for a key that signs nothing in particular.
+    /// `Public`, also for a weak key, for which one signature fits many files.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let text = text.trim();
         let key = if text.starts_with("-----BEGIN") {
@@ -94,14 +87,14 @@ impl fmt::Debug for TrustedKey {
     }
 }
 
-/// Where the signature of a plugin file lies: `NAME.wasm.sig` beside it.
+/// The path of a plugin's signature: `NAME.wasm.sig` beside it.
 pub fn signature_path(plugin: &Path) -> PathBuf {
     let mut path = OsString::from(plugin);
     path.push(".sig");
     path.into()
 }
 
-/// Signs the bytes of a file: what belongs into its signature file, and the key that it can be checked with.
+/// Signs a file. Returns the content of the signature file, and the key to check it with.
 ///
 /// `key` is PEM as `openssl genpkey -algorithm ed25519` writes it, or the 32 bytes of the private key.
 ///

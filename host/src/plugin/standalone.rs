@@ -1,3 +1,5 @@
+//! The plugin host of the command line: loads single files and serves nothing.
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,52 +19,43 @@ use super::settings::Settings;
 use super::signature::SignatureState;
 use super::swap_policy::AllowAll;
 
-/// Plugin files from anywhere, loaded as the gateway would, with the same checks and limits, and serving nobody.
+/// Loads plugin files as the gateway does, with the same checks and limits, but serves nothing.
 pub struct StandaloneHost {
     registry: Registry,
 }
 
-/// What a plugin file is.
+/// A description of a plugin file.
 #[derive(Debug)]
 pub struct Inspection {
-    /// Channel or agent.
     pub kind: Kind,
-    /// What the plugin says of itself.
     pub manifest: Arc<Manifest>,
-    /// SHA-256 of the file.
     pub digest: Digest,
-    /// Bytes of the file.
     pub size: u64,
-    /// Bytes of linear memory of an instance that has only described itself.
+    /// Bytes of linear memory after `describe`.
     pub memory: u64,
-    /// Interfaces that it imports.
     pub imports: Vec<String>,
-    /// Interfaces that it exports.
     pub exports: Vec<String>,
-    /// What its signature says.
     pub signature: SignatureState,
-    /// Why the gateway would not let it in, sound as it is: its signature or its pin.
+    /// Why the gateway would reject a valid plugin: its signature or its pin.
     pub refusal: Option<LoadError>,
 }
 
 impl StandaloneHost {
-    /// A host with the limits of `settings`, whose folder of plugins is not looked at.
+    /// A host with the limits of `settings`. It does not read the folder of plugins.
     pub fn new(settings: Settings) -> Result<Self, PluginError> {
         Ok(Self { registry: Registry::new(settings, &Metrics::new(), Arc::new(AllowAll))? })
     }
 
-    /// A generation of the file, to be called. It needs this workbench for as long as it is used: without it nothing
-    /// counts the time of a call.
+    /// Loads the file. Keep this host while the generation is used: it counts the processor time of calls.
     pub async fn load(&self, path: &Path) -> Result<Generation, LoadError> {
         self.registry.build(&plugin_name(path)?, &self.registry.read(path)?).await
     }
 
-    /// What authors of the file's language may do about a trap, where its usual cause is known.
+    /// A hint for the author of a plugin that trapped, if the usual cause is known for its language.
     pub fn hint_on_trap(&self, path: &Path) -> Option<&'static str> {
         Language::of(&self.registry.read(path).ok()?.bytes)?.on_trap()
     }
 
-    /// What the file is.
     pub async fn inspect(&self, path: &Path) -> Result<Inspection, LoadError> {
         let (name, file) = (plugin_name(path)?, self.registry.read(path)?);
         let refusal = self.registry.settings().trust.admit(&name, &file).err();
@@ -82,16 +75,16 @@ impl StandaloneHost {
         })
     }
 
-    /// Everything that is to be said of whether the file would serve, in the order in which a load looks at it.
+    /// Checks whether the file would serve. The findings are in the order of a load.
     pub async fn check(&self, path: &Path) -> Vec<Finding> {
         check::check(&self.registry, path).await
     }
 }
 
-/// The bytes of a file that looks like a plugin, at most `max` of them.
+/// The bytes of a file with the header of a component, at most `max` of them.
 ///
 /// # Errors
-/// When it cannot be read, is too large, or is something else.
+/// When it cannot be read, is too large, or is not a component.
 pub fn read_file(path: &Path, max: u64) -> Result<Vec<u8>, LoadError> {
     let bytes = file::read(path, FilePlace::Anywhere, max)?;
     file::check_header(&bytes)?;

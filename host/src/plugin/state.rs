@@ -1,4 +1,4 @@
-//! The small store that one channel or agent lends to its plugin.
+//! The state of a channel or agent: a small key-value store for its plugin.
 
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
@@ -6,35 +6,30 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
-/// Bytes of a key.
 const MAX_KEY: usize = 128;
 
-/// Bytes of a value: one record of the event log.
+/// Bytes of a value. It must fit into one record of the event log.
 const MAX_VALUE: usize = 16 << 10;
 
-/// What a call has changed: new values by key, none for a key that goes.
+/// The changes of a call: new values by key, `None` for a deleted key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateChanges {
     entries: BTreeMap<String, Option<Bytes>>,
-    /// By how many bytes the state grows with them, as far as the call could see.
+    /// Growth of the state in bytes, as the call sees it.
     growth: isize,
 }
 
-/// Why a plugin may not change its state so.
+/// Why a change of the state is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
-    /// The operator granted none.
     #[error("this instance was granted no state")]
     Denied,
-    /// The key or the value is too long.
     #[error("{0}")]
     Invalid(String),
-    /// It would be more than was granted.
     #[error("{used} bytes of state, {quota} are granted")]
     Quota {
         /// Bytes of all keys and values after the change.
         used: usize,
-        /// Bytes that may be used.
         quota: usize,
     },
 }
@@ -50,40 +45,38 @@ impl StateError {
     }
 }
 
-/// The state of one channel or agent, as it is on the disk.
+/// The state of one channel or agent, as it is on disk.
 ///
-/// It outlives the generations of the plugin. Calls see what was kept when they ask, and their own changes.
+/// It outlives the generations of the plugin. A call sees the kept state and its own changes.
 #[derive(Debug)]
 pub struct PluginState {
-    /// Whose it is, such as `channels/github`: the name under which the event log keeps it.
+    /// The name under which the event log keeps it, such as `channels/github`.
     pub owner: String,
     /// Bytes of all keys and values together.
     pub quota: usize,
     kept: RwLock<Kept>,
-    /// Held while changes are written, so that memory and disk see them in the same order.
+    /// Locked while changes are written, so that memory and disk get them in the same order.
     writing: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
     entries: BTreeMap<String, Bytes>,
-    /// Bytes of all of them.
+    /// Bytes of all entries.
     used: usize,
 }
 
 impl PluginState {
-    /// An empty state of `quota` bytes.
     pub fn new(owner: String, quota: usize) -> Self {
         Self { owner, quota, kept: RwLock::default(), writing: Mutex::default() }
     }
 
-    /// Takes what was kept before.
+    /// Loads the entries of an earlier run.
     pub fn load(&self, entries: impl IntoIterator<Item = (String, Bytes)>) {
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         entries.into_iter().for_each(|(key, value)| kept.put(key, Some(value)));
     }
 
-    /// Bytes in use.
     pub fn used(&self) -> usize {
         self.kept().used
     }
@@ -104,7 +97,7 @@ impl PluginState {
         keys
     }
 
-    /// Adds a change of a call to its others, or refuses it.
+    /// Adds a change to the others of the call, or refuses it.
     pub(super) fn change(
         &self,
         changes: &mut StateChanges,
@@ -127,10 +120,10 @@ impl PluginState {
         Ok(())
     }
 
-    /// Has `write` keep the changes of a call that succeeded; afterwards other calls see them.
+    /// Writes the changes of a successful call with `write`. Then other calls see them.
     ///
     /// # Errors
-    /// `Quota` when calls at the same time have used it up together; those of `write`. Nothing has changed then.
+    /// `Quota` if concurrent calls exceed it together, and the errors of `write`. Nothing changes then.
     pub async fn keep<T, E: From<StateError>, F>(
         &self,
         changes: StateChanges,
@@ -155,7 +148,7 @@ impl PluginState {
         Ok(written)
     }
 
-    /// Refuses to grow beyond the quota; what was kept under a larger one may shrink step by step.
+    /// Refuses growth beyond the quota. A state above a lowered quota may still shrink step by step.
     fn check(&self, growth: isize) -> Result<(), StateError> {
         let used = self.used().saturating_add_signed(growth);
         if growth > 0 && used > self.quota {
@@ -184,7 +177,6 @@ impl Kept {
 }
 
 impl StateChanges {
-    /// Whether there is nothing to keep.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

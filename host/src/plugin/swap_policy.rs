@@ -1,16 +1,16 @@
-//! Who may take the place of what serves.
+//! Decides which generation may replace the serving one.
 
 use crate::event::PluginName;
 
 use super::manifest::Manifest;
 
-/// Says whether a generation may serve. Asked before every swap.
+/// Decides whether a generation may serve. Called before every swap.
 pub trait SwapPolicy: Send + Sync {
-    /// Refuses `next`, with the reason for the operator, when it must not take the place of `serving`.
+    /// Refuses `next`, with a reason for the operator, if it must not replace `serving`.
     fn admit(&self, plugin: &PluginName, serving: Option<&Manifest>, next: &Manifest) -> Result<(), String>;
 }
 
-/// Lets every plugin serve.
+/// Allows every generation to serve.
 pub struct AllowAll;
 
 impl SwapPolicy for AllowAll {

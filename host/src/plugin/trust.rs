@@ -1,4 +1,4 @@
-//! Which files an operator lets in, whatever they say of themselves.
+//! Which plugin files the operator accepts: by signature and by digest.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,18 +10,18 @@ use super::error::LoadError;
 use super::file::{self, FilePlace};
 use super::signature::{self, SignatureState, TrustedKey, signature_path};
 
-/// Whose plugins are let in, and which. By default all are: the sandbox holds what they do, not what they say.
+/// The operator's rules for plugin files. By default every file is accepted.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// The one file that each of these plugins may be.
+    /// The only accepted file of each of these plugins.
     pub pins: BTreeMap<PluginName, Digest>,
-    /// Whose signatures count. While there are none, signatures are not looked at.
+    /// Keys of trusted signers. If there are none, signatures are not checked.
     pub keys: Vec<TrustedKey>,
-    /// Whether a file without a signature is refused.
+    /// Whether a file without a signature is rejected.
     pub require_signature: bool,
 }
 
-/// The bytes of a plugin file, read once, and what stands for them.
+/// A plugin file that was read once, with its digest and signature.
 pub(super) struct PluginFile {
     pub(super) bytes: Vec<u8>,
     pub(super) digest: Digest,
@@ -35,7 +35,7 @@ impl PluginFile {
         let signature = match file::read(&signature_path(path), place, signature::MAX_FILE) {
             Ok(signature) => Some(signature),
             Err(LoadError::Read(error)) if error.kind() == std::io::ErrorKind::NotFound => None,
-            // An unreadable one counts for as little as a wrong one, where signatures count.
+            // An unreadable signature file is treated like an invalid signature.
             Err(_) => Some(Vec::new()),
         };
         let signature = SignatureState::of(&bytes, signature.as_deref(), &trust.keys);
@@ -44,7 +44,7 @@ impl PluginFile {
 }
 
 impl Trust {
-    /// Refuses a file that the operator does not let in under this name.
+    /// Rejects a file that the operator does not accept under this name.
     pub(super) fn admit(&self, plugin: &PluginName, file: &PluginFile) -> Result<(), LoadError> {
         match file.signature {
             SignatureState::Valid(_) => {}
@@ -83,12 +83,12 @@ mod tests {
         };
 
         check(None, false, SignatureState::Missing, "");
-        check(None, true, SignatureState::Missing, "has no signature");
-        check(None, true, SignatureState::Unchecked, "has no signature");
+        check(None, true, SignatureState::Missing, "no valid signature");
+        check(None, true, SignatureState::Unchecked, "no valid signature");
         check(None, true, valid, "");
-        check(None, false, wrong, "not one of these bytes");
+        check(None, false, wrong, "not made for these bytes");
         check(Some("new"), false, SignatureState::Missing, "");
-        check(Some("new"), true, SignatureState::Missing, "has no signature");
+        check(Some("new"), true, SignatureState::Missing, "no valid signature");
         check(Some("old"), true, valid, "`gateway plugin pin github`");
     }
 }

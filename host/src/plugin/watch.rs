@@ -1,8 +1,8 @@
-//! Follows the plugin folder: what changed is loaded, what is gone is retired.
+//! Watches the plugin folder: loads changed files and retires plugins of removed files.
 //!
-//! Events of the file system only wake the loader up; what it does follows from what lies in the folder, and it looks
-//! again every few seconds, because some file systems send no events. Files are loaded by one worker for each processor,
-//! so that a file which takes long to compile does not hold up all others.
+//! Events of the file system only wake the loader; it acts on the content of the folder. It also scans every few seconds,
+//! because some file systems send no events. Files are loaded by one worker per processor, so that a file which takes long
+//! to compile does not delay the others.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, Metadata};
@@ -25,24 +25,23 @@ use super::error::PluginError;
 use super::registry::{Registry, file_name};
 use super::signature::signature_path;
 
-/// How often the folder is looked at without an event.
+/// How often the folder is scanned without an event.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// Events that wait for the loader; more are dropped, since one is enough to make it look.
+/// Signals that wait for the loader. More are dropped: one is enough to start a scan.
 const MAX_SIGNALS: usize = 1024;
 
-/// Files that are loaded at the same time even on a single processor: one of them may take long.
+/// Workers on a single processor: one file may take long.
 const MIN_WORKERS: usize = 2;
 
-/// What wakes the loader up.
+/// What wakes the loader.
 enum Signal {
-    /// Something happened.
+    /// Something changed.
     Look,
-    /// This file was written and closed, or moved to its place: there is nothing to wait for.
+    /// This file was written and closed, or moved into the folder: it is complete.
     Complete(PathBuf),
-    /// A worker has loaded this file, or has found out why not.
+    /// A worker has finished with this file.
     Loaded(PathBuf),
-    /// The gateway ends.
     Stop,
 }
 
@@ -58,7 +57,7 @@ impl Drop for Loader {
     }
 }
 
-/// Loads what lies in the folder, then follows it. Returns when every file was looked at once.
+/// Loads the files of the folder, then watches it. Returns when every file was loaded or rejected once.
 pub(super) async fn start(registry: Arc<Registry>) -> Result<Loader, PluginError> {
     let dir = registry.settings().dir.clone();
     fs::create_dir_all(&dir).map_err(|source| PluginError::Folder { dir: dir.clone(), source })?;
@@ -98,7 +97,7 @@ fn watch(dir: &Path, signals: SyncSender<Signal>) -> Option<RecommendedWatcher> 
         Ok(watcher)
     });
     watcher
-        .inspect_err(|error| tracing::warn!(%error, dir = %dir.display(), period = ?PERIOD, "Plugin folder sends no events, looking at it instead"))
+        .inspect_err(|error| tracing::warn!(%error, dir = %dir.display(), period = ?PERIOD, "Plugin folder sends no events, scanning it instead"))
         .ok()
 }
 
@@ -114,22 +113,22 @@ fn signals_of(event: notify::Result<Event>) -> Vec<Signal> {
     }
 }
 
-/// Says so when anybody may decide which plugins are served.
+/// Warns if every user of the machine can add plugins.
 fn warn_of_strangers(dir: &Path) {
     if fs::metadata(dir).is_ok_and(|metadata| metadata.mode() & 0o002 != 0) {
         let dir = dir.display();
-        tracing::warn!("Everybody on this machine may put plugins into `{dir}`\nhint: `chmod o-w {dir}`");
+        tracing::warn!("Every user of this machine can add plugins to `{dir}`\nhint: `chmod o-w {dir}`");
     }
 }
 
-/// What tells one content of a file from another without reading it.
+/// Identifies the content of a file without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Fingerprint {
-    /// What lies there, a link itself.
+    /// The entry itself, which may be a link.
     own: Stamp,
-    /// What it leads to, if that is there.
+    /// The file that it leads to, if it exists.
     content: Option<Stamp>,
-    /// Its signature, where signatures count.
+    /// Its signature, if signatures are checked.
     signature: Option<Stamp>,
 }
 
@@ -155,10 +154,10 @@ impl From<Metadata> for Stamp {
     }
 }
 
-/// Threads that load one file each at a time.
+/// Threads that load one file at a time each.
 struct Workers {
     count: usize,
-    /// Has room for a file for each of them, so handing one over never waits.
+    /// Has room for one file per thread, so that sending never waits.
     files: SyncSender<PathBuf>,
 }
 
@@ -175,7 +174,7 @@ impl Workers {
                 while let Ok(path) = next() {
                     let load = AssertUnwindSafe(registry.load(&path)).catch_unwind();
                     if runtime.block_on(load).is_err() {
-                        tracing::error!(file = %path.display(), "Loading the plugin panicked, what served before goes on");
+                        tracing::error!(file = %path.display(), "Loading the plugin panicked, the serving generation stays");
                     }
                     if signals.send(Signal::Loaded(path)).is_err() {
                         return;
@@ -188,21 +187,21 @@ impl Workers {
     }
 }
 
-/// The loader's view of the folder. An absent file has no fingerprint.
+/// The loader's view of the folder. A missing file has no fingerprint.
 struct Folder {
     registry: Arc<Registry>,
     dir: PathBuf,
     debounce: Duration,
-    /// Whether a file and its signature belong together: then a complete file may still wait for the other one.
+    /// Whether signatures are checked: then a complete file may still wait for its signature.
     are_pairs: bool,
     workers: Workers,
-    /// What was acted upon.
+    /// Files that were loaded or rejected.
     seen: BTreeMap<PathBuf, Option<Fingerprint>>,
-    /// What is different, and since when it looks the way it does.
+    /// Changed files, with the time of their last change.
     unsettled: BTreeMap<PathBuf, (Option<Fingerprint>, Instant)>,
-    /// What need not be waited for.
+    /// Changed files that are known to be complete.
     complete: HashSet<PathBuf>,
-    /// What the workers have at hand.
+    /// Files that workers are loading.
     loading: HashSet<PathBuf>,
 }
 
@@ -240,11 +239,11 @@ impl Folder {
         }
     }
 
-    /// Notes what a signal says; false when it ends the loader.
+    /// Handles a signal. Returns `false` if the loader must stop.
     fn take(&mut self, signal: Signal) -> bool {
         match signal {
             Signal::Stop => return false,
-            // The watcher tells whole paths, also of a folder that is named by a relative one.
+            // The watcher reports absolute paths, also for a relative folder.
             Signal::Complete(path) => drop(self.complete.insert(self.dir.join(path.file_name().unwrap_or_default()))),
             Signal::Loaded(path) => drop(self.loading.remove(&path)),
             Signal::Look => {}
@@ -266,7 +265,7 @@ impl Folder {
         files
     }
 
-    /// Acts on every file that is different from what was acted upon and has been still for long enough.
+    /// Loads or retires every changed file that is complete or has been unchanged for long enough.
     fn look(&mut self) {
         let complete = std::mem::take(&mut self.complete);
         let mut paths = self.files();
@@ -294,7 +293,7 @@ impl Folder {
         }
     }
 
-    /// How long until a file has been still for long enough. A worker that is done tells so.
+    /// How long until a changed file is due. Workers signal when they finish.
     fn next_look(&self) -> Duration {
         if self.is_busy() {
             return PERIOD;
@@ -304,7 +303,7 @@ impl Folder {
         left.map_or(PERIOD, |left| left.max(Duration::from_millis(1)))
     }
 
-    /// Has a file loaded, or retires what it was when it is gone.
+    /// Sends a file to the workers, or retires its plugin if the file was removed.
     fn act(&mut self, path: &Path) {
         self.unsettled.remove(path);
         let found = Fingerprint::of(path, self.are_pairs);

@@ -1,4 +1,4 @@
-//! What the process does that compiles one plugin.
+//! The process that compiles one plugin.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -9,18 +9,18 @@ use super::super::engine;
 use super::super::error::PluginError;
 use super::super::priority::give_way;
 
-/// The last byte of a reply that is machine code.
+/// The last byte of a reply with machine code.
 pub(super) const CODE: u8 = b'C';
-/// The last byte of a reply that says what is wrong with the component.
+/// The last byte of a reply with the compiler's error.
 pub(super) const PROBLEM: u8 = b'P';
 
 /// Limits this process, then compiles the component on stdin and writes the machine code to stdout.
 ///
-/// It first says which engine it compiles for, so that whoever started it notices when it is another program. `memory` is
-/// in bytes, `seconds` are those of the processor.
+/// It first writes the fingerprint of its engine, so that its parent notices a program of another build. `memory` is in
+/// bytes, `seconds` are processor time.
 ///
 /// # Errors
-/// When the process cannot be limited, has no streams, or has no compiler. What is wrong with the component is a reply.
+/// When the process cannot be limited, or its streams or its compiler fail. An error in the component is a reply.
 pub fn compile_stdin(memory: u64, seconds: u64) -> Result<(), PluginError> {
     restrict(memory, seconds).map_err(PluginError::Process)?;
     let engine = engine::for_compiling()?;
@@ -36,9 +36,9 @@ pub fn compile_stdin(memory: u64, seconds: u64) -> Result<(), PluginError> {
 }
 
 fn restrict(memory: u64, seconds: u64) -> io::Result<()> {
-    // Memory that can be written to; address space that is only set aside does not count.
+    // Writable memory; reserved address space does not count.
     lower(Resource::Data, memory, memory)?;
-    // The signal of the lower limit tells the reason, which that of the upper one does not.
+    // Only the signal of the lower limit, SIGXCPU, names the reason.
     lower(Resource::Cpu, seconds, seconds + 1)?;
     lower(Resource::Core, 0, 0)?;
     lower(Resource::Fsize, 0, 0)?;
@@ -47,13 +47,13 @@ fn restrict(memory: u64, seconds: u64) -> io::Result<()> {
     {
         use rustix::process::{Signal, set_parent_process_death_signal};
         set_parent_process_death_signal(Some(Signal::KILL))?;
-        // When memory is short, this process goes before the gateway. Not every container lets it say so.
+        // When memory is short, the kernel kills this process before the gateway. Not every container allows the setting.
         let _ = fs::write("/proc/self/oom_score_adj", "1000");
     }
     Ok(())
 }
 
-/// Sets a limit, or leaves it where it is lower already.
+/// Sets a limit unless it is lower already.
 fn lower(resource: Resource, current: u64, maximum: u64) -> io::Result<()> {
     let most = getrlimit(resource).maximum.unwrap_or(u64::MAX);
     Ok(setrlimit(resource, Rlimit { current: Some(current.min(most)), maximum: Some(maximum.min(most)) })?)

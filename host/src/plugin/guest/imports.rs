@@ -1,4 +1,4 @@
-//! What a guest may import, one interface of the contract after the other.
+//! The host functions, interface by interface.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,7 +20,7 @@ use super::super::state::StateError;
 use super::{Guest, Subject};
 
 impl WasiView for Guest {
-    /// The empty WASI context, made when a guest first touches WASI: most calls never do.
+    /// The empty WASI context. Created when a guest first uses WASI, which most calls never do.
     fn ctx(&mut self) -> WasiCtxView<'_> {
         let ctx = self.wasi.get_or_insert_with(|| {
             WasiCtxBuilder::new()

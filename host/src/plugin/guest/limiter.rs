@@ -1,13 +1,15 @@
+//! Limits of memories and tables.
+
 use wasmtime::ResourceLimiter;
 
 use super::super::limits::CallLimits;
 
-/// Keeps the memories and tables of one store within their limits, and remembers which one was hit.
+/// Limits the memories and tables of one store, and records which limit was hit.
 pub(in super::super) struct Limiter {
     memory_left: usize,
     memory: usize,
     elements_left: usize,
-    /// The limit that stopped this call, if one did.
+    /// The limit that stopped this call.
     pub(in super::super) hit: Option<&'static str>,
 }
 

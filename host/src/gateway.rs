@@ -18,33 +18,28 @@ use crate::replay::{REPLAYS, Replays};
 use crate::skill::{self, Skills};
 use crate::systemd::{Inherited, Notifier, NotifyError, SocketError};
 
-/// Why the gateway does not run, or does not any more.
+/// Why the gateway does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
-    /// The plugin host cannot work.
     #[error(transparent)]
     Plugins(#[from] PluginError),
-    /// The event log cannot be opened, or failed in a way that only a restart mends.
+    /// The event log cannot be opened, or failed in a way that needs a restart.
     #[error(transparent)]
     Log(#[from] EventLogError),
-    /// No address to serve on.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// The skill folder cannot be followed.
     #[error(transparent)]
     Skills(#[from] skill::WatchError),
-    /// The sockets that were handed over are not what the configuration needs.
     #[error(transparent)]
     Sockets(#[from] SocketError),
-    /// The service manager cannot be told.
     #[error(transparent)]
     Notify(#[from] NotifyError),
-    /// The system refuses a signal handler or a thread.
+    /// A signal handler or a thread.
     #[error("cannot set up the process: {0}")]
     System(#[from] std::io::Error),
 }
 
-/// Serves until SIGTERM or SIGINT, or until the event log can no longer be trusted. A second signal ends it at once.
+/// Serves until SIGTERM or SIGINT, or until the event log cannot be trusted any more. A second signal ends it at once.
 pub async fn run(config: Config, inherited: Inherited) -> Result<(), GatewayError> {
     let mut signals = Signals::new()?;
     let notifier = Arc::new(Notifier::from_environment()?);
@@ -78,7 +73,7 @@ pub async fn run(config: Config, inherited: Inherited) -> Result<(), GatewayErro
     failure.map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// Everything that a gateway is made of, before it serves.
+/// The parts of a gateway before it serves.
 struct Parts {
     server: Server,
     ingest: Ingest,
@@ -89,7 +84,7 @@ struct Parts {
     times: StopTimes,
 }
 
-/// How long each step of an orderly end may take.
+/// Time limits of an orderly stop.
 #[derive(Clone, Copy)]
 struct StopTimes {
     drain: Duration,
@@ -127,7 +122,7 @@ impl Parts {
         Ok(Self { server, ingest, dispatch, replays, log, skills_watcher, times })
     }
 
-    /// Lets requests in and starts to deliver.
+    /// Starts to accept requests and to deliver.
     fn serve(self, notifier: &Arc<Notifier>) -> Serving {
         let Self { server, ingest, dispatch, replays, log, skills_watcher, times } = self;
         let addresses = server.urls();
@@ -147,12 +142,12 @@ impl Parts {
     }
 }
 
-/// The order of an orderly end.
+/// The order in which the parts stop.
 const STOP_ORDER: &[Step] = &[
     Step(REQUESTS, Within::Signal),
     Step(REPLAYS, Within::Grace),
     Step(POLLING, Within::HalfOfRest),
-    // Requests in flight may wait for an agent, so attempts are begun for them; but what is begun needs time as well.
+    // Requests in flight may wait for an agent, so attempts still start for them. But these need time too.
     Step(REQUESTS, Within::HalfOfGrace),
     Step(DELIVERIES, Within::Rest),
     Step(REQUESTS, Within::Unlimited),
@@ -166,7 +161,7 @@ const LOG: &str = "log";
 const WATCHDOG: &str = "watchdog";
 const SKILLS: &str = "skills";
 
-/// A gateway that serves.
+/// A serving gateway.
 struct Serving {
     running: Running,
     log: EventLog,
@@ -176,7 +171,7 @@ struct Serving {
 impl Serving {
     async fn stop(self) {
         let StopTimes { drain, grace } = self.times;
-        // Where the log has failed nobody is to be served any more.
+        // A failed log ends the draining: no request can be served.
         drop(tokio::time::timeout(drain, self.log.failed()).await);
         self.running.stop(grace).await;
     }
@@ -204,21 +199,21 @@ fn watchdog(notifier: &Arc<Notifier>, log: &EventLog) -> Tasks {
     tasks
 }
 
-/// Answers the service manager's watchdog for as long as a restart would make nothing better.
+/// Answers the watchdog of the service manager unless a restart would help.
 async fn answer_watchdog(notifier: Arc<Notifier>, log: EventLog) {
     let Some(period) = notifier.period() else { return };
     let mut ticks = tokio::time::interval(period);
     loop {
         ticks.tick().await;
         match log.health() {
-            // A restart makes no room on a full disk.
+            // A restart frees no space on a full disk.
             Ok(()) | Err(EventLogError::Full(_)) => notifier.well(),
-            Err(error) => tracing::warn!("The service manager's watchdog gets no answer: {error}"),
+            Err(error) => tracing::warn!("Watchdog of the service manager is not answered: {error}"),
         }
     }
 }
 
-/// Opens the log off the async threads: it reads the disk, and sled recovers there after a crash.
+/// Opens the log on a blocking thread: it reads the disk, and recovers after a crash.
 async fn open_log(
     settings: crate::eventlog::Settings,
     metrics: &Metrics,
@@ -229,7 +224,7 @@ async fn open_log(
     Ok(opened.map_err(std::io::Error::other)??)
 }
 
-/// Gives plugins back what they have kept.
+/// Loads the states of plugins from the log.
 fn load_states(plugins: &PluginHost, log: &EventLog) -> Result<(), EventLogError> {
     for state in plugins.states() {
         state.load(log.state(&state.owner)?);

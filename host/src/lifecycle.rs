@@ -1,15 +1,15 @@
-//! Background tasks with a name, and the order in which they end.
+//! Named background tasks, and the order in which they stop.
 //!
-//! A part that works in the background returns its [`Tasks`]. The composition root adds them to [`Running`], which ends
-//! them as a list of [`Step`]s says. It promises that no step waits longer than its share of the grace, and that a part
-//! is cut off by its last step only. Deliberately absent: what the parts do, and why they end.
+//! A part that works in the background returns its [`Tasks`]. The composition root adds them to [`Running`], which stops
+//! them in the order of a list of [`Step`]s. It promises that no step waits longer than its share of the grace, and that
+//! only the last step of a part aborts it. Deliberately absent: what the parts do, and why they stop.
 
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// The background tasks of one part, and the signal that ends them.
+/// The background tasks of one part, and the signal that stops them.
 pub struct Tasks {
     name: &'static str,
     when_cut_off: WhenCutOff,
@@ -17,7 +17,7 @@ pub struct Tasks {
     stop: CancellationToken,
 }
 
-/// What is logged when a part was cut off.
+/// What is logged when a part is aborted.
 #[derive(Clone, Copy)]
 enum WhenCutOff {
     Warn(&'static str),
@@ -25,13 +25,13 @@ enum WhenCutOff {
 }
 
 impl Tasks {
-    /// No tasks yet. `name` is the one that a [`Step`] ends them by.
+    /// No tasks yet. A [`Step`] refers to them by `name`.
     pub fn new(name: &'static str) -> Self {
         let when_cut_off = WhenCutOff::Warn("Background tasks were cut off");
         Self { name, when_cut_off, tasks: JoinSet::new(), stop: CancellationToken::new() }
     }
 
-    /// A task that keeps `value` until it is stopped.
+    /// A single task that drops `value` when it is stopped.
     pub fn keep(name: &'static str, value: impl Send + 'static) -> Self {
         let mut tasks = Self::new(name);
         tasks.spawn(|stop| async move {
@@ -41,19 +41,19 @@ impl Tasks {
         tasks
     }
 
-    /// Warns with this text when the tasks are cut off.
+    /// Logs this warning when the tasks are aborted.
     #[must_use]
     pub fn warn_when_cut_off(self, text: &'static str) -> Self {
         Self { when_cut_off: WhenCutOff::Warn(text), ..self }
     }
 
-    /// The same for tasks whose end is of no consequence.
+    /// The same at the level `debug`, for tasks that lose nothing.
     #[must_use]
     pub fn debug_when_cut_off(self, text: &'static str) -> Self {
         Self { when_cut_off: WhenCutOff::Debug(text), ..self }
     }
 
-    /// Starts a task that ends soon after the token is cancelled.
+    /// Starts a task. It must end soon after the token is cancelled.
     pub fn spawn<F>(&mut self, task: impl FnOnce(CancellationToken) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -61,7 +61,7 @@ impl Tasks {
         self.tasks.spawn(task(self.stop.clone()));
     }
 
-    /// Starts a task that may end at any of its waits.
+    /// Starts a task that is dropped when it is stopped.
     pub fn spawn_until_stopped(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         self.spawn(|stop| async move {
             stop.run_until_cancelled(task).await;
@@ -76,7 +76,7 @@ impl Tasks {
         }
     }
 
-    /// Ends what still runs, at once.
+    /// Aborts the remaining tasks.
     fn cut_off(self, waited: Duration) {
         let Self { name, .. } = self;
         match self.when_cut_off {
@@ -86,24 +86,24 @@ impl Tasks {
     }
 }
 
-/// One step of an orderly end: a part is told to stop, and waited for.
+/// One step of an orderly stop: signals a part to stop and waits for it.
 ///
-/// A part that several steps name is cut off when the last of them has waited for its share of the grace.
+/// Several steps may name a part. The last one aborts it when its share of the grace is over.
 #[derive(Clone, Copy, Debug)]
 pub struct Step(pub &'static str, pub Within);
 
 /// How long a step waits.
 #[derive(Clone, Copy, Debug)]
 pub enum Within {
-    /// Not at all: it gives the signal, and a later step waits.
+    /// Not at all. A later step waits.
     Signal,
-    /// The whole grace, counted from the beginning of the step.
+    /// The whole grace, from the start of the step.
     Grace,
     HalfOfGrace,
-    /// Until the grace is over, counted from the beginning of the end.
+    /// Until the grace is over, counted from the start of the stop.
     Rest,
     HalfOfRest,
-    /// As long as it takes: the part has a limit of its own, or must not be cut off.
+    /// Without limit: the part has its own, or must not be aborted.
     Unlimited,
 }
 
@@ -121,7 +121,7 @@ impl Within {
     }
 }
 
-/// All that runs in the background, and the order in which it ends. Dropping it ends everything at once.
+/// All background tasks, and the order in which they stop. Dropping it aborts them.
 pub struct Running {
     order: &'static [Step],
     parts: Vec<Tasks>,
@@ -135,7 +135,7 @@ impl Running {
     /// Adds a part.
     ///
     /// # Panics
-    /// When the order does not name it, or names it twice: then nobody would end it, which is a bug.
+    /// When the order does not name the part, or the part was added before. Both are bugs.
     pub fn add(&mut self, tasks: Tasks) {
         let Tasks { name, .. } = tasks;
         assert!(self.order.iter().any(|Step(part, _)| *part == name), "the stop order has no step for `{name}`");
@@ -143,7 +143,7 @@ impl Running {
         self.parts.push(tasks);
     }
 
-    /// Ends the parts in order, within `grace` as far as the steps do not say otherwise.
+    /// Stops the parts in order.
     pub async fn stop(mut self, grace: Duration) {
         let deadline = Instant::now() + grace;
         let mut order = self.order;

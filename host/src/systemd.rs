@@ -1,8 +1,8 @@
-//! The service manager that started the process, when one did: systemd, or whatever speaks its two protocols.
+//! The service manager: systemd, or another one with its two protocols.
 //!
-//! It owns the sockets that were handed over and the messages that are sent back. It promises that a process started by
-//! hand notices nothing of it, that every socket that was handed over is used or refused, and that no message is waited
-//! for. Deliberately absent: what is served on the sockets, and when the gateway is well.
+//! It owns the inherited sockets and the notifications. It promises that it has no effect on a process that was started
+//! by hand, that every inherited socket is used or refused, and that sending a notification never blocks. Deliberately
+//! absent: what is served on the sockets, and when the gateway is healthy.
 
 mod notify;
 mod sockets;

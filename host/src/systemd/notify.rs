@@ -1,17 +1,18 @@
+//! Notifications to the service manager (`sd_notify(3)`).
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-/// Says to the service manager how the process is (`sd_notify(3)`). Says nothing when there is none.
+/// Sends the state of the process to the service manager, if there is one.
 #[derive(Debug, Default)]
 pub struct Notifier {
     socket: Option<UnixDatagram>,
     watchdog: Option<Duration>,
 }
 
-/// The service manager's address does not work.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot send to the service manager at `{}`, which NOTIFY_SOCKET names: {source}", address.display())]
 pub struct NotifyError {
@@ -24,7 +25,7 @@ impl Notifier {
     /// Finds the service manager by the variables `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`.
     ///
     /// # Errors
-    /// When a service manager is named and cannot be reached: it would wait in vain.
+    /// When the environment names a service manager that cannot be reached: it would wait in vain.
     pub fn from_environment() -> Result<Self, NotifyError> {
         let Some(address) = std::env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty()) else {
             return Ok(Self::default());
@@ -37,27 +38,27 @@ impl Notifier {
         }
     }
 
-    /// How often [`Notifier::well`] is to be said: twice as often as the service manager asks for.
+    /// How often to call [`Notifier::well`]: twice as often as the service manager asks for.
     pub fn period(&self) -> Option<Duration> {
         self.watchdog.map(|limit| limit / 2)
     }
 
-    /// Requests are served.
+    /// Requests are served from now on.
     pub fn ready(&self, status: &str) {
         self.send(&format!("READY=1\nSTATUS={}\n", one_line(status)));
     }
 
-    /// The process works as it should; when that is not said for too long, the service manager ends it.
+    /// Resets the watchdog. If this is not called for too long, the service manager ends the process.
     pub fn well(&self) {
         self.send("WATCHDOG=1\n");
     }
 
-    /// What an operator may want to know.
+    /// A status line for the operator.
     pub fn status(&self, status: &str) {
         self.send(&format!("STATUS={}\n", one_line(status)));
     }
 
-    /// The process is about to end.
+    /// The process is stopping.
     pub fn stopping(&self, status: &str) {
         self.send(&format!("STOPPING=1\nSTATUS={}\n", one_line(status)));
     }
@@ -65,12 +66,12 @@ impl Notifier {
     fn send(&self, message: &str) {
         let Some(socket) = &self.socket else { return };
         if let Err(error) = socket.send(message.as_bytes()) {
-            tracing::debug!("The service manager was not told: {error}");
+            tracing::debug!("Notification of the service manager failed: {error}");
         }
     }
 }
 
-/// Never blocks: a service manager that does not read must not hold up what it watches.
+/// Nonblocking: a service manager that does not read must not block the gateway.
 fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
@@ -78,7 +79,7 @@ fn connect(address: &OsStr) -> io::Result<UnixDatagram> {
     Ok(socket)
 }
 
-/// A path, or after `@` a name that is in no file system.
+/// A path, or after `@` an abstract name.
 fn socket_address(address: &OsStr) -> io::Result<SocketAddr> {
     #[cfg(target_os = "linux")]
     if let Some(name) = address.as_bytes().strip_prefix(b"@") {
@@ -87,7 +88,7 @@ fn socket_address(address: &OsStr) -> io::Result<SocketAddr> {
     SocketAddr::from_pathname(address)
 }
 
-/// The time within which the service manager wants to hear of this process.
+/// The watchdog time, if it is meant for this process.
 fn watchdog(micros: Option<&str>, process: Option<&str>) -> Option<Duration> {
     let is_ours = process.is_none_or(|process| process.parse() == Ok(std::process::id()));
     let micros = micros?.parse().ok().filter(|micros| *micros > 0)?;

@@ -1,14 +1,16 @@
+//! Sockets that the service manager passes (`sd_listen_fds(3)`).
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use listenfd::ListenFd;
 
-/// The names that a socket unit gives its sockets (`FileDescriptorName=`).
+/// Names of sockets in socket units (`FileDescriptorName=`).
 const WEBHOOKS: &str = "webhooks";
 const ADMIN: &str = "admin";
 
-/// The sockets that the process was started with (`sd_listen_fds(3)`): open in the service manager as well, so that
-/// callers wait while the gateway is restarted instead of being refused.
+/// The inherited sockets. They stay open in the service manager, so that callers wait during a restart instead of being
+/// refused.
 #[derive(Debug, Default)]
 pub struct Inherited(Vec<Named>);
 
@@ -19,7 +21,7 @@ struct Named {
     socket: TcpListener,
 }
 
-/// What each of the sockets is for; none means that the gateway opens its own.
+/// The sockets by purpose. For `None` the gateway opens its own.
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "the names are those in the socket unit")]
 pub struct Sockets {
@@ -27,33 +29,24 @@ pub struct Sockets {
     pub admin: Option<TcpListener>,
 }
 
-/// Why the sockets that were handed over cannot be used.
+/// Why the inherited sockets cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// One of them is no TCP socket that listens.
-    #[error("socket number {number} that was handed over is no listening TCP socket: {source}")]
+    #[error("inherited socket {number} is not a listening TCP socket: {source}")]
     Kind {
-        /// Counted from 1.
+        /// Counts from 1.
         number: usize,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
-    /// Whoever connects to one of them would never be answered.
-    #[error("the socket `{name}` at {address} was handed over, and nothing is served there\nhint: {hint}")]
-    Unused {
-        /// Its name.
-        name: String,
-        /// Where it listens.
-        address: SocketAddr,
-        /// What to do.
-        hint: &'static str,
-    },
+    /// Nothing would answer connections to the socket.
+    #[error("the socket `{name}` at {address} was inherited, but nothing is served there\nhint: {hint}")]
+    Unused { name: String, address: SocketAddr, hint: &'static str },
 }
 
 impl Inherited {
-    /// Takes the sockets that the variables `LISTEN_FDS`, `LISTEN_PID` and `LISTEN_FDNAMES` tell of. Call it once, and
-    /// before there are threads: it takes the variables out of the environment.
+    /// Takes the sockets of the variables `LISTEN_FDS`, `LISTEN_PID` and `LISTEN_FDNAMES`. Call it once, before there are
+    /// threads: it removes the variables from the environment.
     ///
     /// # Errors
     /// `Kind`.
@@ -66,7 +59,7 @@ impl Inherited {
             let name = names.next().unwrap_or_default().to_owned();
             let take = handed_over.take_tcp_listener(index).and_then(|socket| {
                 let socket = socket.ok_or(io::ErrorKind::NotFound)?;
-                // A socket that only is bound would fail later, at every `accept`. Apple's systems cannot be asked.
+                // A socket that is bound but does not listen would fail later, at every `accept`. Apple's systems cannot tell.
                 #[cfg(not(target_vendor = "apple"))]
                 if !rustix::net::sockopt::socket_acceptconn(&socket)? {
                     return Err(io::Error::other("it does not listen"));
@@ -79,7 +72,7 @@ impl Inherited {
         Ok(Self(found))
     }
 
-    /// Finds out what each of them is for: by its name, else by its address, else by its place.
+    /// Assigns each socket to its purpose: by its name, else by its address, else by its position.
     ///
     /// # Errors
     /// `Unused`.
@@ -93,13 +86,13 @@ impl Inherited {
                 Some(Role::Admin) => &mut sockets.admin,
                 None => {
                     let hint = match admin {
-                        Some(_) => "hand over at most one socket for webhooks and one for the admin API",
-                        None => "set `admin.listen`, or hand over the socket for webhooks alone",
+                        Some(_) => "pass at most one socket for webhooks and one for the admin API",
+                        None => "set `admin.listen`, or pass only the socket for webhooks",
                     };
                     return Err(SocketError::Unused { name, address, hint });
                 }
             };
-            tracing::info!(name, %address, "Socket was handed over");
+            tracing::info!(name, %address, "Socket inherited");
             *place = Some(socket);
         }
         Ok(sockets)
@@ -112,7 +105,7 @@ enum Role {
     Admin,
 }
 
-/// How a socket is known.
+/// How a socket is recognised.
 #[derive(Clone, Copy)]
 enum Way {
     Name,
@@ -120,7 +113,7 @@ enum Way {
     Place,
 }
 
-/// The role of each socket, each role at most once.
+/// The role of each socket. Each role occurs at most once.
 fn roles(sockets: &[(&str, SocketAddr)], webhooks: SocketAddr, admin: Option<SocketAddr>) -> Vec<Option<Role>> {
     let all = [(Role::Webhooks, WEBHOOKS, Some(webhooks)), (Role::Admin, ADMIN, admin)];
     let all: Vec<_> = all.into_iter().filter_map(|(role, name, address)| Some((role, name, address?))).collect();
@@ -149,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_is_known_by_its_name_then_its_address_then_its_place() {
+    fn a_socket_is_known_by_its_name_then_its_address_then_its_position() {
         let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
         let check = |sockets: &[(&str, u16)], admin: Option<u16>, expected: &str| {
             let sockets: Vec<_> = sockets.iter().map(|(name, port)| (*name, at(*port))).collect();
@@ -175,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_nobody_would_serve_is_refused() {
+    fn a_socket_without_a_purpose_is_refused() {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();
         let inherited = Inherited(vec![Named { name: "admin".to_owned(), address, socket }]);
@@ -183,6 +176,6 @@ mod tests {
         let refused = inherited.assign(address, None).unwrap_err().to_string();
 
         assert!(refused.starts_with("the socket `admin` at 127.0.0.1:"), "{refused}");
-        assert!(refused.ends_with("hint: set `admin.listen`, or hand over the socket for webhooks alone"), "{refused}");
+        assert!(refused.ends_with("hint: set `admin.listen`, or pass only the socket for webhooks"), "{refused}");
     }
 }

@@ -1,4 +1,4 @@
-//! Describes itself with something that is no manifest.
+//! Returns an invalid manifest.
 
 use gateway_plugin_sdk::channel::{Receipt, Received, Request};
 

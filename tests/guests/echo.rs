@@ -1,4 +1,4 @@
-//! Tells its version, and how many calls its instance has seen: proves a hot swap, fresh instances and reuse.
+//! Reports its version and the number of calls of its instance: proves a hot swap, fresh instances and reuse.
 
 use gateway_plugin_sdk::channel::{Received, Request};
 

@@ -1,5 +1,5 @@
-//! Asks `config.url?after=<cursor>` for `{"items": [..], "more": ..}`; each item with an `id` is an event, and the last id is the
-//! next cursor. Anything but 200 fails; an item `trap` traps after the cursor was moved.
+//! Polls `config.url?after=<cursor>` for `{"items": [..], "more": ..}`. Each item, a string, is an event, and the last item is the
+//! next cursor. Any status but 200 fails; an item `trap` traps after the cursor has moved.
 
 use gateway_plugin_sdk::channel::{Received, Rejection, Request};
 use gateway_plugin_sdk::poll::{Batch, Event, Failure, HttpRequest, Polled, Source};
@@ -13,7 +13,7 @@ gateway_plugin_sdk::export_channel!(MANIFEST, receive);
 gateway_plugin_sdk::export_poll!(poll);
 
 fn receive(_: &Request) -> Received {
-    Err(Rejection::new(405, "this channel asks its source"))
+    Err(Rejection::new(405, "this channel polls its source"))
 }
 
 fn poll(source: &Source) -> Polled {

@@ -1,5 +1,5 @@
-//! Sends the request that the event's data describes, `{"url": ..., "method": ..., "credential": ..., "body": ...}`, and answers
-//! with what came of it: `{"status", "headers", "body"}`, or `{"error", "message"}`.
+//! Sends the request in the event's data, `{"url": ..., "method": ..., "credential": ..., "body": ...}`, and answers with the
+//! response, `{"status", "headers", "body"}`, or the error, `{"error", "message"}`.
 
 use gateway_plugin_sdk::agent::{Answer, Delivered, Delivery, Failure, HttpRequest};
 use serde_json::{Value, json};
@@ -18,12 +18,12 @@ fn deliver(delivery: &Delivery) -> Delivered {
     if let Some(body) = field("body") {
         request = request.with_body(body);
     }
-    let told = match delivery.send(&request) {
+    let result = match delivery.send(&request) {
         Ok(response) => {
             let body = response.body.as_ref().map(|body| String::from_utf8_lossy(body.as_bytes()));
             json!({"status": response.status, "headers": response.headers, "body": body})
         }
         Err(error) => json!({"error": error.code, "message": error.message}),
     };
-    Ok(Answer::new("application/json", told.to_string()))
+    Ok(Answer::new("application/json", result.to_string()))
 }

@@ -1,10 +1,11 @@
-//! Fails `config.failures` times (2) with a retry, then takes the event; the subjects `reject`, `trap` and `spin` do as they say.
+//! Fails `config.failures` times (2) with a retry, then accepts the event. The subjects `reject`, `trap` and `spin` reject, trap
+//! and loop forever.
 
 use gateway_plugin_sdk::agent::{Answer, Delivered, Delivery, Failure};
 
 const MANIFEST: &str = r#"{"name": "flaky-agent", "version": "1.0.0", "summary": "Test guest", "config": {
     "failures": {"type": "number", "summary": "attempts that fail", "default": 2},
-    "retry_after": {"type": "string", "summary": "what failed attempts ask for"}
+    "retry_after": {"type": "string", "summary": "`Retry-After` of failed attempts"}
 }}"#;
 
 gateway_plugin_sdk::export_agent!(MANIFEST, deliver);

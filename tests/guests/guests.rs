@@ -1,21 +1,20 @@
-//! Plugins for the gateway's tests: each file beside this one is a component that misbehaves, or behaves in a way a test can see.
-//!
-//! Here is what several of them share.
+//! Plugins for the gateway's tests: each other file in this folder is a component that misbehaves, or whose behaviour a test can
+//! observe. This file has the functions that several of them share.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use gateway_plugin_sdk::channel::{Event, Receipt, Received, Request};
 use gateway_plugin_sdk::{Response, form_values};
 
-/// The calls this instance has seen: 1 in each when instances are fresh.
+/// The number of calls of this instance: always 1 if instances are fresh.
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
-/// A manifest that asks for nothing.
+/// A manifest without verification, settings or hosts.
 pub fn manifest(name: &str, version: &str) -> String {
     format!(r#"{{"name": "{name}", "version": "{version}", "summary": "Test guest"}}"#)
 }
 
-/// One event of kind `echo`, and a response that tells the version of the guest and the calls of its instance.
+/// One event of kind `echo`, and a response with the guest's version and the number of calls of its instance.
 pub fn echo(version: &str) -> Received {
     let calls = CALLS.fetch_add(1, Ordering::Relaxed) + 1;
     let response = Response::new(200)

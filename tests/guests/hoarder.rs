@@ -1,4 +1,4 @@
-//! Takes streams and pollables from the host and gives none back.
+//! Acquires pollables from the host and never releases them.
 
 use gateway_plugin_sdk::channel::{Event, Received, Request};
 use wasip2::clocks::monotonic_clock::subscribe_duration;

@@ -1,4 +1,4 @@
-//! Allocates without end, and writes to every page so that the memory is really there.
+//! Allocates memory in an endless loop, and writes to every page so that it is really used.
 
 use gateway_plugin_sdk::channel::{Received, Request};
 

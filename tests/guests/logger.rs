@@ -1,4 +1,4 @@
-//! Logs 100,000 lines (or `?lines=N`) through the host, and as many to stdout and to stderr.
+//! Logs 100,000 lines (or `?lines=N`) through the host, and the same number to stdout and to stderr.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the purpose of this guest")]
 
 use gateway_plugin_sdk::Level;

@@ -1,5 +1,5 @@
-//! Built against a patch that is not out yet, which has a function and an interface more; `/` needs neither. Without the SDK:
-//! nothing of another version may be linked in.
+//! Built against an unreleased patch with one more function and one more interface; `/` calls neither. It does not use the SDK,
+//! because that would link another version of the contract.
 
 #![expect(unsafe_code, reason = "generated code, which the export below places here")]
 

@@ -1,4 +1,4 @@
-//! Built against the first version of the contract, as it was released, and without the SDK: nothing of another version may be linked in.
+//! Built against the first released version of the contract. It does not use the SDK, because that would link another version.
 
 #![expect(unsafe_code, reason = "generated code, which the export below places here")]
 

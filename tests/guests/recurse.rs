@@ -1,4 +1,4 @@
-//! Calls itself until the stack is used up.
+//! Overflows the stack by recursion.
 
 use gateway_plugin_sdk::channel::{Event, Received, Request};
 
@@ -10,6 +10,6 @@ fn receive(_: &Request) -> Received {
 
 #[expect(unconditional_recursion, reason = "the purpose of this guest")]
 fn deeper(depth: u64) -> u64 {
-    // The use of the result keeps the call from becoming a loop.
+    // Using the result keeps the compiler from turning the call into a loop.
     std::hint::black_box(deeper(std::hint::black_box(depth + 1))) + depth
 }

@@ -1,4 +1,4 @@
-//! Rejects every request, with status 418 or `?status=N`, be it outside of what a rejection may carry.
+//! Rejects every request with status 418 or `?status=N`, even if a rejection must not have that status.
 
 use gateway_plugin_sdk::channel::{Received, Rejection, Request};
 

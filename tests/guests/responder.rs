@@ -1,4 +1,4 @@
-//! Answers with a response of its own: status 200 or `?status=N`, headers that must not get through among those that may.
+//! Returns its own response: status 200 or `?status=N`, with some headers that the host must remove.
 
 use gateway_plugin_sdk::Response;
 use gateway_plugin_sdk::channel::{Receipt, Received, Request};

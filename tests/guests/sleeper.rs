@@ -1,4 +1,4 @@
-//! Sleeps for as long as its query says in milliseconds (an hour), which costs time on the clock and none on the processor.
+//! Sleeps for `?millis=N` (an hour by default), which takes wall-clock time but no CPU time.
 
 #![expect(clippy::disallowed_methods, reason = "the purpose of this guest")]
 

@@ -1,4 +1,4 @@
-;; A channel that makes its table larger until it is not allowed to. Rust has no way to do that.
+;; A channel that grows its table until the host refuses, which Rust cannot express.
 (module
   (table 1 funcref)
   (memory (export "memory") 1)

@@ -1,3 +1,5 @@
+//! Connections to the gateway under attack, in the clear or over TLS.
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -7,23 +9,22 @@ use tokio_rustls::TlsConnector;
 
 use crate::support::{Authority, Client};
 
-/// Where a gateway serves, and whose certificate it shows there; none in the clear.
+/// The address of a gateway, and the authority of its certificate if it serves TLS.
 #[derive(Clone)]
 pub(crate) struct Door {
     pub(crate) address: SocketAddr,
     pub(crate) authority: Option<Arc<Authority>>,
 }
 
-/// A connection of any kind.
+/// A connection in the clear or over TLS.
 pub(crate) type Stream = Box<dyn ReadWrite>;
 
-/// Both directions.
 pub(crate) trait ReadWrite: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> ReadWrite for S {}
 
 impl Door {
-    /// A client with no connection yet.
+    /// A client without a connection yet.
     pub(crate) fn client(&self) -> Client {
         match &self.authority {
             None => Client::new(self.address),
@@ -31,7 +32,7 @@ impl Door {
         }
     }
 
-    /// A connection for HTTP/2, where nothing is written yet; none when the gateway takes no more.
+    /// A new connection for HTTP/2; `None` if the gateway accepts no more.
     pub(crate) async fn connect(&self) -> Option<Stream> {
         let stream = TcpStream::connect(self.address).await.ok()?;
         let Some(authority) = &self.authority else { return Some(Box::new(stream)) };

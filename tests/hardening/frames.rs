@@ -1,4 +1,4 @@
-//! HTTP/2 frames, byte by byte: what no proper client sends has to be written by hand (RFC 9113, RFC 7541).
+//! Builds HTTP/2 frames byte by byte (RFC 9113, RFC 7541), because no proper client sends such frames.
 
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -14,7 +14,6 @@ pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 
-/// One frame.
 pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
     bytes.extend([kind, flags]);
@@ -23,7 +22,7 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     bytes
 }
 
-/// How many frames these bytes are.
+/// The number of frames in these bytes.
 pub(crate) fn count(mut bytes: &[u8]) -> usize {
     let mut frames = 0;
     while let [a, b, c, rest @ ..] = bytes {
@@ -34,7 +33,7 @@ pub(crate) fn count(mut bytes: &[u8]) -> usize {
     frames
 }
 
-/// The header block of a request, nothing of it compressed but the scheme and the method.
+/// The header block of a request; only scheme and method are compressed.
 pub(crate) fn request(is_post: bool, path: &str) -> Vec<u8> {
     let mut block = vec![if is_post { 0x83 } else { 0x82 }, 0x86];
     for (name, value) in [(4, path), (1, "gateway")] {
@@ -44,7 +43,7 @@ pub(crate) fn request(is_post: bool, path: &str) -> Vec<u8> {
     block
 }
 
-/// A header line that the reader puts into its table: `x`, with this many bytes, from 127 to 16,510.
+/// A header line `x` that the decoder adds to its dynamic table, with a value of 127 to 16,510 bytes.
 pub(crate) fn remembered(bytes: usize) -> Vec<u8> {
     let rest = bytes - 127;
     let mut block = vec![0x40, 1, b'x', 0x7f, (rest % 128) as u8 | 0x80, (rest / 128) as u8];
@@ -52,7 +51,7 @@ pub(crate) fn remembered(bytes: usize) -> Vec<u8> {
     block
 }
 
-/// The last line that was put into the table, so many times over: a byte each.
+/// References to the newest line in the dynamic table; each takes one byte.
 pub(crate) fn repeated(times: usize) -> Vec<u8> {
     vec![0xbe; times]
 }

@@ -1,13 +1,15 @@
+//! Webhooks for the channel `github`.
+
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-/// What the channel `github` is configured with.
+/// The secret of the channel `github`.
 pub(crate) const SECRET: &str = "It's a Secret to Everybody";
 
-/// Its path.
+/// The path of the channel `github`.
 pub(crate) const PATH: &str = "/webhooks/github";
 
-/// A webhook as GitHub sends it.
+/// A webhook in GitHub's format.
 #[derive(Clone, Debug)]
 pub(crate) struct Webhook {
     pub(crate) delivery: String,

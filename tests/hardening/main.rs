@@ -1,9 +1,9 @@
-//! The hardening suite: what the open internet sends to a gateway on a public address, and what it costs.
+//! The hardening suite: attacks from the open internet on a gateway with a public address, and their cost.
 //!
-//! Attackers and good callers are both in this process; what became of their requests is counted here and compared with
-//! what the gateway has stored. Its own harness, because scenarios run one after the other and end in one table.
+//! Attackers and good callers both run in this process. It counts the results of their requests and compares them with the
+//! events that the gateway has stored. It has its own harness, because scenarios run in sequence and print one table.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a scenario breaks off")]
+#![expect(clippy::unwrap_used, reason = "a panic aborts a scenario")]
 
 mod door;
 mod frames;
@@ -37,7 +37,7 @@ use self::suite::Suite;
 fn main() -> ExitCode {
     let suite = Suite {
         name: "hardening",
-        about: "Attacks the front door, and counts what is stored and how good callers fare meanwhile.",
+        about: "Attacks the front door, counts stored events, and measures good callers meanwhile.",
         scenarios: scenarios::ALL,
     };
     suite.main()

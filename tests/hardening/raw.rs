@@ -1,3 +1,5 @@
+//! Sends raw bytes instead of proper requests.
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -5,18 +7,18 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// How long a gateway may take to end a connection, however busy the machine is.
+/// The time that a gateway may take to end a connection on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Sends these bytes, whatever they are, and reads until the gateway ends the connection.
+/// Sends these bytes and reads until the gateway ends the connection.
 pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> io::Result<Vec<u8>> {
     let (mut reader, mut writer) = TcpStream::connect(address).await?.into_split();
     let mut answer = Vec::new();
     let read = async {
-        // A reset is an end as well, and comes when the gateway has not read everything.
+        // A reset ends the connection too; it occurs if the gateway has not read everything.
         let _ = reader.read_to_end(&mut answer).await;
     };
-    // What is refused is not read to its end, so that it cannot always be written.
+    // The gateway does not read a refused request to its end, so writing may fail.
     let write = async {
         let _ = writer.write_all(bytes).await;
     };
@@ -24,7 +26,7 @@ pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> io::Result<Ve
     Ok(answer)
 }
 
-/// The statuses of the answers in `bytes`; those that are only interim do not count.
+/// The statuses of the final responses in `bytes`; interim responses do not count.
 pub(crate) fn statuses(bytes: &[u8]) -> Vec<u16> {
     let text = String::from_utf8_lossy(bytes);
     let answers = text.match_indices("HTTP/1.").filter_map(|(at, _)| text.get(at + 9..at + 12)?.parse().ok());

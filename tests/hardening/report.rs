@@ -1,18 +1,20 @@
+//! The results of a scenario, and its row in the table.
+
 use std::time::Duration;
 
 use crate::suite::{Findings, Row, percentiles};
 use crate::traffic::Traffic;
 
-/// What a scenario found.
+/// The results of a scenario.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
     /// Requests, connections or frames of attackers.
     pub(crate) attacks: usize,
-    /// How good callers fared while nobody attacked.
+    /// Good requests without an attack.
     before: Traffic,
-    /// And while somebody did.
+    /// Good requests during the attack.
     during: Traffic,
-    /// The most resident memory that the gateway took on top of what it had before.
+    /// The peak growth of resident memory during the attack.
     grown: u64,
     pub(crate) findings: Findings,
 }
@@ -22,17 +24,17 @@ impl Report {
         Self { findings: Findings::new(rounds), ..Self::default() }
     }
 
-    /// Something worth knowing.
+    /// Adds a note to the row.
     pub(crate) fn note(&mut self, text: impl Into<String>) {
         self.findings.note(text);
     }
 
-    /// Something that must not be, unless `kept`.
+    /// Reports a fault unless the promise was `kept`.
     pub(crate) fn expect(&mut self, kept: bool, fault: impl FnOnce() -> String) {
         self.findings.expect(kept, fault);
     }
 
-    /// Good callers, without and with an attack: none may fail, and as many must be served as before, but for `lost` of them.
+    /// Checks good callers before and during an attack: none may fail, and their rate may fall at most by the share `lost`.
     pub(crate) fn good_callers(&mut self, before: Traffic, during: Traffic, lost: f64) {
         for traffic in [&before, &during] {
             let failed = &traffic.failed;
@@ -44,9 +46,9 @@ impl Report {
         self.during.add(during);
     }
 
-    /// Bytes that the gateway took on top, at the most.
+    /// Checks that memory has grown by at most `most` bytes.
     pub(crate) fn memory(&mut self, grown: u64, most: u64) {
-        self.expect(grown <= most, || format!("memory grew by {}, at most {} is fine", shown(grown), shown(most)));
+        self.expect(grown <= most, || format!("memory grew by {}, limit {}", shown(grown), shown(most)));
         self.grown = self.grown.max(grown);
     }
 }

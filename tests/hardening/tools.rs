@@ -1,16 +1,18 @@
+//! Finds and runs external tools of attackers.
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::BINARY;
 
-/// A program of the system, or one that was unpacked into `target/tools`.
+/// A program of the system, or one in `target/tools`.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let unpacked = folder().join("usr/bin");
     std::env::split_paths(&path).chain([unpacked]).map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
-/// The command that runs it, with the libraries that were unpacked beside it.
+/// The command for a program; one in `target/tools` gets the libraries from there.
 pub(crate) fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     if program.starts_with(folder()) {
@@ -19,7 +21,7 @@ pub(crate) fn command(program: &Path) -> Command {
     command
 }
 
-/// Where tools are unpacked that nobody has to install.
+/// The folder of unpacked tools, which do not need to be installed.
 pub(crate) fn folder() -> PathBuf {
     Path::new(BINARY).ancestors().nth(2).unwrap().join("tools")
 }

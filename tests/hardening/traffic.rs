@@ -1,3 +1,5 @@
+//! Good callers: signed webhooks at a steady pace, whose success is measured during an attack.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -8,20 +10,20 @@ use crate::github::{PATH, Webhook};
 use crate::support::Client;
 use crate::victim::Victim;
 
-/// Senders, and the time from one request of a sender to its next: many at a slow pace, as callers do not wait for each
-/// other.
+/// The number of senders. There are many at a slow pace, because real callers do not wait for each other.
 const SENDERS: usize = 20;
+/// The time between two requests of a sender.
 const PACE: Duration = Duration::from_millis(100);
 
-/// Requests of a sender over one connection.
+/// The requests that a sender sends over one connection.
 const REQUESTS: usize = 10;
 
-/// What became of good requests.
+/// The results of good requests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Traffic {
-    /// The answer to each that was taken.
+    /// The response time of each accepted request.
     pub(crate) times: Vec<Duration>,
-    /// Why others were not.
+    /// The reason for each failed request.
     pub(crate) failed: Vec<String>,
     took: Duration,
 }
@@ -62,7 +64,7 @@ impl Callers {
         Self { senders, stop, began: Instant::now() }
     }
 
-    /// Stops them.
+    /// Stops the callers and returns their results.
     pub(crate) async fn end(self) -> Traffic {
         self.stop.cancel();
         let took = self.began.elapsed();
@@ -73,7 +75,7 @@ impl Callers {
         all
     }
 
-    /// Good callers alone, for some time.
+    /// Runs good callers without an attack for this time.
     pub(crate) async fn alone(victim: &Victim, time: Duration) -> Traffic {
         let callers = Self::start(victim);
         tokio::time::sleep(time).await;
@@ -92,14 +94,14 @@ impl Traffic {
         }
     }
 
-    /// Both together.
+    /// Adds the results of another run.
     pub(crate) fn add(&mut self, other: Self) {
         self.times.extend(other.times);
         self.failed.extend(other.failed);
         self.took += other.took;
     }
 
-    /// Requests that were taken in a second.
+    /// Accepted requests per second.
     pub(crate) fn rate(&self) -> f64 {
         self.times.len() as f64 / self.took.as_secs_f64().max(f64::EPSILON)
     }

@@ -1,3 +1,5 @@
+//! The gateway under attack, and its measurements.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -11,11 +13,11 @@ use crate::github::SECRET;
 use crate::suite::memory;
 use crate::support::{Authority, Client, Setup, TO_STUB, TestGateway, built_in};
 
-/// Ticks of processor time in a second, on every Linux.
+/// Clock ticks per second of CPU time, on every Linux.
 const TICKS: u64 = 100;
 
-/// A gateway with the channels `dummy`, where anybody may post, and `github`, whose requests are verified. Nothing is
-/// routed, so that what happens at the front door is all that happens.
+/// A gateway with the open channel `dummy` and the verified channel `github`. It has no routes, so that only the front door
+/// is measured.
 pub(crate) struct Victim {
     pub(crate) gateway: TestGateway,
     pub(crate) door: Door,
@@ -24,7 +26,7 @@ pub(crate) struct Victim {
 }
 
 impl Victim {
-    /// Keys of `[http]` are `http`.
+    /// `http` has keys and values of `[http]`.
     pub(crate) async fn start(http: &[(&str, &str)]) -> Self {
         let mut setup = setup();
         for (key, value) in http {
@@ -33,7 +35,7 @@ impl Victim {
         Self::of(setup, None).await
     }
 
-    /// With channels that read what comes: `generic`, whatever there is to parse, and `encoded`, in every coding.
+    /// With two more channels: `generic`, which parses every format, and `encoded`, which accepts every content coding.
     pub(crate) async fn start_with_readers() -> Self {
         let readers = r#"
             [channels.generic]
@@ -47,7 +49,7 @@ impl Victim {
         Self::of(setup().plugin(built_in::GENERIC).config(readers), None).await
     }
 
-    /// With deliveries: every event goes to an agent.
+    /// With a route from every channel to an agent.
     pub(crate) async fn start_with_deliveries() -> Self {
         Self::of(setup().plugin(built_in::STUB).config(TO_STUB), None).await
     }
@@ -64,7 +66,7 @@ impl Victim {
         let gateway = setup.start().await;
         let door = Door { address: gateway.client.address(), authority };
         let victim = Self { client: door.client(), door, gateway, resident: 0 };
-        // What takes long to compile comes later than the first request could.
+        // A plugin that takes long to compile may start to serve after the first request.
         let serves = async || {
             let plugins = victim.json("/admin/plugins").await;
             plugins["plugins"].as_array().unwrap().iter().all(|row| row["state"] == "serving").then_some(())
@@ -73,26 +75,26 @@ impl Victim {
         victim
     }
 
-    /// From here on memory is watched.
+    /// Starts to measure memory.
     pub(crate) fn watch_memory(&mut self) {
         let pid = self.gateway.pid();
-        // 5: the peak is forgotten.
+        // 5 resets the peak.
         fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
         self.resident = memory(pid, "VmRSS:");
     }
 
-    /// How much more the gateway had in memory at any moment since then.
+    /// The peak growth of the gateway's memory since then.
     pub(crate) fn memory_grown(&self) -> u64 {
         memory(self.gateway.pid(), "VmHWM:").saturating_sub(self.resident)
     }
 
-    /// Events in the log.
+    /// The number of events in the log.
     pub(crate) async fn stored(&self) -> u64 {
         let stats = self.json("/admin/stats").await;
         stats["events"].as_object().unwrap().values().filter_map(Value::as_u64).sum()
     }
 
-    /// How many events each subject has.
+    /// The number of events of each subject.
     pub(crate) async fn subjects(&self) -> BTreeMap<String, usize> {
         let mut subjects = BTreeMap::new();
         for event in self.json("/admin/events?limit=500").await["events"].as_array().unwrap() {
@@ -101,28 +103,28 @@ impl Victim {
         subjects
     }
 
-    /// A figure of `/metrics`, 0 while it is not there; none while the gateway turns callers away.
-    pub(crate) async fn figure(&self, name: &str) -> Option<f64> {
+    /// A value of `/metrics`, 0 if it is missing; `None` while the gateway refuses connections.
+    pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
         let reply = self.client.try_send("GET", "/metrics", &[], Vec::new()).await.ok()?;
         let metrics = String::from_utf8(reply.body.to_vec()).ok().filter(|_| reply.status == 200)?;
         let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         Some(value.map_or(0.0, |value| value.parse().unwrap()))
     }
 
-    /// Waits until the gateway does next to nothing, as it has to after every attack.
+    /// Waits until the gateway is almost idle, as it must be after every attack.
     pub(crate) async fn calms_down(&self) {
-        const LOOK: Duration = Duration::from_millis(200);
+        const INTERVAL: Duration = Duration::from_millis(200);
         self.gateway
-            .until("the gateway to come to rest", async || {
-                let before = self.processor_time();
-                tokio::time::sleep(LOOK).await;
-                (self.processor_time() - before < LOOK / 2).then_some(())
+            .until("an idle gateway", async || {
+                let before = self.cpu_time();
+                tokio::time::sleep(INTERVAL).await;
+                (self.cpu_time() - before < INTERVAL / 2).then_some(())
             })
             .await;
     }
 
-    /// What the process has used of the processors so far.
-    pub(crate) fn processor_time(&self) -> Duration {
+    /// The CPU time of the process so far.
+    pub(crate) fn cpu_time(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.gateway.pid())).unwrap();
         // The name in parentheses may have spaces; user and system time are the 12th and 13th field after it.
         let fields = stat.rsplit_once(") ").unwrap().1.split(' ').skip(11).take(2);
@@ -134,13 +136,13 @@ impl Victim {
         self.client.get(path).await.expect_status(200).json()
     }
 
-    /// Bytes in the folder of the event log.
+    /// The size of the event log's folder in bytes.
     pub(crate) fn disk(&self) -> u64 {
         size(&self.gateway.path().join("data"))
     }
 }
 
-/// The folder of such a gateway.
+/// The setup that all of these gateways share.
 fn setup() -> Setup {
     Setup::new()
         .plugin(built_in::DUMMY)

@@ -1,3 +1,5 @@
+//! SIG3: a flood of bad signatures.
+
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -11,13 +13,13 @@ use crate::victim::Victim;
 
 use super::Outcome;
 
-/// Attackers that send one request after the other.
+/// Concurrent attackers; each sends its requests in sequence.
 const ATTACKERS: usize = 16;
 
-/// The most that they may take of memory.
+/// The most memory for all attackers.
 const MEMORY: u64 = 32 << 20;
 
-/// A round of the long form is a minute: first without good callers, so that the store has to stay as it is to the byte.
+/// A round of the long form takes a minute. Its first half has no good callers, so the store must not change by a single byte.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let time = scale.either(Duration::from_secs(2), Duration::from_secs(30));
     let mut report = Report::new(scale.rounds);
@@ -43,7 +45,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     Ok(report)
 }
 
-/// As many requests as there can be; each is answered 401.
+/// Sends requests at full speed; each must be answered 401. Returns their number.
 async fn flood(door: &Door, time: Duration) -> usize {
     let end = Instant::now() + time;
     let mut attackers = JoinSet::new();
@@ -63,7 +65,7 @@ async fn flood(door: &Door, time: Duration) -> usize {
     attackers.join_all().await.into_iter().sum()
 }
 
-/// The size of the store when it writes nothing any more.
+/// The size of the store once it has stopped writing.
 async fn settled_disk(victim: &Victim) -> u64 {
     let mut last = (Instant::now(), victim.disk());
     victim
@@ -73,7 +75,7 @@ async fn settled_disk(victim: &Victim) -> u64 {
             if now != last.1 {
                 last = (Instant::now(), now);
             }
-            // Longer than the store waits with what it writes in the background.
+            // Longer than the interval of the store's background writes.
             (last.0.elapsed() > Duration::from_secs(1)).then_some(now)
         })
         .await

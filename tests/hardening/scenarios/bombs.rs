@@ -1,3 +1,5 @@
+//! WEB4: bodies that are small to send and large to parse or decode.
+
 mod codings;
 
 use std::collections::BTreeMap;
@@ -14,23 +16,23 @@ use crate::victim::Victim;
 use self::codings::Encoded;
 use super::Outcome;
 
-/// The most that one body may take of time: a plugin's call is stopped at its limits long before.
+/// The most time for one body. A plugin's call is stopped at its limits long before.
 const TIME: Duration = Duration::from_secs(20);
 
-/// Senders of the same encoded body.
+/// Concurrent senders of the same encoded body.
 const AT_ONCE: usize = 8;
 
-/// What bombs may take: what `http.max_buffered` lets bodies take, as sent and as decoded, and half as much for the plugins.
+/// The most memory for bombs: `http.max_buffered`, for bodies as sent and as decoded, and half as much for plugins.
 const MEMORY: u64 = 384 << 20;
 
-/// A body that is small to send, or large to read.
+/// A body that is small to send, or large to parse.
 struct Bomb {
     name: &'static str,
     content_type: &'static str,
     body: Vec<u8>,
 }
 
-/// Signed for `github`, as by somebody who writes what the provider signs; `generic` reads everything there is.
+/// Bombs are signed for `github`, as if the attacker could write content that the provider signs. `generic` parses every format.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let mut report = Report::new(scale.rounds);
     let mut slowest = (Duration::ZERO, "");
@@ -53,14 +55,14 @@ pub(super) async fn run(scale: Scale) -> Outcome {
                 slowest = slowest.max((took, bomb.name));
                 report.attacks += 1;
                 let answer = answer.ok().map(|reply| reply.status.as_u16());
-                // Taken as it is, refused, or stopped at a limit of the plugin.
+                // Accepted, refused, or stopped at a limit of the plugin.
                 let fine = answer.is_none_or(|status| [202, 400, 413, 415, 422, 502].contains(&status)) && took < TIME;
                 report.expect(fine, || format!("{path}, {}: {answer:?} after {took:.1?}", bomb.name));
-                *answers.entry(told(answer)).or_insert(0) += 1;
+                *answers.entry(label(answer)).or_insert(0) += 1;
             }
         }
         for encoded in &encoded {
-            // A channel that has no use for codings reads none of it.
+            // A channel without content codings refuses the body unread.
             for (path, expected, times) in [("/webhooks/dummy", 415, 1), ("/webhooks/encoded", encoded.answer, AT_ONCE)]
             {
                 for (answer, took) in send(&victim, path, encoded, times).await {
@@ -68,7 +70,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
                     report.attacks += 1;
                     let fine = answer.is_none_or(|status| status == expected) && took < TIME;
                     report.expect(fine, || format!("{path}, {}: {answer:?} after {took:.1?}", encoded.name));
-                    *answers.entry(told(answer)).or_insert(0) += 1;
+                    *answers.entry(label(answer)).or_insert(0) += 1;
                 }
             }
         }
@@ -81,13 +83,12 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     Ok(report)
 }
 
-/// A status, or the end of the connection: who is refused for the head or the length alone may find it closed while it still
-/// sends.
-fn told(answer: Option<u16>) -> String {
+/// The status, or `closed`: a request that is refused by its head or length may find the connection closed while it still sends.
+fn label(answer: Option<u16>) -> String {
     answer.map_or_else(|| "closed".to_owned(), |status| status.to_string())
 }
 
-/// The same so many times at once: the status of each answer, and the time to it.
+/// Sends the same body several times at once; returns status and time of each response.
 async fn send(victim: &Victim, path: &'static str, encoded: &Encoded, times: usize) -> Vec<(Option<u16>, Duration)> {
     let mut senders = JoinSet::new();
     for _ in 0..times {
@@ -155,7 +156,7 @@ fn bombs() -> Vec<Bomb> {
     ]
 }
 
-/// Ten lines, each of which is ten times the line before.
+/// Ten entities, each of which is ten times the previous one.
 fn laughs() -> String {
     let lines = (1..10).map(|line| format!("<!ENTITY l{line} \"{}\">", format!("&l{};", line - 1).repeat(10)));
     format!("<!DOCTYPE l [<!ENTITY l0 \"lol\">{}]><l>&l9;</l>", lines.collect::<String>())

@@ -1,3 +1,5 @@
+//! WEB5: schemathesis checks the admin API against its OpenAPI description.
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,10 +13,10 @@ use crate::victim::Victim;
 
 use super::Outcome;
 
-/// Exits with 0 where the pinned packages of schemathesis run.
+/// Exits with 0 if the pinned packages of schemathesis can run.
 const FITS: &str = "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))";
 
-/// Every kind of request that the description allows, and those that it does not: each answer has to be one that it names.
+/// Sends valid and invalid requests by the description; each response must be one of those in the description.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let packages = spawn_blocking(packages).await.unwrap()?;
     let mut report = Report::new(scale.rounds);
@@ -25,23 +27,23 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         for number in 0..3 {
             client.post("/webhooks/dummy", &[], format!("{{\"number\":{number}}}")).await.expect_status(202);
         }
-        // The description names its number.
+        // The description has the number of this replay.
         client.post("/admin/deliveries/replay?state=delivered", &[], "").await.expect_status(202);
 
         let folder = tempfile::tempdir().unwrap();
         let mut command = schemathesis(&packages, folder.path(), &victim, scale);
         let output = spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        let told = || String::from_utf8_lossy(&output.stdout);
+        let printed = || String::from_utf8_lossy(&output.stdout);
         let found = std::fs::read(folder.path().join("found.json"));
         let found: Value =
-            serde_json::from_slice(&found.unwrap_or_else(|error| panic!("{error}: {}", told()))).unwrap();
+            serde_json::from_slice(&found.unwrap_or_else(|error| panic!("{error}: {}", printed()))).unwrap();
         report.attacks += usize::try_from(found["test_cases"]["generated"].as_u64().unwrap()).unwrap();
         for failure in found["failures"].as_array().unwrap().iter().chain(found["errors"].as_array().unwrap()) {
             report
                 .expect(false, || format!("{} at {}, seed {}", failure["title"], failure["operations"], found["seed"]));
         }
-        // What it was sent and what it answered is more than a cell of the table holds.
-        report.expect(output.status.success(), || format!("schemathesis ended with {}: {}", output.status, told()));
+        // The output has the requests and responses, which do not fit into the table.
+        report.expect(output.status.success(), || format!("schemathesis ended with {}: {}", output.status, printed()));
         if round == 0 {
             report
                 .note(format!("schemathesis holds {} operations against openapi.json", found["operations"]["tested"]));
@@ -51,7 +53,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     Ok(report)
 }
 
-/// The packages of schemathesis, where they can be had and run.
+/// The packages of schemathesis, if they can be installed and run.
 fn packages() -> Result<PathBuf, Skipped> {
     let fits = Command::new("python3").args(["-c", FITS]).status();
     if !fits.is_ok_and(|status| status.success()) {
@@ -66,12 +68,12 @@ fn schemathesis(packages: &Path, folder: &Path, victim: &Victim, scale: Scale) -
     command.args(["-m", "schemathesis.cli", "run", "--no-color", "--checks=all", "--continue-on-failure"]);
     command.args(["--report=json", "--report-json-path=found.json"]);
     command.arg(format!("--url=http://{}", victim.gateway.client.address()));
-    // The short form is the same every time; the long one is another in every round, and its seed is told.
+    // The short form is deterministic. The long form differs in each round and prints its seed.
     command.args(scale.either(
         ["--generation-deterministic", "--max-examples=10"],
         ["--generation-database=none", "--max-examples=300"],
     ));
-    // Its loopback is not behind a proxy, whatever the environment says of others.
+    // Loopback is never behind a proxy, whatever the environment says.
     command.arg(description).current_dir(folder).env("PYTHONPATH", packages).env("NO_PROXY", "*");
     command
 }

@@ -1,3 +1,5 @@
+//! SIG2: forged delivery ids must not suppress the real event.
+
 use crate::github::{PATH, Webhook};
 use crate::report::Report;
 use crate::suite::Scale;
@@ -5,11 +7,11 @@ use crate::victim::Victim;
 
 use super::Outcome;
 
-/// Delivery ids that are taken in a round.
+/// The delivery ids of a round.
 const DELIVERIES: usize = 50;
 
-/// GitHub's signature covers the body and not the delivery id. Somebody who has the body of an old webhook can send it with
-/// the id of one that is still to come, and anybody can send any body with it: neither keeps the real one from being taken.
+/// GitHub's signature covers the body but not the delivery id. An attacker who has the body of an old webhook can send it with
+/// the id of a future one, and anyone can send any body with that id. In both cases the real webhook must still be accepted.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let mut report = Report::new(scale.rounds);
     let victim = Victim::start(&[]).await;
@@ -28,16 +30,18 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             let stored = victim.stored().await;
             report.expect(stored == before, || format!("{id}: a forged body left {} events", stored - before));
 
-            // Really signed, but for another delivery.
+            // The signature is valid, but of another delivery.
             let replayed = Webhook { delivery: id.clone(), ..Webhook::issue("old", 1_000_000 + number) };
             post(&replayed).await.expect_accepted();
-            let taken = post(&real).await;
-            report.expect(taken.status == 202, || format!("{id}: the real one was answered {}", taken.status));
-            let again = post(&real).await.expect_status(200).json();
-            report.expect(again["events"][0]["status"] == "duplicate", || format!("{id}: sent again it is {again}"));
+            let first = post(&real).await;
+            report.expect(first.status == 202, || format!("{id}: the real webhook was answered {}", first.status));
+            let second = post(&real).await.expect_status(200).json();
+            report.expect(second["events"][0]["status"] == "duplicate", || {
+                format!("{id}: the second time it is {second}")
+            });
             report.attacks += 3;
         }
     }
-    report.note("forged bodies were answered 401 and left nothing; the real webhook was taken, and once");
+    report.note("forged bodies were answered 401 and not stored; the real webhook was accepted exactly once");
     Ok(report)
 }

@@ -1,3 +1,5 @@
+//! WEB3: floods of HTTP/2 frames.
+
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,23 +20,23 @@ use crate::victim::Victim;
 
 use super::Outcome;
 
-/// Connections of a flood.
+/// The connections of a flood.
 const CONNECTIONS: usize = 4;
 
-/// Times that a frame stands in what is written at once.
+/// The frames in one write.
 const BURST: u32 = 100;
 
-/// The most that all floods may take of memory.
+/// The most memory for all floods.
 const MEMORY: u64 = 96 << 20;
 
 /// One way to misuse HTTP/2.
 struct Flood {
     name: &'static str,
-    /// Whether the gateway has to end such a connection; otherwise the frames are allowed, and just have to cost little.
+    /// Whether the gateway must end such a connection. Otherwise the frames are allowed, but must cost little.
     is_ended: bool,
-    /// Whether the attacker reads what it is answered.
+    /// Whether the attacker reads the responses.
     reads: bool,
-    /// The frames that come once, and those of one burst about this stream and those after it.
+    /// The frames that are sent once, and the frames of one burst, which starts at this stream.
     first: fn() -> Vec<u8>,
     burst: fn(u32) -> Vec<u8>,
 }
@@ -123,10 +125,10 @@ const FLOODS: &[Flood] = &[
         burst: |stream| each(stream, open),
     },
     Flood {
-        name: "answers that nobody lets go",
+        name: "responses without a window",
         is_ended: false,
         reads: true,
-        // An initial window of nothing.
+        // An initial window of 0 bytes.
         first: || frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]),
         burst: |stream| {
             each(stream, |stream| frame(HEADERS, END_HEADERS | END_STREAM, stream, &request(false, "/metrics")))
@@ -140,7 +142,7 @@ const FLOODS: &[Flood] = &[
         burst: |_| each(1, |_| frame(WINDOW_UPDATE, 0, 0, &i32::MAX.to_be_bytes())),
     },
     Flood {
-        name: "frames of no known kind",
+        name: "frames of an unknown type",
         is_ended: false,
         reads: true,
         first: Vec::new,
@@ -162,7 +164,7 @@ fn open(stream: u32) -> Vec<u8> {
     frame(HEADERS, END_HEADERS, stream, &request(true, PATH))
 }
 
-/// A frame for this stream and for those after it.
+/// A frame for this stream and for each of the next ones.
 fn each(stream: u32, frame: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
     (0..BURST).flat_map(|number| frame(stream + 2 * number)).collect()
 }
@@ -205,7 +207,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     Ok(report)
 }
 
-/// Another implementation of HTTP/2, a thousand streams at once: every request is answered, and is one event.
+/// Runs h2load, another implementation of HTTP/2, with a thousand streams at once: every request is answered and is one event.
 async fn h2load(program: &Path, report: &mut Report) {
     const REQUESTS: u64 = 20_000;
     for (way, victim) in [("in the clear", Victim::start(&[]).await), ("over TLS", Victim::start_tls().await)] {
@@ -226,7 +228,7 @@ async fn h2load(program: &Path, report: &mut Report) {
     }
 }
 
-/// Several connections for some time, each again when it is ended. Frames that were written, and connections that ended.
+/// Floods several connections for this time and reopens ended ones. Returns the numbers of written frames and of ended connections.
 async fn rush(door: &Door, flood: &'static Flood, time: Duration) -> (usize, usize) {
     let end = Instant::now() + time;
     let mut connections = JoinSet::new();
@@ -246,7 +248,7 @@ async fn rush(door: &Door, flood: &'static Flood, time: Duration) -> (usize, usi
     connections.join_all().await.into_iter().fold((0, 0), |all, one| (all.0 + one.0, all.1 + one.1))
 }
 
-/// One connection: the frames that were written, and whether it lasted until `end`.
+/// Floods one connection. Returns the number of written frames, and whether the connection lasted until `end`.
 async fn pour(stream: Stream, flood: &Flood, end: Instant) -> (usize, bool) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let mut frames = 0;

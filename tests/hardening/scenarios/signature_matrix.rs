@@ -1,13 +1,15 @@
+//! SIG1: every verification scheme against every manipulation of a request.
+
 use crate::report::Report;
 use crate::signatures::{self, SCHEMES};
 use crate::suite::Scale;
 
 use super::Outcome;
 
-/// Bodies of a round.
+/// The bodies of a round.
 const BODIES: u64 = 100;
 
-/// Every scheme against everything that is done to a request, each time with another body.
+/// Checks the whole matrix, each time with another body.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let mut report = Report::new(scale.rounds);
     for round in 0..scale.rounds {
@@ -20,14 +22,11 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             }
         }
     }
-    report.note(format!(
-        "{} schemes: only what was signed passes, with either key while they are rotated",
-        SCHEMES.len()
-    ));
+    report.note(format!("{} schemes: only signed requests pass, with either key during a rotation", SCHEMES.len()));
     Ok(report)
 }
 
-/// JSON that nobody else would write in the same way, of up to some kilobytes.
+/// Unusually formatted JSON of up to a few kilobytes.
 fn body(next: &mut impl FnMut() -> u64) -> Vec<u8> {
     let members = 1 + next() % 64;
     let member = |_| format!(r#" "{:x}" : [ {}, "\u{:04x}é" ]"#, next(), next() % 1000, 0x20 + next() % 0xd000);

@@ -1,3 +1,5 @@
+//! WEB2: callers that send slowly or not at all, and more callers than connections.
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -13,28 +15,28 @@ use crate::victim::Victim;
 
 use super::Outcome;
 
-/// What the gateway gives a head, a body and a connection that does nothing.
+/// The gateway's timeouts for a head, a body and an idle connection.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// How often the gateway looks at a connection is a part of what it gives, and the machine is busy.
+/// Extra time, because the gateway checks connections at intervals and the machine is busy.
 const SLACK: Duration = Duration::from_secs(4);
 
-/// From one byte of a slow caller to its next.
+/// The time between two bytes of a slow caller.
 const DRIBBLE: Duration = Duration::from_millis(100);
 
-/// The most that the connections of attackers may take of memory together.
+/// The most memory for all connections of attackers.
 const MEMORY: u64 = 64 << 20;
 
-/// What a slow caller does.
+/// The behaviour of a slow caller.
 #[derive(Clone, Copy)]
 enum Way {
-    /// A head, byte by byte, one header line after the other.
+    /// An endless head, byte by byte.
     Head,
-    /// A body whose length is announced, byte by byte.
+    /// A body with a declared length, byte by byte.
     Body,
     /// A body in chunks of one byte.
     Chunks,
-    /// A head that breaks off, and nothing more.
+    /// An incomplete head, and nothing more.
     Silence,
     /// Nothing at all.
     Nothing,
@@ -58,7 +60,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             ("body_timeout", &limit),
             ("idle_timeout", &limit),
             ("max_connections", &connections),
-            // All of them have one address.
+            // All callers have the same address.
             ("max_connections_per_address", "100000"),
         ])
         .await;
@@ -70,14 +72,14 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         report.memory(victim.memory_grown(), MEMORY);
         report.attacks += attack.len();
         let late = attack.iter().filter(|life| **life > LIMIT + SLACK).count();
-        report.expect(late == 0, || format!("{late} slow connections of {} outlived their time", attack.len()));
+        report.expect(late == 0, || format!("{late} slow connections of {} outlived their timeout", attack.len()));
         lives.extend(attack);
 
-        crowd(&victim, callers, &mut report).await;
+        exhaust_connections(&victim, callers, &mut report).await;
     }
     if let Some([p50, p99]) = percentiles(&lives) {
         report.note(format!(
-            "{callers} slow connections at once; cut off after p50 {p50:.1?}, p99 {p99:.1?}, limit {LIMIT:?}"
+            "{callers} slow connections at once; disconnected after p50 {p50:.1?}, p99 {p99:.1?}, limit {LIMIT:?}"
         ));
     }
     match tools::find("slowhttptest") {
@@ -88,7 +90,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     Ok(report)
 }
 
-/// `callers` slow connections at any time for so long; who is cut off comes again. How long each of them lived.
+/// Keeps `callers` slow connections open for this time; a disconnected caller connects again. Returns the lifetime of each connection.
 async fn attack(address: SocketAddr, callers: usize, time: Duration) -> Vec<Duration> {
     let end = Instant::now() + time;
     let mut attackers = JoinSet::new();
@@ -104,7 +106,7 @@ async fn attack(address: SocketAddr, callers: usize, time: Duration) -> Vec<Dura
     attackers.join_all().await.concat()
 }
 
-/// One slow connection, until the gateway ends it.
+/// One slow connection; returns its lifetime until the gateway ends it.
 async fn call(address: SocketAddr, way: Way) -> Duration {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let began = Instant::now();
@@ -132,7 +134,7 @@ async fn call(address: SocketAddr, way: Way) -> Duration {
 }
 
 impl Way {
-    /// What is sent at once, and what is sent byte by byte for ever.
+    /// The text that is sent at once, and the text that is then sent byte by byte in a loop.
     fn script(self) -> (String, &'static str) {
         let post = |header: &str| format!("POST /webhooks/dummy HTTP/1.1\r\nHost: gateway\r\n{header}\r\n\r\n");
         match self {
@@ -146,43 +148,43 @@ impl Way {
     }
 }
 
-/// More callers than there are places: they are bounded, and when their time is over everybody is served again.
-async fn crowd(victim: &Victim, callers: usize, report: &mut Report) {
+/// Opens more connections than allowed: their number stays bounded, and after their timeout new callers are served again.
+async fn exhaust_connections(victim: &Victim, callers: usize, report: &mut Report) {
     let address = victim.gateway.client.address();
-    // The one who looks has come first, and keeps its connection.
-    victim.gateway.until("a place to look from", async || victim.figure("gateway_http_connections").await).await;
-    let mut crowd = Vec::new();
+    // The observer connects first and keeps its connection.
+    victim.gateway.until("an observer's connection", async || victim.metric("gateway_http_connections").await).await;
+    let mut connections = Vec::new();
     for _ in 0..2 * callers {
-        crowd.push(TcpStream::connect(address).await.unwrap());
+        connections.push(TcpStream::connect(address).await.unwrap());
     }
     let refused = victim
         .gateway
-        .until("callers to be turned away", async || {
-            victim.figure("gateway_http_refused_total{reason=\"connections\"}").await.filter(|refused| *refused > 0.0)
+        .until("refused connections", async || {
+            victim.metric("gateway_http_refused_total{reason=\"connections\"}").await.filter(|refused| *refused > 0.0)
         })
         .await;
-    let looked = async || victim.figure("gateway_http_connections").await;
-    let open = victim.gateway.until("the number of connections", looked).await;
+    let number = async || victim.metric("gateway_http_connections").await;
+    let open = victim.gateway.until("the number of connections", number).await;
     let most = (callers + 64) as f64;
     report.expect(open <= most, || format!("{open} connections are open, the limit is {most}"));
-    report.attacks += crowd.len();
-    let asked = Instant::now();
+    report.attacks += connections.len();
+    let began = Instant::now();
     victim
         .gateway
-        .until("places", async || {
+        .until("a free connection", async || {
             let reply = victim.door.client().try_send("GET", "/health", &[], Vec::new()).await;
             reply.is_ok_and(|reply| reply.status == 200).then_some(())
         })
         .await;
-    let back = asked.elapsed();
-    report.expect(back <= LIMIT + SLACK, || format!("a crowd kept others out for {back:.1?}"));
+    let blocked = began.elapsed();
+    report.expect(blocked <= LIMIT + SLACK, || format!("new callers were blocked for {blocked:.1?}"));
     report.note(format!(
-        "{} at once for {most} places: {refused} were turned away, served again after {back:.1?}",
-        crowd.len()
+        "{} callers for {most} connections: {refused} refused, served again after {blocked:.1?}",
+        connections.len()
     ));
 }
 
-/// The tool that administrators try: slow heads, slow bodies.
+/// Runs slowhttptest, a tool that administrators use: slow heads, bodies and readers.
 async fn slowhttptest(program: &std::path::Path, report: &mut Report) {
     let victim = Victim::start(&[("header_timeout", "5s"), ("body_timeout", "5s")]).await;
     for (way, what) in [("-H", "slow heads"), ("-B", "slow bodies"), ("-X", "slow readers")] {

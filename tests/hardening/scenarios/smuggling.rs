@@ -1,3 +1,5 @@
+//! WEB1: requests that two servers could parse differently.
+
 mod cases;
 
 use tokio::task::JoinSet;
@@ -10,11 +12,11 @@ use crate::victim::Victim;
 use self::cases::{Case, Expected};
 use super::Outcome;
 
-/// Time limits of the gateway: after them it ends a connection that is kept open, so that everything it has to say is read.
+/// The gateway's timeouts. After them it ends a connection, so that the client reads all responses.
 const LIMIT: &str = "2s";
 
-/// All requests at once, each over a connection of its own. Each names its event, and so does the request that is hidden in
-/// it or comes after it, so that the log tells what was taken for a request.
+/// Sends all requests at once, each over its own connection. Each request, and the one hidden in it or sent after it, has its own
+/// subject, so that the log shows which bytes were parsed as a request.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let limits = [("header_timeout", LIMIT), ("body_timeout", LIMIT), ("idle_timeout", LIMIT)];
     let mut report = Report::new(scale.rounds);
@@ -52,7 +54,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
 }
 
 impl Case {
-    /// Whether these answers, and events of the request and of the one hidden in it, are as they should be.
+    /// Whether the responses, and the events of the request and of the hidden one, are as expected.
     fn holds(&self, statuses: &[u16], events: [usize; 2]) -> bool {
         let is_refusal = |status: &u16| (400..500).contains(status) || *status == 501 || *status == 505;
         match self.expected {

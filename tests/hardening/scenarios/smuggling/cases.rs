@@ -1,25 +1,25 @@
-//! The requests. What RFC 9112 leaves open is fixed here to what this gateway does, so that a change of it is noticed.
+//! The requests. Where RFC 9112 leaves a choice, the cases fix this gateway's behaviour, so that a change is noticed.
 
-/// Bytes for one connection, and what they may be taken for.
+/// The bytes for one connection, and the expected result.
 pub(super) struct Case {
-    /// Its name, and the subject of its event.
+    /// Also the subject of its event.
     pub(super) name: &'static str,
     pub(super) bytes: Vec<u8>,
     pub(super) expected: Expected,
 }
 
-/// What a connection is answered.
+/// The expected result for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     /// One refusal and the end of the connection; nothing is stored.
     Refused,
-    /// One event, and the end of the connection.
+    /// One event and the end of the connection.
     One,
-    /// One event; what comes after it is refused, and the connection ends.
+    /// One event; the rest is refused, and the connection ends.
     OneThenRefused,
-    /// Two requests that nobody can read otherwise: one event each.
+    /// Two unambiguous requests: one event each.
     Both,
-    /// One answer of something that stores nothing, whatever its body holds.
+    /// One response from a path that stores nothing, whatever the body is.
     Elsewhere(u16),
 }
 
@@ -30,7 +30,7 @@ impl Case {
         Self { name, expected, bytes: bytes.into() }
     }
 
-    /// The subject of the request that is hidden in this one, or comes after it.
+    /// The subject of the request that is hidden in this one or follows it.
     pub(super) fn hidden(&self) -> String {
         hidden(self.name)
     }
@@ -44,17 +44,17 @@ fn target(subject: &str) -> String {
     format!("/webhooks/dummy?subject={subject}")
 }
 
-/// A request that would be taken, about another subject.
+/// An acceptable request with another subject.
 fn other(name: &str) -> String {
     format!("POST {} HTTP/1.1\r\nHost: gateway\r\nContent-Length: 2\r\n\r\n{{}}", target(&hidden(name)))
 }
 
-/// A request with these header lines, each with its end.
+/// A request with these header lines, which include their line ends.
 fn post(name: &str, headers: &str, body: &str) -> String {
     format!("POST {} HTTP/1.1\r\nHost: gateway\r\n{headers}\r\n{body}", target(name))
 }
 
-/// Every case. What is refused is always followed by a request that must not be seen.
+/// All cases. A refused request is always followed by one that must not be processed.
 pub(super) fn all() -> Vec<Case> {
     [both_lengths(), lengths(), codings(), chunks(), heads(), request_lines(), connections()]
         .into_iter()
@@ -62,13 +62,13 @@ pub(super) fn all() -> Vec<Case> {
         .collect()
 }
 
-/// Two answers to the question where the body ends.
+/// Two contradicting lengths of the body.
 fn both_lengths() -> Vec<Case> {
     let chunked = |name: &'static str, expected: Expected, coding: &str| {
         let body = format!("0\r\n\r\n{}", other(name));
         Case::new(name, expected, post(name, &format!("Content-Length: {}\r\n{coding}", body.len()), &body))
     };
-    // The length covers it all; whoever reads chunks sees another request after them.
+    // The length covers everything; a server that parses chunks would see another request after them.
     let mut cases = vec![
         chunked("cl-te", One, "Transfer-Encoding: chunked\r\n"),
         chunked("cl-te-upper", One, "TRANSFER-ENCODING: CHUNKED\r\n"),
@@ -91,7 +91,7 @@ fn both_lengths() -> Vec<Case> {
         chunked("cl-te-folded-value", Refused, "Transfer-Encoding:\r\n chunked\r\n"),
         chunked("cl-te-bare-cr", Refused, "X: y\rTransfer-Encoding: chunked\r\n"),
     ];
-    // The chunks cover it all; whoever reads the length sees another request after it.
+    // The chunks cover everything; a server that uses the length would see another request after it.
     let te_cl = |name: &'static str, headers: &str| {
         let hidden = other(name);
         Case::new(name, One, post(name, headers, &format!("{:x}\r\n{hidden}\r\n0\r\n\r\n", hidden.len())))
@@ -101,7 +101,7 @@ fn both_lengths() -> Vec<Case> {
     cases
 }
 
-/// What is no length, or more than one.
+/// Invalid or repeated lengths.
 fn lengths() -> Vec<Case> {
     let of = |name: &'static str, expected: Expected, headers: &str| {
         let after = if expected == One { String::new() } else { other(name) };
@@ -127,12 +127,12 @@ fn lengths() -> Vec<Case> {
         of("cl-wraps", Refused, "Content-Length: 18446744073709551618\r\n"),
         of("cl-largest", Refused, "Content-Length: 18446744073709551615\r\n"),
         of("cl-too-large", Refused, "Content-Length: 9223372036854775807\r\n"),
-        // It ends before its length, and is cut off in its time.
+        // The body is shorter than its length, and the connection is ended at its timeout.
         Case::new("cl-short", Refused, post("cl-short", "Content-Length: 9\r\n", "{}")),
     ]
 }
 
-/// Codings without a length.
+/// Transfer codings without a length.
 fn codings() -> Vec<Case> {
     let of = |name: &'static str, expected: Expected, version: &str, coding: &str| {
         let target = target(name);
@@ -149,7 +149,7 @@ fn codings() -> Vec<Case> {
     ]
 }
 
-/// Chunks that are not what they seem.
+/// Malformed or unusual chunks.
 fn chunks() -> Vec<Case> {
     let of = |name: &'static str, expected: Expected, chunks: &str| {
         let after = if expected == One { String::new() } else { other(name) };
@@ -183,7 +183,7 @@ fn chunks() -> Vec<Case> {
     ]
 }
 
-/// Header lines that are none, and `Host`.
+/// Malformed header lines, and `Host`.
 fn heads() -> Vec<Case> {
     let of = |name: &'static str, expected: Expected, headers: &str| {
         let after = if expected == One { String::new() } else { other(name) };
@@ -226,7 +226,7 @@ fn heads() -> Vec<Case> {
     ]
 }
 
-/// First lines, and requests for something that reads no body.
+/// Request lines, and requests to paths that read no body.
 fn request_lines() -> Vec<Case> {
     let rest = "Host: gateway\r\nContent-Length: 2\r\n\r\n{}";
     let of = |name: &'static str, expected: Expected, line: &str| {
@@ -269,7 +269,7 @@ fn request_lines() -> Vec<Case> {
     ]
 }
 
-/// What is kept open, changed or left.
+/// Connections that are kept open, upgraded or closed.
 fn connections() -> Vec<Case> {
     let one = |name: &'static str, headers: &str| {
         Case::new(name, One, post(name, &format!("Content-Length: 2\r\n{headers}"), "{}"))

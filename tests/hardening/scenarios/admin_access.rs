@@ -1,3 +1,5 @@
+//! SIG4: foreign requests to the admin API, and hostile text in its data.
+
 use crate::github::{PATH, Webhook};
 use crate::report::Report;
 use crate::suite::Scale;
@@ -8,7 +10,7 @@ use super::Outcome;
 
 const TOKEN: &str = "an-admin-token";
 
-/// Every path of the admin API that changes something or tells what others must not know.
+/// The paths of the admin API that change something or return confidential data.
 const ADMIN: &[(&str, &str)] = &[
     ("GET", "/admin/stats"),
     ("GET", "/admin/events"),
@@ -20,7 +22,7 @@ const ADMIN: &[(&str, &str)] = &[
     ("POST", "/admin/channels/dummy/record"),
 ];
 
-/// What a sender may put where a person looks later: it clears the terminal, sets its title, hides a line, runs in a page.
+/// Hostile texts for a person's screen: they clear the terminal, set its title, hide a line, or run in a page.
 const PAYLOADS: &[&str] = &[
     "\u{1b}[2J\u{1b}[31mred",
     "\u{1b}]0;title\u{7}",
@@ -31,7 +33,7 @@ const PAYLOADS: &[&str] = &[
     "<script>alert(1)</script>",
 ];
 
-/// The command lines that show what came in.
+/// The commands that show received data.
 const COMMANDS: &[&[&str]] =
     &[&["events"], &["events", "--format", "json"], &["channels"], &["deliveries"], &["agents"]];
 
@@ -39,8 +41,8 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     let mut report = Report::new(scale.rounds);
     for round in 0..scale.rounds {
         scale.progress(round);
-        refused(&mut report).await;
-        inert(&mut report).await;
+        foreign_requests_are_refused(&mut report).await;
+        hostile_text_is_inert(&mut report).await;
     }
     report.note(format!(
         "{} payloads in subjects, kinds, paths and bodies: no control character reaches a terminal",
@@ -50,9 +52,9 @@ pub(super) async fn run(scale: Scale) -> Outcome {
 }
 
 /// Foreign `Host`, foreign `Origin`, proxies, no token.
-async fn refused(report: &mut Report) {
+async fn foreign_requests_are_refused(report: &mut Report) {
     let open = Victim::start(&[]).await;
-    let strangers: &[&[(&str, &str)]] = &[
+    let foreign: &[&[(&str, &str)]] = &[
         &[("host", "evil.example")],
         &[("host", "127.0.0.1.evil.example")],
         &[("host", "localhost.evil.example:8080")],
@@ -63,7 +65,7 @@ async fn refused(report: &mut Report) {
     let origins: &[&[(&str, &str)]] =
         &[&[("origin", "http://evil.example")], &[("origin", "null")], &[("origin", "https://127.0.0.1")]];
     for (method, path) in ADMIN {
-        for headers in strangers {
+        for headers in foreign {
             ask(&open.door.client(), method, path, headers, 403, report).await;
         }
         if *method == "POST" {
@@ -97,11 +99,11 @@ async fn ask(client: &Client, method: &str, path: &str, headers: &[(&str, &str)]
         format!("{method} {path} with {headers:?} is answered {}, expected {status}", reply.status)
     });
     let allowed = reply.headers.keys().any(|name| name.as_str().starts_with("access-control-"));
-    report.expect(!allowed, || format!("{method} {path}: other origins are let in"));
+    report.expect(!allowed, || format!("{method} {path}: other origins are allowed"));
 }
 
-/// What comes in is shown as what it is.
-async fn inert(report: &mut Report) {
+/// Hostile text is stored and shown as data.
+async fn hostile_text_is_inert(report: &mut Report) {
     let victim = Victim::start(&[]).await;
     let client = victim.door.client();
     for (number, payload) in PAYLOADS.iter().enumerate() {
@@ -123,24 +125,24 @@ async fn inert(report: &mut Report) {
     let stored = victim.stored().await;
     report.expect(stored as usize >= PAYLOADS.len(), || format!("only {stored} events hold a payload"));
     for command in COMMANDS {
-        tell(&victim, command, report);
+        check_output(&victim, command, report);
     }
     for event in victim.gateway.list("events?limit=500").await {
-        tell(&victim, &["events", "show", event["id"].as_str().unwrap()], report);
+        check_output(&victim, &["events", "show", event["id"].as_str().unwrap()], report);
     }
     for path in ["/admin/events", "/admin/stats", "/webhooks/%3Cscript%3E", "/%3Cscript%3E"] {
         let reply = client.get(path).await;
         let header = |name: &str| reply.headers.get(name).map_or("", |value| value.to_str().unwrap());
         let is_data = header("content-type").contains("json") && header("x-content-type-options") == "nosniff";
-        report.expect(is_data, || format!("{path}: a browser could take this for a page: {:?}", reply.headers));
+        report.expect(is_data, || format!("{path}: a browser could show this as a page: {:?}", reply.headers));
     }
     let log = victim.gateway.log();
     let shown = log.chars().find(|c| is_active(*c) && *c != '\n');
     report.expect(shown.is_none(), || format!("the log shows {shown:?}"));
 }
 
-/// Runs a command line and looks for what a terminal would obey.
-fn tell(victim: &Victim, command: &[&str], report: &mut Report) {
+/// Runs a command and scans its output for characters that control a terminal.
+fn check_output(victim: &Victim, command: &[&str], report: &mut Report) {
     let (code, out, notes) = victim.gateway.cli(command);
     report.expect(code == 0, || format!("{command:?} ended with {code}: {notes}"));
     for text in [&out, &notes] {
@@ -149,8 +151,7 @@ fn tell(victim: &Victim, command: &[&str], report: &mut Report) {
     }
 }
 
-/// Whether a terminal does something else with it than to show it: control characters, and those that turn the order of
-/// others around.
+/// Whether a terminal would do more than show the character: control characters, and characters that change the text direction.
 fn is_active(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

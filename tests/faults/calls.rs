@@ -1,11 +1,13 @@
+//! Parses the output of `strace`.
+
 use std::collections::BTreeMap;
 
-/// A system call, with the lines of the trace in which it began and ended. Their order is that of the events: a thread
-/// that enters or leaves a call is held until it is written down.
+/// A system call, with the lines of the trace at which it began and ended. The lines are in the order of the events, because
+/// `strace` stops a thread that enters or leaves a call until it has written the line.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) name: String,
-    /// The first argument when it is a file descriptor, with what it stands for.
+    /// The first argument: a file descriptor and its file, if the call has one.
     pub(crate) file: String,
     /// All arguments and the result.
     pub(crate) text: String,
@@ -13,7 +15,7 @@ pub(crate) struct Call {
     pub(crate) ended: usize,
 }
 
-/// The calls in what `strace -f` has written.
+/// Parses the output of `strace -f`.
 pub(crate) fn parse(text: &str) -> Vec<Call> {
     let mut unfinished = BTreeMap::new();
     let mut calls = Vec::new();
@@ -42,7 +44,7 @@ pub(crate) fn parse(text: &str) -> Vec<Call> {
 }
 
 impl Call {
-    /// Whether it writes the answer that an event was accepted.
+    /// Whether the call writes the response that an event was accepted.
     pub(crate) fn is_acknowledgement(&self) -> bool {
         self.text.contains("\"HTTP/1.1 202 ")
     }

@@ -1,3 +1,5 @@
+//! File systems for the gateway under test, whose power can be cut.
+
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,12 +9,12 @@ use tempfile::TempDir;
 
 /// A file system of its own, mounted until it is dropped.
 pub(crate) struct Disk {
-    /// The mount point, and beside it the image.
+    /// Contains the mount point and the image.
     dir: TempDir,
 }
 
 impl Disk {
-    /// In memory; the error says why there is none.
+    /// In memory; the error is the reason why it cannot be mounted.
     pub(crate) fn tmpfs(mebibytes: u64) -> Result<Self, String> {
         let disk = Self::unmounted();
         run(Command::new("mount")
@@ -21,7 +23,7 @@ impl Disk {
         Ok(disk)
     }
 
-    /// ext4 on a loop device; the error says why there is none.
+    /// ext4 on a loop device; the error is the reason why it cannot be mounted.
     pub(crate) fn ext4(mebibytes: u64) -> Result<Self, String> {
         let disk = Self::unmounted();
         File::create(disk.image())
@@ -38,7 +40,7 @@ impl Disk {
         Self { dir }
     }
 
-    /// Where it is mounted.
+    /// The mount point.
     pub(crate) fn path(&self) -> PathBuf {
         self.dir.path().join("mount")
     }
@@ -47,12 +49,12 @@ impl Disk {
         self.dir.path().join("image")
     }
 
-    /// From now on nothing reaches the disk, and what has not reached it is gone: as if the power were cut.
+    /// Cuts the power: nothing reaches the disk any more, and unwritten data is lost.
     pub(crate) fn cut_power(&self) {
         shut_down(&self.path()).unwrap();
     }
 
-    /// Mounts it again after a power cut. Nobody may use it.
+    /// Mounts it again after a power cut. It must not be in use.
     pub(crate) fn restore_power(&self) {
         run(Command::new("umount").arg(self.path())).unwrap();
         self.mount().unwrap();
@@ -65,7 +67,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Lazily: when a test failed, something may still use it. An error means that it is not mounted.
+        // Lazily, because after a failed test it may still be in use. An error means that it is not mounted.
         let _ = run(Command::new("umount").arg("--lazy").arg(self.path()));
     }
 }

@@ -1,10 +1,12 @@
+//! Records the requests of the senders.
+
 use std::sync::Mutex;
 
 use crate::verdict::Sent;
 
-/// What was sent and what was answered, kept outside the process under test.
+/// All requests and their acknowledgements, kept outside the process under test.
 ///
-/// A request is written down before it is sent. Its body follows from its id, so that it need not be kept.
+/// A request is recorded before it is sent. Its body is derived from its id and so is not recorded.
 pub(crate) struct Journal {
     bodies: Bodies,
     pages: Mutex<Pages>,
@@ -12,21 +14,21 @@ pub(crate) struct Journal {
 
 #[derive(Default)]
 struct Pages {
-    /// What has happened so far: every request and every acknowledgement counts one.
+    /// A logical clock: the number of requests and acknowledgements so far.
     now: u64,
-    /// How many were sent before those in `sent`.
+    /// The number of requests before those in `sent`.
     forgotten: usize,
     sent: Vec<Sent>,
 }
 
-/// How large bodies are.
+/// The sizes of bodies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bodies {
-    /// About 600 bytes, sometimes 20 kB, seldom 300 kB.
+    /// About 600 bytes, sometimes 20 kB, rarely 300 kB.
     Usual,
-    /// From 1 kB to 1 MB, each order of magnitude as often as the other.
+    /// From 1 kB to 1 MB, each order of magnitude with the same frequency.
     UpToOneMegabyte,
-    /// All of about this size.
+    /// About this size.
     Of(usize),
 }
 
@@ -40,7 +42,7 @@ pub(crate) struct Letter {
 }
 
 impl Letter {
-    /// Where it is sent to.
+    /// The path and query of the request.
     pub(crate) fn path(&self, channel: &str) -> String {
         format!("/webhooks/{channel}?subject={}", self.subject.replace(' ', "+"))
     }
@@ -51,15 +53,15 @@ impl Journal {
         Self { bodies, pages: Mutex::default() }
     }
 
-    /// Writes a new request of `writer` down. A writer has a subject of its own, and one event of four is about what all
-    /// writers write of.
+    /// Records a new request of `writer`. Each writer has its own subject, but every fourth event has a subject that all
+    /// writers share.
     pub(crate) fn attempt(&self, writer: usize) -> Letter {
         let pages = self.pages.lock().unwrap();
         let subject = if pages.sent.len().is_multiple_of(4) { "all".to_owned() } else { format!("writer {writer}") };
         Self::write(pages, writer, subject)
     }
 
-    /// Writes a new request about `subject` down.
+    /// Records a new request about `subject`.
     pub(crate) fn attempt_about(&self, subject: impl Into<String>) -> Letter {
         Self::write(self.pages.lock().unwrap(), 0, subject.into())
     }
@@ -73,7 +75,7 @@ impl Journal {
         Letter { number, id, subject }
     }
 
-    /// The request was answered with the id of an event.
+    /// Records that the response had the id of an event.
     pub(crate) fn acknowledge(&self, letter: &Letter, event: &str) {
         let mut pages = self.pages.lock().unwrap();
         pages.now += 1;
@@ -85,18 +87,18 @@ impl Journal {
         }
     }
 
-    /// How many were sent, and how many of them were acknowledged.
+    /// The numbers of sent and of acknowledged requests.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let pages = self.pages.lock().unwrap();
         (pages.sent.len(), pages.sent.iter().filter(|sent| sent.acknowledged.is_some()).count())
     }
 
-    /// The `first` and the `last` ones that were acknowledged.
+    /// The `first` and the `last` acknowledged requests.
     pub(crate) fn acknowledged(&self, first: usize, last: usize) -> Vec<Letter> {
         self.letters(first, last, |sent| sent.acknowledged.is_some())
     }
 
-    /// The `last` ones that were not answered.
+    /// The `last` unanswered requests.
     pub(crate) fn unanswered(&self, last: usize) -> Vec<Letter> {
         self.letters(0, last, |sent| sent.acknowledged.is_none())
     }
@@ -110,25 +112,25 @@ impl Journal {
         found.into_iter().map(letter).collect()
     }
 
-    /// The id of the event that acknowledged this request.
+    /// The id of the event in the acknowledgement of this request.
     pub(crate) fn event(&self, letter: &Letter) -> Option<String> {
         let pages = self.pages.lock().unwrap();
         pages.sent[letter.number - pages.forgotten].acknowledged.as_ref().map(|(_, event)| event.clone())
     }
 
-    /// Begins a new page: what was sent so far has been judged.
+    /// Forgets all requests so far, once they have been judged.
     pub(crate) fn forget(&self) {
         let mut pages = self.pages.lock().unwrap();
         pages.forgotten += pages.sent.len();
         pages.sent.clear();
     }
 
-    /// All of it.
+    /// All requests.
     pub(crate) fn sent(&self) -> Vec<Sent> {
         self.pages.lock().unwrap().sent.clone()
     }
 
-    /// The body that is sent with `id`, and with no other. No two of its lines are alike.
+    /// The body of the request `id`, which differs from all others. All of its lines are different too.
     pub(crate) fn body(&self, id: &str) -> String {
         const LINE: usize = 20;
         let number: usize = id.rsplit('-').next().unwrap().parse().unwrap();

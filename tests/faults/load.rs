@@ -1,3 +1,5 @@
+//! Sends requests from the journal to a gateway.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,14 +9,14 @@ use crate::journal::{Journal, Letter};
 use crate::support::{Client, Reply, TestGateway};
 use crate::trial::Trial;
 
-/// Requests that are sent at once.
+/// Concurrent senders.
 pub(crate) const WRITERS: usize = 8;
 
-/// Senders that post one request after the other until they get no answer, or one that is a refusal.
+/// Senders that post their requests in sequence until a response is missing or is a refusal.
 pub(crate) struct Load(JoinSet<Option<Reply>>);
 
 impl Load {
-    /// Starts to send.
+    /// Starts the senders.
     pub(crate) fn start(gateway: &TestGateway, trial: &Trial) -> Self {
         let mut senders = JoinSet::new();
         for writer in 0..WRITERS {
@@ -26,7 +28,7 @@ impl Load {
     /// Waits for the end of all senders and returns the refusals.
     pub(crate) async fn end(self) -> Vec<Reply> {
         let ended = tokio::time::timeout(Duration::from_secs(60), self.0.join_all()).await;
-        ended.expect("the gateway still takes requests, and was to stop").into_iter().flatten().collect()
+        ended.expect("the gateway still accepts requests, but was to stop").into_iter().flatten().collect()
     }
 }
 
@@ -39,12 +41,12 @@ async fn send(client: Client, journal: Arc<Journal>, writer: usize) -> Option<Re
     }
 }
 
-/// Sends a request that is in the journal; none when there is no answer.
+/// Sends a request from the journal; returns `None` if there is no response.
 pub(crate) async fn deliver(client: &Client, journal: &Journal, letter: &Letter) -> Option<Reply> {
     deliver_to(client, journal, letter, "dummy").await
 }
 
-/// The same to another channel.
+/// As [`deliver`], to another channel.
 pub(crate) async fn deliver_to(client: &Client, journal: &Journal, letter: &Letter, channel: &str) -> Option<Reply> {
     let headers = [("x-delivery-id", letter.id.as_str())];
     let reply = client.try_send("POST", &letter.path(channel), &headers, journal.body(&letter.id).into()).await.ok()?;
@@ -54,7 +56,7 @@ pub(crate) async fn deliver_to(client: &Client, journal: &Journal, letter: &Lett
     Some(reply)
 }
 
-/// Sends `count` requests, one after the other; each must be taken.
+/// Sends `count` requests in sequence; each must be accepted.
 pub(crate) async fn deliver_all(gateway: &TestGateway, trial: &Trial, count: usize) {
     for _ in 0..count {
         let letter = trial.journal.attempt(0);
@@ -62,7 +64,7 @@ pub(crate) async fn deliver_all(gateway: &TestGateway, trial: &Trial, count: usi
     }
 }
 
-/// Sends again what got no answer: some of it, because a sender may have given up.
+/// Sends some of the unanswered requests again. It does not send all, because a real sender may give up.
 pub(crate) async fn resend_unanswered(gateway: &TestGateway, trial: &Trial) {
     for letter in trial.journal.unanswered(4) {
         let reply = deliver(&gateway.client, &trial.journal, &letter).await.unwrap();
@@ -70,7 +72,7 @@ pub(crate) async fn resend_unanswered(gateway: &TestGateway, trial: &Trial) {
     }
 }
 
-/// Sends again what was acknowledged: the first and the last few. Each must be known.
+/// Sends the first and the last few acknowledged requests again. Each must be a duplicate.
 pub(crate) async fn resend_acknowledged(gateway: &TestGateway, trial: &Trial) {
     for letter in trial.journal.acknowledged(3, 10) {
         let reply = deliver(&gateway.client, &trial.journal, &letter).await.unwrap().expect_status(200).json();

@@ -1,9 +1,9 @@
-//! The fault suite: the gateway is broken on purpose, and what it promised is counted from outside.
+//! The fault suite: it breaks the gateway on purpose and counts broken promises from outside.
 //!
-//! What was sent and answered is written down by the senders, what was delivered by the agent, both in this process, which
-//! outlives every gateway. Its own harness, because scenarios run one after the other and end in one table.
+//! The senders record requests and responses, the agent records deliveries. Both run in this process, which outlives every
+//! gateway. It has its own harness, because scenarios run in sequence and print one table.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a scenario breaks off")]
+#![expect(clippy::unwrap_used, reason = "a panic aborts a scenario")]
 
 mod calls;
 mod disk;

@@ -1,3 +1,5 @@
+//! The agent that records deliveries.
+
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +21,7 @@ use crate::journal::Journal;
 use crate::support::Client;
 use crate::verdict::Arrival;
 
-/// An agent that writes down everything it is sent, outside the process under test, and outlives it.
+/// An agent that records all deliveries. It runs outside the process under test and outlives it.
 pub(crate) struct Recorder {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
@@ -35,38 +37,38 @@ struct Shared {
 
 type Policy = dyn Fn(&Record) -> Answer + Send + Sync;
 
-/// One request that arrived.
+/// A request that arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) arrival: Arrival,
-    /// The path that it was sent to.
+    /// The path of the request.
     pub(crate) path: String,
     pub(crate) at: Instant,
-    /// When the answer was ready; none when there was none.
+    /// When the response was ready; `None` if there was none.
     pub(crate) answered: Option<Instant>,
 }
 
-/// What an agent may do to a gateway.
+/// The behaviour of the agent.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
     Status(u16),
-    /// 429, with so many seconds in `Retry-After`.
+    /// 429, with these seconds in `Retry-After`.
     Throttled(u64),
-    /// The status after a while.
+    /// The status after this time.
     Late(Duration, u16),
-    /// Never, while the connection stays open.
+    /// No response, while the connection stays open.
     Hang,
-    /// The connection is reset.
+    /// Resets the connection.
     Reset,
 }
 
 impl Recorder {
-    /// An agent that takes everything.
+    /// An agent that accepts every event.
     pub(crate) async fn start(journal: &Arc<Journal>) -> Self {
         Self::answering(journal, |_| Answer::Status(200)).await
     }
 
-    /// An agent that does what `policy` says.
+    /// An agent that behaves by `policy`.
     pub(crate) async fn answering(
         journal: &Arc<Journal>,
         policy: impl Fn(&Record) -> Answer + Send + Sync + 'static,
@@ -84,7 +86,7 @@ impl Recorder {
         #[expect(clippy::disallowed_methods, reason = "it ends with the runtime of the scenario")]
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // What a killed gateway has sent belongs to its run, whenever it is read.
+                // Data from a killed gateway belongs to its run, even if it is read later.
                 let run = serving.run.load(Ordering::SeqCst);
                 tokio::spawn(serve(stream, run, Arc::clone(&serving)));
             }
@@ -92,10 +94,10 @@ impl Recorder {
         Self { address, shared }
     }
 
-    /// The gateway has ended; what comes over new connections is from its next start. `clean` says that it had the time to
-    /// write everything down.
+    /// Starts the next run, after the gateway has ended: new connections belong to it. `clean` means that the gateway had the time
+    /// to record every outcome.
     pub(crate) async fn next_run(&self, clean: bool) {
-        // Connections are accepted in order, so that all before this one have the old number.
+        // Connections are accepted in order, so all before this one belong to the old run.
         Client::new(self.address).get("/").await;
         let run = self.shared.run.fetch_add(1, Ordering::SeqCst);
         if clean {
@@ -103,22 +105,22 @@ impl Recorder {
         }
     }
 
-    /// Everything so far, in order.
+    /// All records so far, in order.
     pub(crate) fn records(&self) -> Vec<Record> {
         self.shared.records.lock().unwrap().clone()
     }
 
-    /// What arrived so far has been judged. Nothing may be under way.
+    /// Forgets all records so far, once they have been judged. No request may be in progress.
     pub(crate) fn forget(&self) {
         self.shared.records.lock().unwrap().clear();
     }
 
-    /// How many requests arrived so far.
+    /// The number of requests so far.
     pub(crate) fn count(&self) -> usize {
         self.shared.records.lock().unwrap().len()
     }
 
-    /// The runs that had a clean end.
+    /// The runs that ended cleanly.
     pub(crate) fn clean(&self) -> BTreeSet<u32> {
         self.shared.clean.lock().unwrap().clone()
     }
@@ -126,7 +128,7 @@ impl Recorder {
 
 async fn serve(stream: TcpStream, run: u32, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
-    // Whatever ends the connection early ends it with a reset.
+    // An early end of the connection is a reset.
     let _ = stream.set_zero_linger();
     let service = service_fn(move |request| receive(request, run, Arc::clone(&shared)));
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
@@ -148,7 +150,7 @@ async fn receive(request: Request<Incoming>, run: u32, shared: Arc<Shared>) -> i
         records.len() - 1
     };
     let status = match answer {
-        Answer::Reset => return Err(io::Error::other("as the policy says")),
+        Answer::Reset => return Err(io::Error::other("reset by the policy")),
         Answer::Hang => std::future::pending().await,
         Answer::Late(wait, status) => {
             tokio::time::sleep(wait).await;
@@ -167,7 +169,7 @@ async fn receive(request: Request<Incoming>, run: u32, shared: Arc<Shared>) -> i
     Ok(response.body(Full::from("{\"ok\":true}")).unwrap())
 }
 
-/// Reads the envelope. What cannot be read is a phantom.
+/// Parses the envelope. A malformed one counts as never sent.
 fn read(body: &[u8], event: String, run: u32, journal: &Journal) -> Arrival {
     let envelope: Value = serde_json::from_slice(body).unwrap_or_default();
     let inner = &envelope["event"];

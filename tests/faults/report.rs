@@ -1,9 +1,11 @@
+//! The results of a scenario, and its row in the table.
+
 use std::time::Duration;
 
 use super::suite::{Findings, Row, percentiles};
 use super::verdict::Verdict;
 
-/// What a scenario found.
+/// The results of a scenario.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
     pub(crate) acknowledged: usize,
@@ -11,7 +13,7 @@ pub(crate) struct Report {
     pub(crate) duplicated: usize,
     pub(crate) repeated: usize,
     pub(crate) disordered: usize,
-    /// From the start of a gateway after a fault to its serving.
+    /// The times from a start after a fault until the gateway serves.
     pub(crate) recoveries: Vec<Duration>,
     pub(crate) findings: Findings,
 }
@@ -21,7 +23,7 @@ impl Report {
         Self { findings: Findings::new(rounds), ..Self::default() }
     }
 
-    /// Takes the figures of a verdict in, and what it found wrong.
+    /// Adds the counts and the faults of a verdict.
     pub(crate) fn add(&mut self, verdict: &Verdict) {
         self.acknowledged += verdict.acknowledged;
         self.lost += verdict.lost.len();
@@ -31,12 +33,12 @@ impl Report {
         self.findings.faults.extend(verdict.faults());
     }
 
-    /// Something worth knowing.
+    /// Adds a note to the row.
     pub(crate) fn note(&mut self, text: impl Into<String>) {
         self.findings.note(text);
     }
 
-    /// Something that must not be, unless `kept`.
+    /// Reports a fault unless the promise was `kept`.
     pub(crate) fn expect(&mut self, kept: bool, fault: impl FnOnce() -> String) {
         self.findings.expect(kept, fault);
     }

@@ -1,3 +1,5 @@
+//! Runs a gateway under `strace`, to inspect its system calls or to crash it at one of them.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -9,13 +11,13 @@ use crate::calls::{Call, parse};
 use crate::suite::Skipped;
 use crate::support::{Ended, Setup, TestGateway, wait_for};
 
-/// What `strace` writes down about a gateway, in a folder that the gateway does not watch.
+/// The trace of a gateway, in a folder that the gateway does not watch.
 pub(crate) struct Trace {
     dir: TempDir,
 }
 
 impl Trace {
-    /// The error says why nothing can be traced here.
+    /// The error is the reason why `strace` cannot run here.
     pub(crate) fn new() -> Result<Self, Skipped> {
         let dir = tempfile::tempdir().unwrap();
         let tried = Command::new("strace").args(["-f", "-o"]).arg(dir.path().join("tried")).arg("true").output();
@@ -32,16 +34,16 @@ impl Trace {
         self.dir.path().join("trace")
     }
 
-    /// Starts a gateway whose calls with these names are traced; `more` are other arguments.
+    /// Starts a gateway and traces these system calls; `more` has further arguments for `strace`.
     pub(crate) async fn start(&self, setup: Setup, calls: &str, more: &[&str]) -> TestGateway {
         let started = self.try_start(setup, calls, &[&["--seccomp-bpf"], more].concat()).await;
         started.unwrap_or_else(|ended| panic!("the gateway ended:\n{}", ended.log))
     }
 
-    /// Starts a gateway in which the thread that is the first to make the `number`th of these calls is killed before it
-    /// makes it, and the whole process with it. Waits until it serves or ends.
+    /// Starts a gateway that is killed before a thread makes its `number`th of these calls; the first thread to get there
+    /// counts. Waits until the gateway serves or ends.
     pub(crate) async fn start_to_crash(&self, setup: Setup, call: &str, number: u32) -> Result<TestGateway, Ended> {
-        // Not `--seccomp-bpf`: with it strace 6.1 sends a signal at the first call or never.
+        // Without `--seccomp-bpf`: with it, strace 6.1 sends a signal at the first call or never.
         let inject = format!("inject={call}:signal=KILL:when={number}");
         self.try_start(setup, call, &["-e", &inject]).await
     }
@@ -49,7 +51,7 @@ impl Trace {
     async fn try_start(&self, setup: Setup, calls: &str, more: &[&str]) -> Result<TestGateway, Ended> {
         let file = self.file();
         let calls = format!("trace={calls}");
-        // With `-D` the child is the gateway itself, so that it can be stopped as always.
+        // With `-D` the child process is the gateway itself, so that it can be stopped as usual.
         let mut arguments = vec!["-D", "-f", "-y", "-e", &calls, "-o", file.to_str().unwrap()];
         arguments.extend(more);
         setup.try_start_under("strace", &arguments).await
@@ -67,7 +69,7 @@ impl Trace {
     }
 }
 
-/// Each 202, in the order in which they were written, with the last part of the request that it answers.
+/// Each 202 in the order of writing, with the last part of its request.
 pub(crate) fn answers(calls: &[Call]) -> Vec<(&Call, &Call)> {
     let mut requests = BTreeMap::new();
     let mut answers = Vec::new();

@@ -1,3 +1,5 @@
+//! One trial: the senders, the agent, and the gateways between them.
+
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,41 +13,41 @@ use crate::recorder::{Answer, Record, Recorder};
 use crate::support::{Ended, Setup, TestGateway, built_in};
 use crate::verdict::{Evidence, Row, Verdict};
 
-/// How long nothing may change while something is waited for.
+/// The longest time without progress while waiting.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Events that are read once more at the end, byte by byte, besides what the agent has seen of them.
+/// The number of events that are read back at the end and compared byte by byte.
 const READ_AGAIN: usize = 500;
 
-/// Both sides of a gateway: who sends to it, and the agent that it delivers to. They outlive it.
+/// Both sides of a gateway, its senders and its agent. They outlive it.
 pub(crate) struct Trial {
     pub(crate) journal: Arc<Journal>,
     pub(crate) agent: Recorder,
-    /// From the start of a gateway to its serving.
+    /// The times from a start until the gateway serves.
     pub(crate) recoveries: Vec<Duration>,
 }
 
 impl Trial {
-    /// An agent that takes everything.
+    /// With an agent that accepts every event.
     pub(crate) async fn new(bodies: Bodies) -> Self {
         let journal = Arc::new(Journal::new(bodies));
         let agent = Recorder::start(&journal).await;
         Self { journal, agent, recoveries: Vec::new() }
     }
 
-    /// An agent that does what `policy` says.
+    /// With an agent that behaves by `policy`.
     pub(crate) async fn answering(policy: impl Fn(&Record) -> Answer + Send + Sync + 'static) -> Self {
         let journal = Arc::new(Journal::new(Bodies::Of(600)));
         let agent = Recorder::answering(&journal, policy).await;
         Self { journal, agent, recoveries: Vec::new() }
     }
 
-    /// A gateway that stores everything, delivers it to the recording agent, and keeps the id of the request.
+    /// A gateway that routes all events to the recording agent and stores the ids of requests.
     pub(crate) fn setup(&self) -> Setup {
         self.setup_with("")
     }
 
-    /// The same; `agent` are more keys of the agent.
+    /// As [`setup`](Self::setup); `agent` has more keys of the agent.
     pub(crate) fn setup_with(&self, agent: &str) -> Setup {
         let address = self.agent.address;
         plugins()
@@ -65,7 +67,6 @@ impl Trial {
             .env("GATEWAY__LOG__LEVEL", "info")
     }
 
-    /// Kills the gateway.
     pub(crate) async fn kill(&self, gateway: TestGateway) -> Setup {
         let setup = gateway.kill();
         self.agent.next_run(false).await;
@@ -79,7 +80,7 @@ impl Trial {
         ended
     }
 
-    /// Asks the gateway to stop.
+    /// Stops the gateway by a signal.
     pub(crate) async fn stop(&self, gateway: TestGateway) -> Setup {
         let (code, setup) = gateway.stop().await;
         assert_eq!(code, Some(0), "the gateway was asked to stop");
@@ -87,7 +88,7 @@ impl Trial {
         setup
     }
 
-    /// Starts the gateway after a fault, and takes the time.
+    /// Starts the gateway after a fault, and measures the time.
     pub(crate) async fn recover(&mut self, setup: Setup) -> TestGateway {
         let began = Instant::now();
         let gateway = setup.start().await;
@@ -95,20 +96,20 @@ impl Trial {
         gateway
     }
 
-    /// Waits until nothing is pending any more, and judges.
+    /// Waits until no event is pending, and returns the verdict.
     pub(crate) async fn judge(&self, gateway: &TestGateway) -> Verdict {
         self.settled(gateway).await;
         self.judge_now(gateway, true).await
     }
 
-    /// Judges by what the agent has, when nothing is pending and the log keeps only some of it.
+    /// The verdict by deliveries only, for a log with retention in which no event is pending.
     pub(crate) fn judge_deliveries(&self) -> Verdict {
         let arrivals = self.agent.records().into_iter().map(|record| record.arrival).collect();
         let sent = self.journal.sent();
         Verdict::of(&Evidence { sent, arrivals, clean: self.agent.clean(), ..Evidence::default() })
     }
 
-    /// Judges what there is. `all_kept`: no event has been removed by retention.
+    /// The verdict at this moment. `all_kept` means that retention has removed no event.
     pub(crate) async fn judge_now(&self, gateway: &TestGateway, all_kept: bool) -> Verdict {
         let records = self.agent.records();
         let rows = all_events(gateway).await;
@@ -130,7 +131,7 @@ impl Trial {
         Verdict::of(&Evidence { sent, arrivals, rows, clean: self.agent.clean(), all_kept })
     }
 
-    /// The id of the request that brought this event, after its bytes were looked at.
+    /// Compares the event with its request byte by byte, and returns the id of the request.
     async fn read(&self, gateway: &TestGateway, row: &Value) -> String {
         let event = gateway.json(&format!("/admin/events/{}", row["id"].as_str().unwrap())).await;
         assert_eq!((&event["id"], &event["seq"]), (&row["id"], &row["seq"]));
@@ -139,7 +140,7 @@ impl Trial {
         id.to_owned()
     }
 
-    /// Waits until nothing is pending any more.
+    /// Waits until no event is pending.
     pub(crate) async fn settled(&self, gateway: &TestGateway) {
         let mut last = (Instant::now(), u64::MAX);
         loop {
@@ -161,12 +162,12 @@ impl Trial {
     }
 }
 
-/// A gateway's folder with the plugins that the scenarios use.
+/// A setup with the plugins of the scenarios.
 pub(crate) fn plugins() -> Setup {
     Setup::new().plugin(built_in::DUMMY).plugin(built_in::HTTP)
 }
 
-/// The event log goes into `dir`; compiled plugins stay, so that not every start compiles them.
+/// Moves the event log to `dir`. Compiled plugins stay, so that a start does not compile them again.
 pub(crate) fn with_log_in(setup: Setup, dir: &Path) -> Setup {
     let compiled = setup.path().join("compiled");
     setup
@@ -174,7 +175,7 @@ pub(crate) fn with_log_in(setup: Setup, dir: &Path) -> Setup {
         .env("GATEWAY__PLUGINS__CACHE_DIR", compiled.to_str().unwrap())
 }
 
-/// Every row of the list of events, newest first.
+/// All rows of the list of events, newest first.
 pub(crate) async fn all_events(gateway: &TestGateway) -> Vec<Value> {
     let mut rows = Vec::new();
     let mut path = "/admin/events?limit=500".to_owned();
@@ -186,14 +187,14 @@ pub(crate) async fn all_events(gateway: &TestGateway) -> Vec<Value> {
     }
 }
 
-/// A figure of `/metrics`; 0 while it is not there.
-pub(crate) async fn figure(gateway: &TestGateway, name: &str) -> u64 {
+/// A value of `/metrics`; 0 if it is missing.
+pub(crate) async fn metric(gateway: &TestGateway, name: &str) -> u64 {
     let metrics = gateway.metrics().await;
     let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.map_or(0, |value| value.parse().unwrap())
 }
 
-/// A moment that nobody can foresee.
+/// A random time up to `most`.
 pub(crate) fn random(most: Duration) -> Duration {
     most.mul_f64(f64::from(getrandom::u32().unwrap()) / f64::from(u32::MAX))
 }

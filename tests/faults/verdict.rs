@@ -1,92 +1,92 @@
-//! The judgement: what was sent and answered, what arrived, and what the gateway shows, held against each other.
+//! The verdict: compares the requests and responses, the deliveries, and the events that the gateway lists.
 //!
-//! Pure, so that `tests/it/faults.rs` can show that each kind of fault is found.
+//! It is pure, so that `tests/it/faults.rs` can prove that it finds each kind of fault.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
-/// What is known of one request that was sent.
+/// A request that was sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     /// `writer-counter`.
     pub(crate) id: String,
-    /// What the event is about.
     pub(crate) subject: String,
-    /// When it was sent first, in the count of the journal.
+    /// When it was sent first, by the journal's clock.
     pub(crate) sent: u64,
-    /// When it was acknowledged, and the id of its event. None: it may be stored, or not.
+    /// When it was acknowledged, and the id of its event. If `None`, the event may be stored or not.
     pub(crate) acknowledged: Option<(u64, String)>,
 }
 
-/// What arrived at the agent, in the order in which it did.
+/// A delivery that arrived at the agent.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrival {
-    /// The id of the request, read from the payload.
+    /// The id of the request, from the payload.
     pub(crate) id: String,
-    /// The id of the event, as `idempotency-key` says.
+    /// The id of the event, from `idempotency-key`.
     pub(crate) event: String,
     pub(crate) subject: String,
     /// The event's position in the log.
     pub(crate) seq: u64,
-    /// The number of the attempt, as the envelope says.
+    /// The number of the attempt, from the envelope.
     pub(crate) attempt: u32,
-    /// Which start of the gateway it comes from.
+    /// The run of the gateway that sent it.
     pub(crate) run: u32,
-    /// Whether the payload is exactly what was sent with this id.
+    /// Whether the payload is exactly the body of the request with this id.
     pub(crate) whole: bool,
-    /// Whether the agent answered 2xx, in time.
+    /// Whether the agent answered with a 2xx in time.
     pub(crate) accepted: bool,
 }
 
-/// What the gateway shows of one event at the end.
+/// An event that the gateway lists at the end.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) event: String,
-    /// `pending`, `delivered`, `dead`, or `accepted` when it has no delivery at all.
+    /// `pending`, `delivered`, `dead`, or `accepted` if it has no delivery.
     pub(crate) status: String,
-    /// The id of the request, where it had to be asked for.
+    /// The id of the request, if the event was read.
     pub(crate) id: Option<String>,
 }
 
-/// Everything that is known at the end of a scenario.
+/// All evidence at the end of a scenario.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Evidence {
     pub(crate) sent: Vec<Sent>,
+    /// In the order of their arrival.
     pub(crate) arrivals: Vec<Arrival>,
     pub(crate) rows: Vec<Row>,
-    /// The runs that ended as they should: by a signal, with the time to write everything down.
+    /// The runs that ended cleanly: by a signal, with the time to record every outcome.
     pub(crate) clean: BTreeSet<u32>,
-    /// Whether all events are still shown; with retention only some are.
+    /// Whether the gateway still lists all events; with retention it lists only some.
     pub(crate) all_kept: bool,
 }
 
-/// What is wrong, and how much of everything there was.
+/// The counts and the faults of a scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// Requests.
     pub(crate) sent: usize,
-    /// Requests that were answered with the id of an event.
+    /// Requests with the id of an event in their response.
     pub(crate) acknowledged: usize,
-    /// Events that the agent has.
+    /// Events that the agent accepted.
     pub(crate) delivered: usize,
-    /// Never answered, and stored all the same: as good as any.
+    /// Requests without a response whose events are stored, which is allowed.
     pub(crate) unanswered: usize,
-    /// Delivered again because the gateway ended between the answer and its record.
+    /// Repeated deliveries, because the gateway ended between the agent's answer and its record.
     pub(crate) repeated: usize,
-    /// Acknowledged, but neither delivered nor dead nor pending; or shown as delivered and never seen by the agent.
+    /// Acknowledged, but neither delivered nor dead nor pending; or listed as delivered, but never received by the agent.
     pub(crate) lost: Vec<String>,
-    /// Stored more than once, or delivered again after the gateway had seen the agent's 2xx.
+    /// Stored more than once, or delivered again after the gateway had received the agent's 2xx.
     pub(crate) duplicated: Vec<String>,
-    /// First delivered after a later one of the same subject.
+    /// First delivered after a later event of the same subject.
     pub(crate) disordered: Vec<String>,
-    /// Delivered or stored, but never sent like that.
+    /// Delivered or stored, but never sent in this form.
     pub(crate) phantom: Vec<String>,
     /// Stored in part: without its delivery.
     pub(crate) torn: Vec<String>,
 }
 
 impl Verdict {
-    /// Holds everything against each other.
+    /// Compares all evidence.
     pub(crate) fn of(evidence: &Evidence) -> Self {
         let mut verdict = Self { sent: evidence.sent.len(), ..Self::default() };
         let sent: HashMap<&str, &Sent> = evidence.sent.iter().map(|sent| (sent.id.as_str(), sent)).collect();
@@ -140,10 +140,10 @@ impl Verdict {
         verdict
     }
 
-    /// Whether a subject keeps its order, and nothing comes again that the gateway knew to be settled.
+    /// Checks that each subject keeps its order, and that no delivery is repeated after the gateway had its outcome.
     ///
-    /// Deliveries of one subject are made one at a time, and the next begins when the outcome of the one before is on the
-    /// disk. So a later delivery of the same subject in the same run shows that the gateway had the answer.
+    /// The gateway makes the deliveries of a subject one at a time. The next one begins when the outcome of the previous one is
+    /// on disk. So a later delivery of the same subject in the same run proves that the gateway had the answer.
     fn judge_deliveries(&mut self, evidence: &Evidence, sent: &HashMap<&str, &Sent>) {
         let mut subjects = BTreeMap::<&str, Vec<&Arrival>>::new();
         for arrival in &evidence.arrivals {
@@ -184,13 +184,13 @@ impl Verdict {
         }
     }
 
-    /// Whether `firsts`, the first deliveries of one subject, are in the order of the log and in that of the senders.
+    /// Checks that `firsts`, the first deliveries of one subject, are in the order of the log and of the senders.
     fn judge_order(&mut self, firsts: &[&Arrival], sent: &HashMap<&str, &Sent>) {
-        // The earliest acknowledgement and the first position among those that come later.
+        // The earliest acknowledgement and the first position among the later ones.
         let (mut answered, mut first) = (u64::MAX, u64::MAX);
         for arrival in firsts.iter().rev() {
             let Some(sent) = sent.get(arrival.id.as_str()) else { continue };
-            // A second event of the same request is counted as such, and has no place in the order.
+            // A second event of the same request is counted as a duplicate and has no place in the order.
             if sent.acknowledged.as_ref().is_some_and(|(_, event)| *event != arrival.event) {
                 continue;
             }
@@ -204,7 +204,7 @@ impl Verdict {
         }
     }
 
-    /// What is wrong, for people; nothing when all is well.
+    /// The faults for people; empty if there are none.
     pub(crate) fn faults(&self) -> Vec<String> {
         let Self { lost, duplicated, disordered, phantom, torn, .. } = self;
         let kinds = [
@@ -214,11 +214,11 @@ impl Verdict {
             ("never sent", phantom),
             ("stored in part", torn),
         ];
-        let tell = |(what, found): (&str, &Vec<String>)| {
+        let summary = |(what, found): (&str, &Vec<String>)| {
             let some: Vec<_> = found.iter().take(5).map(String::as_str).collect();
             (!found.is_empty()).then(|| format!("{} {what}: {}", found.len(), some.join("; ")))
         };
-        kinds.into_iter().filter_map(tell).collect()
+        kinds.into_iter().filter_map(summary).collect()
     }
 }
 

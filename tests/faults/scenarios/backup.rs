@@ -1,3 +1,5 @@
+//! DUR10: a backup under load, and its restore.
+
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use crate::trial::{Trial, all_events, random};
 
 use super::Outcome;
 
-/// A backup is taken while requests come and deliveries are made, and put into an empty folder.
+/// Makes a backup during requests and deliveries, and restores it into an empty folder.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let mut trial = Trial::new(Bodies::Usual).await;
     let mut gateway = trial.setup().start().await;
@@ -28,7 +30,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         let before = trial.journal.sent();
         let (code, _, problem) = gateway.cli(&["log", "backup", file.to_str().unwrap()]);
         assert_eq!(code, 0, "{problem}");
-        // It is of use also when nothing else is left.
+        // The backup must be usable without the gateway that made it.
         let setup = trial.kill(gateway).await;
         load.end().await;
         gateway = trial.recover(setup).await;
@@ -44,7 +46,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         let restored = setup.start().await;
         let kept = all_events(&restored).await;
         report.expect(is_prefix(&kept, &rows), || {
-            format!("{} restored events are no prefix of {}", kept.len(), rows.len())
+            format!("{} restored events are not a prefix of {}", kept.len(), rows.len())
         });
         let has = |event: &str| kept.iter().any(|row| row["id"] == event);
         let missing: Vec<_> = before
@@ -54,7 +56,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             .collect();
         report.lost += missing.len();
         report.expect(missing.is_empty(), || format!("acknowledged before the backup, and not in it: {missing:?}"));
-        // What was open in it is delivered from it, whole and in order.
+        // Open deliveries in the backup are made after the restore, complete and in order.
         other.settled(&restored).await;
         read_all(&restored, &other, &kept, &mut report).await;
         behind += rows.len() - kept.len();
@@ -71,13 +73,13 @@ fn succeed(mut command: Command) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Whether `kept`, newest first, is what `rows` begins with: the same events at the same positions.
+/// Whether `kept` is a prefix of `rows`: the same events at the same positions. Both are newest first.
 fn is_prefix(kept: &[Value], rows: &[Value]) -> bool {
     let same = |pair: (&Value, &Value)| pair.0["id"] == pair.1["id"] && pair.0["seq"] == pair.1["seq"];
     kept.len() <= rows.len() && kept.iter().rev().zip(rows.iter().rev()).all(same)
 }
 
-/// Every event of the restored log is what was sent.
+/// Compares every event of the restored log with its request.
 async fn read_all(gateway: &TestGateway, trial: &Trial, rows: &[Value], report: &mut Report) {
     for row in rows {
         let event = gateway.json(&format!("/admin/events/{}", row["id"].as_str().unwrap())).await;

@@ -1,3 +1,5 @@
+//! DUR8: disk usage under retention.
+
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -10,24 +12,24 @@ use crate::load::deliver;
 use crate::report::Report;
 use crate::suite::Scale;
 use crate::support::TestGateway;
-use crate::trial::{Trial, figure};
+use crate::trial::{Trial, metric};
 
 use super::Outcome;
 
 /// Events of one round.
 const ROUND: usize = 1000;
 
-/// Senders at once.
+/// Concurrent senders.
 const SENDERS: usize = 32;
 
-/// Events that are kept.
+/// The events that retention keeps.
 const KEPT: usize = 10_000;
 
-/// What the folder may hold besides three times the live data: the ballast, snapshots, identities of the last minute,
-/// segments that are being filled or emptied.
+/// The allowed size of the folder beyond three times the live data: the ballast, snapshots, identities of the last minute,
+/// and partly filled segments.
 const CONSTANT_MIB: u64 = 192;
 
-/// A thousand events a round come, are delivered and are removed; the disk must not know how many there were.
+/// In each round a thousand events arrive, are delivered and are removed. Disk usage must not depend on the total.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let mut trial = Trial::new(Bodies::Of(1000)).await;
     let setup = trial
@@ -45,7 +47,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         report.add(&trial.judge_deliveries());
         trial.journal.forget();
         trial.agent.forget();
-        live = figure(&gateway, "gateway_eventlog_bytes").await;
+        live = metric(&gateway, "gateway_eventlog_bytes").await;
         disk = used(&data);
         worst = worst.max(disk.saturating_sub(CONSTANT_MIB << 20) as f64 / live as f64);
         report.expect(disk <= 3 * live + (CONSTANT_MIB << 20), || {
@@ -80,12 +82,12 @@ async fn send(gateway: &TestGateway, trial: &Trial) {
     senders.join_all().await;
 }
 
-/// Bytes that the files in `dir` take on the disk.
+/// The disk usage of the files in `dir`, in bytes.
 fn used(dir: &Path) -> u64 {
     let mut bytes = 0;
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
-        // Files may go while they are counted.
+        // Files may disappear meanwhile.
         let Ok(metadata) = path.metadata() else { continue };
         let compiled = path.file_name().is_some_and(|name| name == "compiled");
         bytes += match metadata.is_dir() {

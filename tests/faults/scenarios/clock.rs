@@ -1,3 +1,5 @@
+//! DEL4: jumps of the wall clock.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,15 +15,15 @@ use crate::trial::Trial;
 
 use super::Outcome;
 
-/// Where Debian has it; it takes the place of the C library's clock.
+/// The path of the library on Debian; it replaces the C library's clock.
 const LIBRARY: &str = "faketime/libfaketimeMT.so.1";
 
 const WAIT: Duration = Duration::from_secs(2);
 
-/// Subjects whose events fail, so that attempts are due later.
+/// The subjects whose events fail, so that retries are scheduled.
 const SUBJECTS: usize = 8;
 
-/// The wall clock jumps while attempts wait for their time: forward, back, and once more across a restart.
+/// The wall clock jumps while retries are scheduled: forward, back, and across a restart.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let library = library().ok_or_else(|| Skipped("needs libfaketime (Debian: faketime)".to_owned()))?;
     let mut report = Report::new(scale.rounds);
@@ -63,7 +65,7 @@ async fn jump(library: &Path, first: &str, second: &str, report: &mut Report) {
     gateway.until("repeated attempts", async || (trial.agent.count() > 3 * SUBJECTS).then_some(())).await;
     expect_waits(&trial, &format!("{first} jump"), report);
 
-    // And the same for what is read from the log after a start: nothing waits for a time that is a day away.
+    // The same for deliveries that a start reads from the log: none may wait for a day.
     let setup = trial.kill(gateway).await;
     fs::write(&clock.file, second).unwrap();
     good.store(true, Ordering::Relaxed);
@@ -74,7 +76,7 @@ async fn jump(library: &Path, first: &str, second: &str, report: &mut Report) {
     report.recoveries.append(&mut trial.recoveries);
 }
 
-/// A gateway whose clock is that of a file.
+/// A gateway with the clock of a file.
 struct Clock {
     setup: Setup,
     file: PathBuf,
@@ -98,7 +100,7 @@ async fn received_at(gateway: &TestGateway) -> String {
     row["received_at"].as_str().unwrap()[..10].to_owned()
 }
 
-/// No attempt came before its time.
+/// Checks that no retry came early.
 fn expect_waits(trial: &Trial, what: &str, report: &mut Report) {
     let records = trial.agent.records();
     for (index, record) in records.iter().enumerate() {
@@ -111,7 +113,7 @@ fn expect_waits(trial: &Trial, what: &str, report: &mut Report) {
     }
 }
 
-/// The library, where it is installed.
+/// The library, if it is installed.
 fn library() -> Option<PathBuf> {
     let multiarch = fs::read_dir("/usr/lib").ok()?.filter_map(|entry| Some(entry.ok()?.path()));
     multiarch.map(|dir| dir.join(LIBRARY)).find(|path| path.is_file())

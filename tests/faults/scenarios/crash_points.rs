@@ -1,3 +1,5 @@
+//! DUR3: crashes before each `fdatasync`, write and rename.
+
 use tempfile::TempDir;
 
 use crate::journal::Bodies;
@@ -9,13 +11,13 @@ use crate::trial::Trial;
 
 use super::Outcome;
 
-/// Where a crash can leave something half done.
+/// The calls at which a crash can leave incomplete data.
 const CALLS: [&str; 3] = ["fdatasync", "pwrite64", "rename"];
 
 /// Requests of one run.
 const REQUESTS: usize = 12;
 
-/// What the folder holds when a run begins.
+/// The store at the start of a run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Store {
     New,
@@ -24,7 +26,7 @@ enum Store {
 
 pub(super) async fn run(scale: Scale) -> Outcome {
     let mut report = Report::default();
-    // Plugins are compiled once and not in every run.
+    // Plugins are compiled only once.
     let compiled = tempfile::tempdir().unwrap();
     for call in CALLS {
         for store in [Store::New, Store::Old] {
@@ -34,8 +36,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     Ok(report)
 }
 
-/// Crashes before the 1st, 2nd, 3rd ... of these calls, until a run makes fewer of them. The short form takes steps that
-/// become longer.
+/// Crashes before the 1st, 2nd, 3rd ... of these calls, until a run makes fewer of them. The short form increases its steps.
 async fn sweep(scale: Scale, call: &str, store: Store, compiled: &TempDir, report: &mut Report) -> Result<(), Skipped> {
     let (mut number, mut crashes, mut ended_clean) = (1, 0, false);
     for round in 0..scale.rounds {

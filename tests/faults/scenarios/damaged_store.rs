@@ -1,3 +1,5 @@
+//! DUR7: damaged files of the store.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +13,13 @@ use crate::trial::Trial;
 
 use super::Outcome;
 
-/// Requests whose events are in the store that is damaged.
+/// The requests whose events are in the damaged store.
 const REQUESTS: usize = 250;
 
 const DAMAGES: [&str; 3] = ["flipped", "zeroed", "truncated"];
 
-/// Whoever reads an event gets what was stored or an error, and a start that fails says which folder is damaged. A round
-/// is one place in each file.
+/// Reading an event returns the stored bytes or an error, and a failing start names the damaged folder. A round damages one
+/// place in each file.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let trial = Trial::new(Bodies::Usual).await;
     let gateway = trial.setup().start().await;
@@ -59,7 +61,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     Ok(report)
 }
 
-/// Each event is what was stored, or an error; tells how many are an error.
+/// Checks that each event has the stored bytes or is an error; returns the number of errors.
 async fn look(gateway: &TestGateway, trial: &Trial, what: &str) -> usize {
     let mut errors = 0;
     for letter in trial.journal.acknowledged(REQUESTS, 0) {
@@ -77,7 +79,7 @@ async fn look(gateway: &TestGateway, trial: &Trial, what: &str) -> usize {
     errors
 }
 
-/// The process has failed as it should: with a message, not with a panic.
+/// Checks that the process failed with a message and not with a panic.
 fn expect_a_report(ended: Ended, dir: &Path, what: &str) -> Setup {
     let Ended { code, log, setup } = ended;
     assert_eq!(code, Some(1), "{what}: {log}");
@@ -86,7 +88,7 @@ fn expect_a_report(ended: Ended, dir: &Path, what: &str) -> Setup {
     setup
 }
 
-/// The files of the store itself, with what is in them.
+/// The files of the store with their contents.
 fn files_of(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     let stores = |path: &PathBuf| {

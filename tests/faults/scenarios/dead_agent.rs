@@ -1,3 +1,5 @@
+//! DEL6: one agent that never answers, among a hundred.
+
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
@@ -16,10 +18,10 @@ use super::Outcome;
 
 const AGENTS: usize = 100;
 
-/// Requests a second, spread evenly over all agents.
+/// Requests per second, spread evenly over all agents.
 const RATE: u32 = 300;
 
-/// The same load with and without one agent that takes requests and never answers.
+/// The same load with and without one agent that accepts requests but never answers.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let requests = scale.either(900, 9000);
     let mut report = Report::new(scale.rounds);
@@ -70,7 +72,7 @@ fn setup(trial: &Trial) -> Setup {
     plugins().config(&config).env("GATEWAY__LOG__LEVEL", "info")
 }
 
-/// Sends `requests` at a steady rate; returns how long each took to the agents that live.
+/// Sends `requests` at a steady rate; returns the time that each took to a live agent.
 async fn send(gateway: &TestGateway, trial: &Trial, requests: usize, report: &mut Report) -> Vec<Duration> {
     let sent = Arc::new(Mutex::new(HashMap::new()));
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / RATE);
@@ -90,8 +92,8 @@ async fn send(gateway: &TestGateway, trial: &Trial, requests: usize, report: &mu
     let others = requests - requests.div_ceil(AGENTS);
     let lives = |path: &str| path != "/agents/0";
     let arrived = || trial.agent.records().iter().filter(|record| lives(&record.path)).count();
-    gateway.until("the events of all agents that live", async || (arrived() >= others).then_some(())).await;
-    // Their outcomes as well.
+    gateway.until("the events of all live agents", async || (arrived() >= others).then_some(())).await;
+    // The outcomes, too.
     gateway
         .until("outcomes", async || {
             let stats = gateway.json("/admin/stats").await;

@@ -1,3 +1,5 @@
+//! DUR5: a failing `fdatasync`.
+
 use crate::calls::Call;
 use crate::journal::Bodies;
 use crate::load::{Load, resend_acknowledged};
@@ -8,15 +10,15 @@ use crate::trial::Trial;
 
 use super::Outcome;
 
-/// What is traced of a connection, and of the log.
+/// The traced calls of connections and of the log.
 const CALLS: &str = "fdatasync,recvfrom,sendto,sendmsg,writev";
 
-/// A failed fsync may have lost what it should have written, and a second one would not say so.
+/// A failed fsync may have lost data, and a second one would not report it.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let mut report = Report::new(scale.rounds);
     for round in 0..scale.rounds {
         scale.progress(round);
-        // The first ones are those of the start of the log.
+        // The first ones belong to the start of the log.
         let failing = match round {
             0 | 1 => round + 1,
             _ => 20 * round,
@@ -41,7 +43,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         let calls = trace.calls(pid).await;
         let failed = calls.iter().find(|call| call.text.contains("INJECTED")).unwrap();
         let is_good = |call: &Call| call.name == "fdatasync" && call.file == failed.file && call.text.ends_with("= 0");
-        // An answer may be on its way when the next fdatasync fails; what counts is that an earlier one covers it.
+        // A response may still be in progress when the next fdatasync fails; an earlier one must cover it.
         let covers = |request: &Call, sync: &Call, answer: &Call| {
             is_good(sync) && request.ended < sync.began && sync.ended < answer.began
         };

@@ -1,3 +1,5 @@
+//! DEL1: an agent that fails, hangs, resets and throttles.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -15,22 +17,22 @@ const FIRST_WAIT: Duration = Duration::from_millis(200);
 const MAX_WAIT: Duration = Duration::from_secs(1);
 const RETRY_AFTER: u64 = 2;
 
-/// How much of a wait may be left to chance.
+/// The random share of a wait.
 const JITTER: f64 = 0.5;
 
-/// The gateway keeps times in whole milliseconds.
+/// The gateway stores times in whole milliseconds.
 const ROUNDING: Duration = Duration::from_millis(2);
 
-/// How late an attempt may be on a machine that is busy with other things.
+/// The tolerated delay of an attempt on a busy machine.
 const LATE: Duration = Duration::from_secs(10);
 
-/// What the agent does to an event, the name of which is in the subject.
+/// The agent's behaviour for an event; the subject has its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trick {
     Fine,
     /// 500 twice.
     Failing,
-    /// No answer to the first attempt.
+    /// No response to the first attempt.
     Hanging,
     /// The connection of the first two attempts is reset.
     Resetting,
@@ -61,7 +63,7 @@ impl Trick {
         }
     }
 
-    /// How often the event arrives in all.
+    /// The total number of attempts.
     fn attempts(self) -> u32 {
         match self {
             Self::Fine | Self::Gone => 1,
@@ -75,7 +77,7 @@ impl Trick {
         matches!(self, Self::Gone | Self::Broken)
     }
 
-    /// The longest own wait after failed attempt number `attempt`, counted from its arrival.
+    /// The gateway's longest wait after the failed attempt `attempt`.
     fn longest_wait(self, attempt: u32) -> Duration {
         let step = match self {
             Self::Hanging | Self::Throttling => attempt + 1,
@@ -85,7 +87,7 @@ impl Trick {
     }
 }
 
-/// A round is as many events as there are tricks, each about a subject of its own.
+/// A round has one event for each trick, each with its own subject.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let mut trial = Trial::answering(|record| Trick::of(&record.arrival.subject).answer(record.arrival.attempt)).await;
     let setup = trial.setup_with(&format!(
@@ -112,7 +114,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         report.expect(row["status"] == expected, || format!("{trick:?} is {}, not {expected}", row["status"]));
     }
     let dead = rows.iter().filter(|row| row["status"] == "dead").count();
-    // A restart does not make any of them again.
+    // A restart repeats none of them.
     let setup = trial.kill(gateway).await;
     let gateway = trial.recover(setup).await;
     trial.settled(&gateway).await;
@@ -123,8 +125,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     Ok(report)
 }
 
-/// Whether each event arrived as often as it should, and each attempt when it should; returns how long after the earliest
-/// moment the repeated ones came.
+/// Checks the number and the times of all attempts; returns how long after their earliest time the retries came.
 fn judge_schedule(records: &[Record], report: &mut Report) -> Vec<Duration> {
     let mut events = BTreeMap::<&str, Vec<&Record>>::new();
     for record in records {
@@ -151,7 +152,7 @@ fn judge_schedule(records: &[Record], report: &mut Report) -> Vec<Duration> {
                 _ => (longest.mul_f64(1.0 - JITTER), longest),
             };
             let waited = after.at.saturating_duration_since(failed);
-            // A timeout begins a little before the agent has the request.
+            // A timeout starts a little before the agent has the request.
             let early = if trick == Trick::Hanging { TIMEOUT / 5 } else { ROUNDING };
             report.expect(waited + early >= earliest, || {
                 format!("{subject}: attempt {} came after {waited:?}, not {earliest:?}", after.arrival.attempt)

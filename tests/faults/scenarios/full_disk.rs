@@ -1,3 +1,5 @@
+//! DUR6: a full disk.
+
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
@@ -12,7 +14,7 @@ use crate::trial::{Trial, with_log_in};
 
 use super::Outcome;
 
-/// Little room is refused before it is none, everything else goes on, and intake comes back with the room.
+/// Requests are refused before the disk is full, everything else goes on, and intake resumes when there is space.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let mut report = Report::default();
     for round in 0..scale.rounds {
@@ -40,7 +42,7 @@ async fn fill_twice(disk: &Disk, report: &mut Report) {
     fs::write(&filler, vec![1; 20 << 20]).unwrap();
     let gateway = setup.start().await;
 
-    // The log itself, then somebody else, takes what is left.
+    // First the log itself fills the disk, then another file.
     for fill in [None, Some(&filler)] {
         if let Some(filler) = fill {
             fill_up(filler);
@@ -53,7 +55,7 @@ async fn fill_twice(disk: &Disk, report: &mut Report) {
         let letter = trial.journal.acknowledged(1, 0).remove(0);
         gateway.json(&format!("/admin/events/{}", trial.journal.event(&letter).unwrap())).await;
         if fill.is_none() {
-            // What the agent has taken is written down also now.
+            // Outcomes of deliveries are recorded even now.
             trial.settled(&gateway).await;
         }
 
@@ -75,7 +77,7 @@ fn expect_no_room(refusal: Reply) {
     refusal.expect_problem(503, "store_unavailable");
 }
 
-/// Writes until nothing more fits.
+/// Writes until the disk is full.
 fn fill_up(path: &Path) {
     let mut file = File::create(path).unwrap();
     let zeros = vec![0; 4096];

@@ -1,3 +1,5 @@
+//! DUR1: `kill -9` under load.
+
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -41,7 +43,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     Ok(report)
 }
 
-/// Nobody waits until it serves.
+/// Starts the gateway and kills it, probably before it serves.
 pub(super) async fn kill_while_it_starts(setup: Setup) -> Setup {
     let mut command = setup.command(&["serve"]);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -1,3 +1,5 @@
+//! DEL2: an answer to an attempt that has timed out.
+
 use std::time::Duration;
 
 use crate::load::deliver;
@@ -8,14 +10,14 @@ use crate::trial::Trial;
 
 use super::Outcome;
 
-/// The agent's timeout; the answer to attempt 1 comes at three times of that.
+/// The agent's timeout; the answer to attempt 1 takes three times as long.
 const TIMEOUT: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(scale: Scale) -> Outcome {
     let mut report = Report::new(scale.rounds);
     for round in 0..scale.rounds {
         scale.progress(round);
-        // Attempt 2 is under way while attempt 1 is answered, and fails after that.
+        // The answer to attempt 1 arrives during attempt 2, which then fails.
         let mut trial = Trial::answering(|record| match record.arrival.attempt {
             1 => Answer::Late(3 * TIMEOUT, 200),
             2 => Answer::Late(TIMEOUT / 2, 500),
@@ -41,12 +43,12 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             let codes: Vec<_> = attempts.iter().map(|attempt| attempt["code"].as_str().unwrap_or("none")).collect();
             report.expect(codes == ["timeout", "status", "none"], || format!("{id}: {codes:?}"));
         }
-        // Also what was late is nothing that a restart takes for an answer.
+        // A late answer does not count after a restart either.
         let setup = trial.kill(gateway).await;
         gateway = trial.recover(setup).await;
         trial.settled(&gateway).await;
         let arrived = trial.agent.count();
-        report.expect(arrived == 3 * 8, || format!("{arrived} attempts of 8 events, three each were due"));
+        report.expect(arrived == 3 * 8, || format!("{arrived} attempts of 8 events, expected three each"));
         report.recoveries.append(&mut trial.recoveries);
     }
     report.note("3 attempts each: timeout, 500, delivered");

@@ -1,3 +1,5 @@
+//! DEL5: five times the peak load.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,26 +15,26 @@ use crate::trial::Trial;
 
 use super::Outcome;
 
-/// Senders that find out the peak: enough to keep the disk busy.
+/// The senders that measure the peak: enough to keep the disk busy.
 const SENDERS: usize = 64;
 
-/// How much more than the peak is offered.
+/// The offered load as a multiple of the peak.
 const TIMES: usize = 5;
 
-/// The most requests that wait for an answer on the side of the senders.
+/// The most requests that wait for a response.
 const WAITING: usize = 2000;
 
-/// How often the offered load is topped up.
+/// The interval at which new requests are sent.
 const TICK: Duration = Duration::from_millis(5);
 
-/// First as much as is answered, then five times as much, whatever is answered.
+/// First closed-loop load, to measure the peak, then open-loop load at five times the peak.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let time = scale.either(Duration::from_secs(2), Duration::from_secs(10));
     let mut report = Report::new(scale.rounds);
     for round in 0..scale.rounds {
         scale.progress(round);
         let trial = Trial::new(Bodies::Of(600)).await;
-        // All senders have one address.
+        // All senders have the same address.
         let gateway = trial.setup().env("GATEWAY__HTTP__MAX_CONNECTIONS_PER_ADDRESS", "4096").start().await;
         let peak = closed(&gateway, &trial, time).await;
         trial.settled(&gateway).await;
@@ -46,7 +48,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     Ok(report)
 }
 
-/// Accepted events a second of senders that wait for each answer.
+/// Closed loop: senders wait for each response. Returns the accepted events per second.
 async fn closed(gateway: &TestGateway, trial: &Trial, time: Duration) -> f64 {
     let began = Instant::now();
     let mut senders = JoinSet::new();
@@ -66,8 +68,8 @@ async fn closed(gateway: &TestGateway, trial: &Trial, time: Duration) -> f64 {
     f64::from(accepted) / began.elapsed().as_secs_f64()
 }
 
-/// Offers `rate` requests a second; returns what was offered and accepted a second, and how many answers were neither
-/// an acceptance nor a refusal as it should be.
+/// Open loop: offers `rate` requests per second. Returns the offered and the accepted requests per second, and the number of
+/// responses that are neither an acceptance nor a proper refusal.
 async fn open(gateway: &TestGateway, trial: &Trial, rate: f64, time: Duration) -> (f64, f64, usize) {
     let (accepted, strange) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let began = Instant::now();
@@ -86,7 +88,7 @@ async fn open(gateway: &TestGateway, trial: &Trial, rate: f64, time: Duration) -
                 match deliver(&client, &journal, &letter).await {
                     Some(reply) if reply.status == 202 => drop(accepted.fetch_add(1, Ordering::Relaxed)),
                     Some(reply) if reply.status == 503 && reply.headers.contains_key("retry-after") => {}
-                    // A connection too many is closed.
+                    // The gateway closes excess connections.
                     None => {}
                     Some(_) => drop(strange.fetch_add(1, Ordering::Relaxed)),
                 }

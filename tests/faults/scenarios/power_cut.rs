@@ -1,3 +1,5 @@
+//! DUR2: power cuts.
+
 use std::time::Duration;
 
 use crate::disk::Disk;
@@ -10,7 +12,7 @@ use crate::trial::{Trial, random, with_log_in};
 use super::Outcome;
 
 pub(super) async fn run(scale: Scale) -> Outcome {
-    // Each round may write some hundred megabytes, and nothing is removed.
+    // Each round may write a few hundred megabytes, and nothing is removed.
     let mebibytes = scale.either(2 << 10, 24 << 10);
     let disk = Disk::ext4(mebibytes)
         .map_err(|reason| Skipped(format!("a power cut needs root and a loop device: {reason}")))?;
@@ -40,7 +42,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     report.expect(verdict.acknowledged > scale.rounds as usize, || format!("hardly any load: {verdict}"));
     report.note(format!("bodies of 1 kB to 1 MB; {} stored without an answer", verdict.unanswered));
     report.recoveries = trial.recoveries;
-    // It uses the disk.
+    // The gateway uses the disk, so it must end first.
     drop(gateway);
     Ok(report)
 }

@@ -1,3 +1,5 @@
+//! DUR4: crashes during the recovery from a crash.
+
 use std::time::Duration;
 
 use super::kills::kill_while_it_starts;
@@ -27,7 +29,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             setup = kill_while_it_starts(setup).await;
             killed += 1;
             trial.agent.next_run(false).await;
-            // Also at a certain write, where it has come so far.
+            // Also at a given call, if the gateway gets that far.
             let call = ["pwrite64", "fdatasync", "rename"][again % 3];
             let (crashed, after) = crash_at(&trial, setup, call, 1 + round % 12).await?;
             at_writes += u32::from(crashed);
@@ -47,8 +49,8 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     Ok(report)
 }
 
-/// Lets the gateway recover, deliver what is open, and die before the `number`th of these calls. It is stopped when it
-/// makes fewer; the answer says whether it did not.
+/// Lets the gateway recover and deliver open events until it crashes before the `number`th of these calls. If it makes fewer
+/// calls, it is stopped. Returns whether it crashed.
 async fn crash_at(trial: &Trial, setup: Setup, call: &str, number: u32) -> Result<(bool, Setup), Skipped> {
     let trace = Trace::new()?;
     let (code, setup) = match trace.start_to_crash(setup, call, number).await {

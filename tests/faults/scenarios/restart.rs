@@ -1,3 +1,5 @@
+//! DEL3: restarts under load.
+
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,26 +17,26 @@ use crate::trial::{Trial, random};
 
 use super::Outcome;
 
-/// Who holds the socket while the gateway is away.
+/// The owner of the socket during a restart.
 enum Socket {
-    /// Nobody: callers are refused for as long as a restart takes.
+    /// The gateway: callers are refused during a restart.
     Own,
-    /// A service manager: callers wait in line.
+    /// A service manager: callers wait in the backlog.
     Held(TcpListener),
 }
 
-/// What one sender met.
+/// The observations of one sender.
 #[derive(Default)]
 struct Met {
-    /// How long it took from a request that was not accepted to the answer that accepted it.
+    /// The times from a request that was not accepted until its acceptance.
     gaps: Vec<Duration>,
-    /// Connections that were refused.
+    /// Refused connections.
     refused: usize,
-    /// Answers that are neither 202 nor 503, and waits that were too long.
+    /// Responses other than 202 and 503, and waits that were too long.
     strange: Vec<String>,
 }
 
-/// SIGTERM under load and a start at the same address, first without and then with somebody who holds the socket.
+/// SIGTERM under load and a start at the same address, first with the gateway's own socket, then with a held one.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let mut report = Report::new(2 * scale.rounds);
     let own = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -64,7 +66,7 @@ async fn restarts(scale: Scale, socket: Socket, address: &str, report: &mut Repo
         trial.recoveries.push(stopped.elapsed());
         restarts.push(began.elapsed());
     }
-    // Every sender gets an answer from the last one.
+    // Every sender gets a response from the last gateway.
     let (_, before) = trial.journal.counts();
     let answered = || trial.journal.counts().1 > before + 10 * WRITERS;
     gateway.until("answers after the last restart", async || answered().then_some(())).await;
@@ -104,7 +106,7 @@ async fn start(setup: Setup, socket: &Socket) -> TestGateway {
     }
 }
 
-/// Sends one request after the other, and again what was refused or not answered, as senders do.
+/// Sends requests in sequence, and retries each that is refused or not answered, as real senders do.
 async fn send(client: Client, journal: Arc<Journal>, writer: usize, over: Arc<AtomicBool>) -> Met {
     let mut met = Met::default();
     while !over.load(Ordering::Relaxed) {
@@ -126,7 +128,7 @@ async fn send(client: Client, journal: Arc<Journal>, writer: usize, over: Arc<At
     met
 }
 
-/// Sends a request once; tells whether it need not be sent again.
+/// Sends a request once; returns whether no retry is needed.
 async fn accepted(client: &Client, journal: &Journal, letter: &Letter, met: &mut Met) -> bool {
     let headers = [("x-delivery-id", letter.id.as_str())];
     let path = letter.path("dummy");

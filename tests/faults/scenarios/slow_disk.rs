@@ -1,3 +1,5 @@
+//! DUR9: a slow disk.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +14,13 @@ use crate::trial::Trial;
 
 use super::Outcome;
 
-/// Senders at once, far more than such a disk serves.
+/// Concurrent senders, far more than such a disk can serve.
 const WRITERS: usize = 512;
 
-/// What requests may take of memory in this scenario; more is shed.
+/// The memory limit for requests in this scenario; more are shed.
 const BOUND_MIB: u64 = 32;
 
-/// What else may come on top while that is in use: plugins, connections, what the allocator keeps.
+/// The allowed memory for everything else meanwhile: plugins, connections, the allocator's reserve.
 const REST_MIB: u64 = 256;
 
 pub(super) async fn run(scale: Scale) -> Outcome {

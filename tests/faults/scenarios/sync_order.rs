@@ -1,3 +1,5 @@
+//! SYNC: the order of `fdatasync` and responses.
+
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -9,11 +11,11 @@ use crate::report::Report;
 use crate::suite::Scale;
 use crate::support::TestGateway;
 use crate::trace::{Trace, answers};
-use crate::trial::{Trial, figure};
+use crate::trial::{Trial, metric};
 
 use super::Outcome;
 
-/// What is traced of a connection, and of the log.
+/// The traced calls of connections and of the log.
 const CALLS: &str = "fdatasync,recvfrom,sendto,sendmsg,writev";
 
 const ALONE: usize = 30;
@@ -29,7 +31,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     Ok(report)
 }
 
-/// Looks at the system calls of one run; returns the commits of the requests that came at once.
+/// Checks the system calls of one run; returns the number of commits for the concurrent requests.
 async fn watch(report: &mut Report) -> Result<u64, crate::suite::Skipped> {
     let trace = Trace::new()?;
     let trial = Trial::new(Bodies::Usual).await;
@@ -78,7 +80,7 @@ async fn watch(report: &mut Report) -> Result<u64, crate::suite::Skipped> {
     Ok(after - between)
 }
 
-/// How many commits the gateway has counted.
+/// The gateway's count of commits.
 async fn commits(gateway: &TestGateway) -> u64 {
-    figure(gateway, "gateway_eventlog_commits_total").await
+    metric(gateway, "gateway_eventlog_commits_total").await
 }

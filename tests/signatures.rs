@@ -1,6 +1,6 @@
-//! What every verification scheme has to refuse, as a table: each way to change a signed request against each scheme.
+//! The signature matrix: every verification scheme against every manipulation of a signed request.
 //!
-//! The signature matrix of the integration tests and of the hardening suite, which runs it again and again with other bodies.
+//! The end-to-end tests run it once, the hardening suite repeatedly with other bodies.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -15,10 +15,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 pub(crate) use self::scheme::{SCHEMES, SchemeRow, recipe_of};
 
-/// The host's clock in all of this.
+/// The time of the host's clock.
 pub(crate) const NOW: i64 = 1_700_000_000;
 
-/// A request as it is sent.
+/// A request of a sender.
 #[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) headers: Vec<(String, Vec<u8>)>,
@@ -37,7 +37,7 @@ impl Request {
         }
     }
 
-    /// Whether the host lets it in with these secrets. What HTTP lets into no header never gets there.
+    /// Whether the host accepts the request with these secrets. A header that HTTP does not allow is a refusal.
     pub(crate) fn passes(&self, recipe: &Recipe, secrets: &[Secret], at: i64) -> bool {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
@@ -64,7 +64,7 @@ pub(crate) fn secret(text: &str) -> Secret {
     Secret::new(text.as_bytes().to_vec()).unwrap()
 }
 
-/// What is done to a request that was signed correctly.
+/// The manipulation of a correctly signed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Case {
     Untouched,
@@ -98,11 +98,11 @@ pub(crate) const CASES: &[Case] = &[
     Case::Gzipped,
 ];
 
-/// One field of the table.
+/// One cell of the matrix.
 pub(crate) struct Cell {
     pub(crate) scheme: &'static str,
     pub(crate) case: Case,
-    /// Whether the request has to pass.
+    /// Whether the request must pass.
     pub(crate) expected: bool,
     pub(crate) found: bool,
 }
@@ -110,7 +110,7 @@ pub(crate) struct Cell {
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let word = |passes| if passes { "passes" } else { "is refused" };
-        write!(f, "{}, {:?}: {}, and has to be the other way", self.scheme, self.case, word(self.found))
+        write!(f, "{}, {:?}: {}, expected the opposite", self.scheme, self.case, word(self.found))
     }
 }
 
@@ -120,12 +120,12 @@ impl Cell {
     }
 }
 
-/// The whole table for one body, which is JSON that no serialiser here would write in the same way.
+/// The whole matrix for one body. The body is JSON in a format that no serializer here would produce.
 pub(crate) fn matrix(body: &[u8]) -> Vec<Cell> {
     SCHEMES.iter().flat_map(|scheme| CASES.iter().filter_map(|case| cell(scheme, *case, body))).collect()
 }
 
-/// One field; none where the scheme has nothing that the case could change.
+/// One cell; `None` if the case cannot be applied to the scheme.
 fn cell(scheme: &SchemeRow, case: Case, body: &[u8]) -> Option<Cell> {
     let recipe = scheme.recipe();
     let (own, other) = (secret(scheme.secret), secret(scheme.other_secret));
@@ -181,7 +181,7 @@ fn draft(body: &[u8]) -> Draft<'_> {
     Draft { method: &Method::POST, path: "/webhooks/any", query: "", id: None, body }
 }
 
-/// A request that the sender signed at `at`: by the host's own signer, or for public keys by one with the private key.
+/// A request signed at `at`: by the host's own signer, or by the private key if the scheme has a public key.
 pub(crate) fn signed(scheme: &SchemeRow, recipe: &Recipe, body: &[u8], at: i64) -> Request {
     if let Some(seed) = scheme.seed {
         let signer = SigningKey::from_bytes(&seed);
@@ -190,7 +190,7 @@ pub(crate) fn signed(scheme: &SchemeRow, recipe: &Recipe, body: &[u8], at: i64) 
     Request::new(body, recipe.sign(&secret(scheme.secret), &draft(body), seconds(at)).unwrap())
 }
 
-/// The body in the coding `gzip`, not made smaller: what a proxy in front of the gateway might make of it.
+/// The body in the coding `gzip`, without compression: a proxy in front of the gateway might send it.
 fn stored_gzip(body: &[u8]) -> Vec<u8> {
     let mut coded = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
     for (index, block) in body.chunks(0xffff).enumerate() {
@@ -205,8 +205,8 @@ fn stored_gzip(body: &[u8]) -> Vec<u8> {
     coded
 }
 
-/// Signs as the row says, with the private key.
 impl SchemeRow {
+    /// Signs with the private key.
     fn sign_with(&self, signer: &SigningKey, body: &[u8], at: i64) -> Vec<(String, String)> {
         let time = at.to_string();
         let owned = |pairs: &[(&str, &str)]| {
@@ -223,7 +223,7 @@ impl SchemeRow {
     }
 }
 
-/// Numbers that are the same in every run (xorshift).
+/// A deterministic sequence of pseudorandom numbers (xorshift).
 pub(crate) fn random(seed: u64) -> impl FnMut() -> u64 {
     let mut state = seed;
     move || {

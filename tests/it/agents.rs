@@ -1,4 +1,4 @@
-//! How an agent is treated: what goes first, what waits, and when it is left alone.
+//! Deliveries to an agent: priority, waiting, and the breaker.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::support::{Delivered, RemoteAgent, Setup, TestGateway};
 
-/// A gateway with the agent `remote`, to which everything goes; `more` are further keys of it.
+/// A gateway with the agent `remote`; `more` has more keys of it.
 async fn gateway_to(agent: &RemoteAgent, more: &str, routes: &str) -> TestGateway {
     Setup::new().remote(agent, more).config(routes).start().await
 }
@@ -31,14 +31,14 @@ async fn breaker(gateway: &TestGateway) -> Value {
     gateway.list("agents").await[0]["breaker"].clone()
 }
 
-/// The bodies of the events that the agent was sent, in order.
+/// The data of the events that the agent received, in order.
 fn bodies(agent: &RemoteAgent) -> Vec<String> {
     agent.received().iter().map(Delivered::data).collect()
 }
 
-/// While the breaker is open nothing is attempted, so nothing dies of it; a probe closes it again.
+/// While the breaker is open there are no attempts, so no delivery dies; a successful probe closes it.
 #[tokio::test]
-async fn a_dead_agent_is_left_alone_and_loses_nothing() {
+async fn an_open_breaker_stops_attempts_and_loses_nothing() {
     let (heal, healed) = watch::channel(false);
     let agent = RemoteAgent::answering(move |_, _| status(if *healed.borrow() { 200 } else { 500 })).await;
     let more = r#"
@@ -50,7 +50,7 @@ async fn a_dead_agent_is_left_alone_and_loses_nothing() {
     let is_open = async || Some(breaker(&gateway).await).filter(|breaker| breaker["state"] == "open");
     gateway.until("the breaker to open", is_open).await;
     gateway.event_until(&first, "dead").await;
-    // A failed probe made the pause longer each time; by now it is longer than the retries of another event.
+    // Each failed probe made the pause longer; by now it is longer than the waits between retries of another event.
     gateway
         .until("a long pause", async || {
             post(&gateway, "", "probe").await;
@@ -94,12 +94,12 @@ async fn a_probe_that_succeeds_closes_the_breaker() {
     assert!(metrics.contains("gateway_circuit_breaker_state{agent=\"remote\"} 0"), "{metrics}");
 }
 
-/// With `skip` a failed delivery is set aside and those behind it go on; it is repeated all the same.
+/// With `skip` a failed delivery is set aside and the ones behind it go on; it is still retried.
 #[tokio::test]
 async fn a_failed_delivery_can_be_set_aside() {
     let others = AtomicUsize::new(0);
     let agent = RemoteAgent::answering(move |_, request| match request.data().as_str() {
-        // It fails until the two behind it were delivered.
+        // It fails until the two behind it are delivered.
         "1" if others.load(Ordering::SeqCst) < 2 => status(500),
         "1" => status(200),
         _ => {
@@ -129,7 +129,7 @@ async fn a_failed_delivery_can_be_set_aside() {
     assert_eq!(gateway.list("agents").await[0]["on_failure"], "skip");
 }
 
-/// Urgent events overtake those that wait for a busy agent, and the least urgent still move.
+/// Urgent events overtake those that wait for a busy agent, and the least urgent ones are not starved.
 #[tokio::test]
 async fn urgent_events_go_first_and_low_ones_still_move() {
     let (open, opened) = watch::channel(false);
@@ -175,9 +175,9 @@ async fn urgent_events_go_first_and_low_ones_still_move() {
     assert!(gateway.list("routes").await.iter().all(|route| route["priority"].is_string()));
 }
 
-/// Deliveries that are repeated, however slowly they fail, leave room for first attempts.
+/// Retries leave room for first attempts, however slowly they fail.
 #[tokio::test]
-async fn first_attempts_do_not_wait_for_repeated_ones() {
+async fn first_attempts_do_not_wait_for_retries() {
     let (open, opened) = watch::channel(false);
     let agent = RemoteAgent::answering_later(move |_, delivered| {
         let (mut opened, event) = (opened.clone(), delivered.json());
@@ -217,7 +217,7 @@ async fn first_attempts_do_not_wait_for_repeated_ones() {
     }
 }
 
-/// What the agent asks for is obeyed up to the cap, and no delivery is older than its limit.
+/// `Retry-After` is obeyed up to the cap, and no delivery is retried beyond its maximum age.
 #[tokio::test]
 async fn a_retry_after_is_capped_and_an_old_delivery_is_given_up() {
     let throttled = || Response::builder().status(429).header("retry-after", "3600").body(Full::default()).unwrap();

@@ -1,6 +1,6 @@
-//! A real Alertmanager as the sender: every alert arrives once, and the end of each, whatever it repeats.
+//! A real Alertmanager as the sender: each alert and each resolution is one event, however often it is repeated.
 //!
-//! `.ci/run` unpacks the Debian package into `target/tools`; where it is missing, the test says so and checks nothing.
+//! `.ci/run` unpacks the Debian package into `target/tools`. If it is missing, the test is skipped with a message.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -29,7 +29,7 @@ struct Alertmanager {
     _dir: TempDir,
 }
 
-/// The program, out of the unpacked package or installed.
+/// The program, from the unpacked package or installed.
 fn program() -> Option<PathBuf> {
     let tools = Path::new(BINARY).ancestors().nth(2).unwrap().join("tools/alertmanager/usr/bin");
     let installed = std::env::var_os("PATH").unwrap_or_default();
@@ -38,7 +38,7 @@ fn program() -> Option<PathBuf> {
 }
 
 impl Alertmanager {
-    /// Starts it with a webhook at `gateway`, and repetitions of everything each second.
+    /// Starts it with a webhook to `gateway`, and a repetition of all alerts every second.
     fn start(program: &Path, gateway: SocketAddr) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = json!({
@@ -57,7 +57,7 @@ impl Alertmanager {
             .arg(format!("--config.file={}", dir.path().join("alertmanager.yml").display()))
             .arg(format!("--storage.path={}", dir.path().join("data").display()))
             .args(["--cluster.listen-address=", "--web.listen-address=127.0.0.1:0"])
-            // Unpacked, it looks for its templates from the folder that the package was unpacked into.
+            // An unpacked Alertmanager finds its templates relative to the folder of the package.
             .current_dir(program.ancestors().nth(3).unwrap())
             .stderr(Stdio::piped())
             .spawn()
@@ -67,7 +67,7 @@ impl Alertmanager {
             let (_, address) = line.split_once(r#"msg="Listening on" address="#)?;
             address.trim().parse().ok()
         });
-        // It must not be stopped by a pipe that nobody reads.
+        // It must not block on a pipe that nobody reads.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, client: Client::new(address.expect("Alertmanager ended")), _dir: dir }
     }
@@ -77,7 +77,7 @@ impl Alertmanager {
         self.client.post("/api/v2/alerts", &headers, alerts.to_string()).await.expect_status(200);
     }
 
-    /// The fingerprints that it gives to its alerts.
+    /// The fingerprints of its alerts.
     async fn fingerprints(&self) -> BTreeSet<String> {
         let alerts = self.client.get("/api/v2/alerts").await.expect_status(200).json();
         alerts.as_array().unwrap().iter().map(|alert| alert["fingerprint"].as_str().unwrap().to_owned()).collect()
@@ -91,7 +91,7 @@ impl Drop for Alertmanager {
     }
 }
 
-/// Waits until so many notifications were answered with this status.
+/// Waits until `times` notifications got this status.
 async fn answered(gateway: &TestGateway, status: u16, times: u64) {
     let row = format!("webhook_requests_total{{provider=\"alertmanager\",status=\"{status}\"}} ");
     gateway
@@ -103,7 +103,7 @@ async fn answered(gateway: &TestGateway, status: u16, times: u64) {
         .await;
 }
 
-/// Kind and subject of all events, the oldest first, once there are `count`.
+/// Waits for `count` events; returns kind and subject of each, oldest first.
 async fn events(gateway: &TestGateway, count: usize) -> Vec<(String, String)> {
     let text = |row: &Value, name: &str| row[name].as_str().unwrap().to_owned();
     let mut rows = gateway
@@ -129,7 +129,7 @@ async fn each_alert_of_a_real_alertmanager_is_one_event_and_its_end_another() {
         json!({"labels": labels, "annotations": {"summary": "A kettle is hot"}, "startsAt": "2026-03-01T10:00:00Z"})
     };
 
-    // While the channel waits for its secret, Alertmanager is told to come again, and does.
+    // While the channel waits for its secret, it asks Alertmanager to retry, and Alertmanager does.
     alertmanager.post(json!([kettle("one"), kettle("two")])).await;
     answered(&waiting, 503, 2).await;
     assert_eq!(waiting.list("events").await, [] as [Value; 0]);
@@ -143,11 +143,11 @@ async fn each_alert_of_a_real_alertmanager_is_one_event_and_its_end_another() {
     assert_eq!(fingerprints, alertmanager.fingerprints().await);
     assert!(firing.iter().all(|(kind, _)| kind == "alertmanager.alert.firing"), "{firing:?}");
 
-    // Repetitions are known already.
+    // Repetitions are duplicates.
     answered(&gateway, 200, 2).await;
     assert_eq!(events(&gateway, 2).await, firing);
 
-    // One of them ends; the notification carries both.
+    // One alert is resolved; the notification has both.
     let mut ended = kettle("two");
     ended["endsAt"] = json!(jiff::Timestamp::now().to_string());
     alertmanager.post(json!([ended])).await;
@@ -159,7 +159,7 @@ async fn each_alert_of_a_real_alertmanager_is_one_event_and_its_end_another() {
     assert_eq!(event["data"]["group"]["status"], "firing");
     assert_eq!(event["attributes"]["fingerprint"], json!(all[2].1));
 
-    // It is repeated no more, and the other one is still known.
+    // The resolved alert is not repeated any more, and repetitions of the other one are still duplicates.
     answered(&gateway, 200, 4).await;
     assert_eq!(events(&gateway, 3).await, all);
 }

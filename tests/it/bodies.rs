@@ -1,4 +1,4 @@
-//! Encoded bodies: verified as they were received, decoded within limits, and answers that are encoded for whoever asks.
+//! Content codings: bodies are verified as received and decoded within limits; responses are encoded on request.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -15,7 +15,7 @@ use crate::support::{Reply, Setup, TestGateway, guest};
 const SECRET: &str = "It's a Secret to Everybody";
 const BODY: &str = r#"{"title":"café 😀"}"#;
 
-async fn gateway_that_takes(encodings: &str) -> TestGateway {
+async fn gateway_that_accepts(encodings: &str) -> TestGateway {
     let config = format!(
         "\n[channels.sealed]\nsecret = {{ env = \"SEALED_SECRET\" }}\nmax_body = \"64KiB\"\n{encodings}\nkeep_headers = [\"content-encoding\"]\n"
     );
@@ -38,10 +38,10 @@ async fn post(gateway: &TestGateway, coding: &str, body: &[u8], signed: &[u8]) -
     gateway.client.post("/webhooks/sealed", &headers, body).await
 }
 
-/// The signature covers what travels, the event holds what was meant.
+/// The signature covers the encoded body, the event has the decoded one.
 #[tokio::test]
 async fn an_encoded_body_is_verified_as_received_and_stored_decoded() {
-    let gateway = gateway_that_takes(r#"encodings = ["gzip", "zstd"]"#).await;
+    let gateway = gateway_that_accepts(r#"encodings = ["gzip", "zstd"]"#).await;
     let encoded = gzip(BODY.as_bytes());
 
     post(&gateway, "gzip", &encoded, BODY.as_bytes()).await.expect_problem(401, "verification_failed");
@@ -55,9 +55,9 @@ async fn an_encoded_body_is_verified_as_received_and_stored_decoded() {
 }
 
 #[tokio::test]
-async fn a_coding_that_the_channel_does_not_take_is_told_what_it_takes() {
-    let none = gateway_that_takes("").await;
-    let two = gateway_that_takes(r#"encodings = ["gzip", "zstd"]"#).await;
+async fn an_unsupported_coding_is_refused_with_the_supported_ones() {
+    let none = gateway_that_accepts("").await;
+    let two = gateway_that_accepts(r#"encodings = ["gzip", "zstd"]"#).await;
     let encoded = gzip(BODY.as_bytes());
     for (gateway, coding, accepted) in
         [(&none, "gzip", "identity"), (&two, "br", "gzip, zstd"), (&two, "gzip, gzip", "gzip, zstd")]
@@ -71,10 +71,10 @@ async fn a_coding_that_the_channel_does_not_take_is_told_what_it_takes() {
     post(&two, "identity", BODY.as_bytes(), BODY.as_bytes()).await.expect_status(200);
 }
 
-/// 64 MiB in 64 KiB: refused at the channel's limit, and before anything is decoded where the signature is wrong.
+/// 64 MiB in 64 KiB: refused at the channel's limit, and before any decoding if the signature is wrong.
 #[tokio::test]
-async fn a_body_that_unfolds_beyond_the_limit_is_refused() {
-    let gateway = gateway_that_takes(r#"encodings = ["gzip"]"#).await;
+async fn a_body_that_decodes_beyond_the_limit_is_refused() {
+    let gateway = gateway_that_accepts(r#"encodings = ["gzip"]"#).await;
     let bomb = gzip(&vec![0; 60 << 20]);
     assert!(bomb.len() < 64 << 10, "{}", bomb.len());
 
@@ -86,7 +86,7 @@ async fn a_body_that_unfolds_beyond_the_limit_is_refused() {
 }
 
 #[tokio::test]
-async fn answers_of_the_admin_api_and_the_metrics_are_encoded_for_whoever_asks() {
+async fn responses_of_the_admin_api_and_the_metrics_are_encoded_on_request() {
     let gateway = Setup::new().plugin(guest::ECHO).start().await;
     for _ in 0..20 {
         gateway.post("echo", "{}").await.expect_status(200);

@@ -1,4 +1,4 @@
-//! Samples that travel inside of plugins: `gateway send` has a webhook for every channel that comes with the gateway.
+//! Samples inside plugins: `gateway send` has a webhook for every built-in channel.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -12,16 +12,16 @@ use serde_json::{Value, json};
 
 use crate::support::{Guest, Setup, TO_STUB, TestGateway, built_in};
 
-/// A channel that comes with the gateway, and the first of its samples that becomes an event.
+/// A built-in channel, and the first of its samples that becomes an event.
 struct Shipped {
     name: String,
     /// The kind of that event.
     kind: String,
-    /// The settings that it goes with.
+    /// The settings of the sample.
     config: Option<Value>,
-    /// A secret that the verification of its manifest takes; none when it is open.
+    /// A secret for the verification in its manifest; `None` if the channel is open.
     secret: Option<String>,
-    /// What it takes to sign as a provider whose private key the gateway has not, and the body that is signed.
+    /// The signature of a provider with a private key, which the gateway cannot make, and the signed body.
     provider: Option<(Value, Vec<u8>)>,
 }
 
@@ -31,7 +31,7 @@ fn provider_key() -> SigningKey {
 }
 
 impl Shipped {
-    /// None for an agent. Of a channel, settings are the last resort: a sample without them shows what most people have.
+    /// `None` for an agent. A sample without settings is preferred, because most people have none.
     fn of(plugin: &Guest) -> Option<Self> {
         let mut samples: Vec<_> = fs::read_dir(plugin.samples()).unwrap().map(|entry| entry.unwrap().path()).collect();
         samples.sort();
@@ -57,7 +57,7 @@ impl Shipped {
         })
     }
 
-    /// `gateway send` for this channel; with the provider's signature where only the provider can sign.
+    /// `gateway send` for this channel; with the provider's signature if only the provider can sign.
     fn send(&self) -> Vec<String> {
         let mut arguments = vec!["send".to_owned(), self.name.clone()];
         if let Some((scheme, body)) = &self.provider {
@@ -128,19 +128,19 @@ async fn every_channel() -> (TestGateway, Vec<Shipped>) {
 }
 
 #[tokio::test]
-async fn every_channel_accepts_its_own_sample_and_says_so_before() {
+async fn every_channel_accepts_its_own_sample_as_the_live_check_predicts() {
     let (gateway, channels) = every_channel().await;
     assert!(channels.len() >= 3, "found only {}", channels.len());
 
-    let (code, told, error) = gateway.cli(&["check", "--live", "--format", "json"]);
-    assert_eq!((code, &*error), (0, ""), "{told}");
-    let told: Value = serde_json::from_str(&told).unwrap();
+    let (code, report, error) = gateway.cli(&["check", "--live", "--format", "json"]);
+    assert_eq!((code, &*error), (0, ""), "{report}");
+    let report: Value = serde_json::from_str(&report).unwrap();
 
     for shipped in &channels {
         let Shipped { name, kind, .. } = shipped;
-        let finding = told["channels"].as_array().unwrap().iter().find(|finding| finding["channel"] == name.as_str());
+        let finding = report["channels"].as_array().unwrap().iter().find(|finding| finding["channel"] == name.as_str());
         let known = if shipped.provider.is_some() { Value::Null } else { json!(kind) };
-        assert_eq!(finding.unwrap()["events"][0], known, "{told}");
+        assert_eq!(finding.unwrap()["events"][0], known, "{report}");
 
         let arguments = shipped.send();
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
@@ -153,7 +153,7 @@ async fn every_channel_accepts_its_own_sample_and_says_so_before() {
     }
 }
 
-/// A sample is named, listed and sent by name; what is given by hand takes the place of what it holds.
+/// A sample is listed and sent by name; arguments replace its parts.
 #[tokio::test]
 async fn a_sample_is_chosen_by_name() {
     let gateway = Setup::new().github().packed_plugin(built_in::GITHUB).start().await;
@@ -177,9 +177,9 @@ async fn a_sample_is_chosen_by_name() {
     assert!(told["samples"].as_array().unwrap().contains(&json!("push")), "{told}");
 }
 
-/// What is piped in is the body, as it was before plugins had samples.
+/// Piped input is the body, as it was before plugins had samples.
 #[tokio::test]
-async fn what_is_piped_in_goes_before_the_sample() {
+async fn piped_input_takes_precedence_over_the_sample() {
     let gateway = Setup::new().packed_plugin(built_in::DUMMY).plugin(built_in::STUB).config(TO_STUB).start().await;
     let send = |arguments: &[&str], body: &str| {
         let file = gateway.path().join("piped");

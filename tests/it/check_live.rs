@@ -173,7 +173,7 @@ fn without_a_gateway_the_check_says_that_none_is_running() {
     assert!(error.ends_with("hint: start it with `gateway serve`\n"), "{error}");
 }
 
-/// The admin API is asked with what a webhook holds; what makes no sense is told by its name.
+/// The admin API accepts the description of a webhook; an invalid member is reported by its name.
 #[tokio::test]
 async fn a_description_that_makes_no_sense_is_refused() {
     let gateway = Setup::new().plugin(built_in::DUMMY).config("\n[channels.dummy]\n").start().await;

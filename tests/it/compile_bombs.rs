@@ -1,4 +1,4 @@
-//! BOX2: a plugin that nobody can compile costs nobody anything but the time of a process of low priority.
+//! BOX2: a plugin that cannot be compiled costs only the CPU time of a process with low priority.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -8,28 +8,28 @@ use std::fs;
 use crate::shared::suite::memory;
 use crate::support::{Bomb, Setup, TestGateway, built_in, guest};
 
-/// A gateway that is sparing with this and generous with everything else, so that a bomb hits the limit that is meant.
+/// A gateway with a low limit of this kind and high ones of all others, so that a bomb hits the intended limit.
 fn sparing_with(limit: &str) -> Setup {
     let (memory, time) = if limit == "memory" { ("256MiB", "10m") } else { ("8GiB", "1s") };
     Setup::new().env("GATEWAY__PLUGINS__COMPILE_MEMORY", memory).env("GATEWAY__PLUGINS__COMPILE_TIME", time)
 }
 
-/// Puts a bomb into the plugin folder in one step: half of one would be refused at once.
+/// Puts a bomb into the plugin folder in one step, because an incomplete one would be refused at once.
 fn drop_in(gateway: &TestGateway, name: &str, bomb: Bomb) {
     let part = gateway.path().join("bomb.part");
     fs::write(&part, bomb.bytes()).unwrap();
     fs::rename(part, gateway.path().join(format!("plugins/{name}.wasm"))).unwrap();
 }
 
-/// The most memory that the gateway has had, in KiB.
+/// The gateway's peak memory in KiB.
 fn peak(gateway: &TestGateway) -> u64 {
     memory(gateway.pid(), "VmHWM:") >> 10
 }
 
-/// Each bomb is dropped in while the gateway serves: it is refused with a reason, what served before serves on, its
-/// neighbour answers all the time, and the memory that compiling takes is never the gateway's.
+/// Each bomb is dropped in while the gateway serves. It is refused with a reason, the previous generation serves on, another
+/// plugin answers all the time, and the gateway's own memory does not grow.
 #[tokio::test]
-async fn a_compile_bomb_costs_its_own_plugin_only() {
+async fn a_compile_bomb_affects_only_its_own_plugin() {
     for limit in ["memory", "time"] {
         let bombs: Vec<_> = Bomb::ALL.into_iter().filter(|bomb| bomb.limit() == limit).collect();
         let gateway = sparing_with(limit).plugin(built_in::DUMMY).plugin(guest::ECHO).start().await;
@@ -52,12 +52,12 @@ async fn a_compile_bomb_costs_its_own_plugin_only() {
             let reason = format!("compiling it takes more than `plugins.compile_{limit}` allows");
             assert!(error.contains(&reason), "{bomb:?}: {error}");
             assert_eq!(row["state"], "serving", "{bomb:?}");
-            assert!(answered > 10, "{bomb:?}: the neighbour answered {answered} times");
+            assert!(answered > 10, "{bomb:?}: the other plugin answered {answered} times");
             gateway.post("echo", "{}").await.expect_status(200);
         }
 
         let grown = peak(&gateway) - before;
-        assert!(grown < 64 << 10, "the gateway took {grown} KiB more");
+        assert!(grown < 64 << 10, "the gateway's memory grew by {grown} KiB");
         let count = bombs.len();
         let hits = format!("gateway_plugin_limit_hits_total{{plugin=\"echo\",limit=\"compile-{limit}\"}} {count}\n");
         let metrics = gateway.metrics().await;
@@ -67,7 +67,7 @@ async fn a_compile_bomb_costs_its_own_plugin_only() {
     }
 }
 
-/// A file that takes long to compile holds up no other one, on the way in as little as at the start.
+/// A file that takes long to compile delays no other one, neither when it is added nor at the start.
 #[tokio::test]
 async fn other_plugins_are_loaded_while_a_bomb_is_compiled() {
     let gateway = Setup::new()
@@ -84,10 +84,10 @@ async fn other_plugins_are_loaded_while_a_bomb_is_compiled() {
     assert_eq!(compilers(&gateway).len(), 1, "the bomb is still compiled");
 }
 
-/// A compiler ends with the gateway, has none of its secrets, and is less important than it.
+/// A compiler process ends with the gateway, has none of its secrets, and has a lower priority.
 #[tokio::test]
 async fn a_compiler_inherits_nothing_and_ends_with_the_gateway() {
-    // It is looked at while it works, which must take as long as that.
+    // The process is inspected while it compiles, so compiling must take long enough.
     let gateway = Setup::new()
         .env("SECRET", "hunter2")
         .env("GATEWAY__PLUGINS__COMPILE_MEMORY", "8GiB")
@@ -127,7 +127,7 @@ async fn a_compiler_inherits_nothing_and_ends_with_the_gateway() {
     crate::support::wait_for("the compiler to end", gone).await;
 }
 
-/// The program can be replaced or removed while the gateway runs: what is compiled is compiled by the one that runs.
+/// The gateway's file can be replaced or removed while it runs: the running binary compiles.
 #[tokio::test]
 async fn a_replaced_program_compiles_nothing_for_the_one_that_runs() {
     let setup = Setup::new();
@@ -142,7 +142,7 @@ async fn a_replaced_program_compiles_nothing_for_the_one_that_runs() {
     gateway.plugin_until("echo", |row| row["state"] == "serving").await;
 }
 
-/// The processes that compile for this gateway.
+/// The compiler processes of this gateway.
 fn compilers(gateway: &TestGateway) -> Vec<u32> {
     let task = format!("/proc/{}/task", gateway.pid());
     let children = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).unwrap_or_default();
@@ -152,13 +152,13 @@ fn compilers(gateway: &TestGateway) -> Vec<u32> {
         .collect()
 }
 
-/// What the open files of a process are.
+/// The open files of a process.
 fn files(process: u32) -> BTreeSet<String> {
     let files = fs::read_dir(format!("/proc/{process}/fd")).unwrap().flatten();
     files.filter_map(|file| Some(fs::read_link(file.path()).ok()?.to_str()?.to_owned())).collect()
 }
 
-/// Whether a process is there and has not ended.
+/// Whether a process exists and has not ended.
 fn is_running(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }

@@ -1,4 +1,4 @@
-//! Deliveries are retried, ordered, replayed and never forgotten.
+//! Deliveries are retried, ordered, replayed and never lost.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -20,7 +20,7 @@ fn status(status: u16) -> Response<Full<Bytes>> {
 }
 
 #[tokio::test]
-async fn a_failing_agent_is_tried_until_it_is_dead_and_a_replay_delivers() {
+async fn a_failing_delivery_is_retried_until_it_is_dead_and_a_replay_delivers_it() {
     let agent = RemoteAgent::answering(|number, _| status(if number < 3 { 503 } else { 200 })).await;
     let gateway = gateway_to(&agent, "").await;
 
@@ -46,7 +46,7 @@ async fn a_failing_agent_is_tried_until_it_is_dead_and_a_replay_delivers() {
 }
 
 #[tokio::test]
-async fn an_answer_that_will_not_change_is_not_asked_for_again() {
+async fn a_final_refusal_is_not_retried() {
     let agent = RemoteAgent::answering(|_, _| status(410)).await;
     let gateway = gateway_to(&agent, "").await;
 
@@ -108,7 +108,7 @@ async fn deliveries_wait_for_a_missing_plugin_and_survive_a_restart() {
     }
 }
 
-/// More deliveries than fit in memory stay in the log and are made all the same, each once and in order.
+/// Deliveries beyond the memory limit stay in the log and are still made, each once and in order.
 #[tokio::test]
 async fn a_small_queue_reads_the_rest_from_the_log() {
     let agent = RemoteAgent::start().await;
@@ -127,7 +127,7 @@ async fn a_small_queue_reads_the_rest_from_the_log() {
 
 /// A trap and a limit of an agent plugin are failed attempts, not lost events.
 #[tokio::test]
-async fn an_agent_plugin_that_misbehaves_costs_its_own_delivery() {
+async fn a_misbehaving_agent_plugin_fails_only_its_own_delivery() {
     let gateway = Setup::new()
         .plugin(built_in::DUMMY)
         .plugin(guest::FLAKY_AGENT)
@@ -157,9 +157,9 @@ async fn an_agent_plugin_that_misbehaves_costs_its_own_delivery() {
     gateway.event_until(&id, "delivered").await;
 }
 
-/// The caller of a synchronous route is answered by the agent.
+/// The caller of a synchronous route gets the agent's answer.
 #[tokio::test]
-async fn a_synchronous_route_answers_with_what_the_agent_says() {
+async fn a_synchronous_route_responds_with_the_answer_of_the_agent() {
     let gateway = Setup::new()
         .plugin(built_in::DUMMY)
         .plugin(built_in::STUB)

@@ -1,5 +1,5 @@
-//! What plugins reach: what was granted, and nothing else (BOX3 of the sandbox scenarios). Where nothing may arrive a canary
-//! listens, and counts connections rather than requests.
+//! Plugins reach only granted hosts (BOX3 of the sandbox scenarios). A canary listens at addresses that must not be reached, and
+//! counts connections instead of requests.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::support::{RemoteAgent, Setup, TestGateway, built_in, guest};
 
-/// Listens on a port of both loopback addresses where no connection may ever arrive.
+/// Listens on a port of both loopback addresses, where no connection must ever arrive.
 struct Canary {
     port: u16,
     connections: Arc<AtomicUsize>,
@@ -26,7 +26,7 @@ impl Canary {
     fn start() -> Self {
         let first = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = first.local_addr().unwrap().port();
-        // A machine without IPv6 has nothing to be reached there.
+        // On a machine without IPv6 there is nothing to reach.
         let second = TcpListener::bind(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port))).ok();
         let connections = Arc::new(AtomicUsize::new(0));
         for listener in [Some(first), second].into_iter().flatten() {
@@ -45,7 +45,7 @@ impl Canary {
     }
 }
 
-/// A gateway whose `fetch-agent` asks for whatever an event's data says, and answers with what came of it.
+/// A gateway whose `fetch-agent` sends the request in an event's data and answers with the result.
 fn fetching(grants: &str) -> Setup {
     let config = format!(
         r#"
@@ -68,7 +68,7 @@ async fn fetch(gateway: &TestGateway, url: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_agent_reaches_what_it_was_granted_in_any_spelling() {
+async fn an_agent_reaches_its_granted_host_in_any_spelling() {
     let agent = RemoteAgent::start().await;
     let (address, port) = (agent.address, agent.address.port());
     let gateway = fetching(&format!("\"{address}\"")).start().await;
@@ -82,9 +82,9 @@ async fn an_agent_reaches_what_it_was_granted_in_any_spelling() {
     assert_eq!(agent.received().len(), spellings.len());
 }
 
-/// BOX3: no spelling of an address, no redirect, no proxy and no name leads to where nothing was granted.
+/// BOX3: no spelling of an address, no redirect, no proxy and no name leads to a host that was not granted.
 #[tokio::test]
-async fn what_was_not_granted_is_never_connected_to() {
+async fn a_host_that_was_not_granted_is_never_connected_to() {
     let canary = Canary::start();
     let port = canary.port;
     let location = format!("http://127.0.0.1:{port}/");
@@ -100,7 +100,7 @@ async fn what_was_not_granted_is_never_connected_to() {
     let gateway = setup.start().await;
 
     for url in [
-        // The same address in other words.
+        // The same address in other spellings.
         format!("http://127.0.0.1:{port}/"),
         format!("http://127.1:{port}/"),
         format!("http://0177.0.0.1:{port}/"),
@@ -118,11 +118,11 @@ async fn what_was_not_granted_is_never_connected_to() {
         format!("http://[64:ff9b::7f00:1]:{port}/"),
         format!("http://localhost:{port}/"),
         format!("http://LOCALHOST.:{port}/"),
-        // What clouds tell whoever asks.
+        // Metadata services of clouds.
         "http://169.254.169.254/latest/meta-data/".to_owned(),
         "http://[fd00:ec2::254]/latest/meta-data/".to_owned(),
         "http://metadata.google.internal/computeMetadata/v1/".to_owned(),
-        // Something granted in a place where it is no host.
+        // A granted host in a part of the URL that is not the host.
         format!("http://{granted}@127.0.0.1:{port}/"),
         format!("http://127.0.0.1:{port}#@{granted}/"),
         format!("http://127.0.0.1:{port}?@{granted}/"),
@@ -142,7 +142,7 @@ async fn what_was_not_granted_is_never_connected_to() {
     assert_eq!(canary.connections(), 0);
 }
 
-/// BOX3: a name that resolves to a private address is no way in, unless the operator says so for that name.
+/// BOX3: a name that resolves to a private address is refused, unless the operator allows it for that name.
 #[tokio::test]
 async fn a_name_that_resolves_to_this_machine_is_refused() {
     let canary = Canary::start();
@@ -168,16 +168,16 @@ async fn a_name_that_resolves_to_this_machine_is_refused() {
     assert_eq!((canary.connections(), agent.received().len()), (0, 1));
 }
 
-/// Whether this process may give a child an `/etc/hosts` of its own.
+/// Whether this process can give a child process its own `/etc/hosts`.
 fn in_own_namespace(hosts: &Path) -> bool {
     let mount = "mount --bind \"$0\" /etc/hosts";
     let tried = Command::new("unshare").args(["--mount", "sh", "-c", mount]).arg(hosts).stderr(Stdio::null()).status();
     fs::exists(hosts).unwrap() && tried.is_ok_and(|status| status.success())
 }
 
-/// A secret goes to its own hosts only, never into a log or an error, and an agent that asks learns no more than its name.
+/// A secret is sent only to its own hosts and never appears in a log or an error. An agent learns only its name.
 #[tokio::test]
-async fn a_secret_goes_where_it_may_and_is_never_shown() {
+async fn a_secret_is_sent_only_to_its_hosts_and_never_shown() {
     let [own, other] = [RemoteAgent::start().await, RemoteAgent::start().await];
     let (own_address, other_address) = (own.address, other.address);
     let credential = format!(

@@ -1,4 +1,4 @@
-//! The fault suite judges rightly: what it is there to find, it finds. The suite itself is `tests/faults`.
+//! Tests of the fault suite in `tests/faults`: it finds each kind of fault.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -17,7 +17,7 @@ use crate::shared::suite::{self, Ending, Format, Options, Plan, help, table};
 use self::report::Report;
 use self::verdict::{Arrival, Evidence, Row, Sent, Verdict};
 
-/// Three events of one subject that were sent, stored and delivered as they should: `0-0`, `0-1` and `0-2`.
+/// Three events of one subject that were sent, stored and delivered correctly: `0-0`, `0-1` and `0-2`.
 fn all_is_well() -> Evidence {
     let sent = |number: u64| Sent {
         id: format!("0-{number}"),
@@ -48,7 +48,7 @@ fn arrival(number: u64) -> Arrival {
     }
 }
 
-/// Figures of what `change` makes of a run where all was well: lost, duplicated, out of order, never sent, in part.
+/// The faults after `change` is applied to a run without one: lost, duplicated, out of order, never sent, stored in part.
 fn found(change: impl FnOnce(&mut Evidence)) -> ([usize; 5], Verdict) {
     let mut evidence = all_is_well();
     change(&mut evidence);
@@ -67,7 +67,7 @@ fn a_run_without_a_fault_has_none() {
 }
 
 #[test]
-fn what_was_acknowledged_is_delivered_dead_or_pending_or_else_lost() {
+fn an_acknowledged_event_is_delivered_dead_pending_or_lost() {
     let check = |change: fn(&mut Evidence), lost: usize| {
         let (figures, verdict) = found(change);
         assert_eq!(figures, [lost, 0, 0, 0, 0], "{verdict}");
@@ -83,7 +83,7 @@ fn what_was_acknowledged_is_delivered_dead_or_pending_or_else_lost() {
         });
         assert_eq!(figures, [0; 5], "{verdict}");
     }
-    // With retention an event may be gone, but only a delivered one.
+    // With retention an event may be missing, but only a delivered one.
     check(
         |evidence| {
             evidence.all_kept = false;
@@ -95,7 +95,7 @@ fn what_was_acknowledged_is_delivered_dead_or_pending_or_else_lost() {
 }
 
 #[test]
-fn what_was_never_answered_may_be_stored_or_not_but_whole() {
+fn the_event_of_an_unanswered_request_may_be_stored_but_not_in_part() {
     let (figures, verdict) = found(|evidence| {
         evidence.sent[2].acknowledged = None;
         evidence.arrivals.remove(2);
@@ -145,9 +145,9 @@ fn one_request_is_one_event() {
     assert_eq!(figures, [0, 1, 0, 0, 0], "{verdict}");
 }
 
-/// At least once: a kill may come between the agent's answer and its record. But not later.
+/// Delivery is at least once: a kill may come between the agent's answer and its record, but a later one is no excuse.
 #[test]
-fn a_delivery_comes_again_only_when_the_gateway_could_not_know() {
+fn a_delivery_may_be_repeated_only_before_its_outcome_is_recorded() {
     let again = |number: u64, run: u32| Arrival { run, ..arrival(number) };
 
     let (figures, verdict) = found(|evidence| evidence.arrivals.push(again(2, 1)));
@@ -184,7 +184,7 @@ fn a_subject_keeps_its_order() {
     });
     assert_eq!(figures, [0; 5], "subjects do not wait for each other: {verdict}");
 
-    // Positions alone do not show it when they were given in the wrong order.
+    // Positions alone do not prove the order, because they may be assigned in the wrong order.
     let (figures, verdict) = found(|evidence| {
         evidence.arrivals.swap(0, 1);
         (evidence.arrivals[0].seq, evidence.arrivals[1].seq) = (1, 2);
@@ -194,7 +194,7 @@ fn a_subject_keeps_its_order() {
     let (figures, verdict) = found(|evidence| {
         evidence.arrivals.swap(0, 1);
         (evidence.arrivals[0].seq, evidence.arrivals[1].seq) = (1, 2);
-        // Sent before the other one was answered: either may be first.
+        // Sent before the response to the other one, so either order is fine.
         evidence.sent[1].sent = 0;
     });
     assert_eq!(figures, [0; 5], "{verdict}");
@@ -243,7 +243,7 @@ fn a_name_chooses_and_an_unknown_one_is_an_error_only_where_names_are_whole() {
 }
 
 #[test]
-fn the_table_tells_what_was_found() {
+fn the_table_shows_counts_notes_and_faults() {
     let mut good = Report { recoveries: vec![Duration::from_millis(90)], ..Report::new(3) };
     good.add(&found(|_| {}).1);
     good.note("quiet");
@@ -274,7 +274,7 @@ fn the_table_tells_what_was_found() {
 }
 
 #[test]
-fn a_divided_call_is_put_together() {
+fn a_split_call_is_joined() {
     let trace = "\
         8  writev(5<socket:[7]>, [{iov_base=\"HTTP/1.1 202 Accepted\"..., iov_len=9}], 1) = 9\n\
         10 fdatasync(21</data/db> <unfinished ...>\n\

@@ -1,4 +1,4 @@
-//! Who is let in: TLS, callers, addresses, proxies, rates.
+//! Access at the front door: TLS, callers, addresses, proxies, rates.
 
 use http::Version;
 
@@ -10,7 +10,7 @@ certificate = "tls/cert.pem"
 key = "tls/key.pem"
 "#;
 
-/// A gateway that speaks TLS with a certificate of `authority`.
+/// A gateway that serves TLS with a certificate of `authority`.
 async fn encrypted(authority: &Authority, config: &str) -> TestGateway {
     let setup = Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).config(TO_STUB).config(TLS).config(config);
     authority.issue("127.0.0.1").write(setup.path());
@@ -49,7 +49,7 @@ async fn the_command_line_knows_the_certificate_of_its_gateway() {
     assert_eq!(code, 0, "{notes}");
     assert!(notes.contains("from the gateway at https://127.0.0.1:"), "{notes}");
 
-    // Somebody else's certificate is not the gateway's, whoever issued it.
+    // A certificate for another name is not the gateway's, whoever issued it.
     authority.issue("127.0.0.1").write(gateway.path());
     gateway.logged(&["Certificate replaced"]).await;
     let file = gateway.path().join("tls/cert.pem");
@@ -96,7 +96,7 @@ async fn only_callers_with_a_certificate_connect_where_that_is_required() {
     let (address, old) = (gateway.client.address(), &[&rustls::version::TLS12]);
     let old = Client::over_tls_versions(address, &authority, Some(&own), old);
     assert!(old.try_send("GET", "/health", &[], Vec::new()).await.is_err(), "TLS 1.2 is not spoken");
-    // The admin API's own address is on this machine, where nobody can listen in.
+    // The admin API has an address of its own on loopback, where nobody can eavesdrop.
     gateway.logged(&["Serving on http://127.0.0.1:"]).await;
 }
 
@@ -113,7 +113,7 @@ async fn a_gateway_without_its_certificate_does_not_start() {
 }
 
 #[tokio::test]
-async fn a_caller_may_be_known_by_its_certificate() {
+async fn a_caller_can_authenticate_with_its_certificate() {
     let (authority, callers) = (Authority::new(), Authority::new());
     let config = r#"
         client_authorities = "tls/callers.pem"
@@ -148,7 +148,7 @@ async fn a_caller_may_be_known_by_its_certificate() {
 }
 
 #[tokio::test]
-async fn a_channel_takes_requests_of_its_callers_and_shows_their_keys_to_nobody() {
+async fn a_channel_accepts_requests_of_its_callers_and_reveals_no_key() {
     let gateway = Setup::new()
         .plugin(built_in::DUMMY)
         .plugin(built_in::STUB)
@@ -188,7 +188,7 @@ async fn a_channel_takes_requests_of_its_callers_and_shows_their_keys_to_nobody(
 }
 
 #[tokio::test]
-async fn a_channel_takes_requests_from_its_addresses() {
+async fn a_channel_accepts_requests_from_its_addresses() {
     let gateway = Setup::new()
         .plugin(built_in::DUMMY)
         .plugin(built_in::STUB)
@@ -217,7 +217,7 @@ async fn a_channel_takes_requests_from_its_addresses() {
 }
 
 #[tokio::test]
-async fn a_trusted_proxy_says_where_a_request_comes_from() {
+async fn a_trusted_proxy_reports_the_address_of_a_caller() {
     let setup = || {
         let config = "[admin]\ntoken = { env = \"TOKEN\" }\n[channels.dummy]\nallow_from = [\"198.51.100.7\"]\n";
         Setup::new().plugin(built_in::DUMMY).config(config).env("TOKEN", "t")
@@ -236,7 +236,7 @@ async fn a_trusted_proxy_says_where_a_request_comes_from() {
 }
 
 #[tokio::test]
-async fn a_proxy_may_say_it_before_the_first_byte() {
+async fn a_proxy_can_report_it_with_the_proxy_protocol() {
     let config = "[admin]\ntoken = { env = \"TOKEN\" }\n[channels.dummy]\nallow_from = [\"198.51.100.7\"]\n";
     let gateway = Setup::new()
         .plugin(built_in::DUMMY)
@@ -275,7 +275,7 @@ async fn webhooks_are_received_under_the_gateways_own_names() {
 }
 
 #[tokio::test]
-async fn rates_are_told_and_kept() {
+async fn rates_are_enforced_and_reported() {
     let config = r#"
         [http.address_limit]
         rate = "1/h"
@@ -319,7 +319,7 @@ async fn rates_are_told_and_kept() {
     third.expect_problem(429, "rate_limited");
     post("unheard-of", "192.0.2.1").await.expect_problem(429, "rate_limited");
     post("patient", "192.0.2.1").await.expect_problem(503, "rate_limited");
-    // Nobody knows what the sender of a channel that waits makes of 429.
+    // It is not known whether the sender of a waiting channel understands a 429.
     post("waiting", "192.0.2.1").await.expect_problem(503, "rate_limited");
 
     post("dummy", "192.0.2.2").await.expect_status(202);
@@ -333,7 +333,7 @@ async fn rates_are_told_and_kept() {
 }
 
 #[tokio::test]
-async fn verification_is_switched_off_only_for_callers_that_are_named() {
+async fn verification_can_be_switched_off_only_for_known_callers() {
     let config = "[channels.github]\nverification = \"none\"\n";
     let gateway = Setup::new().plugin(built_in::GITHUB).config(config).start().await;
     let headers = [("content-type", "application/json"), ("x-github-event", "push")];
@@ -348,7 +348,7 @@ async fn verification_is_switched_off_only_for_callers_that_are_named() {
 }
 
 #[tokio::test]
-async fn every_request_has_a_line_in_the_access_log_without_what_may_be_secret() {
+async fn every_request_has_a_line_in_the_access_log_without_secrets() {
     let config = r#"
         [callers.ci]
         kind = "bearer"
@@ -385,7 +385,7 @@ async fn every_request_has_a_line_in_the_access_log_without_what_may_be_secret()
     let log = gateway.log();
     assert!(!log.contains("hidden") && !log.contains("sesame"), "{log}");
 
-    // With `log.level = "debug"` the same lines are written, and hold no more.
+    // With `log.level = "debug"` the lines have the same content.
     let gateway = Setup::new().plugin(built_in::DUMMY).start().await;
     gateway.client.post("/webhooks/dummy/hidden-below?token=hidden-query", &headers, "hello").await.expect_accepted();
     gateway.logged(&["DEBUG gateway::access", "path=\"/webhooks/dummy\"", "status=202"]).await;
@@ -394,7 +394,7 @@ async fn every_request_has_a_line_in_the_access_log_without_what_may_be_secret()
 }
 
 #[tokio::test]
-async fn what_a_plugin_would_take_for_proof_is_shown_to_nobody_whatever_is_asked_for_instead() {
+async fn kept_headers_never_include_a_credential() {
     let config = r#"
         [channels.gitlab]
         verification = "none"

@@ -1,4 +1,4 @@
-//! What GitHub really sends: the recorded payloads of `@octokit/webhooks-examples`, signed, at a running gateway.
+//! Real payloads of GitHub: the recordings of `@octokit/webhooks-examples`, signed, at a running gateway.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -10,10 +10,10 @@ use sha2::Sha256;
 
 use crate::support::{Setup, npm_packages};
 
-/// The payloads of that version, in `api.github.com`.
+/// The number of payloads of that version, in `api.github.com`.
 const PAYLOADS: usize = 329;
 
-/// Each becomes one event, with the kind and the subject that GitHub's own documentation makes one expect.
+/// Each becomes one event, with the kind and the subject that GitHub's documentation suggests.
 #[tokio::test]
 async fn every_recorded_payload_is_an_event_of_the_right_kind_and_subject() {
     let Some(modules) = npm_packages("github") else { return };
@@ -46,7 +46,7 @@ async fn every_recorded_payload_is_an_event_of_the_right_kind_and_subject() {
     assert_eq!(count, PAYLOADS);
 }
 
-/// As `sign` of `@octokit/webhooks-methods` makes it.
+/// The signature as `sign` of `@octokit/webhooks-methods` makes it.
 fn signature(body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(b"mysecret").unwrap();
     mac.update(body);
@@ -58,8 +58,8 @@ fn kind(event: &str, payload: &Value) -> String {
     format!("github.{event}{action}")
 }
 
-/// What a payload is about, as somebody reads it from the parsed JSON: a numbered thing of a repository, a reference of it,
-/// the repository; else the organization or the account.
+/// The subject of a payload, derived from the parsed JSON: a numbered object of a repository, a reference of it, the
+/// repository; else the organization or the account.
 fn subject(payload: &Value) -> Value {
     let at = |pointer: &str| payload.pointer(pointer).filter(|value| !value.is_null());
     let text = |pointer: &str| at(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());

@@ -1,4 +1,4 @@
-//! What leaves the gateway: the envelope and its signature.
+//! Outbound requests: the envelope and its signature.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,6 +1,6 @@
 //! The templates of all languages, from an empty folder to a served request.
 //!
-//! A language is left out where its tools are not installed; `cargo xtask languages` installs them and leaves none out.
+//! A language is skipped if its tools are not installed; `cargo xtask languages` installs them and skips none.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::support::{BINARY, RemoteAgent, Setup, TO_STUB, Template, built_in};
 
-/// Rounds of replacing a plugin under load.
+/// The number of swaps of a plugin under load.
 const SWAPS: usize = 50;
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn serve_both(lang: &'static str) {
     serve_agent(lang).await;
 }
 
-/// The samples of a template are as expected of it.
+/// The samples of a template pass.
 fn passes_its_samples(template: &Template) {
     let output = template.command(BINARY, &["plugin", "test", "."]).output().unwrap();
     let [told, problems] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
@@ -67,7 +67,7 @@ fn passes_its_samples(template: &Template) {
     assert!(told.contains("3 ok"), "{told}");
 }
 
-/// What is posted becomes the event that the template's samples expect, and what is no JSON is refused.
+/// A posted object becomes the event that the template's samples expect; invalid JSON is refused.
 async fn serve_channel(lang: &'static str) {
     let template = Template::new("doors", "channel", lang);
     let Some(file) = template.build() else { return };
@@ -95,7 +95,7 @@ async fn serve_channel(lang: &'static str) {
     let id = gateway.post("doors", sample("unnamed.json")).await.expect_accepted();
     assert_eq!(gateway.event_until(&id, "delivered").await["kind"], "doors.noticed", "{lang}");
 
-    // A sender's odd text is no reason to fail.
+    // An unusual text of a sender is not an error.
     let odd = gateway.post("doors", r#"{"subject":"\ud800","more":[{"a":"\u00e9"},-0.5e3,true,null]}"#).await;
     assert!([202, 400].contains(&odd.status.as_u16()), "{lang}: {odd:?}");
     let detail = gateway.post("doors", sample("broken.json")).await.expect_problem(400, "rejected");
@@ -103,7 +103,7 @@ async fn serve_channel(lang: &'static str) {
     gateway.post("doors", "[]").await.expect_problem(400, "rejected");
 }
 
-/// The event reaches the agent with the credential; a busy agent is asked again, and what is refused is dead.
+/// The event reaches the agent with the credential; a busy agent is retried, and a refused delivery is dead.
 async fn serve_agent(lang: &'static str) {
     let template = Template::new("poster", "agent", lang);
     let Some(file) = template.build() else { return };
@@ -119,7 +119,7 @@ async fn serve_agent(lang: &'static str) {
     })
     .await;
     let address = agent.address;
-    // Nobody listens there any more.
+    // The agent no longer listens there.
     let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gateway = Setup::new()
         .plugin(built_in::DUMMY)
@@ -181,7 +181,7 @@ async fn serve_agent(lang: &'static str) {
     assert_eq!(event["deliveries"][0]["attempts"][0]["code"], "status", "{lang}: {event}");
     assert_eq!(agent.received().len(), 3, "{lang}");
 
-    // No answer is worth another attempt, what is not granted never is.
+    // A missing response is retried, a host that was not granted is not.
     let id = gateway.post("other", "{}").await.expect_accepted();
     let event = gateway.event_until(&id, "dead").await;
     for delivery in event["deliveries"].as_array().unwrap() {
@@ -210,7 +210,7 @@ async fn a_python_channel_is_replaced_under_load_without_a_failed_request() {
     swap("python", "plugin.py", "\"version\": \"0.1.0\"").await;
 }
 
-/// Two versions of a plugin take each other's place while requests come in; each request becomes an event.
+/// Two versions of a plugin replace each other under load; each request becomes an event.
 async fn swap(lang: &'static str, source: &str, version: &str) {
     let template = Template::new("doors", "channel", lang);
     let Some(file) = template.build() else { return };
@@ -218,7 +218,7 @@ async fn swap(lang: &'static str, source: &str, version: &str) {
     let setup = Setup::new().plugin_file(&file);
     template.edit(source, version, &version.replace("0.1.0", "0.2.0"));
     let two = fs::read(template.build().unwrap()).unwrap();
-    // How long compiling takes is not what is tried here: looking at the files leaves them compiled in the cache.
+    // The time to compile is not tested here, so inspecting the files compiles them into the cache first.
     for loaded in [&setup.plugins().join("doors.wasm"), &file] {
         let check = setup.command(&["plugin", "check", loaded.to_str().unwrap()]).output().unwrap();
         assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
@@ -246,7 +246,7 @@ async fn swap(lang: &'static str, source: &str, version: &str) {
         gateway.install_plugin("doors", if round % 2 == 1 { &two } else { &one });
         let before = accepted.load(Ordering::Relaxed);
         gateway.plugin_until("doors", |row| row["generation"] == round + 1).await;
-        // Each version answers before the next one takes its place.
+        // Each version answers before the next one replaces it.
         let answered = async || (accepted.load(Ordering::Relaxed) > before + 8).then_some(());
         gateway.until("an answer of the new version", answered).await;
     }
@@ -258,9 +258,9 @@ async fn swap(lang: &'static str, source: &str, version: &str) {
     assert!(gateway.plugin("doors").await.unwrap()["error"].is_null());
 }
 
-/// Nothing is built while something is missing, and the error says what to run.
+/// Nothing is built while a tool is missing, and the error has the command that installs it.
 #[test]
-fn a_build_says_what_is_missing_before_it_starts() {
+fn a_build_reports_missing_tools_before_it_starts() {
     let check = |lang: &'static str, missing: &str, command: &str| {
         let template = Template::new("doors", "channel", lang);
         let build = template.command(BINARY, &["plugin", "build"]).env("PATH", "/nowhere").output().unwrap();
@@ -283,7 +283,7 @@ fn a_build_says_what_is_missing_before_it_starts() {
 }
 
 #[test]
-fn a_new_plugin_never_lands_among_other_files() {
+fn a_new_plugin_is_never_written_among_other_files() {
     let template = Template::new("doors", "channel", "c");
     let new = ["plugin", "new", "doors", "--kind", "agent", "--lang", "c", "--dir", "."];
 

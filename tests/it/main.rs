@@ -1,4 +1,4 @@
-//! The gateway as its users meet it: the real binary, real plugins, real requests.
+//! End-to-end tests: the real binary, real plugins, real requests.
 
 mod agent_protocols;
 mod agents;

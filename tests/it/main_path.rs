@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::support::{Setup, TO_STUB, built_in, guest};
 
-/// What the README promises: a request is accepted, stored and delivered.
+/// The promise of the README: a request is accepted, stored and delivered.
 #[tokio::test]
 async fn a_request_is_accepted_stored_and_delivered() {
     let gateway = Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).config(TO_STUB).start().await;
@@ -22,9 +22,9 @@ async fn a_request_is_accepted_stored_and_delivered() {
     assert_eq!(listed[0]["status"], "delivered");
 }
 
-/// One event's life, in the order in which it happened.
+/// The timeline of one event, in order.
 #[tokio::test]
-async fn the_life_of_an_event_can_be_read_on_the_command_line() {
+async fn the_command_line_shows_the_timeline_of_an_event() {
     let gateway = Setup::new()
         .plugin(built_in::DUMMY)
         .plugin(guest::FLAKY_AGENT)
@@ -55,7 +55,7 @@ async fn the_life_of_an_event_can_be_read_on_the_command_line() {
     }
 }
 
-/// A repeat is answered with the first event, stored nowhere and delivered to nobody.
+/// A duplicate is answered with the first event, and neither stored nor delivered.
 #[tokio::test]
 async fn a_repeated_delivery_is_a_duplicate_of_the_first() {
     let gateway = Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).config(TO_STUB).start().await;
@@ -71,9 +71,9 @@ async fn a_repeated_delivery_is_a_duplicate_of_the_first() {
     assert_eq!(gateway.list("events").await.len(), 2);
 }
 
-/// A restart forgets nothing, not even that a delivery was made.
+/// A restart loses nothing, not even the outcome of a delivery.
 #[tokio::test]
-async fn what_was_acknowledged_is_there_after_a_kill() {
+async fn acknowledged_events_survive_a_kill() {
     let setup = Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).config(TO_STUB);
     let gateway = setup.start().await;
     let headers = [("x-delivery-id", "d-1")];
@@ -90,7 +90,7 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
     assert_eq!(gateway.json(&format!("/admin/events/{next}")).await["seq"], 2);
 }
 
-/// GitHub's largest payloads fit, and come back byte for byte.
+/// GitHub's largest payloads are accepted, and read back byte for byte.
 #[tokio::test]
 async fn a_body_of_25_mib_is_kept_whole() {
     let gateway = Setup::new()
@@ -110,9 +110,9 @@ async fn a_body_of_25_mib_is_kept_whole() {
     assert!(event["data"].as_str().unwrap() == body, "the body is not what was sent");
 }
 
-/// What every dashboard and probe relies on.
+/// The paths that dashboards and probes use.
 #[tokio::test]
-async fn the_gateway_tells_how_it_is() {
+async fn the_gateway_reports_its_state() {
     let gateway = Setup::new()
         .plugin(built_in::DUMMY)
         .plugin(built_in::STUB)
@@ -142,7 +142,7 @@ async fn the_gateway_tells_how_it_is() {
     gateway.json("/admin/stats").await;
 }
 
-/// SIGTERM is a clean end: accepted work is kept, and the exit code says that nothing went wrong.
+/// SIGTERM ends the gateway cleanly: accepted events are kept, and the exit code is 0.
 #[tokio::test]
 async fn a_stopped_gateway_ends_cleanly_and_keeps_what_it_accepted() {
     let gateway = Setup::new().plugin(built_in::DUMMY).config("").start().await;

@@ -1,4 +1,4 @@
-//! Channels of people's messages at a running gateway, signed as their providers sign.
+//! Channels for people's messages, with requests signed as their providers do.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -16,7 +16,7 @@ use crate::support::{Guest, Reply, Setup, TestGateway, built_in};
 const SECRET: &str = "a secret of the tests";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A gateway with one channel, whose secret is given.
+/// A gateway with one channel and its secret.
 async fn gateway(plugin: Guest, secret: &str) -> TestGateway {
     let channel = format!("\n[channels.{}]\nsecret = {{ env = \"CHANNEL_SECRET\" }}\n", plugin.name());
     Setup::new().plugin(plugin).config(&channel).env("CHANNEL_SECRET", secret).start().await
@@ -32,7 +32,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// The kinds of the events that were stored, the newest first.
+/// The kinds of the stored events, newest first.
 async fn kinds(gateway: &TestGateway) -> Vec<Value> {
     gateway.list("events").await.into_iter().map(|event| event["kind"].clone()).collect()
 }
@@ -46,7 +46,7 @@ async fn post_slack(gateway: &TestGateway, content_type: &str, body: &str) -> Re
 }
 
 #[tokio::test]
-async fn a_mention_that_slack_tells_twice_is_one_event() {
+async fn a_mention_that_slack_sends_twice_is_one_event() {
     let gateway = gateway(built_in::SLACK, SECRET).await;
     let told = |kind: &str, id: &str| {
         let event = json!({"type": kind, "channel": "C1", "ts": "1.2", "user": "U1", "text": "<@U0> fix it"});
@@ -65,7 +65,7 @@ async fn a_mention_that_slack_tells_twice_is_one_event() {
 }
 
 #[tokio::test]
-async fn slack_shakes_hands_only_when_it_has_signed_and_shows_no_answer_to_people() {
+async fn slacks_handshake_must_be_signed_and_people_see_an_empty_response() {
     let gateway = gateway(built_in::SLACK, SECRET).await;
     let challenge = r#"{"type":"url_verification","challenge":"abc"}"#;
 
@@ -80,7 +80,7 @@ async fn slack_shakes_hands_only_when_it_has_signed_and_shows_no_answer_to_peopl
 }
 
 #[tokio::test]
-async fn jira_is_let_in_by_signature_by_token_and_by_the_jwt_of_a_connect_app() {
+async fn jira_is_verified_by_signature_by_token_or_by_the_jwt_of_a_connect_app() {
     let gateway = gateway(built_in::JIRA, SECRET).await;
     let body = |id: u64| json!({"webhookEvent": "jira:issue_deleted", "timestamp": id}).to_string();
     let json = ("content-type", "application/json");
@@ -118,7 +118,7 @@ async fn jira_is_let_in_by_signature_by_token_and_by_the_jwt_of_a_connect_app() 
 }
 
 #[tokio::test]
-async fn a_comment_that_jira_tells_twice_is_one_event() {
+async fn a_comment_that_jira_sends_twice_is_one_event() {
     let gateway = gateway(built_in::JIRA, SECRET).await;
     let told = |names: Value| {
         let mut body = json!({
@@ -147,7 +147,7 @@ async fn a_comment_that_jira_tells_twice_is_one_event() {
 }
 
 #[tokio::test]
-async fn gitlab_and_telegram_are_let_in_by_their_token() {
+async fn gitlab_and_telegram_are_verified_by_their_token() {
     for (plugin, header, body) in [
         (built_in::GITLAB, "x-gitlab-token", r#"{"object_kind":"push"}"#),
         (built_in::TELEGRAM, "x-telegram-bot-api-secret-token", r#"{"update_id":1,"message":{"chat":{"id":2}}}"#),
@@ -167,7 +167,7 @@ async fn gitlab_and_telegram_are_let_in_by_their_token() {
 }
 
 #[tokio::test]
-async fn linear_is_believed_for_a_minute_by_the_time_that_it_has_signed() {
+async fn a_signature_of_linear_is_valid_for_a_minute() {
     let gateway = gateway(built_in::LINEAR, SECRET).await;
     let post = async |seconds: u64| {
         let body = json!({"type": "Issue", "action": "create", "webhookTimestamp": seconds * 1000}).to_string();
@@ -184,9 +184,9 @@ async fn linear_is_believed_for_a_minute_by_the_time_that_it_has_signed() {
     assert_eq!(kinds(&gateway).await, ["linear.Issue.create"]);
 }
 
-/// Linear signs a repetition anew, at its own time.
+/// Linear signs a retry again, with a new time.
 #[tokio::test]
-async fn what_linear_repeats_is_one_event() {
+async fn a_retry_of_linear_is_one_event() {
     let gateway = gateway(built_in::LINEAR, SECRET).await;
     let time = now() * 1000;
     let post = async |time: u64| {
@@ -207,7 +207,7 @@ async fn what_linear_repeats_is_one_event() {
 }
 
 #[tokio::test]
-async fn discord_tries_a_bad_signature_and_both_pings_before_it_saves_the_url() {
+async fn discords_validation_of_the_url_passes() {
     let key = SigningKey::from_bytes(&[7; 32]);
     let gateway = gateway(built_in::DISCORD, &hex::encode(key.verifying_key().as_bytes())).await;
     let post = async |body: &str, flip: u8| {

@@ -1,4 +1,4 @@
-//! More is asked for than can be done: what cannot be taken is refused before it costs anything, and nothing else suffers.
+//! Overload: excess requests are refused before any work is done, and nothing else is affected.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -9,10 +9,10 @@ use tokio::task::JoinSet;
 
 use crate::support::{Setup, SlowAgent, TestGateway, Wire, built_in};
 
-/// Requests that are sent at once, far more than the log has places for.
+/// Concurrent requests, far more than the log's queue holds.
 const SENDERS: usize = 16;
 
-/// A slow disk fills the log's queue. Who comes then is told so before the plugin is called.
+/// A slow disk fills the log's queue. Further requests are refused before the plugin is called.
 #[tokio::test]
 async fn a_full_queue_of_the_log_costs_no_plugin_call() {
     const REFUSED: usize = 300;
@@ -46,16 +46,16 @@ async fn a_full_queue_of_the_log_costs_no_plugin_call() {
     let accepted = senders.join_all().await.into_iter().sum::<usize>();
 
     let refused = refused.load(Ordering::Relaxed);
-    assert_eq!(figure(&gateway, "gateway_http_refused_total{reason=\"queue\"}").await, refused);
+    assert_eq!(metric(&gateway, "gateway_http_refused_total{reason=\"queue\"}").await, refused);
     assert_eq!(gateway.json("/admin/stats").await["events"]["accepted"], accepted);
-    let calls = figure(&gateway, "gateway_plugin_calls_total{plugin=\"dummy\",outcome=\"ok\"}").await;
+    let calls = metric(&gateway, "gateway_plugin_calls_total{plugin=\"dummy\",outcome=\"ok\"}").await;
     assert!(calls >= accepted, "{calls} calls, {accepted} accepted");
     assert!(calls - accepted < refused / 2, "{calls} calls, {accepted} accepted, {refused} refused");
 }
 
-/// One slow agent must not keep the events of everybody else from being accepted.
+/// One slow agent must not block the events of others.
 #[tokio::test]
-async fn callers_that_wait_for_an_agent_take_no_place_of_others() {
+async fn callers_that_wait_for_an_agent_do_not_block_others() {
     let agent = SlowAgent::start().await;
     let setup = Setup::new().plugin(built_in::DUMMY).plugin(built_in::HTTP).config(&agent.configuration());
     let setup = setup.config(
@@ -68,7 +68,7 @@ async fn callers_that_wait_for_an_agent_take_no_place_of_others() {
     let (mut attempt, _) = agent.attempt().await;
 
     gateway.post("other", "{}").await.expect_accepted();
-    // Nor does the next one wait, for whose caller there is no place in the line.
+    // The next caller does not wait either, because the queue of waiting callers is full.
     gateway.post("dummy", "{}").await.expect_accepted();
 
     attempt.say_ok().await;
@@ -76,7 +76,7 @@ async fn callers_that_wait_for_an_agent_take_no_place_of_others() {
     assert_eq!((answer.status(), answer.body.as_str()), (200, "ok"), "{answer:?}");
 }
 
-/// Most shells allow 1,024 open files, and more to a process that asks.
+/// Most shells allow 1,024 open files, and more to a process that raises its limit.
 #[tokio::test]
 async fn the_shell_does_not_limit_connections() {
     const CONNECTIONS: usize = 200;
@@ -93,7 +93,7 @@ async fn the_shell_does_not_limit_connections() {
     assert_eq!(wires.len(), CONNECTIONS);
 }
 
-/// Bursts wait for their turn; what would wait too long is refused, and what was accepted is served all the same.
+/// Bursts wait in the queue. A request that would wait too long is refused, and accepted ones are served.
 #[tokio::test]
 async fn requests_beyond_the_limit_wait_for_their_turn() {
     const BURST: usize = 64;
@@ -111,7 +111,7 @@ async fn requests_beyond_the_limit_wait_for_their_turn() {
     assert_eq!(gateway.json("/admin/stats").await["events"]["accepted"], BURST);
 }
 
-async fn figure(gateway: &TestGateway, name: &str) -> usize {
+async fn metric(gateway: &TestGateway, name: &str) -> usize {
     let metrics = gateway.metrics().await;
     let line = metrics.lines().find_map(|line| line.strip_prefix(name));
     line.unwrap_or_else(|| panic!("{name} is missing in\n{metrics}")).trim().parse().unwrap()

@@ -1,11 +1,11 @@
-//! Plugins come, change, misbehave and go; the others notice nothing.
+//! Plugins are added, replaced and removed, and misbehave, without an effect on others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::support::{Setup, TO_STUB, TestGateway, built_in, guest};
 
-/// Rounds of replacing a plugin under load.
+/// The number of swaps of a plugin under load.
 const SWAPS: usize = 200;
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn a_dropped_file_serves_and_a_removed_one_does_not() {
     gateway.post("echo", "{}").await.expect_problem(404, "unknown_channel");
 }
 
-/// Every answer during 200 swaps is that of the old or the new version.
+/// During 200 swaps every response is from the old or the new version.
 #[tokio::test(flavor = "multi_thread")]
 async fn swapping_a_plugin_under_load_fails_no_request() {
     let gateway = Setup::new().plugin(guest::ECHO).plugin(built_in::STUB).config(TO_STUB).start().await;
@@ -61,9 +61,9 @@ async fn swapping_a_plugin_under_load_fails_no_request() {
     assert!(gateway.plugin("echo").await.unwrap()["error"].is_null());
 }
 
-/// A file that does not load is named with its reason, and what served before serves on.
+/// A file that does not load is reported with the reason, and the previous generation still serves.
 #[tokio::test]
-async fn a_bad_file_keeps_the_last_good_version_and_says_why() {
+async fn a_bad_file_is_reported_and_the_last_good_version_serves() {
     let gateway = Setup::new().plugin(guest::ECHO).start().await;
     let whole = guest::ECHO_TWO.bytes();
     let wat = |text: &str| wat::parse_str(text).unwrap();
@@ -114,7 +114,7 @@ async fn a_file_with_a_bad_name_is_refused_with_a_message() {
     assert!(row["error"].as_str().unwrap().contains("not a plugin name"), "{row}");
 }
 
-/// Nothing leaks from one call to the next unless the operator asked for reuse.
+/// No state leaks from one call to the next unless the operator allows reuse.
 #[tokio::test]
 async fn instances_are_fresh_unless_reuse_is_configured() {
     let fresh = Setup::new().plugin(guest::ECHO).start().await;
@@ -135,9 +135,9 @@ async fn instances_are_fresh_unless_reuse_is_configured() {
     assert_eq!(calls(&reused).await, [1, 2, 3, 1]);
 }
 
-/// A plugin's own answer is what the caller gets.
+/// A plugin's own response reaches the caller.
 #[tokio::test]
-async fn a_plugin_may_answer_or_refuse_in_its_own_words() {
+async fn a_plugin_can_send_its_own_response_or_rejection() {
     let gateway = Setup::new().plugin(guest::RESPONDER).plugin(guest::REJECTING).start().await;
 
     let own = gateway.client.post("/webhooks/responder?status=201", &[], "{}").await;

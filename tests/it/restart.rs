@@ -1,4 +1,4 @@
-//! A service manager holds the socket, hears how the gateway is, and restarts it without a caller noticing.
+//! A service manager holds the socket, receives the gateway's state, and restarts it without an effect on callers.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -20,7 +20,7 @@ fn setup() -> Setup {
     Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).config(TO_STUB).env("GATEWAY__LOG__LEVEL", "info")
 }
 
-/// Every request on a connection of its own is answered, whichever process accepts it.
+/// Every request, each on its own connection, gets a response from the process that accepts it.
 #[tokio::test(flavor = "multi_thread")]
 async fn restarts_on_a_socket_that_stays_open_refuse_no_connection_and_lose_nothing() {
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -54,7 +54,7 @@ struct Load {
 }
 
 impl Load {
-    /// The ids of all events of one sender after another; panics at the first request without a good answer.
+    /// Sends requests in sequence and returns the ids of their events; panics at the first request that is not accepted.
     async fn send(self: Arc<Self>, address: SocketAddr, sender: usize) -> Vec<String> {
         let mut events = Vec::new();
         while !self.enough.load(Ordering::Relaxed) {
@@ -68,7 +68,7 @@ impl Load {
         events
     }
 
-    /// Waits until the load is in full swing again.
+    /// Waits until more requests are accepted.
     async fn brings_more(&self) {
         let before = self.answered.load(Ordering::Relaxed);
         let enough = || (self.answered.load(Ordering::Relaxed) > before + 10 * SENDERS).then_some(());
@@ -91,7 +91,7 @@ async fn all_events(gateway: &TestGateway) -> BTreeSet<String> {
     }
 }
 
-/// A socket unit must not open to the network what the configuration keeps on this machine.
+/// A socket unit must not expose an address that the configuration keeps on loopback.
 #[tokio::test]
 async fn a_socket_that_would_expose_the_admin_api_is_refused() {
     let socket = TcpListener::bind("0.0.0.0:0").unwrap();
@@ -103,7 +103,7 @@ async fn a_socket_that_would_expose_the_admin_api_is_refused() {
 }
 
 #[tokio::test]
-async fn the_service_manager_hears_when_it_serves_that_it_lives_and_when_it_stops() {
+async fn the_service_manager_is_notified_of_readiness_liveness_and_stop() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("notify");
     let manager = UnixDatagram::bind(&path).unwrap();
@@ -134,7 +134,7 @@ async fn the_service_manager_hears_when_it_serves_that_it_lives_and_when_it_stop
     assert_eq!(gateway.ended().await.code, Some(0));
 }
 
-/// It would wait for word of the gateway, and end it when none came.
+/// Otherwise it would wait for a notification and then end the gateway.
 #[tokio::test]
 async fn a_service_manager_that_cannot_be_reached_is_an_error() {
     let Err(ended) = setup().env("NOTIFY_SOCKET", "/nowhere/notify").try_start().await else { panic!("it serves") };
@@ -143,14 +143,14 @@ async fn a_service_manager_that_cannot_be_reached_is_an_error() {
     assert!(ended.log.contains("cannot send to the service manager at `/nowhere/notify`"), "{}", ended.log);
 }
 
-/// The units are what systemd takes them for.
+/// systemd accepts the units.
 #[test]
 fn the_units_are_valid() {
     const UNITS: [&str; 2] = ["gateway.service", "gateway.socket"];
     let units = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/systemd");
     let dir = tempfile::tempdir().unwrap();
     for unit in UNITS {
-        // The program of the unit is not installed here; everything else is as it is.
+        // The program of the unit is not installed here; the rest is unchanged.
         let text = std::fs::read_to_string(units.join(unit)).unwrap();
         std::fs::write(dir.path().join(unit), text.replace("/usr/local/bin/gateway", "/bin/true")).unwrap();
     }

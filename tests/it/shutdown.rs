@@ -1,4 +1,4 @@
-//! The gateway ends in order: it says so, takes what is on its way, and leaves the rest to the next start.
+//! The gateway shuts down gracefully: it announces the end, finishes requests in progress, and leaves the rest to the next start.
 
 use crate::support::{Message, Setup, SlowAgent, TO_STUB, TestGateway, Wire, built_in};
 
@@ -7,7 +7,7 @@ fn to_stub() -> Setup {
 }
 
 #[tokio::test]
-async fn a_load_balancer_is_told_before_the_intake_ends_and_a_second_signal_ends_everything() {
+async fn readiness_fails_before_the_intake_ends_and_a_second_signal_ends_at_once() {
     let gateway = to_stub().env("GATEWAY__HTTP__DRAIN", "1h").start().await;
     let mut probe = Wire::connect(gateway.client.address()).await.unwrap();
     assert_eq!(probe.ask("GET", "/health/ready", "").await.unwrap().status(), 200);
@@ -31,7 +31,7 @@ async fn a_load_balancer_is_told_before_the_intake_ends_and_a_second_signal_ends
 }
 
 #[tokio::test]
-async fn a_request_that_is_on_its_way_is_still_taken() {
+async fn a_request_in_progress_is_still_accepted() {
     let gateway = to_stub().start().await;
     let mut wire = Wire::connect(gateway.client.address()).await.unwrap();
     wire.send("POST /webhooks/dummy HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 2\r\n\r\n{").await.unwrap();
@@ -78,7 +78,7 @@ async fn an_attempt_that_ends_within_the_grace_is_recorded() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_is_cut_off_is_made_again_and_counts_for_nothing() {
+async fn an_interrupted_attempt_is_repeated_and_does_not_count() {
     let agent = SlowAgent::start().await;
     let gateway = gateway_to(&agent, "200ms").await;
     let id = gateway.post("dummy", "{}").await.expect_accepted();

@@ -1,10 +1,10 @@
-//! The signature matrix: every scheme, and everything that is done to a request on its way or by whoever forges it.
+//! The signature matrix: every scheme against every manipulation of a request.
 
 use crate::shared::signatures::{CASES, SCHEMES, matrix};
 
-/// Only what was signed passes: with either key while they are rotated, and with nothing changed that the scheme covers.
+/// Only signed requests pass: with either key during a rotation, and unchanged in every part that the scheme covers.
 #[test]
-fn every_scheme_refuses_what_was_not_signed() {
+fn every_scheme_refuses_unsigned_changes() {
     let bodies: [&[u8]; 3] =
         [br#"{"b":1, "a":"x"}"#, r#"{ "title" : "café 😀", "n": 1.0e1 }"#.as_bytes(), b"[1 ,2, {\"x\": \"\\u00e9\"}]"];
     for body in bodies {

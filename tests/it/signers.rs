@@ -1,5 +1,4 @@
-//! The host against the libraries of providers: what they sign passes, what the host signs passes with them, and no bit of it
-//! can change.
+//! The host against the libraries of providers: each accepts the signatures of the other, and no changed bit.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -16,13 +15,13 @@ use serde_json::{Value, json};
 use crate::shared::signatures::{NOW, Request, base64, random, recipe_of, seconds, secret};
 use crate::support::{npm_packages, pypi_packages};
 
-/// Where the request goes; the hash of a request covers it.
+/// The target of the request; the hash of a request covers it.
 const PATH: &str = "/webhooks/any";
 const QUERY: &str = "b=2&a=x%20y&a=z&c=%c3%a9*!'()~-._";
 
-/// How many places of a large body are tried besides its ends.
+/// The number of places of a large body that are tested besides its ends.
 const PLACES: usize = 256;
-/// How many bytes at each end of a large body are tried bit by bit.
+/// The number of bytes at each end of a large body that are tested bit by bit.
 const END: usize = 64;
 
 /// A process that answers jobs.
@@ -30,7 +29,7 @@ struct Signer {
     child: Child,
     jobs: ChildStdin,
     answers: BufReader<ChildStdout>,
-    /// Holds the script beside the packages it imports.
+    /// Contains the script and the packages that it imports.
     _folder: tempfile::TempDir,
 }
 
@@ -38,7 +37,7 @@ impl Signer {
     fn node() -> Option<Self> {
         let modules = npm_packages("signers")?;
         let folder = tempfile::tempdir().unwrap();
-        // A module is looked for beside the script that imports it.
+        // Node.js searches for a module from the folder of the script.
         std::os::unix::fs::symlink(modules, folder.path().join("node_modules")).unwrap();
         let script = Self::script("signers.mjs", folder.path());
         let mut command = Command::new("node");
@@ -75,7 +74,7 @@ impl Signer {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 
-    /// The headers, or why the library does not sign this.
+    /// The headers, or the reason why the library does not sign this.
     fn sign(&mut self, scheme: &Official, body: &[u8]) -> Result<Vec<(String, String)>, String> {
         let job = json!({
             "library": scheme.library, "secret": scheme.secret, "body": base64(body), "time": NOW, "id": "msg_1",
@@ -105,26 +104,26 @@ impl Signer {
 
 impl Drop for Signer {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// What a library signs.
+/// A scheme that a library signs.
 struct Official {
     library: &'static str,
-    /// The plugin whose manifest verifies it, and the recipe where there is no such plugin.
+    /// The plugin whose manifest verifies it, or the recipe if there is no such plugin.
     plugin: &'static str,
     recipe: Value,
     secret: &'static str,
-    /// The header with the signature, and where the case of letters does not count in it.
+    /// The header with the signature, and the part of it in which case does not count.
     header: &'static str,
     caseless: Range<usize>,
-    /// Further headers that are signed.
+    /// Further signed headers.
     others: &'static [&'static str],
     covers_body: bool,
-    /// Whether the library signs nothing at all for an empty body.
+    /// Whether the library refuses to sign an empty body.
     refuses_empty: bool,
 }
 
@@ -166,7 +165,7 @@ fn officials() -> (Vec<Official>, Vec<Official>) {
     };
     let connect = Official {
         library: "atlassian-jwt",
-        // Its plugin takes other proofs as well; this one is the table's own.
+        // The plugin accepts other proofs too; this recipe is the table's own.
         plugin: "",
         recipe: json!([{"scheme": "jwt", "algorithm": "HS256", "prefix": "JWT ", "query": "jwt", "query_hash": true,
                         "issuer": "client-key"}]),
@@ -194,7 +193,7 @@ fn officials() -> (Vec<Official>, Vec<Official>) {
     (node, vec![slack, standard("standard-webhooks")])
 }
 
-/// Empty, one byte, text beyond ASCII, bytes that are no text, and 1 MiB of text.
+/// Empty, one byte, non-ASCII text, bytes that are not UTF-8, and 1 MiB of text.
 fn bodies() -> [Vec<u8>; 5] {
     let mut large = "é😀x".repeat((1 << 20) / 7);
     large.push_str(&"y".repeat((1 << 20) - large.len()));
@@ -208,23 +207,23 @@ fn bodies() -> [Vec<u8>; 5] {
 }
 
 #[test]
-fn what_the_libraries_of_providers_sign_passes_and_no_bit_of_it_can_change() {
+fn signatures_of_the_providers_libraries_pass_and_no_changed_bit_does() {
     let (node, python) = officials();
     for (signer, schemes) in [(Signer::node(), node), (Signer::python(), python)] {
         let Some(mut signer) = signer else { continue };
         for scheme in &schemes {
             let signed = check_library(&mut signer, scheme);
-            // All of them, but for bytes that are no text where the body is signed, and what is said of the library.
+            // All bodies, except bytes that are not UTF-8 if the body is signed, and the noted exceptions of the library.
             let refused = usize::from(scheme.covers_body) + usize::from(scheme.refuses_empty);
             assert_eq!(signed, bodies().len() - refused, "{}", scheme.library);
         }
     }
 }
 
-/// How many of the bodies the library signed.
+/// Returns the number of bodies that the library signed.
 fn check_library(signer: &mut Signer, scheme: &Official) -> usize {
     let recipe = recipe_of(Some(scheme.plugin), &scheme.recipe.to_string());
-    // A manifest may have alternatives; what stands in for the library signs as the library does.
+    // A manifest can have alternatives; the substitute for the library signs in the library's way.
     let own = serde_json::from_value(scheme.recipe.clone()).unwrap_or_else(|_| recipe.clone());
     let mut signed = 0;
     for body in bodies() {
@@ -234,7 +233,7 @@ fn check_library(signer: &mut Signer, scheme: &Official) -> usize {
                 signed += 1;
                 headers
             }
-            // The library takes only text, or no empty one: the host's own signature, over the bytes, stands in.
+            // The library signs only text, or no empty body, so the host's own signature over the bytes is used.
             Err(why) => {
                 let is_known = std::str::from_utf8(&body).is_err() || (scheme.refuses_empty && body.is_empty());
                 assert!(is_known, "{}: {why}", scheme.library);
@@ -269,7 +268,7 @@ fn refuses_every_change(scheme: &Official, recipe: &Recipe, request: &Request) {
             refuses(&changed, &format!("the target {path}?{query}"));
         }
     }
-    // With a large body each try takes a millisecond, and what is in the headers does not depend on its length.
+    // With a large body each test takes a millisecond, and the headers do not depend on its length.
     let step = if request.body.len() > 1024 { 37 } else { 1 };
     for header in std::iter::once(&scheme.header).chain(scheme.others) {
         let mut changed = request.clone();
@@ -294,7 +293,7 @@ fn refuses_every_change(scheme: &Official, recipe: &Recipe, request: &Request) {
     }
 }
 
-/// Every bit of a small body; of a large one all bits at both ends, and some in between.
+/// Every bit of a small body; for a large one all bits at both ends, and some in between.
 fn bits_of_a_body(length: usize) -> Vec<usize> {
     if length <= 2 * END {
         return (0..length * 8).collect();
@@ -304,16 +303,16 @@ fn bits_of_a_body(length: usize) -> Vec<usize> {
     (0..END * 8).chain((length - END) * 8..length * 8).chain(between).collect()
 }
 
-/// The other way round: what the host signs, or a key that it knows the public half of, passes with the provider's library.
+/// The other direction: the provider's library accepts signatures of the host, or of a key whose public half the host has.
 #[test]
-fn what_the_host_takes_the_libraries_of_providers_take_too() {
+fn the_libraries_of_providers_accept_signatures_that_the_host_accepts() {
     let Some(mut signer) = Signer::node() else { return };
     let linear = recipe_of(
         Some("linear"),
         r#"[{"scheme":"hmac","algorithm":"sha256","header":"linear-signature","encoding":"hex","signed":["body"],
              "timestamp":{"from":{"pointer":"/webhookTimestamp"},"unit":"ms","tolerance":"60s"}}]"#,
     );
-    // This library looks at the clock of its own machine.
+    // This library uses the clock of its machine.
     let now = gateway::event::Timestamp::now();
     let at = now.as_millis() / 1000;
     for rest in ["", r#","title":"café 😀""#] {
@@ -330,7 +329,7 @@ fn what_the_host_takes_the_libraries_of_providers_take_too() {
     }
 }
 
-/// Both let the request in, and neither one of which a bit of the body or the signature was changed.
+/// Both accept the request, and neither accepts it with a changed bit in the body or the signature.
 fn agree(signer: &mut Signer, (library, key): (&str, &str), recipe: &Recipe, request: &Request, at: i64) {
     let secrets = [secret(key)];
     let mut changed = request.clone();

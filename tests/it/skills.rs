@@ -1,4 +1,4 @@
-//! Skills are found, offered to the agents of a route, and followed when they change.
+//! Skills are discovered, offered to the agents of a route, and reloaded when they change.
 
 use std::fs;
 

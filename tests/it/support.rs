@@ -1,7 +1,7 @@
-//! A gateway in a folder of its own, and what tests ask of it.
+//! A gateway in a temporary folder, and the requests and checks of tests.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
-#![expect(clippy::print_stderr, reason = "the test runner shows it with the test that failed")]
+#![expect(clippy::print_stderr, reason = "the test runner shows it for a failed test")]
 
 mod agent;
 mod bomb;
@@ -37,13 +37,13 @@ pub(crate) use self::template::Template;
 pub(crate) use self::tls::{Authority, Identity};
 pub(crate) use self::wire::{Message, Wire};
 
-/// How long a condition may take to come true.
+/// The longest time to wait for a condition.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_gateway");
 
-/// What every test's configuration starts with; a test adds tables.
+/// The start of every test's configuration; a test adds tables.
 const CONFIG: &str = r#"
 [http]
 listen = "127.0.0.1:0"
@@ -61,7 +61,7 @@ dir = "skills"
 level = "debug"
 "#;
 
-/// A route of everything to the agent `stub`.
+/// A route from all channels to the agent `stub`.
 pub(crate) const TO_STUB: &str = r#"
 [agents.stub]
 
@@ -76,7 +76,7 @@ pub(crate) struct Setup {
     environment: BTreeMap<String, String>,
 }
 
-/// A gateway that came to its end by itself.
+/// A gateway that ended by itself.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) log: String,
@@ -98,7 +98,7 @@ impl Setup {
         Self::within(&std::env::temp_dir())
     }
 
-    /// The same on another file system.
+    /// As [`new`](Self::new), on another file system.
     pub(crate) fn within(parent: &Path) -> Self {
         let dir = tempfile::tempdir_in(parent).unwrap();
         fs::create_dir(dir.path().join("plugins")).unwrap();
@@ -117,7 +117,7 @@ impl Setup {
         self
     }
 
-    /// Puts a plugin into the folder with the samples that it comes with, as `cargo xtask build` does.
+    /// Puts a plugin into the folder with its own samples, as `cargo xtask build` does.
     pub(crate) fn packed_plugin(self, plugin: Guest) -> Self {
         let name = plugin.name();
         let setup = self.plugin(plugin);
@@ -128,7 +128,7 @@ impl Setup {
         setup
     }
 
-    /// Puts the file of a plugin into the folder.
+    /// Copies the file of a plugin into the folder.
     pub(crate) fn plugin_file(self, file: &Path) -> Self {
         fs::copy(file, self.plugins().join(file.file_name().unwrap())).unwrap();
         self
@@ -149,7 +149,7 @@ impl Setup {
             .env("GITHUB_WEBHOOK_SECRET", "mysecret")
     }
 
-    /// The channel `dummy` and the agent `remote`, which is `agent` over HTTP; `keys` are further keys of it.
+    /// The channel `dummy` and the agent `remote`, which sends to `agent` over HTTP; `keys` has more keys of it.
     pub(crate) fn remote(self, agent: &RemoteAgent, keys: &str) -> Self {
         let address = agent.address;
         self.plugin(built_in::DUMMY).plugin(built_in::HTTP).config(&format!(
@@ -177,12 +177,11 @@ impl Setup {
         self
     }
 
-    /// The folder.
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    /// The folder of plugins.
+    /// The plugin folder.
     pub(crate) fn plugins(&self) -> PathBuf {
         self.dir.path().join("plugins")
     }
@@ -208,7 +207,7 @@ impl Setup {
         TestGateway::try_spawn(self, serve, Stdio::null()).await
     }
 
-    /// Hands `socket` over to the gateway as a service manager does, and waits until it serves on it or ends.
+    /// Passes `socket` to the gateway as a service manager does, and waits until the gateway serves on it or ends.
     pub(crate) async fn try_start_on(self, socket: &TcpListener) -> Result<TestGateway, Ended> {
         const HAND_OVER: &str =
             "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=gateway.socket exec \"$@\"";
@@ -219,7 +218,7 @@ impl Setup {
         TestGateway::try_spawn(self, command, OwnedFd::from(socket.try_clone().unwrap()).into()).await
     }
 
-    /// Starts this copy of the gateway's program and waits until it serves.
+    /// Starts this copy of the gateway's binary and waits until it serves.
     pub(crate) async fn start_program(self, program: &Path) -> TestGateway {
         let serve = self.command(&["serve"]);
         let mut command = Command::new(program);
@@ -233,7 +232,7 @@ impl Setup {
         TestGateway::spawn(self, command).await
     }
 
-    /// The same until it serves or ends.
+    /// As [`start_under`](Self::start_under), but waits until it serves or ends.
     pub(crate) async fn try_start_under(self, program: &str, arguments: &[&str]) -> Result<TestGateway, Ended> {
         let command = self.command_under(program, arguments);
         TestGateway::try_spawn(self, command, Stdio::null()).await
@@ -288,12 +287,12 @@ impl TestGateway {
         self.client.post(&format!("/webhooks/{channel}"), &[], body).await
     }
 
-    /// The JSON that a `GET` of `path` answers.
+    /// The JSON response to a `GET` of `path`.
     pub(crate) async fn json(&self, path: &str) -> Value {
         self.client.get(path).await.expect_status(200).json()
     }
 
-    /// What `/metrics` shows.
+    /// The text of `/metrics`.
     pub(crate) async fn metrics(&self) -> String {
         String::from_utf8(self.client.get("/metrics").await.expect_status(200).body.to_vec()).unwrap()
     }
@@ -323,11 +322,11 @@ impl TestGateway {
         .await
     }
 
-    /// Waits until `look` finds something; tells what the gateway logged when it does not.
-    pub(crate) async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    /// Waits until `poll` returns a value; panics with the gateway's log if it never does.
+    pub(crate) async fn until<T>(&self, what: &str, mut poll: impl AsyncFnMut() -> Option<T>) -> T {
         let start = Instant::now();
         loop {
-            if let Some(found) = look().await {
+            if let Some(found) = poll().await {
                 return found;
             }
             assert!(start.elapsed() < PATIENCE, "waited for {what}; the gateway's log:\n{}", self.log());
@@ -335,12 +334,12 @@ impl TestGateway {
         }
     }
 
-    /// A plugin takes the place of the one of this name, in one step.
+    /// Replaces the plugin of this name in one step.
     pub(crate) fn replace_plugin(&self, name: &str, plugin: &Guest) {
         self.install_plugin(name, &plugin.bytes());
     }
 
-    /// The same with the bytes of the component.
+    /// As [`replace_plugin`](Self::replace_plugin), with the bytes of the component.
     pub(crate) fn install_plugin(&self, name: &str, bytes: &[u8]) {
         let new = self.setup.path().join("new.part");
         fs::write(&new, bytes).unwrap();
@@ -357,31 +356,29 @@ impl TestGateway {
         fs::remove_file(self.setup.plugins().join(format!("{name}.wasm"))).unwrap();
     }
 
-    /// What has been read of the gateway's log, which comes through a pipe and may be behind an answer.
+    /// The gateway's log so far. It comes through a pipe, so it may lag behind a response.
     pub(crate) fn log(&self) -> String {
         self.output.lock().unwrap().join("\n")
     }
 
-    /// Waits until a line of the log holds all of `parts`.
+    /// Waits until a line of the log contains all of `parts`.
     pub(crate) async fn logged(&self, parts: &[&str]) {
-        let holds_all = |line: &str| parts.iter().all(|part| line.contains(part));
+        let contains_all = |line: &str| parts.iter().all(|part| line.contains(part));
         self.until(&format!("a line of the log with {parts:?}"), async || {
-            self.log().lines().any(holds_all).then_some(())
+            self.log().lines().any(contains_all).then_some(())
         })
         .await;
     }
 
-    /// The folder of the gateway.
     pub(crate) fn path(&self) -> &Path {
         self.setup.path()
     }
 
-    /// The process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Runs `gateway ARGS` with the configuration of the running gateway and returns what it printed.
+    /// Runs `gateway ARGS` with the configuration of the running gateway; returns exit code, stdout and stderr.
     pub(crate) fn cli(&self, arguments: &[&str]) -> (i32, String, String) {
         let output = self.cli_command(arguments).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -399,7 +396,7 @@ impl TestGateway {
         command
     }
 
-    /// Ends the gateway without warning and gives back its folder.
+    /// Kills the gateway and returns its folder.
     pub(crate) fn kill(mut self) -> Setup {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -420,7 +417,7 @@ impl TestGateway {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     }
 
-    /// Asks the gateway to end and gives back its exit code and its folder.
+    /// Stops the gateway by a signal; returns its exit code and its folder.
     pub(crate) async fn stop(mut self) -> (Option<i32>, Setup) {
         self.terminate();
         let status = wait_for("the gateway to end", || self.child.try_wait().unwrap()).await;
@@ -440,11 +437,11 @@ impl Drop for TestGateway {
     }
 }
 
-/// Waits until `look` finds something.
-pub(crate) async fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+/// Waits until `poll` returns a value.
+pub(crate) async fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = poll() {
             return found;
         }
         assert!(start.elapsed() < PATIENCE, "waited for {what}");

@@ -1,4 +1,4 @@
-//! Channels that answer their source, channels that ask it, and what plugins keep.
+//! Channels that answer their source, channels that poll it, and the state of plugins.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -36,7 +36,7 @@ fn two_way(agent: &RemoteAgent, back: &RemoteAgent, keys: &str) -> Setup {
     ))
 }
 
-/// Waits for so many answers at the source.
+/// Waits for `count` answers at the source.
 async fn answered(gateway: &TestGateway, back: &RemoteAgent, count: usize) -> Vec<Value> {
     gateway
         .until("answers at the source", async || {
@@ -46,7 +46,7 @@ async fn answered(gateway: &TestGateway, back: &RemoteAgent, count: usize) -> Ve
         .await
 }
 
-/// What an agent says reaches the place where its event came from, signed by the host, and is an event of its own.
+/// An agent's answer reaches the source of its event, signed by the host, and is an event of its own.
 #[tokio::test]
 async fn an_answer_goes_back_to_the_source_of_its_event() {
     let [agent, back] = [RemoteAgent::start().await, RemoteAgent::start().await];
@@ -68,7 +68,7 @@ async fn an_answer_goes_back_to_the_source_of_its_event() {
     assert!(!gateway.log().contains("hush-hush"));
 }
 
-/// An answer that the source cannot take now is tried again; one that it refuses is dead, and no event of the agent's.
+/// An answer is retried while the source is busy. An answer that the source refuses is dead, which does not affect the agent.
 #[tokio::test]
 async fn an_answer_is_retried_and_its_end_is_its_own() {
     let agent = RemoteAgent::start().await;
@@ -93,9 +93,9 @@ async fn an_answer_is_retried_and_its_end_is_its_own() {
     assert_eq!(agent.received().len(), 2);
 }
 
-/// An answer that was not handed back before a crash is handed back after it, and the agent is not asked again.
+/// An answer that was not sent before a crash is sent after it, without another delivery to the agent.
 #[tokio::test]
-async fn an_answer_outlives_a_kill() {
+async fn an_answer_survives_a_kill() {
     let agent = RemoteAgent::start().await;
     let well = Arc::new(AtomicBool::new(false));
     let healed = Arc::clone(&well);
@@ -162,9 +162,9 @@ async fn stored(gateway: &TestGateway) -> Vec<String> {
     items
 }
 
-/// What a source has is fetched page by page, each item once, also across a kill, because the cursor and the events are one commit.
+/// A source is polled page by page, each item once, also across a kill, because cursor and events are one commit.
 #[tokio::test]
-async fn a_source_that_is_asked_loses_and_repeats_nothing() {
+async fn polling_loses_and_repeats_no_item() {
     let expected: Vec<_> = (1..=7).map(|number| format!("item-{number}")).collect();
     let items = Arc::new(Mutex::new(expected[..5].to_vec()));
     let feed = feed(&items, &Arc::new(Mutex::new(200))).await;
@@ -182,9 +182,9 @@ async fn a_source_that_is_asked_loses_and_repeats_nothing() {
     gateway.post("feed", "{}").await.expect_problem(405, "rejected");
 }
 
-/// A source that fails is asked again, less often, and where it is seen; a plugin that traps has moved no cursor.
+/// A failing source is polled again, less often, and is reported; a plugin that traps moves no cursor.
 #[tokio::test]
-async fn a_failing_source_is_shown_and_asked_again() {
+async fn a_failing_source_is_reported_and_polled_again() {
     let (items, status) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(500)));
     let feed = feed(&items, &status).await;
     let gateway = polling(&feed).start().await;
@@ -216,9 +216,9 @@ async fn a_failing_source_is_shown_and_asked_again() {
     assert!(metrics.contains(r#"gateway_polls_total{provider="feed",outcome="failed"}"#), "{metrics}");
 }
 
-/// What a plugin keeps is there after a kill, belongs to calls that succeeded, and is bounded by its grant.
+/// A plugin's state survives a kill, has only changes of successful calls, and is bounded by its grant.
 #[tokio::test]
-async fn a_plugin_keeps_what_its_successful_calls_set() {
+async fn successful_calls_change_the_state_of_a_plugin() {
     let gateway = Setup::new()
         .plugin(guest::COUNTER)
         .config("\n[channels.counter]\nstate = \"100B\"\n[channels.other]\nplugin = \"counter\"\nstate = \"100B\"\n")
@@ -233,7 +233,7 @@ async fn a_plugin_keeps_what_its_successful_calls_set() {
     assert_eq!(count(&gateway, "counter?id=7").await, "2");
     gateway.client.post("/webhooks/counter?then=trap", &[], "{}").await.expect_problem(502, "plugin_failed");
     gateway.client.post("/webhooks/counter?then=reject", &[], "{}").await.expect_problem(400, "rejected");
-    // A duplicate is a call that succeeded.
+    // A call that yields a duplicate is successful.
     assert_eq!(count(&gateway, "counter?id=7").await, "3");
     assert_eq!(count(&gateway, "other").await, "1");
     assert_eq!(count(&gateway, "none").await, "denied");

@@ -1,4 +1,4 @@
-//! A request that does not come from its provider leaves no trace but a counter.
+//! A forged request leaves no trace but a counter.
 
 use crate::support::{Setup, TestGateway, built_in, guest};
 
@@ -38,7 +38,7 @@ async fn githubs_published_signature_passes_and_one_changed_byte_stores_nothing(
     assert!(metrics.contains(r#"webhook_signature_validation_failures_total{provider="sealed"} 4"#), "{metrics}");
 }
 
-/// What GitHub sends becomes an event that was verified and is delivered.
+/// A request from GitHub becomes a verified event and is delivered.
 #[tokio::test]
 async fn a_github_webhook_becomes_an_event_of_its_repository() {
     let gateway = Setup::new().github().start().await;
@@ -58,7 +58,7 @@ async fn a_github_webhook_becomes_an_event_of_its_repository() {
 }
 
 #[tokio::test]
-async fn a_channel_without_its_secret_waits_and_says_which_key_is_missing() {
+async fn a_channel_without_its_secret_waits_and_names_the_missing_key() {
     let gateway = Setup::new()
         .plugin(built_in::GITHUB)
         .plugin(built_in::GRAFANA)
@@ -77,9 +77,9 @@ async fn a_channel_without_its_secret_waits_and_says_which_key_is_missing() {
     }
 }
 
-/// The old secret passes as long as it stands beside the new one.
+/// The old secret passes as long as it is configured with the new one.
 #[tokio::test]
-async fn two_secrets_pass_while_they_are_rotated() {
+async fn two_secrets_pass_during_a_rotation() {
     let gateway = Setup::new()
         .plugin(guest::SEALED)
         .config("\n[channels.sealed]\nsecret = [{ env = \"NEW_SECRET\" }, { env = \"OLD_SECRET\" }]\n")

@@ -1,4 +1,4 @@
-//! Plugins that were built against another version of the contract.
+//! Plugins built against another version of the contract.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::support::{Setup, guest};
 
-/// The first version that was out is served as it is.
+/// A plugin of the first released version is served.
 #[tokio::test]
 async fn a_plugin_of_the_first_version_serves() {
     let gateway = Setup::new().plugin(guest::OLDEST).start().await;
@@ -20,7 +20,7 @@ async fn a_plugin_of_the_first_version_serves() {
     assert_eq!(event["attributes"]["path"], "/a");
 }
 
-/// A newer patch serves; what this gateway does not have yet traps only when it is called, and says so.
+/// A plugin of a newer patch is served; only the call of a missing host function traps, with a message.
 #[tokio::test]
 async fn a_plugin_of_a_newer_patch_serves_without_what_is_missing() {
     let gateway = Setup::new().plugin(guest::NEWEST).start().await;
@@ -35,8 +35,8 @@ async fn a_plugin_of_a_newer_patch_serves_without_what_is_missing() {
     }
 }
 
-/// What is released stays: every function and type of every released version is in the current one, letter by letter, and no world
-/// of it asks for more exports (`wit/README.md`, rules 1 and 2).
+/// Every function and type of every released version is in the current one, unchanged, and no world of it requires more exports
+/// (`wit/README.md`, rules 1 and 2).
 #[test]
 fn the_current_contract_keeps_every_released_one() {
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("wit");
@@ -47,11 +47,11 @@ fn the_current_contract_keeps_every_released_one() {
 
     for version in released {
         for (block, items) in read(&version.join("plugin.wit")) {
-            let now = current.get(&block).unwrap_or_else(|| panic!("{}: `{block}` is gone", version.display()));
+            let now = current.get(&block).unwrap_or_else(|| panic!("{}: `{block}` is missing", version.display()));
             let missing: Vec<_> = items.difference(now).collect();
             assert!(missing.is_empty(), "{}: `{block}` has lost or changed {missing:#?}", version.display());
             let exports = |items: &BTreeSet<String>| items.iter().filter(|item| item.starts_with("export ")).count();
-            assert_eq!(exports(now), exports(&items), "{}: `{block}` asks for more exports", version.display());
+            assert_eq!(exports(now), exports(&items), "{}: `{block}` requires more exports", version.display());
         }
     }
 }

@@ -2,17 +2,17 @@
 
 use gateway::verify::Recipe;
 
-/// A scheme as a provider uses it, with what the table needs to know of it.
+/// A scheme as a provider uses it, with the properties that the matrix needs.
 pub(crate) struct SchemeRow {
     pub(crate) name: &'static str,
-    /// The plugin whose manifest says how it is verified; the recipe here stands in where there is none.
+    /// The plugin whose manifest has the recipe; if there is none, `recipe` is used.
     pub(crate) plugin: Option<&'static str>,
     pub(crate) recipe: &'static str,
     pub(crate) secret: &'static str,
     pub(crate) other_secret: &'static str,
-    /// The seed of the private key, where the secret is the public one.
+    /// The seed of the private key, if the secret is a public key.
     pub(crate) seed: Option<[u8; 32]>,
-    /// The same scheme with another algorithm, which a sender might choose in the provider's place.
+    /// The same scheme with another algorithm, which a forger might choose.
     pub(crate) other_algorithm: Option<&'static str>,
     pub(crate) covers_body: bool,
     pub(crate) has_time: bool,
@@ -24,7 +24,7 @@ impl SchemeRow {
     }
 }
 
-/// What the manifest of the plugin asks for, or this where there is no such plugin.
+/// The recipe in the manifest of the plugin, or `otherwise` if there is no such plugin.
 pub(crate) fn recipe_of(plugin: Option<&str>, otherwise: &str) -> Recipe {
     let manifest = plugin.and_then(|plugin| {
         let path = format!("{}/../plugins/{plugin}/manifest.json", env!("CARGO_MANIFEST_DIR"));
@@ -50,7 +50,7 @@ const NONE: SchemeRow = SchemeRow {
 const PUBLIC: &str = "ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c";
 const OTHER_PUBLIC: &str = "1398f62c6d1a457c51ba6a4b5f3dbd2f69fca93216218dc8997e416bd17d93ca";
 
-/// Every scheme, and every way in which providers use it.
+/// All schemes, in all variants that providers use.
 pub(crate) const SCHEMES: &[SchemeRow] = &[
     SchemeRow {
         name: "hmac: prefix (GitHub)",

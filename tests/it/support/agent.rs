@@ -16,7 +16,7 @@ use hyper_util::server::conn::auto;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-/// What an agent received.
+/// A delivery that an agent received.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivered {
     pub(crate) method: Method,
@@ -31,7 +31,7 @@ impl Delivered {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The data of the event in the envelope, which is a text.
+    /// The data of the event in the envelope, which must be a text.
     pub(crate) fn data(&self) -> String {
         self.json()["event"]["data"].as_str().unwrap().to_owned()
     }
@@ -39,7 +39,7 @@ impl Delivered {
 
 type Answer = dyn Fn(usize, Delivered) -> BoxFuture<'static, Response<Full<Bytes>>> + Send + Sync;
 
-/// An HTTP server that stands for somebody's agent and remembers what it was sent.
+/// An HTTP server in the role of an agent, which records its deliveries.
 pub(crate) struct RemoteAgent {
     pub(crate) address: SocketAddr,
     received: Arc<Mutex<Vec<Delivered>>>,
@@ -54,14 +54,14 @@ impl RemoteAgent {
         .await
     }
 
-    /// Answers each request with what `answer` makes of its number, from 0, and of what it holds.
+    /// Answers each request with the result of `answer`, which gets the number of the request, from 0, and its content.
     pub(crate) async fn answering(
         answer: impl Fn(usize, &Delivered) -> Response<Full<Bytes>> + Send + Sync + 'static,
     ) -> Self {
         Self::answering_later(move |number, delivered| std::future::ready(answer(number, &delivered))).await
     }
 
-    /// The same with an answer that may take its time.
+    /// As [`answering`](Self::answering), with an asynchronous `answer`.
     pub(crate) async fn answering_later<F>(answer: impl Fn(usize, Delivered) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
@@ -85,7 +85,7 @@ impl RemoteAgent {
         Self { address, received }
     }
 
-    /// Everything it was sent so far, in order.
+    /// All deliveries so far, in order.
     pub(crate) fn received(&self) -> Vec<Delivered> {
         self.received.lock().unwrap().clone()
     }

@@ -1,23 +1,23 @@
-//! Components that are small to read and endless to compile.
+//! Components that are small to parse and take endless time or memory to compile.
 
 use std::iter::repeat_n;
 
-/// The most bytes of a function that WebAssembly engines take, about.
+/// About the most bytes of a function that WebAssembly engines accept.
 const MAX_BODY: usize = 7_600_000;
 
-/// The most targets of a `br_table` that WebAssembly engines take, about.
+/// About the most targets of a `br_table` that WebAssembly engines accept.
 const MAX_TARGETS: usize = 65_000;
 
-/// What is too much in a component.
+/// The kind of a compile bomb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bomb {
-    /// One function with nearly a million values that are needed at the same time.
+    /// One function with nearly a million values that are live at the same time.
     EnormousFunction,
     /// Thousands of functions that take milliseconds each.
     ManyFunctions,
-    /// Blocks in blocks in blocks, and a jump out of all of them.
+    /// Deeply nested blocks, and jumps out of all of them.
     DeepNesting,
-    /// Tables of jumps, each with as many targets as there may be.
+    /// Jump tables with the largest number of targets.
     HugeTables,
 }
 
@@ -25,7 +25,7 @@ impl Bomb {
     pub(crate) const ALL: [Self; 4] =
         [Self::EnormousFunction, Self::ManyFunctions, Self::DeepNesting, Self::HugeTables];
 
-    /// The limit that it is meant to go beyond: `memory` or `time`.
+    /// The limit that it should exceed: `memory` or `time`.
     pub(crate) fn limit(self) -> &'static str {
         if self == Self::ManyFunctions { "time" } else { "memory" }
     }
@@ -42,7 +42,7 @@ impl Bomb {
     }
 }
 
-/// Loads a value from each of so many addresses, and only then adds them all up.
+/// Loads values from `count` addresses, and only then adds all of them.
 fn sum(count: usize) -> Vec<u8> {
     (0..count).flat_map(load).chain(repeat_n(0x6a, count - 1)).collect()
 }
@@ -106,7 +106,7 @@ fn sized(content: &[u8]) -> Vec<u8> {
     [leb(content.len()), content.to_vec()].concat()
 }
 
-/// A number as WebAssembly writes it.
+/// A number in WebAssembly's encoding, LEB128.
 fn leb(mut number: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {

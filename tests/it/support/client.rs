@@ -22,7 +22,7 @@ pub(crate) struct Client {
     pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
-/// An answer of the gateway.
+/// A response of the gateway.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -36,12 +36,12 @@ impl Client {
         Self { scheme: "http", ..Self::over_tls(address, &Authority::new(), None) }
     }
 
-    /// A client that speaks TLS, believes this authority and has this certificate; it speaks HTTP/2 when the gateway does.
+    /// A client over TLS that trusts this authority and has this certificate; it uses HTTP/2 if the gateway does.
     pub(crate) fn over_tls(address: SocketAddr, authority: &Authority, own: Option<&Identity>) -> Self {
         Self::over_tls_versions(address, authority, own, rustls::ALL_VERSIONS)
     }
 
-    /// The same with certain versions of TLS.
+    /// As [`over_tls`](Self::over_tls), with these versions of TLS.
     pub(crate) fn over_tls_versions(
         address: SocketAddr,
         authority: &Authority,
@@ -53,7 +53,7 @@ impl Client {
         Self { scheme: "https", address, pool: Pool::builder(TokioExecutor::new()).build(connector) }
     }
 
-    /// Where the gateway serves.
+    /// The gateway's address.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -66,12 +66,12 @@ impl Client {
         self.send("POST", path, headers, body.into()).await
     }
 
-    /// Sends a request and panics when there is no answer.
+    /// Sends a request; panics if there is no response.
     pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Reply {
         self.try_send(method, path, headers, body).await.unwrap()
     }
 
-    /// Sends a request; the error is that of the connection.
+    /// Sends a request; the error is an error of the connection.
     pub(crate) async fn try_send(
         &self,
         method: &str,
@@ -91,7 +91,7 @@ impl Client {
 }
 
 impl Reply {
-    /// Panics unless the answer has this status.
+    /// Panics unless the response has this status.
     pub(crate) fn expect_status(self, status: u16) -> Self {
         assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
         self
@@ -104,7 +104,7 @@ impl Reply {
         json["events"][0]["id"].as_str().unwrap().to_owned()
     }
 
-    /// Panics unless the answer is a problem with this status and code; returns its detail.
+    /// Panics unless the response is a problem with this status and code; returns its detail.
     pub(crate) fn expect_problem(self, status: u16, code: &str) -> String {
         assert_eq!(self.headers["content-type"], "application/problem+json");
         let json = self.expect_status(status).json();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A component that was built for the tests.
+/// A component built for the tests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Guest {
     file: &'static str,
@@ -19,12 +19,12 @@ impl Guest {
         Self { file, example: true }
     }
 
-    /// Its name as a plugin.
+    /// The name of the plugin.
     pub(crate) fn name(&self) -> String {
         self.file.replace('_', "-")
     }
 
-    /// The built file. A missing one is a mistake in how the tests were started.
+    /// The built file. It is missing if the tests were started the wrong way.
     pub(crate) fn path(&self) -> PathBuf {
         let target = Path::new(super::BINARY).ancestors().nth(2).unwrap();
         let folder = target.join("wasm32-wasip2/guest");
@@ -34,18 +34,17 @@ impl Guest {
         path
     }
 
-    /// The folder of its samples, when it comes with the gateway.
+    /// The folder of its samples, if it is a built-in plugin.
     pub(crate) fn samples(&self) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins").join(self.name()).join("samples")
     }
 
-    /// Its bytes.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         fs::read(self.path()).unwrap()
     }
 }
 
-/// A channel plugin of a core module in text form, as `gateway plugin build` makes one of what a C compiler leaves.
+/// Builds a channel plugin from a core module in text form, as `gateway plugin build` does from the output of a C compiler.
 pub(crate) fn channel_of(module: &str) -> Vec<u8> {
     let mut module = wat::parse_str(module).unwrap();
     let mut resolve = wit_parser::Resolve::default();
@@ -56,7 +55,7 @@ pub(crate) fn channel_of(module: &str) -> Vec<u8> {
     wit_component::ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
 }
 
-/// The plugins that come with the gateway.
+/// The built-in plugins.
 pub(crate) mod built_in {
     use std::fs;
     use std::path::Path;
@@ -81,7 +80,7 @@ pub(crate) mod built_in {
     pub(crate) const STUB: Guest = Guest::built_in("stub");
     pub(crate) const TELEGRAM: Guest = Guest::built_in("telegram");
 
-    /// All of them, by the folders in `plugins/`, so that none is forgotten.
+    /// All built-in plugins, from the folders in `plugins/`, so that none is forgotten.
     pub(crate) fn all() -> Vec<Guest> {
         let folders = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins")).unwrap();
         let mut plugins: Vec<_> = folders

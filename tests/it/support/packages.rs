@@ -1,7 +1,7 @@
 //! Packages of the registries: recorded payloads, and the libraries that providers sign with.
 //!
-//! A set is a folder of `tests/real` with its versions and digests. It is installed once, into `target/tools`, and a test
-//! leaves out what needs it where the registry cannot be reached.
+//! A set is a folder of `tests/real` with versions and digests. It is installed once, into `target/tools`. If the registry
+//! cannot be reached, a test skips the checks that need it.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,18 +11,18 @@ use std::sync::Mutex;
 
 use sha2::{Digest, Sha256};
 
-/// How packages of one registry are installed.
+/// The installation of packages from one registry.
 struct Registry {
-    /// As it is told of when something is left out.
+    /// The name in the message about a skipped check.
     tool: &'static str,
     program: &'static str,
     arguments: &'static [&'static str],
-    /// What of a set says what is installed: versions with their digests first.
+    /// The files of a set that define the installation; the first one has versions and digests.
     files: &'static [&'static str],
     /// The folder with the packages.
     folder: &'static str,
-    /// What the tool says when it is not all there, or when the registry cannot be reached. Any other failure, such as a digest
-    /// that differs, fails the test.
+    /// The tool's messages if a part of it is missing or the registry cannot be reached. Any other failure, such as a wrong
+    /// digest, fails the test.
     absent: &'static [&'static str],
 }
 
@@ -56,15 +56,15 @@ const PYPI: Registry = Registry {
     absent: &["No module named pip", "Failed to establish a new connection", "Name or service not known"],
 };
 
-/// One installation at a time: tests of one set wait for the first of them.
+/// Allows one installation at a time, so that tests of the same set wait for the first one.
 static INSTALLING: Mutex<()> = Mutex::new(());
 
-/// The `node_modules` of the set `tests/real/{set}`; none, and a line that says why, where npm or its registry is missing.
+/// The `node_modules` of the set `tests/real/{set}`. Prints the reason and returns `None` if npm or its registry is missing.
 pub(crate) fn npm_packages(set: &str) -> Option<PathBuf> {
     installed(set, &NPM)
 }
 
-/// A folder for `sys.path` with the packages of `tests/real/{set}/requirements.txt`; none, and a line that says why, where pip
+/// A folder for `sys.path` with the packages of `tests/real/{set}/requirements.txt`. Prints the reason and returns `None` if pip
 /// or its registry is missing.
 pub(crate) fn pypi_packages(set: &str) -> Option<PathBuf> {
     installed(set, &PYPI)
@@ -78,33 +78,33 @@ fn installed(set: &str, registry: &Registry) -> Option<PathBuf> {
     let place = tools.join(format!("{}-{set}-{}", registry.program, &digest[..16]));
     let packages = place.join(registry.folder);
 
-    // A test that failed while it installed has left nothing behind that could be wrong.
+    // A failed installation leaves nothing behind, so a poisoned lock is fine.
     let _one = INSTALLING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if packages.is_dir() {
         return Some(packages);
     }
     fs::create_dir_all(&tools).unwrap();
-    // Elsewhere and then renamed, so that whatever is found under the name is whole.
+    // Installed elsewhere and then renamed, so that a folder of this name is always complete.
     let fresh = tempfile::tempdir_in(&tools).unwrap();
     for file in registry.files {
         fs::copy(source.join(file), fresh.path().join(file)).unwrap();
     }
     let mut install = Command::new(registry.program);
-    // A folder of one's own is no part of the system's Python.
+    // The target is a separate folder, not a part of the system's Python.
     install.args(registry.arguments).current_dir(fresh.path()).env("PIP_BREAK_SYSTEM_PACKAGES", "1");
     let output = match install.output() {
         Ok(output) => output,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            eprintln!("skipped: what needs the packages of {set}: {} is not installed", registry.tool);
+            eprintln!("skipped: checks with the packages of {set}: {} is not installed", registry.tool);
             return None;
         }
         Err(error) => panic!("{}: {error}", registry.tool),
     };
     if !output.status.success() {
-        let told = String::from_utf8_lossy(&output.stderr);
-        let is_absent = registry.absent.iter().any(|sign| told.contains(sign));
-        assert!(is_absent, "{} cannot install {set}:\n{told}", registry.tool);
-        eprintln!("skipped: what needs the packages of {set}: {} or its registry is missing", registry.tool);
+        let printed = String::from_utf8_lossy(&output.stderr);
+        let is_absent = registry.absent.iter().any(|sign| printed.contains(sign));
+        assert!(is_absent, "{} cannot install {set}:\n{printed}", registry.tool);
+        eprintln!("skipped: checks with the packages of {set}: {} or its registry is missing", registry.tool);
         return None;
     }
     if let Err(error) = fs::rename(fresh.path(), &place) {

@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 
 use super::{Message, Wire};
 
-/// An agent whose answers come when the test says so.
+/// An agent that answers when the test tells it to.
 pub(crate) struct SlowAgent {
     listener: TcpListener,
 }
@@ -23,7 +23,7 @@ impl SlowAgent {
         )
     }
 
-    /// The next attempt, and the connection on which its answer is waited for.
+    /// The next attempt, and the connection that waits for its answer.
     pub(crate) async fn attempt(&self) -> (Wire, Message) {
         let (stream, _) = self.listener.accept().await.unwrap();
         let mut wire = Wire::accepted(stream);

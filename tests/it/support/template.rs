@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::BINARY;
 
-/// The languages that must be there, separated by commas: `cargo xtask languages` sets it once it has installed them.
+/// The variable with the required languages, separated by commas; `cargo xtask languages` sets it after installing them.
 const REQUIRED: &str = "GATEWAY_LANGUAGES";
 
 /// A plugin as `gateway plugin new` writes it.
@@ -28,18 +28,17 @@ impl Template {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let dir = folder.path().join(name);
         if lang == "rust" {
-            // The versions that this repository is built with are on the machine.
+            // The versions in this repository's lock file are on the machine.
             fs::copy(repository().join("Cargo.lock"), dir.join("Cargo.lock")).unwrap();
         }
         Self { _folder: folder, dir, lang }
     }
 
-    /// The folder.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Changes the source.
+    /// Replaces text in the source.
     pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
         let file = self.dir.join(file);
         let text = fs::read_to_string(&file).unwrap();
@@ -47,17 +46,17 @@ impl Template {
         fs::write(file, text.replace(from, to)).unwrap();
     }
 
-    /// Builds it. None, once it was said why, where the tools of the language are not installed.
+    /// Builds the plugin. Prints the reason and returns `None` if the tools of the language are not installed.
     pub(crate) fn build(&self) -> Option<PathBuf> {
         self.link_tools();
         let output = self.command(BINARY, &["plugin", "build"]).output().unwrap();
-        let told = String::from_utf8_lossy(&output.stderr);
+        let printed = String::from_utf8_lossy(&output.stderr);
         let lang = self.lang;
-        if !output.status.success() && told.contains("needs what is missing:") && !is_required(lang) {
-            eprintln!("skipped: {}; `cargo xtask languages {lang}` installs it", told.trim());
+        if !output.status.success() && printed.contains("needs what is missing:") && !is_required(lang) {
+            eprintln!("skipped: {}; `cargo xtask languages {lang}` installs it", printed.trim());
             return None;
         }
-        assert!(output.status.success(), "{told}");
+        assert!(output.status.success(), "{printed}");
         let file = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
         assert_eq!(file.parent().unwrap(), self.dir.canonicalize().unwrap());
         Some(file)
@@ -66,13 +65,13 @@ impl Template {
     /// A command in the folder.
     pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
-        // Built once for all runs of the tests, and apart from what is being built to run them.
+        // One folder for all test runs, separate from the build of the tests themselves.
         command.env("CARGO_TARGET_DIR", target().join("templates"));
         command.args(arguments).current_dir(&self.dir);
         command
     }
 
-    /// Puts what `cargo xtask languages` has installed where the language looks for it.
+    /// Links the tools that `cargo xtask languages` has installed to the place where the language looks for them.
     fn link_tools(&self) {
         let (installed, link) = match self.lang {
             "js" | "ts" => ("node_modules", "node_modules"),

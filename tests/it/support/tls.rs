@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
-/// Somebody who issues certificates.
+/// A certificate authority.
 pub(crate) struct Authority {
     certificate: rcgen::Certificate,
     issuer: Issuer<'static, KeyPair>,
@@ -32,7 +32,7 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// Its own certificate.
+    /// Its own certificate, as PEM.
     pub(crate) fn pem(&self) -> String {
         pem("CERTIFICATE", self.certificate.der())
     }
@@ -45,12 +45,12 @@ impl Authority {
         Identity { certificate: pem("CERTIFICATE", certificate.der()), key: pem("PRIVATE KEY", key.serialized_der()) }
     }
 
-    /// How a client speaks TLS that believes this authority alone.
+    /// The TLS configuration of a client that trusts only this authority.
     pub(crate) fn client_config(&self, own: Option<&Identity>) -> ClientConfig {
         self.client_config_of(own, rustls::ALL_VERSIONS)
     }
 
-    /// The same with certain versions.
+    /// As [`client_config`](Self::client_config), with these versions of TLS.
     pub(crate) fn client_config_of(
         &self,
         own: Option<&Identity>,

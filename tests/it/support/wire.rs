@@ -9,12 +9,12 @@ use tokio::net::TcpStream;
 
 use super::PATIENCE;
 
-/// One connection, for tests to which connections matter.
+/// One connection, for tests of connections.
 pub(crate) struct Wire {
     stream: TcpStream,
 }
 
-/// A request or an answer as it came over the wire.
+/// A request or a response.
 #[derive(Debug)]
 pub(crate) struct Message {
     /// Everything before the body, in lower case.
@@ -27,12 +27,12 @@ impl Wire {
         Ok(Self { stream: TcpStream::connect(address).await? })
     }
 
-    /// The end of somebody who has connected.
+    /// The server's end of an accepted connection.
     pub(crate) fn accepted(stream: TcpStream) -> Self {
         Self { stream }
     }
 
-    /// Sends a request without any header that says how long the connection is to stay.
+    /// Sends a request without a `Connection` header.
     pub(crate) async fn ask(&mut self, method: &str, path: &str, body: &str) -> io::Result<Message> {
         let length = body.len();
         let head = format!("{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {length}\r\n\r\n");
@@ -49,7 +49,7 @@ impl Wire {
         self.send("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
     }
 
-    /// The next message; the error says that the connection ended before, or that nothing came for too long.
+    /// The next message; the error is the end of the connection or a timeout.
     pub(crate) async fn receive(&mut self) -> io::Result<Message> {
         tokio::time::timeout(PATIENCE, self.message()).await?
     }

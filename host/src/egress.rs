@@ -41,7 +41,7 @@ type Secure = Client<HttpsConnector<Connector>, Full<Bytes>>;
 pub struct Egress {
     settings: EgressSettings,
     plain: Plain,
-    /// Made by the first request over TLS.
+    /// Created by the first request over TLS.
     secure: OnceLock<Secure>,
     connector: Connector,
 }
@@ -59,7 +59,7 @@ impl Egress {
         self.settings.credentials.contains_key(name)
     }
 
-    /// Sends a request that is granted, and returns the response with its whole body.
+    /// Checks and sends a request, and reads the whole response.
     pub(crate) async fn send(&self, request: EgressRequest) -> Result<Response, EgressError> {
         let timeout = request.timeout;
         tokio::time::timeout(timeout, self.exchange(request)).await.unwrap_or(Err(EgressError::Timeout(timeout)))
@@ -135,7 +135,7 @@ impl Egress {
         Ok(self.secure.get_or_init(|| client().build(connector)))
     }
 
-    /// Finds the cause that an operator can act on in what the client says.
+    /// Finds the cause that the operator can act on.
     fn explain(&self, error: &hyper_util::client::legacy::Error, url: &Url) -> EgressError {
         let mut cause: Option<&(dyn Error + 'static)> = Some(error);
         let mut last = error.to_string();
@@ -160,7 +160,7 @@ fn client() -> hyper_util::client::legacy::Builder {
     builder
 }
 
-/// What all clients share: the system's authorities are read once, by the first request over TLS.
+/// The configuration of all clients. The system's authorities are read once, by the first request over TLS.
 fn tls() -> Result<rustls::ClientConfig, EgressError> {
     static TLS: OnceLock<rustls::ClientConfig> = OnceLock::new();
     if let Some(tls) = TLS.get() {

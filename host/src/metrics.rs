@@ -1,7 +1,7 @@
-//! The registry behind `/metrics`: labels that modules share, and the text.
+//! The registry of metrics, labels that modules share, and the text of `/metrics`.
 //!
-//! A module registers what it counts in a struct of its own, so that a metric stands beside the code that counts it.
-//! Names are in the Prometheus text format; counters end in `_total` there.
+//! Each module registers its metrics in a struct of its own, beside the code that counts. In the Prometheus text format
+//! the names of counters end in `_total`.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +14,7 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Defines a set of labels. Metrics of one module only have theirs there.
+/// Defines a set of labels. Labels that only one module uses are defined there.
 macro_rules! labels {
     ($(#[$doc:meta])* $visibility:vis $name:ident { $($label:ident),+ }) => {
         $(#[$doc])*
@@ -41,7 +41,7 @@ labels! {
     pub(crate) ByAgent { agent }
 }
 labels! {
-    /// By the reason of a refusal or a removal.
+    /// By the reason of a refusal or removal.
     pub(crate) ByReason { reason }
 }
 
@@ -58,7 +58,7 @@ impl MetricConstructor<Histogram> for Durations {
     }
 }
 
-/// What one gateway counts. Clones are the same registry.
+/// The metrics of one gateway. Clones share the registry.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Mutex<Registry>>);
 
@@ -69,20 +69,20 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// A registry with the version of the gateway.
+    /// A registry that contains only the version of the gateway.
     pub fn new() -> Self {
         let mut registry = Registry::default();
         registry.register("gateway_build", "The running version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         Self(Arc::new(Mutex::new(registry)))
     }
 
-    /// Shows `metric` under `name` from now on, and returns it to be counted with.
+    /// Registers `metric` under `name`, and returns it for counting.
     pub(crate) fn register<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
         self.registry().register(name, help, metric.clone());
         metric
     }
 
-    /// The same for a metric whose name ends in its unit.
+    /// The same for a metric with a unit, which is appended to its name.
     pub(crate) fn register_with_unit<M: Metric + Clone>(&self, name: &str, help: &str, unit: Unit, metric: M) -> M {
         self.registry().register_with_unit(name, help, unit, metric.clone());
         metric

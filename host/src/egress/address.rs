@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether `address` belongs to the public internet, after the IANA special-purpose registries (RFC 6890).
 ///
-/// An IPv6 address that carries an IPv4 address is judged by the one it carries.
+/// For an IPv6 address that embeds an IPv4 address, the embedded one counts.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -32,7 +32,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
-    // Only 2000::/3 is given out as global unicast; within it Teredo, ORCHID and documentation are not.
+    // Only 2000::/3 is assigned as global unicast, except for Teredo, ORCHID and documentation.
     (a & 0xe000) == 0x2000 && !(a == 0x2001 && b < 0x0200) && !(a == 0x2001 && b == 0x0db8) && a != 0x3fff
 }
 

@@ -83,7 +83,7 @@ impl Connector {
 
     async fn open(&self, host: &Host<String>, port: u16) -> Result<TcpStream, ConnectError> {
         let mut failure = ConnectError::Dns("it has no address".to_owned());
-        // What a name resolves to is asked once: another answer would be another address, and nobody has checked it.
+        // The name is resolved once: a second answer could be another address, which was not checked.
         for address in self.resolve(host, port).await? {
             let ip = address.ip();
             if !is_public(ip) && !self.grants.iter().any(|grant| grant.admits_private(host, port, ip)) {
@@ -92,7 +92,7 @@ impl Connector {
             }
             match TcpStream::connect(address).await {
                 Ok(stream) => {
-                    // Without this a small request waits for the acknowledgement of the one before.
+                    // Otherwise a small request waits for the acknowledgement of the previous one.
                     stream.set_nodelay(true).map_err(|error| ConnectError::Refused(error.to_string()))?;
                     return Ok(stream);
                 }
@@ -159,7 +159,7 @@ mod tests {
         (canary, address)
     }
 
-    /// A name that resolves to something else a moment later is no way around the check.
+    /// A name that resolves to another address a moment later does not bypass the check.
     #[tokio::test]
     async fn the_address_that_was_checked_is_the_one_that_is_connected_to() {
         let [(_first, checked), (_second, later)] = [canary().await, canary().await];

@@ -1,4 +1,4 @@
-//! What an operator allows to be reached.
+//! Destinations that the operator allows.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -23,7 +23,6 @@ pub struct Grant {
     pub private: bool,
 }
 
-/// A text that is no destination.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected `host`, `host:port` or `scheme://host:port`, found `{0}`")]
 pub struct GrantError(pub String);
@@ -42,8 +41,8 @@ impl FromStr for Grant {
         if rest.is_empty() || rest.contains(['/', '?', '#', '@', '*']) {
             return Err(bad());
         }
-        // The host is read as a URL's host, so that both sides have the same canonical form. A port is read by
-        // hand: a URL forgets the default port of its scheme, a grant must not.
+        // The host is parsed as in a URL, so that both have the same canonical form. The port is parsed separately: a URL drops
+        // the default port of its scheme, a grant must keep it.
         let (host, port) = match rest.rsplit_once(':') {
             Some((host, port))
                 if !port.ends_with(']') && !host.ends_with(':') && (!host.contains(':') || host.starts_with('[')) =>
@@ -61,7 +60,7 @@ impl FromStr for Grant {
 }
 
 impl Grant {
-    /// Whether a request of `method` to `url` is covered.
+    /// Whether the grant covers a request.
     pub(super) fn allows(&self, url: &Url, method: &Method) -> bool {
         self.covers(url)
             && self.path.as_deref().is_none_or(|prefix| is_below(url.path(), prefix))
@@ -75,8 +74,8 @@ impl Grant {
             && url.port_or_known_default() == Some(self.port.unwrap_or(default_port))
     }
 
-    /// Whether a connection to `host:port` may use `address`, which is not public: an address or `localhost` that
-    /// was written down is meant as it stands, a name needs `private`.
+    /// Whether a connection to `host:port` may use `address`, which is not public. A grant of a literal address or of
+    /// `localhost` allows it; a name needs `private`.
     pub(super) fn admits_private(&self, host: &Host<String>, port: u16, address: IpAddr) -> bool {
         let same = self.host == *host && self.port.is_none_or(|granted| granted == port);
         same && (self.private

@@ -1,4 +1,4 @@
-//! What one client may reach.
+//! Settings of a client.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,10 +6,9 @@ use std::time::Duration;
 use super::credential::Credential;
 use super::grant::Grant;
 
-/// What an agent was granted.
+/// What one client may reach.
 #[derive(Clone, Debug)]
 pub struct EgressSettings {
-    /// Where requests may go.
     pub grants: Vec<Grant>,
     /// Credentials by the name that plugins use.
     pub credentials: BTreeMap<String, Credential>,

@@ -1,4 +1,4 @@
-//! URLs as messages to the operator show them.
+//! Text forms of URLs for messages.
 
 use url::Url;
 

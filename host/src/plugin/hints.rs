@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_is_in_the_words_of_the_language() {
+    fn a_hint_uses_the_terms_of_the_language() {
         let program = || ContractError::NoInterface { found: "`wasi:cli/run@0.2.6`".to_owned() }.into();
         let http = || ContractError::WasiHttp("wasi:http/types@0.2.4".to_owned()).into();
         for (language, error, expected) in [

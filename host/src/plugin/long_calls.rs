@@ -30,7 +30,7 @@ impl LongCallRuntime {
         let runtime = Builder::new_multi_thread()
             .worker_threads(spare_cores())
             .thread_name("plugin-slow")
-            .on_thread_start(begin)
+            .on_thread_start(lower_priority)
             .enable_all()
             .build()
             .map_err(PluginError::Thread)?;
@@ -69,7 +69,7 @@ impl Drop for LongCallRuntime {
     }
 }
 
-fn begin() {
+fn lower_priority() {
     if let Err(error) = give_way() {
         tracing::warn!(%error, "Long plugin calls keep the normal priority");
     }
@@ -93,19 +93,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_that_takes_long_goes_on_in_the_slow_lane() {
-        let lane = LongCallRuntime::new().unwrap();
+    async fn a_long_call_moves_to_the_runtime_for_long_calls() {
+        let long_calls = LongCallRuntime::new().unwrap();
         let slow = Arc::new(AtomicBool::new(false));
 
-        let [first, second, third] = lane.drive(Box::pin(threads(Arc::clone(&slow))), &slow).await;
+        let [first, second, third] = long_calls.drive(Box::pin(threads(Arc::clone(&slow))), &slow).await;
 
         assert_eq!(first, second);
         assert_eq!(third, "plugin-slow");
     }
 
     #[tokio::test]
-    async fn a_call_that_is_given_up_ends_in_the_slow_lane_too() {
-        let lane = LongCallRuntime::new().unwrap();
+    async fn a_call_that_is_dropped_ends_there_too() {
+        let long_calls = LongCallRuntime::new().unwrap();
         let slow = Arc::new(AtomicBool::new(true));
         let held = Arc::new(());
         let call_holds = Arc::clone(&held);
@@ -114,8 +114,9 @@ mod tests {
             std::future::pending::<()>().await;
         };
 
-        let given_up = tokio::time::timeout(std::time::Duration::from_millis(50), lane.drive(Box::pin(forever), &slow));
-        given_up.await.unwrap_err();
+        let dropped =
+            tokio::time::timeout(std::time::Duration::from_millis(50), long_calls.drive(Box::pin(forever), &slow));
+        dropped.await.unwrap_err();
 
         while Arc::strong_count(&held) > 1 {
             tokio::task::yield_now().await;

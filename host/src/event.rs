@@ -7,6 +7,7 @@ mod cloud_event;
 mod delivery;
 mod envelope;
 mod id;
+mod level;
 mod name;
 mod time;
 
@@ -18,6 +19,7 @@ pub use self::cloud_event::{CloudEvent, Payload};
 pub use self::delivery::{Attempt, Delivery, DeliveryId, DeliveryState, EventStatus, Outcome, Priority, Recipient};
 pub use self::envelope::{Envelope, SkillRef};
 pub use self::id::{EventId, RequestId, Seq};
+pub use self::level::Level;
 pub use self::name::{AgentName, ChannelName, NameError, PluginName};
 pub use self::time::Timestamp;
 

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::Config;
 use crate::dispatch::{DELIVERIES, Dispatch};
 use crate::event::{ChannelName, Recipient, Timestamp};
-use crate::eventlog::{EventLog, EventLogError};
+use crate::eventlog::{CommitSink, EventLog, EventLogError, Space};
 use crate::http::{HttpError, Server, Services};
 use crate::ingest::{Guard, Ingest, POLLING, Router};
 use crate::lifecycle::{Running, Step, Tasks, Within};
@@ -107,7 +107,7 @@ impl Parts {
         let router = Arc::new(Routing(dispatch.clone()));
         let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, &metrics);
         load_states(&plugins, &log)?;
-        let replays = Replays::new(config.replay, log.clone(), agents, &metrics);
+        let replays = Replays::load(config.replay, log.clone(), agents, &metrics)?;
         let services = Services {
             ingest: ingest.clone(),
             dispatch: dispatch.clone(),
@@ -219,15 +219,15 @@ async fn open_log(
     metrics: &Metrics,
     dispatch: &Dispatch,
 ) -> Result<EventLog, GatewayError> {
-    let (metrics, sink) = (metrics.clone(), Arc::new(dispatch.clone()));
-    let opened = tokio::task::spawn_blocking(move || EventLog::open(&settings, &metrics, sink)).await;
+    let (metrics, sink) = (metrics.clone(), Arc::new(dispatch.clone()) as Arc<dyn CommitSink>);
+    let opened = tokio::task::spawn_blocking(move || EventLog::open(&settings, &metrics, vec![sink])).await;
     Ok(opened.map_err(std::io::Error::other)??)
 }
 
 /// Loads the states of plugins from the log.
 fn load_states(plugins: &PluginHost, log: &EventLog) -> Result<(), EventLogError> {
     for state in plugins.states() {
-        state.load(log.state(&state.owner)?);
+        state.load(log.values(&Space::of_plugin(&state.owner), "")?);
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use crate::caller::{Access, AllowList, Rate};
 use crate::egress::{EgressSettings, Response};
 use crate::event::{ChannelName, EventId, PluginName, Recipient, RequestId, Timestamp};
-use crate::eventlog::{Appended, EventLog, EventLogError, NewEvent, NewState};
+use crate::eventlog::{Appended, Batch, EventLog, EventLogError, NewEvent, Space, ValueChange};
 use crate::lifecycle::Tasks;
 use crate::metrics::{ByProvider, Metrics};
 use crate::plugin::{Binding, CallError, CallLimits, PluginHost, Receipt, Rejection, StateChanges, StateError};
@@ -361,12 +361,12 @@ async fn append(
     match &instance.state {
         Some(state) if !changes.is_empty() => {
             let write = async move |entries| {
-                let new = NewState { owner: state.owner.clone(), entries };
-                Ok(log.append_with(events, Some(new)).await?)
+                let values = ValueChange::all(&Space::of_plugin(&state.owner), entries);
+                Ok(log.commit(Batch { events, values, ..Batch::default() }).await?.events)
             };
             state.keep(changes, write).await
         }
-        _ => Ok(log.append(events).await?),
+        _ => Ok(log.commit(events.into()).await?.events),
     }
 }
 

@@ -2,18 +2,16 @@
 //!
 //! Deliberately absent: channels, agents, plugins, routes and skills. Their state belongs to a running gateway.
 
-use std::sync::Arc;
-
 use anyhow::{anyhow, bail};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::request::LogRequest;
 use crate::config::Config;
-use crate::event::Event;
-use crate::eventlog::{CommitSink, EngineKind, EventLog, EventLogError, NewDelivery};
+use crate::eventlog::{EngineKind, EventLog, EventLogError};
 use crate::http::{DeliveriesQuery, EventsQuery, view};
 use crate::metrics::Metrics;
+use crate::replay;
 
 /// The file of the store in the folder of the log.
 pub(super) const STORE: &str = "db";
@@ -33,7 +31,7 @@ pub(super) fn answer(config: &Config, request: &LogRequest) -> anyhow::Result<Va
             let query = EventsQuery::parse(&filter.query())?;
             Ok(to_json(&view::events_page(&open_log(config)?, &query)?))
         }
-        LogRequest::Event(id) => match open_log(config)?.find(*id)? {
+        LogRequest::Event(id) => match open_log(config)?.event(*id)? {
             Some(stored) => Ok(to_json(&view::event_detail(&stored))),
             None => bail!("there is no event `{id}`\nhint: `gateway events` lists them"),
         },
@@ -42,8 +40,9 @@ pub(super) fn answer(config: &Config, request: &LogRequest) -> anyhow::Result<Va
             Ok(to_json(&view::deliveries_page(&open_log(config)?, &query)?))
         }
         LogRequest::Replays => {
-            let replays = open_log(config)?.replays();
-            Ok(to_json(&view::replays(replays.values().rev().cloned().collect())))
+            let mut replays = replay::kept(&open_log(config)?)?;
+            replays.reverse();
+            Ok(to_json(&view::replays(replays)))
         }
     }
 }
@@ -57,7 +56,7 @@ pub(super) fn open_log(config: &Config) -> anyhow::Result<EventLog> {
     {
         settings.engine = EngineKind::Memory;
     }
-    EventLog::open(&settings, &Metrics::new(), Arc::new(NullSink)).map_err(|error| match error {
+    EventLog::open(&settings, &Metrics::new(), Vec::new()).map_err(|error| match error {
         EventLogError::Locked { .. } => {
             anyhow!(
                 "{error}\nhint: a gateway uses it at another address: set `http.listen` or `admin.listen` to that address"
@@ -69,11 +68,4 @@ pub(super) fn open_log(config: &Config) -> anyhow::Result<EventLog> {
 
 fn to_json(view: &impl Serialize) -> Value {
     serde_json::to_value(view).expect("views have text keys only")
-}
-
-/// Nothing is delivered from here.
-struct NullSink;
-
-impl CommitSink for NullSink {
-    fn committed(&self, _: &Arc<Event>, _: &[NewDelivery]) {}
 }

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 
 use crate::event::{Attempt, DeliveryId, Event, Outcome, SkillRef, Timestamp};
-use crate::eventlog::{EventLog, EventLogError, NewState};
+use crate::eventlog::{
+    Appended, Batch, Committed, EventLog, EventLogError, FinishedAttempt, NewEvent, Space, ValueChange,
+};
 use crate::metrics::ByAgent;
 use crate::plugin::{Answer, CallError, Failure, Generation, Outgoing, StateChanges, StateError};
 
@@ -40,6 +42,8 @@ pub(super) struct AttemptRunner {
     pub(super) generation: Arc<Generation>,
     /// The breaker's time in which it starts.
     pub(super) epoch: u64,
+    /// The term of the claim under which it is made.
+    pub(super) term: u64,
 }
 
 /// An attempt that is over, with its record durable.
@@ -118,18 +122,15 @@ impl AttemptRunner {
         let next_at = wait.map(|wait| (attempt.ended_at.after(wait), Instant::now() + wait));
         job.attempts = number.get();
         self.count(&event, &attempt);
-        if let Some(answer) = &answer {
-            self.keep_state(&answer.state).await;
-            if !self.send_back(job, &event, answer).await {
-                return Disposition::Unrecorded;
-            }
-        }
+        let state = answer.as_ref().map(|answer| answer.state.clone()).unwrap_or_default();
+        let reply = answer.as_ref().and_then(|answer| self.answer_event(job, &event, answer));
         let settled = match attempt.outcome {
             Outcome::Retry => None,
             Outcome::Delivered => answer.map(SyncOutcome::Delivered),
             Outcome::Dead => Some(SyncOutcome::Dead { code: attempt.code.clone(), message: attempt.message.clone() }),
         };
-        if !self.record(job.id, attempt, next_at.map(|(at, _)| at)).await {
+        let finished = FinishedAttempt { delivery: job.id, attempt, next_attempt_at: next_at.map(|(at, _)| at) };
+        if !self.record(finished, state, reply).await {
             return Disposition::Unrecorded;
         }
         if let Some(outcome) = settled
@@ -142,7 +143,7 @@ impl AttemptRunner {
 
     async fn load(&self, id: DeliveryId) -> Result<Arc<Event>, EventLogError> {
         let log = self.log.clone();
-        let read = tokio::task::spawn_blocking(move || log.get(id.seq));
+        let read = tokio::task::spawn_blocking(move || log.event(id.seq));
         let stored = read.await.map_err(|error| EventLogError::Io(error.to_string()))??;
         stored.map(|stored| Arc::new(stored.event)).ok_or(EventLogError::NotFound)
     }
@@ -172,7 +173,7 @@ impl AttemptRunner {
         let ended_at = Timestamp::now();
         let attempt = |outcome, code: &str, message: &str| Attempt {
             number: number.get(),
-            term: Attempt::FIRST_TERM,
+            term: self.term,
             started_at,
             ended_at,
             outcome,
@@ -227,55 +228,71 @@ impl AttemptRunner {
         let now = Timestamp::now();
         let attempt = Attempt {
             number: job.attempts + 1,
-            term: Attempt::FIRST_TERM,
+            term: self.term,
             started_at: now,
             ended_at: now,
             outcome: Outcome::Dead,
             code: code.to_owned(),
             message: message.to_owned(),
         };
-        if self.record(job.id, attempt, None).await { Disposition::Settled } else { Disposition::Unrecorded }
-    }
-
-    /// Keeps the record, waiting for the log where it cannot take it now: the agent has the event, so the delivery must
-    /// not be made again because of that. Tells whether the log still takes records.
-    async fn record(&self, id: DeliveryId, attempt: Attempt, next_at: Option<Timestamp>) -> bool {
-        self.until_taken(|| self.log.record(id, attempt.clone(), next_at)).await.is_some()
-    }
-
-    /// Keeps what the plugin changed of its state. The delivery has been made, whatever comes of that.
-    async fn keep_state(&self, changes: &StateChanges) {
-        let Some(state) = self.agent.binding.state.as_ref().filter(|_| !changes.is_empty()) else { return };
-        let write = |entries| async move {
-            let new = NewState { owner: state.owner.clone(), entries };
-            self.until_taken(|| self.log.keep(new.clone())).await;
-            Ok::<_, StateError>(())
-        };
-        if let Err(error) = state.keep(changes.clone(), write).await {
-            tracing::warn!(agent = %self.agent.settings.name, "State of the plugin was not kept: {error}");
+        let finished = FinishedAttempt { delivery: job.id, attempt, next_attempt_at: None };
+        if self.record(finished, StateChanges::default(), None).await {
+            Disposition::Settled
+        } else {
+            Disposition::Unrecorded
         }
     }
 
-    /// What `write` returns once the log takes it; the default when it never will. None when the log has ended before.
-    pub(super) async fn until_taken<T: Default, F>(&self, write: impl Fn() -> F) -> Option<T>
-    where
-        F: Future<Output = Result<T, EventLogError>>,
-    {
+    /// Makes the outcome durable in one commit: the attempt, what the plugin changed of its state, and the answer that goes
+    /// back. Returns whether the log still accepts records.
+    async fn record(&self, finished: FinishedAttempt, changes: StateChanges, reply: Option<NewEvent>) -> bool {
+        let batch = Batch { attempts: vec![finished], events: reply.into_iter().collect(), ..Batch::default() };
+        let committed = match self.agent.binding.state.as_ref().filter(|_| !changes.is_empty()) {
+            Some(state) => {
+                let write = async |entries| {
+                    let values = ValueChange::all(&Space::of_plugin(&state.owner), entries);
+                    Ok::<_, StateError>(self.commit(Batch { values, ..batch.clone() }).await)
+                };
+                match state.keep(changes, write).await {
+                    Ok(committed) => committed,
+                    Err(error) => {
+                        tracing::warn!(agent = %self.agent.settings.name, "State of the plugin was not stored: {error}");
+                        self.commit(batch).await
+                    }
+                }
+            }
+            None => self.commit(batch).await,
+        };
+        if let Some(Committed { events, .. }) = &committed
+            && let Some(Appended::Accepted(answer)) = events.first()
+        {
+            tracing::debug!(agent = %self.agent.settings.name, answer = %answer.id, "Answer goes back");
+        }
+        committed.is_some()
+    }
+
+    /// Commits, and waits for the log where it cannot accept the batch now: the agent has the event, so the delivery must
+    /// not be retried because of that. What can never be stored is left out. `None` if the log has ended before.
+    async fn commit(&self, mut batch: Batch) -> Option<Committed> {
+        let agent = &self.agent.settings.name;
         let mut warned = false;
         loop {
-            match write().await {
-                Ok(written) => return Some(written),
+            match self.log.commit(batch.clone()).await {
+                Ok(committed) => return Some(committed),
                 Err(EventLogError::Poisoned(_) | EventLogError::Closed) => return None,
-                Err(error) if !error.is_transient() => {
-                    tracing::warn!(agent = %self.agent.settings.name, "Outcome cannot be recorded: {error}");
-                    return Some(T::default());
-                }
-                Err(error) => {
+                Err(error) if error.is_transient() => {
                     if !warned {
-                        tracing::warn!(agent = %self.agent.settings.name, "Outcome cannot be recorded now: {error}");
+                        tracing::warn!(%agent, "Outcome cannot be recorded now: {error}");
                         warned = true;
                     }
                     tokio::time::sleep(RECORD_AGAIN).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%agent, "Outcome cannot be recorded: {error}");
+                    if batch.events.is_empty() && batch.values.is_empty() {
+                        return Some(Committed::default());
+                    }
+                    batch = Batch { attempts: batch.attempts, ..Batch::default() };
                 }
             }
         }

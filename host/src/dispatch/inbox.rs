@@ -2,10 +2,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
 
-use crate::event::{Event, Seq};
+use crate::event::{Event, Level, Seq};
 use crate::eventlog::NewDelivery;
 
-use super::job::{Job, Level};
+use super::job::Job;
 use super::memory_budget::MemoryBudget;
 
 /// The way of new deliveries from the log's writer to one agent's task.

@@ -2,37 +2,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::memory_budget::HeldEvent;
-use crate::event::{Delivery, DeliveryId, Priority, Timestamp};
+use crate::event::{Delivery, DeliveryId, Level, Timestamp};
 use crate::eventlog::NewDelivery;
-
-/// How urgent a delivery is beside others to the same agent. In the order of urgency, so that a greater one goes first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Level {
-    /// Somebody asked for it again: a slow lane of its own, so that live deliveries do not wait for it.
-    #[default]
-    Replay,
-    Low,
-    Normal,
-    High,
-}
-
-impl Level {
-    /// All of them, the least urgent first.
-    pub(super) const ALL: [Self; 4] = [Self::Replay, Self::Low, Self::Normal, Self::High];
-
-    pub(super) const fn new(priority: Priority, is_replay: bool) -> Self {
-        match priority {
-            _ if is_replay => Self::Replay,
-            Priority::Low => Self::Low,
-            Priority::Normal => Self::Normal,
-            Priority::High => Self::High,
-        }
-    }
-
-    pub(super) const fn of(delivery: &Delivery) -> Self {
-        Self::new(delivery.priority, delivery.replayed_by.is_some())
-    }
-}
 
 /// What shares permits: none of these can take all of them from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +97,7 @@ fn lane(id: DeliveryId, subject: Option<&str>, level: Level) -> LaneKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Attempt, Outcome, Recipient, Seq};
+    use crate::event::{Attempt, Outcome, Priority, Recipient, Seq};
 
     #[test]
     fn a_clock_that_jumped_back_prolongs_no_wait() {

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::job::{Class, Job, LaneKey, Level};
-use crate::event::{DeliveryId, Seq};
+use super::job::{Class, Job, LaneKey};
+use crate::event::{DeliveryId, Level, Seq};
+use crate::eventlog::LaneSubjects;
 
 /// What happens to the lane of a delivery that failed and is worth repeating.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +77,8 @@ pub(super) struct Refill {
     /// From where to read.
     pub(super) from: Seq,
     lanes: HashSet<LaneKey>,
-    /// Their subjects, for the reader: those of live deliveries, and those of replays.
-    pub(super) subjects: Arc<[HashSet<Arc<str>>; 2]>,
+    /// Their subjects, for the reader.
+    pub(super) subjects: Arc<LaneSubjects>,
 }
 
 /// The lanes of one agent.
@@ -238,7 +239,7 @@ impl Queues {
     /// What is to be read from the log for lanes that have run dry; once, until [`Queues::refilled`].
     pub(super) fn start_refill(&mut self) -> Option<&Refill> {
         if self.refill.is_none() && !self.dry.is_empty() {
-            let mut subjects = [HashSet::new(), HashSet::new()];
+            let mut subjects = LaneSubjects::default();
             let mut lanes = HashSet::new();
             let mut from = Seq(u64::MAX);
             for key in self.dry.drain(..) {
@@ -246,7 +247,8 @@ impl Queues {
                 let (LaneState::Dry, LaneKey::Subject { subject, replay }) = (lane.state, &key) else { continue };
                 lane.state = LaneState::Refilling;
                 from = from.min(lane.left.take().unwrap_or(from));
-                subjects[usize::from(*replay)].insert(Arc::clone(subject));
+                let lanes_of = if *replay { &mut subjects.replays } else { &mut subjects.live };
+                lanes_of.insert(Arc::clone(subject));
                 lanes.insert(key);
             }
             self.refill = Some(Refill { from, lanes, subjects: Arc::new(subjects) });

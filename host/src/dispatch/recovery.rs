@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::event::{AgentName, Seq};
-use crate::eventlog::{EventLog, EventLogError, OpenDeliveries};
+use crate::event::{AgentName, Level, Seq};
+use crate::eventlog::{DeliverySelection, EventLog, EventLogError, Limits, Page, Query, Range};
 
 use super::agent::Agent;
-use super::job::Level;
 
 /// Deliveries that are looked at in one go.
 const PAGE: usize = 4096;
@@ -45,6 +44,7 @@ impl Recovery {
         let mut told = HashSet::new();
         let mut strangers = BTreeMap::<AgentName, u64>::new();
         let mut from = Seq(0);
+        let open = DeliverySelection::open();
         loop {
             let page = tokio::select! {
                 () = stop.cancelled() => return,
@@ -60,7 +60,7 @@ impl Recovery {
                     }
                 }
             };
-            for (id, delivery, _) in &page.items {
+            for (id, delivery, _) in page.deliveries(&open) {
                 let level = Level::of(delivery);
                 match agents.get(&delivery.agent) {
                     Some(agent) if told.insert((&agent.settings.name, level)) => {
@@ -84,8 +84,11 @@ impl Recovery {
     }
 }
 
-async fn read(log: &EventLog, from: Seq) -> Result<OpenDeliveries, EventLogError> {
+async fn read(log: &EventLog, from: Seq) -> Result<Page, EventLogError> {
     let log = log.clone();
-    let read = tokio::task::spawn_blocking(move || log.open_deliveries(from, Seq(u64::MAX), PAGE, |_, _| true));
+    let read = tokio::task::spawn_blocking(move || {
+        let query = Query { deliveries: Some(DeliverySelection::open()), ..Query::default() };
+        log.scan(&query, Range::up_from(from), Limits::items(PAGE))
+    });
     read.await.unwrap_or_else(|error| Err(EventLogError::Io(error.to_string())))
 }

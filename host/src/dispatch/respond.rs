@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::event::{
     AgentName, Event, EventId, MAX_ATTRIBUTE, MAX_ATTRIBUTES, Priority, Recipient, Timestamp, is_attribute_name,
 };
-use crate::eventlog::{Appended, EventLogError, Identity, NewEvent};
+use crate::eventlog::{EventLogError, Identity, NewEvent};
 use crate::plugin::{Answer, CallError, Failure, Responding};
 
 use super::attempt::AttemptRunner;
@@ -23,27 +23,21 @@ const ANSWERED: &str = "answerto";
 const AGENT: &str = "agent";
 
 impl AttemptRunner {
-    /// Makes the agent's answer to `event` an event for its channel, where a route says so. Tells whether the log has it,
-    /// or nothing was to be done.
-    pub(super) async fn send_back(&self, job: &Job, event: &Event, answer: &Answer) -> bool {
+    /// The agent's answer to `event` as an event for its channel, where a route says so.
+    pub(super) fn answer_event(&self, job: &Job, event: &Event, answer: &Answer) -> Option<NewEvent> {
         let agent = &self.agent.settings.name;
         let channel = AgentName::of_channel(&event.channel);
         let wanted = !answer.body.is_empty()
             && agent.channel().is_none()
             && self.dispatch.routes.responds(&event.channel, &event.kind, agent);
         if !wanted {
-            return true;
+            return None;
         }
         if !self.dispatch.agents.contains_key(&channel) {
             tracing::warn!(channel = %event.channel, "Answer has no way back, add the table `[channels.{}]`", event.channel);
-            return true;
+            return None;
         }
-        let new = new_answer(job, event, agent, channel, answer);
-        let appended = self.until_taken(|| self.log.append(vec![new.clone()])).await;
-        if let Some([Appended::Accepted(answer)]) = appended.as_deref() {
-            tracing::debug!(%agent, event = %event.id, answer = %answer.id, "Answer goes back");
-        }
-        appended.is_some()
+        Some(new_answer(job, event, agent, channel, answer))
     }
 
     /// Hands an answer to the channel's plugin.
@@ -67,7 +61,7 @@ impl AttemptRunner {
         let id: Option<EventId> = answer.attribute(ANSWERED).and_then(|id| id.parse().ok());
         let id = id.ok_or_else(|| failure(false, "it does not say what it answers".to_owned()))?;
         let log = self.log.clone();
-        let found = tokio::task::spawn_blocking(move || log.find(id)).await;
+        let found = tokio::task::spawn_blocking(move || log.event(id)).await;
         let found = found.map_err(|error| EventLogError::Io(error.to_string())).flatten();
         match found {
             Ok(Some(stored)) => Ok((Arc::new(stored.event), answer.attribute(AGENT).unwrap_or_default().to_owned())),

@@ -10,8 +10,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::event::{DeliveryId, Seq};
-use crate::eventlog::{EventLog, EventLogError, OpenDeliveries};
+use crate::event::{DeliveryId, Level, Seq};
+use crate::eventlog::{Claims, DeliverySelection, EventLog, EventLogError, Limits, Order, Page, Query, Range};
 use crate::metrics::ByAgent;
 use crate::plugin::Generation;
 
@@ -19,7 +19,7 @@ use super::agent::Agent;
 use super::attempt::{AttemptRunner, Disposition, Finished};
 use super::breaker::BreakerState;
 use super::context::Context;
-use super::job::{Job, Level};
+use super::job::Job;
 use super::permits::Permits;
 use super::queues::{Offered, Queues};
 use super::recovery::Recovery;
@@ -43,6 +43,7 @@ pub(super) struct AgentTask {
     dispatch: Arc<Context>,
     log: EventLog,
     recovery: Arc<Recovery>,
+    claims: watch::Receiver<Claims>,
     inbox: mpsc::Receiver<Job>,
     plugins: watch::Receiver<()>,
     /// The plugin's generation that the next attempt runs on, or what is missing.
@@ -63,7 +64,15 @@ pub(super) struct AgentTask {
     queue_length: Gauge,
 }
 
-type ReadPage = (Reading, Duration, Result<OpenDeliveries, EventLogError>);
+/// A page of open deliveries, or why there is none.
+struct ReadPage {
+    reading: Reading,
+    took: Duration,
+    selection: DeliverySelection,
+    /// The position after the last one that was asked for.
+    until: Seq,
+    page: Result<Page, EventLogError>,
+}
 
 /// What a page is read for.
 #[derive(Clone, Copy)]
@@ -100,6 +109,7 @@ impl AgentTask {
             agent: Arc::clone(agent),
             dispatch: Arc::clone(dispatch),
             log: log.clone(),
+            claims: log.claims(),
             recovery: Arc::clone(recovery),
         })
     }
@@ -160,6 +170,7 @@ impl AgentTask {
                 log: self.log.clone(),
                 generation: Arc::clone(generation),
                 epoch: breaker.started(),
+                term: self.claims.borrow().term(),
             };
             drop(breaker);
             let permit = self.permits.take(job.class());
@@ -181,48 +192,43 @@ impl AgentTask {
             && let Some(refill) = self.queues.start_refill()
         {
             let (from, subjects) = (refill.from, Arc::clone(&refill.subjects));
-            return self.read(Reading::Refill, from, until, PAGE, move |level, subject| {
-                subject.is_some_and(|subject| subjects[usize::from(level == Level::Replay)].contains(subject))
-            });
+            let selection = DeliverySelection { subjects: Some(subjects), ..DeliverySelection::open() };
+            return self.read(Reading::Refill, from, until, PAGE, selection);
         }
         // In the order of the log, as long as there is room for it: then no lane has to be read for its own.
         let behind = |level: Level| Some((self.agent.inbox.behind(level).filter(|from| *from < until)?, level));
         let next = Level::ALL.into_iter().filter(|level| self.queues.is_low(*level)).filter_map(behind).min();
         if let Some((from, level)) = next {
             let limit = self.queues.room(level).min(PAGE);
-            self.read(Reading::Level(level, from), from, until, limit, move |of, _| of == level);
+            let selection = DeliverySelection { level: Some(level), ..DeliverySelection::open() };
+            self.read(Reading::Level(level, from), from, until, limit, selection);
         }
     }
 
-    fn read(
-        &mut self,
-        reading: Reading,
-        from: Seq,
-        until: Seq,
-        limit: usize,
-        takes: impl Fn(Level, Option<&str>) -> bool + Send + 'static,
-    ) {
-        let (log, agent) = (self.log.clone(), self.agent.settings.name.clone());
+    /// Reads open deliveries to this agent from `from` up to `until`, which is not included.
+    fn read(&mut self, reading: Reading, from: Seq, until: Seq, limit: usize, selection: DeliverySelection) {
+        let (log, agent) = (self.log.clone(), Some(self.agent.settings.name.clone()));
+        let query = Query { deliveries: Some(DeliverySelection { agent, ..selection }), ..Query::default() };
+        let range = Range { first: from, last: Seq(until.0.saturating_sub(1)), order: Order::OldestFirst };
         self.reading.spawn_blocking(move || {
             let began = Instant::now();
-            let page = log.open_deliveries(from, until, limit, |delivery, subject| {
-                delivery.agent == agent && takes(Level::of(delivery), subject)
-            });
-            (reading, began.elapsed(), page)
+            let page = log.scan(&query, range, Limits::items(limit));
+            ReadPage { reading, took: began.elapsed(), selection: query.deliveries.unwrap_or_default(), until, page }
         });
     }
 
     fn take_page(&mut self, read: Result<ReadPage, JoinError>) {
-        let (reading, took, page) = match read {
-            Ok((reading, took, Ok(page))) => (reading, took, page),
-            Ok((_, _, Err(error))) => return self.read_later(&error),
+        let (reading, took, selection, until, page) = match read {
+            Ok(ReadPage { page: Err(error), .. }) => return self.read_later(&error),
+            Ok(ReadPage { page: Ok(page), reading, took, selection, until }) => (reading, took, selection, until, page),
             Err(error) => return self.read_later(&error),
         };
         let longest = self.agent.settings.retry.longest_wait();
         let meanwhile = std::mem::take(&mut self.settled_meanwhile);
-        let items = page.items.into_iter().filter(|(id, ..)| !meanwhile.contains(id));
-        let jobs: Vec<Job> =
-            items.map(|(id, delivery, subject)| Job::stored(id, &delivery, subject.as_deref(), longest)).collect();
+        let open = page.deliveries(&selection).filter(|(id, ..)| !meanwhile.contains(id));
+        let jobs: Vec<Job> = open
+            .map(|(id, delivery, stored)| Job::stored(id, delivery, stored.event.subject.as_deref(), longest))
+            .collect();
         match reading {
             Reading::Refill => {
                 self.refill_took += took;
@@ -233,7 +239,7 @@ impl AgentTask {
                 }
             }
             Reading::Level(level, from) => {
-                let mut next = page.next.unwrap_or(page.end);
+                let mut next = page.next.unwrap_or(until.min(page.head.next()));
                 for job in jobs {
                     let seq = job.id.seq;
                     if self.offer(job) == Offered::NoRoom {

@@ -1,17 +1,55 @@
-//! What goes into the log, and what becomes of it.
+//! What one commit changes, and what became of it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::Identity;
 use crate::event::{
-    AgentName, ChannelName, DeliveryId, Event, EventId, PluginName, Priority, Recipient, RequestId, Timestamp,
+    AgentName, Attempt, ChannelName, DeliveryId, DeliveryState, Event, EventId, PluginName, Priority, Recipient,
+    RequestId, Timestamp,
 };
+
+/// What one commit changes: all of it becomes durable together, or nothing does.
+///
+/// A batch that has events counts as intake and is refused first when room is short; any other is upkeep.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The events of one receipt, in their order.
+    pub events: Vec<NewEvent>,
+    pub redeliveries: Vec<Redelivery>,
+    pub attempts: Vec<FinishedAttempt>,
+    pub values: Vec<ValueChange>,
+}
+
+impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.redeliveries.is_empty() && self.attempts.is_empty() && self.values.is_empty()
+    }
+
+    /// The most changes that the batch makes to one commit's count: what `eventlog.batch_events` limits.
+    pub(super) fn changes(&self) -> usize {
+        (self.events.len() + self.redeliveries.len() + self.attempts.len() + self.values.len()).max(1)
+    }
+
+    /// About the bytes that it takes in the log.
+    pub(super) fn bytes(&self) -> usize {
+        let events = self.events.iter().map(|event| event.header_bytes().saturating_add(event.data.len()));
+        let attempts = self.attempts.iter().map(FinishedAttempt::bytes);
+        let values = self.values.iter().map(ValueChange::bytes);
+        events.chain(attempts).chain(values).fold(1024 * self.redeliveries.len(), usize::saturating_add)
+    }
+}
+
+impl From<Vec<NewEvent>> for Batch {
+    fn from(events: Vec<NewEvent>) -> Self {
+        Self { events, ..Self::default() }
+    }
+}
 
 /// An event that is to be stored.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the fields are those of `Event`, and the two below")]
 pub struct NewEvent {
     pub channel: ChannelName,
     pub plugin: PluginName,
@@ -25,9 +63,8 @@ pub struct NewEvent {
     pub headers: Vec<(String, String)>,
     pub request_id: RequestId,
     pub traceparent: Option<String>,
-    /// What makes it the same as another one; none is never a duplicate.
+    /// What it has in common with a repetition of itself. Without one it is never a duplicate.
     pub identity: Option<Identity>,
-    /// Who is to get it.
     pub recipients: Vec<Recipient>,
 }
 
@@ -43,41 +80,140 @@ impl NewEvent {
     }
 }
 
-/// A change of what a plugin keeps.
+/// New deliveries of an event that is stored.
 #[derive(Clone, Debug)]
-pub struct NewState {
-    /// Whose it is.
-    pub owner: String,
-    /// New values by key, none for a key that goes. A key has no NUL; a value fits into one record.
-    pub entries: Vec<(String, Option<Bytes>)>,
+pub struct Redelivery {
+    /// The event with its payload, as the log returned it: the writer does not read it again.
+    pub event: Arc<Event>,
+    pub target: RedeliveryTarget,
+    /// Who asked for it.
+    pub by: String,
 }
 
-impl NewState {
-    /// About what it takes in the log.
-    pub(super) fn bytes(&self) -> usize {
-        let entry = |(key, value): &(String, Option<Bytes>)| key.len() + value.as_ref().map_or(0, Bytes::len) + 64;
-        self.entries.iter().map(entry).sum()
+/// Who gets an event once more.
+#[derive(Clone, Debug)]
+pub enum RedeliveryTarget {
+    /// These agents, whatever became of earlier deliveries.
+    Recipients(Vec<Recipient>),
+    /// The agent of the delivery at `index`. The batch conflicts unless that delivery is settled, the latest of the event
+    /// to its agent, and in `state` if one is named.
+    Repeat { index: u32, state: Option<DeliveryState> },
+}
+
+/// An attempt that ended, to be added to its delivery.
+#[derive(Clone, Debug)]
+pub struct FinishedAttempt {
+    pub delivery: DeliveryId,
+    /// Its `term` is that of the claim under which it was made: a batch of an older term is superseded.
+    pub attempt: Attempt,
+    /// When to try again; used for an attempt that is worth a retry.
+    pub next_attempt_at: Option<Timestamp>,
+}
+
+impl FinishedAttempt {
+    fn bytes(&self) -> usize {
+        256 + self.attempt.code.len() + self.attempt.message.len()
     }
+}
+
+/// Whose values they are: a module or a plugin, under a name of its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Space(Cow<'static, str>);
+
+impl Space {
+    /// The space of a module.
+    ///
+    /// `name` has no NUL and is no prefix of a channel's or an agent's space: `channels/<name>`, `agents/<name>`.
+    pub const fn of_module(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+
+    /// The space of a plugin's state, such as `channels/github`.
+    pub fn of_plugin(owner: &str) -> Self {
+        Self(Cow::Owned(owner.replace('\0', "")))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A change of one value.
+#[derive(Clone, Debug)]
+pub struct ValueChange {
+    pub space: Space,
+    /// At most [`ValueChange::MAX_KEY`] bytes, without NUL.
+    pub key: String,
+    /// At most [`ValueChange::MAX_VALUE`] bytes. `None` removes the value.
+    pub value: Option<Bytes>,
+    pub expected: Expected,
+}
+
+impl ValueChange {
+    /// Bytes of a key.
+    pub const MAX_KEY: usize = 256;
+    /// Bytes of a value.
+    pub const MAX_VALUE: usize = 24 * 1024;
+
+    /// Changes that expect nothing: by key the new values, `None` for a key that goes.
+    pub fn all(space: &Space, entries: Vec<(String, Option<Bytes>)>) -> Vec<Self> {
+        let change = |(key, value)| Self { space: space.clone(), key, value, expected: Expected::Anything };
+        entries.into_iter().map(change).collect()
+    }
+
+    fn bytes(&self) -> usize {
+        self.space.as_str().len() + self.key.len() + self.value.as_ref().map_or(0, Bytes::len) + 64
+    }
+}
+
+/// What a value has to be for a change to happen; otherwise the batch conflicts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Expected {
+    #[default]
+    Anything,
+    Absent,
+    /// These bytes.
+    Exactly(Bytes),
+}
+
+impl Expected {
+    /// The expectation that nothing has changed since `read` was read.
+    pub fn unchanged(read: Option<Bytes>) -> Self {
+        read.map_or(Self::Absent, Self::Exactly)
+    }
+
+    pub(super) fn is_met(&self, value: Option<&Bytes>) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::Absent => value.is_none(),
+            Self::Exactly(expected) => value == Some(expected),
+        }
+    }
+}
+
+/// What a durable batch came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// For each of [`Batch::events`].
+    pub events: Vec<Appended>,
+    /// For each of [`Batch::redeliveries`], the deliveries that were added.
+    pub redelivered: Vec<Vec<DeliveryId>>,
 }
 
 /// What became of an event that was to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It is stored.
     Accepted(Arc<Event>),
     /// The event with this id has the same identity; nothing was stored.
     Duplicate(EventId),
 }
 
-/// A delivery that a commit has brought.
+/// A delivery that a commit has added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewDelivery {
-    /// Its id.
     pub id: DeliveryId,
-    /// The destination.
     pub agent: AgentName,
-    /// How urgent it is.
     pub priority: Priority,
-    /// Whether somebody asked for the event again.
+    /// Whether it is a redelivery.
     pub replay: bool,
 }

@@ -14,14 +14,18 @@ use super::engine::{Direction, Engine, EngineError, Op, Pair, Purpose};
 use super::layout::key;
 use super::metrics::LogMetrics;
 use super::*;
-use crate::event::{ChannelName, DeliveryState, EventStatus, Outcome, Priority, RequestId};
+use crate::event::{
+    Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Level, Outcome, Priority,
+    Recipient, RequestId, Timestamp,
+};
 
 mod disk;
-mod lists;
 mod maintenance;
+mod processors;
 mod promises;
-mod replays;
 mod retention;
+mod scans;
+mod values;
 
 /// Runs `$promise` against every engine; an engine joins with one line.
 macro_rules! engines {
@@ -33,7 +37,7 @@ macro_rules! engines {
 use engines;
 
 /// An engine that can be opened again and made to fail, with what the sink was told.
-struct Bed {
+pub(crate) struct Bed {
     settings: Settings,
     dir: TempDir,
     memory: Option<Arc<Memory>>,
@@ -56,13 +60,13 @@ impl CommitSink for Told {
 }
 
 impl Bed {
-    fn sled() -> Self {
+    pub(crate) fn sled() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data");
         Self::new(dir, EngineKind::Sled { dir: path, cache_bytes: 16 << 20, ballast_bytes: 64 << 10, min_free: 0 })
     }
 
-    fn memory() -> Self {
+    pub(crate) fn memory() -> Self {
         let mut bed = Self::new(tempfile::tempdir().unwrap(), EngineKind::Memory);
         bed.memory = Some(Arc::new(Memory::default()));
         bed
@@ -85,7 +89,7 @@ impl Bed {
         self.dir.path().join("data")
     }
 
-    fn open(&self) -> EventLog {
+    pub(crate) fn open(&self) -> EventLog {
         self.try_open().unwrap()
     }
 
@@ -103,17 +107,26 @@ impl Bed {
             Arc::new(faulty),
             &self.settings,
             Arc::clone(&self.metrics),
-            Arc::clone(&self.told) as Arc<dyn CommitSink>,
+            vec![Arc::clone(&self.told) as Arc<dyn CommitSink>],
         )
     }
 
-    async fn reopen(&self, log: EventLog) -> EventLog {
+    pub(crate) async fn reopen(&self, log: EventLog) -> EventLog {
         log.close().await;
         self.open()
     }
 
     fn told(&self) -> Vec<(u64, usize)> {
         self.told.0.lock().unwrap().iter().map(|(seq, ids)| (seq.0, ids.len())).collect()
+    }
+
+    /// Lets no write succeed until [`Bed::heal`].
+    pub(crate) fn fail_writes(&self) {
+        self.fail_with(EngineError::Failed("power cut".to_owned()));
+    }
+
+    pub(crate) fn heal(&self) {
+        self.fault.lock().unwrap().take();
     }
 
     fn fail_with(&self, error: EngineError) {
@@ -176,7 +189,7 @@ impl Engine for Faulty {
     }
 }
 
-fn new_event(data: impl Into<Bytes>) -> NewEvent {
+pub(crate) fn new_event(data: impl Into<Bytes>) -> NewEvent {
     NewEvent {
         channel: "github".parse().unwrap(),
         plugin: "github".parse().unwrap(),
@@ -195,7 +208,7 @@ fn new_event(data: impl Into<Bytes>) -> NewEvent {
     }
 }
 
-fn routed(agents: &[&str]) -> NewEvent {
+pub(crate) fn routed(agents: &[&str]) -> NewEvent {
     NewEvent { recipients: recipients(agents), ..new_event("{}") }
 }
 
@@ -213,14 +226,72 @@ fn known_as(key: &str, millis: i64) -> NewEvent {
     }
 }
 
-async fn accept(log: &EventLog, event: NewEvent) -> Arc<Event> {
-    match log.append(vec![event]).await.unwrap().remove(0) {
+async fn append(log: &EventLog, events: Vec<NewEvent>) -> Result<Vec<Appended>, EventLogError> {
+    Ok(log.commit(events.into()).await?.events)
+}
+
+pub(crate) async fn accept(log: &EventLog, event: NewEvent) -> Arc<Event> {
+    match append(log, vec![event]).await.unwrap().remove(0) {
         Appended::Accepted(event) => event,
         Appended::Duplicate(id) => panic!("duplicate of {id}"),
     }
 }
 
-fn attempt(number: u32, outcome: Outcome) -> Attempt {
+pub(crate) async fn record(
+    log: &EventLog,
+    delivery: DeliveryId,
+    attempt: Attempt,
+    next_attempt_at: Option<Timestamp>,
+) -> Result<(), EventLogError> {
+    let attempts = vec![FinishedAttempt { delivery, attempt, next_attempt_at }];
+    log.commit(Batch { attempts, ..Batch::default() }).await.map(|_| ())
+}
+
+async fn redeliver(log: &EventLog, id: EventId, recipients: Vec<Recipient>) -> Result<Vec<DeliveryId>, EventLogError> {
+    let event = log.event(id)?.ok_or(EventLogError::NotFound)?.event;
+    let target = RedeliveryTarget::Recipients(recipients);
+    let redeliveries = vec![Redelivery { event: Arc::new(event), target, by: "me".to_owned() }];
+    Ok(log.commit(Batch { redeliveries, ..Batch::default() }).await?.redelivered.concat())
+}
+
+/// Repeats one delivery.
+async fn repeat(log: &EventLog, id: DeliveryId) -> Result<Vec<DeliveryId>, EventLogError> {
+    let event = log.event(id.seq)?.ok_or(EventLogError::NotFound)?.event;
+    let target = RedeliveryTarget::Repeat { index: id.index, state: None };
+    let redeliveries = vec![Redelivery { event: Arc::new(event), target, by: "me".to_owned() }];
+    Ok(log.commit(Batch { redeliveries, ..Batch::default() }).await?.redelivered.concat())
+}
+
+async fn checkpoint(log: &EventLog, consumer: &str, seq: Seq) -> Result<(), EventLogError> {
+    Consumer::open(log, consumer)?.advance(seq, Batch::default()).await.map(|_| ())
+}
+
+/// The events after `after` with their payloads, at most `limit`.
+fn read(log: &EventLog, after: Seq, limit: usize) -> Vec<Stored> {
+    log.scan(&Query::whole(), Range::up_from(after.next()), Limits::items(limit)).unwrap().items
+}
+
+/// The open deliveries to `agent`, or to all.
+fn open_deliveries(
+    log: &EventLog,
+    agent: Option<&str>,
+    range: Range,
+    limit: usize,
+) -> (Vec<(DeliveryId, Delivery)>, Page) {
+    let agent = agent.map(|agent| agent.parse().unwrap());
+    let selection = DeliverySelection { agent, ..DeliverySelection::open() };
+    let query = Query { deliveries: Some(selection.clone()), ..Query::default() };
+    let page = log.scan(&query, range, Limits::items(limit)).unwrap();
+    let found = page.deliveries(&selection).map(|(id, delivery, _)| (id, delivery.clone())).collect();
+    (found, page)
+}
+
+async fn serving(log: &EventLog) {
+    let mut snapshots = log.watch();
+    snapshots.wait_for(|snapshot| snapshot.writer == WriterState::Serving).await.unwrap();
+}
+
+pub(crate) fn attempt(number: u32, outcome: Outcome) -> Attempt {
     let moment = Timestamp::from_millis(1_700_000_000_500);
     Attempt {
         number,
@@ -234,6 +305,6 @@ fn attempt(number: u32, outcome: Outcome) -> Attempt {
 }
 
 fn statuses(log: &EventLog) -> Vec<u64> {
-    let counts = log.counts();
-    EventStatus::ALL.iter().map(|status| counts.with_status(*status)).collect()
+    let snapshot = log.snapshot();
+    EventStatus::ALL.iter().map(|status| snapshot.with_status(*status)).collect()
 }

@@ -3,6 +3,7 @@
 pub(crate) mod memory;
 pub(crate) mod sled;
 
+use std::any::Any;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -108,4 +109,10 @@ pub(crate) enum EngineError {
     Locked(PathBuf),
     #[error("{0}")]
     Unavailable(String),
+}
+
+/// The text of a panic.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("no message"))
 }

@@ -44,6 +44,12 @@ pub enum EventLogError {
     /// No such event or delivery.
     #[error("no such event or delivery")]
     NotFound,
+    /// A value or a delivery is no longer what the batch expected; nothing of the batch was stored.
+    #[error("`{0}` was changed meanwhile")]
+    Conflict(String),
+    /// An attempt was made under a claim that another process has taken over; nothing of the batch was stored.
+    #[error("another process makes this delivery now")]
+    Superseded,
     /// The log was closed.
     #[error("the event log is closed")]
     Closed,

@@ -80,7 +80,7 @@ pub struct Repaired {
 impl EventLog {
     /// What the log holds. Looks at the folder on the disk.
     pub fn stats(&self) -> LogStats {
-        let counts = self.counts();
+        let counts = self.snapshot();
         let events = EventStatus::ALL.iter().map(|status| counts.with_status(*status)).sum();
         LogStats {
             head: counts.head,
@@ -105,8 +105,9 @@ impl EventLog {
         sink: &mut dyn FnMut(Bytes) -> Result<(), EventLogError>,
         progress: &mut dyn FnMut(Seq),
     ) -> Result<BackupSummary, EventLogError> {
-        let counts = self.counts();
-        let source = Source { store: &self.0.reader.store, head: counts.head, channels: Some(counts.channels) };
+        let counts = self.snapshot();
+        let source =
+            Source { store: &self.0.reader.store, head: counts.head, channels: Some((*counts.channels).clone()) };
         export(source, sink, progress)
     }
 }

@@ -1,23 +1,19 @@
-//! What the last durable commit left, for everybody to see.
+//! What the last durable commit left, for everybody to see and to wait for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::EventLogError;
-use super::replay::{Replay, ReplayId};
-use super::writer::commit::CommitBuilder;
 use crate::event::{AgentName, ChannelName, EventStatus, Seq, Timestamp};
 
-/// What the log holds, as figures.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// By channel; a channel appears with its first event.
-    pub channels: BTreeMap<ChannelName, ChannelCounts>,
+/// The log as of one durable commit. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
     /// The position of the last event; 0 before the first.
     pub head: Seq,
     /// The position of the first event that is still held; the one after `head` when none is.
@@ -26,10 +22,19 @@ pub struct Counts {
     pub oldest: Option<Timestamp>,
     /// What the events take, with their payloads; what the store takes for it on the disk is more.
     pub bytes: u64,
+    /// By channel; a channel appears with its first event.
+    pub channels: Arc<BTreeMap<ChannelName, ChannelCounts>>,
+    /// Redeliveries that are not settled, by agent; an agent without any is absent.
+    pub open_redeliveries: Arc<BTreeMap<AgentName, u64>>,
+    /// Whether writes are accepted.
+    pub writer: WriterState,
     pub(crate) statuses: [u64; EventStatus::ALL.len()],
+    /// All deliveries of events below are settled, except those of `reopened`.
+    pub(crate) settled: Seq,
+    pub(crate) reopened: Arc<BTreeSet<Seq>>,
 }
 
-impl Counts {
+impl Snapshot {
     /// How many of the stored events have `status`.
     pub const fn with_status(&self, status: EventStatus) -> u64 {
         self.statuses[status as usize]
@@ -47,10 +52,9 @@ pub struct ChannelCounts {
     pub last_event_at: Option<Timestamp>,
 }
 
-/// Whether the log takes writes.
+/// Whether the log accepts writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum WriterState {
-    /// It takes everything.
+pub enum WriterState {
     Serving,
     /// Little room is left: no new events, but what happens to stored ones is still written.
     Low(String),
@@ -58,19 +62,18 @@ pub(crate) enum WriterState {
     Down(String),
     /// The process has to stop.
     Failed(EventLogError),
-    /// It was closed.
     Closed,
 }
 
 impl WriterState {
-    pub(crate) fn takes_intake(&self) -> Result<(), EventLogError> {
+    pub(crate) fn accepts_intake(&self) -> Result<(), EventLogError> {
         match self {
             Self::Low(detail) => Err(EventLogError::Full(detail.clone())),
-            _ => self.takes_upkeep(),
+            _ => self.accepts_upkeep(),
         }
     }
 
-    pub(crate) fn takes_upkeep(&self) -> Result<(), EventLogError> {
+    pub(crate) fn accepts_upkeep(&self) -> Result<(), EventLogError> {
         match self {
             Self::Serving | Self::Low(_) => Ok(()),
             Self::Down(detail) => Err(EventLogError::Full(detail.clone())),
@@ -80,17 +83,10 @@ impl WriterState {
     }
 }
 
-/// What the writer lets others see, always as of a durable commit.
+/// The writer's end of the snapshots, and the time of the commit under way.
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    pub(crate) condition: watch::Sender<WriterState>,
-    counts: RwLock<Counts>,
-    head: AtomicU64,
-    floor: AtomicU64,
-    settled: AtomicU64,
-    reopened: Mutex<Arc<BTreeSet<Seq>>>,
-    replays: Mutex<Arc<BTreeMap<ReplayId, Replay>>>,
-    open_replays: Mutex<Arc<BTreeMap<AgentName, u64>>>,
+    snapshot: watch::Sender<Snapshot>,
     began: Instant,
     /// Milliseconds from `began` to the start of the running commit, plus one; 0 while there is none.
     committing: AtomicU64,
@@ -100,51 +96,30 @@ impl Publisher {
     /// A commit that takes longer is reported as a failure.
     const STALLED: Duration = Duration::from_secs(30);
 
-    pub(crate) fn new() -> Self {
-        Self {
-            condition: watch::Sender::new(WriterState::Serving),
-            counts: RwLock::default(),
-            head: AtomicU64::new(0),
-            floor: AtomicU64::new(1),
-            settled: AtomicU64::new(1),
-            reopened: Mutex::default(),
-            replays: Mutex::default(),
-            open_replays: Mutex::default(),
-            began: Instant::now(),
-            committing: AtomicU64::new(0),
-        }
+    pub(crate) fn new(snapshot: Snapshot) -> Self {
+        Self { snapshot: watch::Sender::new(snapshot), began: Instant::now(), committing: AtomicU64::new(0) }
     }
 
-    pub(crate) fn counts(&self) -> Counts {
-        self.counts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.snapshot.borrow().clone()
     }
 
-    pub(crate) fn head(&self) -> Seq {
-        Seq(self.head.load(Ordering::Acquire))
+    /// What `read` takes from the snapshot, without a copy of it. Must be short: the writer waits meanwhile.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&Snapshot) -> T) -> T {
+        read(&self.snapshot.borrow())
     }
 
-    pub(crate) fn floor(&self) -> Seq {
-        Seq(self.floor.load(Ordering::Acquire))
+    pub(crate) fn watch(&self) -> watch::Receiver<Snapshot> {
+        self.snapshot.subscribe()
     }
 
-    pub(crate) fn settled(&self) -> Seq {
-        Seq(self.settled.load(Ordering::Acquire))
-    }
-
-    pub(crate) fn reopened(&self) -> Arc<BTreeSet<Seq>> {
-        Arc::clone(&self.reopened.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(crate) fn replays(&self) -> Arc<BTreeMap<ReplayId, Replay>> {
-        Arc::clone(&self.replays.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(crate) fn open_replays(&self) -> Arc<BTreeMap<AgentName, u64>> {
-        Arc::clone(&self.open_replays.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Shows the next snapshot to everybody.
+    pub(crate) fn publish(&self, change: impl FnOnce(&mut Snapshot)) {
+        self.snapshot.send_modify(change);
     }
 
     pub(crate) fn health(&self) -> Result<(), EventLogError> {
-        self.condition.borrow().takes_intake()?;
+        self.read(|snapshot| snapshot.writer.accepts_intake())?;
         match self.stalled() {
             Some(running) => Err(EventLogError::Io(format!("a commit has been running for {} s", running.as_secs()))),
             None => Ok(()),
@@ -165,33 +140,5 @@ impl Publisher {
 
     pub(crate) fn commit_ends(&self) {
         self.committing.store(0, Ordering::Release);
-    }
-
-    /// Shows what `builder` holds now.
-    pub(crate) fn show(&self, builder: &mut CommitBuilder) {
-        builder.committed(&mut self.counts.write().unwrap_or_else(PoisonError::into_inner));
-        self.show_positions(builder);
-    }
-
-    /// Shows what `builder` holds after it was loaded.
-    pub(crate) fn show_all(&self, builder: &CommitBuilder) {
-        *self.counts.write().unwrap_or_else(PoisonError::into_inner) = builder.counts();
-        self.show_positions(builder);
-    }
-
-    fn show_positions(&self, builder: &CommitBuilder) {
-        let state = builder.state();
-        {
-            let mut reopened = self.reopened.lock().unwrap_or_else(PoisonError::into_inner);
-            if **reopened != *builder.reopened() {
-                *reopened = Arc::new(builder.reopened().clone());
-            }
-        }
-        let replays = builder.replays();
-        *self.replays.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&replays.kept);
-        *self.open_replays.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&replays.open);
-        self.floor.store(state.floor.0, Ordering::Release);
-        self.settled.store(state.settled.0, Ordering::Release);
-        self.head.store(state.head.0, Ordering::Release);
     }
 }

@@ -2,7 +2,7 @@
 
 pub(crate) mod commit;
 pub(crate) mod queue;
-mod replays;
+mod redelivery;
 mod retention;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,84 +15,66 @@ use tracing::{error, info, warn};
 use self::commit::{Commit, CommitBuilder, News};
 use self::queue::{Gather, Queue, Taken, Weight};
 use self::retention::Reason;
-use super::engine::{Engine, EngineError, Purpose};
+use super::EventLogError;
+use super::batch::{Batch, Committed};
+use super::engine::{Engine, EngineError, Purpose, panic_message};
 use super::layout::reader::{EventCursor, Store};
 use super::metrics::LogMetrics;
-use super::replay::{Replay, ReplayChange};
-use super::settings::RetentionLimits;
+use super::settings::{RetentionLimits, Settings};
+use super::sink::CommitSink;
 use super::snapshot::{Publisher, WriterState};
-use super::{Appended, CommitSink, EventLogError, NewEvent, NewState};
-use crate::event::{Attempt, DeliveryId, EventId, Recipient, Seq, Timestamp};
+use super::tail::Recent;
+use crate::event::Timestamp;
 use crate::metrics::{ByAgent, ByReason};
 
-/// A write that waits, with the way to answer it.
+/// A batch that waits, with the way to answer its caller.
 pub(crate) struct Request {
-    pub(crate) work: Work,
+    pub(crate) batch: Batch,
     pub(crate) weight: Weight,
+    pub(crate) reply: Reply,
 }
 
-pub(crate) type Reply<T> = oneshot::Sender<Result<T, EventLogError>>;
+pub(crate) type Reply = oneshot::Sender<Result<Committed, EventLogError>>;
 
-pub(crate) enum Work {
-    Append { events: Vec<NewEvent>, state: Option<NewState>, reply: Reply<Vec<Appended>> },
-    State { state: NewState, reply: Reply<()> },
-    Replay { id: EventId, recipients: Vec<Recipient>, by: String, reply: Reply<Vec<DeliveryId>> },
-    Renew { id: DeliveryId, by: String, reply: Reply<Vec<DeliveryId>> },
-    Replays { change: ReplayChange, reply: Reply<Replay> },
-    Record { id: DeliveryId, attempt: Attempt, next_attempt_at: Option<Timestamp>, reply: Reply<()> },
-    Checkpoint { consumer: String, seq: Seq, reply: Reply<()> },
+/// What a caller is answered once the commit is durable. A caller that went away is not answered; its batch stays.
+struct Answer {
+    reply: Reply,
+    committed: Committed,
 }
 
-/// What a request is told once its commit is durable.
-enum Answer {
-    Append(Reply<Vec<Appended>>, Vec<Appended>),
-    Replay(Reply<Vec<DeliveryId>>, Vec<DeliveryId>),
-    Replays(Reply<Replay>, Replay),
-    Done(Reply<()>),
-}
-
-// A caller that went away is not told; what it asked for is done all the same.
 impl Answer {
     fn send(self) {
-        match self {
-            Self::Append(reply, appended) => drop(reply.send(Ok(appended))),
-            Self::Replay(reply, ids) => drop(reply.send(Ok(ids))),
-            Self::Replays(reply, replay) => drop(reply.send(Ok(replay))),
-            Self::Done(reply) => drop(reply.send(Ok(()))),
-        }
+        drop(self.reply.send(Ok(self.committed)));
     }
 
     fn refuse(self, error: EventLogError) {
-        match self {
-            Self::Append(reply, _) => drop(reply.send(Err(error))),
-            Self::Replay(reply, _) => drop(reply.send(Err(error))),
-            Self::Replays(reply, _) => drop(reply.send(Err(error))),
-            Self::Done(reply) => drop(reply.send(Err(error))),
-        }
+        drop(self.reply.send(Err(error)));
     }
 }
 
-impl Work {
-    fn refuse(self, error: EventLogError) {
-        match self {
-            Self::Append { reply, .. } => drop(reply.send(Err(error))),
-            Self::Replay { reply, .. } | Self::Renew { reply, .. } => drop(reply.send(Err(error))),
-            Self::Replays { reply, .. } => drop(reply.send(Err(error))),
-            Self::Record { reply, .. } | Self::Checkpoint { reply, .. } | Self::State { reply, .. } => {
-                drop(reply.send(Err(error)));
-            }
-        }
-    }
-}
-
-/// How much one commit holds at most.
+/// How much one commit holds at most, and how long the log keeps what.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) batch_events: usize,
-    pub(crate) batch_bytes: usize,
-    pub(crate) dedup_window: Duration,
-    pub(crate) dedup_max: usize,
-    pub(crate) retention: RetentionLimits,
+pub(crate) struct WriterLimits {
+    batch_events: usize,
+    batch_bytes: usize,
+    dedup_window: Duration,
+    dedup_max: usize,
+    retention: RetentionLimits,
+}
+
+impl WriterLimits {
+    pub(crate) const fn new(settings: &Settings) -> Self {
+        let Settings { batch_events, batch_bytes, dedup_window, dedup_max, retention, .. } = *settings;
+        Self { batch_events, batch_bytes, dedup_window, dedup_max, retention }
+    }
+
+    /// Reads what is needed to go on after the last commit.
+    pub(crate) fn load(self, store: &Store, metrics: &Arc<LogMetrics>) -> Result<CommitBuilder, EventLogError> {
+        let Self { dedup_window, dedup_max, retention, .. } = self;
+        let mut builder = CommitBuilder::load(store.clone(), dedup_window, dedup_max, retention, Arc::clone(metrics))?;
+        builder.advance_floor()?;
+        Ok(builder)
+    }
 }
 
 /// The one thread that writes: owns order, deduplication and commits.
@@ -102,10 +84,11 @@ pub(crate) struct Writer {
     pub(crate) builder: CommitBuilder,
     pub(crate) queue: Arc<Queue<Request>>,
     pub(crate) publisher: Arc<Publisher>,
-    pub(crate) sink: Arc<dyn CommitSink>,
+    pub(crate) recent: Arc<Recent>,
+    pub(crate) sinks: Vec<Arc<dyn CommitSink>>,
     pub(crate) metrics: Arc<LogMetrics>,
-    pub(crate) limits: Limits,
-    /// What the sink may have to be told of a commit that ended in doubt.
+    pub(crate) limits: WriterLimits,
+    /// What the sinks have not heard of a commit whose outcome is unknown.
     pub(crate) in_doubt: Vec<News>,
 }
 
@@ -131,7 +114,7 @@ impl Writer {
         let mut gather = Gather { upkeep: Self::UPKEEP_LINGER, ..Gather::default() };
         loop {
             let patience = self.patience();
-            let Limits { batch_events, batch_bytes, .. } = self.limits;
+            let WriterLimits { batch_events, batch_bytes, .. } = self.limits;
             match self.queue.take(batch_events, batch_bytes, gather, patience) {
                 Taken::Batch(requests) => {
                     self.metrics.queue.dec_by(i64::try_from(requests.len()).unwrap_or(i64::MAX));
@@ -153,23 +136,21 @@ impl Writer {
             }
         }
         self.engine.close();
-        self.publisher.condition.send_if_modified(|condition| {
-            let failed = matches!(condition, WriterState::Failed(_));
-            if !failed {
-                *condition = WriterState::Closed;
+        self.publisher.publish(|snapshot| {
+            if !matches!(snapshot.writer, WriterState::Failed(_)) {
+                snapshot.writer = WriterState::Closed;
             }
-            !failed
         });
     }
 
     fn patience(&self) -> Option<Duration> {
-        match *self.publisher.condition.borrow() {
+        self.publisher.read(|snapshot| match snapshot.writer {
             WriterState::Low(_) => Some(Self::CHECK_ROOM),
             WriterState::Down(_) => Some(Self::REOPEN),
             WriterState::Serving if self.builder.collection_goes_on() => Some(Self::COLLECT_ON),
             WriterState::Serving if self.limits.retention.any() => Some(Self::COLLECT),
             WriterState::Serving | WriterState::Failed(_) | WriterState::Closed => None,
-        }
+        })
     }
 
     fn serve(&mut self, requests: Vec<Request>) {
@@ -178,30 +159,32 @@ impl Writer {
         let now = Timestamp::now();
         let (intake, upkeep) = self.admission(&requests);
         let mut answers = Vec::with_capacity(requests.len());
-        for Request { work, weight } in requests {
-            match if weight.intake { &intake } else { &upkeep } {
-                Ok(()) => answers.extend(self.add(work, now)),
-                Err(error) => work.refuse(error.clone()),
+        for Request { batch, weight, reply } in requests {
+            let accepted = if weight.intake { &intake } else { &upkeep };
+            match accepted.clone().and_then(|()| self.builder.add(batch, now)) {
+                Ok(committed) => answers.push(Answer { reply, committed }),
+                Err(error) => drop(reply.send(Err(error))),
             }
         }
         if !answers.is_empty() {
-            let commit = self.builder.finish(now);
+            self.builder.collect(now);
+            let commit = self.builder.finish();
             self.commit(commit, answers, started);
         }
         self.publisher.commit_ends();
     }
 
-    /// Whether new events and other changes are taken now.
+    /// Whether new events and other changes are accepted now.
     fn admission(&self, requests: &[Request]) -> (Result<(), EventLogError>, Result<(), EventLogError>) {
-        let condition = self.publisher.condition.borrow().clone();
+        let state = self.publisher.read(|snapshot| snapshot.writer.clone());
         let bytes = |intake: bool| {
             let weights = requests.iter().map(|request| request.weight);
             weights.filter(|weight| weight.intake == intake).map(|weight| weight.bytes).sum::<usize>()
         };
-        let upkeep = condition
-            .takes_upkeep()
+        let upkeep = state
+            .accepts_upkeep()
             .and_then(|()| self.engine.room(bytes(false), Purpose::Upkeep).map_err(EventLogError::from));
-        let intake = condition.takes_intake().and_then(|()| {
+        let intake = state.accepts_intake().and_then(|()| {
             self.engine.room(bytes(true), Purpose::Intake).map_err(|error| {
                 warn!(%error, "Little room is left, no new events are taken");
                 self.set(WriterState::Low(error.to_string()));
@@ -211,46 +194,7 @@ impl Writer {
         (intake, upkeep)
     }
 
-    /// Adds one request to the commit; one that cannot be done is answered here.
-    fn add(&mut self, work: Work, now: Timestamp) -> Option<Answer> {
-        match work {
-            Work::Append { events, state, reply } => match self.builder.append(events, now) {
-                Ok(appended) => {
-                    state.into_iter().for_each(|state| self.builder.keep(state));
-                    Some(Answer::Append(reply, appended))
-                }
-                Err(error) => refused(reply, error),
-            },
-            Work::State { state, reply } => {
-                self.builder.keep(state);
-                Some(Answer::Done(reply))
-            }
-            Work::Replay { id, recipients, by, reply } => match self.builder.replay(id, recipients, &by, now) {
-                Ok(ids) => Some(Answer::Replay(reply, ids)),
-                Err(error) => refused(reply, error),
-            },
-            Work::Renew { id, by, reply } => match self.builder.renew(id, &by, now) {
-                Ok(ids) => Some(Answer::Replay(reply, ids)),
-                Err(error) => refused(reply, error),
-            },
-            Work::Replays { change, reply } => match self.builder.change_replay(change, now) {
-                Ok(replay) => Some(Answer::Replays(reply, replay)),
-                Err(error) => refused(reply, error),
-            },
-            Work::Record { id, attempt, next_attempt_at, reply } => {
-                match self.builder.record(id, attempt, next_attempt_at) {
-                    Ok(()) => Some(Answer::Done(reply)),
-                    Err(error) => refused(reply, error),
-                }
-            }
-            Work::Checkpoint { consumer, seq, reply } => {
-                self.builder.checkpoint(&consumer, seq);
-                Some(Answer::Done(reply))
-            }
-        }
-    }
-
-    /// Writes the commit, tells the sink, then the callers.
+    /// Writes the commit, reports it to the sinks, then answers the callers.
     fn commit(&mut self, commit: Commit, answers: Vec<Answer>, started: Instant) {
         let Commit { ops, news, events, removed } = commit;
         let bytes: usize = ops.iter().map(super::engine::Op::size).sum();
@@ -276,27 +220,34 @@ impl Writer {
             let counter = self.metrics.removed.get_or_create(&ByReason::new(reason.as_str())).clone();
             counter.inc_by(removed[reason as usize]);
         }
-        self.publisher.show(&mut self.builder);
-        for News { event, deliveries } in &news {
-            for new in deliveries.iter().filter(|new| new.replay) {
+        self.recent.add(news.iter().filter(|news| news.is_appended).map(|news| &news.event));
+        self.publisher.publish(|snapshot| self.builder.committed(snapshot));
+        for news in &news {
+            for new in news.deliveries.iter().filter(|new| new.replay) {
                 self.metrics.replayed.get_or_create(&ByAgent::new(&new.agent)).inc();
             }
-            self.sink.committed(event, deliveries);
+            self.report(news);
         }
         answers.into_iter().for_each(Answer::send);
     }
 
     /// Removes events whose time is over, when the commits of others do not.
     fn collect(&mut self) {
-        let takes = self.publisher.condition.borrow().takes_upkeep().is_ok();
-        if !takes || !self.limits.retention.any() || self.engine.room(Self::COLLECT_BYTES, Purpose::Removal).is_err() {
+        let accepts = self.publisher.read(|snapshot| snapshot.writer.accepts_upkeep().is_ok());
+        if !accepts || !self.limits.retention.any() || self.engine.room(Self::COLLECT_BYTES, Purpose::Removal).is_err()
+        {
             return;
         }
         self.publisher.commit_begins();
         let started = Instant::now();
-        let commit = self.builder.finish(Timestamp::now());
+        self.builder.collect(Timestamp::now());
+        let commit = self.builder.finish();
         self.commit(commit, Vec::new(), started);
         self.publisher.commit_ends();
+    }
+
+    fn report(&self, news: &News) {
+        self.sinks.iter().for_each(|sink| sink.committed(&news.event, &news.deliveries));
     }
 
     /// Writes, and lets readers know when events go with it.
@@ -317,7 +268,7 @@ impl Writer {
         // The store asserts much of itself; nothing that it panics about may take the process with it.
         let head = self.builder.state().head;
         catch_unwind(AssertUnwindSafe(|| self.engine.write(ops, head)))
-            .unwrap_or_else(|panic| Err(EngineError::Failed(super::panic_message(&*panic))))
+            .unwrap_or_else(|panic| Err(EngineError::Failed(panic_message(&*panic))))
     }
 
     fn stop(&mut self, failure: &EngineError) {
@@ -336,24 +287,23 @@ impl Writer {
         self.set(WriterState::Failed(failure));
     }
 
-    fn set(&self, condition: WriterState) {
-        self.publisher.condition.send_replace(condition);
+    fn set(&self, state: WriterState) {
+        self.publisher.publish(|snapshot| snapshot.writer = state);
     }
 
     /// Brings a full store back when there is room.
     fn recover(&mut self) {
-        if let WriterState::Down(_) = *self.publisher.condition.borrow() {
-        } else {
+        if !self.publisher.read(|snapshot| matches!(snapshot.writer, WriterState::Down(_))) {
             return self.refill();
         }
         let reopened = catch_unwind(AssertUnwindSafe(|| self.engine.reopen()))
-            .unwrap_or_else(|panic| Err(EngineError::Failed(super::panic_message(&*panic))));
-        let loaded = reopened.map_err(EventLogError::from).and_then(|()| self.load());
+            .unwrap_or_else(|panic| Err(EngineError::Failed(panic_message(&*panic))));
+        let loaded = reopened.map_err(EventLogError::from).and_then(|()| self.limits.load(&self.store, &self.metrics));
         match loaded {
             Ok(builder) => {
                 self.builder = builder;
-                self.publisher.show_all(&self.builder);
-                self.set(WriterState::Low("the store ran full and was opened again".to_owned()));
+                let state = WriterState::Low("the store ran full and was opened again".to_owned());
+                self.publisher.publish(|snapshot| *snapshot = self.builder.snapshot(state));
                 info!("Event log was opened again");
                 self.settle_doubt();
                 self.refill();
@@ -363,22 +313,20 @@ impl Writer {
         }
     }
 
-    fn load(&self) -> Result<CommitBuilder, EventLogError> {
-        let Limits { dedup_window, dedup_max, retention, .. } = self.limits;
-        CommitBuilder::load(self.store.clone(), dedup_window, dedup_max, retention, Arc::clone(&self.metrics))
-    }
-
     fn refill(&self) {
-        if matches!(*self.publisher.condition.borrow(), WriterState::Low(_)) && self.engine.refill().is_ok() {
+        if self.publisher.read(|snapshot| matches!(snapshot.writer, WriterState::Low(_)))
+            && self.engine.refill().is_ok()
+        {
             info!("There is room again, new events are taken");
             self.set(WriterState::Serving);
         }
     }
 
-    /// Tells the sink of what turned out to be stored although its callers were told that it failed.
+    /// Reports to the sinks what turned out to be stored although its callers were answered that it failed.
     fn settle_doubt(&mut self) {
         let mut cursor = EventCursor::new(&self.store);
-        for News { event, deliveries } in std::mem::take(&mut self.in_doubt) {
+        for news in std::mem::take(&mut self.in_doubt) {
+            let News { event, deliveries, .. } = &news;
             let stored = cursor.header(event.seq).and_then(|header| match header {
                 Some(header) if header.event.id == event.id => {
                     Ok(cursor.deliveries(&header)?.map_or(0, |all| all.len()))
@@ -387,13 +335,8 @@ impl Writer {
             });
             let stored = stored.unwrap_or(0);
             if deliveries.iter().all(|new| (new.id.index as usize) < stored) && stored > 0 {
-                self.sink.committed(&event, &deliveries);
+                self.report(&news);
             }
         }
     }
-}
-
-fn refused<T>(reply: Reply<T>, error: EventLogError) -> Option<Answer> {
-    drop(reply.send(Err(error)));
-    None
 }

@@ -73,7 +73,7 @@ pub(super) async fn answer(
         Endpoint::Event => {
             let known = event_id(id)?;
             let unknown = Refusal::UnknownEvent(id.to_owned());
-            let find = move |log: &EventLog| Ok(log.find(known)?.map(|stored| json(&view::event_detail(&stored))));
+            let find = move |log: &EventLog| Ok(log.event(known)?.map(|stored| json(&view::event_detail(&stored))));
             let text = blocking(front, find).await?.ok_or(unknown)?;
             Ok(with_json_text(StatusCode::OK, text))
         }
@@ -84,7 +84,7 @@ pub(super) async fn answer(
         Endpoint::OneReplay => replays::show(front, id),
         Endpoint::CancelReplay => replays::cancel(front, id).await,
         Endpoint::Channels => {
-            let channels = view::channels(services.ingest.channels(), &services.log.counts());
+            let channels = view::channels(services.ingest.channels(), &services.log.snapshot());
             Ok(with_json(StatusCode::OK, &channels))
         }
         Endpoint::Record => record::answer(front, id, query),

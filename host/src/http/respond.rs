@@ -360,6 +360,10 @@ fn log(error: &EventLogError) -> Problem {
         EventLogError::TooLarge { .. } => {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Too large", error.to_string())
         }
+        EventLogError::Conflict(_) | EventLogError::Superseded => {
+            let detail = "it was changed at the same time; look at it again, then retry";
+            Problem::new(StatusCode::CONFLICT, "conflict", "Conflict", detail).internal(error)
+        }
         EventLogError::NotFound => {
             Problem::new(StatusCode::NOT_FOUND, "unknown_event", "Unknown event", "there is no such event")
         }
@@ -441,8 +445,8 @@ pub(super) fn protect(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use crate::caller::CallerError;
-    use crate::eventlog::ReplayId;
     use crate::plugin::Rejection;
+    use crate::replay::ReplayId;
     use crate::verify::VerifyError;
 
     use super::super::refusal::Shortage;

@@ -97,9 +97,9 @@ impl Gateway {
         let dispatch = dispatch::Settings { agents: Vec::new(), routes: Vec::new(), held_bytes: 1 << 20 };
         let dispatch = Dispatch::new(dispatch, plugins.clone(), Skills::default(), &metrics);
         let memory = eventlog::Settings::new(EngineKind::Memory);
-        let log = EventLog::open(&memory, &metrics, Arc::new(dispatch.clone())).unwrap();
+        let log = EventLog::open(&memory, &metrics, vec![Arc::new(dispatch.clone())]).unwrap();
         let ingest = Ingest::new(ingest, plugins.clone(), log.clone(), Arc::new(NoRoutes), &metrics);
-        let replays = Replays::new(replay::Settings::default(), log.clone(), BTreeSet::new(), &metrics);
+        let replays = Replays::load(replay::Settings::default(), log.clone(), BTreeSet::new(), &metrics).unwrap();
         let services = Services {
             ingest,
             dispatch,
@@ -155,7 +155,7 @@ impl Gateway {
             identity: None,
             recipients: Vec::new(),
         };
-        match self.log.append(vec![event]).await.unwrap().remove(0) {
+        match self.log.commit(vec![event].into()).await.unwrap().events.remove(0) {
             Appended::Accepted(event) => event.id,
             Appended::Duplicate(id) => id,
         }

@@ -1,9 +1,14 @@
-use std::collections::BTreeMap;
+//! What a replay would redeliver.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Inner, ReplayError};
+use tokio::sync::Mutex;
+
+use super::error::ReplayError;
 use crate::event::{AgentName, ChannelName, Seq};
-use crate::eventlog::{DeliveryFilter, EventLog, EventLogError, Replayable};
+use crate::eventlog::{DeliveryFilter, DeliveryStage, EventLog, EventLogError, Limits, Order, Page, Query, Range};
 
 /// How long a caller waits for another one's count.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -13,20 +18,29 @@ const LIMIT: Duration = Duration::from_secs(45);
 /// What a replay would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Count {
-    /// Deliveries that would be made again.
+    /// Deliveries that would be redelivered.
     pub matched: u64,
-    /// The same by agent.
     pub by_agent: BTreeMap<AgentName, u64>,
-    /// The same by channel.
     pub by_channel: BTreeMap<ChannelName, u64>,
     /// Deliveries that would be left alone, because their agent is not configured any more.
     pub skipped: u64,
 }
 
-impl Inner {
-    /// Counts what `filter` takes up to the event at `last`.
+/// Counts for one caller at a time: it reads the whole log.
+pub(super) struct Counter {
+    log: EventLog,
+    agents: Arc<BTreeSet<AgentName>>,
+    turn: Mutex<()>,
+}
+
+impl Counter {
+    pub(super) fn new(log: EventLog, agents: Arc<BTreeSet<AgentName>>) -> Self {
+        Self { log, agents, turn: Mutex::default() }
+    }
+
+    /// Counts what `filter` matches up to the event at `last`.
     pub(super) async fn count(&self, filter: &DeliveryFilter, last: Seq) -> Result<Count, ReplayError> {
-        let turn = tokio::time::timeout(PATIENCE, self.counting.lock()).await;
+        let turn = tokio::time::timeout(PATIENCE, self.turn.lock()).await;
         let _turn = turn.map_err(|_| ReplayError::Busy)?;
         let counted = tokio::time::timeout(LIMIT, self.count_all(filter, last)).await;
         counted.map_err(|_| ReplayError::TooSlow { within: LIMIT })?
@@ -34,33 +48,30 @@ impl Inner {
 
     async fn count_all(&self, filter: &DeliveryFilter, last: Seq) -> Result<Count, ReplayError> {
         let mut count = Count::default();
+        let query = filter.query(DeliveryStage::Repeatable);
+        let selection = query.deliveries.clone().unwrap_or_default();
         let mut from = Some(Seq(1));
-        while let Some(next) = from {
-            let found = find(&self.log, filter, next, last, usize::MAX).await?;
-            for candidate in found.items {
-                if self.agents.contains(&candidate.agent) {
+        while let Some(first) = from {
+            let range = Range { first, last, order: Order::OldestFirst };
+            let page = scan(&self.log, query.clone(), range, Limits::items(usize::MAX)).await?;
+            for (_, delivery, stored) in page.deliveries(&selection) {
+                if self.agents.contains(&delivery.agent) {
                     count.matched += 1;
-                    *count.by_agent.entry(candidate.agent).or_default() += 1;
-                    *count.by_channel.entry(candidate.channel).or_default() += 1;
+                    *count.by_agent.entry(delivery.agent.clone()).or_default() += 1;
+                    *count.by_channel.entry(stored.event.channel.clone()).or_default() += 1;
                 } else {
                     count.skipped += 1;
                 }
             }
-            from = found.next;
+            from = page.next;
         }
         Ok(count)
     }
 }
 
-/// Reads on a thread that may wait for the disk.
-pub(super) async fn find(
-    log: &EventLog,
-    filter: &DeliveryFilter,
-    from: Seq,
-    last: Seq,
-    limit: usize,
-) -> Result<Replayable, EventLogError> {
-    let (log, filter) = (log.clone(), filter.clone());
-    let read = tokio::task::spawn_blocking(move || log.replayable(&filter, from, last, limit));
+/// Scans on a thread that may wait for the disk.
+pub(super) async fn scan(log: &EventLog, query: Query, range: Range, limits: Limits) -> Result<Page, EventLogError> {
+    let log = log.clone();
+    let read = tokio::task::spawn_blocking(move || log.scan(&query, range, limits));
     read.await.unwrap_or_else(|error| Err(EventLogError::Io(error.to_string())))
 }

@@ -1,85 +1,115 @@
-//! One task for each replay that runs: find a piece, wait for its turn, commit it.
+//! One task for each replay that runs: find a step, wait for its turn, commit it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Inner;
-use super::count::find;
+use super::count::scan;
+use super::record::{Records, Replay, ReplayId, ReplayState};
+use super::step::{Step, scan_of};
 use super::throttle::Throttle;
-use crate::event::{AgentName, DeliveryId, Event, Seq};
-use crate::eventlog::{Candidate, EventLog, EventLogError, Replay, ReplayId, ReplayState, ReplayStep, Replayable};
+use crate::event::AgentName;
+use crate::eventlog::{EventLog, EventLogError};
+use crate::metrics::Metrics;
 
 /// How long to wait before the log is asked again.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// How often it is looked whether open deliveries were settled.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-/// The longest that a replay sleeps without looking whether it was ended.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often to check whether open deliveries were settled.
+const CHECK: Duration = Duration::from_millis(50);
+/// The longest that a replay sleeps without checking whether it was ended.
 const NAP: Duration = Duration::from_millis(500);
-/// Bytes of the payloads of one piece; a larger event is a piece by itself.
-const PIECE_BYTES: usize = 4 << 20;
 
-/// Runs every replay that is to run, until `stop`.
-pub(super) async fn all(replays: Arc<Inner>, stop: CancellationToken) {
-    let mut tasks: JoinSet<ReplayId> = JoinSet::new();
-    let mut active = BTreeSet::new();
-    while !stop.is_cancelled() {
-        for replay in replays.log.replays().values() {
-            if replay.state == ReplayState::Running && active.insert(replay.id) {
-                let run = Run { id: replay.id, throttle: Throttle::new(replay.rate, Instant::now()) };
-                tasks.spawn(run.run(Arc::clone(&replays), stop.clone()));
+/// What all replays share.
+pub(super) struct Runner {
+    pub(super) records: Records,
+    /// Somebody has begun a replay.
+    pub(super) begun: Notify,
+    log: EventLog,
+    agents: Arc<BTreeSet<AgentName>>,
+    /// Redeliveries to one agent that may be open at once.
+    open: u64,
+    /// How many replays run.
+    running: Gauge,
+}
+
+impl Runner {
+    pub(super) fn load(
+        log: EventLog,
+        agents: Arc<BTreeSet<AgentName>>,
+        open: u64,
+        metrics: &Metrics,
+    ) -> Result<Self, EventLogError> {
+        let running = metrics.register("gateway_replays_running", "Replays that go on", Gauge::default());
+        let records = Records::load(log.clone())?;
+        Ok(Self { records, begun: Notify::new(), log, agents, open, running })
+    }
+
+    /// Runs every replay that is to run, until `stop`.
+    pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut tasks: JoinSet<ReplayId> = JoinSet::new();
+        let mut active = BTreeSet::new();
+        while !stop.is_cancelled() {
+            for replay in self.records.running() {
+                if active.insert(replay.id) {
+                    let throttle = Throttle::new(replay.rate, Instant::now());
+                    let run = Run { id: replay.id, throttle, runner: Arc::clone(&self) };
+                    tasks.spawn(run.run(stop.clone()));
+                }
+            }
+            self.running.set(i64::try_from(tasks.len()).unwrap_or(i64::MAX));
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.begun.notified() => {}
+                Some(ended) = tasks.join_next() => match ended {
+                    Ok(id) => drop(active.remove(&id)),
+                    // Its record still says that it runs; the next start goes on with it.
+                    Err(error) => tracing::error!("Replay broke off: {error}"),
+                },
             }
         }
-        replays.running.set(i64::try_from(tasks.len()).unwrap_or(i64::MAX));
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = replays.begun.notified() => {}
-            Some(ended) = tasks.join_next() => match ended {
-                Ok(id) => drop(active.remove(&id)),
-                // Its record still says that it runs; the next start goes on with it.
-                Err(error) => tracing::error!("Replay broke off: {error}"),
-            },
-        }
+        while tasks.join_next().await.is_some() {}
     }
-    while tasks.join_next().await.is_some() {}
 }
 
 /// One replay that runs.
 struct Run {
     id: ReplayId,
     throttle: Throttle,
+    runner: Arc<Runner>,
 }
 
 impl Run {
-    async fn run(mut self, replays: Arc<Inner>, stop: CancellationToken) -> ReplayId {
-        while let Some(replay) = self.running(&replays) {
+    async fn run(mut self, stop: CancellationToken) -> ReplayId {
+        while let Some(replay) = self.running() {
             // A step that is cut off here is committed as a whole or not at all.
             let step = tokio::select! {
                 () = stop.cancelled() => break,
-                step = self.step(&replays, &replay) => step,
+                step = self.step(replay) => step,
             };
             match step {
-                Ok(Some(replay)) if replay.state == ReplayState::Done => {
-                    let Replay { id, replayed, skipped, .. } = replay;
+                Ok(Some(Replay { id, replayed, skipped, state: ReplayState::Done, .. })) => {
                     tracing::info!(replay = %id, replayed, skipped, "Replay is done");
                 }
-                Ok(_) => {}
+                // With a conflict somebody else has ended the replay or repeated a delivery: find the step again.
+                Ok(_) | Err(EventLogError::Conflict(_) | EventLogError::NotFound) => {}
                 Err(EventLogError::Closed | EventLogError::Poisoned(_)) => break,
                 Err(error) if error.is_transient() => {
                     tracing::warn!(replay = %self.id, "Replay waits: {error}");
                     tokio::select! {
                         () = stop.cancelled() => break,
-                        () = tokio::time::sleep(ASK_AGAIN) => {}
+                        () = tokio::time::sleep(RETRY) => {}
                     }
                 }
                 Err(error) => {
                     tracing::error!(replay = %self.id, "Replay failed: {error}");
-                    let told = replays.log.end_replay(self.id, ReplayState::Failed, Some(error.to_string())).await;
-                    if let Err(error) = told {
+                    let ended = self.runner.records.end(self.id, ReplayState::Failed, Some(error.to_string())).await;
+                    if let Err(error) = ended {
                         tracing::error!(replay = %self.id, "Replay cannot be ended, it goes on after a restart: {error}");
                         break;
                     }
@@ -90,161 +120,43 @@ impl Run {
     }
 
     /// The replay as it is, while it runs.
-    fn running(&self, replays: &Inner) -> Option<Replay> {
-        replays.log.replays().get(&self.id).filter(|replay| replay.state == ReplayState::Running).cloned()
+    fn running(&self) -> Option<Replay> {
+        self.runner.records.get(self.id).filter(|replay| replay.state == ReplayState::Running)
     }
 
-    /// Takes the next piece; none when it was ended before the piece had its turn.
-    async fn step(&mut self, replays: &Inner, replay: &Replay) -> Result<Option<Replay>, EventLogError> {
-        let portion = self.throttle.portion();
-        let found = find(&replays.log, &replay.filter, replay.next, replay.last, portion).await?;
-        let mut piece = Piece::of(found);
-        if piece.items.iter().any(|candidate| replays.agents.contains(&candidate.agent)) {
-            if !self.is_due(replays).await {
+    /// Takes the next step. `None` if the replay was ended before the step had its turn.
+    async fn step(&mut self, replay: Replay) -> Result<Option<Replay>, EventLogError> {
+        let Runner { records, log, agents, open, .. } = &*Arc::clone(&self.runner);
+        let (query, range, limits) = scan_of(&replay, self.throttle.portion());
+        let selection = query.deliveries.clone().unwrap_or_default();
+        let mut step = Step::of(scan(log, query, range, limits).await?, &selection);
+        if step.concerns(agents) {
+            if !self.is_due().await {
                 return Ok(None);
             }
-            while !piece.fit(&replays.agents, &replays.log.open_replays(), replays.settings.open) {
-                if self.running(replays).is_none() {
+            while !step.fit(agents, &log.snapshot().open_redeliveries, *open) {
+                if self.running().is_none() {
                     return Ok(None);
                 }
-                tokio::time::sleep(LOOK_AGAIN).await;
+                tokio::time::sleep(CHECK).await;
             }
         }
-        let Piece { items, next } = piece;
-        let found = items.len();
-        let known = items.into_iter().filter(|candidate| replays.agents.contains(&candidate.agent));
-        let items = with_events(&replays.log, known.map(|candidate| candidate.id).collect()).await?;
-        self.throttle.take(items.len(), Instant::now());
-        let skipped = (found - items.len()) as u64;
-        replays.log.step_replay(ReplayStep { id: self.id, from: replay.next, next, items, skipped }).await.map(Some)
+        let (replay, redeliveries) = step.apply(replay, agents);
+        self.throttle.take(redeliveries.len(), Instant::now());
+        records.change(replay, redeliveries).await.map(Some)
     }
 
-    /// Waits for the next portion; false when the replay was ended meanwhile.
-    async fn is_due(&self, replays: &Inner) -> bool {
+    /// Waits for the next portion. Returns false when the replay was ended meanwhile.
+    async fn is_due(&self) -> bool {
         loop {
             let wait = self.throttle.free_at().saturating_duration_since(Instant::now());
             if wait.is_zero() {
                 return true;
             }
             tokio::time::sleep(wait.min(NAP)).await;
-            if self.running(replays).is_none() {
+            if self.running().is_none() {
                 return false;
             }
-        }
-    }
-}
-
-/// The deliveries with their events, without those that were removed in the meantime.
-async fn with_events(log: &EventLog, ids: Vec<DeliveryId>) -> Result<Vec<(DeliveryId, Arc<Event>)>, EventLogError> {
-    let log = log.clone();
-    let read = tokio::task::spawn_blocking(move || {
-        let mut items: Vec<(DeliveryId, Arc<Event>)> = Vec::with_capacity(ids.len());
-        for id in ids {
-            let event = match items.last() {
-                Some((last, event)) if last.seq == id.seq => Some(Arc::clone(event)),
-                _ => log.get(id.seq)?.map(|stored| Arc::new(stored.event)),
-            };
-            items.extend(event.map(|event| (id, event)));
-        }
-        Ok(items)
-    });
-    read.await.unwrap_or_else(|error| Err(EventLogError::Io(error.to_string())))
-}
-
-/// What a step may take: whole events, the oldest first.
-#[derive(Debug, PartialEq, Eq)]
-struct Piece {
-    items: Vec<Candidate>,
-    next: Option<Seq>,
-}
-
-impl Piece {
-    /// The beginning of what was found that has not too many bytes.
-    fn of(found: Replayable) -> Self {
-        let mut piece = Self { items: found.items, next: found.next };
-        let (mut bytes, mut last) = (0_usize, None);
-        let too_large = piece.items.iter().position(|Candidate { id, bytes: own, .. }| {
-            if last != Some(id.seq) {
-                bytes = bytes.saturating_add(*own);
-            }
-            let is_first = last.is_none_or(|last| last == id.seq);
-            last = Some(id.seq);
-            bytes > PIECE_BYTES && !is_first
-        });
-        if let Some(index) = too_large {
-            piece.end_before(piece.items[index].id.seq);
-        }
-        piece
-    }
-
-    /// Leaves out the events from the first one on that would have more than `limit` open at one of `agents`; whether
-    /// anything is left.
-    fn fit(&mut self, agents: &BTreeSet<AgentName>, open: &BTreeMap<AgentName, u64>, limit: u64) -> bool {
-        let mut open = open.clone();
-        let too_many = self.items.iter().position(|candidate| {
-            let count = open.entry(candidate.agent.clone()).or_default();
-            *count += 1;
-            *count > limit && agents.contains(&candidate.agent)
-        });
-        match too_many.map(|index| self.items[index].id.seq) {
-            None => true,
-            Some(seq) if seq == self.items[0].id.seq => false,
-            Some(seq) => {
-                self.end_before(seq);
-                true
-            }
-        }
-    }
-
-    fn end_before(&mut self, seq: Seq) {
-        self.items.retain(|candidate| candidate.id.seq < seq);
-        self.next = Some(seq);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn piece(items: &[(u64, &str, usize)]) -> Piece {
-        let candidate = |(seq, agent, bytes): &(u64, &str, usize)| Candidate {
-            id: DeliveryId { seq: Seq(*seq), index: 0 },
-            agent: agent.parse().unwrap(),
-            channel: "github".parse().unwrap(),
-            bytes: *bytes,
-        };
-        Piece::of(Replayable { items: items.iter().map(candidate).collect(), next: Some(Seq(9)) })
-    }
-
-    fn shape(piece: &Piece) -> (Vec<u64>, u64) {
-        (piece.items.iter().map(|candidate| candidate.id.seq.0).collect(), piece.next.unwrap().0)
-    }
-
-    #[test]
-    fn a_piece_has_whole_events_within_its_bytes() {
-        const HALF: usize = PIECE_BYTES / 2;
-        for (items, expected) in [
-            (&[][..], (vec![], 9)),
-            (&[(1, "a", 5), (1, "b", 5), (2, "b", 5)], (vec![1, 1, 2], 9)),
-            (&[(1, "a", HALF), (1, "b", HALF), (2, "a", HALF), (3, "a", 1)], (vec![1, 1, 2], 3)),
-            (&[(1, "a", 9 * HALF), (1, "b", 9 * HALF), (2, "a", 1)], (vec![1, 1], 2)),
-        ] {
-            assert_eq!(shape(&piece(items)), expected);
-        }
-    }
-
-    #[test]
-    fn a_piece_waits_while_too_many_are_open() {
-        let agents = ["a", "b"].into_iter().map(|name| name.parse().unwrap()).collect();
-        for (open, fits, expected) in
-            [(7, true, (vec![1, 1, 2, 2, 3], 9)), (9, true, (vec![1, 1], 2)), (10, false, (vec![1, 1, 2, 2, 3], 9))]
-        {
-            let mut piece = piece(&[(1, "a", 1), (1, "b", 1), (2, "b", 1), (2, "gone", 1), (3, "b", 1)]);
-            let open = BTreeMap::from([("b".parse().unwrap(), open), ("gone".parse().unwrap(), 99)]);
-
-            assert_eq!(piece.fit(&agents, &open, 10), fits);
-
-            assert_eq!(shape(&piece), expected);
         }
     }
 }

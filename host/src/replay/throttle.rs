@@ -1,3 +1,5 @@
+//! Deliveries spread over time.
+
 use std::time::Duration;
 
 use tokio::time::Instant;

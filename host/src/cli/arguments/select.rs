@@ -20,7 +20,7 @@ pub(in crate::cli) struct ReceivedArguments {
 
 impl ReceivedArguments {
     pub(super) fn with(self, SelectArguments { channel, kind }: SelectArguments) -> Selection {
-        Selection { channel, kind, since: self.since, until: self.until }
+        Selection { channel, kind, subject: None, since: self.since, until: self.until }
     }
 }
 

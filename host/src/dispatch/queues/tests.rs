@@ -233,7 +233,7 @@ impl World {
         let Some(refill) = self.queues.start_refill() else { return };
         let (from, subjects) = (refill.from, Arc::clone(&refill.subjects));
         let wanted = |job: &Job| match &job.lane {
-            LaneKey::Subject { subject, .. } => subjects[0].contains(subject),
+            LaneKey::Subject { subject, .. } => subjects.live.contains(subject),
             LaneKey::Alone(_) => false,
         };
         let (jobs, next) = self.read(from, wanted);

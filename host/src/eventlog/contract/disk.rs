@@ -27,31 +27,31 @@ pub(super) fn flip(bed: &Bed, key: &[u8]) {
 }
 
 #[tokio::test]
-async fn a_damaged_record_is_an_error() {
+async fn damaged_records_are_errors() {
     let bed = Bed::sled();
     let log = bed.open();
     for index in 0..100 {
         accept(&log, NewEvent { data: vec![1; 40_000].into(), ..routed(&["a"]) }).await;
-        log.record(DeliveryId { seq: Seq(index + 1), index: 0 }, attempt(1, Outcome::Delivered), None).await.unwrap();
+        record(&log, DeliveryId { seq: Seq(index + 1), index: 0 }, attempt(1, Outcome::Delivered), None).await.unwrap();
     }
-    log.checkpoint("audit", Seq(5)).await.unwrap();
+    checkpoint(&log, "audit", Seq(5)).await.unwrap();
     log.close().await;
     for (damaged, name) in [
         (key::block(Seq(3)).to_vec(), "e/3"),
         (key::body(Seq(4), 1).to_vec(), "b/4/1"),
         (key::deliveries(0, 0).to_vec(), "d/0/0"),
-        (key::consumer("audit"), "c/audit"),
+        (key::value("consumers", "audit"), "s/consumers/audit"),
     ] {
         flip(&bed, &damaged);
         let log = bed.open();
         let error = match name {
-            "e/3" => log.get(Seq(3)).unwrap_err(),
-            "b/4/1" => log.get(Seq(4)).unwrap_err(),
-            "d/0/0" => log.get(Seq(5)).unwrap_err(),
-            _ => log.position("audit").unwrap_err(),
+            "e/3" => log.event(Seq(3)).unwrap_err(),
+            "b/4/1" => log.event(Seq(4)).unwrap_err(),
+            "d/0/0" => log.event(Seq(5)).unwrap_err(),
+            _ => Consumer::open(&log, "audit").unwrap_err(),
         };
         assert!(matches!(&error, EventLogError::Corrupt { key, .. } if key == name), "{error}");
-        assert_eq!(log.get(Seq(20)).unwrap().unwrap().event.data.len(), 40_000);
+        assert_eq!(log.event(Seq(20)).unwrap().unwrap().event.data.len(), 40_000);
         log.close().await;
     }
 }
@@ -117,7 +117,7 @@ async fn damaged_files_are_an_error_and_no_panic() {
         for content in [&broken[..], &whole[..whole.len() / 3]] {
             std::fs::write(&path, content).unwrap();
             if let Ok(log) = bed.try_open() {
-                log.get(log.head()).unwrap();
+                log.event(log.head()).unwrap();
                 log.close().await;
             }
         }
@@ -196,7 +196,7 @@ async fn full_disk(reserve: bool) {
     std::fs::write(&filler, vec![1; 20 << 20]).unwrap();
     let error = loop {
         let event = NewEvent { data: vec![2; 200_000].into(), ..routed(&["a"]) };
-        match log.append(vec![event]).await {
+        match append(&log, vec![event]).await {
             Ok(appended) => acknowledged.extend(appended.into_iter().filter_map(|appended| match appended {
                 Appended::Accepted(event) => Some(event),
                 Appended::Duplicate(_) => None,
@@ -208,19 +208,18 @@ async fn full_disk(reserve: bool) {
     assert!(matches!(error, EventLogError::Full(_)), "{error}");
     assert!(matches!(log.health(), Err(EventLogError::Full(_))));
     if reserve {
-        log.record(DeliveryId { seq: Seq(1), index: 0 }, attempt(1, Outcome::Delivered), None).await.unwrap();
-        assert_eq!(log.get(Seq(2)).unwrap().unwrap().event, *acknowledged[1]);
+        record(&log, DeliveryId { seq: Seq(1), index: 0 }, attempt(1, Outcome::Delivered), None).await.unwrap();
+        assert_eq!(log.event(Seq(2)).unwrap().unwrap().event, *acknowledged[1]);
     }
 
     std::fs::remove_file(&filler).unwrap();
 
-    let mut condition = log.0.publisher.condition.subscribe();
-    let serving = condition.wait_for(|condition| *condition == WriterState::Serving);
-    tokio::time::timeout(Duration::from_secs(20), serving).await.unwrap().unwrap();
+    let serving = serving(&log);
+    tokio::time::timeout(Duration::from_secs(20), serving).await.unwrap();
     acknowledged.push(accept(&log, new_event("{}")).await);
     let log = bed.reopen(log).await;
     for event in &acknowledged {
-        assert_eq!(log.get(event.seq).unwrap().unwrap().event, **event);
+        assert_eq!(log.event(event.seq).unwrap().unwrap().event, **event);
     }
     log.close().await;
 }

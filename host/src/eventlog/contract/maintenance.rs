@@ -35,12 +35,12 @@ async fn filled(bed: &mut Bed) -> EventLog {
     }
     for seq in (1..=100).filter(|seq| (seq - 1) % 30 != 0 && *seq != 77).map(Seq) {
         for index in 0..2 {
-            let _ = log.record(DeliveryId { seq, index }, attempt(1, Outcome::Delivered), None).await;
+            let _ = record(&log, DeliveryId { seq, index }, attempt(1, Outcome::Delivered), None).await;
         }
     }
-    let id = log.get(Seq(90)).unwrap().unwrap().event.id;
-    log.replay(id, recipients(&["b"]), "me").await.unwrap();
-    log.checkpoint("audit", Seq(42)).await.unwrap();
+    let id = log.event(Seq(90)).unwrap().unwrap().event.id;
+    redeliver(&log, id, recipients(&["b"])).await.unwrap();
+    checkpoint(&log, "audit", Seq(42)).await.unwrap();
     log
 }
 
@@ -59,21 +59,21 @@ async fn a_backup_restores_the_same_log(mut bed: Bed) {
 
     let copy = restored(&bed, &backup);
     let twin = copy.open();
-    let (counts, known) = (log.counts(), twin.counts());
+    let (counts, known) = (log.snapshot(), twin.snapshot());
     assert_eq!(
         (known.head, known.floor, known.bytes, &known.channels),
         (Seq(100), counts.floor, counts.bytes, &counts.channels)
     );
     assert_eq!((statuses(&twin), known.oldest), (statuses(&log), counts.oldest));
-    assert_eq!(twin.read(Seq(0), 1000).unwrap(), log.read(Seq(0), 1000).unwrap());
-    assert_eq!(twin.position("audit").unwrap(), Seq(42));
-    assert_eq!(twin.open_replays(), log.open_replays());
-    let open = |log: &EventLog| log.open_deliveries(Seq(0), Seq(u64::MAX), 100, |_, _| true).unwrap();
+    assert_eq!(read(&twin, Seq(0), 1000), read(&log, Seq(0), 1000));
+    assert_eq!(Consumer::open(&twin, "audit").unwrap().position(), Seq(42));
+    assert_eq!(twin.snapshot().open_redeliveries, log.snapshot().open_redeliveries);
+    let open = |log: &EventLog| open_deliveries(log, None, Range::up_from(Seq(1)), 100);
     assert_eq!(open(&twin), open(&log));
     for index in [1, 50, 99] {
-        let duplicate = log.append(vec![known_as(&index.to_string(), 200)]).await.unwrap();
+        let duplicate = append(&log, vec![known_as(&index.to_string(), 200)]).await.unwrap();
         assert!(matches!(duplicate[..], [Appended::Duplicate(_)]), "{index}");
-        assert_eq!(twin.append(vec![known_as(&index.to_string(), 200)]).await.unwrap(), duplicate);
+        assert_eq!(append(&twin, vec![known_as(&index.to_string(), 200)]).await.unwrap(), duplicate);
     }
     assert_eq!(accept(&twin, new_event("{}")).await.seq, Seq(101));
     twin.close().await;
@@ -154,7 +154,7 @@ async fn a_repair_saves_what_can_be_read_and_tells_the_rest() {
     for _ in 0..40 {
         accepted.push(accept(&log, NewEvent { data: vec![1; 3_000].into(), ..routed(&["a"]) }).await);
     }
-    log.record(DeliveryId { seq: Seq(17), index: 0 }, attempt(1, Outcome::Delivered), None).await.unwrap();
+    record(&log, DeliveryId { seq: Seq(17), index: 0 }, attempt(1, Outcome::Delivered), None).await.unwrap();
     log.close().await;
     flip(&bed, &key::block(Seq(5)));
     flip(&bed, &key::deliveries(1, 0));
@@ -179,10 +179,10 @@ async fn a_repair_saves_what_can_be_read_and_tells_the_rest() {
     );
     let log = bed.open();
     for event in &accepted {
-        let found = log.get(event.seq).unwrap().map(|stored| stored.event);
+        let found = log.event(event.seq).unwrap().map(|stored| stored.event);
         assert_eq!(found.as_ref(), Some(&**event).filter(|event| ![5, 40].contains(&event.seq.0)));
     }
-    assert_eq!(log.get(Seq(17)).unwrap().unwrap().status(), EventStatus::Pending, "it is delivered again");
+    assert_eq!(log.event(Seq(17)).unwrap().unwrap().status(), EventStatus::Pending, "it is delivered again");
     assert_eq!(accept(&log, new_event("{}")).await.seq, Seq(41));
     log.close().await;
     let verified = verify(&bed.data_dir(), &mut |_| {}).unwrap();
@@ -210,6 +210,6 @@ async fn a_repair_knows_how_much_of_the_end_is_lost() {
     let [loss] = &repaired.contents.lost[..] else { panic!("{repaired:?}") };
     assert_eq!((loss.what, loss.first, loss.last), (LostKind::Events, Some(Seq(2)), Some(Seq(4))));
     let log = bed.open();
-    assert_eq!(log.read(Seq(0), 10).unwrap().len(), 1);
+    assert_eq!(read(&log, Seq(0), 10).len(), 1);
     assert_eq!(accept(&log, new_event("{}")).await.seq, Seq(5), "no position is used again");
 }

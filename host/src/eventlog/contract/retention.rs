@@ -7,6 +7,7 @@ engines! {
     an_open_event_stays_and_holds_nothing_up
     no_more_events_and_bytes_are_kept_than_allowed
     a_removed_event_is_not_found_and_not_damaged
+    a_scan_reports_what_it_skipped
     an_identity_outlives_its_event
 }
 
@@ -18,20 +19,20 @@ fn aged(age: Duration, agents: &[&str]) -> NewEvent {
 }
 
 async fn settle(log: &EventLog, seq: Seq) {
-    log.record(DeliveryId { seq, index: 0 }, attempt(1, Outcome::Delivered), None).await.unwrap();
+    record(&log, DeliveryId { seq, index: 0 }, attempt(1, Outcome::Delivered), None).await.unwrap();
 }
 
 /// Waits until the log holds exactly the events at `expected`.
 async fn held(log: &EventLog, expected: impl IntoIterator<Item = u64>) {
     let expected: Vec<u64> = expected.into_iter().collect();
-    let found = || log.read(Seq(0), 10_000).unwrap().iter().map(|stored| stored.event.seq.0).collect::<Vec<_>>();
+    let found = || read(&log, Seq(0), 10_000).iter().map(|stored| stored.event.seq.0).collect::<Vec<_>>();
     let start = std::time::Instant::now();
     while found() != expected {
         assert!(start.elapsed() < Duration::from_secs(20), "{:?}, expected {expected:?}", found());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    // A commit is readable a moment before its figures are shown; after a further one they are.
-    log.checkpoint("held", Seq(0)).await.unwrap();
+    // A commit is readable a moment before its snapshot is shown; after a further one it is.
+    checkpoint(&log, "held", Seq(0)).await.unwrap();
 }
 
 /// The keys that begin with `prefix`.
@@ -46,7 +47,7 @@ async fn settled_events_go_when_they_are_old(mut bed: Bed) {
     for _ in 0..300 {
         accept(&log, aged(3 * DAY, &[])).await;
     }
-    log.append((0..300).map(|_| aged(3 * DAY, &[])).collect()).await.unwrap();
+    append(&log, (0..300).map(|_| aged(3 * DAY, &[])).collect()).await.unwrap();
     accept(&log, NewEvent { data: vec![1; 100_000].into(), ..aged(3 * DAY, &[]) }).await;
     for age in [DAY / 2, Duration::ZERO, DAY / 3] {
         accept(&log, aged(age, &["a"])).await;
@@ -54,13 +55,13 @@ async fn settled_events_go_when_they_are_old(mut bed: Bed) {
 
     held(&log, 602..=604).await;
 
-    let counts = log.counts();
+    let counts = log.snapshot();
     assert_eq!((counts.head, counts.with_status(EventStatus::Accepted)), (Seq(604), 0));
     assert_eq!(counts.channels[&"github".parse::<ChannelName>().unwrap()].accepted, 604);
     let log = bed.reopen(log).await;
     held(&log, 602..=604).await;
-    assert_eq!(log.counts().floor, Seq(602));
-    assert_eq!(log.counts().oldest, Some(log.get(Seq(602)).unwrap().unwrap().event.time));
+    assert_eq!(log.snapshot().floor, Seq(602));
+    assert_eq!(log.snapshot().oldest, Some(log.event(Seq(602)).unwrap().unwrap().event.time));
     assert_eq!((keys(&log, b'g'), keys(&log, b'b')), (vec!["g/1".to_owned()], vec![]));
     assert_eq!(bed.metrics.removed.get_or_create(&crate::metrics::ByReason::new("age")).get(), 601);
     assert_eq!(accept(&log, new_event("{}")).await.seq, Seq(605));
@@ -72,7 +73,7 @@ async fn an_open_event_stays_and_holds_nothing_up(mut bed: Bed) {
     for seq in 1..=200 {
         accept(&log, aged(3 * DAY, &[if seq % 50 == 7 { "dead" } else { "alive" }])).await;
     }
-    log.append((0..100).map(|_| aged(3 * DAY, &["alive"])).collect()).await.unwrap();
+    append(&log, (0..100).map(|_| aged(3 * DAY, &["alive"])).collect()).await.unwrap();
     let is_open = |seq: &u64| *seq <= 200 && seq % 50 == 7;
     for seq in (1..=300).filter(|seq| !is_open(seq)).map(Seq) {
         settle(&log, seq).await;
@@ -83,23 +84,22 @@ async fn an_open_event_stays_and_holds_nothing_up(mut bed: Bed) {
     assert_eq!(statuses(&log), [0, 4, 0, 0]);
     let log = bed.reopen(log).await;
     held(&log, [7, 57, 107, 157]).await;
-    let to_dead = |delivery: &Delivery, _: Option<&str>| delivery.agent.as_str() == "dead";
-    let open = log.open_deliveries(Seq(0), Seq(u64::MAX), 10, to_dead).unwrap();
-    assert_eq!(open.items.iter().map(|(id, _, _)| id.seq.0).collect::<Vec<_>>(), [7, 57, 107, 157]);
-    assert_eq!(open.next, None);
-    assert_eq!(log.list(&Filter::default(), None, 10).unwrap().items.len(), 4);
-    assert_eq!(log.list_deliveries(&DeliveryFilter::default(), None, 10).unwrap().items.len(), 4);
+    let (open, page) = open_deliveries(&log, Some("dead"), Range::up_from(Seq(1)), 10);
+    assert_eq!(open.iter().map(|(id, _)| id.seq.0).collect::<Vec<_>>(), [7, 57, 107, 157]);
+    assert_eq!(page.next, None);
+    let listed = log.scan(&Query::default(), Range::down_from(None), Limits::items(10)).unwrap();
+    assert_eq!(listed.items.len(), 4);
     assert_eq!(keys(&log, b'd'), Vec::<String>::new(), "the deliveries of removed events are gone");
-    let event = log.get(Seq(57)).unwrap().unwrap().event;
+    let event = log.event(Seq(57)).unwrap().unwrap().event;
     settle(&log, Seq(57)).await;
     held(&log, [7, 107, 157]).await;
-    assert_eq!(log.replay(event.id, recipients(&["a"]), "me").await, Err(EventLogError::NotFound));
+    assert_eq!(redeliver(&log, event.id, recipients(&["a"])).await, Err(EventLogError::NotFound));
     for seq in [157, 7, 107].map(Seq) {
         settle(&log, seq).await;
     }
     held(&log, []).await;
     assert_eq!(keys(&log, b'g'), ["g/1"]);
-    assert_eq!((log.counts().bytes, statuses(&log)), (0, vec![0; 4]));
+    assert_eq!((log.snapshot().bytes, statuses(&log)), (0, vec![0; 4]));
     let log = bed.reopen(log).await;
     assert_eq!(accept(&log, aged(Duration::ZERO, &["a"])).await.seq, Seq(301));
     held(&log, [301]).await;
@@ -113,14 +113,14 @@ async fn no_more_events_and_bytes_are_kept_than_allowed(mut bed: Bed) {
         accept(&log, new_event(vec![1; 10_000])).await;
     }
     held(&log, [1].into_iter().chain(83..=101)).await;
-    let bytes = log.counts().bytes;
+    let bytes = log.snapshot().bytes;
     assert!((190_000..220_000).contains(&bytes), "{bytes}");
     log.close().await;
 
     bed.settings.retention = RetentionLimits { max_bytes: Some(52_000), ..RetentionLimits::default() };
     let log = bed.open();
     held(&log, [1].into_iter().chain(97..=101)).await;
-    assert!(log.counts().bytes <= 52_000);
+    assert!(log.snapshot().bytes <= 52_000);
     accept(&log, new_event(vec![1; 20_000])).await;
     held(&log, [1].into_iter().chain(99..=102)).await;
 }
@@ -129,7 +129,7 @@ async fn a_removed_event_is_not_found_and_not_damaged(mut bed: Bed) {
     bed.settings.retention.max_age = Some(DAY);
     let log = bed.open();
     let receipt = [["a"], ["dead"], ["a"]].map(|agents| aged(2 * DAY, &agents)).to_vec();
-    let accepted = log.append(receipt).await.unwrap();
+    let accepted = append(&log, receipt).await.unwrap();
     let ids: Vec<_> = accepted
         .into_iter()
         .filter_map(|appended| match appended {
@@ -142,12 +142,12 @@ async fn a_removed_event_is_not_found_and_not_damaged(mut bed: Bed) {
     held(&log, [2]).await;
 
     for seq in [1, 3] {
-        assert_eq!(log.get(Seq(seq)).unwrap(), None);
-        assert_eq!(log.find(ids[seq as usize - 1]).unwrap(), None);
+        assert_eq!(log.event(Seq(seq)).unwrap(), None);
+        assert_eq!(log.event(ids[seq as usize - 1]).unwrap(), None);
         let id = DeliveryId { seq: Seq(seq), index: 0 };
-        assert_eq!(log.record(id, attempt(2, Outcome::Dead), None).await, Err(EventLogError::NotFound));
+        assert_eq!(record(&log, id, attempt(2, Outcome::Dead), None).await, Err(EventLogError::NotFound));
     }
-    assert_eq!(log.find(ids[1]).unwrap().unwrap().event.id, ids[1]);
+    assert_eq!(log.event(ids[1]).unwrap().unwrap().event.id, ids[1]);
     log.health().unwrap();
 }
 
@@ -159,5 +159,28 @@ async fn an_identity_outlives_its_event(mut bed: Bed) {
     let first = accept(&log, known(2 * DAY)).await;
     held(&log, []).await;
 
-    assert_eq!(log.append(vec![known(DAY)]).await.unwrap(), [Appended::Duplicate(first.id)]);
+    assert_eq!(append(&log, vec![known(DAY)]).await.unwrap(), [Appended::Duplicate(first.id)]);
+}
+
+async fn a_scan_reports_what_it_skipped(mut bed: Bed) {
+    bed.settings.retention.max_age = Some(DAY);
+    let log = bed.open();
+    for agents in [&["a"][..], &[], &[], &["a"], &[], &["a"]] {
+        accept(&log, aged(3 * DAY, agents)).await;
+    }
+    accept(&log, aged(Duration::ZERO, &[])).await;
+    held(&log, [1, 4, 6, 7]).await;
+    let skipped = |range, limit| {
+        let page = log.scan(&Query::default(), range, Limits::items(limit)).unwrap();
+        assert!(page.skipped.iter().all(|skipped| skipped.reason == SkipReason::Retention));
+        page.skipped.iter().map(|skipped| (skipped.first.0, skipped.last.0)).collect::<Vec<_>>()
+    };
+
+    assert_eq!(skipped(Range::up_from(Seq(1)), 100), [(2, 3), (5, 5)]);
+    assert_eq!(skipped(Range::down_from(None), 100), [(5, 5), (2, 3)]);
+    assert_eq!(skipped(Range::up_from(Seq(3)), 100), [(3, 3), (5, 5)]);
+    assert_eq!(skipped(Range::down_from(Some(Seq(3))), 100), [(2, 2)]);
+    assert_eq!(skipped(Range::up_from(Seq(1)), 1), []);
+    let page = log.scan(&Query::whole(), Range::up_from(Seq(2)), Limits::items(1)).unwrap();
+    assert_eq!((page.items[0].event.seq, page.next, page.head), (Seq(4), Some(Seq(5)), Seq(7)));
 }

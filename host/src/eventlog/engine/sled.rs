@@ -33,8 +33,7 @@ pub(crate) use self::files::{put_in_place, salvage, set_aside};
 use self::high_water::{Confirmed, HighWater};
 use self::reserve::Reserve;
 use crate::event::Seq;
-use crate::eventlog::engine::{Direction, Disk, Engine, EngineError, Op, Pair, Purpose};
-use crate::eventlog::panic_message;
+use crate::eventlog::engine::{Direction, Disk, Engine, EngineError, Op, Pair, Purpose, panic_message};
 
 pub(crate) struct Sled {
     dir: PathBuf,

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use crate::event::Seq;
-use crate::eventlog::replay::ReplayId;
 
 const EVENT: u8 = b'e';
 const BODY: u8 = b'b';
@@ -14,9 +13,9 @@ const CONSUMER: u8 = b'c';
 const REPLAY: u8 = b'r';
 const META: u8 = b'm';
 const TOMBSTONE: u8 = b'g';
-const STATE: u8 = b's';
+const VALUE: u8 = b's';
 
-/// Between the owner of a state and a key of it; neither has it.
+/// Between a space and a key of it; neither has it.
 const NUL: u8 = 0;
 
 /// The block whose first event is at `seq`.
@@ -101,16 +100,6 @@ pub(crate) fn consumer(name: &str) -> Vec<u8> {
     named(CONSUMER, name)
 }
 
-/// A replay.
-pub(crate) fn replay(id: ReplayId) -> [u8; 9] {
-    numbered(REPLAY, id.0)
-}
-
-/// All replays.
-pub(crate) fn all_replays() -> Range<[u8; 9]> {
-    numbered(REPLAY, 0)..numbered(REPLAY, u64::MAX)
-}
-
 /// All positions of consumers.
 pub(crate) fn consumers() -> Range<Vec<u8>> {
     starting_with(&[CONSUMER])
@@ -121,29 +110,29 @@ pub(crate) fn consumer_name(key: &[u8]) -> Option<String> {
     String::from_utf8(key.strip_prefix(&[CONSUMER])?.to_vec()).ok()
 }
 
-/// What `owner` has kept under `key`.
-pub(crate) fn state(owner: &str, key: &str) -> Vec<u8> {
-    let mut name = named(STATE, owner);
+/// The value of `key` in `space`.
+pub(crate) fn value(space: &str, key: &str) -> Vec<u8> {
+    let mut name = named(VALUE, space);
     name.push(NUL);
     name.extend_from_slice(key.as_bytes());
     name
 }
 
-/// Everything that `owner` has kept.
-pub(crate) fn state_of(owner: &str) -> Range<Vec<u8>> {
-    starting_with(&state(owner, ""))
+/// The values of `space` whose keys start with `prefix`.
+pub(crate) fn values(space: &str, prefix: &str) -> Range<Vec<u8>> {
+    starting_with(&value(space, prefix))
 }
 
-/// What all have kept.
-pub(crate) fn all_states() -> Range<Vec<u8>> {
-    starting_with(&[STATE])
+/// All values.
+pub(crate) fn all_values() -> Range<Vec<u8>> {
+    starting_with(&[VALUE])
 }
 
-/// The owner and the key in the key of something kept.
-pub(crate) fn state_name(key: &[u8]) -> Option<(String, String)> {
-    let name = std::str::from_utf8(key.strip_prefix(&[STATE])?).ok()?;
-    let (owner, key) = name.split_once(char::from(NUL))?;
-    Some((owner.to_owned(), key.to_owned()))
+/// The space and the key in the key of a value.
+pub(crate) fn value_name(key: &[u8]) -> Option<(String, String)> {
+    let name = std::str::from_utf8(key.strip_prefix(&[VALUE])?).ok()?;
+    let (space, key) = name.split_once(char::from(NUL))?;
+    Some((space.to_owned(), key.to_owned()))
 }
 
 /// A fact about the log as a whole.
@@ -154,6 +143,9 @@ pub(crate) fn meta(name: &str) -> Vec<u8> {
 /// The keys that start with `prefix`.
 pub(crate) fn starting_with(prefix: &[u8]) -> Range<Vec<u8>> {
     let mut end = prefix.to_vec();
+    while end.last() == Some(&u8::MAX) {
+        end.pop();
+    }
     if let Some(last) = end.last_mut() {
         *last += 1;
     }
@@ -176,7 +168,7 @@ pub(crate) fn display(key: &[u8]) -> String {
                 text.push_str(&number(second).to_string());
             }
         }
-        STATE => text.push_str(&String::from_utf8_lossy(rest).replace(char::from(NUL), "/")),
+        VALUE => text.push_str(&String::from_utf8_lossy(rest).replace(char::from(NUL), "/")),
         _ => text.push_str(&String::from_utf8_lossy(rest)),
     }
     text
@@ -204,16 +196,16 @@ mod tests {
         assert!(block(Seq(255)) < block(Seq(256)));
         assert!(body(Seq(1), 300) < body(Seq(2), 0));
         assert_eq!(block_seq(&block(Seq(77))), Some(Seq(77)));
-        let named = state_name(&state("channels/rss", "a/b"));
+        let named = value_name(&value("channels/rss", "a/b"));
         assert_eq!(named, Some(("channels/rss".to_owned(), "a/b".to_owned())));
-        assert!(!state_of("channels/rss").contains(&state("channels/rss-two", "cursor")));
+        assert!(!values("channels/rss", "").contains(&value("channels/rss-two", "cursor")));
         for (key, text) in [
             (block(Seq(256)).to_vec(), "e/256"),
             (body(Seq(3), 9).to_vec(), "b/3/9"),
             (deliveries(16, 0).to_vec(), "d/16/0"),
             (consumer("audit"), "c/audit"),
             (run(2, 65).to_vec(), "k/2/65"),
-            (state("channels/rss", "cursor"), "s/channels/rss/cursor"),
+            (value("channels/rss", "cursor"), "s/channels/rss/cursor"),
         ] {
             assert_eq!(display(&key), text);
         }

@@ -51,6 +51,22 @@ impl Store {
         self.engine.get(key)?.map(|value| record::decode(key, &value)).transpose()
     }
 
+    /// The value of `key` in `space`.
+    pub(crate) fn value(&self, space: &str, key: &str) -> Result<Option<Bytes>, EventLogError> {
+        self.read(&key::value(space, key))
+    }
+
+    /// The values of `space` whose keys start with `prefix`, by key.
+    pub(crate) fn values(&self, space: &str, prefix: &str) -> Result<Vec<(String, Bytes)>, EventLogError> {
+        let range = key::values(space, prefix);
+        let found = self.engine.scan(&range.start..&range.end, Direction::Up, usize::MAX)?;
+        let entry = |(key, value): (Bytes, Bytes)| {
+            let (_, name) = key::value_name(&key).ok_or_else(|| corrupt(&key, "no name in the key".to_owned()))?;
+            Ok((name, record::decode(&key, &value)?))
+        };
+        found.into_iter().map(entry).collect()
+    }
+
     /// An error unless the event at `seq`, which is in no block, is known to be gone.
     pub(crate) fn expect_tombstone(&self, seq: Seq) -> Result<(), EventLogError> {
         if self.is_emptied(seq)? || self.tombstone_at(seq)?.is_some() {

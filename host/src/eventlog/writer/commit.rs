@@ -4,14 +4,18 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use prometheus_client::metrics::counter::Counter;
 use tracing::warn;
 
-use super::replays::Replays;
+use super::redelivery::OpenRedeliveries;
 use super::retention::{Reason, Retention};
-use crate::event::{
-    Attempt, ChannelName, Delivery, DeliveryId, Event, EventId, EventStatus, Recipient, Seq, Timestamp,
+use crate::event::{ChannelName, Delivery, DeliveryId, Event, EventId, EventStatus, Recipient, Seq, Timestamp};
+use crate::eventlog::EventLogError;
+use crate::eventlog::batch::{
+    Appended, Batch, Committed, Expected, FinishedAttempt, NewDelivery, NewEvent, ValueChange,
 };
+use crate::eventlog::claim::Claims;
 use crate::eventlog::engine::{Direction, Op};
 use crate::eventlog::layout::bucket::{Buckets, Slot};
 use crate::eventlog::layout::identities::{Identities, received_at};
@@ -21,8 +25,7 @@ use crate::eventlog::layout::reader::{EventCursor, Store};
 use crate::eventlog::layout::record::{self, BlockWriter, corrupt, first_deliveries};
 use crate::eventlog::metrics::LogMetrics;
 use crate::eventlog::settings::RetentionLimits;
-use crate::eventlog::snapshot::{ChannelCounts, Counts};
-use crate::eventlog::{Appended, EventLogError, NewDelivery, NewEvent, NewState};
+use crate::eventlog::snapshot::{ChannelCounts, Snapshot, WriterState};
 use crate::metrics::ByProvider;
 
 /// The writer's view of the log: positions and figures in memory, and the commit that is being built.
@@ -40,7 +43,9 @@ pub(crate) struct CommitBuilder {
     pub(super) reopened_changed: bool,
     /// An open position, known so that it is not looked up with every commit.
     pub(super) blocked_on: Option<Seq>,
-    pub(super) replays: Replays,
+    pub(super) redeliveries: OpenRedeliveries,
+    /// The values that the commit changes, by key: what a later batch of the same commit expects is compared with these.
+    pub(super) values: HashMap<Vec<u8>, Option<Bytes>>,
     pub(super) identities: Identities,
     pub(super) random: u64,
     pub(super) commit: Commit,
@@ -67,11 +72,16 @@ pub(crate) struct Commit {
     pub(crate) removed: [u64; Reason::ALL.len()],
 }
 
-/// What the sink is to be told.
+/// What the sinks are to hear.
 pub(crate) struct News {
     pub(crate) event: Arc<Event>,
     pub(crate) deliveries: Vec<NewDelivery>,
+    /// Whether the event is new; otherwise it has new deliveries.
+    pub(crate) is_appended: bool,
 }
+
+/// The term under which this process makes all deliveries.
+const TERM: u64 = Claims::EVERYTHING.term();
 
 impl CommitBuilder {
     /// How many events at the end are read in full before the log is used.
@@ -96,7 +106,7 @@ impl CommitBuilder {
         let state: LogState = store.read(&state_key)?.ok_or_else(|| corrupt(&state_key, "it is missing".to_owned()))?;
         verify_tail(&store, &state, Self::TAIL)?;
         let reopened = store.read(&key::meta(REOPENED))?.unwrap_or_default();
-        let replays = Replays::load(&store)?;
+        let redeliveries = OpenRedeliveries::load(&store)?;
         let identities = Identities::load(&store, dedup_max, metrics.identities_forgotten.clone())?;
         let block = BlockWriter::new(store.engine.block_bytes());
         let retention = Retention::new(retention, state.floor);
@@ -110,7 +120,8 @@ impl CommitBuilder {
             reopened,
             reopened_changed: false,
             blocked_on: None,
-            replays,
+            redeliveries,
+            values: HashMap::new(),
             identities,
             random: getrandom::u64().map_err(|error| EventLogError::Io(format!("no random numbers: {error}")))?,
             commit: Commit::default(),
@@ -119,7 +130,6 @@ impl CommitBuilder {
             retention,
         };
         builder.load_tallies()?;
-        builder.advance_floor()?;
         builder.show_figures();
         Ok(builder)
     }
@@ -139,36 +149,85 @@ impl CommitBuilder {
         &self.state
     }
 
-    pub(crate) const fn reopened(&self) -> &BTreeSet<Seq> {
-        &self.reopened
-    }
-
-    pub(crate) fn counts(&self) -> Counts {
+    /// What was loaded, for everybody to see.
+    pub(crate) fn snapshot(&self, writer: WriterState) -> Snapshot {
         let channels = self.tallies.iter().map(|(name, tally)| (name.clone(), tally.counts)).collect();
-        let LogState { head, floor, statuses, bytes, .. } = self.state;
-        Counts { channels, head, floor, statuses, bytes, oldest: self.retention.oldest }
-    }
-
-    /// Adds a receipt to the commit.
-    pub(crate) fn append(&mut self, events: Vec<NewEvent>, now: Timestamp) -> Result<Vec<Appended>, EventLogError> {
-        // After these reads nothing can fail, so that a receipt is added as a whole.
-        self.buckets.get(&self.store, self.state.head, self.state.head.next())?;
-        let mut known = Vec::with_capacity(events.len());
-        for event in &events {
-            known.push(match event.identity {
-                Some(identity) => self.identities.find(&self.store, &identity)?,
-                None => None,
-            });
+        let LogState { head, floor, settled, statuses, bytes } = self.state;
+        Snapshot {
+            head,
+            floor,
+            oldest: self.retention.oldest,
+            bytes,
+            channels: Arc::new(channels),
+            open_redeliveries: self.redeliveries.open(),
+            writer,
+            statuses,
+            settled,
+            reopened: Arc::new(self.reopened.clone()),
         }
-        events.into_iter().zip(known).map(|(event, known)| self.append_one(event, known, now)).collect()
     }
 
-    pub(super) fn append_one(
-        &mut self,
-        new: NewEvent,
-        known: Option<EventId>,
-        now: Timestamp,
-    ) -> Result<Appended, EventLogError> {
+    /// Adds a batch to the commit: all of it, or nothing and why not.
+    pub(crate) fn add(&mut self, batch: Batch, now: Timestamp) -> Result<Committed, EventLogError> {
+        // All reads come first. After them nothing can fail, so that no batch is added in part.
+        let known = self.check_events(&batch.events)?;
+        batch.attempts.iter().try_for_each(|finished| self.check_attempt(finished))?;
+        batch.values.iter().try_for_each(|change| self.check_value(change))?;
+        let recipients = self.check_redeliveries(&batch.redeliveries)?;
+
+        let Batch { events, redeliveries, attempts, values } = batch;
+        let events = events.into_iter().zip(known).map(|(event, known)| self.append(event, known, now));
+        let events = events.collect::<Result<_, _>>()?;
+        attempts.into_iter().try_for_each(|finished| self.record(finished))?;
+        values.into_iter().for_each(|change| self.put_value(change));
+        let redelivered = redeliveries.into_iter().zip(recipients);
+        let redelivered = redelivered.map(|(redelivery, to)| self.redeliver(redelivery, to, now));
+        Ok(Committed { events, redelivered: redelivered.collect::<Result<_, _>>()? })
+    }
+
+    /// For each event the one that has its identity already.
+    fn check_events(&mut self, events: &[NewEvent]) -> Result<Vec<Option<EventId>>, EventLogError> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.buckets.get(&self.store, self.state.head, self.state.head.next())?;
+        let find = |event: &NewEvent| match event.identity {
+            Some(identity) => self.identities.find(&self.store, &identity),
+            None => Ok(None),
+        };
+        events.iter().map(find).collect()
+    }
+
+    fn check_attempt(&mut self, finished: &FinishedAttempt) -> Result<(), EventLogError> {
+        if finished.attempt.term < TERM {
+            return Err(EventLogError::Superseded);
+        }
+        self.slot(finished.delivery.seq)?
+            .filter(|slot| slot.deliveries.len() > finished.delivery.index as usize)
+            .map_or(Err(EventLogError::NotFound), |_| Ok(()))
+    }
+
+    fn check_value(&self, change: &ValueChange) -> Result<(), EventLogError> {
+        if change.expected == Expected::Anything {
+            return Ok(());
+        }
+        let key = key::value(change.space.as_str(), &change.key);
+        let met = match self.values.get(&key) {
+            Some(changed) => change.expected.is_met(changed.as_ref()),
+            None => change.expected.is_met(self.store.value(change.space.as_str(), &change.key)?.as_ref()),
+        };
+        if met { Ok(()) } else { Err(EventLogError::Conflict(key::display(&key))) }
+    }
+
+    /// The deliveries of the event at `seq`; `None` for a position that is not held.
+    pub(super) fn slot(&mut self, seq: Seq) -> Result<Option<&Slot>, EventLogError> {
+        if !self.state.holds(seq) {
+            return Ok(None);
+        }
+        self.buckets.get(&self.store, self.state.head, seq)
+    }
+
+    fn append(&mut self, new: NewEvent, known: Option<EventId>, now: Timestamp) -> Result<Appended, EventLogError> {
         // One before it in its receipt may have the same identity.
         let known = new.identity.and_then(|identity| self.identities.recent(&identity)).or(known);
         if let Some(first) = known
@@ -216,67 +275,41 @@ impl CommitBuilder {
             NewDelivery { id, agent, priority, replay: false }
         };
         let deliveries = (0..).zip(new.recipients).map(delivery).collect();
-        self.commit.news.push(News { event: Arc::clone(&event), deliveries });
+        self.commit.news.push(News { event: Arc::clone(&event), deliveries, is_appended: true });
         self.commit.events += 1;
         Ok(Appended::Accepted(event))
     }
 
-    /// Adds a finished attempt to the commit.
-    pub(crate) fn record(
-        &mut self,
-        id: DeliveryId,
-        attempt: Attempt,
-        next_attempt_at: Option<Timestamp>,
-    ) -> Result<(), EventLogError> {
-        if !self.state.holds(id.seq) {
-            return Err(EventLogError::NotFound);
-        }
-        let known = self.buckets.get(&self.store, self.state.head, id.seq)?;
-        if known.is_none_or(|slot| slot.deliveries.len() <= id.index as usize) {
-            return Err(EventLogError::NotFound);
-        }
+    fn record(&mut self, finished: FinishedAttempt) -> Result<(), EventLogError> {
+        let FinishedAttempt { delivery: id, attempt, next_attempt_at } = finished;
         self.change(id.seq, |deliveries| {
             if let Some(delivery) = deliveries.get_mut(id.index as usize) {
                 delivery.record(attempt, next_attempt_at);
             }
-            Ok(())
         })
     }
 
-    /// Adds a consumer's position to the commit.
-    pub(crate) fn checkpoint(&mut self, consumer: &str, seq: Seq) {
-        let key = key::consumer(consumer);
-        let value = record::encode(&key, &seq);
-        self.commit.ops.push(Op::Put(key, value));
+    fn put_value(&mut self, change: ValueChange) {
+        let key = key::value(change.space.as_str(), &change.key);
+        let op = match &change.value {
+            Some(value) => {
+                let value = record::encode(&key, value);
+                Op::Put(key.clone(), value)
+            }
+            None => Op::Remove(key.clone()),
+        };
+        self.commit.ops.push(op);
+        self.values.insert(key, change.value);
     }
 
-    /// Adds a change of a plugin's state to the commit.
-    pub(crate) fn keep(&mut self, state: NewState) {
-        for (name, value) in state.entries {
-            let key = key::state(&state.owner, &name);
-            let op = match value {
-                Some(value) => {
-                    let value = record::encode(&key, &value);
-                    Op::Put(key, value)
-                }
-                None => Op::Remove(key),
-            };
-            self.commit.ops.push(op);
-        }
-    }
-
-    pub(super) fn change(
-        &mut self,
-        seq: Seq,
-        change: impl FnOnce(&mut Vec<Delivery>) -> Result<(), EventLogError>,
-    ) -> Result<(), EventLogError> {
+    pub(super) fn change(&mut self, seq: Seq, change: impl FnOnce(&mut Vec<Delivery>)) -> Result<(), EventLogError> {
         self.buckets.get(&self.store, self.state.head, seq)?;
         let Some(slot) = self.buckets.change(seq) else { return Err(EventLogError::NotFound) };
         let before = EventStatus::of(&slot.deliveries);
-        let replays_before = open_replays(&slot.deliveries);
-        change(&mut slot.deliveries)?;
+        let open_before = open_replays(&slot.deliveries);
+        change(&mut slot.deliveries);
         let after = EventStatus::of(&slot.deliveries);
-        self.replays.note(replays_before, open_replays(&slot.deliveries));
+        self.redeliveries.note(open_before, open_replays(&slot.deliveries));
         let open = slot.is_open();
         self.state.statuses[before as usize] -= 1;
         self.state.statuses[after as usize] += 1;
@@ -290,11 +323,10 @@ impl CommitBuilder {
         Ok(())
     }
 
-    /// Completes the commit as of `now`; nothing of it may be shown before it is written.
-    pub(crate) fn finish(&mut self, now: Timestamp) -> Commit {
+    /// Completes the commit; nothing of it may be shown before it is written.
+    pub(crate) fn finish(&mut self) -> Commit {
         let ops = &mut self.commit.ops;
         self.block.finish(&mut |key, value| ops.push(Op::Put(key, value)));
-        self.collect(now);
         self.buckets.write(&mut self.commit.ops);
         let upkeep = Self::UPKEEP + 2 * self.commit.events;
         self.advance_settled(upkeep);
@@ -304,7 +336,8 @@ impl CommitBuilder {
             let value = record::encode(&key, &tally.counts);
             self.commit.ops.push(Op::Put(key, value));
         }
-        self.replays.write(&mut self.commit.ops);
+        self.redeliveries.write(&mut self.commit.ops);
+        self.values.clear();
         if std::mem::take(&mut self.reopened_changed) {
             let key = key::meta(REOPENED);
             let value = record::encode(&key, &self.reopened);
@@ -317,21 +350,26 @@ impl CommitBuilder {
         commit
     }
 
-    /// Counts what was written, in `counts` and in the metrics.
-    pub(crate) fn committed(&mut self, counts: &mut Counts) {
+    /// Counts what was written, in `snapshot` and in the metrics.
+    pub(crate) fn committed(&mut self, snapshot: &mut Snapshot) {
         for (name, tally) in &mut self.tallies {
             if let Some(before) = tally.before.take() {
                 tally.accepted.inc_by(tally.counts.accepted - before.accepted);
                 tally.duplicates.inc_by(tally.counts.duplicates - before.duplicates);
-                match counts.channels.get_mut(name) {
+                let channels = Arc::make_mut(&mut snapshot.channels);
+                match channels.get_mut(name) {
                     Some(channel) => *channel = tally.counts,
-                    None => drop(counts.channels.insert(name.clone(), tally.counts)),
+                    None => drop(channels.insert(name.clone(), tally.counts)),
                 }
             }
         }
-        let LogState { head, floor, statuses, bytes, .. } = self.state;
-        (counts.head, counts.floor, counts.statuses, counts.bytes) = (head, floor, statuses, bytes);
-        counts.oldest = self.retention.oldest;
+        let LogState { head, floor, settled, statuses, bytes } = self.state;
+        (snapshot.head, snapshot.floor, snapshot.settled) = (head, floor, settled);
+        (snapshot.statuses, snapshot.bytes, snapshot.oldest) = (statuses, bytes, self.retention.oldest);
+        snapshot.open_redeliveries = self.redeliveries.open();
+        if *snapshot.reopened != self.reopened {
+            snapshot.reopened = Arc::new(self.reopened.clone());
+        }
         self.buckets.shrink(self.state.settled);
         self.show_figures();
     }
@@ -377,6 +415,14 @@ impl CommitBuilder {
             self.reopened_changed = true;
             self.blocked_on = None;
         }
+    }
+
+    /// The last of the positions from `seq` on that have no event any more. Cheap where none is above the floor.
+    fn gone_through(&self, seq: Seq) -> Option<Seq> {
+        if self.state.statuses.iter().sum::<u64>() == self.state.head.0 + 1 - self.state.floor.0 {
+            return None;
+        }
+        self.store.tombstone_at(seq).ok().flatten().map(|(_, gone)| gone.last)
     }
 
     pub(super) fn tally(&mut self, channel: &ChannelName) -> &mut Tally {

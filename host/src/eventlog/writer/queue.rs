@@ -55,7 +55,7 @@ type Waiting<'a, T> = MutexGuard<'a, State<T>>;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Weight {
     pub(crate) intake: bool,
-    pub(crate) events: usize,
+    pub(crate) changes: usize,
     pub(crate) bytes: usize,
 }
 
@@ -99,7 +99,7 @@ impl<T> Queue<T> {
     /// Waits for the first request, without a `patience` for ever, and then as `gather` says.
     pub(crate) fn take(
         &self,
-        limit_events: usize,
+        limit_changes: usize,
         limit_bytes: usize,
         gather: Gather,
         patience: Option<Duration>,
@@ -130,11 +130,11 @@ impl<T> Queue<T> {
             state = self.wait_for(state, Wanted { intake: gather.receipts, upkeep: usize::MAX }, gather.linger);
         }
         state.wanted = None;
-        let (mut batch, mut events, mut bytes) = (Vec::with_capacity(state.waiting.len()), 0, 0);
+        let (mut batch, mut changes, mut bytes) = (Vec::with_capacity(state.waiting.len()), 0, 0);
         while let Some((_, weight)) = state.waiting.front() {
-            events += weight.events;
+            changes += weight.changes;
             bytes += weight.bytes;
-            if !batch.is_empty() && (events > limit_events || bytes > limit_bytes) {
+            if !batch.is_empty() && (changes > limit_changes || bytes > limit_bytes) {
                 break;
             }
             let Some((request, weight)) = state.waiting.pop_front() else { break };
@@ -178,8 +178,8 @@ impl<T> Queue<T> {
 mod tests {
     use super::*;
 
-    fn weight(intake: bool, events: usize, bytes: usize) -> Weight {
-        Weight { intake, events, bytes }
+    fn weight(intake: bool, changes: usize, bytes: usize) -> Weight {
+        Weight { intake, changes, bytes }
     }
 
     fn batch(queue: &Queue<u32>) -> Vec<u32> {

@@ -112,7 +112,7 @@ impl CommitBuilder {
     }
 
     /// Removes settled events whose time is over at `now`, as part of the commit; a bounded number of them.
-    pub(super) fn collect(&mut self, now: Timestamp) {
+    pub(crate) fn collect(&mut self, now: Timestamp) {
         if let Err(error) = self.advance_floor().and_then(|()| self.collect_due(now)) {
             warn!(%error, "Events cannot be removed for the moment");
             (self.retention.not_before, self.retention.unfinished) = (Some(now.after(Retention::PAUSE)), false);
@@ -274,7 +274,7 @@ impl CommitBuilder {
     }
 
     /// Moves the floor up to the first event that is held.
-    pub(super) fn advance_floor(&mut self) -> Result<(), EventLogError> {
+    pub(crate) fn advance_floor(&mut self) -> Result<(), EventLogError> {
         while self.retention.floor_moves {
             let floor = self.state.floor;
             let block = self.store.block_at(floor)?.filter(|block| block.last() >= floor);
@@ -294,13 +294,5 @@ impl CommitBuilder {
         }
         self.state.settled = self.state.settled.max(self.state.floor);
         Ok(())
-    }
-
-    /// The last of the positions from `seq` on that have no event any more. Cheap where none is above the floor.
-    pub(super) fn gone_through(&self, seq: Seq) -> Option<Seq> {
-        if self.state.statuses.iter().sum::<u64>() == self.state.head.0 + 1 - self.state.floor.0 {
-            return None;
-        }
-        self.store.tombstone_at(seq).ok().flatten().map(|(_, gone)| gone.last)
     }
 }

@@ -7,7 +7,7 @@ use url::form_urlencoded;
 
 pub(crate) use self::replay::{OneQuery, ReplayQuery};
 use crate::event::{DeliveryId, DeliveryState, EventStatus, Seq};
-use crate::eventlog::{DeliveryFilter, Filter, Selection};
+use crate::eventlog::{DeliveryFilter, Query, Selection};
 
 /// A query parameter that is not what was expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +29,7 @@ pub struct EventsQuery {
     /// Only before this position.
     pub before: Option<Seq>,
     /// Only such events.
-    pub filter: Filter,
+    pub filter: Query,
 }
 
 /// Which deliveries are asked for.
@@ -57,7 +57,7 @@ const TIME: &str = "a time such as `2026-01-31T12:00:00Z`";
 
 impl Default for EventsQuery {
     fn default() -> Self {
-        Self { limit: PAGE, before: None, filter: Filter::default() }
+        Self { limit: PAGE, before: None, filter: Query::default() }
     }
 }
 
@@ -240,6 +240,7 @@ mod tests {
         let events = Selection {
             channel: Some("github".parse().unwrap()),
             kind: Some("github.push*".to_owned()),
+            subject: None,
             since: Some(Timestamp::from_millis(1_700_000_000_000)),
             until: Some(Timestamp::from_millis(1_700_000_001_500)),
         };
@@ -248,7 +249,7 @@ mod tests {
         let expected = EventsQuery {
             limit: 7,
             before: Some(Seq(42)),
-            filter: Filter { events: events.clone(), status: Some(EventStatus::Dead) },
+            filter: Query { events: events.clone(), status: Some(EventStatus::Dead), ..Query::default() },
         };
         assert_eq!(EventsQuery::parse(text).unwrap(), expected);
         assert_eq!(EventsQuery::parse("").unwrap(), EventsQuery::default());

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use ::http::StatusCode;
 
 use crate::event::DeliveryId;
-use crate::eventlog::{ReplayId, Stored};
+use crate::eventlog::{Batch, Redelivery, RedeliveryTarget, Stored};
+use crate::replay::ReplayId;
 
 use super::query::{DeliveryText, OneQuery, ReplayQuery};
 use super::view;
@@ -17,14 +18,17 @@ use crate::http::shared::Front;
 /// Delivers one event again to the agents of its routes.
 pub(crate) async fn event(front: &Arc<Front>, id: &str, query: &OneQuery) -> Result<Answer, Refusal> {
     let known = event_id(id)?;
-    let found = blocking(front, move |log| log.find(known)).await?;
+    let found = blocking(front, move |log| log.event(known)).await?;
     let Some(Stored { event, .. }) = found else { return Err(Refusal::UnknownEvent(id.to_owned())) };
     let mut recipients = front.services.dispatch.recipients(&event.channel, &event.kind, &event.attributes);
     recipients.retain(|recipient| query.agent.as_ref().is_none_or(|only| *only == recipient.agent));
     if recipients.is_empty() {
         return Err(Refusal::Unrouted);
     }
-    let deliveries = front.services.log.replay(known, recipients, &query.by).await?;
+    let redelivery =
+        Redelivery { event: Arc::new(event), target: RedeliveryTarget::Recipients(recipients), by: query.by.clone() };
+    let batch = Batch { redeliveries: vec![redelivery], ..Batch::default() };
+    let deliveries = front.services.log.commit(batch).await?.redelivered.concat();
     tracing::info!(event = %known, by = query.by, deliveries = deliveries.len(), "Event replayed");
     Ok(with_json(StatusCode::ACCEPTED, &view::Replayed::new(known, &deliveries)))
 }
@@ -34,9 +38,10 @@ pub(crate) async fn delivery(front: &Arc<Front>, id: &str, by: &str) -> Result<A
     let unknown = || Refusal::UnknownDelivery(id.to_owned());
     let DeliveryText(known) = id.parse().map_err(|()| unknown())?;
     let DeliveryId { seq, .. } = known;
-    let Stored { event, deliveries } = blocking(front, move |log| log.get(seq)).await?.ok_or_else(unknown)?;
-    let new = front.services.replays.renew(known, &deliveries, by).await?;
-    Ok(with_json(StatusCode::ACCEPTED, &view::Replayed::new(event.id, &[new])))
+    let stored = blocking(front, move |log| log.event(seq)).await?.ok_or_else(unknown)?;
+    let event = stored.event.id;
+    let new = front.services.replays.redeliver(stored, known.index, by).await?;
+    Ok(with_json(StatusCode::ACCEPTED, &view::Replayed::new(event, &[new])))
 }
 
 /// Counts what a filter takes, or begins to make it again.

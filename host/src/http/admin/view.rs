@@ -5,13 +5,18 @@
 mod event;
 mod replay;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::dispatch::{AgentStatus, RouteStatus};
-use crate::event::{AgentName, ChannelName, DeliveryId, DeliveryState, EventId, EventStatus, Priority, Seq, Timestamp};
-use crate::eventlog::{ChannelCounts, Counts, EventLog, EventLogError, ListedDelivery, LogStats, Stored};
+use crate::event::{
+    AgentName, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Priority, Seq, Timestamp,
+};
+use crate::eventlog::{
+    ChannelCounts, DeliveryStage, EventLog, EventLogError, Limits, LogStats, Order, Range, Snapshot, Stored,
+};
 use crate::ingest::ChannelStatus;
 use crate::plugin::PluginStatus;
 use crate::skill::{Catalog, Skill, SkillProblem};
@@ -162,9 +167,9 @@ impl Replayed {
 /// A page of events. May wait for the disk.
 ///
 /// # Errors
-/// Those of [`EventLog::list`].
+/// Those of [`EventLog::scan`].
 pub fn events_page(log: &EventLog, query: &EventsQuery) -> Result<EventsPage, EventLogError> {
-    let page = log.list(&query.filter, query.before, query.limit)?;
+    let page = log.scan(&query.filter, Range::down_from(query.before), Limits::items(query.limit))?;
     let row = |stored: Stored| EventRow {
         status: stored.status(),
         id: stored.event.id,
@@ -174,45 +179,64 @@ pub fn events_page(log: &EventLog, query: &EventsQuery) -> Result<EventsPage, Ev
         subject: stored.event.subject,
         received_at: stored.event.time,
     };
-    Ok(EventsPage { events: page.items.into_iter().map(row).collect(), next: page.next.map(|seq| seq.to_string()) })
+    Ok(EventsPage {
+        events: page.items.into_iter().map(row).collect(),
+        next: page.next.map(|seq| seq.next().to_string()),
+    })
 }
 
 /// A page of deliveries. May wait for the disk.
 ///
 /// # Errors
-/// Those of [`EventLog::list_deliveries`].
+/// Those of [`EventLog::scan`].
 pub fn deliveries_page(log: &EventLog, query: &DeliveriesQuery) -> Result<DeliveriesPage, EventLogError> {
-    let page = log.list_deliveries(&query.filter, query.before, query.limit)?;
-    let next = page.next.map(|id| DeliveryText(id).to_string());
-    Ok(DeliveriesPage { deliveries: page.items.into_iter().map(delivery_row).collect(), next })
+    let DeliveriesQuery { before, limit, ref filter } = *query;
+    // The event of the cursor may have more deliveries before it.
+    let last = before.map_or(Seq(u64::MAX), |id| if id.index == 0 { Seq(id.seq.0.saturating_sub(1)) } else { id.seq });
+    let range = Range { first: Seq(1), last, order: Order::NewestFirst };
+    let query = filter.query(DeliveryStage::Any);
+    let page = log.scan(&query, range, Limits::items(limit))?;
+    let selection = query.deliveries.unwrap_or_default();
+    let mut found: Vec<_> =
+        page.deliveries(&selection).filter(|(id, ..)| before.is_none_or(|before| *id < before)).collect();
+    found.sort_by_key(|(id, ..)| Reverse(*id));
+    let is_cut = found.len() > limit;
+    found.truncate(limit);
+    let next = if is_cut {
+        found.last().map(|(id, ..)| *id)
+    } else {
+        page.next.map(|seq| DeliveryId { seq: seq.next(), index: 0 })
+    };
+    let deliveries =
+        found.into_iter().map(|(id, delivery, stored)| delivery_row(id, delivery, &stored.event)).collect();
+    Ok(DeliveriesPage { deliveries, next: next.map(|id| DeliveryText(id).to_string()) })
 }
 
-fn delivery_row(listed: ListedDelivery) -> DeliveryRow {
-    let ListedDelivery { id, delivery, event, channel, kind, subject } = listed;
+fn delivery_row(id: DeliveryId, delivery: &Delivery, event: &Event) -> DeliveryRow {
     let failure = delivery.attempts.last().filter(|attempt| !attempt.code.is_empty());
     DeliveryRow {
         id: DeliveryText(id).to_string(),
-        event,
+        event: event.id,
         seq: id.seq,
-        channel,
-        kind,
-        subject,
+        channel: event.channel.clone(),
+        kind: event.kind.clone(),
+        subject: event.subject.clone(),
         state: delivery.state,
-        replayed_by: delivery.replayed_by,
+        replayed_by: delivery.replayed_by.clone(),
         priority: delivery.priority,
         attempts: delivery.attempts_made,
         created_at: delivery.created_at,
         next_attempt_at: delivery.next_attempt_at,
         code: failure.map(|attempt| attempt.code.clone()),
         message: failure.map(|attempt| attempt.message.clone()),
-        agent: delivery.agent,
+        agent: delivery.agent.clone(),
     }
 }
 
 /// The channels with what the log knows of each.
-pub fn channels(statuses: Vec<ChannelStatus>, counts: &Counts) -> Channels {
+pub fn channels(statuses: Vec<ChannelStatus>, snapshot: &Snapshot) -> Channels {
     let row = |status: ChannelStatus| {
-        let counts = counts.channels.get(status.name.as_str()).copied().unwrap_or_default();
+        let counts = snapshot.channels.get(status.name.as_str()).copied().unwrap_or_default();
         ChannelRow { status, counts }
     };
     Channels { channels: statuses.into_iter().map(row).collect() }
@@ -225,14 +249,14 @@ pub fn skills(catalog: &Catalog) -> SkillList<'_> {
 
 /// The figures of the log, and of the gateway when one runs. May wait for the disk.
 pub fn stats(log: &EventLog, started_at: Option<Timestamp>, now: Timestamp) -> Stats {
-    let counts = log.counts();
+    let snapshot = log.snapshot();
     Stats {
         version: env!("CARGO_PKG_VERSION"),
         started_at,
         uptime_seconds: started_at.map(|started_at| now.since(started_at).as_secs()),
-        head: counts.head,
-        events: EventStatus::ALL.into_iter().map(|status| (status.as_str(), counts.with_status(status))).collect(),
+        head: snapshot.head,
+        events: EventStatus::ALL.into_iter().map(|status| (status.as_str(), snapshot.with_status(status))).collect(),
         eventlog: log.stats(),
-        channels: counts.channels,
+        channels: (*snapshot.channels).clone(),
     }
 }

@@ -10,7 +10,6 @@ use crate::eventlog::layout::identities::Identities;
 use crate::eventlog::layout::key;
 use crate::eventlog::layout::reader::{EventCursor, Store};
 use crate::eventlog::layout::record::{self, EventHeader, Tombstone};
-use crate::eventlog::replay::Replay;
 use crate::eventlog::{ChannelCounts, EventLogError};
 
 /// What a backup is made of, as of one moment.
@@ -42,7 +41,6 @@ pub(crate) fn export(
     // What is read first is never ahead of what is read after it.
     copy.consumers()?;
     copy.states()?;
-    copy.replays()?;
     copy.events(progress)?;
     copy.identities()?;
     for (name, counts) in channels.into_iter().flatten() {
@@ -207,21 +205,10 @@ impl Copy<'_> {
     }
 
     fn states(&mut self) -> Result<(), EventLogError> {
-        for (key, value) in self.records(&key::all_states()) {
-            let Some((owner, name)) = key::state_name(&key) else { continue };
+        for (key, value) in self.records(&key::all_values()) {
+            let Some((owner, name)) = key::value_name(&key) else { continue };
             match record::decode::<bytes::Bytes>(&key, &value) {
                 Ok(kept) => self.frames.put(&Frame::State(owner, name, kept))?,
-                Err(error) => self.lose(LostKind::Records, None, &error),
-            }
-        }
-        Ok(())
-    }
-
-    fn replays(&mut self) -> Result<(), EventLogError> {
-        let range = key::all_replays();
-        for (key, value) in self.records(&(range.start.to_vec()..range.end.to_vec())) {
-            match record::decode::<Replay>(&key, &value) {
-                Ok(replay) => self.frames.put(&Frame::Replay(replay))?,
                 Err(error) => self.lose(LostKind::Records, None, &error),
             }
         }

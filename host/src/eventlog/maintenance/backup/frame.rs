@@ -6,10 +6,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::LostRange;
-use crate::event::{ChannelName, Delivery, Event, EventId, Recipient, Seq};
+use crate::event::{AgentName, ChannelName, Delivery, DeliveryState, Event, EventId, Recipient, Seq, Timestamp};
 use crate::eventlog::identity::Identity;
 use crate::eventlog::layout::record::Tombstone;
-use crate::eventlog::replay::Replay;
 use crate::eventlog::{ChannelCounts, EventLogError};
 
 /// What a backup begins with; the number is its format.
@@ -41,13 +40,38 @@ pub(super) enum Frame {
     /// The figures of a channel.
     Channel(ChannelName, ChannelCounts),
     /// A replay and how far it has come.
-    Replay(Replay),
+    Replay(OldReplay),
     /// What could not be read when it was made.
     LostKind(LostRange),
     /// The last one: how many frames and events there were.
     End { frames: u64, events: u64 },
     /// What a plugin has kept: its owner, the key and the value.
     State(String, String, Bytes),
+}
+
+/// A replay as it was kept before replays were values.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct OldReplay {
+    pub(super) id: u64,
+    filter: (
+        Option<ChannelName>,
+        Option<String>,
+        Option<Timestamp>,
+        Option<Timestamp>,
+        Option<DeliveryState>,
+        Option<AgentName>,
+    ),
+    by: String,
+    rate: u32,
+    total: u64,
+    created_at: Timestamp,
+    ended_at: Option<Timestamp>,
+    next: Seq,
+    last: Seq,
+    replayed: u64,
+    skipped: u64,
+    state: u8,
+    error: Option<String>,
 }
 
 /// Takes the bytes of a backup in their order.

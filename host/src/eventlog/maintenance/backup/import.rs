@@ -135,14 +135,16 @@ impl Making {
                 self.put(key, value);
             }
             Frame::State(owner, name, kept) => {
-                let key = key::state(&owner, &name);
+                let key = key::value(&owner, &name);
                 let value = record::encode(&key, &kept);
                 self.put(key, value);
             }
             Frame::Channel(name, counts) => drop(self.channels.insert(name, counts)),
             Frame::Replay(replay) => {
-                let key = key::replay(replay.id);
-                self.put(key.to_vec(), record::encode(&key, &replay));
+                let key = key::value("replays", &replay.id.to_string());
+                let old = postcard::to_extend(&replay, vec![1]).map_err(|error| broken(0, &error.to_string()))?;
+                let value = record::encode(&key, &Bytes::from(old));
+                self.put(key, value);
             }
             Frame::LostKind(_) | Frame::End { .. } => {}
         }

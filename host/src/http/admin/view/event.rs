@@ -106,7 +106,7 @@ pub struct Moment<'a> {
 
 /// The event with everything that is known of it.
 pub fn event_detail(stored: &Stored) -> EventDetail<'_> {
-    let Stored { event, deliveries } = stored;
+    let Stored { event, deliveries, .. } = stored;
     let (data, data_base64) = match event.payload() {
         payload @ Payload::Base64(_) => (None, Some(payload)),
         payload => (Some(payload), None),
@@ -269,7 +269,7 @@ mod tests {
         let mut second = Delivery::new(recipient("b"), at(1003));
         second.record(attempt(1, 1004, Outcome::Delivered), None);
         let third = Delivery { replayed_by: Some("me".to_owned()), ..Delivery::new(recipient("a"), at(5000)) };
-        Stored { event, deliveries: vec![first, second, third] }
+        Stored { event, deliveries: vec![first, second, third], size: 7 }
     }
 
     #[test]

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::event::{AgentName, ChannelName, DeliveryState, Seq, Timestamp};
-use crate::eventlog::{DeliveryFilter, Replay, ReplayId, ReplayState, Selection};
-use crate::replay::Count;
+use crate::eventlog::{DeliveryFilter, Selection};
+use crate::replay::{Count, Replay, ReplayId, ReplayState};
 
 /// `GET /admin/replays`.
 #[derive(Clone, Debug, Serialize)]
@@ -74,7 +74,7 @@ pub fn replays(replays: Vec<Replay>) -> ReplayList {
 
 /// One replay.
 pub fn replay(replay: Replay) -> ReplayRow {
-    let DeliveryFilter { events: Selection { channel, kind, since, until }, state, agent } = replay.filter;
+    let DeliveryFilter { events: Selection { channel, kind, since, until, .. }, state, agent } = replay.filter;
     ReplayRow {
         id: replay.id,
         state: replay.state,

@@ -1,0 +1,13 @@
+//! Who hears of commits as they happen.
+
+use std::sync::Arc;
+
+use super::batch::NewDelivery;
+use crate::event::Event;
+
+/// Hears of every commit, in order of position, on the writer's thread, after the commit is durable and before its callers
+/// are answered. Must not block.
+pub trait CommitSink: Send + Sync {
+    /// `deliveries` of `event` are new: those that it was accepted with, or redeliveries.
+    fn committed(&self, event: &Arc<Event>, deliveries: &[NewDelivery]);
+}

@@ -32,9 +32,15 @@ use std::process::ExitCode;
 pub(crate) use self::it::support;
 pub(crate) use self::shared::suite;
 
+use self::scenarios::processor;
 use self::suite::Suite;
 
 fn main() -> ExitCode {
+    if let Some(folder) = processor::child_folder() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(processor::be_child(&folder));
+        return ExitCode::FAILURE;
+    }
     let suite = Suite {
         name: "faults",
         about: "Breaks the gateway on purpose and counts what is lost.",

@@ -13,6 +13,7 @@ mod kills;
 mod late_answer;
 mod overload;
 mod power_cut;
+pub(crate) mod processor;
 mod recovery_crash;
 mod restart;
 mod slow_disk;
@@ -91,6 +92,12 @@ pub(crate) const ALL: &[Scenario<Report>] = &[
         claim: "a backup under load: the restored log is a prefix, with all events acknowledged before the backup",
         rounds: [2, 20],
         run: |scale| Box::pin(backup::run(scale)),
+    },
+    Scenario {
+        name: "DUR11",
+        claim: "a processor is killed at any moment: each event is counted and derived from exactly once",
+        rounds: [10, 200],
+        run: |scale| Box::pin(processor::run(scale)),
     },
     Scenario {
         name: "DEL1",

@@ -194,11 +194,11 @@ async fn a_filter_counts_exactly_and_replaying_twice_delivers_once() {
     assert!(agent.received().values().all(|times| *times == 1), "counting delivers nothing");
 
     let (code, told, error) = gateway.cli(&["deliveries", "replay", "--channel", "two", "--rate", "10000"]);
-    assert_eq!((code, told.as_str()), (0, "replay 1 is done: 20 deliveries replayed\n"), "{error}");
+    assert_eq!((code, told.as_str()), (0, "replay 1 done: 20 deliveries replayed\n"), "{error}");
     assert!(error.starts_with("replay 1: ") || error.is_empty(), "{error}");
     until_counted(&gateway, "delivered", 20).await;
     let (code, told, error) = gateway.cli(&["deliveries", "replay", "--all", "--rate", "10000"]);
-    assert_eq!((code, told.as_str()), (0, "replay 2 is done: 20 deliveries replayed\n"), "{error}");
+    assert_eq!((code, told.as_str()), (0, "replay 2 done: 20 deliveries replayed\n"), "{error}");
     until_counted(&gateway, "delivered", 40).await;
     let again = begin(&gateway, "rate=10000").await;
     assert_eq!((&again["matched"], &again["by"]), (&0.into(), &"admin API".into()), "{again}");
@@ -246,7 +246,7 @@ async fn a_replay_keeps_its_rate_until_it_is_cancelled() {
 
     let (code, _, error) = gateway.cli(&["deliveries", "replay", "--all", "--rate", "1", "--detach"]);
     assert_eq!(code, 0, "{error}");
-    assert_eq!(error, "replay 1 runs; `gateway deliveries replays` shows how far it has come\n");
+    assert_eq!(error, "replay 1 is running; `gateway deliveries replays` shows its progress\n");
     let one = Value::from(1);
     replay_until(&gateway, &one, |replay| replay["replayed"].as_u64() >= Some(2)).await;
     assert!(gateway.metrics().await.contains("gateway_replays_running 1\n"));
@@ -286,8 +286,8 @@ async fn a_replay_goes_on_when_its_command_is_interrupted() {
 
     let rest: Vec<_> = lines.map(Result::unwrap).collect();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{rest:?}");
-    let told = "replay 1 goes on; `gateway deliveries replays` shows how far it has come, \
-                `gateway deliveries cancel 1` ends it";
+    let told = "replay 1 continues; `gateway deliveries replays` shows its progress, \
+                `gateway deliveries cancel 1` cancels it";
     assert_eq!(rest.last().unwrap(), told);
     assert_eq!(gateway.json("/admin/replays/1").await["state"], "running");
 }
@@ -316,7 +316,7 @@ async fn a_replay_needs_to_know_what_and_a_running_gateway() {
     let setup = agent.setup();
 
     for (arguments, code, expected) in [
-        (&["deliveries", "replay"][..], 2, "hint: `--all` replays everything that is dead"),
+        (&["deliveries", "replay"][..], 2, "hint: `--all` replays every dead delivery"),
         (&["deliveries", "replay", "--status", "delivered"], 2, "hint: `--all`"),
         (&["deliveries", "replay", "--all"], 1, "and only a running one can replay\nhint: start it"),
         (&["deliveries", "replay", "1.0", "--all"], 2, "cannot be used with"),

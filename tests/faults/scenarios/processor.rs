@@ -96,21 +96,26 @@ pub(crate) async fn be_child(folder: &Path) {
     let log = open(folder);
     say("open");
     let never = CancellationToken::new();
-    let write = async {
-        loop {
-            let events = (0..7).map(|_| event(SOURCE, Seq(0))).collect::<Vec<_>>();
-            log.commit(events.into()).await?;
-            say(&format!("seq {}.", log.head()));
-        }
-    };
     let process = run_processor(log.clone(), Counter::default(), never);
-    let ended: Result<((), ()), EventLogError> = tokio::try_join!(write, process);
+    let ended = tokio::select! {
+        ended = write(&log) => ended,
+        ended = process => ended,
+    };
     panic!("the child ended by itself: {ended:?}");
 }
 
 /// Tells the parent.
 fn say(line: &str) {
     writeln!(std::io::stdout(), "{line}").unwrap();
+}
+
+/// Appends events, and reports every acknowledged position.
+async fn write(log: &EventLog) -> Result<(), EventLogError> {
+    loop {
+        let events: Vec<_> = (0..7).map(|_| event(SOURCE, Seq(0))).collect();
+        log.commit(events.into()).await?;
+        say(&format!("seq {}.", log.head()));
+    }
 }
 
 fn open(folder: &Path) -> EventLog {

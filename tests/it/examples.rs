@@ -66,9 +66,9 @@ async fn the_rust_receiver_verifies_what_the_gateway_sends() {
 async fn the_example_for_github_delivers_an_issue() {
     let agent = RemoteAgent::start().await;
     let setup = configured("github", &[("127.0.0.1:9000", &agent.address.to_string())])
+        .env("GITHUB_WEBHOOK_SECRET", "It's a Secret to Everybody")
         .packed_plugin(built_in::GITHUB)
-        .plugin(built_in::HTTP)
-        .env("GITHUB_WEBHOOK_SECRET", "It's a Secret to Everybody");
+        .plugin(built_in::HTTP);
 
     let delivered = delivered(setup, "github", "issues.opened", &agent).await;
 
@@ -79,9 +79,9 @@ async fn the_example_for_github_delivers_an_issue() {
 async fn the_example_for_alertmanager_delivers_an_alert() {
     let agent = RemoteAgent::start().await;
     let setup = configured("alertmanager", &[("127.0.0.1:9000", &agent.address.to_string())])
+        .env("ALERTMANAGER_WEBHOOK_SECRET", "a-token")
         .packed_plugin(built_in::ALERTMANAGER)
-        .plugin(built_in::HTTP)
-        .env("ALERTMANAGER_WEBHOOK_SECRET", "a-token");
+        .plugin(built_in::HTTP);
 
     let delivered = delivered(setup, "alertmanager", "firing", &agent).await;
 
@@ -94,10 +94,10 @@ async fn the_example_for_slack_asks_a_model() {
     let address = agent.address.to_string();
     let base_url = format!("model = \"gpt-5\", base_url = \"http://{address}/v1\"");
     let setup = configured("slack", &[("api.openai.com", &address), ("model = \"gpt-5\"", &base_url)])
-        .packed_plugin(built_in::SLACK)
-        .plugin(built_in::OPENAI)
         .env("SLACK_SIGNING_SECRET", "8f742231b10e8888abcd99yyyzzz85a5")
-        .env("OPENAI_API_KEY", "sk-example");
+        .env("OPENAI_API_KEY", "sk-example")
+        .packed_plugin(built_in::SLACK)
+        .plugin(built_in::OPENAI);
 
     let delivered = delivered(setup, "slack", "app_mention", &agent).await;
 

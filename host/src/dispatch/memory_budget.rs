@@ -20,7 +20,7 @@ impl MemoryBudget {
     pub(super) fn hold(self: &Arc<Self>, event: &Arc<Event>) -> Option<HeldEvent> {
         let bytes = event.data.len() + OVERHEAD;
         let take = |left: usize| left.checked_sub(bytes);
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
         Some(HeldEvent { event: Arc::clone(event), bytes, budget: Arc::clone(self) })
     }
 }

@@ -67,7 +67,7 @@ impl Share {
 
     pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         let sum = |held: usize| held.checked_add(bytes).filter(|sum| *sum <= self.budget.limit);
-        match self.budget.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, sum) {
+        match self.budget.held.try_update(Ordering::Relaxed, Ordering::Relaxed, sum) {
             Ok(_) => {
                 self.bytes += bytes;
                 Ok(())

@@ -99,7 +99,7 @@ impl Pace {
     fn allows_at(&self, elapsed: Duration) -> bool {
         let second = elapsed.as_secs() << 32;
         let next = |lines: u64| Some(if lines >> 32 == second >> 32 { lines.saturating_add(1) } else { second + 1 });
-        let before = self.lines.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(u64::MAX);
+        let before = self.lines.try_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(u64::MAX);
         before >> 32 != second >> 32 || before & u64::from(u32::MAX) < Self::LINES_PER_SECOND
     }
 }

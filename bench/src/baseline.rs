@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
-use gateway::event::{Event, RequestId, Timestamp};
-use gateway::eventlog::{Appended, CommitSink, EngineKind, EventLog, Identity, NewDelivery, NewEvent, Settings};
+use gateway::event::{RequestId, Timestamp};
+use gateway::eventlog::{Appended, EngineKind, EventLog, Identity, NewEvent, Settings};
 use gateway::metrics::Metrics;
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -59,7 +59,7 @@ pub(crate) fn serve(what: Baseline, dir: &Path) -> Result<()> {
     let store = match what {
         Baseline::Bare => Store::None,
         Baseline::AppendLog => Store::AppendLog(AppendLog::create(&dir.join("log"))?),
-        Baseline::EventLog => Store::EventLog(open_event_log(dir, Arc::new(NullSink))?),
+        Baseline::EventLog => Store::EventLog(open_event_log(dir)?),
     };
     let key = Hmac::new_from_slice(SECRET.as_bytes()).expect("HMAC takes keys of any length");
     runtime.block_on(accept(Arc::new(Handler { store, key })))
@@ -125,7 +125,7 @@ impl Handler {
         match &self.store {
             Store::None => {}
             Store::AppendLog(log) => log.append(id, &body).await?,
-            Store::EventLog(log) => match &*log.append(vec![new_event(id, 1234, body)?]).await? {
+            Store::EventLog(log) => match &*log.commit(vec![new_event(id, 1234, body)?].into()).await?.events {
                 [Appended::Accepted(_)] => {}
                 other => return Err(anyhow!("unexpected result: {other:?}")),
             },
@@ -144,11 +144,11 @@ impl Handler {
     }
 }
 
-/// The gateway's log at its defaults.
-pub(crate) fn open_event_log(dir: &Path, sink: Arc<dyn CommitSink>) -> Result<EventLog> {
+/// The gateway's log at its defaults, whose commits nobody delivers.
+pub(crate) fn open_event_log(dir: &Path) -> Result<EventLog> {
     let engine =
         EngineKind::Sled { dir: dir.join("data"), cache_bytes: 32 << 20, ballast_bytes: 16 << 20, min_free: 0 };
-    Ok(EventLog::open(&Settings::new(engine), &Metrics::new(), sink)?)
+    Ok(EventLog::open(&Settings::new(engine), &Metrics::new(), Vec::new())?)
 }
 
 /// An event as large as the one that the gateway makes of the request about `issue`, without a delivery.
@@ -173,11 +173,4 @@ pub(crate) fn new_event(delivery: &str, issue: u32, body: Bytes) -> Result<NewEv
         channel,
         recipients: Vec::new(),
     })
-}
-
-/// For a log whose commits nobody delivers.
-pub(crate) struct NullSink;
-
-impl CommitSink for NullSink {
-    fn committed(&self, _: &Arc<Event>, _: &[NewDelivery]) {}
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -10,7 +9,7 @@ use bytes::Bytes;
 use gateway::event::{Priority, Recipient};
 
 use crate::agent::Agent;
-use crate::baseline::{NullSink, new_event, open_event_log};
+use crate::baseline::{new_event, open_event_log};
 use crate::process::wait_until;
 use crate::row::{Found, Goal, Results, Row, Run, Wanted};
 use crate::samples::{megabytes, thousands};
@@ -121,7 +120,7 @@ fn print(results: &Results) {
 pub(crate) fn store(folder: &Path, events: u32) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let log = open_event_log(folder, Arc::new(NullSink))?;
+        let log = open_event_log(folder)?;
         let bodies: Vec<_> = (1..=ISSUES).map(|issue| Bytes::from(body(issue))).collect();
         let recipient = Recipient { agent: AGENT.parse()?, priority: Priority::default() };
         let mut numbers = 0..events;
@@ -136,7 +135,7 @@ pub(crate) fn store(folder: &Path, events: u32) -> Result<()> {
             if batch.is_empty() {
                 break;
             }
-            log.append(batch).await?;
+            log.commit(batch.into()).await?;
         }
         log.close().await;
         Ok(())

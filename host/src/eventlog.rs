@@ -95,7 +95,7 @@ pub use self::maintenance::{
 };
 use self::metrics::LogMetrics;
 pub use self::query::{
-    DeliveryFilter, DeliverySelection, DeliveryStage, EventKey, LaneSubjects, Limits, Order, Page, Query, Range,
+    DeliveryFilter, DeliverySelection, DeliveryStage, EventKey, LaneSubjects, Order, Page, Query, Range, ScanLimits,
     Selection, SkipReason, Skipped, Stored,
 };
 use self::scan::Reader;
@@ -256,7 +256,7 @@ impl EventLog {
     ///
     /// # Errors
     /// Those of [`EventLog::event`].
-    pub fn scan(&self, query: &Query, range: Range, limits: Limits) -> Result<Page, EventLogError> {
+    pub fn scan(&self, query: &Query, range: Range, limits: ScanLimits) -> Result<Page, EventLogError> {
         self.0.reader.scan(query, range, limits)
     }
 

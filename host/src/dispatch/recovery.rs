@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::{AgentName, Level, Seq};
-use crate::eventlog::{DeliverySelection, EventLog, EventLogError, Limits, Page, Query, Range};
+use crate::eventlog::{DeliverySelection, EventLog, EventLogError, Page, Query, Range, ScanLimits};
 
 use super::agent::Agent;
 
@@ -88,7 +88,7 @@ async fn read(log: &EventLog, from: Seq) -> Result<Page, EventLogError> {
     let log = log.clone();
     let read = tokio::task::spawn_blocking(move || {
         let query = Query { deliveries: Some(DeliverySelection::open()), ..Query::default() };
-        log.scan(&query, Range::up_from(from), Limits::items(PAGE))
+        log.scan(&query, Range::up_from(from), ScanLimits::items(PAGE))
     });
     read.await.unwrap_or_else(|error| Err(EventLogError::Io(error.to_string())))
 }

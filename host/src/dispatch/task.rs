@@ -11,7 +11,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::event::{DeliveryId, Level, Seq};
-use crate::eventlog::{Claims, DeliverySelection, EventLog, EventLogError, Limits, Order, Page, Query, Range};
+use crate::eventlog::{Claims, DeliverySelection, EventLog, EventLogError, Order, Page, Query, Range, ScanLimits};
 use crate::metrics::ByAgent;
 use crate::plugin::Generation;
 
@@ -212,7 +212,7 @@ impl AgentTask {
         let range = Range { first: from, last: Seq(until.0.saturating_sub(1)), order: Order::OldestFirst };
         self.reading.spawn_blocking(move || {
             let began = Instant::now();
-            let page = log.scan(&query, range, Limits::items(limit));
+            let page = log.scan(&query, range, ScanLimits::items(limit));
             ReadPage { reading, took: began.elapsed(), selection: query.deliveries.unwrap_or_default(), until, page }
         });
     }

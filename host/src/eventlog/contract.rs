@@ -268,7 +268,7 @@ async fn checkpoint(log: &EventLog, consumer: &str, seq: Seq) -> Result<(), Even
 
 /// The events after `after` with their payloads, at most `limit`.
 fn read(log: &EventLog, after: Seq, limit: usize) -> Vec<Stored> {
-    log.scan(&Query::whole(), Range::up_from(after.next()), Limits::items(limit)).unwrap().items
+    log.scan(&Query::whole(), Range::up_from(after.next()), ScanLimits::items(limit)).unwrap().items
 }
 
 /// The open deliveries to `agent`, or to all.
@@ -281,7 +281,7 @@ fn open_deliveries(
     let agent = agent.map(|agent| agent.parse().unwrap());
     let selection = DeliverySelection { agent, ..DeliverySelection::open() };
     let query = Query { deliveries: Some(selection.clone()), ..Query::default() };
-    let page = log.scan(&query, range, Limits::items(limit)).unwrap();
+    let page = log.scan(&query, range, ScanLimits::items(limit)).unwrap();
     let found = page.deliveries(&selection).map(|(id, delivery, _)| (id, delivery.clone())).collect();
     (found, page)
 }

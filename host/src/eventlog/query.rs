@@ -218,7 +218,7 @@ impl Range {
 
 /// How much one scan does at most. The page then says where to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ScanLimits {
     /// Events of the page, or matching deliveries where the query asks for some. Those of one event stay together, so
     /// that a page may have a few more.
     pub items: usize,
@@ -228,7 +228,7 @@ pub struct Limits {
     pub bytes: usize,
 }
 
-impl Limits {
+impl ScanLimits {
     /// At most `items`, 10,000 events and 32 MiB of payloads.
     pub const fn items(items: usize) -> Self {
         Self { items, scanned: 10_000, bytes: 32 << 20 }

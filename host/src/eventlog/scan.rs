@@ -8,7 +8,7 @@ use super::EventLogError;
 use super::batch::Space;
 use super::layout::reader::{EventCursor, Store};
 use super::layout::record::EventHeader;
-use super::query::{EventKey, Limits, Order, Page, Query, Range, SkipReason, Skipped, Stored};
+use super::query::{EventKey, Order, Page, Query, Range, ScanLimits, SkipReason, Skipped, Stored};
 use super::snapshot::{Publisher, Snapshot};
 use crate::event::{Delivery, Seq};
 
@@ -49,7 +49,7 @@ impl Reader {
         self.store.values(space.as_str(), prefix)
     }
 
-    pub(crate) fn scan(&self, query: &Query, range: Range, limits: Limits) -> Result<Page, EventLogError> {
+    pub(crate) fn scan(&self, query: &Query, range: Range, limits: ScanLimits) -> Result<Page, EventLogError> {
         let snapshot = self.publisher.snapshot();
         let mut positions = Positions::new(query, range, &snapshot);
         let mut cursor = EventCursor::new(&self.store);

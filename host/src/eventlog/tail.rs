@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use super::EventLogError;
-use super::query::{Limits, Query, Range, Skipped};
+use super::query::{Query, Range, ScanLimits, Skipped};
 use super::scan::Reader;
 use super::snapshot::{Snapshot, WriterState};
 use crate::event::{Event, Seq};
@@ -32,7 +32,7 @@ pub struct TailPage {
 
 impl Tail {
     /// One page: 256 events and 1 MiB of payloads.
-    const LIMITS: Limits = Limits { items: 256, scanned: 10_000, bytes: 1 << 20 };
+    const LIMITS: ScanLimits = ScanLimits { items: 256, scanned: 10_000, bytes: 1 << 20 };
 
     pub(super) fn new(
         reader: Arc<Reader>,
@@ -137,7 +137,7 @@ impl Recent {
     }
 
     /// The events from `next` on; `None` if that one is no longer here, or not yet.
-    fn from(&self, next: Seq, limits: Limits) -> Option<Vec<Arc<Event>>> {
+    fn from(&self, next: Seq, limits: ScanLimits) -> Option<Vec<Arc<Event>>> {
         let ring = self.lock();
         let first = ring.events.front()?.seq;
         let skip = usize::try_from(next.0.checked_sub(first.0)?).ok()?;

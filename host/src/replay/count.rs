@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 use super::error::ReplayError;
 use crate::event::{AgentName, ChannelName, Seq};
-use crate::eventlog::{DeliveryFilter, DeliveryStage, EventLog, EventLogError, Limits, Order, Page, Query, Range};
+use crate::eventlog::{DeliveryFilter, DeliveryStage, EventLog, EventLogError, Order, Page, Query, Range, ScanLimits};
 
 /// How long a caller waits for another one's count.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ impl Counter {
         let mut from = Some(Seq(1));
         while let Some(first) = from {
             let range = Range { first, last, order: Order::OldestFirst };
-            let page = scan(&self.log, query.clone(), range, Limits::items(usize::MAX)).await?;
+            let page = scan(&self.log, query.clone(), range, ScanLimits::items(usize::MAX)).await?;
             for (_, delivery, stored) in page.deliveries(&selection) {
                 if self.agents.contains(&delivery.agent) {
                     count.matched += 1;
@@ -70,7 +70,12 @@ impl Counter {
 }
 
 /// Scans on a thread that may wait for the disk.
-pub(super) async fn scan(log: &EventLog, query: Query, range: Range, limits: Limits) -> Result<Page, EventLogError> {
+pub(super) async fn scan(
+    log: &EventLog,
+    query: Query,
+    range: Range,
+    limits: ScanLimits,
+) -> Result<Page, EventLogError> {
     let log = log.clone();
     let read = tokio::task::spawn_blocking(move || log.scan(&query, range, limits));
     read.await.unwrap_or_else(|error| Err(EventLogError::Io(error.to_string())))

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use super::record::Replay;
 use crate::event::{AgentName, DeliveryId, Event, Seq};
 use crate::eventlog::{
-    DeliverySelection, DeliveryStage, Limits, Order, Page, Query, Range, Redelivery, RedeliveryTarget,
+    DeliverySelection, DeliveryStage, Order, Page, Query, Range, Redelivery, RedeliveryTarget, ScanLimits,
 };
 
 /// Bytes of the payloads of one step; a larger event is a step by itself.
 const BYTES: usize = 4 << 20;
 
 /// What to scan for the next step of `replay`, of at most `limit` deliveries.
-pub(super) fn scan_of(replay: &Replay, limit: usize) -> (Query, Range, Limits) {
+pub(super) fn scan_of(replay: &Replay, limit: usize) -> (Query, Range, ScanLimits) {
     let query = Query { payloads: true, ..replay.filter.query(DeliveryStage::Repeatable) };
     let range = Range { first: replay.next, last: replay.last, order: Order::OldestFirst };
-    (query, range, Limits { bytes: BYTES, ..Limits::items(limit) })
+    (query, range, ScanLimits { bytes: BYTES, ..ScanLimits::items(limit) })
 }
 
 /// Whole events, the oldest first.

@@ -6,7 +6,7 @@ use super::record::{Records, Replay, ReplayId, ReplayState};
 use super::step::{Step, scan_of};
 use crate::event::{AgentName, DeliveryId, DeliveryState, Outcome, Seq};
 use crate::eventlog::contract::{Bed, accept, attempt, record, routed};
-use crate::eventlog::{DeliveryFilter, EventLog, EventLogError, Limits, Query, Range};
+use crate::eventlog::{DeliveryFilter, EventLog, EventLogError, Query, Range, ScanLimits};
 
 fn agents() -> BTreeSet<AgentName> {
     ["a", "b"].into_iter().map(|name| name.parse().unwrap()).collect()
@@ -55,7 +55,7 @@ async fn to_the_end(log: &EventLog, records: &Records, mut replay: Replay) -> Re
 }
 
 fn deliveries(log: &EventLog) -> Vec<usize> {
-    let page = log.scan(&Query::default(), Range::up_from(Seq(1)), Limits::items(1000)).unwrap();
+    let page = log.scan(&Query::default(), Range::up_from(Seq(1)), ScanLimits::items(1000)).unwrap();
     page.items.iter().map(|stored| stored.deliveries.len()).collect()
 }
 

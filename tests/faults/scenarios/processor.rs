@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use gateway::event::{Event, RequestId, Seq, Timestamp};
 use gateway::eventlog::{
-    Batch, Consumer, EngineKind, EventLog, EventLogError, Limits, NewEvent, Processor, Query, Range, Settings, Space,
-    ValueChange, run_processor,
+    Batch, Consumer, EngineKind, EventLog, EventLogError, NewEvent, Processor, Query, Range, ScanLimits, Settings,
+    Space, ValueChange, run_processor,
 };
 use gateway::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
@@ -146,7 +146,7 @@ impl Found {
         let mut found = Self { sources: Vec::new(), derived: Vec::new(), count: count(log).unwrap() };
         let mut next = Some(Seq(1));
         while let Some(first) = next {
-            let page = log.scan(&Query::whole(), Range::up_from(first), Limits::items(10_000)).unwrap();
+            let page = log.scan(&Query::whole(), Range::up_from(first), ScanLimits::items(10_000)).unwrap();
             for stored in page.items {
                 match stored.event.channel.as_str() {
                     SOURCE => found.sources.push(stored.event.seq.0),

@@ -216,7 +216,7 @@ async fn payloads_of_any_size_come_back(bed: Bed) {
     for (seq, size) in (1..).map(Seq).zip(sizes.iter().chain(&sizes[..7])) {
         assert!(log.event(seq).unwrap().unwrap().event.data == payload(*size), "{size}");
     }
-    let page = log.scan(&Query::default(), Range::up_from(Seq(8)), Limits::items(1)).unwrap();
+    let page = log.scan(&Query::default(), Range::up_from(Seq(8)), ScanLimits::items(1)).unwrap();
     assert_eq!((page.items[0].event.data.len(), page.items[0].size), (0, 25 << 20));
     let mut after = Seq(0);
     while let Some(last) = read(&log, after, 4).last() {

@@ -87,7 +87,7 @@ async fn an_open_event_stays_and_holds_nothing_up(mut bed: Bed) {
     let (open, page) = open_deliveries(&log, Some("dead"), Range::up_from(Seq(1)), 10);
     assert_eq!(open.iter().map(|(id, _)| id.seq.0).collect::<Vec<_>>(), [7, 57, 107, 157]);
     assert_eq!(page.next, None);
-    let listed = log.scan(&Query::default(), Range::down_from(None), Limits::items(10)).unwrap();
+    let listed = log.scan(&Query::default(), Range::down_from(None), ScanLimits::items(10)).unwrap();
     assert_eq!(listed.items.len(), 4);
     assert_eq!(keys(&log, b'd'), Vec::<String>::new(), "the deliveries of removed events are gone");
     let event = log.event(Seq(57)).unwrap().unwrap().event;
@@ -171,7 +171,7 @@ async fn a_scan_reports_what_it_skipped(mut bed: Bed) {
     accept(&log, aged(Duration::ZERO, &[])).await;
     held(&log, [1, 4, 6, 7]).await;
     let skipped = |range, limit| {
-        let page = log.scan(&Query::default(), range, Limits::items(limit)).unwrap();
+        let page = log.scan(&Query::default(), range, ScanLimits::items(limit)).unwrap();
         assert!(page.skipped.iter().all(|skipped| skipped.reason == SkipReason::Retention));
         page.skipped.iter().map(|skipped| (skipped.first.0, skipped.last.0)).collect::<Vec<_>>()
     };
@@ -181,6 +181,6 @@ async fn a_scan_reports_what_it_skipped(mut bed: Bed) {
     assert_eq!(skipped(Range::up_from(Seq(3)), 100), [(3, 3), (5, 5)]);
     assert_eq!(skipped(Range::down_from(Some(Seq(3))), 100), [(2, 2)]);
     assert_eq!(skipped(Range::up_from(Seq(1)), 1), []);
-    let page = log.scan(&Query::whole(), Range::up_from(Seq(2)), Limits::items(1)).unwrap();
+    let page = log.scan(&Query::whole(), Range::up_from(Seq(2)), ScanLimits::items(1)).unwrap();
     assert_eq!((page.items[0].event.seq, page.next, page.head), (Seq(4), Some(Seq(5)), Seq(7)));
 }

@@ -39,9 +39,12 @@ async fn scans_are_filtered_and_go_on_where_they_ended(bed: Bed) {
         (&from_to(3, 6), vec![6, 5, 4]),
         (&Query { status: Some(EventStatus::Dead), ..Query::default() }, vec![5]),
     ] {
-        for limits in
-            [Limits::items(1), Limits::items(4), Limits { scanned: 3, ..Limits::items(100) }, Limits::items(100)]
-        {
+        for limits in [
+            ScanLimits::items(1),
+            ScanLimits::items(4),
+            ScanLimits { scanned: 3, ..ScanLimits::items(100) },
+            ScanLimits::items(100),
+        ] {
             for order in [Order::NewestFirst, Order::OldestFirst] {
                 let mut range = Range { first: Seq(1), last: Seq(u64::MAX), order };
                 let mut found = Vec::new();
@@ -95,12 +98,12 @@ async fn deliveries_are_found_in_both_directions(bed: Bed) {
     ] {
         let query = Query { deliveries: Some(selection.clone()), ..Query::default() };
         for range in [Range::up_from(Seq(0)), Range::down_from(None)] {
-            let page = log.scan(&query, range, Limits::items(100)).unwrap();
+            let page = log.scan(&query, range, ScanLimits::items(100)).unwrap();
             let mut found: Vec<_> = page.deliveries(&selection).map(|(id, ..)| (id.seq.0, id.index)).collect();
             found.sort_unstable();
             assert_eq!(found, expected, "{selection:?}");
         }
-        let page = log.scan(&query, Range::up_from(Seq(0)), Limits::items(1)).unwrap();
+        let page = log.scan(&query, Range::up_from(Seq(0)), ScanLimits::items(1)).unwrap();
         assert!(page.items.len() <= 1);
     }
 }

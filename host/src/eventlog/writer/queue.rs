@@ -11,14 +11,14 @@ use crate::eventlog::EventLogError;
 /// New events and everything else are counted apart, so that deliveries are recorded while intake is overloaded.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<QueueState<T>>,
     ready: Condvar,
     limit: usize,
     limit_bytes: usize,
 }
 
 #[derive(Debug)]
-struct State<T> {
+struct QueueState<T> {
     waiting: VecDeque<(T, Weight)>,
     intake: usize,
     upkeep: usize,
@@ -49,7 +49,7 @@ pub(crate) struct Gather {
 /// Other writes that are worth a commit without a receipt.
 const ENOUGH_UPKEEP: usize = 256;
 
-type Waiting<'a, T> = MutexGuard<'a, State<T>>;
+type Waiting<'a, T> = MutexGuard<'a, QueueState<T>>;
 
 /// What a request costs.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +69,8 @@ pub(crate) enum Taken<T> {
 
 impl<T> Queue<T> {
     pub(crate) fn new(limit: usize, limit_bytes: usize) -> Self {
-        let state = State { waiting: VecDeque::new(), intake: 0, upkeep: 0, bytes: 0, closed: false, wanted: None };
+        let state =
+            QueueState { waiting: VecDeque::new(), intake: 0, upkeep: 0, bytes: 0, closed: false, wanted: None };
         Self { state: Mutex::new(state), ready: Condvar::new(), limit, limit_bytes }
     }
 
@@ -78,7 +79,7 @@ impl<T> Queue<T> {
         if state.closed {
             return Err(EventLogError::Closed);
         }
-        let State { intake, upkeep, bytes, .. } = &mut *state;
+        let QueueState { intake, upkeep, bytes, .. } = &mut *state;
         let count = if weight.intake { intake } else { upkeep };
         if *count >= self.limit || (weight.intake && *bytes + weight.bytes > self.limit_bytes) {
             return Err(EventLogError::Overloaded);
@@ -148,7 +149,7 @@ impl<T> Queue<T> {
     fn wait_for<'a>(&self, mut state: Waiting<'a, T>, wanted: Wanted, time: Duration) -> Waiting<'a, T> {
         state.wanted = Some(wanted);
         let too_few =
-            |state: &mut State<T>| state.intake < wanted.intake && state.upkeep < wanted.upkeep && !state.closed;
+            |state: &mut QueueState<T>| state.intake < wanted.intake && state.upkeep < wanted.upkeep && !state.closed;
         self.ready.wait_timeout_while(state, time, too_few).unwrap_or_else(PoisonError::into_inner).0
     }
 
@@ -169,7 +170,7 @@ impl<T> Queue<T> {
         self.ready.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, QueueState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,7 +15,7 @@ use crate::event::{
     AgentName, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Priority, Seq, Timestamp,
 };
 use crate::eventlog::{
-    ChannelCounts, DeliveryStage, EventLog, EventLogError, Limits, LogStats, Order, Range, Snapshot, Stored,
+    ChannelCounts, DeliveryStage, EventLog, EventLogError, LogStats, Order, Range, ScanLimits, Snapshot, Stored,
 };
 use crate::ingest::ChannelStatus;
 use crate::plugin::PluginStatus;
@@ -169,7 +169,7 @@ impl Replayed {
 /// # Errors
 /// Those of [`EventLog::scan`].
 pub fn events_page(log: &EventLog, query: &EventsQuery) -> Result<EventsPage, EventLogError> {
-    let page = log.scan(&query.filter, Range::down_from(query.before), Limits::items(query.limit))?;
+    let page = log.scan(&query.filter, Range::down_from(query.before), ScanLimits::items(query.limit))?;
     let row = |stored: Stored| EventRow {
         status: stored.status(),
         id: stored.event.id,
@@ -195,7 +195,7 @@ pub fn deliveries_page(log: &EventLog, query: &DeliveriesQuery) -> Result<Delive
     let last = before.map_or(Seq(u64::MAX), |id| if id.index == 0 { Seq(id.seq.0.saturating_sub(1)) } else { id.seq });
     let range = Range { first: Seq(1), last, order: Order::NewestFirst };
     let query = filter.query(DeliveryStage::Any);
-    let page = log.scan(&query, range, Limits::items(limit))?;
+    let page = log.scan(&query, range, ScanLimits::items(limit))?;
     let selection = query.deliveries.unwrap_or_default();
     let mut found: Vec<_> =
         page.deliveries(&selection).filter(|(id, ..)| before.is_none_or(|before| *id < before)).collect();

@@ -306,7 +306,7 @@ fn only_a_folder_with_a_plugin_is_built() {
 
     let (code, error) = build(folder.path());
     assert_eq!(code, Some(1));
-    assert!(error.contains("there is no `plugin.toml`") && error.contains("\nhint: `gateway plugin new"), "{error}");
+    assert!(error.contains("has no `plugin.toml`") && error.contains("\nhint: `gateway plugin new"), "{error}");
 
     fs::write(folder.path().join("plugin.toml"), "name = \"doors\"\nkind = \"chanel\"\nlang = \"c\"\n").unwrap();
     let (code, error) = build(folder.path());

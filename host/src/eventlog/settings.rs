@@ -62,7 +62,7 @@ pub enum EngineKind {
     Memory,
 }
 
-/// How long settled events are kept; a limit that is none does not count.
+/// How long settled events are kept. `None` is no limit.
 ///
 /// An event with an open delivery is never removed, whatever the limits say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,11 +16,11 @@ use crate::event::{AgentName, ChannelName, EventStatus, Seq, Timestamp};
 pub struct Snapshot {
     /// The position of the last event; 0 before the first.
     pub head: Seq,
-    /// The position of the first event that is still held; the one after `head` when none is.
+    /// The position of the first event that is held; the one after `head` if there is none.
     pub floor: Seq,
     /// When the first event that is still held was received.
     pub oldest: Option<Timestamp>,
-    /// What the events take, with their payloads; what the store takes for it on the disk is more.
+    /// Bytes of the events with their payloads. The store needs more on the disk.
     pub bytes: u64,
     /// By channel; a channel appears with its first event.
     pub channels: Arc<BTreeMap<ChannelName, ChannelCounts>>,

@@ -186,7 +186,7 @@ impl Writer {
             .and_then(|()| self.engine.room(bytes(false), Purpose::Upkeep).map_err(EventLogError::from));
         let intake = state.accepts_intake().and_then(|()| {
             self.engine.room(bytes(true), Purpose::Intake).map_err(|error| {
-                warn!(%error, "Little room is left, no new events are taken");
+                warn!(%error, "Little space is left, new events are refused");
                 self.set(WriterState::Low(error.to_string()));
                 EventLogError::from(error)
             })
@@ -265,7 +265,7 @@ impl Writer {
         if ops.is_empty() {
             return Ok(());
         }
-        // The store asserts much of itself; nothing that it panics about may take the process with it.
+        // The store asserts much of itself, and none of its panics may end the process.
         let head = self.builder.state().head;
         catch_unwind(AssertUnwindSafe(|| self.engine.write(ops, head)))
             .unwrap_or_else(|panic| Err(EngineError::Failed(panic_message(&*panic))))
@@ -274,7 +274,7 @@ impl Writer {
     fn stop(&mut self, failure: &EngineError) {
         match failure {
             EngineError::Full(detail) => {
-                warn!(error = %failure, "Event log is full, no writes are taken");
+                warn!(error = %failure, "Event log is full, writes are refused");
                 self.set(WriterState::Down(detail.clone()));
                 self.recover();
             }
@@ -317,7 +317,7 @@ impl Writer {
         if self.publisher.read(|snapshot| matches!(snapshot.writer, WriterState::Low(_)))
             && self.engine.refill().is_ok()
         {
-            info!("There is room again, new events are taken");
+            info!("There is space again, new events are accepted");
             self.set(WriterState::Serving);
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Spreads deliveries over time: so many in a second, in small portions.
+/// Spreads deliveries over time: a number per second, in small portions.
 ///
 /// A portion may be larger than what is due, and is paid for by the wait before the next one. Time in which nothing was
 /// taken is not made up for.
@@ -22,7 +22,7 @@ impl Throttle {
         Self { rate: rate.max(1), free_at: now }
     }
 
-    /// How many to take at a time.
+    /// The size of the next portion.
     pub(super) fn portion(&self) -> usize {
         (self.rate / Self::PORTIONS).clamp(1, Self::MAX_PORTION) as usize
     }

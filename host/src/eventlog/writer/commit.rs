@@ -41,7 +41,7 @@ pub(crate) struct CommitBuilder {
     /// Positions below `state.settled` that are open again.
     pub(super) reopened: BTreeSet<Seq>,
     pub(super) reopened_changed: bool,
-    /// An open position, known so that it is not looked up with every commit.
+    /// An open position, remembered so that it is not read with every commit.
     pub(super) blocked_on: Option<Seq>,
     pub(super) redeliveries: OpenRedeliveries,
     /// The values that the commit changes, by key: what a later batch of the same commit expects is compared with these.
@@ -58,7 +58,7 @@ pub(super) struct Tally {
     counts: ChannelCounts,
     accepted: Counter,
     duplicates: Counter,
-    /// As it was in the store before this commit; none when nothing changed.
+    /// As it was in the store before this commit; `None` if nothing changed.
     before: Option<ChannelCounts>,
 }
 
@@ -86,7 +86,7 @@ const TERM: u64 = Claims::EVERYTHING.term();
 impl CommitBuilder {
     /// How many events at the end are read in full before the log is used.
     const TAIL: u64 = 64;
-    /// How many settled events a commit looks at, at least.
+    /// How many settled events a commit checks, at least.
     const UPKEEP: usize = 256;
     /// How many reopened positions are kept; with more, the low-water mark moves back.
     const REOPENED: usize = 256;

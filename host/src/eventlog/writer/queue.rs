@@ -24,21 +24,21 @@ struct QueueState<T> {
     upkeep: usize,
     bytes: usize,
     closed: bool,
-    /// What the writer waits for; none while it is at work.
+    /// What the writer waits for; `None` while it works.
     wanted: Option<Wanted>,
 }
 
-/// The writer is woken when so many receipts wait, or so many other writes.
+/// How many receipts or other writes wake the writer.
 #[derive(Clone, Copy, Debug)]
 struct Wanted {
     intake: usize,
     upkeep: usize,
 }
 
-/// Whom a commit waits for, so that few commits serve many.
+/// What a commit waits for, so that few commits serve many callers.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Gather {
-    /// Receipts that are likely to come, because so many were there a moment ago.
+    /// Receipts that are likely to come: as many as there were a moment ago.
     pub(crate) receipts: usize,
     /// How long the first of them waits for the others.
     pub(crate) linger: Duration,
@@ -46,12 +46,12 @@ pub(crate) struct Gather {
     pub(crate) upkeep: Duration,
 }
 
-/// Other writes that are worth a commit without a receipt.
+/// How many other writes are worth a commit without a receipt.
 const ENOUGH_UPKEEP: usize = 256;
 
 type Waiting<'a, T> = MutexGuard<'a, QueueState<T>>;
 
-/// What a request costs.
+/// What a request adds to a commit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Weight {
     pub(crate) intake: bool,
@@ -95,9 +95,9 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Takes what waits, up to the limits; a single request larger than them comes alone.
+    /// Removes what waits, up to the limits. A request that is larger than them comes alone.
     ///
-    /// Waits for the first request, without a `patience` for ever, and then as `gather` says.
+    /// Waits for the first request, for ever without a `patience`, and then as `gather` says.
     pub(crate) fn take(
         &self,
         limit_changes: usize,
@@ -153,7 +153,7 @@ impl<T> Queue<T> {
         self.ready.wait_timeout_while(state, time, too_few).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Receipts that wait.
+    /// How many receipts wait.
     pub(crate) fn receipts(&self) -> usize {
         self.lock().intake
     }
@@ -164,7 +164,7 @@ impl<T> Queue<T> {
         state.intake >= self.limit || state.bytes >= self.limit_bytes
     }
 
-    /// Refuses new requests; those that wait are still taken.
+    /// Refuses new requests; those that wait are still served.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.ready.notify_one();

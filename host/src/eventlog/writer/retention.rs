@@ -1,7 +1,7 @@
 //! How events leave the log.
 //!
-//! A cursor goes up the log behind the events whose time is over and takes out those that are settled. One with an open
-//! delivery stays where it is and holds nothing up: it is looked at again when it is settled. What a commit removes is
+//! A cursor moves up the log behind the events that are due and removes those that are settled. One with an open
+//! delivery stays where it is and holds nothing up: it is checked again when it is settled. What a commit removes is
 //! part of it, so that there is never half of an event.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,8 +60,8 @@ pub(super) struct Retention {
 impl Retention {
     /// How many settled events below the cursor are kept in mind; with more, the cursor goes back.
     const SETTLED: usize = 4096;
-    /// How many events one commit looks at, at least.
-    const LOOKED_AT: usize = 256;
+    /// How many events one commit checks, at least.
+    const CHECKED: usize = 256;
     /// How long a store that cannot be read is left alone.
     const PAUSE: Duration = Duration::from_secs(60);
 
@@ -98,7 +98,7 @@ impl Retention {
 /// What a sweep has removed so far.
 #[derive(Default)]
 struct Collected {
-    looked_at: usize,
+    checked: usize,
     /// Blocks that the store still has as they were.
     touched: BTreeSet<Seq>,
     /// Positions without an event or a block any more, first and last.
@@ -124,7 +124,7 @@ impl CommitBuilder {
         if !self.retention.limits.any() || !self.may_be_due(now) {
             return Ok(());
         }
-        let limit = Retention::LOOKED_AT + 2 * self.commit.events;
+        let limit = Retention::CHECKED + 2 * self.commit.events;
         let mut collected = Collected::default();
         while let Some(seq) = self.retention.settled.pop_first() {
             let Some(block) = self.store.block_at(seq)?.filter(|block| block.last() >= seq) else { continue };
@@ -133,7 +133,7 @@ impl CommitBuilder {
                 self.retention.cursor = self.retention.cursor.min(first);
             }
             self.retention.settled = self.retention.settled.split_off(&last.next());
-            self.retention.unfinished = collected.looked_at >= limit;
+            self.retention.unfinished = collected.checked >= limit;
             if self.retention.unfinished {
                 break;
             }
@@ -159,7 +159,7 @@ impl CommitBuilder {
                 break;
             }
             self.retention.cursor = last.next();
-            self.retention.unfinished = collected.looked_at >= limit;
+            self.retention.unfinished = collected.checked >= limit;
         }
         self.add_tombstones(collected.gone)
     }
@@ -189,7 +189,7 @@ impl CommitBuilder {
         let mut removed = Vec::new();
         let mut all_due = true;
         for seq in block.held().collect::<Vec<_>>() {
-            collected.looked_at += 1;
+            collected.checked += 1;
             let Some(header) = block.header(seq)? else { continue };
             let Some(reason) = self.due(&header, now) else {
                 all_due = false;
@@ -240,7 +240,7 @@ impl CommitBuilder {
         None
     }
 
-    /// Notes that the ranges of `gone` are no longer there, one record for all neighbours.
+    /// Adds tombstones for the ranges of `gone`: one record for neighbours.
     fn add_tombstones(&mut self, gone: BTreeMap<Seq, Seq>) -> Result<(), EventLogError> {
         let mut ranges = BTreeMap::new();
         let mut known = Vec::new();

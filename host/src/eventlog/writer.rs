@@ -221,7 +221,8 @@ impl Writer {
             counter.inc_by(removed[reason as usize]);
         }
         self.recent.add(news.iter().filter(|news| news.is_appended).map(|news| &news.event));
-        self.publisher.publish(|snapshot| self.builder.committed(snapshot));
+        self.publisher.publish(|snapshot| self.builder.show(snapshot));
+        self.builder.committed();
         for news in &news {
             for new in news.deliveries.iter().filter(|new| new.replay) {
                 self.metrics.replayed.get_or_create(&ByAgent::new(&new.agent)).inc();

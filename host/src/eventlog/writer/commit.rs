@@ -350,8 +350,8 @@ impl CommitBuilder {
         commit
     }
 
-    /// Counts what was written, in `snapshot` and in the metrics.
-    pub(crate) fn committed(&mut self, snapshot: &mut Snapshot) {
+    /// Shows what was written.
+    pub(crate) fn show(&mut self, snapshot: &mut Snapshot) {
         for (name, tally) in &mut self.tallies {
             if let Some(before) = tally.before.take() {
                 tally.accepted.inc_by(tally.counts.accepted - before.accepted);
@@ -370,6 +370,10 @@ impl CommitBuilder {
         if *snapshot.reopened != self.reopened {
             snapshot.reopened = Arc::new(self.reopened.clone());
         }
+    }
+
+    /// Lets go of what later commits will not need. Not while others wait for the snapshot.
+    pub(crate) fn committed(&mut self) {
         self.buckets.shrink(self.state.settled);
         self.show_figures();
     }

@@ -1,8 +1,9 @@
 //! Delivery: every routed event reaches its agents, in order per subject, retried, and again after a restart.
 //!
-//! It owns routes and the queues in memory. The log owns the truth: what does not fit in memory stays there and is read
-//! when there is room, and a start is nothing else than being behind from the beginning. It promises at least one
-//! attempt to the end of each delivery, one at a time per agent and subject. Deliberately absent: what agents are.
+//! It owns routes and the queues in memory. The log is the source of truth: deliveries that do not fit in memory stay
+//! there and are read when there is room. A start is the same case: every agent is behind from the beginning. It promises
+//! that every delivery ends, with at least one attempt, and that there is one attempt at a time per agent and subject.
+//! Deliberately absent: what agents are.
 
 mod agent;
 mod attempt;
@@ -47,7 +48,7 @@ use self::recovery::Recovery;
 use self::route::Routes;
 use self::task::AgentTask;
 
-/// The name of the tasks that [`Dispatch::start`] begins.
+/// The name of the tasks of [`Dispatch::start`].
 pub const DELIVERIES: &str = "deliveries";
 
 /// The front of the module.
@@ -55,7 +56,7 @@ pub const DELIVERIES: &str = "deliveries";
 pub struct Dispatch(Arc<Context>);
 
 impl Dispatch {
-    /// Prepares routes and agents. Nothing is delivered before [`Dispatch::start`], and nothing is lost: the log has it.
+    /// Prepares routes and agents. Deliveries start with [`Dispatch::start`]; until then the log keeps them.
     pub fn new(settings: Settings, plugins: PluginHost, skills: Skills, metrics: &Metrics) -> Self {
         let budget = Arc::new(MemoryBudget::new(settings.held_bytes));
         let agents =
@@ -72,7 +73,7 @@ impl Dispatch {
         }))
     }
 
-    /// Starts delivering what `log` holds and what comes. What is cut off at the end is tried again after the next start.
+    /// Starts the deliveries of `log`, old and new. Attempts that are aborted at the stop are retried after the next start.
     pub fn start(&self, log: &EventLog) -> Tasks {
         let mut tasks = Tasks::new(DELIVERIES)
             .warn_when_cut_off("Attempts were cut off, their deliveries go on after the next start");
@@ -88,32 +89,32 @@ impl Dispatch {
         tasks
     }
 
-    /// Who gets such an event from this channel, each agent once.
+    /// The recipients of such an event, each agent once.
     pub fn recipients(&self, channel: &ChannelName, kind: &str, attributes: &[(String, String)]) -> Vec<Recipient> {
         self.0.routes.recipients(channel, kind, attributes)
     }
 
-    /// Whether some synchronous route covers the channel.
+    /// Whether a synchronous route covers the channel.
     pub fn may_wait(&self, channel: &ChannelName) -> bool {
         self.0.routes.may_wait(channel)
     }
 
-    /// How the caller waits for the agent's answer; none when more than one route takes the event, or it is asynchronous.
+    /// How the caller waits for the agent's answer. `None` if several routes match the event, or the route is asynchronous.
     pub fn sync_mode(&self, channel: &ChannelName, kind: &str) -> Option<SyncMode> {
         self.0.routes.sync_mode(channel, kind)
     }
 
-    /// Waits for the end of a delivery that `request` will bring. Call it before the events are appended.
+    /// Waits for the end of a delivery of `request`. Call it before the events are committed.
     pub fn watch(&self, request: RequestId) -> Watch {
         Watch::new(&self.0.watchers, request)
     }
 
-    /// Every agent with its state, by name.
+    /// Every agent, by name.
     pub fn agents(&self) -> Vec<AgentStatus> {
         self.0.agents.values().map(|agent| agent.status(&self.0.plugins)).collect()
     }
 
-    /// Every route, in order.
+    /// Every route, in the order of the configuration.
     pub fn routes(&self) -> Vec<RouteStatus> {
         self.0.routes.list()
     }

@@ -98,7 +98,7 @@ async fn a_call_ends_with_its_caller() {
     tokio::time::timeout(Duration::from_millis(300), wait).await.unwrap_err();
 
     gateway
-        .until("the place of the call that was given up", async || {
+        .until("the permit of the abandoned call", async || {
             let reply = gateway.client.post("/webhooks/sleeper?millis=1", &[], "{}").await;
             (reply.status == 202).then_some(())
         })

@@ -1,3 +1,5 @@
+//! One agent: settings, breaker and counters.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -15,25 +17,24 @@ use super::metrics::DispatchMetrics;
 use super::queues::OnFailure;
 use super::settings::AgentSettings;
 
-/// A configured destination. Lives as long as the gateway; generations of its plugin come and go.
+/// A configured destination. It outlives the generations of its plugin.
 pub(super) struct Agent {
     pub(super) settings: AgentSettings,
     pub(super) binding: Arc<Binding>,
     pub(super) inbox: Inbox,
     /// Deliveries in memory.
     pub(super) queued: AtomicUsize,
-    /// Attempts under way.
+    /// Attempts in flight.
     pub(super) in_flight: AtomicUsize,
     breaker: Mutex<Breaker>,
 }
 
-/// Whether an agent's deliveries are being made.
+/// Whether an agent gets its deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AgentState {
-    /// They are.
     Serving,
-    /// Something is missing; its deliveries stay in the log.
+    /// Something is missing. Its deliveries stay in the log.
     Waiting,
 }
 
@@ -44,35 +45,34 @@ pub struct AgentStatus {
     pub name: String,
     pub plugin: String,
     pub state: AgentState,
-    /// What it waits for.
+    /// Why it waits.
     pub detail: Option<String>,
     pub generation: Option<u64>,
     /// Deliveries in memory.
     pub queued: usize,
-    /// Attempts under way.
+    /// Attempts in flight.
     pub in_flight: usize,
-    /// Whether more deliveries are open than there are in memory.
+    /// Whether some open deliveries are only in the log.
     pub behind: bool,
     pub breaker: BreakerStatus,
     pub on_failure: &'static str,
     pub attempts: u32,
     pub timeout_ms: u64,
     pub concurrency: usize,
-    /// Bytes of state in use, and bytes that are granted.
+    /// Bytes of state, used and granted.
     pub state_used: usize,
     pub state_quota: usize,
 }
 
-/// Whether the agent is tried, or left alone because it fails.
+/// The breaker of an agent.
 #[derive(Clone, Debug, Serialize)]
 pub struct BreakerStatus {
-    /// Closed, open or half-open.
     pub state: BreakerState,
-    /// The same as the number of the metric: 0, 1 or 2.
+    /// The state as in the metric: 0, 1 or 2.
     pub code: u8,
-    /// Failed attempts in a row.
+    /// Consecutive failed attempts.
     pub failures: u32,
-    /// How long the agent is left alone from now on; none unless the breaker is open.
+    /// How long the breaker stays open. `None` if it is not open.
     pub retry_in_ms: Option<u64>,
 }
 
@@ -97,7 +97,7 @@ impl Agent {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the breaker how an attempt that began in `epoch` has ended.
+    /// Reports the result of an attempt that started in `epoch` to the breaker.
     pub(super) fn report(&self, epoch: u64, verdict: AgentVerdict, metrics: &DispatchMetrics) {
         let now = Instant::now();
         let mut breaker = self.breaker();
@@ -116,12 +116,12 @@ impl Agent {
         self.show_breaker(&breaker, metrics);
     }
 
-    /// Shows the breaker's state in the metrics.
+    /// Updates the metric of the breaker's state.
     pub(super) fn show_breaker(&self, breaker: &Breaker, metrics: &DispatchMetrics) {
         metrics.breaker_state.get_or_create(&ByAgent::new(&self.settings.name)).set(breaker.state() as i64);
     }
 
-    /// The generation that an attempt runs on, or what is missing.
+    /// The generation for an attempt, or what is missing.
     pub(super) fn generation(&self, plugins: &PluginHost) -> Result<Arc<Generation>, String> {
         let plugin = &self.settings.plugin;
         let generation = plugins
@@ -129,7 +129,7 @@ impl Agent {
             .ok_or_else(|| format!("no serving plugin `{plugin}` in the plugin folder"))?;
         if self.settings.name.channel().is_some() {
             if !generation.responds() {
-                return Err(format!("plugin `{plugin}` takes no answers: it exports no `respond`"));
+                return Err(format!("plugin `{plugin}` accepts no answers: it does not export `respond`"));
             }
         } else if generation.kind() != Kind::Agent {
             return Err(format!("plugin `{plugin}` is a channel plugin"));

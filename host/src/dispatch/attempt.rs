@@ -1,4 +1,4 @@
-//! One attempt of one delivery, from the agent plugin's call to the durable record of what it came to.
+//! One attempt of a delivery, from the call of the plugin to the durable record of its outcome.
 
 use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
@@ -27,46 +27,44 @@ use super::watch::SyncOutcome;
 /// How long to wait before the log is asked again to take a record.
 const RECORD_AGAIN: Duration = Duration::from_millis(500);
 
-/// Bytes of a failure's message that are kept.
+/// Bytes of a failure's message in the record.
 const MAX_MESSAGE: usize = 1024;
-/// The code of an attempt for which the plugin had no place.
+/// The code of an attempt that the plugin's limits refused.
 const BUSY: &str = "busy";
-/// Bytes of a failure's code that are kept.
+/// Bytes of a failure's code in the record.
 const MAX_CODE: usize = 64;
 
-/// What an attempt needs.
 pub(super) struct AttemptRunner {
     pub(super) agent: Arc<Agent>,
     pub(super) dispatch: Arc<Context>,
     pub(super) log: EventLog,
     pub(super) generation: Arc<Generation>,
-    /// The breaker's time in which it starts.
+    /// The breaker's epoch at the start.
     pub(super) epoch: u64,
     /// The term of the claim under which it is made.
     pub(super) term: u64,
 }
 
-/// An attempt that is over, with its record durable.
+/// An attempt whose record is durable.
 pub(super) struct Finished {
     pub(super) job: Job,
     pub(super) disposition: Disposition,
 }
 
-/// What became of a job.
+/// What happens to the job next.
 #[derive(Clone, Copy)]
 pub(super) enum Disposition {
-    /// The delivery is settled, or gone from the log.
+    /// Nothing: the delivery is settled, or no longer in the log.
     Settled,
-    /// Another attempt is due then.
     RetryAt(Instant),
     /// The log has ended before it took the record: the delivery is still open there, and none may overtake it.
     Unrecorded,
 }
 
-/// What the call of the plugin means.
+/// The result of a call, for the delivery and for the agent.
 struct Evaluation {
     attempt: Attempt,
-    /// How long to wait before the next attempt; none when there is none.
+    /// The wait before the next attempt. `None` if there is none.
     wait: Option<Duration>,
     answer: Option<Answer>,
     verdict: AgentVerdict,
@@ -76,7 +74,7 @@ impl AttemptRunner {
     /// Makes the attempt and returns when its record is durable. `permit` is given back when the agent has answered.
     pub(super) async fn run(self, mut job: Job, permit: Permit) -> Finished {
         let (agent, dispatch, epoch) = (Arc::clone(&self.agent), Arc::clone(&self.dispatch), self.epoch);
-        // A bug must not take the lane with it: the delivery is open in the log, and tried again like any other.
+        // A bug must not block the lane: the delivery is open in the log and is retried like any other.
         let disposition = AssertUnwindSafe(self.attempt(&mut job, permit)).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(agent = %agent.settings.name, delivery = ?job.id, "Attempt panicked, retrying");
             agent.report(epoch, AgentVerdict::Unknown, &dispatch.metrics);
@@ -96,7 +94,7 @@ impl AttemptRunner {
                 self.report(AgentVerdict::Unknown);
                 return Disposition::Settled;
             }
-            // Only a damaged record stays damaged; everything else may pass.
+            // Only a damaged record stays unreadable. Other errors may pass.
             Err(error @ EventLogError::Corrupt { .. }) => {
                 tracing::error!(delivery = ?job.id, "Event cannot be read, its delivery is dead: {error}");
                 return self.give_up(job, "corrupt", &error.to_string()).await;
@@ -162,7 +160,7 @@ impl AttemptRunner {
         skills.iter().map(reference).collect()
     }
 
-    /// What the call means for the delivery and for the agent.
+    /// Decides what the result of the call means for the delivery and for the agent.
     fn evaluate(
         &self,
         number: NonZeroU32,
@@ -218,7 +216,6 @@ impl AttemptRunner {
         }
     }
 
-    /// Tells the breaker what the attempt said of the agent.
     fn report(&self, verdict: AgentVerdict) {
         self.agent.report(self.epoch, verdict, &self.dispatch.metrics);
     }
@@ -319,7 +316,7 @@ impl AttemptRunner {
     }
 }
 
-/// An attempt under way, in the figures of its agent.
+/// Counts an attempt in flight while it exists.
 struct InFlight<'a>(&'a AtomicUsize);
 
 impl<'a> InFlight<'a> {
@@ -335,7 +332,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// The start of `text`, at most `limit` bytes of it.
+/// The first `limit` bytes of `text`, or fewer.
 fn shortened(text: &str, limit: usize) -> String {
     text[..text.floor_char_boundary(limit)].to_owned()
 }

@@ -1,15 +1,17 @@
+//! The circuit breaker of an agent.
+
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-/// When an agent is left alone for a while.
+/// When the breaker opens, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BreakerSettings {
-    /// Failed attempts in a row after which the breaker opens; 0 means never.
+    /// Consecutive failed attempts that open the breaker. 0 means never.
     pub failures: u32,
-    /// How long it stays open at first.
+    /// How long it stays open the first time.
     pub first_open: Duration,
-    /// How long it stays open at most; the time doubles with every failed probe.
+    /// The longest time that it stays open. The time doubles with every failed probe.
     pub max_open: Duration,
 }
 
@@ -19,41 +21,41 @@ impl Default for BreakerSettings {
     }
 }
 
-/// Whether an agent is tried. The numbers are those of the metric.
+/// The state of a breaker. The numbers are those of the metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BreakerState {
-    /// It is.
+    /// Attempts start.
     Closed = 0,
-    /// It is left alone for a while.
+    /// No attempt starts.
     Open = 1,
-    /// A single attempt finds out whether it is back.
+    /// A single attempt probes the agent.
     HalfOpen = 2,
 }
 
-/// What an attempt said of the agent, not of the event.
+/// What an attempt shows about the agent, independently of the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AgentVerdict {
-    /// It is there, whether it took the event or refused it for good.
+    /// It is available, whether it accepted or rejected the event.
     Answered,
-    /// It is not, or not well; `after` is how long it asked to be left alone.
+    /// It is unavailable or unhealthy. `after` is its `Retry-After`.
     Failed { after: Option<Duration> },
-    /// Nothing was found out.
+    /// Nothing.
     Unknown,
 }
 
-/// A circuit breaker: stops attempts to an agent that fails, and probes it with growing pauses.
+/// Stops attempts to a failing agent, and probes it with increasing pauses.
 ///
-/// Pure: time is an argument. What it forgets with a restart costs a few attempts.
+/// Pure: time is an argument. It is not kept across restarts, which costs a few attempts.
 #[derive(Debug)]
 pub(super) struct Breaker {
     settings: BreakerSettings,
     state: Phase,
-    /// Failed attempts in a row.
+    /// Consecutive failed attempts.
     failures: u32,
-    /// How long it opens next.
+    /// How long it stays open the next time.
     open_for: Duration,
-    /// Counts the changes of state: an attempt of an earlier time says nothing of this one.
+    /// Counts changes of state: the result of an attempt from an earlier epoch is ignored.
     epoch: u64,
 }
 
@@ -80,7 +82,7 @@ impl Breaker {
         matches!(self.state, Phase::Closed | Phase::HalfOpen { probing: false })
     }
 
-    /// An attempt starts; its result is reported with what this returns.
+    /// Registers the start of an attempt. Returns the epoch to report its result with.
     pub(super) fn started(&mut self) -> u64 {
         if let Phase::HalfOpen { probing } = &mut self.state {
             *probing = true;
@@ -88,7 +90,7 @@ impl Breaker {
         self.epoch
     }
 
-    /// An attempt that was started in `epoch` has ended. Whether the state changed.
+    /// Registers the end of an attempt that started in `epoch`. Returns whether the state changed.
     pub(super) fn ended(&mut self, epoch: u64, verdict: AgentVerdict, now: Instant) -> bool {
         if epoch != self.epoch {
             return false;
@@ -124,7 +126,7 @@ impl Breaker {
         }
     }
 
-    /// When it may be tried again; none unless it is open.
+    /// When the next probe may start. `None` if the breaker is not open.
     pub(super) const fn open_until(&self) -> Option<Instant> {
         match self.state {
             Phase::Open { until } => Some(until),
@@ -167,7 +169,7 @@ mod tests {
         Breaker::new(BreakerSettings { failures: 2, first_open, max_open })
     }
 
-    /// An attempt that is allowed at `now`, and how it ends.
+    /// Makes an attempt at `now` with this result.
     fn attempt(breaker: &mut Breaker, now: Instant, verdict: AgentVerdict) {
         assert!(breaker.allows(now), "{breaker:?}");
         let epoch = breaker.started();

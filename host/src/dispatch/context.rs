@@ -1,4 +1,4 @@
-//! What all agents of a gateway share.
+//! Shared by all agents of a gateway.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! New deliveries on their way from the log's writer to an agent.
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, mpsc};
@@ -8,10 +10,10 @@ use crate::eventlog::NewDelivery;
 use super::job::Job;
 use super::memory_budget::MemoryBudget;
 
-/// The way of new deliveries from the log's writer to one agent's task.
+/// The queue of new deliveries of one agent.
 ///
-/// When it is full, or the agent is behind at that level, a delivery stays in the log and the cursor of its level says
-/// from where the log must be read. So nothing of a level overtakes what came before.
+/// If it is full, or the agent is behind at the level, a delivery stays in the log, and the cursor of the level is the
+/// position from which the log must be read. So no delivery overtakes an earlier one of its level.
 pub(super) struct Inbox {
     sender: mpsc::Sender<Job>,
     receiver: Mutex<Option<mpsc::Receiver<Job>>>,
@@ -22,12 +24,12 @@ pub(super) struct Inbox {
 
 type Cursors = [Cursor; Level::ALL.len()];
 
-/// How far the deliveries of one level were handed to the agent's task.
+/// How far the agent's task has the deliveries of one level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cursor {
-    /// All of them; new ones come by the inbox.
+    /// It has all of them. New ones come through the inbox.
     UpToDate,
-    /// Those before `from`; the last one that is in the log only is at `upto`.
+    /// It has those before `from`. The last one that is only in the log is at `upto`.
     Behind { from: Seq, upto: Seq },
 }
 
@@ -60,17 +62,17 @@ impl Inbox {
         }
     }
 
-    /// Says that nothing is known yet of what the log holds up to `head`.
+    /// Starts with all deliveries up to `head` unread.
     pub(super) fn begin(&self, head: Seq) {
         *self.lock() = [Cursor::Behind { from: head.next(), upto: head }; Level::ALL.len()];
     }
 
-    /// The agent's end; there is one.
+    /// The receiving end. `None` if it was taken before.
     pub(super) fn receiver(&self) -> Option<mpsc::Receiver<Job>> {
         self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Hands a committed delivery over, or leaves it in the log. Never blocks.
+    /// Queues a committed delivery, or leaves it in the log. Never blocks.
     pub(super) fn put(&self, new: &NewDelivery, event: &Arc<Event>) {
         let mut cursors = self.lock();
         let cursor = &mut cursors[Level::new(new.priority, new.replay) as usize];
@@ -84,7 +86,7 @@ impl Inbox {
         cursor.fall_behind(new.id.seq);
     }
 
-    /// From where the log must be read for this level.
+    /// The position from which the log must be read for this level.
     pub(super) fn behind(&self, level: Level) -> Option<Seq> {
         self.lock()[level as usize].from()
     }
@@ -94,12 +96,12 @@ impl Inbox {
         self.lock().iter().any(|cursor| *cursor != Cursor::UpToDate)
     }
 
-    /// Whether the log will be read from `seq` or earlier, so that what came by the inbox must not overtake it.
+    /// Whether the log will be read from `seq` or earlier. Then a job from the inbox must not overtake it.
     pub(super) fn will_read(&self, level: Level, seq: Seq) -> bool {
         self.behind(level).is_some_and(|from| from <= seq)
     }
 
-    /// The first position before `seq` from which live deliveries of other levels are in the log only.
+    /// The first position before `seq` with live deliveries of other levels that are only in the log.
     pub(super) fn unread_before(&self, level: Level, seq: Seq) -> Option<Seq> {
         if level == Level::Replay {
             return None;
@@ -109,17 +111,17 @@ impl Inbox {
         others.filter_map(|other| cursors[other as usize].from()).filter(|from| *from < seq).min()
     }
 
-    /// Says that a delivery of the event at `seq` is in the log only.
+    /// Registers that a delivery of the event at `seq` is only in the log.
     pub(super) fn fall_behind(&self, level: Level, seq: Seq) {
         self.lock()[level as usize].fall_behind(seq);
         self.lag.notify_one();
     }
 
-    /// Says that the log was read from `from` up to `next`, `next` not included.
+    /// Registers that the log was read from `from` to before `next`.
     pub(super) fn advance(&self, level: Level, from: Seq, next: Seq) {
         let mut cursors = self.lock();
         let cursor = &mut cursors[level as usize];
-        // Meanwhile something before `from` may have come up: then that is still to be read.
+        // Meanwhile a delivery before `from` may have been registered, which must still be read.
         if let Cursor::Behind { from: now, upto } = *cursor
             && now == from
         {

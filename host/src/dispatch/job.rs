@@ -1,3 +1,5 @@
+//! One open delivery of an agent.
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -5,7 +7,7 @@ use super::memory_budget::HeldEvent;
 use crate::event::{Delivery, DeliveryId, Level, Timestamp};
 use crate::eventlog::NewDelivery;
 
-/// What shares permits: none of these can take all of them from another.
+/// Classes of attempts that share permits. None can take all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     First,
@@ -13,7 +15,7 @@ pub(super) enum Class {
     Replay,
 }
 
-/// What keeps its order: the subject, or the delivery itself when the event has none.
+/// The unit of order: the subject, or the delivery itself if the event has no subject.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum LaneKey {
     Subject {
@@ -24,21 +26,21 @@ pub(super) enum LaneKey {
     Alone(DeliveryId),
 }
 
-/// A delivery that is to be made.
+/// An open delivery.
 pub(super) struct Job {
     pub(super) id: DeliveryId,
     pub(super) lane: LaneKey,
     pub(super) level: Level,
-    /// The event, when there was room to keep it.
+    /// The event, if there was room in memory.
     pub(super) held: Option<HeldEvent>,
-    /// Attempts that were made before.
+    /// Attempts so far.
     pub(super) attempts: u32,
-    /// When the next attempt is due; none means now.
+    /// When the next attempt is due. `None` means now.
     pub(super) due: Option<Instant>,
     pub(super) age: Age,
 }
 
-/// How old a delivery is, whatever happens to the host's clock.
+/// The age of a delivery, independent of jumps of the host's clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Age {
     before: Duration,
@@ -52,17 +54,17 @@ impl Age {
 }
 
 impl Job {
-    /// A delivery that was committed just now.
+    /// A delivery that was just committed.
     pub(super) fn fresh(new: &NewDelivery, subject: Option<&str>, held: Option<HeldEvent>) -> Self {
         let level = Level::new(new.priority, new.replay);
         let age = Age { before: Duration::ZERO, since: Instant::now() };
         Self { id: new.id, lane: lane(new.id, subject, level), level, held, attempts: 0, due: None, age }
     }
 
-    /// A delivery as the log has it.
+    /// A delivery from the log.
     ///
-    /// Times in the log are those of a clock that may have jumped since: no wait is longer than it was meant to be, nor
-    /// than `longest`.
+    /// The clock may have jumped since its times were recorded. So a wait is never longer than it was when recorded, nor than
+    /// `longest`.
     pub(super) fn stored(id: DeliveryId, delivery: &Delivery, subject: Option<&str>, longest: Duration) -> Self {
         let (now, since) = (Timestamp::now(), Instant::now());
         let level = Level::of(delivery);

@@ -1,12 +1,14 @@
+//! Memory for waiting events.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::event::Event;
 
-/// What an event takes in memory beside its data.
+/// Memory of an event besides its data.
 const OVERHEAD: usize = 512;
 
-/// Memory for events that wait for their turn, shared by all agents.
+/// Memory for waiting events, shared by all agents.
 pub(super) struct MemoryBudget {
     left: AtomicUsize,
 }
@@ -16,7 +18,7 @@ impl MemoryBudget {
         Self { left: AtomicUsize::new(bytes) }
     }
 
-    /// Keeps `event` in memory when there is room for it.
+    /// Keeps `event` in memory if there is room.
     pub(super) fn hold(self: &Arc<Self>, event: &Arc<Event>) -> Option<HeldEvent> {
         let bytes = event.data.len() + OVERHEAD;
         let take = |left: usize| left.checked_sub(bytes);
@@ -25,7 +27,7 @@ impl MemoryBudget {
     }
 }
 
-/// An event in memory; gives its room back when it is dropped.
+/// An event in memory. Dropping it returns its room.
 pub(super) struct HeldEvent {
     pub(super) event: Arc<Event>,
     bytes: usize,

@@ -1,4 +1,4 @@
-//! What is counted of deliveries and agents.
+//! Metrics of deliveries and agents.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -9,7 +9,7 @@ use prometheus_client::registry::Unit;
 use crate::metrics::{ByAgent, Durations, Metrics, labels};
 
 labels! {
-    /// By agent and what an attempt came to.
+    /// By agent and outcome of the attempt.
     pub(super) ByOutcome { agent, outcome }
 }
 

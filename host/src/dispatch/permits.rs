@@ -1,13 +1,15 @@
+//! Permits for concurrent attempts.
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
 use super::job::Class;
 
-/// The attempts that an agent may have under way at once, shared so that no class of them takes all.
+/// Limits an agent's attempts in flight, shared so that no class takes all of them.
 ///
-/// Repeated attempts leave a quarter of the permits, at least one, to first attempts; replays take no more than a quarter.
-/// With a single permit they alternate.
+/// Retries leave a quarter of the permits, at least one, to first attempts. Replays use at most a quarter. With a single
+/// permit the classes alternate.
 #[derive(Clone)]
 pub(super) struct Permits(Arc<Shared>);
 
@@ -34,7 +36,7 @@ impl Taken {
     }
 }
 
-/// One attempt's permit; given back when dropped.
+/// The permit of one attempt. Dropping it returns it.
 pub(super) struct Permit {
     permits: Permits,
     class: Class,
@@ -58,13 +60,13 @@ impl Permits {
             }
     }
 
-    /// Takes a permit that [`Permits::is_free`]; there is one taker.
+    /// Takes a permit after [`Permits::is_free`]. There is only one taker.
     pub(super) fn take(&self, class: Class) -> Permit {
         *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner).of(class) += 1;
         Permit { permits: self.clone(), class }
     }
 
-    /// Waits until a permit was given back since this was called last.
+    /// Waits until a permit was returned since the last call.
     pub(super) async fn returned(&self) {
         self.0.returned.notified().await;
     }
@@ -82,7 +84,7 @@ impl Drop for Permit {
 mod tests {
     use super::*;
 
-    /// How many of a class can start one after the other while nothing else runs.
+    /// How many attempts of a class can start while nothing else runs.
     fn most(limit: usize, class: Class) -> usize {
         let permits = Permits::new(limit);
         let mut taken = Vec::new();

@@ -1,7 +1,7 @@
-//! What one agent is sent next: lanes in order, urgency between lanes, bounded memory. Pure: no clock and no I/O.
+//! The queues of one agent: order within a lane, priority between lanes, bounded memory. Pure: no clock and no I/O.
 //!
-//! The log has every open delivery; here are those that fit. A lane that has more in the log than in memory knows from
-//! where (`left`), takes nothing that would overtake it, and is refilled from there when it runs dry.
+//! The log has every open delivery; the queues have those that fit. A lane with more deliveries in the log knows the
+//! position of the first one (`left`), accepts no job that would overtake it, and is refilled from there when it is dry.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use super::job::{Class, Job, LaneKey};
 use crate::event::{DeliveryId, Level, Seq};
 use crate::eventlog::LaneSubjects;
 
-/// What happens to the lane of a delivery that failed and is worth repeating.
+/// What happens to the lane of a failed delivery until its retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFailure {
-    /// It waits: order is kept whatever happens.
+    /// It waits: the order is always kept.
     Block,
-    /// It goes on; the failed delivery is repeated in its time.
+    /// It continues. The failed delivery is retried when it is due.
     Skip,
 }
 
-/// How often each level has its turn while all have something to send.
+/// The shares of the levels while all of them have due jobs.
 const WEIGHTS: [i64; Level::ALL.len()] = [1, 1, 4, 16];
 
-/// Deliveries that wait for another attempt, as a multiple of those that wait for their first.
+/// How many deliveries may wait for a retry, as a multiple of those that wait for their first attempt.
 const WAITING: usize = 4;
 
 /// The jobs of one lane, in order.
@@ -31,50 +31,49 @@ const WAITING: usize = 4;
 struct Lane {
     jobs: VecDeque<Job>,
     state: LaneState,
-    /// The most urgent of its jobs: what is before that one in the lane has to go first.
+    /// The level of its most urgent job: the jobs before that one must go first.
     level: Level,
-    /// From where on the log has jobs of this lane that are not here.
+    /// The position of the first job of this lane that is only in the log.
     left: Option<Seq>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum LaneState {
-    /// Nothing is to be done.
+    /// It waits for nothing.
     #[default]
     Idle,
-    /// Its first job is in a queue of those that are due.
+    /// Its first job is due.
     Due(Level, Class),
-    /// Its first job failed and waits for its time.
+    /// Its first job failed and waits for its retry.
     Blocked,
-    /// Its first job is being sent.
+    /// Its first job is in flight.
     Running,
-    /// It has run dry and its next jobs are in the log.
+    /// It has no jobs in memory, but in the log.
     Dry,
-    /// They are being read.
+    /// Its jobs are being read from the log.
     Refilling,
 }
 
-/// Lanes whose first job is due, by class, so that neither first attempts nor repeated ones wait for the others.
+/// Lanes whose first job is due, by class, so that first attempts and retries do not wait for each other.
 #[derive(Default)]
 struct Due {
     first: VecDeque<LaneKey>,
     retry: VecDeque<LaneKey>,
-    /// Whose turn it is.
+    /// Which of them is next.
     retry_next: bool,
 }
 
-/// What became of a job that was offered.
+/// The result of an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Offered {
-    /// It is in memory, or its lane knows that it is in the log.
+    /// The job is in memory, or its lane knows that it is in the log.
     Taken,
-    /// There is no room; somebody has to remember that it is in the log.
+    /// There is no room. The caller must remember that the job is in the log.
     NoRoom,
 }
 
 /// Lanes that are being refilled from the log.
 pub(super) struct Refill {
-    /// From where to read.
     pub(super) from: Seq,
     lanes: HashSet<LaneKey>,
     /// Their subjects, for the reader.
@@ -84,26 +83,26 @@ pub(super) struct Refill {
 /// The lanes of one agent.
 pub(super) struct Queues {
     on_failure: OnFailure,
-    /// Deliveries in memory that wait for their turn, for each level.
+    /// The most waiting deliveries in memory, per level.
     limit: usize,
-    /// The same for one lane, so that a busy subject leaves room for the others.
+    /// The same per lane, so that a busy subject leaves room for others.
     lane_limit: usize,
     lanes: HashMap<LaneKey, Lane>,
     due: [Due; Level::ALL.len()],
     credit: [i64; Level::ALL.len()],
-    /// Jobs that failed and wait for their time.
+    /// Failed jobs that wait for their retry.
     later: BTreeMap<(Instant, DeliveryId), Job>,
     /// Lanes in the state `Dry`.
     dry: Vec<LaneKey>,
     refill: Option<Refill>,
-    /// Everything in memory, until its record is durable.
+    /// All jobs in memory, until their records are durable.
     known: HashSet<DeliveryId>,
     /// Jobs in lanes, by level.
     counts: [usize; Level::ALL.len()],
 }
 
 impl Queues {
-    /// At most `limit` deliveries of each level wait for their turn in memory.
+    /// Empty queues for at most `limit` waiting deliveries per level.
     pub(super) fn new(on_failure: OnFailure, limit: usize) -> Self {
         Self {
             on_failure,
@@ -125,7 +124,7 @@ impl Queues {
         self.known.len()
     }
 
-    /// How many more of this level may come in.
+    /// The room for further jobs of this level.
     pub(super) fn room(&self, level: Level) -> usize {
         if self.later.len() >= WAITING * self.limit {
             return 0;
@@ -133,15 +132,15 @@ impl Queues {
         self.limit.saturating_sub(self.counts[level as usize])
     }
 
-    /// Whether so few of this level are left that it is time to read more.
+    /// Whether so few jobs of this level are left that more should be read.
     pub(super) fn is_low(&self, level: Level) -> bool {
         self.room(level) >= self.limit.div_ceil(2)
     }
 
-    /// Takes a job that comes after all others of its level.
+    /// Offers a job that comes after all others of its level.
     ///
-    /// `unread` is the first position from which other levels have jobs in the log only: one of the same subject may be
-    /// among them, so the lane has to be read from there first.
+    /// `unread` is the first position with jobs of other levels that are only in the log. One of them may have the same
+    /// subject, so the lane must be read from there first.
     pub(super) fn offer(&mut self, job: Job, unread: Option<Seq>, now: Instant) -> Offered {
         if self.known.contains(&job.id) {
             return Offered::Taken;
@@ -168,7 +167,7 @@ impl Queues {
         Offered::Taken
     }
 
-    /// Puts jobs whose time has come back to the head of their lanes.
+    /// Returns jobs whose retry is due to the heads of their lanes.
     pub(super) fn wake(&mut self, now: Instant) {
         while let Some(entry) = self.later.first_entry().filter(|entry| entry.key().0 <= now) {
             let mut job = entry.remove();
@@ -184,12 +183,12 @@ impl Queues {
         }
     }
 
-    /// When [`Queues::wake`] has something to do.
+    /// When to call [`Queues::wake`] next.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         self.later.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// The job to send next, of a class that is `free` to be sent.
+    /// The next job, of a class for which `free` has a permit.
     pub(super) fn next(&mut self, free: impl Fn(Class) -> bool) -> Option<Job> {
         let mut chosen: Option<(usize, Class)> = None;
         let mut total = 0;
@@ -213,7 +212,7 @@ impl Queues {
         Some(job)
     }
 
-    /// The job that was sent failed and is to be sent again then.
+    /// Registers that the attempt failed and that the job is due again later.
     pub(super) fn again(&mut self, job: Job, at: Instant, now: Instant) {
         let key = job.lane.clone();
         self.later.insert((at, job.id), job);
@@ -227,7 +226,7 @@ impl Queues {
         }
     }
 
-    /// The job that was sent is settled, and that is durable.
+    /// Registers that the job is settled, durably.
     pub(super) fn settled(&mut self, job: &Job, now: Instant) {
         self.known.remove(&job.id);
         if let Some(lane) = self.lanes.get_mut(&job.lane) {
@@ -236,7 +235,7 @@ impl Queues {
         self.schedule(&job.lane, now);
     }
 
-    /// What is to be read from the log for lanes that have run dry; once, until [`Queues::refilled`].
+    /// Starts a refill of dry lanes. `None` while another refill is in progress, until [`Queues::refilled`].
     pub(super) fn start_refill(&mut self) -> Option<&Refill> {
         if self.refill.is_none() && !self.dry.is_empty() {
             let mut subjects = LaneSubjects::default();
@@ -256,17 +255,17 @@ impl Queues {
         self.refill.as_ref()
     }
 
-    /// Whether lanes wait for a refill to begin.
+    /// Whether lanes wait for a refill.
     pub(super) fn has_dry(&self) -> bool {
         !self.dry.is_empty()
     }
 
-    /// Whether a refill is under way.
+    /// Whether a refill is in progress.
     pub(super) fn is_refilling(&self) -> bool {
         self.refill.is_some()
     }
 
-    /// Takes jobs that were read for the lanes of the refill, in order; `next` is where the log goes on.
+    /// Adds jobs that were read for the refill, in order. `next` is the position to read from next.
     pub(super) fn refilled(&mut self, jobs: Vec<Job>, next: Option<Seq>, now: Instant) {
         let Some(mut refill) = self.refill.take() else { return };
         for job in jobs {
@@ -276,7 +275,7 @@ impl Queues {
             if self.known.contains(&job.id) {
                 continue;
             }
-            // A dry lane gets at least one job, whatever the room: its turn has come.
+            // A dry lane gets at least one job even without room.
             if lane.jobs.is_empty() || (has_room && lane.jobs.len() < self.lane_limit) {
                 lane.level = lane.level.max(job.level);
                 self.keep(job);
@@ -302,7 +301,7 @@ impl Queues {
         self.schedule(key, now);
     }
 
-    /// Adds the job to the end of its lane, which is there.
+    /// Adds the job to the end of its lane, which exists.
     fn keep(&mut self, job: Job) {
         self.known.insert(job.id);
         self.counts[job.level as usize] += 1;
@@ -311,7 +310,7 @@ impl Queues {
         }
     }
 
-    /// Makes the lane as urgent as its most urgent job.
+    /// Raises the lane to the level of its most urgent job.
     fn raise(&mut self, key: &LaneKey, level: Level) {
         let Some(lane) = self.lanes.get_mut(key).filter(|lane| lane.level < level) else { return };
         lane.level = level;
@@ -320,10 +319,10 @@ impl Queues {
         }
     }
 
-    /// Decides what an idle lane waits for, and forgets one that has nothing left.
+    /// Sets the state of an idle lane, and removes an empty one.
     fn schedule(&mut self, key: &LaneKey, now: Instant) {
         let Some(lane) = self.lanes.get_mut(key).filter(|lane| lane.state == LaneState::Idle) else { return };
-        // One that failed before a restart may still have to wait.
+        // A job that failed before a restart may not be due yet.
         while let Some(at) = lane.jobs.front().and_then(|job| job.due).filter(|at| *at > now) {
             let Some(job) = lane.jobs.pop_front() else { break };
             self.counts[job.level as usize] -= 1;
@@ -347,7 +346,7 @@ impl Queues {
         }
     }
 
-    /// The class that has the next turn at this level, if something of it is due.
+    /// The class that is next at this level, if one of its jobs is due.
     fn candidate(&mut self, level: Level, free: &impl Fn(Class) -> bool) -> Option<Class> {
         let due = &mut self.due[level as usize];
         let retry_next = due.retry_next;
@@ -356,7 +355,7 @@ impl Queues {
                 return false;
             }
             let queue = due.queue(class);
-            // Lanes that became more urgent, or whose head changed, stand elsewhere now.
+            // Lanes whose level or head changed are in another queue now.
             let is_stale =
                 |key: &LaneKey| self.lanes.get(key).is_none_or(|lane| lane.state != LaneState::Due(level, class));
             while queue.front().is_some_and(is_stale) {

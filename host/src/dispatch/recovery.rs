@@ -1,4 +1,4 @@
-//! The look through the log at a start: who has open deliveries, and from where on.
+//! The scan of the log at a start: finds the first open delivery of each agent.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use crate::eventlog::{DeliverySelection, EventLog, EventLogError, Page, Query, R
 
 use super::agent::Agent;
 
-/// Deliveries that are looked at in one go.
+/// Deliveries per scan.
 const PAGE: usize = 4096;
 
 /// How long to wait before the log is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// How far the log was looked through. One pass serves all agents; they begin with what it has found while it goes on.
+/// The progress of the scan. One pass serves all agents, and they start with what it has found so far.
 pub(super) struct Recovery {
-    /// Positions before this are looked through; all of them at the end.
+    /// The scan has passed all positions before this one.
     position: AtomicU64,
 }
 
@@ -29,12 +29,12 @@ impl Recovery {
         Self { position: AtomicU64::new(0) }
     }
 
-    /// Up to where agents may read, this position not included: before it nothing is unknown.
+    /// Agents may read the positions before this one.
     pub(super) fn position(&self) -> Seq {
         Seq(self.position.load(Ordering::Acquire))
     }
 
-    /// Looks through the log once and tells each agent from where it is behind.
+    /// Scans the log once, and sets where each agent is behind.
     pub(super) async fn run(
         self: Arc<Self>,
         agents: BTreeMap<AgentName, Arc<Agent>>,

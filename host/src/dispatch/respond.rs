@@ -1,7 +1,7 @@
-//! Answers on their way back: an answer is an event of its own, delivered to the channel as to an agent.
+//! Answers of agents on their way back to the source. An answer is an event, and its channel is the recipient.
 //!
-//! So it is durable before the delivery that brought it is settled, keeps the order of its subject, is retried and can be
-//! replayed. Routes never take it.
+//! So an answer is as durable as the delivery that brought it, keeps the order of its subject, is retried and can be
+//! replayed. No route matches it.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use crate::plugin::{Answer, CallError, Failure, Responding};
 use super::attempt::AttemptRunner;
 use super::job::Job;
 
-/// What the plugin of a channel would have to call its events to be taken for an answer.
+/// The kind of answers, below the name of the channel.
 const KIND: &str = "answer";
-/// The attribute of an answer with the id of the event that it answers.
+/// The attribute with the id of the answered event.
 const ANSWERED: &str = "answerto";
 /// The attribute with the name of the agent.
 const AGENT: &str = "agent";
 
 impl AttemptRunner {
-    /// The agent's answer to `event` as an event for its channel, where a route says so.
+    /// The agent's answer to `event` as an event for its channel. `None` if no route sends it back.
     pub(super) fn answer_event(&self, job: &Job, event: &Event, answer: &Answer) -> Option<NewEvent> {
         let agent = &self.agent.settings.name;
         let channel = AgentName::of_channel(&event.channel);
@@ -40,7 +40,7 @@ impl AttemptRunner {
         Some(new_answer(job, event, agent, channel, answer))
     }
 
-    /// Hands an answer to the channel's plugin.
+    /// Calls `respond` of the channel's plugin with an answer.
     pub(super) async fn respond(
         &self,
         answer: &Arc<Event>,
@@ -55,18 +55,18 @@ impl AttemptRunner {
         Ok(responded.map(|state| Answer { state, ..Answer::default() }))
     }
 
-    /// The event that `answer` answers, and the name of the agent.
+    /// The answered event, and the name of the agent.
     async fn answered(&self, answer: &Event) -> Result<(Arc<Event>, String), Failure> {
         let failure = |retry, message: String| Failure { retry, code: "gone".to_owned(), message, after: None };
         let id: Option<EventId> = answer.attribute(ANSWERED).and_then(|id| id.parse().ok());
-        let id = id.ok_or_else(|| failure(false, "it does not say what it answers".to_owned()))?;
+        let id = id.ok_or_else(|| failure(false, "the answer does not name its event".to_owned()))?;
         let log = self.log.clone();
         let found = tokio::task::spawn_blocking(move || log.event(id)).await;
         let found = found.map_err(|error| EventLogError::Io(error.to_string())).flatten();
         match found {
             Ok(Some(stored)) => Ok((Arc::new(stored.event), answer.attribute(AGENT).unwrap_or_default().to_owned())),
-            Ok(None) => Err(failure(false, format!("the event `{id}` that it answers is no longer in the log"))),
-            Err(error) => Err(failure(true, format!("the event `{id}` that it answers cannot be read: {error}"))),
+            Ok(None) => Err(failure(false, format!("the answered event `{id}` is no longer in the log"))),
+            Err(error) => Err(failure(true, format!("the answered event `{id}` cannot be read: {error}"))),
         }
     }
 }
@@ -93,13 +93,13 @@ fn new_answer(job: &Job, event: &Event, agent: &AgentName, channel: AgentName, a
         headers: Vec::new(),
         request_id: event.request_id,
         traceparent: None,
-        // No plugin can give such a key: theirs have no control characters.
+        // No plugin can use such a key: keys of plugins have no control characters.
         identity: Some(Identity::of_key(&event.channel, &format!("\u{1}answer/{}/{}", job.id.seq, job.id.index))),
         recipients: vec![Recipient { agent: channel, priority: Priority::Normal }],
     }
 }
 
-/// Whether an answer can have it: what an event can have, and is not told by the gateway itself.
+/// Whether an agent may set the attribute: it is valid, and the gateway does not set it itself.
 fn is_attribute(name: &str, value: &str) -> bool {
     is_attribute_name(name) && ![ANSWERED, AGENT].contains(&name) && value.len() <= MAX_ATTRIBUTE
 }

@@ -1,29 +1,31 @@
+//! When failed attempts are retried.
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// When a failed attempt is repeated.
+/// When a failed attempt is retried.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetrySettings {
-    /// Attempts in all; after the last failed one the delivery is dead.
+    /// Attempts including the first. After the last failed one the delivery is dead.
     pub attempts: NonZeroU32,
     /// The wait after the first failed attempt.
     pub first_wait: Duration,
-    /// The longest wait that is not asked for.
+    /// The longest wait, unless the agent asks for more.
     pub max_wait: Duration,
-    /// How much of a wait is left to chance, 0.0 to 1.0.
+    /// The random part of a wait, 0.0 to 1.0.
     pub jitter: f64,
     /// The longest wait that the agent can ask for.
     pub max_retry_after: Duration,
-    /// The age at which a failing delivery is given up.
+    /// The age at which a failing delivery is dead.
     pub max_age: Duration,
 }
 
 /// The code of an attempt that took too long.
 pub(super) const TIMEOUT: &str = "timeout";
-/// The code of an agent that wants fewer requests.
+/// The code of an agent that asks for fewer requests.
 const THROTTLED: &str = "throttled";
 
-/// Why a failed delivery is not tried again.
+/// Why a failed delivery is not retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Exhausted {
     #[error("given up after {0} attempts")]
@@ -46,11 +48,10 @@ impl Default for RetrySettings {
 }
 
 impl RetrySettings {
-    /// How long to wait after failed attempt number `attempt` of a delivery that is `age` old.
+    /// The wait after failed attempt number `attempt` of a delivery of this `age`.
     ///
-    /// `asked` is the agent's `Retry-After`, obeyed when it is longer than the own wait. After a timeout or a refusal for
-    /// too many requests the own wait is that of the next step: the agent has more than enough to do. `chance` is
-    /// 0.0 to 1.0.
+    /// `asked` is the agent's `Retry-After`. It counts if it is longer than the own wait. After a timeout or an answer of
+    /// too many requests the own wait is that of the next attempt, because the agent is overloaded. `chance` is 0.0 to 1.0.
     pub(super) fn next(
         &self,
         attempt: NonZeroU32,
@@ -68,21 +69,21 @@ impl RetrySettings {
         if age.saturating_add(wait) > self.max_age { Err(Exhausted::Age) } else { Ok(wait) }
     }
 
-    /// No wait is longer.
+    /// The longest possible wait.
     pub(super) fn longest_wait(&self) -> Duration {
         self.max_wait.max(self.max_retry_after)
     }
 }
 
-/// Waits after failed attempt number `attempt`, doubling from `base` up to `cap`.
+/// The wait after failed attempt number `attempt`, doubling from `base` up to `cap`.
 ///
-/// `less` of it, 0.0 to 1.0, is taken off.
+/// It is reduced by the fraction `less`, 0.0 to 1.0.
 fn backoff(attempt: NonZeroU32, base: Duration, cap: Duration, less: f64) -> Duration {
     let doubled = base.saturating_mul(2_u32.saturating_pow(attempt.get() - 1)).min(cap);
     doubled.mul_f64(1.0 - less)
 }
 
-/// A number from 0.0 to 1.0: agents that failed together are not tried again together.
+/// A random number from 0.0 to 1.0, so that agents that failed together are not retried together.
 pub(super) fn jitter() -> f64 {
     getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX))
 }

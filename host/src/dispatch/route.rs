@@ -1,3 +1,5 @@
+//! Routes: which agents get an event, and how its caller waits.
+
 use std::fmt;
 use std::time::Duration;
 
@@ -6,44 +8,43 @@ use serde::Serialize;
 
 use crate::event::{AgentName, ChannelName, Priority, Recipient};
 
-/// Which events of which channels go to which agents.
+/// One route.
 #[derive(Clone, Debug)]
 pub struct RouteSettings {
-    /// The route takes channels that one of these matches.
+    /// The route matches a channel if one of these does.
     pub channels: Vec<Pattern>,
-    /// The route takes kinds that one of these matches.
+    /// The route matches a kind if one of these does.
     pub kinds: Vec<Pattern>,
-    /// Who gets the events.
+    /// The recipients.
     pub agents: Vec<AgentName>,
     /// Whether the caller waits for the agent.
     pub mode: Mode,
-    /// How urgent the events are; none leaves it to their attribute `priority`.
+    /// The priority of the events. `None` leaves it to their attribute `priority`.
     pub priority: Option<Priority>,
-    /// Whether what an agent answers goes back to the source of the event.
+    /// Whether an agent's answer goes back to the source of the event.
     pub respond: bool,
-    /// Names of the skills that are offered with the events; `*` means all.
+    /// Names of the skills that the agents are offered. `*` means all.
     pub skills: Vec<String>,
 }
 
 /// Whether the caller waits for the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// The caller is answered when the events are durable.
+    /// The caller gets the response once the events are durable.
     Async,
-    /// The caller is answered with what the route's only agent says.
+    /// The caller gets the answer of the route's only agent.
     Sync(SyncMode),
 }
 
-/// How long a caller waits for an agent's answer.
+/// How a caller waits for an agent's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncMode {
-    /// At most this long.
     pub timeout: Duration,
-    /// What the caller is told then. The delivery goes on.
+    /// The response after the timeout. The delivery continues.
     pub on_timeout: OnTimeout,
 }
 
-/// What a caller is told when an agent takes too long.
+/// The response to a caller if an agent takes too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnTimeout {
     /// 202 with the ids of the events.
@@ -52,24 +53,22 @@ pub enum OnTimeout {
     GatewayTimeout,
 }
 
-/// A glob over names and kinds: `*` stands for any text, dots included.
+/// A glob for names and kinds. `*` matches any text, including dots.
 #[derive(Clone)]
 pub struct Pattern {
     text: String,
-    /// none matches everything.
+    /// `None` matches everything.
     matcher: Option<GlobMatcher>,
 }
 
-/// A text that is no pattern.
 #[derive(Debug, thiserror::Error)]
-#[error("`{text}` is no pattern: {reason}")]
+#[error("`{text}` is not a valid pattern: {reason}")]
 pub struct PatternError {
     text: String,
     reason: String,
 }
 
 impl Pattern {
-    /// Reads a pattern.
     pub fn new(text: &str) -> Result<Self, PatternError> {
         let matcher = match text {
             "*" => None,
@@ -81,12 +80,11 @@ impl Pattern {
         Ok(Self { text: text.to_owned(), matcher: matcher.map(|glob| glob.compile_matcher()) })
     }
 
-    /// Whether it covers `name`.
     pub fn matches(&self, name: &str) -> bool {
         self.matcher.as_ref().is_none_or(|matcher| matcher.is_match(name))
     }
 
-    /// As it was written.
+    /// The original text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -131,12 +129,12 @@ impl Routes {
         self.0.iter().filter(move |route| covers(&route.channels, channel.as_str()) && covers(&route.kinds, kind))
     }
 
-    /// Whether what `agent` answers to such an event goes back to its source.
+    /// Whether `agent`'s answer to such an event goes back to its source.
     pub(super) fn responds(&self, channel: &ChannelName, kind: &str, agent: &AgentName) -> bool {
         self.matching(channel, kind).any(|route| route.respond && route.agents.contains(agent))
     }
 
-    /// Each agent once; of several routes to it the most urgent counts.
+    /// Each agent once, with the highest priority of its routes.
     pub(super) fn recipients(
         &self,
         channel: &ChannelName,
@@ -156,7 +154,7 @@ impl Routes {
         recipients
     }
 
-    /// Names of the skills that `agent` is offered with such an event, each once.
+    /// Names of the skills that `agent` is offered for such an event, each once.
     pub(super) fn skills(&self, channel: &ChannelName, kind: &str, agent: &AgentName) -> Vec<String> {
         let routes = self.matching(channel, kind).filter(|route| route.agents.contains(agent));
         let mut names: Vec<_> = routes.flat_map(|route| route.skills.iter().cloned()).collect();
@@ -197,7 +195,7 @@ impl Routes {
     }
 }
 
-/// What an event says of itself; another word than the three says nothing.
+/// The priority in the event's attribute. `None` for any other text than the three.
 fn priority_of(attributes: &[(String, String)]) -> Option<Priority> {
     let (_, word) = attributes.iter().find(|(name, _)| name == "priority")?;
     Priority::ALL.into_iter().find(|priority| priority.as_str() == word)

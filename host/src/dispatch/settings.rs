@@ -1,4 +1,4 @@
-//! What the module is given: agents, routes, and the memory it may use.
+//! Settings of deliveries.
 
 use std::collections::BTreeMap;
 
@@ -11,38 +11,30 @@ use super::queues::OnFailure;
 use super::retry::RetrySettings;
 use super::route::RouteSettings;
 
-/// Valid input of the module.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The configured agents.
     pub agents: Vec<AgentSettings>,
-    /// The configured routes.
     pub routes: Vec<RouteSettings>,
-    /// Bytes of events that are kept in memory while they wait; others are read from the log when it is their turn.
+    /// Bytes of waiting events in memory. Other events are read from the log when they are due.
     pub held_bytes: usize,
 }
 
 /// One configured agent.
 #[derive(Clone, Debug)]
 pub struct AgentSettings {
-    /// Its name.
     pub name: AgentName,
-    /// The plugin behind it.
     pub plugin: PluginName,
-    /// Settings of the plugin.
+    /// The plugin's `config` table.
     pub config: BTreeMap<String, serde_json::Value>,
-    /// The network it is granted.
     pub egress: EgressSettings,
-    /// Bytes of state it is granted; 0 is none.
+    /// Bytes of state; 0 grants none.
     pub state: usize,
-    /// What one attempt may use: `time` is the agent's timeout, `concurrency` its attempts at once.
+    /// Limits of an attempt. `time` is the agent's timeout, `concurrency` its attempts in flight.
     pub limits: CallLimits,
-    /// When failed attempts are repeated.
     pub retry: RetrySettings,
-    /// What happens meanwhile to the deliveries behind a failed one.
+    /// What happens to later deliveries of the subject until a retry.
     pub on_failure: OnFailure,
-    /// When the agent is left alone for a while.
     pub breaker: BreakerSettings,
-    /// Deliveries of each priority that wait in memory; more stay in the log until there is room.
+    /// Waiting deliveries in memory per priority. More stay in the log until there is room.
     pub queue: usize,
 }

@@ -1,4 +1,4 @@
-//! The task of one agent: reads what is open, starts attempts, and hears how they end.
+//! The task of one agent: reads open deliveries, starts attempts and handles their results.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,20 +24,19 @@ use super::permits::Permits;
 use super::queues::{Offered, Queues};
 use super::recovery::Recovery;
 
-/// Attempts whose agent has answered and whose record is not durable yet; they hold no permit any more.
+/// Attempts whose agent has answered but whose record is not durable yet. They hold no permit.
 const MAX_SETTLING: usize = 1024;
 
-/// Deliveries that are read from the log at once.
+/// Deliveries per scan.
 const PAGE: usize = 512;
 
-/// How long no lanes are refilled after a refill, as a multiple of what it took: it may have to look through much of the
-/// log for little.
+/// The pause between refills, as a multiple of the time of a refill, which may scan much of the log for few deliveries.
 const REFILL_PAUSE: u32 = 4;
 
 /// How long to wait before the log is asked again for what is open.
 const READ_AGAIN: Duration = Duration::from_secs(1);
 
-/// The task of one agent. Every open delivery is in the log; [`Queues`] has those that fit in memory.
+/// The task of one agent.
 pub(super) struct AgentTask {
     agent: Arc<Agent>,
     dispatch: Arc<Context>,
@@ -46,45 +45,45 @@ pub(super) struct AgentTask {
     claims: watch::Receiver<Claims>,
     inbox: mpsc::Receiver<Job>,
     plugins: watch::Receiver<()>,
-    /// The plugin's generation that the next attempt runs on, or what is missing.
+    /// The generation for the next attempts, or what is missing.
     generation: Result<Arc<Generation>, String>,
     queues: Queues,
     permits: Permits,
     running: JoinSet<Finished>,
-    /// The page that is being read; there is one at a time.
+    /// The page that is being read. There is at most one.
     reading: JoinSet<ReadPage>,
-    /// Deliveries that were settled while a page was being read, which may still show them as open.
+    /// Deliveries that were settled while a page was being read. The page may contain them as open.
     settled_meanwhile: HashSet<DeliveryId>,
     read_again: Option<Instant>,
-    /// What the refill under way has cost so far, and when the next one may begin.
+    /// The time that the current refill has taken, and when the next one may start.
     refill_took: Duration,
     refill_from: Instant,
-    /// Whether the log has ended: what is attempted from now on could not be recorded.
+    /// Whether the log has ended. Further attempts could not be recorded.
     log_ended: bool,
     queue_length: Gauge,
 }
 
-/// A page of open deliveries, or why there is none.
+/// A page of open deliveries, or the error.
 struct ReadPage {
     reading: Reading,
     took: Duration,
     selection: DeliverySelection,
-    /// The position after the last one that was asked for.
+    /// The position after the requested range.
     until: Seq,
     page: Result<Page, EventLogError>,
 }
 
-/// What a page is read for.
+/// The purpose of a page.
 #[derive(Clone, Copy)]
 enum Reading {
-    /// Lanes that have run dry.
+    /// Dry lanes.
     Refill,
-    /// All of a level, from here on.
+    /// All deliveries of a level, from this position.
     Level(Level, Seq),
 }
 
 impl AgentTask {
-    /// The task of `agent`, which has one only.
+    /// The task of `agent`. `None` if it exists already.
     pub(super) fn new(
         agent: &Arc<Agent>,
         dispatch: &Arc<Context>,
@@ -114,7 +113,7 @@ impl AgentTask {
         })
     }
 
-    /// Delivers until `stop` or the end of the log, then waits for the attempts under way.
+    /// Delivers until `stop` or the end of the log, then waits for the attempts in flight.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         self.plugins.mark_changed();
         while !stop.is_cancelled() && !self.log_ended {
@@ -139,7 +138,7 @@ impl AgentTask {
         while self.running.join_next().await.is_some() {}
     }
 
-    /// Finds the generation for the next attempts, and says when deliveries begin to wait or go on.
+    /// Finds the generation for the next attempts, and logs when deliveries start or stop waiting for one.
     fn look_up_plugin(&mut self) {
         let found = self.agent.generation(&self.dispatch.plugins);
         let name = &self.agent.settings.name;
@@ -152,7 +151,7 @@ impl AgentTask {
         self.generation = found;
     }
 
-    /// Starts what may start now; returns when the breaker lets go on, if it is what stands in the way.
+    /// Starts attempts. If the breaker prevents more, returns when it allows the next one.
     fn start_attempts(&mut self) -> Option<Instant> {
         let Ok(generation) = &self.generation else { return None };
         while self.running.len() < self.agent.settings.limits.concurrency + MAX_SETTLING {
@@ -179,7 +178,7 @@ impl AgentTask {
         None
     }
 
-    /// Reads the next page of what is open and not in memory, if there is room for it.
+    /// Reads the next page of open deliveries that are not in memory, if there is room.
     fn start_reading(&mut self) {
         if !self.reading.is_empty() || self.read_again.is_some_and(|at| at > Instant::now()) {
             return;
@@ -195,7 +194,7 @@ impl AgentTask {
             let selection = DeliverySelection { subjects: Some(subjects), ..DeliverySelection::open() };
             return self.read(Reading::Refill, from, until, PAGE, selection);
         }
-        // In the order of the log, as long as there is room for it: then no lane has to be read for its own.
+        // In the order of the log while there is room: then no lane needs its own read.
         let behind = |level: Level| Some((self.agent.inbox.behind(level).filter(|from| *from < until)?, level));
         let next = Level::ALL.into_iter().filter(|level| self.queues.is_low(*level)).filter_map(behind).min();
         if let Some((from, level)) = next {
@@ -253,7 +252,7 @@ impl AgentTask {
         self.show_length();
     }
 
-    /// When lanes that have run dry may be refilled, if any wait for it.
+    /// When dry lanes may be refilled. `None` if there are none.
     fn refill_wakes(&self) -> Option<Instant> {
         (self.reading.is_empty() && self.queues.has_dry()).then_some(self.refill_from)
     }
@@ -263,7 +262,7 @@ impl AgentTask {
         self.read_again = Some(Instant::now() + READ_AGAIN);
     }
 
-    /// Takes what the writer handed over, unless the log will be read from there: it must not overtake what is there.
+    /// Queues jobs from the inbox, unless earlier ones will be read from the log: they must not overtake those.
     fn take(&mut self, job: Job) {
         let mut next = Some(job);
         while let Some(job) = next {
@@ -293,7 +292,7 @@ impl AgentTask {
                 self.show_length();
             }
             Ok(Finished { disposition: Disposition::Unrecorded, .. }) => self.log_ended = true,
-            // Only a task that was aborted: a panic is caught in the attempt.
+            // Only an aborted task: the attempt catches panics.
             Err(error) => tracing::error!(agent = %self.agent.settings.name, "Attempt ended without a result: {error}"),
         }
     }

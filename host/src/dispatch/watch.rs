@@ -1,3 +1,5 @@
+//! Callers of synchronous routes that wait for the end of a delivery.
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,36 +9,29 @@ use tokio::sync::oneshot;
 use crate::event::RequestId;
 use crate::plugin::Answer;
 
-/// How a delivery ended, for a caller that waits for it.
+/// The end of a delivery.
 #[derive(Debug)]
 pub enum SyncOutcome {
-    /// The agent answered.
     Delivered(Answer),
-    /// The delivery is dead.
-    Dead {
-        /// Why.
-        code: String,
-        /// The same for people.
-        message: String,
-    },
+    Dead { code: String, message: String },
 }
 
-/// The callers that wait for the end of a delivery.
+/// All waiting callers.
 #[derive(Default)]
 pub(super) struct Watchers {
-    /// How many there are: most deliveries need not take the lock.
+    /// Their number, so that most deliveries need not take the lock.
     count: AtomicUsize,
     waiting: Mutex<HashMap<RequestId, oneshot::Sender<SyncOutcome>>>,
 }
 
 impl Watchers {
-    /// Tells the caller of `request`, if it still waits.
+    /// Sends the outcome to the caller of `request`, if it still waits.
     pub(super) fn settle(&self, request: RequestId, outcome: SyncOutcome) {
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
         if let Some(caller) = self.remove(request) {
-            // A caller that is gone does not mind.
+            // The caller may be gone.
             drop(caller.send(outcome));
         }
     }
@@ -54,7 +49,7 @@ impl Watchers {
     }
 }
 
-/// One caller that waits. Dropping it ends the wait, not the delivery.
+/// One waiting caller. Dropping it ends the wait, not the delivery.
 pub struct Watch {
     watchers: Arc<Watchers>,
     request: RequestId,
@@ -69,7 +64,7 @@ impl Watch {
         Self { watchers: Arc::clone(watchers), request, outcome }
     }
 
-    /// The end of the delivery. Pends for ever when there is none to wait for: give it a timeout.
+    /// Waits for the end of the delivery. Never returns if there is no delivery: use a timeout.
     pub async fn outcome(&mut self) -> SyncOutcome {
         match (&mut self.outcome).await {
             Ok(outcome) => outcome,

@@ -1,4 +1,4 @@
-//! What is counted of plugins and their calls.
+//! Metrics of plugins and their calls.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

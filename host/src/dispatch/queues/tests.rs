@@ -1,3 +1,5 @@
+//! Order, fairness and bounds of the queues, also against a simulated log.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -27,7 +29,7 @@ fn stored(seq: u64, subject: &str, delivery: &Delivery) -> Job {
     Job::stored(DeliveryId { seq: Seq(seq), index: 0 }, delivery, subject, Duration::from_secs(60))
 }
 
-/// Queues that were offered these jobs.
+/// Queues with these jobs.
 fn queues(on_failure: OnFailure, limit: usize, jobs: Vec<Job>) -> Queues {
     let mut queues = Queues::new(on_failure, limit);
     for job in jobs {
@@ -36,7 +38,7 @@ fn queues(on_failure: OnFailure, limit: usize, jobs: Vec<Job>) -> Queues {
     queues
 }
 
-/// Sends everything, each with success, and returns the positions in the order in which they were sent.
+/// Settles all jobs, and returns their positions in the order in which they were sent.
 fn drain(queues: &mut Queues) -> Vec<u64> {
     let mut sent = Vec::new();
     while let Some(job) = queues.next(any) {
@@ -62,7 +64,7 @@ fn a_lane_is_sent_in_order_and_one_at_a_time() {
     assert_eq!(queues.len(), 3);
 }
 
-/// While all have something to send, each has its share: the most urgent most of it, the least urgent something.
+/// While all levels have due jobs, each gets its share: the most urgent the largest, the least urgent a small one.
 #[test]
 fn urgent_lanes_go_first_and_the_others_still_move() {
     let mut jobs = Vec::new();
@@ -143,7 +145,7 @@ fn a_busy_lane_leaves_room_for_others_and_is_refilled_in_order() {
     assert_eq!(queues.start_refill().unwrap().from, Seq(5));
     queues.offer(job(12, "busy", normal), None, Instant::now());
     queues.refilled((5..=7).map(|seq| job(seq, "busy", normal)).collect(), Some(Seq(8)), Instant::now());
-    assert_eq!(drain(&mut queues), [0; 0], "the refill is not at its end");
+    assert_eq!(drain(&mut queues), [0; 0], "the refill has not ended");
     queues.refilled((8..=10).map(|seq| job(seq, "busy", normal)).collect(), None, Instant::now());
     assert_eq!(drain(&mut queues), [5, 6, 7, 8]);
     assert_eq!(queues.start_refill().unwrap().from, Seq(9));
@@ -158,7 +160,7 @@ fn what_has_no_room_is_left_to_the_log() {
     assert!(!queues.is_low(Level::Low) && queues.is_low(Level::High));
 }
 
-/// A log of deliveries and an agent that works through it, in memory.
+/// A simulated log, and an agent that processes it.
 struct World {
     queues: Queues,
     inbox: Inbox,
@@ -199,7 +201,7 @@ impl World {
         self.queues.offer(job, unread, self.now)
     }
 
-    /// Up to five open deliveries that `takes` wants, and where to go on.
+    /// Up to five open deliveries that `takes` selects, and the position to continue from.
     fn read(&self, from: Seq, takes: impl Fn(&Job) -> bool) -> (Vec<Job>, Option<Seq>) {
         let mut jobs = Vec::new();
         for seq in from.0.max(1)..=self.events.len() as u64 {
@@ -269,7 +271,7 @@ impl World {
     }
 }
 
-/// Whatever happens in whatever order: each delivery is made once, those of a subject in the order of the log.
+/// In any sequence of events, each delivery is made once, and those of a subject in the order of the log.
 #[test]
 fn nothing_is_lost_repeated_or_overtaken_between_memory_and_log() {
     for seed in 0..200 {
@@ -287,7 +289,7 @@ fn nothing_is_lost_repeated_or_overtaken_between_memory_and_log() {
             let choice = world.random(13);
             world.step(choice);
         }
-        // From now on all succeeds, and no more comes.
+        // From now on all attempts succeed, and there are no new deliveries.
         for choice in [4, 5, 6, 10, 12].into_iter().cycle().take(100_000) {
             if world.settled.len() == world.events.len() {
                 break;

@@ -1,6 +1,8 @@
 //! The one thread that writes: it owns order, deduplication and commits.
 
+mod collect;
 pub(crate) mod commit;
+mod open_redeliveries;
 pub(crate) mod queue;
 mod redelivery;
 mod retention;

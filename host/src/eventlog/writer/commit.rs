@@ -8,7 +8,7 @@ use bytes::Bytes;
 use prometheus_client::metrics::counter::Counter;
 use tracing::warn;
 
-use super::redelivery::OpenRedeliveries;
+use super::open_redeliveries::OpenRedeliveries;
 use super::retention::{Reason, Retention};
 use crate::event::{ChannelName, Delivery, DeliveryId, Event, EventId, EventStatus, Recipient, Seq, Timestamp};
 use crate::eventlog::EventLogError;

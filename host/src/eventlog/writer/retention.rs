@@ -1,22 +1,9 @@
-//! How events leave the log.
-//!
-//! A cursor moves up the log behind the events that are due and removes those that are settled. One with an open
-//! delivery stays where it is and holds nothing up: it is checked again when it is settled. What a commit removes is
-//! part of it, so that there is never half of an event.
+//! How far the removal of events is, and why events are removed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tracing::warn;
-
-use super::commit::CommitBuilder;
-use crate::event::{EventStatus, Seq, Timestamp};
-use crate::eventlog::EventLogError;
-use crate::eventlog::engine::{Direction, Op};
-use crate::eventlog::layout::bucket::Slot;
-use crate::eventlog::layout::key;
-use crate::eventlog::layout::reader::parts;
-use crate::eventlog::layout::record::{self, Block, EventHeader, Tombstone};
+use crate::event::{Seq, Timestamp};
 use crate::eventlog::settings::RetentionLimits;
 
 /// Why an event was removed.
@@ -42,18 +29,18 @@ impl Reason {
 
 /// How far the removal of events is.
 pub(super) struct Retention {
-    limits: RetentionLimits,
+    pub(super) limits: RetentionLimits,
     /// Below it are only events that were open when it came by, and those in `settled`.
-    cursor: Seq,
+    pub(super) cursor: Seq,
     /// Events below the cursor that are settled by now.
-    settled: BTreeSet<Seq>,
+    pub(super) settled: BTreeSet<Seq>,
     /// Nothing is due by age before.
-    not_before: Option<Timestamp>,
-    /// Whether the first event that is held may be another one than `State::floor` says.
-    floor_moves: bool,
+    pub(super) not_before: Option<Timestamp>,
+    /// Whether the first event that is held may be another one than `LogState::floor` says.
+    pub(super) floor_moves: bool,
     /// When the first event that is held was received.
     pub(super) oldest: Option<Timestamp>,
-    /// Whether the last sweep ended for want of time, not of events.
+    /// Whether more is due than the last commit removed.
     pub(super) unfinished: bool,
 }
 
@@ -61,9 +48,9 @@ impl Retention {
     /// How many settled events below the cursor are kept in mind; with more, the cursor goes back.
     const SETTLED: usize = 4096;
     /// How many events one commit checks, at least.
-    const CHECKED: usize = 256;
+    pub(super) const CHECKED: usize = 256;
     /// How long a store that cannot be read is left alone.
-    const PAUSE: Duration = Duration::from_secs(60);
+    pub(super) const PAUSE: Duration = Duration::from_secs(60);
 
     pub(super) fn new(limits: RetentionLimits, floor: Seq) -> Self {
         Self {
@@ -87,212 +74,10 @@ impl Retention {
         }
     }
 
-    fn go_back(&mut self) {
+    pub(super) fn go_back(&mut self) {
         if let Some(first) = self.settled.first() {
             self.cursor = self.cursor.min(*first);
         }
         self.settled.clear();
-    }
-}
-
-/// What a sweep has removed so far.
-#[derive(Default)]
-struct Collected {
-    checked: usize,
-    /// Blocks that the store still has as they were.
-    touched: BTreeSet<Seq>,
-    /// Positions without an event or a block any more, first and last.
-    gone: BTreeMap<Seq, Seq>,
-}
-
-impl CommitBuilder {
-    /// Whether more is to be removed right now.
-    pub(crate) const fn collection_goes_on(&self) -> bool {
-        self.retention.unfinished
-    }
-
-    /// Removes settled events whose time is over at `now`, as part of the commit; a bounded number of them.
-    pub(crate) fn collect(&mut self, now: Timestamp) {
-        if let Err(error) = self.advance_floor().and_then(|()| self.collect_due(now)) {
-            warn!(%error, "Events cannot be removed for the moment");
-            (self.retention.not_before, self.retention.unfinished) = (Some(now.after(Retention::PAUSE)), false);
-        }
-    }
-
-    fn collect_due(&mut self, now: Timestamp) -> Result<(), EventLogError> {
-        self.retention.unfinished = false;
-        if !self.retention.limits.any() || !self.may_be_due(now) {
-            return Ok(());
-        }
-        let limit = Retention::CHECKED + 2 * self.commit.events;
-        let mut collected = Collected::default();
-        while let Some(seq) = self.retention.settled.pop_first() {
-            let Some(block) = self.store.block_at(seq)?.filter(|block| block.last() >= seq) else { continue };
-            let (first, last) = (block.first, block.last());
-            if !self.collect_block(block, now, &mut collected)? {
-                self.retention.cursor = self.retention.cursor.min(first);
-            }
-            self.retention.settled = self.retention.settled.split_off(&last.next());
-            self.retention.unfinished = collected.checked >= limit;
-            if self.retention.unfinished {
-                break;
-            }
-        }
-        while !self.retention.unfinished {
-            let range = key::blocks_from(self.retention.cursor);
-            let found = self.store.engine.scan(&range.start..&range.end, Direction::Up, 1)?;
-            let Some((key, value)) = found.first() else { break };
-            let block = match Block::read(key, value) {
-                Ok(block) => block,
-                Err(error) => {
-                    warn!(%error, "A damaged record stays where it is");
-                    self.retention.cursor = key::block_seq(key).unwrap_or(self.retention.cursor).next();
-                    continue;
-                }
-            };
-            let last = block.last();
-            if collected.touched.contains(&block.first) {
-                self.retention.unfinished = true;
-                break;
-            }
-            if !self.collect_block(block, now, &mut collected)? {
-                break;
-            }
-            self.retention.cursor = last.next();
-            self.retention.unfinished = collected.checked >= limit;
-        }
-        self.add_tombstones(collected.gone)
-    }
-
-    /// Whether anything can be due at `now`; cheap, because every commit asks.
-    fn may_be_due(&self, now: Timestamp) -> bool {
-        self.over_limits().is_some()
-            || !self.retention.settled.is_empty()
-            || self.retention.not_before.is_none_or(|moment| now >= moment)
-    }
-
-    fn over_limits(&self) -> Option<Reason> {
-        let RetentionLimits { max_events, max_bytes, .. } = self.retention.limits;
-        if max_events.is_some_and(|most| self.state.statuses.iter().sum::<u64>() > most) {
-            return Some(Reason::Count);
-        }
-        max_bytes.is_some_and(|most| self.state.bytes > most).then_some(Reason::Size)
-    }
-
-    /// Removes what is due in `block`; whether the time of all its events is over.
-    fn collect_block(
-        &mut self,
-        mut block: Block,
-        now: Timestamp,
-        collected: &mut Collected,
-    ) -> Result<bool, EventLogError> {
-        let mut removed = Vec::new();
-        let mut all_due = true;
-        for seq in block.held().collect::<Vec<_>>() {
-            collected.checked += 1;
-            let Some(header) = block.header(seq)? else { continue };
-            let Some(reason) = self.due(&header, now) else {
-                all_due = false;
-                break;
-            };
-            let slot = self.buckets.get(&self.store, self.state.head, seq)?;
-            let Some(status) = slot.filter(|slot| !slot.is_open()).map(|slot: &Slot| EventStatus::of(&slot.deliveries))
-            else {
-                continue;
-            };
-            self.state.statuses[status as usize] -= 1;
-            self.state.bytes -= block.bytes_of(&header).min(self.state.bytes);
-            self.commit.removed[reason as usize] += 1;
-            self.buckets.forget(seq);
-            let bodies = (0..parts(header.overflow)).map(|part| Op::Remove(key::body(seq, part).to_vec()));
-            self.commit.ops.extend(bodies);
-            removed.push(seq);
-        }
-        if removed.is_empty() {
-            return Ok(all_due);
-        }
-        let (first, last) = (block.first, block.last());
-        collected.touched.insert(first);
-        self.retention.floor_moves |= first <= self.state.floor;
-        match block.without(&removed) {
-            Some((key, value)) => self.commit.ops.push(Op::Put(key, value)),
-            None => {
-                self.commit.ops.push(Op::Remove(key::block(first).to_vec()));
-                collected.gone.insert(first, last);
-            }
-        }
-        Ok(all_due)
-    }
-
-    /// Why the event is to be removed once it is settled; notes when it will be otherwise.
-    fn due(&mut self, header: &EventHeader, now: Timestamp) -> Option<Reason> {
-        let over = self.over_limits();
-        if over.is_some() {
-            return over;
-        }
-        let time = header.event.time;
-        let max_age = self.retention.limits.max_age?;
-        // One from a clock that was far ahead must not stay for ever.
-        if now.since(time).max(time.since(now)) >= max_age {
-            return Some(Reason::Age);
-        }
-        self.retention.not_before = Some(if time > now { now.after(max_age) } else { time.after(max_age) });
-        None
-    }
-
-    /// Adds tombstones for the ranges of `gone`: one record for neighbours.
-    fn add_tombstones(&mut self, gone: BTreeMap<Seq, Seq>) -> Result<(), EventLogError> {
-        let mut ranges = BTreeMap::new();
-        let mut known = Vec::new();
-        let is_removed = |gone: &Tombstone| !gone.lost;
-        for (first, last) in gone {
-            let before = self.store.tombstone_at(Seq(first.0 - 1))?.filter(|(_, gone)| is_removed(gone));
-            let after = self.store.tombstone_at(last.next())?.filter(|(_, gone)| is_removed(gone));
-            for (first, gone) in before.into_iter().chain(after) {
-                ranges.insert(first, gone.last);
-                known.push(first);
-            }
-            ranges.insert(first, last);
-        }
-        let mut merged: Vec<(Seq, Seq)> = Vec::new();
-        for (first, last) in ranges {
-            match merged.last_mut() {
-                Some((_, end)) if end.next() == first => *end = last,
-                _ => merged.push((first, last)),
-            }
-        }
-        let is_start = |known: &Seq| merged.iter().any(|(first, _)| first == known);
-        let removed =
-            known.iter().filter(|known| !is_start(known)).map(|first| Op::Remove(key::tombstone(*first).to_vec()));
-        self.commit.ops.extend(removed);
-        for (first, last) in merged {
-            let key = key::tombstone(first);
-            let value = record::encode(&key, &Tombstone { last, lost: false });
-            self.commit.ops.push(Op::Put(key.to_vec(), value));
-        }
-        Ok(())
-    }
-
-    /// Moves the floor up to the first event that is held.
-    pub(crate) fn advance_floor(&mut self) -> Result<(), EventLogError> {
-        while self.retention.floor_moves {
-            let floor = self.state.floor;
-            let block = self.store.block_at(floor)?.filter(|block| block.last() >= floor);
-            let held = block.as_ref().and_then(|block| block.held().find(|seq| *seq >= floor));
-            if let (Some(block), Some(seq)) = (&block, held) {
-                self.state.floor = seq;
-                self.retention.oldest = block.header(seq)?.map(|header| header.event.time);
-                self.retention.floor_moves = false;
-            } else if let Some(block) = block {
-                self.state.floor = block.last().next();
-            } else if let Some((_, gone)) = self.store.tombstone_at(floor)? {
-                self.state.floor = gone.last.next();
-            } else {
-                self.retention.oldest = None;
-                self.retention.floor_moves = false;
-            }
-        }
-        self.state.settled = self.state.settled.max(self.state.floor);
-        Ok(())
     }
 }

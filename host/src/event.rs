@@ -12,7 +12,6 @@ mod name;
 mod time;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
 pub use self::attribute::{MAX_ATTRIBUTE, MAX_ATTRIBUTES, is_attribute_name};
 pub use self::cloud_event::{CloudEvent, Payload};
@@ -24,7 +23,7 @@ pub use self::name::{AgentName, ChannelName, NameError, PluginName};
 pub use self::time::Timestamp;
 
 /// One accepted fact in the log. Immutable once it is stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Stable identity; also the idempotency key for agents.
     pub id: EventId,
@@ -47,7 +46,6 @@ pub struct Event {
     /// Media type of `data`.
     pub content_type: String,
     /// The payload, byte for byte.
-    #[serde(skip)]
     pub data: Bytes,
     /// Further values; names are 1 to 20 of `a-z0-9` (CloudEvents 1.0, section 3.1).
     pub attributes: Vec<(String, String)>,
@@ -56,6 +54,5 @@ pub struct Event {
     /// The request that carried it.
     pub request_id: RequestId,
     /// The W3C trace context that its processing belongs to.
-    #[serde(skip)]
     pub traceparent: Option<String>,
 }

@@ -49,6 +49,11 @@
 //! 24. A backup holds everything up to its head and restores to the same log; one that is damaged or cut off is refused.
 //!     (`a_backup_restores_the_same_log`)
 //! 25. A verification finds each damaged record, and a repair saves all the others and reports what is lost. (`every_damaged_record_is_found`)
+//! 26. A log of an earlier format is taken over in one write, with everything in it.
+//!     (`a_kill_while_a_log_is_taken_over_leaves_one_of_both_formats`)
+//! 27. A later format, and a record of a later version, is refused with both numbers.
+//!     (`a_later_format_is_refused_with_both_numbers`)
+//! 28. A log keeps its epoch; one that is restored or repaired has another. (`an_epoch_ends_with_a_restore_and_a_repair`)
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 
@@ -58,6 +63,7 @@ mod consumer;
 #[cfg(test)]
 pub(crate) mod contract;
 mod engine;
+mod epoch;
 mod error;
 mod identity;
 mod layout;
@@ -87,6 +93,7 @@ pub use self::engine::Disk;
 use self::engine::Engine;
 use self::engine::memory::Memory;
 use self::engine::sled::Sled;
+pub use self::epoch::{Epoch, EpochError};
 pub use self::error::EventLogError;
 pub use self::identity::Identity;
 use self::layout::reader::Store;
@@ -217,7 +224,7 @@ impl EventLog {
     ///   when it is sent again. After all others it is not.
     pub async fn commit(&self, batch: Batch) -> Result<Committed, EventLogError> {
         for event in &batch.events {
-            fits("the event without its data", event.header_bytes(), layout::record::MAX_HEADER)?;
+            fits("the event without its data", event.header_bytes(), layout::block::MAX_HEADER)?;
         }
         for change in &batch.values {
             fits("the key of a value", change.key.len(), ValueChange::MAX_KEY)?;

@@ -69,6 +69,8 @@ async fn stats(config: &Config, output: OutputArguments) -> Result<(), Failure> 
         ("on disk", size(&disk["used"])),
         ("free on disk", size(&disk["free"])),
         ("segments", shown(&disk["segments"])),
+        ("format", shown(&stats["format"])),
+        ("epoch", shown(&stats["epoch"])),
     ];
     let mut text = String::new();
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
@@ -273,7 +275,7 @@ fn offline<'a>(config: &'a Config, client: &Client) -> anyhow::Result<&'a Path> 
 fn folder(config: &Config) -> anyhow::Result<&Path> {
     match &config.eventlog.engine {
         EngineKind::Sled { dir, .. } => Ok(dir),
-        EngineKind::Memory { .. } => {
+        EngineKind::Memory => {
             bail!("an event log in memory has no folder\nhint: set `engine = \"sled\"` in `[eventlog]`")
         }
     }

@@ -20,7 +20,7 @@ pub(super) const STORE: &str = "db";
 pub(super) fn source(config: &Config) -> String {
     match &config.eventlog.engine {
         EngineKind::Sled { dir, .. } => format!("reading the event log in `{}`", dir.display()),
-        EngineKind::Memory { .. } => "and an event log in memory ends with its gateway".to_owned(),
+        EngineKind::Memory => "and an event log in memory ends with its gateway".to_owned(),
     }
 }
 

@@ -45,7 +45,7 @@ impl Priority {
 }
 
 /// An agent that gets an event, and how urgently.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipient {
     /// The destination.
     pub agent: AgentName,
@@ -103,12 +103,11 @@ pub enum Outcome {
 }
 
 /// One finished attempt of a delivery.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// Counts from 1.
     pub number: u32,
     /// The term of the claim under which it was made.
-    #[serde(skip, default = "first_term")]
     pub term: u64,
     /// When the agent plugin was called.
     pub started_at: Timestamp,
@@ -122,17 +121,13 @@ pub struct Attempt {
     pub message: String,
 }
 
-fn first_term() -> u64 {
-    Attempt::FIRST_TERM
-}
-
 impl Attempt {
     /// The term of all attempts while one process makes all deliveries.
     pub const FIRST_TERM: u64 = 1;
 }
 
 /// One event on its way to one agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// The destination.
     pub agent: AgentName,

@@ -80,10 +80,11 @@ fn encode(position: Seq) -> Result<Bytes, EventLogError> {
 }
 
 fn decode(name: &str, record: &Bytes) -> Result<Seq, EventLogError> {
-    let corrupt = |detail: String| EventLogError::Corrupt { key: format!("s/consumers/{name}"), detail };
+    let key = || format!("s/consumers/{name}");
+    let corrupt = |detail: String| EventLogError::Corrupt { key: key(), detail };
     match record.split_first() {
         Some((&VERSION, position)) => postcard::from_bytes(position).map_err(|error| corrupt(error.to_string())),
-        Some((&found, _)) => Err(EventLogError::Format { found, expected: VERSION }),
+        Some((&found, _)) => Err(EventLogError::Version { key: key(), found, expected: VERSION }),
         None => Err(corrupt("it is empty".to_owned())),
     }
 }

@@ -20,6 +20,7 @@ use crate::event::{
 };
 
 mod disk;
+mod format;
 mod maintenance;
 mod processors;
 mod promises;
@@ -43,6 +44,8 @@ pub(crate) struct Bed {
     memory: Option<Arc<Memory>>,
     fault: Arc<Mutex<Option<EngineError>>>,
     held: Arc<AtomicBool>,
+    /// Whether writes happen and are never confirmed.
+    killed_after_write: Arc<AtomicBool>,
     told: Arc<Told>,
     /// Whether the store may hit the end of the disk.
     reckless: bool,
@@ -79,6 +82,7 @@ impl Bed {
             memory: None,
             fault: Arc::default(),
             held: Arc::default(),
+            killed_after_write: Arc::default(),
             told: Arc::default(),
             reckless: false,
             metrics: Arc::new(LogMetrics::register(&Metrics::new())),
@@ -102,7 +106,9 @@ impl Bed {
             }
             (None, EngineKind::Memory) => Arc::new(Memory::default()),
         };
-        let faulty = Faulty { engine, fault: Arc::clone(&self.fault), held: Arc::clone(&self.held) };
+        let (fault, held) = (Arc::clone(&self.fault), Arc::clone(&self.held));
+        let killed_after_write = Arc::clone(&self.killed_after_write);
+        let faulty = Faulty { engine, fault, held, killed_after_write };
         EventLog::start(
             Arc::new(faulty),
             &self.settings,
@@ -139,6 +145,7 @@ struct Faulty {
     engine: Arc<dyn Engine>,
     fault: Arc<Mutex<Option<EngineError>>>,
     held: Arc<AtomicBool>,
+    killed_after_write: Arc<AtomicBool>,
 }
 
 impl Engine for Faulty {
@@ -147,9 +154,13 @@ impl Engine for Faulty {
             std::thread::yield_now();
         }
         match self.fault.lock().unwrap().clone() {
-            Some(error) => Err(error),
-            None => self.engine.write(ops, head),
+            Some(error) => return Err(error),
+            None => self.engine.write(ops, head)?,
         }
+        if self.killed_after_write.load(Ordering::Acquire) {
+            return Err(EngineError::Failed("killed".to_owned()));
+        }
+        Ok(())
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {

@@ -41,6 +41,26 @@ pub enum EventLogError {
         /// The format that this version reads and writes.
         expected: u8,
     },
+    /// A record was written by a later version of the program.
+    #[error(
+        "record `{key}` of the event log has version {found}, expected at most {expected}\nhint: open it with the version that wrote it"
+    )]
+    Version {
+        key: String,
+        /// The version of the record.
+        found: u8,
+        /// The latest version of its kind that this program reads.
+        expected: u8,
+    },
+    /// A record has an addition that must not be skipped, by a later version of the program.
+    #[error(
+        "record `{key}` of the event log has the unknown addition {tag}\nhint: open it with the version that wrote it"
+    )]
+    Addition {
+        key: String,
+        /// Names the addition.
+        tag: u8,
+    },
     /// No such event or delivery.
     #[error("no such event or delivery")]
     NotFound,

@@ -12,11 +12,12 @@ use serde::Serialize;
 mod backup;
 
 pub use self::backup::{BackupSummary, LostKind, LostRange, Pieces, check as check_backup};
-use self::backup::{Source, export, restore_into};
+use self::backup::{Source, export, restore_into, values};
 use super::engine::sled::{Sled, put_in_place, salvage, set_aside};
 use super::engine::{Direction, Disk, Engine};
+use super::epoch::Epoch;
 use super::layout::key;
-use super::layout::meta::{CHANNEL, FORMAT, LogState, STATE};
+use super::layout::meta::{self, CHANNEL, LogState};
 use super::layout::reader::Store;
 use super::layout::record::{self, Tombstone, corrupt};
 use super::{ChannelCounts, EventLog, EventLogError};
@@ -28,6 +29,9 @@ const CACHE: u64 = 32 << 20;
 /// The figures of a log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LogStats {
+    /// The format of what is stored.
+    pub format: u8,
+    pub epoch: Epoch,
     /// The position of the last event; 0 before the first.
     pub head: Seq,
     /// The first position that is held; the one after `head` when none is.
@@ -83,6 +87,8 @@ impl EventLog {
         let counts = self.snapshot();
         let events = EventStatus::ALL.iter().map(|status| counts.with_status(*status)).sum();
         LogStats {
+            format: meta::FORMAT,
+            epoch: counts.epoch,
             head: counts.head,
             floor: counts.floor,
             events,
@@ -105,9 +111,10 @@ impl EventLog {
         sink: &mut dyn FnMut(Bytes) -> Result<(), EventLogError>,
         progress: &mut dyn FnMut(Seq),
     ) -> Result<BackupSummary, EventLogError> {
+        let store = &self.0.reader.store;
+        let values = values(store);
         let counts = self.snapshot();
-        let source =
-            Source { store: &self.0.reader.store, head: counts.head, channels: Some((*counts.channels).clone()) };
+        let source = Source { store, values, head: counts.head, channels: Some((*counts.channels).clone()) };
         export(source, sink, progress)
     }
 }
@@ -118,19 +125,35 @@ impl EventLog {
 /// `Corrupt` when it cannot be opened at all, and those of [`EventLog::open`].
 pub fn verify(dir: &Path, progress: &mut dyn FnMut(Seq)) -> Result<Verified, EventLogError> {
     let engine: Arc<dyn Engine> = Arc::new(Sled::open(dir, CACHE, 0, 0)?);
-    let verified = verify_store(&Store::new(Arc::clone(&engine)), progress);
+    let store = Store::new(Arc::clone(&engine));
+    let verified = refuse_later(&store).map(|()| verify_store(&store, progress));
     engine.close();
-    Ok(verified)
+    verified
+}
+
+/// An error for the log of a later version of the program: there is no telling what in it is damaged.
+fn refuse_later(store: &Store) -> Result<(), EventLogError> {
+    match meta::format(store) {
+        Err(error @ EventLogError::Format { .. }) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn verify_store(store: &Store, progress: &mut dyn FnMut(Seq)) -> Verified {
     let mut found = Verified::default();
-    let state: Option<LogState> = expected(store, &key::meta(STATE), &mut found.problems);
-    let _: Option<u8> = expected(store, &key::meta(FORMAT), &mut found.problems);
+    let problems = &mut found.problems;
+    let mut note = |error: EventLogError| problems.push(error.to_string());
+    match meta::format(store) {
+        Ok(Some(meta::FORMAT)) => drop(meta::epoch(store).map_err(&mut note)),
+        Ok(Some(_)) => {}
+        Ok(None) => note(corrupt(&key::meta(meta::FORMAT_KEY), "it is missing".to_owned())),
+        Err(error) => note(error),
+    }
+    let state = meta::state(store).map_err(note).ok();
     let damaged = records(store, &mut found);
     let head = state.as_ref().map_or_else(|| last_position(store), |state| state.head);
     let channels = channels(store);
-    let source = Source { store, head, channels: None };
+    let source = Source { store, values: values(store), head, channels: None };
     match export(source, &mut |_| Ok(()), progress) {
         Ok(contents) => found.contents = contents,
         Err(error) => found.problems.push(error.to_string()),
@@ -144,12 +167,6 @@ pub(crate) fn verify_store(store: &Store, progress: &mut dyn FnMut(Seq)) -> Veri
         compare(&state, &channels, &mut found);
     }
     found
-}
-
-/// The record at `key`, which every store has.
-fn expected<T: for<'de> serde::Deserialize<'de>>(store: &Store, key: &[u8], problems: &mut Vec<String>) -> Option<T> {
-    let found = store.read(key).and_then(|value| value.ok_or_else(|| corrupt(key, "it is missing".to_owned())));
-    found.inspect_err(|error| problems.push(error.to_string())).ok()
 }
 
 /// Checks the checksum of every record; the damaged ones with what is wrong.
@@ -169,7 +186,7 @@ fn records(store: &Store, found: &mut Verified) -> Vec<(String, String)> {
         from = [&last[..], &[0]].concat();
         for (key, value) in &page {
             found.records += 1;
-            match record::open(key, value) {
+            match record::checked(key, value) {
                 Err(EventLogError::Corrupt { key, detail }) => damaged.push((key, detail)),
                 Err(error) => damaged.push((key::display(key), error.to_string())),
                 Ok(_) => {
@@ -283,14 +300,14 @@ fn save(dir: &Path, work: &Path, progress: &mut dyn FnMut(Seq)) -> Result<Backup
     let (old, confirmed) = salvage(dir, &work.join("old"))?;
     let old: Arc<dyn Engine> = Arc::new(old);
     let store = Store::new(Arc::clone(&old));
-    let state: Option<LogState> = store.read(&key::meta(STATE)).ok().flatten();
-    let head = [state.map(|state| state.head), confirmed, Some(last_position(&store))];
+    refuse_later(&store).inspect_err(|_| old.close())?;
+    let head = [meta::state(&store).ok().map(|state| state.head), confirmed, Some(last_position(&store))];
     let head = head.into_iter().flatten().max().unwrap_or_default();
     let new: Arc<dyn Engine> = Arc::new(Sled::open(&work.join("new"), CACHE, 0, 0)?);
     let (sender, pieces) = Pieces::channel();
     let saved = std::thread::scope(|scope| {
         let written = scope.spawn(|| restore_into(pieces, &new, &mut |_| {}));
-        let source = Source { store: &store, head, channels: Some(channels(&store)) };
+        let source = Source { store: &store, values: values(&store), head, channels: Some(channels(&store)) };
         let gone = |_| EventLogError::Io("the new store takes nothing".to_owned());
         let contents = export(source, &mut |bytes| sender.send(bytes).map_err(gone), progress);
         drop(sender);

@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::EventLogError;
 use super::batch::Space;
+use super::layout::block::EventHeader;
 use super::layout::reader::{EventCursor, Store};
-use super::layout::record::EventHeader;
 use super::query::{EventKey, Order, Page, Query, Range, ScanLimits, SkipReason, Skipped, Stored};
 use super::snapshot::{Publisher, Snapshot};
 use crate::event::{Delivery, Seq};

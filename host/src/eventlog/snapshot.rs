@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::watch;
 
 use super::EventLogError;
+use super::epoch::Epoch;
 use crate::event::{AgentName, ChannelName, EventStatus, Seq, Timestamp};
 
 /// The log as of one durable commit. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
+    pub epoch: Epoch,
     /// The position of the last event; 0 before the first.
     pub head: Seq,
     /// The position of the first event that is held; the one after `head` if there is none.
@@ -42,7 +44,7 @@ impl Snapshot {
 }
 
 /// The figures of one channel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ChannelCounts {
     /// Events accepted since the log began.
     pub accepted: u64,

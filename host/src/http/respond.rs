@@ -367,7 +367,11 @@ fn log(error: &EventLogError) -> Problem {
         EventLogError::NotFound => {
             Problem::new(StatusCode::NOT_FOUND, "unknown_event", "Unknown event", "there is no such event")
         }
-        EventLogError::Corrupt { .. } | EventLogError::Format { .. } | EventLogError::Backup(_) => {
+        EventLogError::Corrupt { .. }
+        | EventLogError::Format { .. }
+        | EventLogError::Version { .. }
+        | EventLogError::Addition { .. }
+        | EventLogError::Backup(_) => {
             let detail = "what is stored cannot be read; the gateway's log says why under this request id";
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "store_damaged", "Event log damaged", detail)
                 .internal(error)

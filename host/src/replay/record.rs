@@ -237,13 +237,14 @@ fn encode(replay: &Replay) -> Bytes {
 }
 
 fn decode(key: &str, stored: &Bytes) -> Result<Replay, EventLogError> {
-    let corrupt = |detail: String| EventLogError::Corrupt { key: format!("s/replays/{key}"), detail };
+    let place = || format!("s/replays/{key}");
+    let corrupt = |detail: String| EventLogError::Corrupt { key: place(), detail };
     let replay: Replay = match stored.split_first() {
         Some((&VERSION, json)) => serde_json::from_slice(json).map_err(|error| corrupt(error.to_string()))?,
         Some((1, record)) => {
             postcard::from_bytes::<Version1>(record).map_err(|error| corrupt(error.to_string()))?.into()
         }
-        Some((&found, _)) => return Err(EventLogError::Format { found, expected: VERSION }),
+        Some((&found, _)) => return Err(EventLogError::Version { key: place(), found, expected: VERSION }),
         None => return Err(corrupt("it is empty".to_owned())),
     };
     if replay.id.to_string() == key {

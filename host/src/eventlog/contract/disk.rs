@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use super::super::layout::record::{draft, seal};
 use super::*;
 
 /// The store below a closed log. A thread of the store may not have let go of it yet.
@@ -75,16 +76,19 @@ async fn a_damaged_tail_is_refused_at_the_start() {
 }
 
 #[tokio::test]
-async fn an_unknown_format_is_refused() {
+async fn a_later_format_is_refused_with_both_numbers() {
     let bed = Bed::sled();
     bed.open().close().await;
+    let key = key::meta("format");
     let db = store_of(&bed);
-    db.insert(key::meta("format"), &[9, 0, 0, 0, 0, 9]).unwrap();
+    db.insert(&key, seal(&key, 9, [draft(1), vec![9]].concat())).unwrap();
     drop(db);
+    let refusal = EventLogError::Format { found: 9, expected: 2 };
 
-    let error = bed.try_open().unwrap_err();
-
-    assert_eq!(error, EventLogError::Format { found: 9, expected: 1 });
+    assert_eq!(bed.try_open().unwrap_err(), refusal);
+    assert_eq!(verify(&bed.data_dir(), &mut |_| {}).unwrap_err(), refusal);
+    assert_eq!(repair(&bed.data_dir(), Timestamp::now(), &mut |_| {}).unwrap_err(), refusal);
+    assert_eq!(bed.try_open().unwrap_err(), refusal, "the folder is as it was");
 }
 
 #[tokio::test]

@@ -190,6 +190,24 @@ async fn a_repair_saves_what_can_be_read_and_tells_the_rest() {
     assert_eq!(verified.lost_before, [(Seq(5), Seq(5)), (Seq(40), Seq(40))]);
 }
 
+/// Positions that somebody keeps of a log mean nothing in the one that was made of its backup.
+#[tokio::test]
+async fn an_epoch_ends_with_a_restore_and_a_repair() {
+    let bed = Bed::sled();
+    let log = bed.open();
+    accept(&log, new_event("{}")).await;
+    let (epoch, backup) = (log.snapshot().epoch, backed_up(&log));
+    let log = bed.reopen(log).await;
+    assert_eq!((log.snapshot().epoch, log.stats().epoch), (epoch, epoch));
+
+    let restored = restored(&bed, &backup);
+    log.close().await;
+    repair(&bed.data_dir(), Timestamp::now(), &mut |_| {}).unwrap();
+
+    let epochs = [epoch, restored.open().snapshot().epoch, bed.open().snapshot().epoch];
+    assert!(epochs[0] != epochs[1] && epochs[1] != epochs[2] && epochs[2] != epochs[0], "{epochs:?}");
+}
+
 #[tokio::test]
 async fn a_repair_knows_how_much_of_the_end_is_lost() {
     let bed = Bed::sled();

@@ -24,7 +24,8 @@ impl Engine for Memory {
         let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
         for op in ops {
             match op {
-                Op::Put(key, value) => drop(map.insert(key.into(), value.into())),
+                // What a value was built in may be larger, and stays as long as the value.
+                Op::Put(key, value) => drop(map.insert(key.into(), value.into_boxed_slice().into())),
                 Op::Remove(key) => drop(map.remove(&key[..])),
             }
         }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::deliveries::{BUCKET, bucket_of, bucket_values};
 use super::key;
 use super::reader::{EventCursor, Store};
-use super::record::{self, BUCKET, bucket_of};
 use crate::event::{Delivery, Seq};
 use crate::eventlog::EventLogError;
 use crate::eventlog::engine::Op;
@@ -90,7 +90,7 @@ impl Buckets {
                 .filter(|(_, slot)| slot.changed)
                 .map(|(seq, slot)| (seq, slot.deliveries.as_slice()))
                 .collect();
-            let values = record::bucket_values(number, &changed);
+            let values = bucket_values(number, &changed);
             let parts = u16::try_from(values.len()).unwrap_or(u16::MAX);
             ops.extend(values.into_iter().map(|(key, value)| Op::Put(key, value)));
             ops.extend((parts..bucket.parts).map(|part| Op::Remove(key::deliveries(number, part).to_vec())));

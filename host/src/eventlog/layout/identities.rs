@@ -169,7 +169,7 @@ impl Identities {
         for part in self.added.chunks(Self::RECORD) {
             let Some((_, first)) = part.first() else { continue };
             let key = key::identities(first.seq());
-            ops.push(Op::Put(key.to_vec(), record::encode(&key, &part)));
+            ops.push(Op::Put(key.to_vec(), record::encode_plain(&key, part)));
             self.written.push(first.seq());
         }
         self.added.clear();
@@ -209,6 +209,8 @@ struct Runs {
     first: u64,
     end: u64,
 }
+
+record::plain_records! { Runs Vec<(Identity, EventId)> }
 
 /// Whether an identity of `time` is no longer remembered at `now`; one from a clock that was far ahead is not either.
 fn is_older(time: Timestamp, now: Timestamp, window: Duration) -> bool {

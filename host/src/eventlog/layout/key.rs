@@ -9,11 +9,12 @@ const BODY: u8 = b'b';
 const DELIVERIES: u8 = b'd';
 const IDENTITIES: u8 = b'i';
 const RUN: u8 = b'k';
-const CONSUMER: u8 = b'c';
-const REPLAY: u8 = b'r';
 const META: u8 = b'm';
 const TOMBSTONE: u8 = b'g';
 const VALUE: u8 = b's';
+/// Of format 1.
+const OLD_CONSUMER: u8 = b'c';
+const OLD_REPLAY: u8 = b'r';
 
 /// Between a space and a key of it; neither has it.
 const NUL: u8 = 0;
@@ -95,19 +96,24 @@ pub(crate) fn tombstone_seq(key: &[u8]) -> Option<Seq> {
     Some(Seq(u64::from_be_bytes(number.try_into().ok()?)))
 }
 
-/// The position of a consumer.
-pub(crate) fn consumer(name: &str) -> Vec<u8> {
-    named(CONSUMER, name)
+/// All replays of format 1.
+pub(crate) fn old_replays() -> Range<Vec<u8>> {
+    starting_with(&[OLD_REPLAY])
 }
 
-/// All positions of consumers.
-pub(crate) fn consumers() -> Range<Vec<u8>> {
-    starting_with(&[CONSUMER])
+/// The id in the key of a replay of format 1.
+pub(crate) fn old_replay_id(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.strip_prefix(&[OLD_REPLAY])?.try_into().ok()?))
 }
 
-/// The name in the key of a consumer's position.
-pub(crate) fn consumer_name(key: &[u8]) -> Option<String> {
-    String::from_utf8(key.strip_prefix(&[CONSUMER])?.to_vec()).ok()
+/// All positions of consumers of format 1.
+pub(crate) fn old_consumers() -> Range<Vec<u8>> {
+    starting_with(&[OLD_CONSUMER])
+}
+
+/// The name in the key of a consumer's position of format 1.
+pub(crate) fn old_consumer_name(key: &[u8]) -> Option<String> {
+    String::from_utf8(key.strip_prefix(&[OLD_CONSUMER])?.to_vec()).ok()
 }
 
 /// The value of `key` in `space`.
@@ -160,7 +166,7 @@ pub(crate) fn display(key: &[u8]) -> String {
     text.push('/');
     let number = |bytes: &[u8]| bytes.iter().fold(0_u128, |number, &byte| number << 8 | u128::from(byte));
     match prefix {
-        EVENT | BODY | DELIVERIES | IDENTITIES | RUN | REPLAY | TOMBSTONE => {
+        EVENT | BODY | DELIVERIES | IDENTITIES | RUN | OLD_REPLAY | TOMBSTONE => {
             let (first, second) = rest.split_at(rest.len().min(8));
             text.push_str(&number(first).to_string());
             if !second.is_empty() {
@@ -203,7 +209,7 @@ mod tests {
             (block(Seq(256)).to_vec(), "e/256"),
             (body(Seq(3), 9).to_vec(), "b/3/9"),
             (deliveries(16, 0).to_vec(), "d/16/0"),
-            (consumer("audit"), "c/audit"),
+            (old_consumers().start, "c/"),
             (run(2, 65).to_vec(), "k/2/65"),
             (value("channels/rss", "cursor"), "s/channels/rss/cursor"),
         ] {

@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 
+use super::block::{BODY_PART, Block, EventHeader, body_part};
+use super::deliveries::{self, Part, bucket_of};
 use super::key;
-use super::record::{self, BODY_PART, Block, EventHeader, Tombstone, bucket_of, corrupt};
+use super::record::{self, Record, Tombstone, corrupt};
+
 use crate::event::{Delivery, Seq};
 use crate::eventlog::EventLogError;
 use crate::eventlog::engine::{Direction, Engine};
@@ -47,7 +50,7 @@ impl Store {
         Ok((gone.last >= seq).then_some((first, gone)))
     }
 
-    pub(crate) fn read<T: for<'de> serde::Deserialize<'de>>(&self, key: &[u8]) -> Result<Option<T>, EventLogError> {
+    pub(crate) fn read<T: Record>(&self, key: &[u8]) -> Result<Option<T>, EventLogError> {
         self.engine.get(key)?.map(|value| record::decode(key, &value)).transpose()
     }
 
@@ -105,7 +108,7 @@ impl Store {
         for index in 0..parts(header.overflow) {
             let key = key::body(seq, index);
             let Some(value) = self.engine.get(&key)? else { return Err(corrupt(&key, "it is missing".to_owned())) };
-            let part = record::open(&key, &value)?;
+            let part = body_part(&key, &value)?;
             if index == 0 {
                 data.reserve(length.min(part.len().saturating_mul(parts(header.overflow) as usize)));
             }
@@ -122,19 +125,22 @@ impl Store {
     pub(crate) fn bucket(&self, bucket: u64) -> Result<StoredBucket, EventLogError> {
         let first = key::deliveries(bucket, 0);
         let Some(value) = self.engine.get(&first)? else { return Ok(StoredBucket::default()) };
-        let (parts, mut content) = record::bucket_part(&first, &value)?;
-        if parts > 1 {
+        let Part { version, count, mut content } = Part::read(&first, &value)?;
+        if count > 1 {
             let mut whole = BytesMut::from(&content[..]);
-            for index in 1..parts {
+            for index in 1..count {
                 let key = key::deliveries(bucket, index);
                 let Some(value) = self.engine.get(&key)? else { return Err(corrupt(&key, "it is missing".to_owned())) };
-                whole.extend_from_slice(&record::bucket_part(&key, &value)?.1);
+                let part = Part::read(&key, &value)?;
+                if part.version != version {
+                    return Err(corrupt(&key, format!("version {} beside {version}", part.version)));
+                }
+                whole.extend_from_slice(&part.content);
             }
             content = whole.freeze();
         }
-        let events: Vec<(Seq, Vec<Delivery>)> =
-            postcard::from_bytes(&content).map_err(|error| corrupt(&first, error.to_string()))?;
-        Ok(StoredBucket { events: events.into_iter().collect(), parts })
+        let events = deliveries::read(version, &content).map_err(|error| record::unreadable(&first, error))?;
+        Ok(StoredBucket { events, parts: count })
     }
 }
 

@@ -9,12 +9,15 @@ mod export;
 mod frame;
 mod import;
 mod pieces;
+mod stream;
+mod v1;
+mod v2;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use std::collections::BTreeMap;
 
-pub(crate) use self::export::{Source, export};
+pub(crate) use self::export::{Source, export, values};
 pub use self::import::check;
 pub(crate) use self::import::restore_into;
 pub use self::pieces::Pieces;
@@ -53,7 +56,7 @@ pub(crate) struct Tally {
 }
 
 /// Something that was stored and cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LostRange {
     /// What it is.
     pub what: LostKind,
@@ -66,7 +69,7 @@ pub struct LostRange {
 }
 
 /// What cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LostKind {
     /// Events with everything that belongs to them.

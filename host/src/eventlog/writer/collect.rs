@@ -13,10 +13,11 @@ use super::retention::{Reason, Retention};
 use crate::event::{EventStatus, Seq, Timestamp};
 use crate::eventlog::EventLogError;
 use crate::eventlog::engine::{Direction, Op};
+use crate::eventlog::layout::block::{Block, EventHeader};
 use crate::eventlog::layout::bucket::Slot;
 use crate::eventlog::layout::key;
 use crate::eventlog::layout::reader::parts;
-use crate::eventlog::layout::record::{self, Block, EventHeader, Tombstone};
+use crate::eventlog::layout::record::{self, Tombstone};
 use crate::eventlog::settings::RetentionLimits;
 
 /// What a commit removes so far.

@@ -17,12 +17,14 @@ use crate::eventlog::batch::{
 };
 use crate::eventlog::claim::Claims;
 use crate::eventlog::engine::{Direction, Op};
+use crate::eventlog::epoch::Epoch;
+use crate::eventlog::layout::block::{BlockWriter, first_deliveries};
 use crate::eventlog::layout::bucket::{Buckets, Slot};
 use crate::eventlog::layout::identities::{Identities, received_at};
 use crate::eventlog::layout::key;
-use crate::eventlog::layout::meta::{self, CHANNEL, FORMAT, LogState, REOPENED, STATE, open_replays};
+use crate::eventlog::layout::meta::{self, CHANNEL, LogState, REOPENED, STATE, open_replays};
 use crate::eventlog::layout::reader::{EventCursor, Store};
-use crate::eventlog::layout::record::{self, BlockWriter, corrupt, first_deliveries};
+use crate::eventlog::layout::record::{self, corrupt};
 use crate::eventlog::metrics::LogMetrics;
 use crate::eventlog::settings::RetentionLimits;
 use crate::eventlog::snapshot::{ChannelCounts, Snapshot, WriterState};
@@ -47,6 +49,7 @@ pub(crate) struct CommitBuilder {
     /// The values that the commit changes, by key: what a later batch of the same commit expects is compared with these.
     pub(super) values: HashMap<Vec<u8>, Option<Bytes>>,
     pub(super) identities: Identities,
+    pub(super) epoch: Epoch,
     pub(super) random: u64,
     pub(super) commit: Commit,
     pub(super) block: BlockWriter,
@@ -99,11 +102,8 @@ impl CommitBuilder {
         retention: RetentionLimits,
         metrics: Arc<LogMetrics>,
     ) -> Result<Self, EventLogError> {
-        if store.read::<u8>(&key::meta(FORMAT))?.is_none() {
-            meta::begin(&store)?;
-        }
-        let state_key = key::meta(STATE);
-        let state: LogState = store.read(&state_key)?.ok_or_else(|| corrupt(&state_key, "it is missing".to_owned()))?;
+        let epoch = meta::open(&store)?;
+        let state = meta::state(&store)?;
         verify_tail(&store, &state, Self::TAIL)?;
         let reopened = store.read(&key::meta(REOPENED))?.unwrap_or_default();
         let redeliveries = OpenRedeliveries::load(&store)?;
@@ -123,6 +123,7 @@ impl CommitBuilder {
             redeliveries,
             values: HashMap::new(),
             identities,
+            epoch,
             random: getrandom::u64().map_err(|error| EventLogError::Io(format!("no random numbers: {error}")))?,
             commit: Commit::default(),
             block,
@@ -154,6 +155,7 @@ impl CommitBuilder {
         let channels = self.tallies.iter().map(|(name, tally)| (name.clone(), tally.counts)).collect();
         let LogState { head, floor, settled, statuses, bytes } = self.state;
         Snapshot {
+            epoch: self.epoch,
             head,
             floor,
             oldest: self.retention.oldest,

@@ -32,6 +32,8 @@ struct Header {
     filter_parts: u16,
 }
 
+record::plain_records! { Header }
+
 impl Run {
     const FILTER_PART: usize = 24 * 1024;
 
@@ -49,14 +51,14 @@ impl Run {
         let mut firsts = Vec::new();
         for part in entries.chunks(Identities::RECORD) {
             firsts.extend(part.first().map(|(identity, _)| *identity));
-            put(&mut |key| record::encode(key, &part));
+            put(&mut |key| record::encode_plain(key, part));
         }
         let bytes = filter.to_bytes();
         for part in bytes.chunks(Self::FILTER_PART) {
             put(&mut |key| {
                 let mut value = record::draft(part.len());
                 value.extend_from_slice(part);
-                record::seal(key, value)
+                record::seal(key, record::PLAIN, value)
             });
         }
         let latest = entries.iter().map(|(_, id)| received_at(*id)).max().unwrap_or(Timestamp::from_millis(0));
@@ -75,7 +77,7 @@ impl Run {
         for index in (1_u16..).skip(first).take(header.filter_parts.into()) {
             let key = key::run(number, index);
             let value = store.engine.get(&key)?.ok_or_else(|| missing(&key))?;
-            bytes.extend_from_slice(&record::open(&key, &value)?);
+            bytes.extend_from_slice(&record::open(&key, &value, record::PLAIN)?.1);
         }
         let Header { last, latest, firsts, .. } = header;
         Ok(Self { number, last, latest, firsts, filter: Filter::from_bytes(&bytes) })

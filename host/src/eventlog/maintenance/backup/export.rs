@@ -2,23 +2,49 @@
 
 use std::collections::BTreeMap;
 
-use super::frame::{Frame, FrameWriter, Sink};
+use bytes::Bytes;
+
+use super::frame::Frame;
+use super::stream::{FrameWriter, Sink};
 use super::{BackupSummary, LostKind, LostRange};
 use crate::event::{ChannelName, Delivery, EventStatus, Seq};
 use crate::eventlog::engine::Direction;
+use crate::eventlog::layout::block::EventHeader;
 use crate::eventlog::layout::identities::Identities;
 use crate::eventlog::layout::key;
+use crate::eventlog::layout::moved::{self, MovedValue};
 use crate::eventlog::layout::reader::{EventCursor, Store};
-use crate::eventlog::layout::record::{self, EventHeader, Tombstone};
+use crate::eventlog::layout::record::{self, Tombstone, corrupt};
 use crate::eventlog::{ChannelCounts, EventLogError};
 
 /// What a backup is made of, as of one moment.
 pub(crate) struct Source<'a> {
     pub(crate) store: &'a Store,
+    /// Read before `head` was: what is read first is never ahead of what is read after it.
+    pub(crate) values: Values,
     /// The last position that goes into it.
     pub(crate) head: Seq,
     /// The figures of that moment; none when they are to be counted anew.
     pub(crate) channels: Option<BTreeMap<ChannelName, ChannelCounts>>,
+}
+
+/// The values of a log: space, key and value, or why one cannot be read.
+pub(crate) type Values = Vec<Result<(String, String, Bytes), EventLogError>>;
+
+/// Reads all values of `store`, and what was no value in format 1 and is one now.
+pub(crate) fn values(store: &Store) -> Values {
+    let range = key::all_values();
+    let records = match store.engine.scan(&range.start..&range.end, Direction::Up, usize::MAX) {
+        Ok(records) => records,
+        Err(error) => return vec![Err(error.into())],
+    };
+    let value = |(key, value): (Bytes, Bytes)| {
+        let (space, name) = key::value_name(&key).ok_or_else(|| corrupt(&key, "no name in the key".to_owned()))?;
+        Ok((space, name, record::decode(&key, &value)?))
+    };
+    let moved = |moved: MovedValue| (moved.space.to_owned(), moved.key, moved.value);
+    let moved = moved::values(store).into_iter().map(|found| found.map(moved));
+    records.into_iter().map(value).chain(moved).collect()
 }
 
 /// Gives everything of `source` to `sink`, and what cannot be read to the answer; `progress` is told of each event.
@@ -30,7 +56,7 @@ pub(crate) fn export(
     sink: Sink<'_>,
     progress: &mut dyn FnMut(Seq),
 ) -> Result<BackupSummary, EventLogError> {
-    let Source { store, head, channels } = source;
+    let Source { store, values, head, channels } = source;
     let mut copy = Copy {
         store,
         frames: FrameWriter::new(sink)?,
@@ -38,9 +64,12 @@ pub(crate) fn export(
         gone: None,
     };
     copy.frames.put(&Frame::Head { head })?;
-    // What is read first is never ahead of what is read after it.
-    copy.consumers()?;
-    copy.states()?;
+    for value in values {
+        match value {
+            Ok((space, key, value)) => copy.frames.put(&Frame::Value { space, key, value })?,
+            Err(error) => copy.lose(LostKind::Records, None, &error),
+        }
+    }
     copy.events(progress)?;
     copy.identities()?;
     for (name, counts) in channels.into_iter().flatten() {
@@ -48,7 +77,7 @@ pub(crate) fn export(
     }
     let Copy { mut frames, contents, .. } = copy;
     for loss in &contents.lost {
-        frames.put(&Frame::LostKind(loss.clone()))?;
+        frames.put(&Frame::Lost(loss.clone()))?;
     }
     frames.end(contents.events)?;
     Ok(contents)
@@ -64,7 +93,7 @@ struct Copy<'a> {
 
 /// What is at a position.
 enum Found {
-    Event(Box<EventHeader>, bytes::Bytes, Option<Vec<Delivery>>),
+    Event(Box<EventHeader>, Bytes, Option<Vec<Delivery>>),
     /// Nothing any more, up to the end of the range.
     Tombstone(Tombstone),
 }
@@ -191,38 +220,6 @@ impl Copy<'_> {
         )?;
         failures.iter().for_each(|error| self.lose(LostKind::Identities, None, error));
         Ok(())
-    }
-
-    fn consumers(&mut self) -> Result<(), EventLogError> {
-        for (key, value) in self.records(&key::consumers()) {
-            let Some(name) = key::consumer_name(&key) else { continue };
-            match record::decode::<Seq>(&key, &value) {
-                Ok(seq) => self.frames.put(&Frame::Consumer(name, seq.min(self.contents.head)))?,
-                Err(error) => self.lose(LostKind::Records, None, &error),
-            }
-        }
-        Ok(())
-    }
-
-    fn states(&mut self) -> Result<(), EventLogError> {
-        for (key, value) in self.records(&key::all_values()) {
-            let Some((owner, name)) = key::value_name(&key) else { continue };
-            match record::decode::<bytes::Bytes>(&key, &value) {
-                Ok(kept) => self.frames.put(&Frame::State(owner, name, kept))?,
-                Err(error) => self.lose(LostKind::Records, None, &error),
-            }
-        }
-        Ok(())
-    }
-
-    fn records(&mut self, range: &std::ops::Range<Vec<u8>>) -> Vec<crate::eventlog::engine::Pair> {
-        match self.store.engine.scan(&range.start..&range.end, Direction::Up, usize::MAX) {
-            Ok(found) => found,
-            Err(error) => {
-                self.lose(LostKind::Records, None, &error.into());
-                Vec::new()
-            }
-        }
     }
 
     /// Notes what cannot be read; neighbours with the same reason are one.

@@ -8,15 +8,19 @@ use bytes::Bytes;
 use prometheus_client::metrics::counter::Counter;
 
 use super::BackupSummary;
-use super::frame::{Frame, FrameReader, broken};
+use super::frame::Frame;
+use super::stream::{FrameReader, broken};
 use crate::event::{AgentName, ChannelName, Delivery, Event, EventStatus, Recipient, Seq};
 use crate::eventlog::engine::{Engine, Op};
+use crate::eventlog::epoch::Epoch;
 use crate::eventlog::identity::Identity;
+use crate::eventlog::layout::block::{BlockWriter, first_deliveries};
+use crate::eventlog::layout::deliveries::{bucket_of, bucket_values};
 use crate::eventlog::layout::identities::Identities;
 use crate::eventlog::layout::key;
-use crate::eventlog::layout::meta::{CHANNEL, FORMAT, LogState, OPEN_REPLAYS, STATE, open_replays};
+use crate::eventlog::layout::meta::{self, CHANNEL, LogState, OPEN_REPLAYS, STATE, open_replays};
 use crate::eventlog::layout::reader::Store;
-use crate::eventlog::layout::record::{self, BlockWriter, Tombstone, bucket_of};
+use crate::eventlog::layout::record::{self, Tombstone};
 use crate::eventlog::{ChannelCounts, EventLogError};
 
 /// Reads the backup in `input` to its end and believes nothing without its checksum; `progress` is told of each event.
@@ -81,7 +85,7 @@ fn read(
                 }
                 next = gone.last.next();
             }
-            Frame::LostKind(loss) => contents.lost.push(loss.clone()),
+            Frame::Lost(loss) => contents.lost.push(loss.clone()),
             Frame::End { events, .. } if *events != contents.events => {
                 return Err(broken(at, &format!("{} events, expected {events}", contents.events)));
             }
@@ -129,24 +133,13 @@ impl Making {
             }
             Frame::Tombstone { first, gone } => self.gone(first, gone),
             Frame::Identities(entries) => self.identities.restore(entries, self.state.head, &mut self.ops),
-            Frame::Consumer(name, seq) => {
-                let key = key::consumer(&name);
-                let value = record::encode(&key, &seq);
-                self.put(key, value);
-            }
-            Frame::State(owner, name, kept) => {
-                let key = key::value(&owner, &name);
-                let value = record::encode(&key, &kept);
+            Frame::Value { space, key, value } => {
+                let key = key::value(&space, &key);
+                let value = record::encode(&key, &value);
                 self.put(key, value);
             }
             Frame::Channel(name, counts) => drop(self.channels.insert(name, counts)),
-            Frame::Replay(replay) => {
-                let key = key::value("replays", &replay.id.to_string());
-                let old = postcard::to_extend(&replay, vec![1]).map_err(|error| broken(0, &error.to_string()))?;
-                let value = record::encode(&key, &Bytes::from(old));
-                self.put(key, value);
-            }
-            Frame::LostKind(_) | Frame::End { .. } => {}
+            Frame::Lost(_) | Frame::End { .. } => {}
         }
         if self.bytes >= Self::BATCH { self.write() } else { Ok(()) }
     }
@@ -170,7 +163,7 @@ impl Making {
             self.end_bucket();
         }
         let is_changed = deliveries.is_some();
-        let deliveries = deliveries.unwrap_or_else(|| record::first_deliveries(&event, recipients));
+        let deliveries = deliveries.unwrap_or_else(|| first_deliveries(&event, recipients));
         self.state.statuses[EventStatus::of(&deliveries) as usize] += 1;
         if deliveries.iter().any(|delivery| delivery.state.is_open()) {
             self.first_open.get_or_insert(seq);
@@ -200,7 +193,7 @@ impl Making {
     fn end_bucket(&mut self) {
         let Some((first, _)) = self.bucket.first() else { return };
         let entries: Vec<_> = self.bucket.iter().map(|(seq, deliveries)| (*seq, deliveries.as_slice())).collect();
-        for (key, value) in record::bucket_values(bucket_of(*first), &entries) {
+        for (key, value) in bucket_values(bucket_of(*first), &entries) {
             self.bytes += key.len() + value.len();
             self.ops.push(Op::Put(key, value));
         }
@@ -231,11 +224,11 @@ impl Making {
         self.put(open, value);
         self.state.floor = self.first_held.unwrap_or(head.next());
         self.state.settled = self.first_open.unwrap_or(head.next());
-        let (format, state) = (key::meta(FORMAT), key::meta(STATE));
+        let state = key::meta(STATE);
         let value = record::encode(&state, &self.state);
         self.put(state, value);
-        let value = record::encode(&format, &record::FORMAT);
-        self.put(format, value);
+        // Positions that others keep of the log that was backed up may be wrong here: what came after it is gone.
+        self.ops.extend(meta::identity(Epoch::new()?));
         self.write()
     }
 }

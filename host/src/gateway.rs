@@ -10,7 +10,7 @@ use crate::dispatch::{DELIVERIES, Dispatch};
 use crate::event::{ChannelName, Recipient, Timestamp};
 use crate::eventlog::{CommitSink, EventLog, EventLogError, Space};
 use crate::http::{HttpError, Server, Services};
-use crate::ingest::{Guard, Ingest, POLLING, Router};
+use crate::ingest::{DowngradeCheck, Ingest, POLLING, Router};
 use crate::lifecycle::{Running, Step, Tasks, Within};
 use crate::metrics::Metrics;
 use crate::plugin::{PluginError, PluginHost};
@@ -99,7 +99,7 @@ impl Parts {
         let metrics = Metrics::new();
         let skills = Skills::default();
         let skills_watcher = skill::watch(config.skills, skills.clone(), &metrics)?;
-        let guard = Arc::new(Guard::new(&config.ingest));
+        let guard = Arc::new(DowngradeCheck::new(&config.ingest));
         let plugins = PluginHost::start(config.plugins, &metrics, guard).await?;
         let agents = config.dispatch.agents.iter().map(|agent| agent.name.clone()).collect();
         let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), &metrics);

@@ -180,9 +180,9 @@ async fn a_description_that_makes_no_sense_is_refused() {
     let path = "/admin/channels/dummy/try";
     for (body, detail) in [
         ("{", "EOF while parsing an object at line 1 column 1"),
-        (r#"{"method": "a b", "path": "/"}"#, "`method` is no method of a request"),
-        (r#"{"method": "POST", "path": "/", "headers": [["a b", "c"]]}"#, "`headers` is no headers of a request"),
-        (r#"{"method": "POST", "path": "/", "body_base64": "="}"#, "`body_base64` is no body_base64 of a request"),
+        (r#"{"method": "a b", "path": "/"}"#, "`method` is not valid in a request"),
+        (r#"{"method": "POST", "path": "/", "headers": [["a b", "c"]]}"#, "`headers` is not valid in a request"),
+        (r#"{"method": "POST", "path": "/", "body_base64": "="}"#, "`body_base64` is not valid in a request"),
     ] {
         let problem = gateway.client.post(path, &[], body).await.expect_status(400).json();
         assert_eq!((&problem["code"], &problem["detail"]), (&json!("malformed"), &json!(detail)));

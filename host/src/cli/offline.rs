@@ -9,7 +9,9 @@ use serde_json::Value;
 use super::request::LogRequest;
 use crate::config::Config;
 use crate::eventlog::{EngineKind, EventLog, EventLogError};
-use crate::http::{DeliveriesQuery, EventsQuery, view};
+use crate::http::admin;
+use crate::http::admin::deliveries::DeliveriesQuery;
+use crate::http::admin::events::EventsQuery;
 use crate::metrics::Metrics;
 use crate::replay;
 
@@ -29,20 +31,20 @@ pub(super) fn answer(config: &Config, request: &LogRequest) -> anyhow::Result<Va
     match request {
         LogRequest::Events(filter) => {
             let query = EventsQuery::parse(&filter.query())?;
-            Ok(to_json(&view::events_page(&open_log(config)?, &query)?))
+            Ok(to_json(&admin::events::page(&open_log(config)?, &query)?))
         }
         LogRequest::Event(id) => match open_log(config)?.event(*id)? {
-            Some(stored) => Ok(to_json(&view::event_detail(&stored))),
+            Some(stored) => Ok(to_json(&admin::events::detail(&stored))),
             None => bail!("there is no event `{id}`\nhint: `gateway events` lists them"),
         },
         LogRequest::Deliveries(list) => {
             let query = DeliveriesQuery::parse(&list.query())?;
-            Ok(to_json(&view::deliveries_page(&open_log(config)?, &query)?))
+            Ok(to_json(&admin::deliveries::page(&open_log(config)?, &query)?))
         }
         LogRequest::Replays => {
             let mut replays = replay::kept(&open_log(config)?)?;
             replays.reverse();
-            Ok(to_json(&view::replays(replays)))
+            Ok(to_json(&admin::replays::list(replays)))
         }
     }
 }

@@ -11,30 +11,30 @@ use tracing::Level;
 
 use crate::event::{ChannelName, RequestId};
 
-use super::respond::Answer;
-use super::shared::Front;
+use super::answer::Response;
+use super::shared::Shared;
 
-/// The module of its lines in `log.level`.
+/// The target of its lines in `log.level`.
 const TARGET: &str = "gateway::access";
 
-/// What a request to a channel came to know of itself; travels with its answer.
+/// What is known of a request to a channel; travels with its response.
 #[derive(Clone, Debug)]
-pub(super) struct Visit {
+pub(crate) struct WebhookEntry {
     /// Where the channel is mounted. What is below may hold a secret: some providers can carry one nowhere else.
-    pub(super) path: String,
-    pub(super) channel: ChannelName,
-    pub(super) caller: Option<String>,
+    pub(crate) path: String,
+    pub(crate) channel: ChannelName,
+    pub(crate) caller: Option<String>,
 }
 
-/// What is noted of a request before it is gone.
-pub(super) struct Noted {
+/// What the line says of the head of a request, which is gone when the line is written.
+pub(crate) struct AccessEntry {
     method: Method,
     path: String,
     version: Version,
     user_agent: Option<HeaderValue>,
 }
 
-impl Noted {
+impl AccessEntry {
     fn of(head: &Parts) -> Self {
         Self {
             method: head.method.clone(),
@@ -45,27 +45,34 @@ impl Noted {
     }
 }
 
-impl Front {
+impl Shared {
     /// Whether a line is written for each request.
-    pub(super) fn logs_access(&self) -> bool {
+    pub(crate) fn logs_access(&self) -> bool {
         self.settings.access_log || tracing::enabled!(target: TARGET, Level::DEBUG)
     }
 
-    /// What is to be noted of the request, if anything is.
-    pub(super) fn noted(&self, head: &Parts) -> Option<Noted> {
-        self.logs_access().then(|| Noted::of(head))
+    /// `None` when no line is written.
+    pub(crate) fn access_entry(&self, head: &Parts) -> Option<AccessEntry> {
+        self.logs_access().then(|| AccessEntry::of(head))
     }
 
     /// Writes the line.
-    pub(super) fn log_access(&self, noted: &Noted, id: RequestId, client: IpAddr, started: Instant, answer: &Answer) {
-        let Noted { method, path, version, user_agent } = noted;
-        let visit = answer.extensions().get::<Visit>();
-        let path = visit.map_or(path, |visit| &visit.path);
-        let channel = visit.map(|visit| visit.channel.as_str());
-        let caller = visit.and_then(|visit| visit.caller.as_deref());
+    pub(crate) fn log_access(
+        &self,
+        entry: &AccessEntry,
+        id: RequestId,
+        client: IpAddr,
+        started: Instant,
+        response: &Response,
+    ) {
+        let AccessEntry { method, path, version, user_agent } = entry;
+        let webhook = response.extensions().get::<WebhookEntry>();
+        let path = webhook.map_or(path, |webhook| &webhook.path);
+        let channel = webhook.map(|webhook| webhook.channel.as_str());
+        let caller = webhook.and_then(|webhook| webhook.caller.as_deref());
         let user_agent = user_agent.as_ref().map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let status = answer.status().as_u16();
-        let bytes = answer.body().size_hint().exact();
+        let status = response.status().as_u16();
+        let bytes = response.body().size_hint().exact();
         let time = started.elapsed();
         macro_rules! line {
             ($level:expr) => {

@@ -1,109 +1,53 @@
-//! Content codings: of the bodies that channels take, and of the answers that callers want to be smaller.
-//!
-//! What comes is decoded after it was verified, within the limits of a body, and away from the threads that serve.
-
-mod codec;
-
-use std::sync::Arc;
+//! Content codings of responses, for callers who want them smaller.
 
 use ::http::HeaderValue;
 use ::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, VARY};
-use bytes::Bytes;
 use http_body_util::BodyExt;
 
-use crate::ingest::{Coding, Verified};
-
-use self::codec::Undecoded;
+use super::answer::Response;
 use super::payload::Payload;
-use super::refusal::Refusal;
-use super::respond::Answer;
-use super::webhook::body::{Budget, Share};
+use crate::ingest::{Coding, encode};
 
-/// Smaller answers are sent as they are: what could be saved is less than a packet.
-const MIN_ANSWER: usize = 1024;
+/// Smaller bodies are sent as they are: what could be saved is less than a packet.
+const MIN_BODY: usize = 1024;
 
-/// Larger answers are encoded away from the threads that serve.
+/// Larger bodies are encoded on a thread that may take its time.
 const INLINE: usize = 32 << 10;
 
-/// Codings of answers, the one that is chosen first among equals in front.
+/// The coding that is chosen first among equals comes first.
 const OFFERED: [Coding; 3] = [Coding::Br, Coding::Gzip, Coding::Zstd];
 
 const BY_ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("accept-encoding");
 
-/// The coding of a body, one of those that the channel takes; none when the body is as it is.
-pub(super) fn of_request(headers: &HeaderMap, taken: &[Coding]) -> Result<Option<Coding>, Refusal> {
-    let listed =
-        headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    let mut codings =
-        listed.map(<[u8]>::trim_ascii).filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
-    let Some(name) = codings.next() else { return Ok(None) };
-    let coding = std::str::from_utf8(name).ok().and_then(Coding::named).filter(|coding| taken.contains(coding));
-    // Several, one over the other, are nothing that a sender needs.
-    match (coding, codings.next()) {
-        (Some(coding), None) => Ok(Some(coding)),
-        _ => Err(Refusal::Encoding { taken: taken.to_vec() }),
+/// The response in the coding that its caller prefers, when it is one piece of text that is worth it.
+pub(crate) async fn encoded(request: &HeaderMap, mut response: Response) -> Response {
+    if !is_text(response.headers()) || response.headers().contains_key(CONTENT_ENCODING) {
+        return response;
     }
-}
-
-/// The verified request with its body decoded, of at most `max` bytes, and the share of the budget that this takes.
-pub(super) async fn decode_request(
-    coding: Option<Coding>,
-    verified: Verified,
-    max: usize,
-    budget: &Arc<Budget>,
-) -> Result<(Verified, Option<Share>), Refusal> {
-    let Some(coding) = coding else { return Ok((verified, None)) };
-    let (decoded, share) = decode(coding, verified.body().clone(), max, budget).await?;
-    Ok((verified.with_decoded(decoded), Some(share)))
-}
-
-/// The decoded body, of at most `max` bytes, with its share of the budget.
-async fn decode(coding: Coding, encoded: Bytes, max: usize, budget: &Arc<Budget>) -> Result<(Bytes, Share), Refusal> {
-    let mut share = Share::of(budget);
-    let mut working = Share::of(budget);
-    working.grow(codec::memory(coding))?;
-    let decoding = tokio::task::spawn_blocking(move || {
-        let _held = working;
-        codec::decode(coding, &encoded, max, |bytes| share.grow(bytes)).map(|decoded| (Bytes::from(decoded), share))
-    });
-    match decoding.await {
-        Ok(Ok(decoded)) => Ok(decoded),
-        Ok(Err(Undecoded::Malformed)) => Err(Refusal::Undecodable(coding)),
-        Ok(Err(Undecoded::TooLarge)) => Err(Refusal::TooLarge { limit: max }),
-        Ok(Err(Undecoded::NoRoom(refusal))) => Err(refusal),
-        Err(error) => Err(Refusal::Internal(error.to_string())),
+    response.headers_mut().append(VARY, BY_ACCEPT_ENCODING);
+    let Some(coding) = preferred(request) else { return response };
+    if !matches!(response.body(), Payload::Whole(_)) {
+        return response;
     }
-}
-
-/// The answer in the coding that its caller likes best, where it is one piece of text that is worth it.
-pub(super) async fn of_answer(asked: &HeaderMap, mut answer: Answer) -> Answer {
-    if !is_text(answer.headers()) || answer.headers().contains_key(CONTENT_ENCODING) {
-        return answer;
-    }
-    answer.headers_mut().append(VARY, BY_ACCEPT_ENCODING);
-    let Some(coding) = preferred(asked) else { return answer };
-    if !matches!(answer.body(), Payload::Whole(_)) {
-        return answer;
-    }
-    let (mut head, body) = answer.into_parts();
+    let (mut head, body) = response.into_parts();
     let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
         unreachable!("a whole payload is there already");
     };
-    let encoded = match body.len() {
-        ..MIN_ANSWER => None,
-        MIN_ANSWER..INLINE => codec::encode(coding, &body).ok(),
+    let smaller = match body.len() {
+        ..MIN_BODY => None,
+        MIN_BODY..INLINE => encode(coding, &body).ok(),
         _ => {
             let body = body.clone();
-            let encoding = tokio::task::spawn_blocking(move || codec::encode(coding, &body));
+            let encoding = tokio::task::spawn_blocking(move || encode(coding, &body));
             encoding.await.ok().and_then(Result::ok)
         }
     };
-    match encoded {
-        Some(encoded) => {
+    match smaller {
+        Some(smaller) => {
             head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
-            Answer::from_parts(head, Payload::whole(encoded.into()))
+            Response::from_parts(head, Payload::whole(smaller.into()))
         }
-        None => Answer::from_parts(head, Payload::whole(body)),
+        None => Response::from_parts(head, Payload::whole(body)),
     }
 }
 
@@ -116,7 +60,7 @@ fn is_text(headers: &HeaderMap) -> bool {
         || (essence.starts_with("text/") && essence != "text/event-stream")
 }
 
-/// The coding with the highest weight in `Accept-Encoding` (RFC 9110, section 12.5.3); none when the body as it is has a higher.
+/// The coding with the highest weight in `Accept-Encoding` (RFC 9110, section 12.5.3); `None` when the plain body has a higher.
 fn preferred(headers: &HeaderMap) -> Option<Coding> {
     let listed = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let weights: Vec<(&str, u16)> = listed.flat_map(|value| value.split(',')).filter_map(weight).collect();
@@ -134,7 +78,7 @@ fn preferred(headers: &HeaderMap) -> Option<Coding> {
     best.map(|(coding, _)| coding)
 }
 
-/// A coding and its weight in thousandths; none when it is malformed.
+/// A coding and its weight in thousandths; `None` when it is malformed.
 fn weight(entry: &str) -> Option<(&str, u16)> {
     let mut parts = entry.split(';').map(str::trim);
     let name = parts.next().filter(|name| !name.is_empty())?;
@@ -159,35 +103,23 @@ fn thousandths(text: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use ::http::StatusCode;
 
-    use super::super::respond::with_body;
+    use bytes::Bytes;
+
+    use super::super::answer::with_body;
     use super::*;
+
+    fn gunzipped(body: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        flate2::read::GzDecoder::new(body).read_to_end(&mut plain).unwrap();
+        plain
+    }
 
     fn headers(name: ::http::HeaderName, values: &[&'static str]) -> HeaderMap {
         values.iter().map(|value| (name.clone(), HeaderValue::from_static(value))).collect()
-    }
-
-    #[test]
-    fn one_coding_is_taken_where_it_is_allowed() {
-        let gzip = [Coding::Gzip];
-        for (values, taken, expected) in [
-            (&[][..], &[][..], Ok(None)),
-            (&["identity"], &[], Ok(None)),
-            (&["Identity", ""], &[], Ok(None)),
-            (&["gzip"], &[], Err(())),
-            (&["gzip"], &gzip, Ok(Some(Coding::Gzip))),
-            (&["X-GZIP"], &gzip, Ok(Some(Coding::Gzip))),
-            (&["identity, gzip"], &gzip, Ok(Some(Coding::Gzip))),
-            (&["gzip, gzip"], &gzip, Err(())),
-            (&["gzip", "br"], &Coding::ALL, Err(())),
-            (&["br"], &gzip, Err(())),
-            (&["compress"], &Coding::ALL, Err(())),
-        ] {
-            let found = of_request(&headers(CONTENT_ENCODING, values), taken);
-
-            assert_eq!(found.map_err(drop), expected, "{values:?}");
-        }
     }
 
     #[test]
@@ -212,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_encoded_when_it_is_a_large_text() {
+    async fn a_response_is_encoded_when_it_is_a_large_text() {
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
         const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
         let gzip = headers(ACCEPT_ENCODING, &["gzip"]);
@@ -223,43 +155,18 @@ mod tests {
             (&HeaderMap::new(), JSON, 2000, false, true),
             (&gzip, OCTETS, 2000, false, false),
         ] {
-            let answer = with_body(StatusCode::OK, content_type, Bytes::from(vec![b'x'; length]));
+            let response = with_body(StatusCode::OK, content_type, Bytes::from(vec![b'x'; length]));
 
-            let answer = of_answer(asked, answer).await;
+            let response = encoded(asked, response).await;
 
-            assert_eq!(answer.headers().contains_key(CONTENT_ENCODING), is_encoded, "{length}");
-            assert_eq!(answer.headers().contains_key(VARY), varies, "{length}");
-            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(response.headers().contains_key(CONTENT_ENCODING), is_encoded, "{length}");
+            assert_eq!(response.headers().contains_key(VARY), varies, "{length}");
+            let body = response.into_body().collect().await.unwrap().to_bytes();
             let body = match is_encoded {
-                true => codec::decode(Coding::Gzip, &body, length, |_| Ok::<(), ()>(())).unwrap(),
+                true => gunzipped(&body),
                 false => body.to_vec(),
             };
             assert_eq!(body, vec![b'x'; length]);
         }
-    }
-
-    #[tokio::test]
-    async fn a_body_is_decoded_within_the_limits_and_the_budget() {
-        let body = vec![b'x'; 100_000];
-        let encoded = Bytes::from(codec::encode(Coding::Gzip, &body).unwrap());
-        let budget = Arc::new(Budget::new(1 << 20));
-        let decode = |max, budget: &Arc<Budget>| {
-            let (encoded, budget) = (encoded.clone(), Arc::clone(budget));
-            async move { decode(Coding::Gzip, encoded, max, &budget).await }
-        };
-
-        let (decoded, share) = decode(100_000, &budget).await.unwrap();
-        assert_eq!(decoded, body);
-        assert_eq!(budget.held(), 100_000);
-        drop(share);
-        assert!(matches!(decode(99_999, &budget).await, Err(Refusal::TooLarge { limit: 99_999 })));
-        for room in [1000, 99_999] {
-            let narrow = Arc::new(Budget::new(room));
-            assert!(matches!(decode(100_000, &narrow).await, Err(Refusal::Overloaded(_))));
-            assert_eq!(narrow.held(), 0);
-        }
-        assert_eq!(budget.held(), 0);
-        let garbage = super::decode(Coding::Gzip, Bytes::from_static(b"{}"), 10, &budget).await;
-        assert!(matches!(garbage, Err(Refusal::Undecodable(Coding::Gzip))));
     }
 }

@@ -1,31 +1,38 @@
+//! Whether the gateway lives, and whether it should be sent requests.
+
 use ::http::StatusCode;
 use serde::Serialize;
 
+use super::admin::access;
+use super::answer::{Response, with_json, with_json_text};
+use super::route::{Audience, Route, RouteRequest};
+use super::shared::Shared;
 use crate::ingest::ChannelState;
 
-use super::respond::{Answer, with_json, with_json_text};
-use super::shared::Front;
+pub(crate) const ROUTES: &[Route] = &[
+    Route::get("/health", |_| Box::pin(async { Ok(live()) })).audience(Audience::Everybody),
+    Route::get("/health/live", |_| Box::pin(async { Ok(live()) })).audience(Audience::Everybody),
+    Route::get("/health/ready", |request| Box::pin(async move { Ok(ready(&request)) })).audience(Audience::Everybody),
+];
 
-/// Whether the gateway should be sent requests, and everything that is wrong.
 #[derive(Serialize)]
 struct Readiness {
     status: &'static str,
-    failing: Vec<Failing>,
+    failing: Vec<FailingPart>,
 }
 
-/// A part that does not do its work.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-struct Failing {
+struct FailingPart {
     part: String,
-    /// For those who may use the admin API: it names keys of the configuration.
+    /// For operators only: it names keys of the configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
-    /// Whether the gateway is ready only without it.
+    /// Whether the gateway is unready because of it.
     required: bool,
 }
 
 impl Readiness {
-    fn of(failing: Vec<Failing>) -> (StatusCode, Self) {
+    fn of(failing: Vec<FailingPart>) -> (StatusCode, Self) {
         let required = failing.iter().any(|part| part.required);
         let (status, word) =
             if required { (StatusCode::SERVICE_UNAVAILABLE, "failing") } else { (StatusCode::OK, "ok") };
@@ -33,34 +40,35 @@ impl Readiness {
     }
 }
 
-/// The process serves: whoever reads this knows.
-pub(super) fn live() -> Answer {
+/// That it answers at all is the answer.
+fn live() -> Response {
     with_json_text(StatusCode::OK, "{\"status\":\"ok\"}\n")
 }
 
-/// Whether the gateway should be sent requests; why not is for operators.
-pub(super) fn ready(front: &Front, is_operator: bool) -> Answer {
-    let (status, readiness) = Readiness::of(failing(front, is_operator));
+fn ready(request: &RouteRequest<'_>) -> Response {
+    let RouteRequest { shared, context, .. } = request;
+    let is_operator = access::check(shared.settings.admin.token.as_ref(), &context.peer, &context.head).is_ok();
+    let (status, readiness) = Readiness::of(failing(shared, is_operator));
     with_json(status, &readiness)
 }
 
-fn failing(front: &Front, is_operator: bool) -> Vec<Failing> {
+fn failing(shared: &Shared, is_operator: bool) -> Vec<FailingPart> {
     let mut failing = Vec::new();
     let mut fails = |part: String, detail: String, required: bool| {
-        failing.push(Failing { part, detail: is_operator.then_some(detail), required });
+        failing.push(FailingPart { part, detail: is_operator.then_some(detail), required });
     };
-    if front.leaving.is_cancelled() {
+    if shared.leaving.is_cancelled() {
         fails("gateway".to_owned(), "the gateway is shutting down".to_owned(), true);
     }
-    if let Err(error) = front.services.log.health() {
+    if let Err(error) = shared.services.log.health() {
         fails("eventlog".to_owned(), error.to_string(), true);
     }
-    for channel in front.services.ingest.channels() {
+    for channel in shared.services.ingest.channels() {
         if channel.state == ChannelState::Waiting {
             fails(format!("channel:{}", channel.name), channel.detail.unwrap_or_default(), channel.required);
         }
     }
-    for plugin in front.services.plugins.list() {
+    for plugin in shared.services.plugins.list() {
         if let Some(detail) = plugin.error {
             let name = plugin.name.unwrap_or(plugin.file);
             fails(format!("plugin:{name}"), detail, false);
@@ -75,7 +83,7 @@ mod tests {
 
     #[test]
     fn only_a_required_part_makes_the_gateway_unready() {
-        let part = |required| Failing { part: "channel:github".to_owned(), detail: None, required };
+        let part = |required| FailingPart { part: "channel:github".to_owned(), detail: None, required };
         for (failing, status, word) in
             [(vec![], 200, "ok"), (vec![part(false)], 200, "ok"), (vec![part(false), part(true)], 503, "failing")]
         {

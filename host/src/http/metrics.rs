@@ -10,24 +10,24 @@ use crate::metrics::{ByProvider, ByReason, Durations, Metrics, labels};
 
 labels! {
     /// By channel (`provider`) and HTTP status.
-    pub(super) ByRequest { provider, status }
+    pub(crate) ByRequest { provider, status }
 }
 labels! {
     /// By whose rate it was: `address`, `channel` or `total`.
-    pub(super) ByScope { scope }
+    pub(crate) ByScope { scope }
 }
 
-pub(super) struct HttpMetrics {
-    pub(super) requests: Family<ByRequest, Counter>,
-    pub(super) request_duration: Family<ByProvider, Histogram, Durations>,
-    pub(super) connections: Gauge,
-    pub(super) refused: Family<ByReason, Counter>,
-    pub(super) rate_limited: Family<ByScope, Counter>,
-    pub(super) addresses_displaced: Counter,
+pub(crate) struct HttpMetrics {
+    pub(crate) requests: Family<ByRequest, Counter>,
+    pub(crate) request_duration: Family<ByProvider, Histogram, Durations>,
+    pub(crate) connections: Gauge,
+    pub(crate) refused: Family<ByReason, Counter>,
+    pub(crate) rate_limited: Family<ByScope, Counter>,
+    pub(crate) addresses_displaced: Counter,
 }
 
 impl HttpMetrics {
-    pub(super) fn register(metrics: &Metrics) -> Self {
+    pub(crate) fn register(metrics: &Metrics) -> Self {
         Self {
             requests: metrics.register(
                 "webhook_requests",
@@ -48,7 +48,7 @@ impl HttpMetrics {
             ),
             rate_limited: metrics.register(
                 "gateway_rate_limited",
-                "Requests over a rate, by whose it was",
+                "Requests over a rate, by whose rate it was",
                 Family::default(),
             ),
             addresses_displaced: metrics.register(

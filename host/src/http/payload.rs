@@ -1,3 +1,5 @@
+//! The body of a response.
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,19 +11,16 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
-/// What an answer carries.
-pub(super) enum Payload {
-    /// All of it at once.
+pub(crate) enum Payload {
     Whole(Full<Bytes>),
-    /// What is made while it is sent; an error ends it before its end, and the connection with it.
+    /// Made while it is sent; an error ends it early, and the connection with it.
     Pieces(mpsc::Receiver<io::Result<Bytes>>),
-    /// What is made when it is asked for, and dropped with the connection.
+    /// Made when it is asked for, and dropped with the connection.
     Stream(BoxStream<'static, Bytes>),
 }
 
 impl Payload {
-    /// These bytes.
-    pub(super) fn whole(bytes: Bytes) -> Self {
+    pub(crate) fn whole(bytes: Bytes) -> Self {
         Self::Whole(Full::new(bytes))
     }
 }

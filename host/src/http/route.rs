@@ -1,184 +1,203 @@
+//! One row of the route table: what answers at a path that is not a channel's.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
 use ::http::Method;
+use hyper::body::Incoming;
 
-/// What an address leads to.
+use super::answer::Response;
+use super::refusal::Refusal;
+use super::shared::{RequestContext, Shared};
+use super::surface::Surface;
+
+/// A row of the table.
+#[derive(Clone, Copy)]
+pub(crate) struct Route {
+    verb: Verb,
+    /// `{id}` stands for one segment.
+    path: &'static str,
+    audience: Audience,
+    takes_query: bool,
+    handler: Handler,
+}
+
+/// `Get` is also asked with `HEAD`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Surface {
-    /// Webhooks and the admin API.
-    Everything,
-    /// Webhooks; the admin API has an address of its own.
-    Public,
-    /// The admin API.
-    Admin,
+enum Verb {
+    Get,
+    Post,
 }
 
-impl Surface {
-    /// Whether channels are mounted here.
-    pub(super) const fn has_webhooks(self) -> bool {
-        matches!(self, Self::Everything | Self::Public)
-    }
-
-    /// Whether operators are answered here.
-    pub(super) const fn has_admin(self) -> bool {
-        matches!(self, Self::Everything | Self::Admin)
-    }
-
-    const fn has(self, endpoint: Endpoint) -> bool {
-        self.has_admin() || !(endpoint.is_admin() || matches!(endpoint, Endpoint::Metrics))
-    }
-}
-
-/// What answers at a path that is not a channel's.
+/// Who is answered, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Endpoint {
-    Root,
-    Live,
-    Ready,
-    Metrics,
-    Events,
-    Event,
-    Replay,
-    Channels,
-    Record,
-    Rehearse,
-    Agents,
-    Plugins,
-    Routes,
-    Skills,
-    Deliveries,
-    ReplayDeliveries,
-    ReplayDelivery,
-    Replays,
-    OneReplay,
-    CancelReplay,
-    Stats,
-    Backup,
+pub(crate) enum Audience {
+    /// Everybody, at every address.
+    Everybody,
+    /// Everybody who reaches the address of the admin API.
+    AdminAddress,
+    /// Operators, at the address of the admin API.
+    Operators,
 }
 
-impl Endpoint {
-    /// Whether only operators are answered.
-    pub(super) const fn is_admin(self) -> bool {
-        !matches!(self, Self::Root | Self::Live | Self::Ready | Self::Metrics)
+pub(crate) type Handler = for<'a> fn(RouteRequest<'a>) -> Handling<'a>;
+pub(crate) type Handling<'a> = Pin<Box<dyn Future<Output = Result<Response, Refusal>> + Send + 'a>>;
+
+/// A request that found its route.
+pub(crate) struct RouteRequest<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) context: &'a RequestContext,
+    /// The segment in the place of `{id}`; empty when the path has none.
+    pub(crate) id: &'a str,
+    pub(crate) body: Incoming,
+}
+
+impl<'a> RouteRequest<'a> {
+    /// Without `?`, undecoded.
+    pub(crate) fn query(&self) -> &'a str {
+        self.context.head.uri.query().unwrap_or_default()
     }
 }
 
-/// Every path but those of channels. `{id}` stands for one segment.
-const ROUTES: [(Method, &str, Endpoint); 23] = [
-    (Method::GET, "/", Endpoint::Root),
-    (Method::GET, "/health", Endpoint::Live),
-    (Method::GET, "/health/live", Endpoint::Live),
-    (Method::GET, "/health/ready", Endpoint::Ready),
-    (Method::GET, "/metrics", Endpoint::Metrics),
-    (Method::GET, "/admin/events", Endpoint::Events),
-    (Method::GET, "/admin/events/{id}", Endpoint::Event),
-    (Method::POST, "/admin/events/{id}/replay", Endpoint::Replay),
-    (Method::GET, "/admin/channels", Endpoint::Channels),
-    (Method::POST, "/admin/channels/{id}/record", Endpoint::Record),
-    (Method::POST, "/admin/channels/{id}/try", Endpoint::Rehearse),
-    (Method::GET, "/admin/agents", Endpoint::Agents),
-    (Method::GET, "/admin/plugins", Endpoint::Plugins),
-    (Method::GET, "/admin/routes", Endpoint::Routes),
-    (Method::GET, "/admin/skills", Endpoint::Skills),
-    (Method::GET, "/admin/deliveries", Endpoint::Deliveries),
-    (Method::POST, "/admin/deliveries/replay", Endpoint::ReplayDeliveries),
-    (Method::POST, "/admin/deliveries/{id}/replay", Endpoint::ReplayDelivery),
-    (Method::GET, "/admin/replays", Endpoint::Replays),
-    (Method::GET, "/admin/replays/{id}", Endpoint::OneReplay),
-    (Method::POST, "/admin/replays/{id}/cancel", Endpoint::CancelReplay),
-    (Method::GET, "/admin/stats", Endpoint::Stats),
-    (Method::GET, "/admin/log/backup", Endpoint::Backup),
-];
+impl Route {
+    /// Reads. Operators are answered, and a query is refused.
+    pub(crate) const fn get(path: &'static str, handler: Handler) -> Self {
+        Self { verb: Verb::Get, path, audience: Audience::Operators, takes_query: false, handler }
+    }
 
-/// A row of the table that a path has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found<'a> {
-    pub(super) endpoint: Endpoint,
-    /// The segment in the place of `{id}`; empty when there is none.
-    pub(super) id: &'a str,
-    method: Method,
-}
+    /// Changes something. Operators are answered, and a query is refused.
+    pub(crate) const fn post(path: &'static str, handler: Handler) -> Self {
+        Self { verb: Verb::Post, ..Self::get(path, handler) }
+    }
 
-impl Found<'_> {
-    /// The methods of the path, when `method` is none of them.
-    pub(super) fn refuses(&self, method: &Method) -> Option<Vec<Method>> {
-        match (&self.method, method) {
-            (own, asked) if own == asked => None,
-            (&Method::GET, &Method::HEAD) => None,
-            (&Method::GET, _) => Some(vec![Method::GET, Method::HEAD]),
-            (own, _) => Some(vec![own.clone()]),
+    /// The handler reads the query.
+    pub(crate) const fn with_query(self) -> Self {
+        Self { takes_query: true, ..self }
+    }
+
+    pub(crate) const fn audience(self, audience: Audience) -> Self {
+        Self { audience, ..self }
+    }
+
+    pub(crate) const fn is_for_operators(&self) -> bool {
+        matches!(self.audience, Audience::Operators)
+    }
+
+    pub(crate) const fn takes_query(&self) -> bool {
+        self.takes_query
+    }
+
+    pub(crate) fn answer<'a>(&self, request: RouteRequest<'a>) -> Handling<'a> {
+        (self.handler)(request)
+    }
+
+    const fn is_at(&self, surface: Surface) -> bool {
+        surface.has_admin() || matches!(self.audience, Audience::Everybody)
+    }
+
+    fn accepts(&self, method: &Method) -> bool {
+        self.methods().contains(method)
+    }
+
+    fn methods(&self) -> &'static [Method] {
+        match self.verb {
+            Verb::Get => &[Method::GET, Method::HEAD],
+            Verb::Post => &[Method::POST],
         }
     }
 }
 
-/// What answers at `path` on an address of this kind.
-pub(super) fn find(surface: Surface, path: &str) -> Option<Found<'_>> {
-    ROUTES.iter().filter(|(_, _, endpoint)| surface.has(*endpoint)).find_map(|(method, pattern, endpoint)| {
-        let id = matches_pattern(pattern, path)?;
-        Some(Found { endpoint: *endpoint, id, method: method.clone() })
-    })
+/// The routes of one path.
+pub(crate) struct Found<'p> {
+    /// Of a method that the path does not have, the first of its rows.
+    pub(crate) route: &'static Route,
+    pub(crate) id: &'p str,
+    /// The methods of the path, when the request has none of them.
+    pub(crate) other_methods: Option<Vec<Method>>,
 }
 
-fn matches_pattern<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+/// What answers at `path` on an address of this kind; `None` when nothing does.
+pub(crate) fn find<'p>(
+    table: impl Iterator<Item = &'static Route>,
+    surface: Surface,
+    method: &Method,
+    path: &'p str,
+) -> Option<Found<'p>> {
+    let mut refused: Option<Found<'p>> = None;
+    for route in table.filter(|route| route.is_at(surface)) {
+        let Some(id) = id_in(route.path, path) else { continue };
+        if route.accepts(method) {
+            return Some(Found { route, id, other_methods: None });
+        }
+        let found = refused.get_or_insert(Found { route, id, other_methods: Some(Vec::new()) });
+        found.other_methods.iter_mut().for_each(|methods| methods.extend_from_slice(route.methods()));
+    }
+    refused
+}
+
+/// The segment that stands in the place of `{id}`, empty when the pattern has none; `None` for another path.
+fn id_in<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     let Some((before, after)) = pattern.split_once("{id}") else { return (pattern == path).then_some("") };
     let id = path.strip_prefix(before)?.strip_suffix(after)?;
     (!id.is_empty() && !id.contains('/')).then_some(id)
 }
 
 #[cfg(test)]
+impl Route {
+    /// Its row in a description of the API.
+    pub(crate) fn row(&self) -> (Method, &'static str) {
+        (self.methods()[0].clone(), self.path)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_row_of_the_table_is_found_at_its_own_path() {
-        for (_, pattern, endpoint) in ROUTES {
-            let path = pattern.replace("{id}", "42");
-            let id = if pattern == path { "" } else { "42" };
+    const NOTHING: Handler = |_| Box::pin(async { Err(Refusal::NotFound) });
+    const TABLE: &[Route] = &[
+        Route::get("/health", NOTHING).audience(Audience::Everybody),
+        Route::get("/metrics", NOTHING).audience(Audience::AdminAddress),
+        Route::get("/admin/nouns", NOTHING),
+        Route::post("/admin/nouns", NOTHING),
+        Route::get("/admin/nouns/{id}", NOTHING),
+        Route::post("/admin/nouns/{id}/do", NOTHING),
+    ];
 
-            let found = find(Surface::Everything, &path).unwrap();
-            assert_eq!((found.endpoint, found.id), (endpoint, id), "{path}");
-            let is_open = !endpoint.is_admin() && endpoint != Endpoint::Metrics;
-            assert_eq!(find(Surface::Public, &path).is_some(), is_open, "{path}");
-            assert!(find(Surface::Admin, &path).is_some(), "{path}");
-            assert_eq!(endpoint.is_admin(), path.starts_with("/admin"), "{path}");
-        }
-    }
-
-    /// The hardening suite holds the description against the answers, so that what is missing in it is not looked at.
-    #[test]
-    fn every_row_of_the_table_is_described_or_left_out_with_a_reason() {
-        let text = include_str!("../../../tests/hardening/openapi.json");
-        let description: serde_json::Value = serde_json::from_str(text).unwrap();
-        let paths = description["paths"].as_object().unwrap();
-        let left_out = description["x-left-out"].as_object().unwrap();
-        let described = |method: &Method, path: &str| {
-            let operation = paths.get(path).and_then(|path| path.get(method.as_str().to_ascii_lowercase()));
-            operation.is_some() != left_out.contains_key(&format!("{method} {path}"))
-        };
-        for (method, path, _) in &ROUTES {
-            assert!(described(method, path), "{method} {path}: describe it in openapi.json, or say there why not");
-        }
-
-        let is_row = |path: &str| ROUTES.iter().any(|(_, row, _)| *row == path);
-        let left = left_out.keys().filter_map(|row| row.split_once(' ')).map(|(_, path)| path);
-        for path in paths.keys().map(String::as_str).chain(left) {
-            assert!(is_row(path) || path.starts_with("/webhooks/"), "{path} is in openapi.json and not in the table");
-        }
+    fn found(surface: Surface, method: Method, path: &str) -> Option<(&'static str, String, Option<Vec<Method>>)> {
+        let found = find(TABLE.iter(), surface, &method, path)?;
+        Some((found.route.path, found.id.to_owned(), found.other_methods))
     }
 
     #[test]
-    fn other_paths_are_not() {
-        for path in ["/admin", "/admin/", "/admin/events/", "/admin/events/a/b", "/health/", "/webhooks/x", ""] {
-            assert_eq!(find(Surface::Everything, path), None, "{path}");
+    fn a_path_has_one_segment_for_an_id() {
+        let get = |path| found(Surface::Everything, Method::GET, path);
+
+        assert_eq!(get("/admin/nouns/42"), Some(("/admin/nouns/{id}", "42".to_owned(), None)));
+        for path in ["/admin", "/admin/", "/admin/nouns/", "/admin/nouns/a/b", "/health/", "/webhooks/x", ""] {
+            assert_eq!(get(path), None, "{path}");
         }
     }
 
     #[test]
     fn reading_takes_get_and_head_and_changing_takes_post() {
-        let refuses = |path, method| find(Surface::Everything, path).unwrap().refuses(&method);
+        let refused = |path, method| found(Surface::Everything, method, path).unwrap().2;
+        let reading = [Method::GET, Method::HEAD];
 
-        assert_eq!(refuses("/health", Method::GET), None);
-        assert_eq!(refuses("/health", Method::HEAD), None);
-        assert_eq!(refuses("/health", Method::POST), Some(vec![Method::GET, Method::HEAD]));
-        assert_eq!(refuses("/admin/events/1/replay", Method::POST), None);
-        assert_eq!(refuses("/admin/events/1/replay", Method::GET), Some(vec![Method::POST]));
+        assert_eq!(refused("/health", Method::GET), None);
+        assert_eq!(refused("/health", Method::HEAD), None);
+        assert_eq!(refused("/health", Method::POST), Some(reading.to_vec()));
+        assert_eq!(refused("/admin/nouns/1/do", Method::POST), None);
+        assert_eq!(refused("/admin/nouns/1/do", Method::GET), Some(vec![Method::POST]));
+        assert_eq!(refused("/admin/nouns", Method::POST), None);
+        assert_eq!(refused("/admin/nouns", Method::PUT), Some([&reading[..], &[Method::POST]].concat()));
+    }
+
+    #[test]
+    fn an_address_shows_what_is_for_its_callers() {
+        for (path, public) in [("/health", true), ("/metrics", false), ("/admin/nouns", false)] {
+            assert_eq!(found(Surface::Public, Method::GET, path).is_some(), public, "{path}");
+            assert!(found(Surface::Admin, Method::GET, path).is_some(), "{path}");
+        }
     }
 }

@@ -1,7 +1,125 @@
-//! Sockets and connections: who may connect, how long a connection may do nothing, and how it ends.
+//! The server: the addresses it listens at, and how it ends.
 
-pub(crate) mod connection;
+mod activity;
+mod connection;
 pub(crate) mod connection_limit;
-pub(crate) mod listener;
+pub(crate) mod error;
+mod listener;
+mod occupancy;
+pub(crate) mod peer;
 mod proxy_protocol;
 pub(crate) mod tls;
+mod turn_away;
+pub(crate) mod upgrade;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::error::HttpError;
+use self::listener::Listener;
+use self::tls::Tls;
+use super::router::Router;
+use super::settings::Settings;
+use super::shared::{Services, Shared};
+use super::surface::Surface;
+use crate::caller::{AllowList, HostName, follow_names};
+use crate::systemd::Sockets;
+
+/// Connections that an address of the admin API accepts at once.
+const ADMIN_CONNECTIONS: usize = 64;
+
+/// A front door that listens, and answers nobody before [`Server::run`].
+pub struct Server {
+    router: Router,
+    listeners: Vec<Listener>,
+    tls: Option<Arc<Tls>>,
+}
+
+/// Whether an address of the admin API alone is encrypted: wherever other machines can connect.
+pub fn is_encrypted(settings: &Settings, admin: SocketAddr) -> bool {
+    settings.tls.is_some() && !admin.ip().to_canonical().is_loopback()
+}
+
+impl Server {
+    /// Listens at the addresses of `settings`, or on the inherited sockets in their place. Callers that connect from now on
+    /// wait for [`Server::run`].
+    ///
+    /// # Errors
+    /// `Bind` when an address belongs to another machine or is in use, `Exposed`, `Tls`.
+    pub async fn bind(settings: Settings, services: Services, sockets: Sockets) -> Result<Self, HttpError> {
+        let mut listeners = Vec::new();
+        let public = if settings.admin.listen.is_some() { Surface::Public } else { Surface::Everything };
+        let tls = settings.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
+        let bound = Listener::bind(settings.listen, sockets.webhooks, public, tls.clone(), settings.max_connections);
+        listeners.push(bound.await?);
+        if let Some(address) = settings.admin.listen {
+            let inherited = sockets.admin.as_ref().and_then(|socket| socket.local_addr().ok());
+            let tls = tls.clone().filter(|_| is_encrypted(&settings, inherited.unwrap_or(address)));
+            let bound = Listener::bind(address, sockets.admin, Surface::Admin, tls, ADMIN_CONNECTIONS);
+            listeners.push(bound.await?);
+        }
+        let exposed =
+            |listener: &&Listener| listener.surface.has_admin() && !listener.address.ip().to_canonical().is_loopback();
+        if settings.admin.token.is_none()
+            && let Some(Listener { address, .. }) = listeners.iter().find(exposed)
+        {
+            return Err(HttpError::Exposed { address: *address });
+        }
+        Ok(Self { router: Router::new(Shared::new(settings, services)), listeners, tls })
+    }
+
+    /// The URLs it answers at: webhooks first, then the admin API's own address.
+    pub fn urls(&self) -> Vec<String> {
+        let scheme = |listener: &Listener| if listener.tls.is_some() { "https" } else { "http" };
+        self.listeners.iter().map(|listener| format!("{}://{}/", scheme(listener), listener.address)).collect()
+    }
+
+    /// Makes the gateway unready when it is cancelled. The server goes on, and asks callers to connect elsewhere.
+    pub fn leaving(&self) -> CancellationToken {
+        self.router.shared().leaving.clone()
+    }
+
+    /// Serves until `shutdown`, then lets requests in flight finish within [`Settings::shutdown_grace`].
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self { router, listeners, tls } = self;
+        let router = Arc::new(router);
+        let shared = router.shared();
+        let tasks = TaskTracker::new();
+        let names: Vec<Arc<HostName>> =
+            shared.services.ingest.allow_lists().flat_map(AllowList::names).cloned().collect();
+        // The names of allow lists are resolved before the first request is answered.
+        tasks.spawn(follow_names(names, shutdown.clone()).await);
+        if let Some(tls) = tls {
+            tasks.spawn(tls.follow(shutdown.clone()));
+        }
+        for listener in listeners {
+            tasks.spawn(listener.serve(Arc::clone(&router), tasks.clone(), shutdown.clone()));
+        }
+        shutdown.cancelled().await;
+        shared.leaving.cancel();
+        tasks.close();
+        // Connections end themselves when the grace is over; what they started may take a moment longer.
+        let patience = shared.settings.shutdown_grace + Duration::from_secs(2);
+        if tokio::time::timeout(patience, tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = tasks.len(), "Requests were cut off at the end of the grace");
+        }
+    }
+}
+
+#[cfg(test)]
+impl Server {
+    /// The addresses it listens at, in the order of [`Server::urls`].
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().map(|listener| listener.address).collect()
+    }
+
+    /// Routes that only a test has.
+    pub(crate) fn with_routes(mut self, routes: &'static [super::route::Route]) -> Self {
+        self.router.add(routes);
+        self
+    }
+}

@@ -5,7 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::header::{CONNECTION, UPGRADE};
+use ::http::{HeaderValue, StatusCode};
 use bytes::Bytes;
+use futures_util::stream;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,7 +23,7 @@ use crate::dispatch::{self, Dispatch};
 use crate::egress::EgressSettings;
 use crate::event::{ChannelName, EventId, Recipient, RequestId, Timestamp};
 use crate::eventlog::{self, Appended, EngineKind, EventLog, NewEvent};
-use crate::ingest::{self, ChannelSettings, Guard, Ingest, PollSettings, Router};
+use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, PollSettings, Router};
 use crate::metrics::Metrics;
 use crate::plugin::{self, CallLimits, PluginHost};
 use crate::replay::{self, Replays};
@@ -26,7 +31,24 @@ use crate::skill::Skills;
 use crate::systemd::Sockets;
 use crate::verify::Secret;
 
+use super::answer::{Response, with_body, with_payload};
+use super::payload::Payload;
+use super::refusal::Refusal;
+use super::route::{Audience, Route, RouteRequest};
+use super::server::upgrade::Upgrade;
 use super::{Server, Services, Settings};
+
+/// Routes that the gateway does not have.
+const ROUTES: &[Route] = &[
+    Route::get("/test/echo", |request| Box::pin(async move { echo(&request) })).audience(Audience::Everybody),
+    Route::get("/test/deaf", |request| Box::pin(async move { deaf(&request) })).audience(Audience::Everybody),
+    Route::get("/test/slow", |_| Box::pin(async { Ok(slow()) })).audience(Audience::Everybody),
+    Route::get("/test/endless", |_| Box::pin(async { Ok(endless()) })).audience(Audience::Everybody),
+];
+
+/// How long a connection may be idle in tests of that, and how much longer a stream of theirs takes.
+const IDLE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(1000);
 
 /// Long enough for every test, short enough for a person.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -92,7 +114,7 @@ impl Gateway {
             ..plugin::Settings::new(dir.path().join("plugins"), dir.path().join("cache"))
         };
         std::fs::create_dir_all(&plugins.dir).unwrap();
-        let guard = Arc::new(Guard::new(&ingest));
+        let guard = Arc::new(DowngradeCheck::new(&ingest));
         let plugins = PluginHost::start(plugins, &metrics, guard).await.unwrap();
         let dispatch = dispatch::Settings { agents: Vec::new(), routes: Vec::new(), held_bytes: 1 << 20 };
         let dispatch = Dispatch::new(dispatch, plugins.clone(), Skills::default(), &metrics);
@@ -110,12 +132,8 @@ impl Gateway {
             metrics,
             started_at: Timestamp::now(),
         };
-        let server = Server::bind(settings, services, Sockets::default()).await.unwrap();
-        let (addresses, shutdown, mut serving) = (
-            server.listeners.iter().map(|listener| listener.address).collect::<Vec<_>>(),
-            CancellationToken::new(),
-            JoinSet::new(),
-        );
+        let server = Server::bind(settings, services, Sockets::default()).await.unwrap().with_routes(ROUTES);
+        let (addresses, shutdown, mut serving) = (server.addresses(), CancellationToken::new(), JoinSet::new());
         serving.spawn(server.run(shutdown.clone()));
         Self { addresses, log, shutdown, serving, _dir: dir }
     }
@@ -135,6 +153,14 @@ impl Gateway {
     /// `headers` are whole lines.
     async fn ask(&self, method: &str, path: &str, headers: &str) -> Reply {
         ask(self.address(), method, path, headers).await
+    }
+
+    /// Waits for a free place.
+    async fn becomes_reachable(&self) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while self.get("/health").await.status != 200 {
+            assert!(tokio::time::Instant::now() < deadline, "the place is not given back");
+        }
     }
 
     async fn append(&self, text: &'static str) -> EventId {
@@ -356,10 +382,7 @@ async fn check_turned_away(change: impl FnOnce(&mut Settings)) {
     assert_eq!(refused.header("content-length"), Some(refused.body.len().to_string().as_str()));
     drop(first);
 
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while gateway.get("/health").await.status != 200 {
-        assert!(tokio::time::Instant::now() < deadline, "the place is not given back");
-    }
+    gateway.becomes_reachable().await;
 }
 
 #[tokio::test]
@@ -428,4 +451,138 @@ async fn shutdown_closes_the_door_and_lets_nobody_hang() {
     assert_eq!(reply(&mut idle).await.status, 200);
     tokio::time::timeout(PATIENCE, gateway.serving.join_next()).await.expect("an end in time");
     assert!(TcpStream::connect(gateway.address()).await.is_err());
+}
+
+type Socket = TokioIo<Upgraded>;
+
+/// Goes on as an echo that says farewell when the gateway ends.
+fn echo(request: &RouteRequest<'_>) -> Result<Response, Refusal> {
+    upgraded(request, |mut socket, stop| async move {
+        let mut buffer = [0; 64];
+        loop {
+            tokio::select! {
+                read = socket.read(&mut buffer) => match read {
+                    Ok(length @ 1..) => socket.write_all(&buffer[..length]).await.unwrap(),
+                    _ => return,
+                },
+                () = stop.cancelled() => return socket.write_all(b"farewell").await.unwrap(),
+            }
+        }
+    })
+}
+
+/// Goes on in a protocol that never ends by itself.
+fn deaf(request: &RouteRequest<'_>) -> Result<Response, Refusal> {
+    upgraded(request, |socket, _| async move {
+        std::future::pending::<()>().await;
+        drop(socket);
+    })
+}
+
+fn upgraded<F: Future<Output = ()> + Send + 'static>(
+    request: &RouteRequest<'_>,
+    serve: impl FnOnce(Socket, CancellationToken) -> F + Send + 'static,
+) -> Result<Response, Refusal> {
+    let upgrade = Upgrade::of(&request.context.head).ok_or(Refusal::NotFound)?;
+    upgrade.start(serve);
+    let mut response = with_body(StatusCode::SWITCHING_PROTOCOLS, HeaderValue::from_static("text/plain"), Bytes::new());
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    response.headers_mut().insert(UPGRADE, HeaderValue::from_static("echo"));
+    Ok(response)
+}
+
+/// Has nothing to send for longer than a connection may be idle.
+fn slow() -> Response {
+    let pieces = stream::unfold(0, async |piece| {
+        if piece == 1 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        (piece < 2).then(|| (Bytes::from(format!("piece {piece}\n")), piece + 1))
+    });
+    with_payload("text/plain", Payload::Stream(Box::pin(pieces)))
+}
+
+/// Has always more to send.
+fn endless() -> Response {
+    let pieces = stream::repeat(Bytes::from(vec![b'x'; 64 << 10]));
+    with_payload("text/plain", Payload::Stream(Box::pin(pieces)))
+}
+
+/// Asks to go on in another protocol, and reads the head of the answer.
+async fn upgrade(gateway: &Gateway, path: &str) -> TcpStream {
+    let mut stream = gateway.connect().await;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    assert!(head.starts_with("HTTP/1.1 101 ") && head.contains("connection: upgrade\r\n"), "{head}");
+    stream
+}
+
+#[tokio::test]
+async fn an_upgraded_connection_keeps_its_place_until_it_ends() {
+    let gateway = Gateway::start(|settings| {
+        settings.max_connections_per_address = 2;
+        settings.idle_timeout = IDLE;
+    })
+    .await;
+    gateway.ask("GET", "/test/echo", "").await.expect_problem(404, "not_found");
+
+    let mut first = upgrade(&gateway, "/test/echo").await;
+    tokio::time::sleep(PAUSE).await;
+    first.write_all(b"hello").await.unwrap();
+    let mut echoed = [0; 5];
+    first.read_exact(&mut echoed).await.unwrap();
+    assert_eq!(&echoed, b"hello");
+    let metrics = gateway.get("/metrics").await.body;
+    assert!(metrics.contains("gateway_http_connections 2\n"), "{metrics}");
+    let second = upgrade(&gateway, "/test/echo").await;
+    gateway.get("/health").await.expect_problem(503, "overloaded");
+
+    drop(first);
+    gateway.becomes_reachable().await;
+    drop(second);
+}
+
+#[tokio::test]
+async fn shutdown_is_heard_by_upgraded_connections_and_lets_none_of_them_hang() {
+    let mut gateway = Gateway::start(|settings| settings.shutdown_grace = Duration::from_millis(200)).await;
+    let mut polite = upgrade(&gateway, "/test/echo").await;
+    let mut deaf = upgrade(&gateway, "/test/deaf").await;
+
+    gateway.shutdown.cancel();
+
+    let mut last_words = String::new();
+    polite.read_to_string(&mut last_words).await.unwrap();
+    assert_eq!(last_words, "farewell");
+    tokio::time::timeout(PATIENCE, gateway.serving.join_next()).await.expect("an end in time");
+    assert_eq!(deaf.read(&mut [0]).await.unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn a_stream_that_waits_for_more_is_not_idle() {
+    let gateway = Gateway::start(|settings| settings.idle_timeout = IDLE).await;
+
+    let reply = gateway.get("/test/slow").await;
+
+    assert_eq!(reply.status, 200);
+    assert!(reply.body.contains("piece 0\n") && reply.body.contains("piece 1\n"), "{}", reply.body);
+}
+
+#[tokio::test]
+async fn a_caller_that_takes_nothing_of_a_stream_is_hung_up_on() {
+    let gateway = Gateway::start(|settings| settings.idle_timeout = IDLE).await;
+    let mut stream = gateway.connect().await;
+    stream.write_all(b"GET /test/endless HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+
+    stream.readable().await.unwrap();
+
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    // The connection that asks is the only one left.
+    while !gateway.get("/metrics").await.body.contains("gateway_http_connections 1\n") {
+        assert!(tokio::time::Instant::now() < deadline, "the caller keeps its connection");
+    }
 }

@@ -1,3 +1,5 @@
+//! The content codings of bodies.
+
 use std::fmt;
 
 /// How a body can be encoded (RFC 9110, section 8.4.1).
@@ -5,7 +7,7 @@ use std::fmt;
 pub enum Coding {
     /// RFC 1952, one member.
     Gzip,
-    /// RFC 1950; the bare stream of RFC 1951 that some senders mean by it is not taken.
+    /// RFC 1950; the bare stream of RFC 1951 that some senders mean by it is not accepted.
     Deflate,
     /// RFC 8878, one frame.
     Zstd,
@@ -14,7 +16,6 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// Each of them.
     pub const ALL: [Self; 4] = [Self::Gzip, Self::Deflate, Self::Zstd, Self::Br];
 
     /// As it is written in headers and in the configuration.

@@ -1,17 +1,19 @@
+//! Refuses plugin files that would open a channel.
+
 use crate::event::{ChannelName, PluginName};
 use crate::plugin::{Manifest, SwapPolicy};
 
-use super::Settings;
+use super::settings::Settings;
 
 /// Refuses a plugin file that asks for less verification than the one it replaces, where a channel has a secret:
 /// swapping a file must not open a door.
 #[derive(Clone, Debug)]
-pub struct Guard {
+pub struct DowngradeCheck {
     locked: Vec<(PluginName, ChannelName)>,
 }
 
-impl Guard {
-    /// Guards the channels that have a secret and rely on what the plugin's manifest says.
+impl DowngradeCheck {
+    /// Covers the channels that have a secret and rely on the verification of the manifest.
     pub fn new(settings: &Settings) -> Self {
         let locked =
             settings.channels.iter().filter(|channel| !channel.secrets.is_empty() && channel.verification.is_none());
@@ -19,7 +21,7 @@ impl Guard {
     }
 }
 
-impl SwapPolicy for Guard {
+impl SwapPolicy for DowngradeCheck {
     fn admit(&self, plugin: &PluginName, serving: Option<&Manifest>, next: &Manifest) -> Result<(), String> {
         let Some(serving) = serving.filter(|serving| next.recipe.is_weaker_than(&serving.recipe)) else {
             return Ok(());
@@ -43,11 +45,11 @@ mod tests {
         {"scheme": "hmac", "algorithm": "sha256", "header": "x-signature", "encoding": "hex", "signed": ["body"]}]}"#;
 
     #[test]
-    fn a_locked_door_is_not_opened_by_a_swap() {
+    fn a_channel_with_a_secret_is_not_opened_by_a_swap() {
         let manifest = |text| Manifest::parse(text).unwrap();
         let plugin: PluginName = "github".parse().unwrap();
-        let locked = Guard { locked: vec![(plugin.clone(), "github".parse().unwrap())] };
-        let unlocked = Guard { locked: Vec::new() };
+        let locked = DowngradeCheck { locked: vec![(plugin.clone(), "github".parse().unwrap())] };
+        let unlocked = DowngradeCheck { locked: Vec::new() };
 
         assert!(locked.admit(&plugin, Some(&manifest(SIGNED)), &manifest(OPEN)).is_err());
         assert!(locked.admit(&plugin, Some(&manifest(OPEN)), &manifest(SIGNED)).is_ok());

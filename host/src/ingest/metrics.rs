@@ -23,7 +23,7 @@ impl IngestMetrics {
                 "Requests whose verification failed",
                 Family::default(),
             ),
-            polls: metrics.register("gateway_polls", "Sources asked by how that ended", Family::default()),
+            polls: metrics.register("gateway_polls", "Polls by how they ended", Family::default()),
         }
     }
 }

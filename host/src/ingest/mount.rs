@@ -1,20 +1,15 @@
+//! Which channel a path belongs to.
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::caller::Access;
-use crate::egress::EgressSettings;
+use super::channel::Channel;
+use super::settings::{ChannelSettings, PREFIX, Settings};
 use crate::event::ChannelName;
 use crate::plugin::{CallLimits, PluginHost};
 
-use super::channel::Channel;
-use super::{ChannelSettings, PollSettings, Settings};
-
-/// Where channels are mounted that have no path of their own.
-const PREFIX: &str = "/webhooks/";
-
 /// A channel that serves a path.
 pub struct Mount {
-    /// The channel.
     pub channel: Arc<Channel>,
     /// The path below the mount point; starts with `/`.
     pub rest: String,
@@ -27,7 +22,7 @@ pub(super) struct Mounts {
     paths: Vec<(String, Arc<Channel>)>,
     plugins: PluginHost,
     auto_limits: Option<CallLimits>,
-    /// Channels of plugins without a table, made when they are first asked for. As many as there are plugin files.
+    /// Channels without a table in the configuration, made when they are first needed. As many as there are plugin files.
     automatic: RwLock<BTreeMap<ChannelName, Arc<Channel>>>,
 }
 
@@ -88,34 +83,9 @@ impl Mounts {
         let known = self.automatic.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
         Some(known.unwrap_or_else(|| {
             let mut automatic = self.automatic.write().unwrap_or_else(PoisonError::into_inner);
-            let new = || Arc::new(Channel::new(settings_of(name, limits), None, true));
+            let new = || Arc::new(Channel::new(ChannelSettings::automatic(name, limits), None, true));
             Arc::clone(automatic.entry(name.clone()).or_insert_with(new))
         }))
-    }
-}
-
-/// A channel without a table in the configuration.
-pub(super) fn settings_of(name: &ChannelName, limits: &CallLimits) -> ChannelSettings {
-    ChannelSettings {
-        name: name.clone(),
-        plugin: name.as_str().parse().expect("channels and plugins are named by the same rule"),
-        paths: vec![format!("{PREFIX}{name}")],
-        secrets: Vec::new(),
-        missing_secret: None,
-        verification: None,
-        access: Access::default(),
-        rate_limit: None,
-        overload_status: None,
-        required: false,
-        methods: None,
-        max_body: None,
-        encodings: Vec::new(),
-        keep_headers: Vec::new(),
-        config: BTreeMap::new(),
-        limits: limits.clone(),
-        egress: EgressSettings::default(),
-        state: 0,
-        poll: PollSettings::NEVER,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Checks what a plugin made of a request and completes it to events.
+//! Checks the receipt of a plugin, and completes it to events.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -16,7 +16,7 @@ const MAX_KIND: usize = 128;
 /// Bytes of a subject, a delivery id or a key.
 const MAX_ID: usize = 1024;
 
-/// What all events of a request have in common.
+/// What the events of a request have in common.
 pub(super) struct Context<'a> {
     pub(super) channel: &'a ChannelName,
     pub(super) plugin: &'a PluginName,
@@ -28,11 +28,10 @@ pub(super) struct Context<'a> {
     pub(super) body: Bytes,
 }
 
-/// The events of a receipt, or what is wrong with it. `digest` is the SHA-256 of the body, asked for when it is needed.
+/// The events of a receipt, or what is wrong with it.
 pub(super) fn new_events(
     events: Vec<ReceiptEvent>,
     context: &Context<'_>,
-    digest: impl Fn() -> [u8; 32],
     recipients: impl Fn(&str, &[(String, String)]) -> Vec<Recipient>,
 ) -> Result<Vec<NewEvent>, String> {
     if events.len() > MAX_EVENTS {
@@ -45,7 +44,7 @@ pub(super) fn new_events(
         let identity = match (&event.key, &event.delivery_id) {
             (Some(key), _) => Some(Identity::of_key(context.channel, key)),
             (None, Some(id)) => {
-                let digest = body_digest.get_or_insert_with(&digest);
+                let digest = body_digest.get_or_insert_with(|| Sha256::digest(&context.body).into());
                 Some(Identity::of_delivery(context.channel, id, digest, index))
             }
             (None, None) => None,
@@ -71,7 +70,7 @@ pub(super) fn new_events(
     Ok(complete)
 }
 
-/// The events that a plugin has fetched: each is told from others by its own data, wherever it stands among them.
+/// The events of a poll: each is identified by its own data, in whatever order they come.
 pub(super) fn fetched_events(
     events: Vec<ReceiptEvent>,
     context: &Context<'_>,
@@ -86,7 +85,7 @@ pub(super) fn fetched_events(
             _ => None,
         })
         .collect();
-    let events = new_events(events, context, || Sha256::digest([]).into(), recipients)?;
+    let events = new_events(events, context, recipients)?;
     let with_own =
         |(event, identity): (NewEvent, Option<Identity>)| NewEvent { identity: identity.or(event.identity), ..event };
     Ok(events.into_iter().zip(identities).map(with_own).collect())
@@ -137,7 +136,7 @@ mod tests {
     }
 
     fn complete(events: Vec<ReceiptEvent>) -> Result<Vec<NewEvent>, String> {
-        complete_with(events, |events, context| new_events(events, context, || [7; 32], |_, _| Vec::new()))
+        complete_with(events, |events, context| new_events(events, context, |_, _| Vec::new()))
     }
 
     fn complete_with(
@@ -182,7 +181,7 @@ mod tests {
         let events = complete(vec![keyed, delivered, event()]).unwrap();
 
         assert_eq!(events[0].identity, Some(Identity::of_key(&channel, "k")));
-        assert_eq!(events[1].identity, Some(Identity::of_delivery(&channel, "d", &[7; 32], 1)));
+        assert_eq!(events[1].identity, Some(Identity::of_delivery(&channel, "d", &Sha256::digest("{}").into(), 1)));
         assert_eq!(events[2].identity, None);
     }
 

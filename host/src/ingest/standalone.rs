@@ -1,73 +1,59 @@
+//! A channel outside of a gateway, for trying its plugin out.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use crate::event::{ChannelName, RequestId};
+use super::channel::Channel;
+use super::error::IngestError;
+use super::ready::ReadyChannel;
+use super::receipt::new_events;
+use super::request::WebhookRequest;
+use super::settings::ChannelSettings;
+use crate::event::ChannelName;
 use crate::plugin::{Generation, Inbound, PluginState, Receipt};
-
-use super::channel::{Channel, Open};
-use super::mount::settings_of;
-use super::receipt::{Context, new_events};
-use super::{ChannelSettings, IngestError, WebhookRequest, content_type};
 
 /// Bytes of state that a plugin is lent.
 const STATE: usize = 1 << 20;
 
-/// A channel outside of a gateway, as its plugin's manifest alone describes it: what it is sent counts as verified, and
-/// what its plugin makes of it is checked and goes nowhere.
-pub struct Rehearsal {
-    open: Open,
-}
+/// A channel as the manifest of its plugin alone describes it. Its requests count as verified, and its events are checked and
+/// go nowhere.
+pub struct StandaloneChannel(ReadyChannel);
 
-impl Rehearsal {
-    /// A channel of this plugin, with these settings.
+impl StandaloneChannel {
     pub fn new(generation: Arc<Generation>, config: BTreeMap<String, Value>) -> Self {
         let name: ChannelName =
             generation.plugin.as_str().parse().expect("channels and plugins are named by the same rule");
-        let settings = ChannelSettings { config, ..settings_of(&name, &generation.limits) };
-        // Each rehearsal begins with nothing kept, and keeps nothing.
+        let settings = ChannelSettings { config, ..ChannelSettings::automatic(&name, &generation.limits) };
+        // Each begins with an empty state, and none is kept.
         let state = Some(Arc::new(PluginState::new(name.to_string(), STATE)));
-        Self { open: Open::regardless(Arc::new(Channel::new(settings, state, true)), generation) }
+        Self(ReadyChannel::regardless(Arc::new(Channel::new(settings, state, true)), generation))
     }
 
     /// What the manifest says of requests.
-    pub fn open(&self) -> &Open {
-        &self.open
+    pub fn ready(&self) -> &ReadyChannel {
+        &self.0
     }
 
     /// The request as the plugin will see it.
-    pub fn shown(&self, request: WebhookRequest) -> Inbound {
-        self.open.shown(request)
+    pub fn inbound(&self, request: WebhookRequest) -> Inbound {
+        self.0.inbound(request)
     }
 
-    /// Has the plugin turn the request into events.
-    ///
     /// # Errors
     /// `Rejected` and `Plugin`.
     pub async fn receive(&self, inbound: Inbound) -> Result<Receipt, IngestError> {
-        let called = self.open.generation.receive(&self.open.channel().instance, inbound).await?;
-        called.map_err(IngestError::Rejected)
+        self.0.call(inbound).await?.map_err(IngestError::Rejected)
     }
 
     /// Checks the receipt as that of a real request is checked.
     ///
     /// # Errors
     /// `Receipt`.
-    pub fn check(&self, receipt: &Receipt, inbound: &Inbound) -> Result<(), IngestError> {
-        let context = Context {
-            channel: self.open.channel().name(),
-            plugin: &self.open.generation.plugin,
-            time: inbound.received_at,
-            verified_at: None,
-            request_id: RequestId::new(),
-            content_type: content_type(&inbound.headers),
-            headers: Vec::new(),
-            body: inbound.body.clone(),
-        };
-        let digest = || Sha256::digest(&context.body).into();
-        let events = new_events(receipt.events.clone(), &context, digest, |_, _| Vec::new());
+    pub fn check(&self, receipt: &Receipt, request: &WebhookRequest) -> Result<(), IngestError> {
+        let context = self.0.context(request, None);
+        let events = new_events(receipt.events.clone(), &context, |_, _| Vec::new());
         events.map(drop).map_err(IngestError::Receipt)
     }
 }

@@ -8,9 +8,9 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::event::{RequestId, Timestamp};
-use crate::ingest::{IngestError, Rehearsal, WebhookRequest};
+use crate::ingest::{IngestError, StandaloneChannel, WebhookRequest};
 use crate::plugin::{
-    Binding, CallError, CallStats, Generation, Inbound, Kind, LoadError, Network, Outgoing, Receipt, Script, Sent,
+    Binding, CallError, CallStats, Generation, Kind, LoadError, Network, Outgoing, Receipt, Script, Sent,
     StandaloneHost, collect_stats, config_text,
 };
 
@@ -111,13 +111,14 @@ impl PluginUnderTest {
         if !problems.is_empty() {
             return failed(sample, problems.join("; "));
         }
-        let rehearsal = Rehearsal::new(Arc::clone(&self.fresh), request.config.clone());
-        let inbound = match shown(&rehearsal, request) {
-            Ok(inbound) => inbound,
+        let channel = StandaloneChannel::new(Arc::clone(&self.fresh), request.config.clone());
+        let webhook = match webhook(&channel, request) {
+            Ok(webhook) => webhook,
             Err(problem) => return failed(sample, problem),
         };
-        let (called, seen) = collect_stats(rehearsal.receive(inbound.clone())).await;
-        let found = judge(&rehearsal, called, &inbound, self.advice);
+        let inbound = channel.inbound(webhook.clone());
+        let (called, seen) = collect_stats(channel.receive(inbound.clone())).await;
+        let found = judge(&channel, called, &webhook, self.advice);
         let can_repeat = found.is_ok();
         let verdict = verdict(&found, &request.expected, |expected, found| {
             let mut differences = differences("", expected, found);
@@ -126,10 +127,10 @@ impl PluginUnderTest {
         });
         let mut trial = Trial { verdict, ..trial(sample, found, seen) };
         if can_repeat {
-            trial.fresh = self.time(async || has_answered(&rehearsal.receive(inbound.clone()).await)).await;
+            trial.fresh = self.time(async || has_answered(&channel.receive(inbound.clone()).await)).await;
             if let Some(reused) = &self.reused {
-                let rehearsal = Rehearsal::new(Arc::clone(reused), request.config.clone());
-                trial.reused = self.time(async || has_answered(&rehearsal.receive(inbound.clone()).await)).await;
+                let channel = StandaloneChannel::new(Arc::clone(reused), request.config.clone());
+                trial.reused = self.time(async || has_answered(&channel.receive(inbound.clone()).await)).await;
             }
         }
         trial
@@ -142,8 +143,8 @@ impl PluginUnderTest {
         }
         let outgoing =
             Outgoing { event: Arc::new(delivery.event.clone()), skills: Arc::default(), attempt: delivery.attempt };
-        let rehearsal = ScriptedDelivery::new(&self.fresh, delivery, self.advice);
-        let (called, seen) = collect_stats(rehearsal.call(&outgoing)).await;
+        let scripted = ScriptedDelivery::new(&self.fresh, delivery, self.advice);
+        let (called, seen) = collect_stats(scripted.call(&outgoing)).await;
         let can_repeat = called.found.is_ok();
         let verdict =
             match verdict(&called.found, &delivery.expected, |expected, found| differences("", expected, found)) {
@@ -156,10 +157,10 @@ impl PluginUnderTest {
             trial.found["http"] = sent.into();
         }
         if can_repeat {
-            trial.fresh = self.time(async || rehearsal.call(&outgoing).await.found.is_ok()).await;
+            trial.fresh = self.time(async || scripted.call(&outgoing).await.found.is_ok()).await;
             if let Some(reused) = &self.reused {
-                let rehearsal = ScriptedDelivery::new(reused, delivery, self.advice);
-                trial.reused = self.time(async || rehearsal.call(&outgoing).await.found.is_ok()).await;
+                let scripted = ScriptedDelivery::new(reused, delivery, self.advice);
+                trial.reused = self.time(async || scripted.call(&outgoing).await.found.is_ok()).await;
             }
         }
         trial
@@ -211,24 +212,24 @@ impl<'a> ScriptedDelivery<'a> {
     }
 }
 
-/// The request as the plugin gets it, or why the channel would refuse it before that.
-fn shown(rehearsal: &Rehearsal, sample: &RequestSample) -> Result<Inbound, String> {
-    let open = rehearsal.open();
-    let method = sample.method.clone().or_else(|| open.methods().first().cloned()).unwrap_or(Method::POST);
-    open.check_head(&method, &sample.headers).map_err(|error| match error {
+/// The request, or why the channel would refuse it before it calls the plugin.
+fn webhook(channel: &StandaloneChannel, sample: &RequestSample) -> Result<WebhookRequest, String> {
+    let ready = channel.ready();
+    let method = sample.method.clone().or_else(|| ready.methods().first().cloned()).unwrap_or(Method::POST);
+    ready.accepts(&method, &sample.headers).map_err(|error| match error {
         IngestError::Method(methods) => {
             let methods: Vec<_> = methods.iter().map(ToString::to_string).collect();
             format!("the channel refuses the request: the method is `{method}`, expected {}", methods.join(" or "))
         }
         error => format!("the channel refuses the request: {error}"),
     })?;
-    if sample.body.len() > open.max_body() {
-        let (size, limit) = (sample.body.len(), open.max_body());
+    if sample.body.len() > ready.max_body() {
+        let (size, limit) = (sample.body.len(), ready.max_body());
         return Err(format!(
             "the channel refuses the request: the body has {size} bytes, `max_body` of the manifest allows {limit}"
         ));
     }
-    Ok(rehearsal.shown(WebhookRequest {
+    Ok(WebhookRequest {
         method,
         full_path: sample.path.clone(),
         path: sample.path.clone(),
@@ -237,18 +238,18 @@ fn shown(rehearsal: &Rehearsal, sample: &RequestSample) -> Result<Inbound, Strin
         body: sample.body.clone(),
         received_at: Timestamp::now(),
         id: RequestId::new(),
-    }))
+    })
 }
 
 fn judge(
-    rehearsal: &Rehearsal,
+    channel: &StandaloneChannel,
     called: Result<Receipt, IngestError>,
-    inbound: &Inbound,
+    webhook: &WebhookRequest,
     advice: Option<&str>,
 ) -> Result<Value, String> {
     match called {
-        Ok(receipt) => match rehearsal.check(&receipt, inbound) {
-            Ok(()) => Ok(json!({"receipt": outcome::receipt(&receipt, &inbound.body)})),
+        Ok(receipt) => match channel.check(&receipt, webhook) {
+            Ok(()) => Ok(json!({"receipt": outcome::receipt(&receipt, &webhook.body)})),
             Err(error) => Err(error.to_string()),
         },
         Err(IngestError::Rejected(rejection)) => Ok(json!({"rejection": outcome::rejection(&rejection)})),

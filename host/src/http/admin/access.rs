@@ -1,35 +1,31 @@
 //! Who may use the admin API.
 
-use ::http::header::{AUTHORIZATION, FORWARDED, HOST, HeaderMap, ORIGIN, VIA};
+use ::http::header::{AUTHORIZATION, FORWARDED, HeaderMap, ORIGIN, VIA};
+use ::http::request::Parts;
 use ::http::uri::Authority;
-use ::http::{Method, Uri};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::verify::Secret;
 
+use crate::http::authority::authority;
 use crate::http::refusal::Refusal;
-use crate::http::server::connection::Ends;
+use crate::http::server::peer::Peer;
 
 /// Refuses a caller that may not use the admin API.
 ///
-/// With a token: whoever has it. Without one: programs on this machine that came here directly and under a name of this
-/// machine. A proxy that says it is one is refused, and so is a web page with a rebound name; a proxy on this machine that
-/// says nothing cannot be told from a program.
-pub(crate) fn check(
-    token: Option<&Secret>,
-    ends: &Ends,
-    method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Result<(), Refusal> {
-    let authority = authority(uri, headers);
+/// With a token, whoever sends it may. Without one, programs on this machine may that connect directly and under a name of
+/// this machine. A proxy that names itself is refused, and so is a web page with a rebound name; a silent proxy on this
+/// machine looks like any program.
+pub(crate) fn check(token: Option<&Secret>, peer: &Peer, head: &Parts) -> Result<(), Refusal> {
+    let headers = &head.headers;
+    let authority = authority(&head.uri, headers);
     match token {
         Some(token) if has_token(token, headers) => {}
         Some(_) => return Err(Refusal::Unauthorized),
-        None => check_local(ends, authority.as_ref(), headers)?,
+        None => check_local(peer, authority.as_ref(), headers)?,
     }
-    if !method.is_safe() && !is_same_origin(authority.as_ref(), headers) {
+    if !head.method.is_safe() && !is_same_origin(authority.as_ref(), headers) {
         return Err(Refusal::Forbidden("the request comes from a page of another origin"));
     }
     Ok(())
@@ -39,13 +35,13 @@ fn has_token(token: &Secret, headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return false };
     let Some((scheme, given)) = value.as_bytes().split_at_checked("bearer ".len()) else { return false };
-    // Digests are of one length, so that not even the token's length shows in the time.
+    // Digests have one length, so the time does not even show the length of the token.
     scheme.eq_ignore_ascii_case(b"bearer ") && bool::from(Sha256::digest(given).ct_eq(&Sha256::digest(token.expose())))
 }
 
-fn check_local(ends: &Ends, authority: Option<&Authority>, headers: &HeaderMap) -> Result<(), Refusal> {
+fn check_local(peer: &Peer, authority: Option<&Authority>, headers: &HeaderMap) -> Result<(), Refusal> {
     let is_loopback = |address: std::net::SocketAddr| address.ip().to_canonical().is_loopback();
-    if !is_loopback(ends.local) || !is_loopback(ends.peer) {
+    if !is_loopback(peer.local) || !is_loopback(peer.remote) {
         return Err(Refusal::Forbidden("without a token the admin API answers only callers on the same machine"));
     }
     let forwarded = |name: &str| name.starts_with("x-forwarded-");
@@ -53,30 +49,13 @@ fn check_local(ends: &Ends, authority: Option<&Authority>, headers: &HeaderMap) 
         || headers.contains_key(VIA)
         || headers.keys().any(|name| forwarded(name.as_str()))
     {
-        return Err(Refusal::Forbidden("without a token the admin API answers no request that a proxy passed on"));
+        return Err(Refusal::Forbidden("without a token the admin API answers no request from a proxy"));
     }
-    let default = if ends.is_encrypted { 443 } else { 80 };
+    let default = if peer.is_encrypted { 443 } else { 80 };
     let named = authority.is_some_and(|authority| {
-        names_loopback(authority.host()) && authority.port_u16().unwrap_or(default) == ends.local.port()
+        names_loopback(authority.host()) && authority.port_u16().unwrap_or(default) == peer.local.port()
     });
-    if named { Ok(()) } else { Err(Refusal::Forbidden("`host` does not name this machine's loopback address")) }
-}
-
-/// Whom the request is addressed to; none when that is missing, malformed or ambiguous.
-pub(crate) fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
-    let mut hosts = headers.get_all(HOST).iter();
-    let host = hosts.next();
-    if hosts.next().is_some() {
-        return None;
-    }
-    let host = host.map(|host| Authority::try_from(host.as_bytes()));
-    let authority = match (uri.authority(), host) {
-        (Some(authority), None) => authority.clone(),
-        (Some(authority), Some(Ok(host))) if host == *authority => host,
-        (None, Some(Ok(host))) => host,
-        _ => return None,
-    };
-    (!authority.as_str().contains('@')).then_some(authority)
+    if named { Ok(()) } else { Err(Refusal::Forbidden("`host` does not name the loopback address of this machine")) }
 }
 
 fn names_loopback(host: &str) -> bool {
@@ -85,7 +64,7 @@ fn names_loopback(host: &str) -> bool {
         || address.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-/// Whether no page, or one of this very origin, sent the request.
+/// Whether no page sent the request, or a page of this very origin.
 fn is_same_origin(authority: Option<&Authority>, headers: &HeaderMap) -> bool {
     let mut origins = headers.get_all(ORIGIN).iter();
     match (origins.next(), origins.next(), authority) {
@@ -101,10 +80,10 @@ fn is_same_origin(authority: Option<&Authority>, headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use ::http::HeaderValue;
+    use ::http::{Method, Request};
 
     use super::*;
-    use crate::http::server::connection::Origin;
+    use crate::http::server::peer::Origin;
 
     const HERE: &str = "127.0.0.1:8080";
 
@@ -115,18 +94,19 @@ mod tests {
         headers: &[(&'static str, &str)],
     ) -> &'static str {
         let token = token.map(|token| Secret::new(token.as_bytes().to_vec()).unwrap());
-        let ends = Ends {
+        let peer = Peer {
             local: ends.0.parse().unwrap(),
-            peer: ends.1.parse().unwrap(),
+            remote: ends.1.parse().unwrap(),
             origin: Origin::Named,
             is_encrypted: false,
             certificate: None,
         };
-        let mut map = HeaderMap::new();
+        let mut request = Request::builder().method(method).uri("/admin/stats");
         for (name, value) in headers {
-            map.append(*name, HeaderValue::from_str(value).unwrap());
+            request = request.header(*name, *value);
         }
-        match check(token.as_ref(), &ends, &method, &Uri::from_static("/admin/stats"), &map) {
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        match check(token.as_ref(), &peer, &head) {
             Ok(()) => "answered",
             Err(Refusal::Unauthorized) => "401",
             Err(Refusal::Forbidden(_)) => "403",
@@ -182,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_something_is_not_taken_from_foreign_pages() {
+    fn requests_that_change_something_are_not_accepted_from_foreign_pages() {
         for (origin, expected) in [
             (&[][..], "answered"),
             (&["http://127.0.0.1:8080"], "answered"),

@@ -1,4 +1,4 @@
-//! What a proxy says of a connection before it passes on a single byte (HAProxy's PROXY protocol, versions 1 and 2).
+//! The header in which a proxy names its client (HAProxy's PROXY protocol, versions 1 and 2).
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,21 +6,21 @@ use std::net::SocketAddr;
 use proxy_header::{ParseConfig, ProxyHeader};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// No header is shorter: `PROXY UNKNOWN\r\n`.
+/// The shortest header, `PROXY UNKNOWN\r\n`.
 const LEAST: usize = 15;
 
 /// The longest line of version 1.
 const MAX_LINE: usize = 107;
 
-/// What version 2 begins with, and how long its fixed part is.
+/// The start of version 2, and the length of its fixed part.
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const FIXED: usize = 16;
 
 /// Bytes that version 2 may add to it.
 const MAX_REST: usize = 4096;
 
-/// Reads the header and nothing behind it: where the connection comes from, or none when the proxy speaks for itself, as for a
-/// health check.
+/// Reads the header and not a byte more: the address of the client, or `None` when the proxy speaks for itself, as for a health
+/// check.
 pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<SocketAddr>> {
     let mut header = vec![0; LEAST];
     stream.read_exact(&mut header).await?;
@@ -45,7 +45,7 @@ pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Op
 mod tests {
     use super::*;
 
-    /// What is read of `bytes`, and what is left.
+    /// The result for `bytes`, of which the bytes after the header are left.
     async fn check(bytes: &[u8], expected: Option<Option<&str>>) {
         let bytes = [bytes, b"GET"].concat();
         let mut rest = bytes.as_slice();

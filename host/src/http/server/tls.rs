@@ -1,4 +1,4 @@
-//! Connections over TLS: the certificate, which may be replaced while the gateway runs, and those of callers.
+//! TLS: the certificate, which may be replaced while the gateway runs, and the certificates of callers.
 
 use std::fmt;
 use std::io;
@@ -21,10 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::caller::Certificate;
 
-/// How often the files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often the files are checked for changes.
+const CHECK_EVERY: Duration = Duration::from_secs(2);
 
-/// Bytes of the largest file that is read; more is a wrong file.
+/// A larger file is a wrong one; bytes.
 const MAX_FILE: u64 = 1 << 20;
 
 /// The first byte of a TLS connection: a record of the handshake.
@@ -37,19 +37,16 @@ pub struct TlsSettings {
     pub certificate: PathBuf,
     /// Its private key, as PEM.
     pub key: PathBuf,
-    /// Whether only TLS 1.3 is spoken.
+    /// Whether TLS 1.2 is refused.
     pub only_tls13: bool,
-    /// The authorities of callers' certificates, as PEM; without them none are asked for.
+    /// The authorities of client certificates, as PEM; without them none are requested.
     pub client_authorities: Option<PathBuf>,
     /// Whether a caller must have a certificate.
     pub requires_client: bool,
 }
 
 impl TlsSettings {
-    /// Whether the files are what they should be.
-    ///
-    /// # Errors
-    /// Those of starting a server with them.
+    /// Checks the files as the start of a server does.
     pub fn check(&self) -> Result<(), TlsError> {
         Files::read(self)?.config(self).map(drop)
     }
@@ -58,38 +55,23 @@ impl TlsSettings {
 /// Why connections cannot be encrypted.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read.
     #[error("cannot read `{}`: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file holds something else.
-    #[error("`{}` holds no {expected}: {reason}", path.display())]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What it should hold.
-        expected: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
+    Read { path: PathBuf, source: io::Error },
+    #[error("`{}` contains no {expected}: {reason}", path.display())]
+    Content { path: PathBuf, expected: &'static str, reason: String },
     /// Certificate and key do not belong together, or are of a kind that is not supported.
     #[error("the certificate cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
 }
 
-/// What a connection speaks before it speaks HTTP.
 pub(crate) struct Tls {
     settings: TlsSettings,
     current: ArcSwap<ServerConfig>,
-    /// Of the files that it began with.
+    /// Of the files that it started with.
     digest: [u8; 32],
 }
 
-/// A stream of bytes to a caller, encrypted, and the certificate that it showed.
+/// An encrypted connection, and the certificate of its caller.
 pub(crate) struct Encrypted {
     pub(crate) stream: TlsStream<TcpStream>,
     pub(crate) certificate: Option<Arc<Certificate>>,
@@ -97,24 +79,22 @@ pub(crate) struct Encrypted {
 
 /// Why there is no encrypted connection.
 pub(crate) enum NoTls {
-    /// The caller speaks something else: a request without TLS, most likely.
+    /// The caller does not speak TLS: most likely it sent a plain request.
     Plain(TcpStream),
-    /// The handshake failed.
     Failed(io::Error),
 }
 
 impl Tls {
-    /// Reads the files.
     pub(crate) fn new(settings: TlsSettings) -> Result<Self, TlsError> {
         let files = Files::read(&settings)?;
         let current = ArcSwap::from_pointee(files.config(&settings)?);
         Ok(Self { settings, current, digest: files.digest() })
     }
 
-    /// Takes the files again whenever they change. What cannot be used leaves the last good ones in place.
+    /// Reads the files again whenever they change. Files that cannot be used leave the last good ones in place.
     pub(crate) async fn follow(self: Arc<Self>, stop: CancellationToken) {
         let mut seen = Some(self.digest);
-        while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+        while stop.run_until_cancelled(tokio::time::sleep(CHECK_EVERY)).await.is_some() {
             let own = Arc::clone(&self);
             let Ok(read) = tokio::task::spawn_blocking(move || Files::read(&own.settings)).await else { return };
             let digest = read.as_ref().map(Files::digest).ok();
@@ -127,12 +107,12 @@ impl Tls {
                     self.current.store(Arc::new(config));
                     tracing::info!(certificate = %self.settings.certificate.display(), "Certificate replaced");
                 }
-                Err(error) => tracing::warn!("Certificate not replaced, the last one stays: {error}"),
+                Err(error) => tracing::warn!("Certificate not replaced, the last one stays in use: {error}"),
             }
         }
     }
 
-    /// Shakes hands.
+    /// The handshake.
     pub(crate) async fn accept(&self, stream: TcpStream) -> Result<Encrypted, NoTls> {
         let mut first = [0];
         if stream.peek(&mut first).await.map_err(NoTls::Failed)? == 1 && first != [HANDSHAKE] {
@@ -152,7 +132,7 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// What stands in the files.
+/// The contents of the files.
 struct Files {
     certificate: Vec<u8>,
     key: Vec<u8>,
@@ -180,7 +160,7 @@ impl Files {
         let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| TlsError::Content {
             path: settings.key.clone(),
             expected: "private key in PEM (PKCS#8, PKCS#1 or SEC1)",
-            // The error names what was expected, never what stands there.
+            // The error names what was expected, never what was found.
             reason: error.to_string(),
         })?;
         let versions: &[_] = if settings.only_tls13 { &[&TLS13] } else { &[&TLS13, &TLS12] };
@@ -202,12 +182,12 @@ impl Files {
         };
         let mut config = builder.with_single_cert(chain, key)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        // Sessions are resumed with what the caller keeps, so that the gateway keeps nothing for them.
+        // Sessions are resumed with what the caller keeps; the gateway keeps nothing for them.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         if settings.client_authorities.is_none() {
             config.ticketer = ring::Ticketer::new()?;
         } else {
-            // Resumed, a caller's certificate would not be looked at again.
+            // A resumed session would not check the client certificate again.
             config.send_tls13_tickets = 0;
         }
         Ok(config)
@@ -218,7 +198,7 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let failed = |source| TlsError::Read { path: path.to_owned(), source };
     let meta = std::fs::metadata(path).map_err(failed)?;
     if !meta.is_file() || meta.len() > MAX_FILE {
-        return Err(failed(io::Error::other("it is no file of at most 1 MiB")));
+        return Err(failed(io::Error::other("not a file of at most 1 MiB")));
     }
     std::fs::read(path).map_err(failed)
 }
@@ -230,7 +210,7 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
     if found.is_empty() { Err(content("there is none".to_owned())) } else { Ok(found) }
 }
 
-/// The DNS names of a certificate that was checked.
+/// The DNS names of a certificate that was verified.
 fn dns_names(certificate: &CertificateDer<'_>) -> Vec<String> {
     let parsed = webpki::EndEntityCert::try_from(certificate);
     parsed.iter().flat_map(|parsed| parsed.valid_dns_names()).map(str::to_ascii_lowercase).collect()

@@ -1,33 +1,35 @@
+//! How many webhook requests are worked on at once.
+
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::http::refusal::{Refusal, Shortage};
 
-/// The places of webhook requests that may be worked on at once, and the line in front of them.
+/// The places of webhook requests in work, and the queue in front of them.
 ///
-/// Nothing has been done for a request that waits: its body is not read. The line evens out bursts and keeps callers
-/// that come again at once from spending the processor on refusals; it is short in number and in time, so that the
-/// requests that get a place are still wanted.
+/// Nothing has been done for a request in the queue: its body is not read. The queue evens out bursts, and keeps callers
+/// that retry at once from spending the processor on refusals. It is short in number and in time, so that the requests that
+/// get a place are still wanted.
 pub(crate) struct Admission {
     places: Semaphore,
-    line: Semaphore,
+    queue: Semaphore,
     patience: Duration,
 }
 
 impl Admission {
-    pub(crate) fn new(places: usize, line: usize, patience: Duration) -> Self {
+    pub(crate) fn new(places: usize, queue: usize, patience: Duration) -> Self {
         let semaphore = |permits: usize| Semaphore::new(permits.min(Semaphore::MAX_PERMITS));
-        Self { places: semaphore(places), line: semaphore(line), patience }
+        Self { places: semaphore(places), queue: semaphore(queue), patience }
     }
 
-    /// A place, in the order of arrival; refuses at once when the line is full, and later when it does not move.
+    /// A place, in the order of arrival. Refuses at once when the queue is full, and later when it does not move.
     pub(crate) async fn enter(&self) -> Result<SemaphorePermit<'_>, Refusal> {
         let refusal = |_| Refusal::Overloaded(Shortage::Requests);
         if let Ok(place) = self.places.try_acquire() {
             return Ok(place);
         }
-        let _waits = self.line.try_acquire().map_err(|_| refusal(()))?;
+        let _waits = self.queue.try_acquire().map_err(|_| refusal(()))?;
         let place = tokio::time::timeout(self.patience, self.places.acquire()).await;
         place.map_err(|_| refusal(()))?.map_err(|_| refusal(()))
     }

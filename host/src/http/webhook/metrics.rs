@@ -1,7 +1,8 @@
+//! The metrics of webhook requests by channel.
+
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ::http::StatusCode;
 use arc_swap::ArcSwap;
@@ -9,22 +10,20 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::event::ChannelName;
+use crate::http::metrics::{ByRequest, HttpMetrics};
 use crate::metrics::ByProvider;
 
-use super::super::metrics::{ByRequest, HttpMetrics};
+/// The label of requests that match no channel: no channel's name begins so, and callers cannot add labels.
+const UNMATCHED: &str = "_unknown";
 
-/// The label of requests that are for no channel: no name of a channel begins so, and strangers cannot add labels.
-const STRANGERS: &str = "_unknown";
-
-/// The figures of webhook requests by channel, looked up once per channel instead of once per request.
-pub(crate) struct Figures {
+/// Looked up once for each channel instead of once for each request.
+pub(crate) struct WebhookMetrics {
     metrics: Arc<HttpMetrics>,
-    channels: ArcSwap<HashMap<ChannelName, Arc<ChannelFigures>>>,
-    strangers: ChannelFigures,
+    channels: ArcSwap<HashMap<ChannelName, Arc<ChannelMetrics>>>,
+    unmatched: ChannelMetrics,
 }
 
-/// The figures of one channel.
-pub(crate) struct ChannelFigures {
+pub(crate) struct ChannelMetrics {
     provider: String,
     metrics: Arc<HttpMetrics>,
     accepted: Counter,
@@ -32,33 +31,33 @@ pub(crate) struct ChannelFigures {
     duration: Histogram,
 }
 
-impl Figures {
+impl WebhookMetrics {
     pub(crate) fn new(metrics: Arc<HttpMetrics>) -> Self {
-        let strangers = ChannelFigures::new(STRANGERS, Arc::clone(&metrics));
-        Self { metrics, channels: ArcSwap::default(), strangers }
+        let unmatched = ChannelMetrics::new(UNMATCHED, Arc::clone(&metrics));
+        Self { metrics, channels: ArcSwap::default(), unmatched }
     }
 
-    /// Those of a channel that exists.
-    pub(crate) fn of(&self, channel: &ChannelName) -> Arc<ChannelFigures> {
-        if let Some(figures) = self.channels.load().get(channel) {
-            return Arc::clone(figures);
+    /// The metrics of a channel that exists.
+    pub(crate) fn of(&self, channel: &ChannelName) -> Arc<ChannelMetrics> {
+        if let Some(known) = self.channels.load().get(channel) {
+            return Arc::clone(known);
         }
-        let figures = Arc::new(ChannelFigures::new(channel.as_str(), Arc::clone(&self.metrics)));
+        let new = Arc::new(ChannelMetrics::new(channel.as_str(), Arc::clone(&self.metrics)));
         self.channels.rcu(|channels| {
             let mut channels = HashMap::clone(channels);
-            channels.insert(channel.clone(), Arc::clone(&figures));
+            channels.insert(channel.clone(), Arc::clone(&new));
             channels
         });
-        figures
+        new
     }
 
-    /// Those of all requests that are for no channel.
-    pub(crate) fn of_strangers(&self) -> &ChannelFigures {
-        &self.strangers
+    /// The metrics of all requests that match no channel.
+    pub(crate) fn unmatched(&self) -> &ChannelMetrics {
+        &self.unmatched
     }
 }
 
-impl ChannelFigures {
+impl ChannelMetrics {
     fn new(provider: &str, metrics: Arc<HttpMetrics>) -> Self {
         let counter = |status: u16| metrics.requests.get_or_create(&ByRequest::new(provider, status)).clone();
         let (accepted, ok) = (counter(202), counter(200));
@@ -77,47 +76,20 @@ impl ChannelFigures {
     }
 }
 
-/// Lets a few lines a second through: who can make requests fail must not fill the log.
-pub(crate) struct Pace {
-    began: Instant,
-    /// The second in the upper half, the lines of that second in the lower.
-    lines: AtomicU64,
-}
-
-impl Pace {
-    const LINES_PER_SECOND: u64 = 10;
-
-    pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), lines: AtomicU64::new(0) }
-    }
-
-    /// Whether a line may be written now.
-    pub(crate) fn allows(&self) -> bool {
-        self.allows_at(self.began.elapsed())
-    }
-
-    fn allows_at(&self, elapsed: Duration) -> bool {
-        let second = elapsed.as_secs() << 32;
-        let next = |lines: u64| Some(if lines >> 32 == second >> 32 { lines.saturating_add(1) } else { second + 1 });
-        let before = self.lines.try_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or(u64::MAX);
-        before >> 32 != second >> 32 || before & u64::from(u32::MAX) < Self::LINES_PER_SECOND
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::metrics::Metrics;
 
     #[test]
-    fn strangers_and_channels_are_counted_apart() {
+    fn channels_and_unmatched_requests_are_counted_apart() {
         let metrics = Metrics::new();
-        let figures = Figures::new(Arc::new(HttpMetrics::register(&metrics)));
+        let webhooks = WebhookMetrics::new(Arc::new(HttpMetrics::register(&metrics)));
         let github: ChannelName = "github".parse().unwrap();
 
-        figures.of(&github).count(StatusCode::ACCEPTED, Instant::now());
-        figures.of(&github).count(StatusCode::UNAUTHORIZED, Instant::now());
-        figures.of_strangers().count(StatusCode::NOT_FOUND, Instant::now());
+        webhooks.of(&github).count(StatusCode::ACCEPTED, Instant::now());
+        webhooks.of(&github).count(StatusCode::UNAUTHORIZED, Instant::now());
+        webhooks.unmatched().count(StatusCode::NOT_FOUND, Instant::now());
 
         let text = metrics.encode();
         for line in [
@@ -128,15 +100,5 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }
-    }
-
-    #[test]
-    fn a_burst_of_failures_writes_few_lines() {
-        let pace = Pace::new();
-        let allowed = |at: u64| (0..100).filter(|_| pace.allows_at(Duration::from_secs(at))).count();
-
-        assert_eq!(allowed(0), 10);
-        assert_eq!(allowed(0), 0);
-        assert_eq!(allowed(1), 10);
     }
 }

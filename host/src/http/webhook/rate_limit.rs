@@ -1,35 +1,37 @@
+//! The rates at which webhooks are received.
+
 use std::net::IpAddr;
 use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::caller::{AddressLimit, Addresses, Bucket, Rate, Standing};
-
-use super::super::metrics::{ByScope, HttpMetrics};
+use crate::http::metrics::{ByScope, HttpMetrics};
+use crate::http::problem::whole_seconds;
 
 const RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RATELIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
-/// The rates that hold for all channels.
-pub(crate) struct Rates {
+/// The rates that apply to all channels.
+pub(crate) struct RateLimits {
     total: Option<Bucket>,
     addresses: Option<Addresses>,
 }
 
-/// How a request stands with the rates it counts for; of several, the one that leaves least.
+/// The rate, of those that a request counts for, that leaves least.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Rated {
+pub(crate) struct RateStatus {
     tightest: Option<Standing>,
 }
 
-impl Rates {
+impl RateLimits {
     pub(crate) fn new(total: Option<Rate>, addresses: Option<AddressLimit>) -> Self {
         Self { total: total.map(Bucket::new), addresses: addresses.map(Addresses::new) }
     }
 
-    /// Counts one request from `address`: for the address first, so that one caller's excess is at nobody else's cost.
-    pub(crate) fn take(&self, address: IpAddr, channel: Option<&Bucket>, metrics: &HttpMetrics) -> Rated {
+    /// Counts one request from `address`: for the address first, so that nobody else pays for one caller's excess.
+    pub(crate) fn take(&self, address: IpAddr, channel: Option<&Bucket>, metrics: &HttpMetrics) -> RateStatus {
         let of_address = || {
             let (standing, displaced) = self.addresses.as_ref()?.take(address);
             if displaced {
@@ -41,39 +43,34 @@ impl Rates {
         let of_total = || Some(self.total.as_ref()?.take());
         let scopes: [(&str, &dyn Fn() -> Option<Standing>); 3] =
             [("address", &of_address), ("channel", &of_channel), ("total", &of_total)];
-        let mut rated = Rated::default();
+        let mut status = RateStatus::default();
         for (scope, take) in scopes {
             let Some(standing) = take() else { continue };
             if standing.is_exceeded() {
                 metrics.rate_limited.get_or_create(&ByScope::new(scope)).inc();
-                return Rated { tightest: Some(standing) };
+                return RateStatus { tightest: Some(standing) };
             }
-            if rated.tightest.is_none_or(|tightest| standing.remaining < tightest.remaining) {
-                rated.tightest = Some(standing);
+            if status.tightest.is_none_or(|tightest| standing.remaining < tightest.remaining) {
+                status.tightest = Some(standing);
             }
         }
-        rated
+        status
     }
 }
 
-impl Rated {
-    /// What is to be waited, when the request came too early.
+impl RateStatus {
+    /// How long to wait, when a rate is exceeded.
     pub(crate) fn wait(&self) -> Option<Duration> {
         self.tightest.filter(Standing::is_exceeded).map(|standing| standing.wait)
     }
 
-    /// Tells the caller (draft-ietf-httpapi-ratelimit-headers-03).
+    /// Reports it to the caller (draft-ietf-httpapi-ratelimit-headers-03).
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
         let Some(Standing { limit, remaining, reset, .. }) = self.tightest else { return };
         headers.insert(RATELIMIT_LIMIT, limit.into());
         headers.insert(RATELIMIT_REMAINING, remaining.into());
         headers.insert(RATELIMIT_RESET, HeaderValue::from(whole_seconds(reset)));
     }
-}
-
-/// Whole seconds, and none too few.
-pub(crate) fn whole_seconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -86,23 +83,23 @@ mod tests {
     }
 
     #[test]
-    fn the_tightest_rate_is_told_and_an_exceeded_one_refuses() {
+    fn the_tightest_rate_is_reported_and_an_exceeded_one_refuses() {
         let registry = Metrics::new();
         let metrics = HttpMetrics::register(&registry);
-        let rates = Rates::new(Some(rate("5/s")), Some(AddressLimit { rate: rate("2/s"), addresses: 64 }));
+        let rates = RateLimits::new(Some(rate("5/s")), Some(AddressLimit { rate: rate("2/s"), addresses: 64 }));
         let channel = Bucket::new(rate("3/s"));
         let take = |address: &str| {
-            let rated = rates.take(address.parse().unwrap(), Some(&channel), &metrics);
+            let status = rates.take(address.parse().unwrap(), Some(&channel), &metrics);
             let mut headers = HeaderMap::new();
-            rated.write(&mut headers);
+            status.write(&mut headers);
             let number = |name: HeaderName| headers[name].to_str().unwrap().parse::<u32>().unwrap();
-            (number(RATELIMIT_LIMIT), number(RATELIMIT_REMAINING), rated.wait().is_some())
+            (number(RATELIMIT_LIMIT), number(RATELIMIT_REMAINING), status.wait().is_some())
         };
 
         assert_eq!(take("192.0.2.1"), (2, 1, false));
         assert_eq!(take("192.0.2.1"), (2, 0, false));
         assert_eq!(take("192.0.2.1"), (2, 0, true));
-        assert_eq!(take("192.0.2.2"), (3, 0, false), "what its address was refused counts nowhere else");
+        assert_eq!(take("192.0.2.2"), (3, 0, false), "what an address exceeds counts nowhere else");
         assert_eq!(take("192.0.2.2"), (3, 0, true));
         let text = registry.encode();
         for scope in ["address", "channel"] {
@@ -112,11 +109,14 @@ mod tests {
     }
 
     #[test]
-    fn without_limits_nothing_is_told() {
-        let rated =
-            Rates::new(None, None).take(IpAddr::from([192, 0, 2, 1]), None, &HttpMetrics::register(&Metrics::new()));
+    fn without_limits_nothing_is_reported() {
+        let status = RateLimits::new(None, None).take(
+            IpAddr::from([192, 0, 2, 1]),
+            None,
+            &HttpMetrics::register(&Metrics::new()),
+        );
         let mut headers = HeaderMap::new();
-        rated.write(&mut headers);
-        assert!(headers.is_empty() && rated.wait().is_none());
+        status.write(&mut headers);
+        assert!(headers.is_empty() && status.wait().is_none());
     }
 }

@@ -1,6 +1,6 @@
-//! The codings themselves: bytes to bytes, in memory.
+//! The content codings: bytes to bytes, in memory.
 //!
-//! All decoders are written in Rust: what they read comes from strangers.
+//! All decoders are written in Rust, because anybody may send what they read.
 
 use std::io::{self, Read, Write};
 
@@ -12,22 +12,19 @@ use flate2::write::GzEncoder;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
-use crate::ingest::Coding;
+use super::coding::Coding;
 
-/// Bytes that are decoded at a time: what is beyond a limit is noticed after so many.
+/// Bytes that are decoded at a time; a limit is exceeded by this much at most before it is noticed.
 const PIECE: usize = 16 << 10;
 
 /// The largest window that a sender of `zstd` may ask for (RFC 9659).
 const ZSTD_WINDOW: usize = 8 << 20;
 
-/// Why a body is not decoded.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Undecoded<E> {
-    /// It is not in this coding, ends early, or goes on after its end.
+pub(super) enum DecodeError<E> {
+    /// The body is not in this coding, ends early, or goes on after its end.
     Malformed,
-    /// It is larger than it may be.
     TooLarge,
-    /// There is no room for it.
     NoRoom(E),
 }
 
@@ -40,42 +37,42 @@ pub(super) const fn memory(coding: Coding) -> usize {
     }
 }
 
-/// The decoded body of at most `max` bytes; `charge` is told of every piece before it is kept. Nothing is done beyond the limit,
-/// however much the body would unfold to.
+/// The decoded body of at most `max` bytes; `charge` is called for every piece before it is kept. Decoding stops at the limit,
+/// however large the body would become.
 pub(super) fn decode<E>(
     coding: Coding,
     encoded: &[u8],
     max: usize,
     charge: impl FnMut(usize) -> Result<(), E>,
-) -> Result<Vec<u8>, Undecoded<E>> {
+) -> Result<Vec<u8>, DecodeError<E>> {
     match coding {
         Coding::Gzip => {
             // One member: of many empty ones each would cost more than its bytes.
             let mut decoder = GzDecoder::new(encoded);
             let decoded = drain(&mut decoder, max, charge)?;
-            if decoder.get_ref().is_empty() { Ok(decoded) } else { Err(Undecoded::Malformed) }
+            if decoder.get_ref().is_empty() { Ok(decoded) } else { Err(DecodeError::Malformed) }
         }
         Coding::Deflate => {
             let mut decoder = ZlibDecoder::new(encoded);
             let decoded = drain(&mut decoder, max, charge)?;
-            if decoder.get_ref().is_empty() { Ok(decoded) } else { Err(Undecoded::Malformed) }
+            if decoder.get_ref().is_empty() { Ok(decoded) } else { Err(DecodeError::Malformed) }
         }
         Coding::Br => {
             let mut decoder = Brotli::new(encoded);
             let decoded = drain(&mut decoder, max, charge)?;
-            if decoder.rest == 0 { Ok(decoded) } else { Err(Undecoded::Malformed) }
+            if decoder.rest == 0 { Ok(decoded) } else { Err(DecodeError::Malformed) }
         }
         Coding::Zstd => {
             let mut decoder = StreamingDecoder::new_with_max_window_size(encoded, ZSTD_WINDOW as u64)
-                .map_err(|_| Undecoded::Malformed)?;
+                .map_err(|_| DecodeError::Malformed)?;
             let decoded = drain(&mut decoder, max, charge)?;
             let (rest, decoder) = decoder.into_parts();
-            if rest.is_empty() && has_its_checksum(&decoder) { Ok(decoded) } else { Err(Undecoded::Malformed) }
+            if rest.is_empty() && has_its_checksum(&decoder) { Ok(decoded) } else { Err(DecodeError::Malformed) }
         }
     }
 }
 
-/// Reads a Brotli stream; the crate's own reader does not tell what is left after its end. Windows beyond RFC 7932 are errors.
+/// Reads a Brotli stream; the crate's own reader does not report what follows its end. Windows beyond RFC 7932 are errors.
 struct Brotli<'a> {
     encoded: &'a [u8],
     rest: usize,
@@ -114,7 +111,7 @@ fn drain<E>(
     decoder: &mut dyn Read,
     max: usize,
     mut charge: impl FnMut(usize) -> Result<(), E>,
-) -> Result<Vec<u8>, Undecoded<E>> {
+) -> Result<Vec<u8>, DecodeError<E>> {
     let mut decoded = Vec::new();
     let mut piece = [0; PIECE];
     loop {
@@ -122,18 +119,18 @@ fn drain<E>(
             Ok(0) => return Ok(decoded),
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(_) => return Err(Undecoded::Malformed),
+            Err(_) => return Err(DecodeError::Malformed),
         };
         if length > max - decoded.len() {
-            return Err(Undecoded::TooLarge);
+            return Err(DecodeError::TooLarge);
         }
-        charge(length).map_err(Undecoded::NoRoom)?;
+        charge(length).map_err(DecodeError::NoRoom)?;
         decoded.extend_from_slice(&piece[..length]);
     }
 }
 
 /// The body in this coding, at a level where a page of the admin API takes less than a millisecond.
-pub(super) fn encode(coding: Coding, body: &[u8]) -> io::Result<Vec<u8>> {
+pub fn encode(coding: Coding, body: &[u8]) -> io::Result<Vec<u8>> {
     match coding {
         Coding::Gzip => {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::new(4));
@@ -161,7 +158,7 @@ mod tests {
 
     const ALL: [Coding; 4] = [Coding::Gzip, Coding::Deflate, Coding::Zstd, Coding::Br];
 
-    fn decoded(coding: Coding, encoded: &[u8], max: usize) -> Result<Vec<u8>, Undecoded<()>> {
+    fn decoded(coding: Coding, encoded: &[u8], max: usize) -> Result<Vec<u8>, DecodeError<()>> {
         decode(coding, encoded, max, |_| Ok(()))
     }
 
@@ -174,30 +171,30 @@ mod tests {
 
                 assert_eq!(decoded(coding, &encoded, body.len()).as_deref(), Ok(body), "{coding}");
                 if let Some(less) = body.len().checked_sub(1) {
-                    assert_eq!(decoded(coding, &encoded, less), Err(Undecoded::TooLarge), "{coding}");
+                    assert_eq!(decoded(coding, &encoded, less), Err(DecodeError::TooLarge), "{coding}");
                 }
             }
         }
     }
 
     #[test]
-    fn a_body_that_is_cut_off_or_goes_on_is_refused() {
+    fn a_body_that_is_cut_off_or_too_long_is_refused() {
         for coding in ALL {
             let encoded = encode(coding, b"hello hello hello hello hello").unwrap();
             for length in 0..encoded.len() {
                 assert_eq!(
                     decoded(coding, &encoded[..length], 1 << 20),
-                    Err(Undecoded::Malformed),
+                    Err(DecodeError::Malformed),
                     "{coding} {length}"
                 );
             }
             let longer = [&encoded[..], b"more"].concat();
-            assert_eq!(decoded(coding, &longer, 1 << 20), Err(Undecoded::Malformed), "{coding}");
-            assert_eq!(decoded(coding, b"{\"no\":\"coding\"}", 1 << 20), Err(Undecoded::Malformed), "{coding}");
+            assert_eq!(decoded(coding, &longer, 1 << 20), Err(DecodeError::Malformed), "{coding}");
+            assert_eq!(decoded(coding, b"{\"no\":\"coding\"}", 1 << 20), Err(DecodeError::Malformed), "{coding}");
         }
     }
 
-    /// A few kilobytes that unfold to 64 MiB are given up at the limit.
+    /// Decoding of a few kilobytes that become 64 MiB stops at the limit.
     #[test]
     fn a_bomb_costs_no_more_than_the_limit() {
         for coding in ALL {
@@ -210,10 +207,10 @@ mod tests {
                 Ok::<(), ()>(())
             });
 
-            assert_eq!(result, Err(Undecoded::TooLarge), "{coding}");
+            assert_eq!(result, Err(DecodeError::TooLarge), "{coding}");
             assert!(charged <= 1 << 20, "{coding}: {charged}");
             let refused = decode(coding, &bomb, 1 << 20, |_| Err("no room"));
-            assert_eq!(refused, Err(Undecoded::NoRoom("no room")), "{coding}");
+            assert_eq!(refused, Err(DecodeError::NoRoom("no room")), "{coding}");
         }
     }
 

@@ -1,18 +1,57 @@
+//! `/admin/events`
+
 use std::time::Duration;
 
+use ::http::StatusCode;
 use serde::{Serialize, Serializer};
 
+use super::query::{BadParameter, CURSOR, DeliveryText, PAGE, each};
+use super::read::{blocking, event_id, json, read, unknown_event};
 use crate::event::{
     AgentName, Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Outcome,
     Payload, PluginName, Priority, RequestId, Seq, Timestamp,
 };
-use crate::eventlog::Stored;
+use crate::eventlog::{EventLog, EventLogError, Query, Range, ScanLimits, Stored};
+use crate::http::answer::{Response, with_json_text};
+use crate::http::refusal::Refusal;
+use crate::http::route::{Route, RouteRequest};
 
-use super::super::query::DeliveryText;
+pub(crate) const ROUTES: &[Route] = &[
+    Route::get("/admin/events", |request| Box::pin(list(request))).with_query(),
+    Route::get("/admin/events/{id}", |request| Box::pin(show(request))),
+];
+
+/// Which events are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventsQuery {
+    pub limit: usize,
+    /// Events before this position.
+    pub before: Option<Seq>,
+    pub filter: Query,
+}
+
+/// `GET /admin/events`.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventsPage {
+    /// Newest first.
+    pub events: Vec<EventRow>,
+    /// The cursor of the next page; `None` at the end.
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct EventRow {
+    pub id: EventId,
+    pub seq: Seq,
+    pub channel: ChannelName,
+    pub kind: String,
+    pub subject: Option<String>,
+    pub status: EventStatus,
+    pub received_at: Timestamp,
+}
 
 /// `GET /admin/events/{id}`.
 #[derive(Clone, Debug, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of `Event`, and those below")]
 pub struct EventDetail<'a> {
     pub id: EventId,
     pub seq: Seq,
@@ -30,26 +69,23 @@ pub struct EventDetail<'a> {
     pub attributes: &'a [(String, String)],
     /// In order; names may repeat.
     pub headers: &'a [(String, String)],
-    /// JSON as it is, other text as a string.
+    /// JSON as it is, other text as a string; `None` for other bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<Payload<'a>>,
-    /// Everything else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_base64: Option<Payload<'a>>,
     pub deliveries: Vec<DeliveryView<'a>>,
-    /// What happened, in the order in which it did.
+    /// In the order in which it happened.
     pub timeline: Vec<Moment<'a>>,
 }
 
-/// A delivery of the event.
 #[derive(Clone, Debug, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of `Delivery`")]
 pub struct DeliveryView<'a> {
     pub id: String,
     pub agent: &'a AgentName,
     pub state: DeliveryState,
     pub priority: Priority,
-    /// Who asked for it again; none when it came with the event.
+    /// Who asked for the replay; `None` for a delivery that came with the event.
     pub replayed_by: Option<&'a str>,
     pub created_at: Timestamp,
     pub next_attempt_at: Option<Timestamp>,
@@ -58,9 +94,7 @@ pub struct DeliveryView<'a> {
     pub attempts: Vec<AttemptView<'a>>,
 }
 
-/// An attempt of the delivery.
 #[derive(Clone, Debug, Serialize)]
-#[expect(missing_docs, reason = "the fields are those of `Attempt`")]
 pub struct AttemptView<'a> {
     pub number: u32,
     pub started_at: Timestamp,
@@ -74,38 +108,92 @@ pub struct AttemptView<'a> {
 /// One thing that happened to the event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Moment<'a> {
-    /// When.
     pub at: Timestamp,
     /// `received`, `verified`, `stored`, `replayed`, `omitted`, `attempt`, `delivered` or `dead`.
     pub what: &'static str,
-    /// The destination it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<&'a AgentName>,
-    /// Who asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<&'a str>,
-    /// The number of the attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
     /// The numbers of the first and the last attempt that are not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<[u32; 2]>,
-    /// What the attempt came to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'a str>,
-    /// The same for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<&'a str>,
-    /// How long it took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
 }
 
-/// The event with everything that is known of it.
-pub fn event_detail(stored: &Stored) -> EventDetail<'_> {
+async fn list(request: RouteRequest<'_>) -> Result<Response, Refusal> {
+    let query = EventsQuery::parse(request.query())?;
+    read(request.shared, move |log| page(log, &query)).await
+}
+
+async fn show(request: RouteRequest<'_>) -> Result<Response, Refusal> {
+    let id = event_id(request.id)?;
+    let find = move |log: &EventLog| Ok(log.event(id)?.map(|stored| json(&detail(&stored))));
+    let text = blocking(request.shared, find).await?.ok_or_else(|| unknown_event(request.id))?;
+    Ok(with_json_text(StatusCode::OK, text))
+}
+
+impl Default for EventsQuery {
+    fn default() -> Self {
+        Self { limit: PAGE, before: None, filter: Query::default() }
+    }
+}
+
+impl EventsQuery {
+    /// Reads `limit`, `cursor`, `channel`, `kind`, `status`, `since` and `until`.
+    ///
+    /// # Errors
+    /// The first parameter that is unknown, given twice or malformed.
+    pub fn parse(query: &str) -> Result<Self, BadParameter> {
+        let mut parsed = Self::default();
+        each(query, |parameter| {
+            match &*parameter.name {
+                "limit" => parsed.limit = parameter.limit()?,
+                "cursor" => parsed.before = Some(Seq(parameter.read(CURSOR)?)),
+                "status" => parsed.filter.status = Some(parameter.status()?),
+                _ if parameter.select(&mut parsed.filter.events)? => {}
+                _ => {
+                    return Err(parameter.bad("`limit`, `cursor`, `channel`, `kind`, `status`, `since` or `until`"));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(parsed)
+    }
+}
+
+/// A page of events. May wait for the disk.
+///
+/// # Errors
+/// Those of [`EventLog::scan`].
+pub fn page(log: &EventLog, query: &EventsQuery) -> Result<EventsPage, EventLogError> {
+    let found = log.scan(&query.filter, Range::down_from(query.before), ScanLimits::items(query.limit))?;
+    let row = |stored: Stored| EventRow {
+        status: stored.status(),
+        id: stored.event.id,
+        seq: stored.event.seq,
+        channel: stored.event.channel,
+        kind: stored.event.kind,
+        subject: stored.event.subject,
+        received_at: stored.event.time,
+    };
+    Ok(EventsPage {
+        events: found.items.into_iter().map(row).collect(),
+        next: found.next.map(|seq| seq.next().to_string()),
+    })
+}
+
+/// The event with everything that the log holds of it.
+pub fn detail(stored: &Stored) -> EventDetail<'_> {
     let Stored { event, deliveries, .. } = stored;
     let (data, data_base64) = match event.payload() {
         payload @ Payload::Base64(_) => (None, Some(payload)),
@@ -226,6 +314,7 @@ mod tests {
 
     use super::*;
     use crate::event::Recipient;
+    use crate::eventlog::Selection;
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -273,18 +362,18 @@ mod tests {
     }
 
     #[test]
-    fn the_timeline_tells_what_happened_in_order() {
+    fn the_timeline_is_in_order() {
         let stored = stored();
 
-        let detail = event_detail(&stored);
+        let detail = detail(&stored);
 
-        let told: Vec<_> = detail
+        let listed: Vec<_> = detail
             .timeline
             .iter()
             .map(|moment| (moment.at.as_millis(), moment.what, moment.agent.map_or("", AgentName::as_str)))
             .collect();
         assert_eq!(
-            told,
+            listed,
             [
                 (1000, "received", ""),
                 (1001, "verified", ""),
@@ -300,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn the_timeline_says_which_attempts_are_not_kept() {
+    fn the_timeline_names_the_attempts_that_are_not_kept() {
         let mut stored = stored();
         let open = &mut stored.deliveries[2];
         let made = Delivery::ATTEMPTS_KEPT as u32 + 12;
@@ -308,7 +397,7 @@ mod tests {
             open.record(attempt(number, 5000 + i64::from(number) * 10, Outcome::Retry), None);
         }
 
-        let timeline = event_detail(&stored).timeline;
+        let timeline = detail(&stored).timeline;
 
         let place = timeline.iter().position(|moment| moment.what == "omitted").unwrap();
         assert_eq!(timeline[place].attempts, Some([1, 12]));
@@ -321,7 +410,7 @@ mod tests {
     fn the_detail_of_an_event_is_readable_json() {
         let stored = stored();
 
-        let json = serde_json::to_value(event_detail(&stored)).unwrap();
+        let json = serde_json::to_value(detail(&stored)).unwrap();
 
         assert_eq!(json["status"], "pending");
         assert_eq!(json["data"], serde_json::json!({"a": 1}));
@@ -334,5 +423,46 @@ mod tests {
         assert_eq!(json["timeline"][3]["outcome"], "delivered");
         assert!(json["timeline"][0].get("outcome").is_none());
         assert_eq!(json["timeline"][8]["by"], "me");
+    }
+
+    #[test]
+    fn every_parameter_is_understood() {
+        let events = Selection {
+            channel: Some("github".parse().unwrap()),
+            kind: Some("github.push*".to_owned()),
+            subject: None,
+            since: Some(Timestamp::from_millis(1_700_000_000_000)),
+            until: Some(Timestamp::from_millis(1_700_000_001_500)),
+        };
+        let text = "limit=7&cursor=42&channel=github&kind=github.push%2A&status=dead\
+                    &since=2023-11-14T22:13:20Z&until=2023-11-14T22:13:21.5%2B00:00";
+        let expected = EventsQuery {
+            limit: 7,
+            before: Some(Seq(42)),
+            filter: Query { events, status: Some(EventStatus::Dead), ..Query::default() },
+        };
+        assert_eq!(EventsQuery::parse(text).unwrap(), expected);
+        assert_eq!(EventsQuery::parse("").unwrap(), EventsQuery::default());
+    }
+
+    #[test]
+    fn a_bad_parameter_is_named() {
+        for (query, expected) in [
+            ("limit=0", "`limit`: expected a number from 1 to 500, found `0`"),
+            ("limit=501", "`limit`: expected a number from 1 to 500, found `501`"),
+            ("limit=", "`limit`: expected a number from 1 to 500, found `nothing`"),
+            ("limit=5&limit=6", "`limit`: expected it once, found `6`"),
+            ("cursor=x", "`cursor`: expected the `next` of a page, found `x`"),
+            ("channel=Git", "`channel`: expected a name of `a-z`, `0-9` and `-`, found `Git`"),
+            ("status=done", "`status`: expected `accepted`, `pending`, `dead` or `delivered`, found `done`"),
+            ("since=yesterday", "`since`: expected a time such as `2026-01-31T12:00:00Z`, found `yesterday`"),
+            ("kind=", "`kind`: expected a kind, or the beginning of one and `*`, found `nothing`"),
+            (
+                "sort=up",
+                "`sort`: expected `limit`, `cursor`, `channel`, `kind`, `status`, `since` or `until`, found `up`",
+            ),
+        ] {
+            assert_eq!(EventsQuery::parse(query).unwrap_err().to_string(), expected);
+        }
     }
 }

@@ -1,0 +1,40 @@
+//! `/admin/channels`
+
+use ::http::StatusCode;
+use serde::Serialize;
+
+use crate::eventlog::{ChannelCounts, Snapshot};
+use crate::http::answer::{Response, with_json};
+use crate::http::route::{Route, RouteRequest};
+use crate::ingest::ChannelStatus;
+
+pub(crate) const ROUTES: &[Route] =
+    &[Route::get("/admin/channels", |request| Box::pin(async move { Ok(answer(&request)) }))];
+
+#[derive(Clone, Debug, Serialize)]
+struct ChannelList {
+    /// By name.
+    channels: Vec<ChannelRow>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct ChannelRow {
+    #[serde(flatten)]
+    status: ChannelStatus,
+    #[serde(flatten)]
+    counts: ChannelCounts,
+}
+
+fn answer(request: &RouteRequest<'_>) -> Response {
+    let services = &request.shared.services;
+    with_json(StatusCode::OK, &list(services.ingest.channels(), &services.log.snapshot()))
+}
+
+/// The channels with what the log counted of each.
+fn list(statuses: Vec<ChannelStatus>, snapshot: &Snapshot) -> ChannelList {
+    let row = |status: ChannelStatus| {
+        let counts = snapshot.channels.get(status.name.as_str()).copied().unwrap_or_default();
+        ChannelRow { status, counts }
+    };
+    ChannelList { channels: statuses.into_iter().map(row).collect() }
+}

@@ -1,0 +1,188 @@
+//! The way of a webhook: verified, decoded, turned into events by its plugin, routed, stored. A dry run ends before the last.
+
+use std::sync::Arc;
+
+use super::budget::{BodyBudget, BodyShare};
+use super::decode::decode;
+use super::error::IngestError;
+use super::metrics::IngestMetrics;
+use super::policy::BodyPolicy;
+use super::ready::{ReadyChannel, Verified};
+use super::receipt::new_events;
+use super::request::WebhookRequest;
+use crate::egress::Response;
+use crate::event::{ChannelName, EventId, Recipient};
+use crate::eventlog::{Appended, Batch, EventLog, NewEvent, Space, ValueChange};
+use crate::metrics::ByProvider;
+use crate::plugin::{Binding, Inbound, PluginHost, Receipt, StateChanges};
+
+/// Where events go, as far as ingest must know: their first deliveries are part of their commit.
+pub trait Router: Send + Sync {
+    /// Who gets such an event from this channel, each agent once.
+    fn recipients(&self, channel: &ChannelName, kind: &str, attributes: &[(String, String)]) -> Vec<Recipient>;
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub struct Received {
+    /// In the order of the receipt.
+    pub events: Vec<ReceivedEvent>,
+    /// The plugin's own.
+    pub response: Option<Response>,
+}
+
+#[derive(Clone, Debug)]
+pub struct ReceivedEvent {
+    /// Of a duplicate, the id of the first one.
+    pub id: EventId,
+    pub kind: String,
+    /// Whether it was in the log already.
+    pub duplicate: bool,
+}
+
+/// What would become of a request.
+#[derive(Debug)]
+pub struct DryRun {
+    /// Kind and subject of each event, in the order of the receipt.
+    pub events: Vec<(String, Option<String>)>,
+    /// The plugin's own.
+    pub response: Option<Response>,
+}
+
+pub(super) struct Pipeline {
+    pub(super) plugins: PluginHost,
+    pub(super) router: Arc<dyn Router>,
+    pub(super) metrics: IngestMetrics,
+    log: EventLog,
+}
+
+/// Whether a request leaves anything behind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Commit,
+    /// Nothing is stored, counted, logged or recorded.
+    DryRun,
+}
+
+/// A request that its plugin turned into events.
+struct Evaluated {
+    events: Vec<NewEvent>,
+    response: Option<Response>,
+    state: StateChanges,
+    /// The memory of the decoded body, which the events refer to.
+    _decoded: Option<BodyShare>,
+}
+
+impl Pipeline {
+    pub(super) fn new(plugins: PluginHost, log: EventLog, router: Arc<dyn Router>, metrics: IngestMetrics) -> Self {
+        Self { plugins, router, metrics, log }
+    }
+
+    /// Whether the log accepts events right now. Cheap: asked before anything is done for a request.
+    pub(super) fn admits(&self) -> Result<(), IngestError> {
+        Ok(self.log.admits()?)
+    }
+
+    /// Returns when the events are durable.
+    pub(super) async fn receive(
+        &self,
+        channel: &ReadyChannel,
+        policy: BodyPolicy,
+        request: WebhookRequest,
+        budget: &Arc<BodyBudget>,
+    ) -> Result<Received, IngestError> {
+        let evaluated = self.evaluate(channel, policy, request, budget, Mode::Commit).await?;
+        let Evaluated { events, response, state, _decoded } = evaluated;
+        let kinds: Vec<_> = events.iter().map(|event| event.kind.clone()).collect();
+        let appended = self.append(&channel.channel().binding, events, state).await?;
+        let received = |(appended, kind)| match appended {
+            Appended::Accepted(event) => ReceivedEvent { id: event.id, kind, duplicate: false },
+            Appended::Duplicate(id) => ReceivedEvent { id, kind, duplicate: true },
+        };
+        Ok(Received { events: appended.into_iter().zip(kinds).map(received).collect(), response })
+    }
+
+    pub(super) async fn dry_run(
+        &self,
+        channel: &ReadyChannel,
+        policy: BodyPolicy,
+        request: WebhookRequest,
+        budget: &Arc<BodyBudget>,
+    ) -> Result<DryRun, IngestError> {
+        let evaluated = self.evaluate(channel, policy, request, budget, Mode::DryRun).await?;
+        let events = evaluated.events.into_iter().map(|event| (event.kind, event.subject)).collect();
+        Ok(DryRun { events, response: evaluated.response })
+    }
+
+    /// Everything but the commit. Unverified bytes reach neither the decoder nor the plugin.
+    async fn evaluate(
+        &self,
+        channel: &ReadyChannel,
+        policy: BodyPolicy,
+        request: WebhookRequest,
+        budget: &Arc<BodyBudget>,
+        mode: Mode,
+    ) -> Result<Evaluated, IngestError> {
+        if request.body.len() > policy.max() {
+            return Err(IngestError::TooLarge { limit: policy.max() });
+        }
+        let Verified { mut request, at } = self.verify(channel, request, mode)?;
+        let mut decoded = None;
+        if let Some(coding) = policy.coding {
+            let (body, share) = decode(coding, request.body.clone(), policy.max(), budget).await?;
+            request = request.with_decoded(body);
+            decoded = Some(share);
+        }
+        let context = channel.context(&request, at);
+        let Receipt { events, response, state } = self.call(channel, channel.inbound(request), mode).await?;
+        let recipients = |kind: &str, attributes: &[_]| self.router.recipients(context.channel, kind, attributes);
+        let events = new_events(events, &context, recipients).map_err(IngestError::Receipt)?;
+        Ok(Evaluated { events, response, state, _decoded: decoded })
+    }
+
+    fn verify(&self, channel: &ReadyChannel, request: WebhookRequest, mode: Mode) -> Result<Verified, IngestError> {
+        if mode == Mode::DryRun {
+            return Ok(channel.verify(request)?);
+        }
+        // Asked again, because the body may have taken its time.
+        self.admits()?;
+        let verified = channel.verify(request).inspect_err(|error| {
+            let channel = channel.channel();
+            self.metrics.signature_failures.get_or_create(&ByProvider::new(channel.name())).inc();
+            channel.warn_of(error);
+        });
+        Ok(verified?)
+    }
+
+    async fn call(&self, channel: &ReadyChannel, inbound: Inbound, mode: Mode) -> Result<Receipt, IngestError> {
+        if mode == Mode::DryRun {
+            return channel.call(inbound).await?.map_err(IngestError::Rejected);
+        }
+        let recorder = channel.channel().recorder();
+        let recorded = recorder.as_ref().map(|_| inbound.clone());
+        let called = channel.call(inbound).await;
+        if let (Some(recorder), Some(inbound)) = (recorder, recorded) {
+            recorder.note(inbound, &called);
+        }
+        called.inspect_err(|error| channel.channel().warn_of(error))?.map_err(IngestError::Rejected)
+    }
+
+    /// Stores events in one commit with the changes that their call made to the plugin's state.
+    pub(super) async fn append(
+        &self,
+        binding: &Binding,
+        events: Vec<NewEvent>,
+        changes: StateChanges,
+    ) -> Result<Vec<Appended>, IngestError> {
+        match &binding.state {
+            Some(state) if !changes.is_empty() => {
+                let write = async move |entries| {
+                    let values = ValueChange::all(&Space::of_plugin(&state.owner), entries);
+                    Ok(self.log.commit(Batch { events, values, ..Batch::default() }).await?.events)
+                };
+                state.keep(changes, write).await
+            }
+            _ => Ok(self.log.commit(events.into()).await?.events),
+        }
+    }
+}

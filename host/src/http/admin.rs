@@ -7,6 +7,7 @@ pub(crate) mod access;
 mod agents;
 mod backup;
 mod channels;
+mod consumers;
 pub mod deliveries;
 mod dry_run;
 pub mod events;
@@ -26,6 +27,7 @@ pub(crate) const NOUNS: &[&[Route]] = &[
     agents::ROUTES,
     backup::ROUTES,
     channels::ROUTES,
+    consumers::ROUTES,
     deliveries::ROUTES,
     dry_run::ROUTES,
     events::ROUTES,

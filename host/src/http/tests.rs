@@ -330,7 +330,7 @@ async fn the_admin_api_shows_what_the_log_holds() {
         (&channels["channels"][0]["state"], &channels["channels"][0]["accepted"]),
         (&"waiting".into(), &0.into())
     );
-    for noun in ["agents", "plugins", "routes", "skills", "deliveries", "replays"] {
+    for noun in ["agents", "consumers", "plugins", "routes", "skills", "deliveries", "replays"] {
         assert_eq!(gateway.get(&format!("/admin/{noun}")).await.json()[noun], serde_json::json!([]), "{noun}");
     }
 }

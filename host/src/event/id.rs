@@ -44,6 +44,13 @@ impl EventId {
         Self(Builder::from_unix_timestamp_millis(millis, &rest).into_uuid())
     }
 
+    /// When the event was received, in milliseconds: the first 48 bits (RFC 9562, section 5.7).
+    pub fn received_at(self) -> Timestamp {
+        let mut bytes = [0; 8];
+        bytes[2..].copy_from_slice(&self.0.as_bytes()[..6]);
+        Timestamp::from_millis(i64::from_be_bytes(bytes))
+    }
+
     /// The position in this id. An id from elsewhere also contains a position: compare it with the stored id.
     pub fn seq(self) -> Seq {
         let mut bytes = [0; 8];
@@ -108,6 +115,7 @@ mod tests {
 
         assert_eq!(early.seq(), Seq(0xffff_0000_0001));
         assert_eq!(late.seq(), Seq(2));
+        assert_eq!(late.received_at(), Timestamp::from_millis(1_700_000_000_001));
         assert!(early < late);
         assert_eq!(early.0.get_version_num(), 7);
         assert_eq!(early.to_string().parse::<EventId>().unwrap(), early);

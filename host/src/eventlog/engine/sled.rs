@@ -13,6 +13,7 @@
 mod files;
 mod high_water;
 mod reserve;
+mod salvage;
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -28,10 +29,11 @@ use bytes::Bytes;
 use rustix::fs::{Advice, fadvise};
 use tracing::{info, warn};
 
-use self::files::{lock, sync_directories};
-pub(crate) use self::files::{put_in_place, salvage, set_aside};
+use self::files::{SEGMENT, is_full, lock, sync_directories, unavailable};
+pub(crate) use self::files::{put_in_place, set_aside};
 use self::high_water::{Confirmed, HighWater};
 use self::reserve::Reserve;
+pub(crate) use self::salvage::salvage;
 use crate::event::Seq;
 use crate::eventlog::engine::{Direction, Disk, Engine, EngineError, Op, Pair, Purpose, panic_message};
 
@@ -58,8 +60,6 @@ struct Open {
 impl Sled {
     /// Where the number of a write is stored with it, behind all keys of the log.
     const WRITES: &[u8] = &[u8::MAX];
-    /// Larger segments cost memory, smaller ones do not hold the largest leaf.
-    const SEGMENT: usize = 4 * 1024 * 1024;
     /// Larger blocks make fewer keys, smaller ones cheaper reads and a better use of the cache.
     const BLOCK: usize = 8 * 1024;
     /// A value that makes its page weigh on the cache.
@@ -121,7 +121,7 @@ impl Sled {
         let config = sled::Config::new()
             .path(&self.dir)
             .cache_capacity(self.cache_bytes)
-            .segment_size(Self::SEGMENT)
+            .segment_size(SEGMENT)
             .use_compression(false)
             .flush_every_ms(Some(500));
         let asked = Instant::now();
@@ -303,7 +303,7 @@ impl Engine for Sled {
     fn disk(&self) -> Option<Disk> {
         let files = fs::read_dir(&self.dir).ok()?.filter_map(|entry| entry.ok()?.metadata().ok());
         let used = files.filter(fs::Metadata::is_file).map(|file| file.blocks() * 512).sum();
-        let segments = fs::metadata(self.dir.join("db")).ok()?.len().div_ceil(Self::SEGMENT as u64);
+        let segments = fs::metadata(self.dir.join("db")).ok()?.len().div_ceil(SEGMENT as u64);
         Some(Disk { used, free: self.reserve.free_bytes().ok()?, segments })
     }
 
@@ -348,17 +348,6 @@ fn is_locked(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
 }
 
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-}
-
 fn write_failure(error: &io::Error) -> EngineError {
     if is_full(error) { EngineError::Full(error.to_string()) } else { EngineError::Failed(error.to_string()) }
-}
-
-fn unavailable(dir: &Path, error: &io::Error) -> EngineError {
-    if is_full(error) {
-        return EngineError::Full(error.to_string());
-    }
-    EngineError::Unavailable(format!("`{}`: {error}", dir.display()))
 }

@@ -47,8 +47,6 @@ pub(crate) struct Identities {
 impl Identities {
     /// When the recent ones become a run: 4 MB in memory.
     const RECENT: usize = if cfg!(test) { 100 } else { 64 * 1024 };
-    /// How many fit into one record.
-    const RECORD: usize = 900;
     /// How many stale records go with one commit.
     const REMOVED: usize = 256;
 
@@ -166,7 +164,7 @@ impl Identities {
 
     /// What has to be written with the commit; `now` is the time of its latest event, when it has one.
     pub(crate) fn write(&mut self, now: Option<Timestamp>, window: Duration, ops: &mut Vec<Op>) {
-        for part in self.added.chunks(Self::RECORD) {
+        for part in self.added.chunks(Run::RECORD) {
             let Some((_, first)) = part.first() else { continue };
             let key = key::identities(first.seq());
             ops.push(Op::Put(key.to_vec(), record::encode_plain(&key, part)));
@@ -175,7 +173,7 @@ impl Identities {
         self.added.clear();
         let runs = Runs { first: self.end - self.runs.len() as u64, end: self.end };
         if self.recent.len() >= Self::RECENT {
-            let old = |id: &EventId| now.is_some_and(|now| is_older(received_at(*id), now, window));
+            let old = |id: &EventId| now.is_some_and(|now| is_older(id.received_at(), now, window));
             let last = self.recent.values().map(|id| id.seq()).max().unwrap_or_default();
             let entries = self.recent.drain().filter(|(_, id)| !old(id)).collect();
             self.runs.push(Run::write(self.end, last, entries, ops));
@@ -217,16 +215,6 @@ fn is_older(time: Timestamp, now: Timestamp, window: Duration) -> bool {
     now.since(time).max(time.since(now)) >= window
 }
 
-/// When the event of `id` was received: the first 48 bits of a UUID of version 7.
-pub(crate) fn received_at(id: EventId) -> Timestamp {
-    let mut bytes = [0; 17];
-    let millis = match postcard::to_slice(&id, &mut bytes) {
-        Ok([_, millis @ ..]) => millis.iter().take(6).fold(0, |number, &byte| number << 8 | i64::from(byte)),
-        _ => 0,
-    };
-    Timestamp::from_millis(millis)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,7 +223,7 @@ mod tests {
     fn an_id_names_its_time() {
         for millis in [0, 1, 1_700_000_000_123] {
             let time = Timestamp::from_millis(millis);
-            assert_eq!(received_at(EventId::new(time, Seq(9), 7)), time);
+            assert_eq!(EventId::new(time, Seq(9), 7).received_at(), time);
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::eventlog::engine::{Direction, Op};
 use crate::eventlog::epoch::Epoch;
 use crate::eventlog::layout::block::{BlockWriter, first_deliveries};
 use crate::eventlog::layout::bucket::{Buckets, Slot};
-use crate::eventlog::layout::identities::{Identities, received_at};
+use crate::eventlog::layout::identities::Identities;
 use crate::eventlog::layout::key;
 use crate::eventlog::layout::meta::{self, CHANNEL, LogState, REOPENED, STATE, open_replays};
 use crate::eventlog::layout::reader::{EventCursor, Store};
@@ -233,7 +233,7 @@ impl CommitBuilder {
         // One before it in its receipt may have the same identity.
         let known = new.identity.and_then(|identity| self.identities.recent(&identity)).or(known);
         if let Some(first) = known
-            && new.time.since(received_at(first)) < self.dedup_window
+            && new.time.since(first.received_at()) < self.dedup_window
         {
             self.tally_changed(&new.channel).counts.duplicates += 1;
             return Ok(Appended::Duplicate(first));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::statvfs;
 use tracing::{info, warn};
 
+use super::files::SEGMENT;
 use crate::eventlog::engine::{EngineError, Purpose};
 
 /// Room on the disk that is kept for later: a free part that new events do not use, and a file that can be freed.
@@ -27,7 +28,7 @@ pub(super) struct Reserve {
 
 impl Reserve {
     /// Two segments for the store's own moves, and the same again for deliveries of what is stored.
-    const FREE: u64 = 4 * super::Sled::SEGMENT as u64;
+    const FREE: u64 = 4 * SEGMENT as u64;
     /// What the store writes for a byte that it is given: it rewrites pages as they fill.
     const AMPLIFICATION: u64 = 4;
 

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Identities, received_at};
 use crate::event::{EventId, Seq, Timestamp};
 use crate::eventlog::EventLogError;
 use crate::eventlog::engine::Op;
@@ -35,6 +34,9 @@ struct Header {
 record::plain_records! { Header }
 
 impl Run {
+    /// How many identities fit into one record.
+    pub(super) const RECORD: usize = 900;
+
     const FILTER_PART: usize = 24 * 1024;
 
     /// Makes a run of `entries`, the identities of events up to `last`.
@@ -49,7 +51,7 @@ impl Run {
             ops.push(Op::Put(key.to_vec(), value(&key)));
         };
         let mut firsts = Vec::new();
-        for part in entries.chunks(Identities::RECORD) {
+        for part in entries.chunks(Self::RECORD) {
             firsts.extend(part.first().map(|(identity, _)| *identity));
             put(&mut |key| record::encode_plain(key, part));
         }
@@ -61,7 +63,7 @@ impl Run {
                 record::seal(key, record::PLAIN, value)
             });
         }
-        let latest = entries.iter().map(|(_, id)| received_at(*id)).max().unwrap_or(Timestamp::from_millis(0));
+        let latest = entries.iter().map(|(_, id)| id.received_at()).max().unwrap_or(Timestamp::from_millis(0));
         let run = Self { number, last, latest, firsts, filter };
         let key = key::run(number, 0);
         ops.push(Op::Put(key.to_vec(), record::encode(&key, &run.header())));

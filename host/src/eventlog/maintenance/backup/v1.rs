@@ -34,7 +34,7 @@ enum StoredFrame<'a> {
     Consumer(String, Seq),
     Channel(&'a str, ChannelCounts),
     Replay(Replay),
-    Lost(Lost),
+    Lost(StoredLoss),
     End {
         frames: u64,
         events: u64,
@@ -70,7 +70,7 @@ struct Filter {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Lost {
+pub(super) struct StoredLoss {
     what: What,
     first: Option<Seq>,
     last: Option<Seq>,
@@ -85,7 +85,7 @@ enum What {
     Records,
 }
 
-impl Lost {
+impl StoredLoss {
     pub(super) fn of(lost: &LostRange) -> Self {
         let what = match lost.what {
             LostKind::Events => What::Events,

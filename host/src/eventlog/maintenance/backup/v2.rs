@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::frame::Frame;
-use super::v1::Lost;
+use super::v1::StoredLoss;
 use crate::event::{EventId, Seq};
 use crate::eventlog::identity::Identity;
 use crate::eventlog::layout::additions::Unreadable;
@@ -36,7 +36,7 @@ enum StoredFrame<'a, D> {
         key: &'a str,
         value: &'a [u8],
     },
-    Lost(Lost),
+    Lost(StoredLoss),
     End {
         frames: u64,
         events: u64,
@@ -55,7 +55,7 @@ pub(super) fn write(frame: &Frame, value: Vec<u8>) -> Vec<u8> {
         Frame::Identities(entries) => StoredFrame::Identities(Cow::Borrowed(entries)),
         Frame::Channel(name, counts) => StoredFrame::Channel(name.as_str(), ChannelCounts::of(counts)),
         Frame::Value { space, key, value } => StoredFrame::Value { space, key, value },
-        Frame::Lost(lost) => StoredFrame::Lost(Lost::of(lost)),
+        Frame::Lost(lost) => StoredFrame::Lost(StoredLoss::of(lost)),
         Frame::End { frames, events } => StoredFrame::End { frames: *frames, events: *events },
     };
     postcard::to_extend(&stored, value).expect("frames hold nothing that postcard refuses")

@@ -1,9 +1,9 @@
-//! The front door: webhooks in, answers out, and the admin API beside it.
+//! The HTTP server: webhooks, health checks and the admin API.
 //!
-//! It owns sockets, limits, and the words in which callers are told what happened. It promises that a request costs nothing
-//! before the cheap refusals are over, that at most [`Settings::max_buffered`] bytes of bodies are in memory, and that every
-//! answer to a request that could be read carries `x-request-id`. Deliberately absent: what a webhook means (`ingest` and its
-//! plugin), and what happens to an event afterwards.
+//! It owns sockets, limits, status codes and error texts. It promises that cheap refusals come before any work, that at most
+//! [`Settings::max_buffered`] bytes of bodies are in memory, and that every response to a readable request carries
+//! `x-request-id`. Deliberately absent: the meaning of a webhook (`ingest` and the plugin), and what happens to an event
+//! afterwards.
 
 mod access_log;
 pub mod admin;

@@ -1,8 +1,8 @@
-//! From a request to durable events: which channel it is for, whether it may pass, and what its plugin made of it.
+//! From a request to durable events.
 //!
-//! It owns channels and their state, and the whole way of a webhook once it is read. It promises that unverified bytes reach
-//! neither a decoder, a plugin nor the disk, and that [`Ingest::receive`] returns only when the events are durable. Deliberately
-//! absent: HTTP, and where events go.
+//! It owns channels, their state, and every step of a webhook after it was read. It promises that unverified bytes reach neither
+//! a decoder, a plugin nor the disk, and that [`Ingest::receive`] returns only when the events are durable. Deliberately absent:
+//! HTTP, and where events go.
 
 mod budget;
 mod channel;
@@ -117,10 +117,10 @@ impl Ingest {
         Recording::start(found.ok_or_else(|| RecordError::Unknown(channel.to_owned()))?)
     }
 
-    /// Verifies and decodes the request, has the plugin turn it into events, and makes them durable. `policy` is what the
-    /// channel said of the request's head, and `budget` the memory for a decoded body.
+    /// Verifies and decodes the request, has the plugin turn it into events, and makes them durable. `policy` comes from the
+    /// request's head ([`ReadyChannel::check_head`]); `budget` limits the memory of decoded bodies.
     ///
-    /// Cancel safe: a request that is given up leaves all of its events in the log or none.
+    /// Cancel safe: all of its events are in the log, or none.
     ///
     /// # Errors
     /// All but `Waiting` and those of the head.

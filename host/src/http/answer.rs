@@ -14,7 +14,7 @@ pub(crate) type Response = ::http::Response<Payload>;
 /// Names the request in every response.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Says that the connection ends with the response.
+/// The connection ends with the response.
 pub(crate) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 pub(crate) const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");

@@ -1,4 +1,4 @@
-//! What the front door counts.
+//! The metrics of the HTTP server.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

@@ -1,7 +1,7 @@
-//! What callers are told: every refusal with its status, its stable code and its public text.
+//! From a refusal to its status, its stable code and its public text.
 //!
-//! What a caller must not see (`Problem::internal`) goes to the log under the same request id. A noun of the admin API decides
-//! its own problems.
+//! Details that callers must not see (`Problem::internal`) go to the log under the same request id. The nouns of the admin API
+//! have problems of their own.
 
 use ::http::StatusCode;
 

@@ -1,4 +1,4 @@
-//! One row of the route table: what answers at a path that is not a channel's.
+//! Rows of the route table: what answers at paths that are not a channel's.
 
 use std::pin::Pin;
 use std::sync::Arc;

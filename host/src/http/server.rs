@@ -1,4 +1,4 @@
-//! The server: the addresses it listens at, and how it ends.
+//! The server: the addresses it listens at, and its shutdown.
 
 mod activity;
 mod connection;
@@ -32,7 +32,7 @@ use crate::systemd::Sockets;
 /// Connections that an address of the admin API accepts at once.
 const ADMIN_CONNECTIONS: usize = 64;
 
-/// A front door that listens, and answers nobody before [`Server::run`].
+/// A server that listens; it answers from [`Server::run`] on.
 pub struct Server {
     router: Router,
     listeners: Vec<Listener>,
@@ -78,7 +78,7 @@ impl Server {
         self.listeners.iter().map(|listener| format!("{}://{}/", scheme(listener), listener.address)).collect()
     }
 
-    /// Makes the gateway unready when it is cancelled. The server goes on, and asks callers to connect elsewhere.
+    /// Cancelling it makes the gateway report that it is not ready. The server continues, and asks callers to connect elsewhere.
     pub fn leaving(&self) -> CancellationToken {
         self.router.shared().leaving.clone()
     }

@@ -1,4 +1,4 @@
-//! What the front door is configured with.
+//! The settings of the HTTP server.
 
 use std::net::SocketAddr;
 use std::time::Duration;

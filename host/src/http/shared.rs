@@ -1,4 +1,4 @@
-//! What all requests share.
+//! What all requests share: settings, limits, and the handles of other modules.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -30,10 +30,10 @@ use crate::plugin::PluginHost;
 use crate::replay::Replays;
 use crate::skill::Skills;
 
-/// Reads of the event log for the admin API at once: each takes a thread, and all of them the disk.
+/// Concurrent reads of the event log for the admin API: each occupies a thread, and all of them share the disk.
 const STORE_READS: usize = 4;
 
-/// The modules that the front door leads to.
+/// The handles of the modules that answer requests.
 pub struct Services {
     pub ingest: Ingest,
     pub dispatch: Dispatch,

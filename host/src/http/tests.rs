@@ -1,16 +1,13 @@
-//! The front door over real sockets, with a log in memory and no plugins.
+//! The HTTP server over real sockets, with a log in memory and no plugins.
+
+mod long_connections;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{CONNECTION, UPGRADE};
-use ::http::{HeaderValue, StatusCode};
 use bytes::Bytes;
-use futures_util::stream;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -31,24 +28,7 @@ use crate::skill::Skills;
 use crate::systemd::Sockets;
 use crate::verify::Secret;
 
-use super::answer::{Response, with_body, with_payload};
-use super::payload::Payload;
-use super::refusal::Refusal;
-use super::route::{Audience, Route, RouteRequest};
-use super::server::upgrade::Upgrade;
 use super::{Server, Services, Settings};
-
-/// Routes that the gateway does not have.
-const ROUTES: &[Route] = &[
-    Route::get("/test/echo", |request| Box::pin(async move { echo(&request) })).audience(Audience::Everybody),
-    Route::get("/test/deaf", |request| Box::pin(async move { deaf(&request) })).audience(Audience::Everybody),
-    Route::get("/test/slow", |_| Box::pin(async { Ok(slow()) })).audience(Audience::Everybody),
-    Route::get("/test/endless", |_| Box::pin(async { Ok(endless()) })).audience(Audience::Everybody),
-];
-
-/// How long a connection may be idle in tests of that, and how much longer a stream of theirs takes.
-const IDLE: Duration = Duration::from_millis(200);
-const PAUSE: Duration = Duration::from_millis(1000);
 
 /// Long enough for every test, short enough for a person.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -114,8 +94,8 @@ impl Gateway {
             ..plugin::Settings::new(dir.path().join("plugins"), dir.path().join("cache"))
         };
         std::fs::create_dir_all(&plugins.dir).unwrap();
-        let guard = Arc::new(DowngradeCheck::new(&ingest));
-        let plugins = PluginHost::start(plugins, &metrics, guard).await.unwrap();
+        let check = Arc::new(DowngradeCheck::new(&ingest));
+        let plugins = PluginHost::start(plugins, &metrics, check).await.unwrap();
         let dispatch = dispatch::Settings { agents: Vec::new(), routes: Vec::new(), held_bytes: 1 << 20 };
         let dispatch = Dispatch::new(dispatch, plugins.clone(), Skills::default(), &metrics);
         let memory = eventlog::Settings::new(EngineKind::Memory);
@@ -132,7 +112,8 @@ impl Gateway {
             metrics,
             started_at: Timestamp::now(),
         };
-        let server = Server::bind(settings, services, Sockets::default()).await.unwrap().with_routes(ROUTES);
+        let server =
+            Server::bind(settings, services, Sockets::default()).await.unwrap().with_routes(long_connections::ROUTES);
         let (addresses, shutdown, mut serving) = (server.addresses(), CancellationToken::new(), JoinSet::new());
         serving.spawn(server.run(shutdown.clone()));
         Self { addresses, log, shutdown, serving, _dir: dir }
@@ -231,7 +212,7 @@ async fn reply(stream: &mut TcpStream) -> Reply {
 }
 
 #[tokio::test]
-async fn everybody_may_ask_how_it_is() {
+async fn everybody_may_ask_for_the_health() {
     let gateway = Gateway::start(|_| {}).await;
 
     for path in ["/health", "/health/live"] {
@@ -361,16 +342,16 @@ async fn the_admin_api_is_for_operators() {
 }
 
 #[tokio::test]
-async fn a_caller_too_many_is_told_so() {
+async fn a_caller_beyond_the_limit_is_refused() {
     check_turned_away(|settings| settings.max_connections = 1).await;
 }
 
 #[tokio::test]
-async fn an_address_with_too_many_connections_is_told_so() {
+async fn an_address_with_too_many_connections_is_refused() {
     check_turned_away(|settings| settings.max_connections_per_address = 1).await;
 }
 
-/// With a place for one connection the second is told so, until the first is gone.
+/// With a place for one connection the second is refused, until the first is gone.
 async fn check_turned_away(change: impl FnOnce(&mut Settings)) {
     let gateway = Gateway::start(change).await;
     let mut first = gateway.connect().await;
@@ -400,7 +381,7 @@ async fn requests_beyond_the_limit_are_refused_before_any_work() {
 }
 
 #[tokio::test]
-async fn a_log_that_takes_no_events_is_told_of_before_anything_is_read() {
+async fn a_log_that_accepts_no_events_is_reported_before_anything_is_read() {
     let gateway = Gateway::start(|_| {}).await;
     gateway.log.clone().close().await;
 
@@ -412,7 +393,7 @@ async fn a_log_that_takes_no_events_is_told_of_before_anything_is_read() {
 }
 
 #[tokio::test]
-async fn whoever_says_nothing_or_too_little_is_hung_up_on() {
+async fn a_caller_that_sends_nothing_or_too_little_is_disconnected() {
     let gateway = Gateway::start(|settings| {
         settings.header_timeout = Duration::from_millis(50);
         settings.idle_timeout = Duration::from_millis(100);
@@ -438,7 +419,7 @@ async fn a_head_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn shutdown_closes_the_door_and_lets_nobody_hang() {
+async fn shutdown_frees_the_address_and_lets_nobody_hang() {
     let mut gateway = Gateway::start(|settings| settings.shutdown_grace = Duration::from_millis(200)).await;
     let mut idle = gateway.connect().await;
     idle.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
@@ -451,138 +432,4 @@ async fn shutdown_closes_the_door_and_lets_nobody_hang() {
     assert_eq!(reply(&mut idle).await.status, 200);
     tokio::time::timeout(PATIENCE, gateway.serving.join_next()).await.expect("an end in time");
     assert!(TcpStream::connect(gateway.address()).await.is_err());
-}
-
-type Socket = TokioIo<Upgraded>;
-
-/// Goes on as an echo that says farewell when the gateway ends.
-fn echo(request: &RouteRequest<'_>) -> Result<Response, Refusal> {
-    upgraded(request, |mut socket, stop| async move {
-        let mut buffer = [0; 64];
-        loop {
-            tokio::select! {
-                read = socket.read(&mut buffer) => match read {
-                    Ok(length @ 1..) => socket.write_all(&buffer[..length]).await.unwrap(),
-                    _ => return,
-                },
-                () = stop.cancelled() => return socket.write_all(b"farewell").await.unwrap(),
-            }
-        }
-    })
-}
-
-/// Goes on in a protocol that never ends by itself.
-fn deaf(request: &RouteRequest<'_>) -> Result<Response, Refusal> {
-    upgraded(request, |socket, _| async move {
-        std::future::pending::<()>().await;
-        drop(socket);
-    })
-}
-
-fn upgraded<F: Future<Output = ()> + Send + 'static>(
-    request: &RouteRequest<'_>,
-    serve: impl FnOnce(Socket, CancellationToken) -> F + Send + 'static,
-) -> Result<Response, Refusal> {
-    let upgrade = Upgrade::of(&request.context.head).ok_or(Refusal::NotFound)?;
-    upgrade.start(serve);
-    let mut response = with_body(StatusCode::SWITCHING_PROTOCOLS, HeaderValue::from_static("text/plain"), Bytes::new());
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
-    response.headers_mut().insert(UPGRADE, HeaderValue::from_static("echo"));
-    Ok(response)
-}
-
-/// Has nothing to send for longer than a connection may be idle.
-fn slow() -> Response {
-    let pieces = stream::unfold(0, async |piece| {
-        if piece == 1 {
-            tokio::time::sleep(PAUSE).await;
-        }
-        (piece < 2).then(|| (Bytes::from(format!("piece {piece}\n")), piece + 1))
-    });
-    with_payload("text/plain", Payload::Stream(Box::pin(pieces)))
-}
-
-/// Has always more to send.
-fn endless() -> Response {
-    let pieces = stream::repeat(Bytes::from(vec![b'x'; 64 << 10]));
-    with_payload("text/plain", Payload::Stream(Box::pin(pieces)))
-}
-
-/// Asks to go on in another protocol, and reads the head of the answer.
-async fn upgrade(gateway: &Gateway, path: &str) -> TcpStream {
-    let mut stream = gateway.connect().await;
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    let head = String::from_utf8(head).unwrap();
-    assert!(head.starts_with("HTTP/1.1 101 ") && head.contains("connection: upgrade\r\n"), "{head}");
-    stream
-}
-
-#[tokio::test]
-async fn an_upgraded_connection_keeps_its_place_until_it_ends() {
-    let gateway = Gateway::start(|settings| {
-        settings.max_connections_per_address = 2;
-        settings.idle_timeout = IDLE;
-    })
-    .await;
-    gateway.ask("GET", "/test/echo", "").await.expect_problem(404, "not_found");
-
-    let mut first = upgrade(&gateway, "/test/echo").await;
-    tokio::time::sleep(PAUSE).await;
-    first.write_all(b"hello").await.unwrap();
-    let mut echoed = [0; 5];
-    first.read_exact(&mut echoed).await.unwrap();
-    assert_eq!(&echoed, b"hello");
-    let metrics = gateway.get("/metrics").await.body;
-    assert!(metrics.contains("gateway_http_connections 2\n"), "{metrics}");
-    let second = upgrade(&gateway, "/test/echo").await;
-    gateway.get("/health").await.expect_problem(503, "overloaded");
-
-    drop(first);
-    gateway.becomes_reachable().await;
-    drop(second);
-}
-
-#[tokio::test]
-async fn shutdown_is_heard_by_upgraded_connections_and_lets_none_of_them_hang() {
-    let mut gateway = Gateway::start(|settings| settings.shutdown_grace = Duration::from_millis(200)).await;
-    let mut polite = upgrade(&gateway, "/test/echo").await;
-    let mut deaf = upgrade(&gateway, "/test/deaf").await;
-
-    gateway.shutdown.cancel();
-
-    let mut last_words = String::new();
-    polite.read_to_string(&mut last_words).await.unwrap();
-    assert_eq!(last_words, "farewell");
-    tokio::time::timeout(PATIENCE, gateway.serving.join_next()).await.expect("an end in time");
-    assert_eq!(deaf.read(&mut [0]).await.unwrap_or(0), 0);
-}
-
-#[tokio::test]
-async fn a_stream_that_waits_for_more_is_not_idle() {
-    let gateway = Gateway::start(|settings| settings.idle_timeout = IDLE).await;
-
-    let reply = gateway.get("/test/slow").await;
-
-    assert_eq!(reply.status, 200);
-    assert!(reply.body.contains("piece 0\n") && reply.body.contains("piece 1\n"), "{}", reply.body);
-}
-
-#[tokio::test]
-async fn a_caller_that_takes_nothing_of_a_stream_is_hung_up_on() {
-    let gateway = Gateway::start(|settings| settings.idle_timeout = IDLE).await;
-    let mut stream = gateway.connect().await;
-    stream.write_all(b"GET /test/endless HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-
-    stream.readable().await.unwrap();
-
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    // The connection that asks is the only one left.
-    while !gateway.get("/metrics").await.body.contains("gateway_http_connections 1\n") {
-        assert!(tokio::time::Instant::now() < deadline, "the caller keeps its connection");
-    }
 }

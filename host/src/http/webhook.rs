@@ -1,4 +1,4 @@
-//! From a webhook request to its answer: who may send it, and how much of it is read. `ingest` does the rest.
+//! Webhook requests: who may send one, how it is read, and its response. `ingest` does the rest.
 
 mod accepted;
 pub(crate) mod admission;

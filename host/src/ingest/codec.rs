@@ -22,7 +22,7 @@ const ZSTD_WINDOW: usize = 8 << 20;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum DecodeError<E> {
-    /// The body is not in this coding, ends early, or goes on after its end.
+    /// The body is not in this coding, ends early, or continues after its end.
     Malformed,
     TooLarge,
     NoRoom(E),

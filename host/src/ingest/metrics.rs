@@ -1,4 +1,4 @@
-//! What is counted of requests before they are events, and of sources that are polled.
+//! Metrics of verification and of polling.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

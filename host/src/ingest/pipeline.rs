@@ -1,4 +1,4 @@
-//! The way of a webhook: verified, decoded, turned into events by its plugin, routed, stored. A dry run ends before the last.
+//! The steps of a webhook: verify, decode, call the plugin, route, commit. A dry run stops before the commit.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::plugin::{Binding, Inbound, PluginHost, Receipt, StateChanges};
 
 /// Where events go, as far as ingest must know: their first deliveries are part of their commit.
 pub trait Router: Send + Sync {
-    /// Who gets such an event from this channel, each agent once.
+    /// The recipients of an event of this channel, each agent once.
     fn recipients(&self, channel: &ChannelName, kind: &str, attributes: &[(String, String)]) -> Vec<Recipient>;
 }
 
@@ -64,7 +64,7 @@ enum Mode {
     DryRun,
 }
 
-/// A request that its plugin turned into events.
+/// The events that the plugin made of a request.
 struct Evaluated {
     events: Vec<NewEvent>,
     response: Option<Response>,
@@ -144,7 +144,7 @@ impl Pipeline {
         if mode == Mode::DryRun {
             return Ok(channel.verify(request)?);
         }
-        // Asked again, because the body may have taken its time.
+        // Checked again, because reading the body may have taken long.
         self.admits()?;
         let verified = channel.verify(request).inspect_err(|error| {
             let channel = channel.channel();

@@ -1,4 +1,4 @@
-//! What a channel accepts.
+//! What a channel accepts, and how it reads a body.
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};

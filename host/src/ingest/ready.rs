@@ -99,7 +99,7 @@ impl ReadyChannel {
         Ok(Verified { request, at: Some(now) })
     }
 
-    /// The request as a guest may see it: without what the host takes for a credential.
+    /// The request as a guest may see it: without credentials.
     pub(super) fn inbound(&self, request: WebhookRequest) -> Inbound {
         let WebhookRequest { method, path, query, headers, body, received_at, .. } = request;
         Inbound {

@@ -1,4 +1,4 @@
-//! Recordings: live requests of a channel, for whoever makes samples of them.
+//! Recordings of live requests, from which samples are made.
 
 pub(crate) mod recorder;
 

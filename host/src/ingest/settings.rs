@@ -1,4 +1,4 @@
-//! What channels are configured with.
+//! The settings of channels.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct Settings {
     pub channels: Vec<ChannelSettings>,
     /// Whether a channel plugin without a channel of its own is served at `/webhooks/<name>`.
     pub auto_mount: bool,
-    /// What a call for such a channel may use.
+    /// The limits of its calls.
     pub auto_limits: CallLimits,
 }
 
@@ -56,7 +56,6 @@ pub struct ChannelSettings {
     pub keep_headers: Vec<HeaderName>,
     /// Settings of the plugin.
     pub config: BTreeMap<String, serde_json::Value>,
-    /// What a call may use.
     pub limits: CallLimits,
     /// The network that the plugin is granted while it polls.
     pub egress: EgressSettings,

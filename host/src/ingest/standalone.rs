@@ -1,4 +1,4 @@
-//! A channel outside of a gateway, for trying its plugin out.
+//! A channel outside of a gateway, for trying out its plugin.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -14,9 +14,9 @@ use crate::http::server::peer::Peer;
 
 /// Refuses a caller that may not use the admin API.
 ///
-/// With a token, whoever sends it may. Without one, programs on this machine may that connect directly and under a name of
-/// this machine. A proxy that names itself is refused, and so is a web page with a rebound name; a silent proxy on this
-/// machine looks like any program.
+/// With a token, every caller that sends it may. Without one, only programs on this machine may, if they connect directly and
+/// under a name of this machine. A proxy that identifies itself is refused, and so is a web page with a rebound name; a silent
+/// proxy on this machine cannot be told from any other program.
 pub(crate) fn check(token: Option<&Secret>, peer: &Peer, head: &Parts) -> Result<(), Refusal> {
     let headers = &head.headers;
     let authority = authority(&head.uri, headers);

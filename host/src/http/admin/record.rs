@@ -84,7 +84,7 @@ async fn next_line(state: &mut RecordingState) -> Option<Bytes> {
         recorded = state.recording.next() => {
             let recorded = recorded?;
             state.left -= 1;
-            // A large body takes its time, and should not take that of other requests.
+            // Encoding a large body takes long, so it runs on another thread.
             tokio::task::spawn_blocking(move || format!("{}\n", to_json(&recorded)).into()).await.ok()
         }
         () = tokio::time::sleep_until(state.deadline) => None,

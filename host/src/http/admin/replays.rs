@@ -207,7 +207,7 @@ fn unknown_replay(id: &str) -> Problem {
 }
 
 fn unrouted() -> Problem {
-    Problem::conflict("unrouted", "No route", "no route takes the event any more, so it cannot be replayed")
+    Problem::conflict("unrouted", "No route", "the event matches no route any more, so it cannot be replayed")
 }
 
 pub fn list(replays: Vec<Replay>) -> ReplayList {

@@ -1,6 +1,6 @@
-//! What a connection is doing, and how long it may do nothing.
+//! The activity of a connection, and how long it may be idle.
 //!
-//! Requests, response bodies and the socket write it down; a watchdog reads it now and then, so that a request costs no timer.
+//! Requests, response bodies and the socket record it; a watchdog checks it periodically, so that a request costs no timer.
 
 use std::io;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How long a connection may do nothing, or next to nothing.
+/// How long a head may take, and how long a connection may be idle.
 pub(crate) struct ActivityLimits {
     pub(crate) head: Duration,
     pub(crate) idle: Duration,
@@ -38,7 +38,7 @@ pub(crate) enum ActivityVerdict {
 /// Times are milliseconds since the connection was opened.
 pub(crate) struct Activity {
     opened: Instant,
-    /// Requests whose response is not handed over to the last byte.
+    /// Requests whose response is not handed over in full.
     requests: AtomicU32,
     /// Requests that a handler works on.
     handled: AtomicU32,
@@ -46,11 +46,11 @@ pub(crate) struct Activity {
     waiting: AtomicU32,
     /// When the last request ended or the last byte was written.
     quiet_since: AtomicU64,
-    /// When the head that is being read began, plus one; 0 when none is.
+    /// When the head that is being read began, plus one; 0 between heads.
     head_since: AtomicU64,
-    /// Since when the caller takes no bytes although there are some, plus one; 0 when it takes them.
+    /// Since when the caller has not read bytes that wait for it, plus one; 0 when it reads them.
     blocked_since: AtomicU64,
-    /// With HTTP/2 bytes arrive that belong to no head.
+    /// With HTTP/2, bytes arrive that belong to no head.
     is_http2: AtomicBool,
 }
 
@@ -113,7 +113,7 @@ impl Activity {
         if began(&self.blocked_since).is_some_and(|since| exceeded(since, limits.idle)) {
             return ActivityVerdict::Idle;
         }
-        // A stream that has nothing to send is not idle: its caller waits for the gateway.
+        // The caller of a stream that has nothing to send waits for the gateway.
         if self.waiting.load(Ordering::Relaxed) > 0 {
             return ActivityVerdict::Fine;
         }
@@ -139,7 +139,7 @@ enum Phase {
     Handled,
     /// The source of the response's body.
     Waiting,
-    /// The caller: there are bytes for it, and the time that it takes for them counts as idle.
+    /// The caller: the time that it needs to read counts as idle.
     Sending,
 }
 
@@ -189,7 +189,7 @@ impl Drop for Busy {
     }
 }
 
-/// The body of a response that keeps its connection from being idle while it has nothing to send.
+/// The body of a response; while it has nothing to send, its connection is not idle.
 pub(crate) struct BusyBody<B> {
     body: B,
     busy: Busy,
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_with_nothing_to_send_is_not_idle_but_a_caller_that_takes_nothing_is() {
+    async fn a_stream_with_nothing_to_send_is_not_idle_but_a_caller_that_reads_nothing_is() {
         const LATER: u64 = 1 << 20;
         let activity = Arc::new(Activity::new());
         let verdict = || activity.verdict_at(LATER, &LIMITS);
@@ -334,16 +334,16 @@ mod tests {
             Pin::new(body).poll_frame(&mut cx).is_pending()
         };
 
-        assert_eq!(verdict(), ActivityVerdict::Idle, "its head is to be sent");
+        assert_eq!(verdict(), ActivityVerdict::Idle, "the caller has to read the head");
         assert!(poll(&mut body));
         assert_eq!(verdict(), ActivityVerdict::Fine);
         activity.blocked();
-        assert_eq!(verdict(), ActivityVerdict::Idle, "what was sent before is not taken");
+        assert_eq!(verdict(), ActivityVerdict::Idle, "the caller does not read what was sent before");
         activity.sent();
         assert_eq!(verdict(), ActivityVerdict::Fine);
         sender.send(Bytes::from_static(b"x")).await.unwrap();
         assert!(!poll(&mut body));
-        assert_eq!(verdict(), ActivityVerdict::Idle, "the caller has to take what there is");
+        assert_eq!(verdict(), ActivityVerdict::Idle, "the caller has to read first");
         drop(sender);
         assert!(body.frame().await.is_none());
         drop(body);

@@ -1,4 +1,4 @@
-//! An address that connections are accepted at.
+//! Accepting connections at one address.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use crate::metrics::ByReason;
 /// Callers beyond the limit of connections that are answered at once; the connections of more are closed.
 const TURNED_AWAY: usize = 64;
 
-/// How long such a caller may take for its answer.
+/// How long such a caller may take to read its answer.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How long to wait when the system has no descriptors left.
@@ -112,7 +112,7 @@ impl Listener {
     }
 }
 
-/// Whether a failed `accept` says something of one caller and nothing of the listener.
+/// Whether a failed `accept` concerns one caller, and not the listener.
 fn concerns_one_caller(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)

@@ -1,4 +1,4 @@
-//! What an open connection takes up, also after it was upgraded to another protocol.
+//! What an open connection occupies, also after its upgrade to another protocol.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use tokio_util::task::TaskTracker;
 
 use super::connection_limit::CountedConnection;
 
-/// The place of one connection, given back when it is dropped, and what the connection has to know of the server's end.
+/// The place of one connection, given back when it is dropped, and how the connection learns of the shutdown.
 pub(crate) struct Occupancy {
     /// Among all connections of the listener.
     _place: OwnedSemaphorePermit,
     /// Among those of its address; `None` for a trusted proxy.
     _address: Option<CountedConnection>,
     _open: OpenConnection,
-    /// The tasks that the server waits for when it ends.
+    /// The shutdown waits for these tasks.
     pub(crate) tasks: TaskTracker,
-    /// Cancelled when the server ends.
+    /// Cancelled at the shutdown.
     pub(crate) stop: CancellationToken,
-    /// How long the connection may go on after that.
+    /// How long the connection may continue after that.
     pub(crate) grace: Duration,
 }
 

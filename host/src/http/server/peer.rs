@@ -1,4 +1,4 @@
-//! Who is at the two ends of a connection.
+//! The two ends of a connection.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

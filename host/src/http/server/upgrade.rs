@@ -1,7 +1,7 @@
-//! Connections that go on in another protocol, such as WebSocket.
+//! Upgrades of connections to another protocol, such as WebSocket.
 //!
-//! The future of a connection ends when hyper hands its socket over. What serves the socket from then on runs among the
-//! server's tasks, occupies the place of the connection, and hears of the shutdown.
+//! The future of a connection ends when hyper hands its socket over. The task that serves the socket from then on is tracked by
+//! the server, keeps the place of the connection, and is notified of the shutdown.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::occupancy::Occupancy;
 
-/// The offer of a request to go on in another protocol. Nothing happens to it unless the answer is 101.
+/// A request for an upgrade, and the socket that it will yield.
 #[derive(Clone)]
 pub(crate) struct Upgrade {
     socket: OnUpgrade,
@@ -21,22 +21,22 @@ pub(crate) struct Upgrade {
 }
 
 impl Upgrade {
-    /// Leaves the offer in the request, when it makes one.
+    /// Puts the upgrade into the extensions of a request that asks for one.
     pub(crate) fn attach<B>(request: &mut Request<B>, occupancy: &Arc<Occupancy>) {
         if let Some(socket) = request.extensions_mut().remove::<OnUpgrade>() {
             request.extensions_mut().insert(Self { socket, occupancy: Arc::clone(occupancy) });
         }
     }
 
-    /// The offer of a request, if it makes one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the first protocol to go on in is still to come"))]
+    /// The upgrade that a request asks for.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no protocol uses it yet"))]
     pub(crate) fn of(head: &Parts) -> Option<Self> {
         head.extensions.get().cloned()
     }
 
-    /// Has `serve` talk over the socket once the answer is sent. It is told of the end of the server, and is cut off when the
-    /// grace after that is over.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the first protocol to go on in is still to come"))]
+    /// Runs `serve` on the socket as soon as the response, which must be a 101, is sent. The token is cancelled at the shutdown;
+    /// when the grace is over, `serve` is dropped.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no protocol uses it yet"))]
     pub(crate) fn start<F>(self, serve: impl FnOnce(TokioIo<Upgraded>, CancellationToken) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,

@@ -6,7 +6,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::http::refusal::{Refusal, Shortage};
 
-/// The places of webhook requests in work, and the queue in front of them.
+/// The places of webhook requests in flight, and the queue in front of them.
 ///
 /// Nothing has been done for a request in the queue: its body is not read. The queue evens out bursts, and keeps callers
 /// that retry at once from spending the processor on refusals. It is short in number and in time, so that the requests that

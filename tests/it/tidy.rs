@@ -7,7 +7,9 @@ mod crate_map;
 mod files;
 mod links;
 mod module;
+mod module_docs;
 mod naming;
+mod promises;
 mod tokens;
 
 use self::files::{obey, sources};

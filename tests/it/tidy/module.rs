@@ -141,7 +141,7 @@ impl Reader {
         let start = self.at;
         let visible = ["pub", "fn", "struct", "use", "impl", "async", "unsafe", "static", "type", "trait", "enum"];
         let is_item = visible.contains(&self.word(0)) || KEYWORDS.contains(&self.word(0));
-        let is_import = (0..6).any(|ahead| self.word(ahead) == "use");
+        let is_import = (0..6).map(|ahead| self.word(ahead)).take_while(|word| *word != "{").any(|word| word == "use");
         while self.at < self.tokens.len() {
             match self.word(0) {
                 ";" => break,

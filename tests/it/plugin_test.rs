@@ -212,7 +212,7 @@ async fn live_requests_become_samples_without_credentials() {
     let (code, data, error) = told(child.wait_with_output().unwrap());
 
     assert_eq!((code, data.as_str()), (0, "recorded/ping.json\nrecorded/ping-2.json\n"), "{error}");
-    assert!(error.ends_with("2 of 2 samples recorded into `recorded`\n"), "{error}");
+    assert!(error.ends_with("recorded 2 of 2 samples in `recorded`\n"), "{error}");
     let read = |name: &str| fs::read_to_string(gateway.path().join("recorded").join(name)).unwrap();
     assert_eq!(read("ping.json"), r#"{"zen":"Keep it simple.","hook_id":1}"#);
     let headers = read("ping.headers");

@@ -119,7 +119,7 @@ fn pin_writes_the_digest_into_the_configuration() {
     let (code, told, _) = pin(&["echo", "--file", new.to_str().unwrap()]);
     assert_eq!((code, told), (0, format!("echo: pinned to {two}, previously {one}\n")));
     let (code, told, _) = pin(&["echo", "--check"]);
-    assert_eq!((code, told), (1, format!("echo: pinned to {two}, and the file is {one}\n")));
+    assert_eq!((code, told), (1, format!("echo: pinned to {two}, but the file is {one}\n")));
 
     let (code, _, error) = pin(&["gone"]);
     assert_eq!(code, 1);

@@ -257,7 +257,7 @@ async fn a_replay_keeps_its_rate_until_it_is_cancelled() {
     let replay = gateway.json("/admin/replays/1").await;
     let replayed = replay["replayed"].as_u64().unwrap();
     assert!((2..100).contains(&replayed), "{replay}");
-    assert_eq!(told, format!("replay 1 is cancelled: {replayed} deliveries replayed\n"));
+    assert_eq!(told, format!("replay 1 cancelled: {replayed} deliveries replayed\n"));
     until_counted(&gateway, "delivered", replayed as usize).await;
     gateway
         .until("no replay runs", async || gateway.metrics().await.contains("gateway_replays_running 0\n").then_some(()))

@@ -125,7 +125,7 @@ fn pin_writes_the_digest_into_the_configuration() {
     assert_eq!(code, 1);
     assert!(error.contains("gone.wasm"), "{error}");
     let (code, _, error) = pin(&["echo", "trap", "--file", "x"]);
-    assert_eq!((code, error.as_str()), (2, "error: `--file` is the file of one plugin: name one\n"));
+    assert_eq!((code, error.as_str()), (2, "error: `--file` needs exactly one plugin name\n"));
 }
 
 /// A file and its signature may come in either order; both ways it serves, and no error stays.

@@ -19,7 +19,7 @@ use crate::replay;
 pub(super) const STORE: &str = "db";
 
 /// Where the answer comes from, as the end of a sentence.
-pub(super) fn source(config: &Config) -> String {
+pub(super) fn fallback(config: &Config) -> String {
     match &config.eventlog.engine {
         EngineKind::Sled { dir, .. } => format!("reading the event log in `{}`", dir.display()),
         EngineKind::Memory => "and an event log in memory ends with its gateway".to_owned(),

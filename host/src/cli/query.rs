@@ -20,7 +20,7 @@ pub(super) async fn fetch(config: &Config, request: &Request) -> Result<Value, F
             Ok(json)
         }
         (Err(NoAnswer::Refused(origin)), Request::Log(request)) => {
-            note(&format!("no gateway is running at {origin}, {}", offline::source(config)));
+            note(&format!("no gateway is running at {origin}, {}", offline::fallback(config)));
             Ok(offline::answer(config, request)?)
         }
         (Err(error), _) => Err(anyhow::Error::from(error).into()),

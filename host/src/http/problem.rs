@@ -21,7 +21,7 @@ const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 const MAX_DETAIL: usize = 1024;
 
 #[derive(Clone, Debug)]
-pub(crate) struct Problem {
+pub(crate) struct HttpProblem {
     pub(crate) status: StatusCode,
     /// Stable: callers decide by it.
     pub(crate) code: &'static str,
@@ -79,7 +79,7 @@ impl Serialize for Uri {
     }
 }
 
-impl Problem {
+impl HttpProblem {
     pub(crate) fn new(
         status: StatusCode,
         code: &'static str,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ::http::{Method, StatusCode};
 
 use super::admin::query::BadParameter;
-use super::problem::Problem;
+use super::problem::HttpProblem;
 use crate::caller::CallerError;
 use crate::eventlog::EventLogError;
 use crate::ingest::{IngestError, NoRoom};
@@ -61,7 +61,7 @@ pub(crate) enum Refusal {
     /// In sync mode: the agent has not answered in time; the delivery goes on.
     AgentTimeout(Duration),
     /// A noun of the admin API decides itself.
-    Problem(Box<Problem>),
+    Problem(Box<HttpProblem>),
     /// A bug of the gateway.
     Internal(String),
 }
@@ -147,8 +147,8 @@ impl From<BadParameter> for Refusal {
     }
 }
 
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
+impl From<HttpProblem> for Refusal {
+    fn from(problem: HttpProblem) -> Self {
         Self::Problem(Box::new(problem))
     }
 }

@@ -1,17 +1,17 @@
 //! From a refusal to its status, its stable code and its public text.
 //!
-//! Details that callers must not see (`Problem::internal`) go to the log under the same request id. The nouns of the admin API
+//! Details that callers must not see (`HttpProblem::internal`) go to the log under the same request id. The nouns of the admin API
 //! have problems of their own.
 
 use ::http::StatusCode;
 
-use super::problem::{Hint, Problem, printable, shortened};
+use super::problem::{Hint, HttpProblem, printable, shortened};
 use super::refusal::Refusal;
 use crate::eventlog::EventLogError;
 use crate::ingest::IngestError;
 use crate::plugin::CallError;
 
-impl From<&Refusal> for Problem {
+impl From<&Refusal> for HttpProblem {
     fn from(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::NotFound => Self::not_found("not_found", "Not found", "nothing is served at this path"),
@@ -93,41 +93,41 @@ impl From<&Refusal> for Problem {
     }
 }
 
-fn ingest(error: &IngestError) -> Problem {
+fn ingest(error: &IngestError) -> HttpProblem {
     match error {
         // The detail names keys of the configuration: for the operator, who finds it in `/admin/channels` as well.
         IngestError::Waiting { .. } => {
-            Problem::unavailable("channel_waiting", "Channel waits", "the channel is not ready, try again later")
+            HttpProblem::unavailable("channel_waiting", "Channel waits", "the channel is not ready, try again later")
                 .internal(error)
         }
-        IngestError::Method(methods) => Problem::from(&Refusal::Method(methods.clone())),
+        IngestError::Method(methods) => HttpProblem::from(&Refusal::Method(methods.clone())),
         IngestError::AmbiguousContentType | IngestError::Undecodable(_) => malformed(error.to_string()),
-        IngestError::ContentType(_) | IngestError::Charset => Problem::new(
+        IngestError::ContentType(_) | IngestError::Charset => HttpProblem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "content_type_not_supported",
             "Content type not supported",
             error.to_string(),
         ),
-        IngestError::Encoding { accepted } => Problem::new(
+        IngestError::Encoding { accepted } => HttpProblem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "encoding_not_supported",
             "Content encoding not supported",
             "the body is encoded, expected it as it is, or in a coding that `accept-encoding` of this answer names",
         )
         .hint(Hint::AcceptEncoding(accepted.clone())),
-        IngestError::TooLarge { limit } => Problem::from(&Refusal::TooLarge { limit: *limit }),
-        IngestError::NoRoom(no_room) => Problem::from(&Refusal::from(*no_room)),
+        IngestError::TooLarge { limit } => HttpProblem::from(&Refusal::TooLarge { limit: *limit }),
+        IngestError::NoRoom(no_room) => HttpProblem::from(&Refusal::from(*no_room)),
         IngestError::Verification(reason) => {
-            Problem::new(StatusCode::UNAUTHORIZED, "verification_failed", "Verification failed", reason.to_string())
+            HttpProblem::new(StatusCode::UNAUTHORIZED, "verification_failed", "Verification failed", reason.to_string())
         }
         IngestError::Rejected(rejection) => {
             // 410 would tell the sender never to call again.
             let is_fit = |status: &StatusCode| status.is_client_error() && *status != StatusCode::GONE;
             let status = StatusCode::from_u16(rejection.status).ok().filter(is_fit);
             let detail = printable(&rejection.detail);
-            Problem {
+            HttpProblem {
                 member: member(&detail),
-                ..Problem::new(
+                ..HttpProblem::new(
                     status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY),
                     "rejected",
                     "Rejected by the channel",
@@ -135,20 +135,22 @@ fn ingest(error: &IngestError) -> Problem {
                 )
             }
         }
-        IngestError::Plugin(CallError::Busy) => {
-            Problem::unavailable("channel_busy", "Channel busy", "the channel has too many requests, try again later")
-        }
+        IngestError::Plugin(CallError::Busy) => HttpProblem::unavailable(
+            "channel_busy",
+            "Channel busy",
+            "the channel has too many requests, try again later",
+        ),
         IngestError::Plugin(_) | IngestError::Receipt(_) | IngestError::State(_) => plugin_failed().internal(error),
         IngestError::Log(error) => log(error),
-        IngestError::Internal(error) => Problem::from(&Refusal::Internal(error.clone())),
+        IngestError::Internal(error) => HttpProblem::from(&Refusal::Internal(error.clone())),
     }
 }
 
-fn log(error: &EventLogError) -> Problem {
-    let store = |title, detail| Problem::unavailable("store_unavailable", title, detail).internal(error);
+fn log(error: &EventLogError) -> HttpProblem {
+    let store = |title, detail| HttpProblem::unavailable("store_unavailable", title, detail).internal(error);
     match error {
         EventLogError::Overloaded => {
-            Problem::unavailable("overloaded", "Overloaded", "too many events wait to be stored, try again later")
+            HttpProblem::unavailable("overloaded", "Overloaded", "too many events wait to be stored, try again later")
         }
         EventLogError::Full(_) => store("Event log full", "the event log is full; try again later"),
         EventLogError::Poisoned(_) | EventLogError::Closed | EventLogError::Locked { .. } | EventLogError::Io(_) => {
@@ -157,32 +159,32 @@ fn log(error: &EventLogError) -> Problem {
         EventLogError::TooLarge { .. } => too_large(error.to_string()),
         EventLogError::Conflict(_) | EventLogError::Superseded => {
             let detail = "the state was changed at the same time; check it, then retry";
-            Problem::conflict("conflict", "Conflict", detail).internal(error)
+            HttpProblem::conflict("conflict", "Conflict", detail).internal(error)
         }
-        EventLogError::NotFound => Problem::not_found("unknown_event", "Unknown event", "there is no such event"),
+        EventLogError::NotFound => HttpProblem::not_found("unknown_event", "Unknown event", "there is no such event"),
         EventLogError::Corrupt { .. }
         | EventLogError::Format { .. }
         | EventLogError::Version { .. }
         | EventLogError::Addition { .. }
         | EventLogError::Backup(_) => {
             let detail = "what is stored cannot be read; the gateway's log says why under this request id";
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "store_damaged", "Event log damaged", detail)
+            HttpProblem::new(StatusCode::INTERNAL_SERVER_ERROR, "store_damaged", "Event log damaged", detail)
                 .internal(error)
         }
     }
 }
 
-fn malformed(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "malformed", "Malformed request", detail)
+fn malformed(detail: impl Into<std::borrow::Cow<'static, str>>) -> HttpProblem {
+    HttpProblem::new(StatusCode::BAD_REQUEST, "malformed", "Malformed request", detail)
 }
 
-fn too_large(detail: String) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Too large", detail)
+fn too_large(detail: String) -> HttpProblem {
+    HttpProblem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Too large", detail)
 }
 
-fn plugin_failed() -> Problem {
+fn plugin_failed() -> HttpProblem {
     let detail = "the channel's plugin failed on this request; the gateway's log says why under this request id";
-    Problem::new(StatusCode::BAD_GATEWAY, "plugin_failed", "Plugin failed", detail)
+    HttpProblem::new(StatusCode::BAD_GATEWAY, "plugin_failed", "Plugin failed", detail)
 }
 
 /// The JSON pointer in backticks at the start of a detail, and what it says of that member.
@@ -234,7 +236,7 @@ mod tests {
             (Refusal::Overloaded(Shortage::Bytes), 503, "overloaded"),
             (IngestError::NoRoom(NoRoom).into(), 503, "overloaded"),
             (IngestError::TooLarge { limit: 5 }.into(), 413, "too_large"),
-            (Problem::conflict("unrouted", "No route", "no").into(), 409, "unrouted"),
+            (HttpProblem::conflict("unrouted", "No route", "no").into(), 409, "unrouted"),
             (Refusal::Unauthorized, 401, "unauthorized"),
             (Refusal::Forbidden("no"), 403, "forbidden"),
             (Refusal::Ingest(waiting), 503, "channel_waiting"),
@@ -273,7 +275,7 @@ mod tests {
             (Refusal::Log(EventLogError::TooLarge { what: "w", bytes: 2, limit: 1 }), 413, "too_large"),
             (Refusal::Internal("x".to_owned()), 500, "internal"),
         ] {
-            let problem = Problem::from(&refusal);
+            let problem = HttpProblem::from(&refusal);
 
             assert_eq!((problem.status.as_u16(), problem.code), (status, code), "{refusal:?}");
             assert_eq!(problem.hint == Hint::RetryLater, status == 503, "{refusal:?}");
@@ -290,7 +292,7 @@ mod tests {
             Refusal::Undelivered { code: "refused".to_owned(), message: secret.to_owned() },
             Refusal::Internal(secret.to_owned()),
         ] {
-            let problem = Problem::from(&refusal);
+            let problem = HttpProblem::from(&refusal);
 
             assert!(!problem.detail.contains(secret), "{}", problem.detail);
             assert!(problem.internal.as_ref().unwrap().contains(secret), "{problem:?}");
@@ -313,7 +315,7 @@ mod tests {
             assert_eq!(found.as_ref().map(|(pointer, rest)| (pointer.as_str(), rest.as_str())), expected, "{detail}");
         }
         let rejection = Rejection { status: 400, detail: "`/a`: no\r\n\u{1b}[2Jtext".to_owned() };
-        let problem = Problem::from(&Refusal::Ingest(IngestError::Rejected(rejection)));
+        let problem = HttpProblem::from(&Refusal::Ingest(IngestError::Rejected(rejection)));
         assert_eq!(problem.detail, "`/a`: no\u{fffd}\u{fffd}\u{fffd}[2Jtext");
         assert_eq!(problem.member.unwrap().0, "/a");
     }

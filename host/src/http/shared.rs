@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Response;
 use super::log_throttle::LogThrottle;
 use super::metrics::HttpMetrics;
-use super::problem::{Problem, whole_seconds};
+use super::problem::{HttpProblem, whole_seconds};
 use super::refusal::Refusal;
 use super::server::connection_limit::ConnectionLimit;
 use super::server::peer::Peer;
@@ -108,7 +108,7 @@ impl Shared {
 
     /// Reports a refusal: to the caller what it may know, to the log the rest.
     pub(crate) fn refuse(&self, id: RequestId, refusal: &Refusal) -> Response {
-        let problem = Problem::from(refusal);
+        let problem = HttpProblem::from(refusal);
         if let Some(shortage) = refusal.shortage() {
             self.metrics.refused.get_or_create(&ByReason::new(shortage.as_str())).inc();
         }

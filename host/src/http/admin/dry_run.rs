@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::caller::Access;
 use crate::event::{RequestId, Timestamp};
 use crate::http::answer::{Response, with_json};
-use crate::http::problem::Problem;
+use crate::http::problem::HttpProblem;
 use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
 use crate::http::shared::Shared;
@@ -73,7 +73,7 @@ async fn answer(request: RouteRequest<'_>) -> Result<Response, Refusal> {
             DryRunReport { status, code: None, detail: None, internal: None, asks, events }
         }
         Err(refusal) => {
-            let Problem { status, code, detail, internal, .. } = Problem::from(&refusal);
+            let HttpProblem { status, code, detail, internal, .. } = HttpProblem::from(&refusal);
             let detail = Some(detail.into_owned());
             DryRunReport { status: status.as_u16(), code: Some(code), detail, internal, asks, events: Vec::new() }
         }

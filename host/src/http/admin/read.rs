@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::event::EventId;
 use crate::eventlog::{EventLog, EventLogError};
 use crate::http::answer::{Response, with_json_text};
-use crate::http::problem::{Problem, shortened};
+use crate::http::problem::{HttpProblem, shortened};
 use crate::http::refusal::{Refusal, Shortage};
 use crate::http::shared::Shared;
 
@@ -53,10 +53,10 @@ pub(crate) fn json(value: &impl Serialize) -> Bytes {
 }
 
 /// A text that is not an id names no event either.
-pub(crate) fn event_id(id: &str) -> Result<EventId, Problem> {
+pub(crate) fn event_id(id: &str) -> Result<EventId, HttpProblem> {
     id.parse().map_err(|_| unknown_event(id))
 }
 
-pub(crate) fn unknown_event(id: &str) -> Problem {
-    Problem::not_found("unknown_event", "Unknown event", format!("there is no event `{}`", shortened(id)))
+pub(crate) fn unknown_event(id: &str) -> HttpProblem {
+    HttpProblem::not_found("unknown_event", "Unknown event", format!("there is no event `{}`", shortened(id)))
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::query::{BadParameter, each};
 use crate::http::answer::{Response, with_payload};
 use crate::http::payload::Payload;
-use crate::http::problem::{Problem, shortened};
+use crate::http::problem::{HttpProblem, shortened};
 use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
 use crate::ingest::{RecordError, Recorded, Recording};
@@ -128,11 +128,11 @@ fn count(query: &str) -> Result<usize, BadParameter> {
     Ok(count)
 }
 
-fn problem(error: &RecordError) -> Problem {
+fn problem(error: &RecordError) -> HttpProblem {
     let detail = shortened(&error.to_string()).to_owned();
     match error {
-        RecordError::Unknown(_) => Problem::not_found("unknown_channel", "Unknown channel", detail),
-        RecordError::Busy(_) => Problem::conflict("recording", "Recorded already", detail),
+        RecordError::Unknown(_) => HttpProblem::not_found("unknown_channel", "Unknown channel", detail),
+        RecordError::Busy(_) => HttpProblem::conflict("recording", "Recorded already", detail),
     }
 }
 

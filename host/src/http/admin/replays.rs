@@ -11,7 +11,7 @@ use super::read::{blocking, event_id, unknown_event};
 use crate::event::{AgentName, ChannelName, DeliveryId, DeliveryState, EventId, Seq, Timestamp};
 use crate::eventlog::{Batch, DeliveryFilter, Redelivery, RedeliveryTarget, Selection, Stored};
 use crate::http::answer::{Response, with_json};
-use crate::http::problem::{Problem, shortened};
+use crate::http::problem::{HttpProblem, shortened};
 use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
 use crate::replay::{Count, Replay, ReplayError, ReplayId, ReplayState, Settings};
@@ -171,7 +171,7 @@ async fn cancel(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     Ok(with_json(StatusCode::OK, &row(canceled)))
 }
 
-fn replay_id(id: &str) -> Result<ReplayId, Problem> {
+fn replay_id(id: &str) -> Result<ReplayId, HttpProblem> {
     id.parse().map_err(|_| unknown_replay(id))
 }
 
@@ -180,34 +180,34 @@ fn refusal(error: ReplayError) -> Refusal {
     let problem = match error {
         ReplayError::Log(error) => return error.into(),
         ReplayError::Busy => {
-            Problem::unavailable("overloaded", "Overloaded", "deliveries are being counted, try again later")
+            HttpProblem::unavailable("overloaded", "Overloaded", "deliveries are being counted, try again later")
         }
-        ReplayError::TooSlow { .. } => Problem::unavailable(
+        ReplayError::TooSlow { .. } => HttpProblem::unavailable(
             "too_many_deliveries",
             "Too many deliveries",
             "the deliveries could not be counted in time; ask for fewer with `since`, or try again later",
         )
         .internal(text),
-        ReplayError::TooMany { .. } => Problem::conflict("too_many_replays", "Too many replays", text),
-        ReplayError::Open => Problem::conflict("delivery_open", "Delivery open", text),
-        ReplayError::Superseded => Problem::conflict("delivery_superseded", "Delivery superseded", text),
-        ReplayError::UnknownAgent(_) => Problem::conflict("unknown_agent", "Unknown agent", text),
+        ReplayError::TooMany { .. } => HttpProblem::conflict("too_many_replays", "Too many replays", text),
+        ReplayError::Open => HttpProblem::conflict("delivery_open", "Delivery open", text),
+        ReplayError::Superseded => HttpProblem::conflict("delivery_superseded", "Delivery superseded", text),
+        ReplayError::UnknownAgent(_) => HttpProblem::conflict("unknown_agent", "Unknown agent", text),
         ReplayError::Unknown(id) => unknown_replay(&id.to_string()),
-        ReplayError::UnknownDelivery => Problem::not_found("unknown_delivery", "Unknown delivery", text),
+        ReplayError::UnknownDelivery => HttpProblem::not_found("unknown_delivery", "Unknown delivery", text),
     };
     problem.into()
 }
 
-fn unknown_delivery(id: &str) -> Problem {
-    Problem::not_found("unknown_delivery", "Unknown delivery", format!("there is no delivery `{}`", shortened(id)))
+fn unknown_delivery(id: &str) -> HttpProblem {
+    HttpProblem::not_found("unknown_delivery", "Unknown delivery", format!("there is no delivery `{}`", shortened(id)))
 }
 
-fn unknown_replay(id: &str) -> Problem {
-    Problem::not_found("unknown_replay", "Unknown replay", format!("there is no replay `{}`", shortened(id)))
+fn unknown_replay(id: &str) -> HttpProblem {
+    HttpProblem::not_found("unknown_replay", "Unknown replay", format!("there is no replay `{}`", shortened(id)))
 }
 
-fn unrouted() -> Problem {
-    Problem::conflict("unrouted", "No route", "the event matches no route any more, so it cannot be replayed")
+fn unrouted() -> HttpProblem {
+    HttpProblem::conflict("unrouted", "No route", "the event matches no route any more, so it cannot be replayed")
 }
 
 pub fn list(replays: Vec<Replay>) -> ReplayList {
@@ -359,7 +359,7 @@ mod tests {
             (ReplayError::UnknownDelivery, 404, "unknown_delivery"),
             (ReplayError::Log(EventLogError::Closed), 503, "store_unavailable"),
         ] {
-            let problem = Problem::from(&refusal(error));
+            let problem = HttpProblem::from(&refusal(error));
 
             assert_eq!((problem.status.as_u16(), problem.code), (status, code));
             assert_eq!(problem.hint == Hint::RetryLater, status == 503, "{code}");

@@ -10,6 +10,7 @@ mod module;
 mod module_docs;
 mod naming;
 mod promises;
+mod retired;
 mod tokens;
 
 use self::files::{obey, sources};

@@ -53,8 +53,8 @@ pub(crate) fn json(value: &impl Serialize) -> Bytes {
 }
 
 /// A text that is not an id names no event either.
-pub(crate) fn event_id(id: &str) -> Result<EventId, HttpProblem> {
-    id.parse().map_err(|_| unknown_event(id))
+pub(crate) fn event_id(id: &str) -> Result<EventId, Refusal> {
+    id.parse().map_err(|_| unknown_event(id).into())
 }
 
 pub(crate) fn unknown_event(id: &str) -> HttpProblem {

@@ -171,8 +171,8 @@ async fn cancel(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     Ok(with_json(StatusCode::OK, &row(canceled)))
 }
 
-fn replay_id(id: &str) -> Result<ReplayId, HttpProblem> {
-    id.parse().map_err(|_| unknown_replay(id))
+fn replay_id(id: &str) -> Result<ReplayId, Refusal> {
+    id.parse().map_err(|_| unknown_replay(id).into())
 }
 
 fn refusal(error: ReplayError) -> Refusal {

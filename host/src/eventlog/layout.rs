@@ -6,6 +6,7 @@ pub(crate) mod bucket;
 pub(crate) mod deliveries;
 pub(crate) mod identities;
 pub(crate) mod key;
+pub(crate) mod list;
 pub(crate) mod meta;
 pub(crate) mod moved;
 pub(crate) mod reader;

@@ -73,11 +73,13 @@ pub(crate) struct BlockWriter {
     limit: usize,
     first: Option<Seq>,
     value: Vec<u8>,
+    /// The version and the header of one event. It is kept so that its memory is.
+    entry: Vec<u8>,
 }
 
 impl BlockWriter {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit: limit.min(MAX_VALUE), first: None, value: Vec::new() }
+        Self { limit: limit.min(MAX_VALUE), first: None, value: Vec::new(), entry: Vec::new() }
     }
 
     /// Adds the event; the records that are complete now go to `put`. Returns the bytes that it takes.
@@ -88,45 +90,40 @@ impl BlockWriter {
         recipients: &[Recipient],
         put: &mut dyn FnMut(Vec<u8>, Vec<u8>),
     ) -> u64 {
-        if self.first.is_none() {
-            self.value = draft(self.limit);
-        }
-        let start = self.value.len();
         let mut overflow = 0;
-        self.header(event, identity, recipients, overflow);
-        if ENVELOPE + self.value.len() - start + event.data.len() <= MAX_VALUE {
-            self.value.extend_from_slice(&event.data);
-        } else {
-            self.value.truncate(start);
-            overflow = event.data.len() as u64;
-            self.header(event, identity, recipients, overflow);
-            for (index, part) in (0..).zip(event.data.chunks(BODY_PART)) {
+        self.header(&v2::EventHeader::new(event, identity, recipients, overflow));
+        let mut data = &event.data[..];
+        if ENVELOPE + LENGTH + self.entry.len() + data.len() > MAX_VALUE {
+            overflow = data.len() as u64;
+            self.header(&v2::EventHeader::new(event, identity, recipients, overflow));
+            for (index, part) in (0..).zip(data.chunks(BODY_PART)) {
                 let key = key::body(event.seq, index);
                 let mut value = draft(part.len());
                 value.extend_from_slice(part);
                 put(key.to_vec(), seal(&key, BODY_VERSION, value));
             }
+            data = &[];
         }
-        let taken = self.value.len() - start;
-        let length = u32::try_from(taken - LENGTH).expect("an entry is at most one value long");
-        self.value[start..start + LENGTH].copy_from_slice(&length.to_le_bytes());
-        if self.first.is_some() && self.value.len() > self.limit {
-            let mut next = draft(self.limit.max(taken));
-            next.extend_from_slice(&self.value[start..]);
-            self.value.truncate(start);
+        let length = self.entry.len() + data.len();
+        if self.first.is_some() && self.value.len() + LENGTH + length > self.limit {
             self.finish(put);
-            self.value = next;
         }
-        self.first.get_or_insert(event.seq);
-        taken as u64 + overflow
+        if self.first.is_none() {
+            self.first = Some(event.seq);
+            self.value = draft(self.limit.max(LENGTH + length));
+        }
+        let prefix = u32::try_from(length).expect("an entry is at most one value long");
+        self.value.extend_from_slice(&prefix.to_le_bytes());
+        self.value.extend_from_slice(&self.entry);
+        self.value.extend_from_slice(data);
+        (LENGTH + length) as u64 + overflow
     }
 
-    /// Room for the length of the entry, its version and the header.
-    fn header(&mut self, event: &Event, identity: Option<Identity>, recipients: &[Recipient], overflow: u64) {
-        self.value.extend_from_slice(&[0; LENGTH]);
-        self.value.push(VERSION);
-        let header = v2::EventHeader::new(event, identity, recipients, overflow);
-        self.value = push(std::mem::take(&mut self.value), &header);
+    /// Begins the entry of an event.
+    fn header(&mut self, header: &v2::EventHeader<'_>) {
+        self.entry.clear();
+        self.entry.push(VERSION);
+        self.entry = push(std::mem::take(&mut self.entry), header);
     }
 
     /// Hands out the last block.

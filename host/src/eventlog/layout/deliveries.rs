@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::additions::Unreadable;
+use super::list::{List, Stored};
 use super::record::{self, ENVELOPE, MAX_VALUE, corrupt, draft, push, seal};
 use super::{key, v1, v2};
 use crate::event::{Delivery, Seq};
@@ -71,19 +72,15 @@ impl Part {
 /// Reads the content of all parts of a bucket.
 pub(super) fn read(version: u8, content: &[u8]) -> Result<BTreeMap<Seq, Vec<Delivery>>, Unreadable> {
     match version {
-        1 => entries(content, v1::Delivery::into_delivery),
-        _ => entries(content, v2::ReadDelivery::into_delivery),
+        1 => entries::<v1::Delivery<'_>>(content),
+        _ => entries::<v2::ReadDelivery<'_>>(content),
     }
 }
 
-fn entries<'a, T: Deserialize<'a>>(
-    content: &'a [u8],
-    into_delivery: impl Fn(T) -> Result<Delivery, Unreadable>,
-) -> Result<BTreeMap<Seq, Vec<Delivery>>, Unreadable> {
-    let entries: Vec<(Seq, Vec<T>)> = postcard::from_bytes(content)?;
-    let read = |(seq, stored): (Seq, Vec<T>)| {
-        let deliveries = stored.into_iter().map(&into_delivery).collect::<Result<_, _>>()?;
-        Ok((seq, deliveries))
-    };
-    entries.into_iter().map(read).collect()
+fn entries<'a, S>(content: &'a [u8]) -> Result<BTreeMap<Seq, Vec<Delivery>>, Unreadable>
+where
+    S: Stored<Value = Delivery> + Deserialize<'a>,
+{
+    let entries: Vec<(Seq, List<S>)> = postcard::from_bytes(content)?;
+    entries.into_iter().map(|(seq, deliveries)| Ok((seq, deliveries.into_values()?))).collect()
 }

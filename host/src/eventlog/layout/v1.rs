@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::additions::Unreadable;
+use super::list::Stored;
 use crate::event;
 use crate::event::{EventId, RequestId, Seq, Timestamp};
 use crate::eventlog::identity::Identity;
@@ -88,8 +89,10 @@ pub(crate) struct Delivery<'a> {
     attempts: Vec<Attempt>,
 }
 
-impl Delivery<'_> {
-    pub(crate) fn into_delivery(self) -> Result<event::Delivery, Unreadable> {
+impl Stored for Delivery<'_> {
+    type Value = event::Delivery;
+
+    fn into_value(self) -> Result<event::Delivery, Unreadable> {
         Ok(event::Delivery {
             agent: self.agent.parse()?,
             priority: self.priority.into(),

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::additions::{Additions, Unreadable};
+use super::list::{List, Stored};
 use super::v1::{DeliveryState, Outcome, Priority, Recipient};
 use crate::event;
 use crate::event::{EventId, EventStatus, RequestId, Seq, Timestamp};
@@ -94,7 +95,7 @@ impl<'a> EventHeader<'a> {
 }
 
 /// A delivery; `A` is [`Attempts`] to write and a list to read.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Delivery<'a, A> {
     agent: &'a str,
     priority: Priority,
@@ -107,11 +108,29 @@ pub(crate) struct Delivery<'a, A> {
     additions: Additions,
 }
 
-/// A delivery as it is read.
-pub(crate) type ReadDelivery<'a> = Delivery<'a, Vec<Attempt<'a>>>;
+impl<'a, A> Delivery<'a, A> {
+    fn of(delivery: &'a event::Delivery, attempts: A, additions: Additions) -> Self {
+        Self {
+            agent: delivery.agent.as_str(),
+            priority: delivery.priority.into(),
+            state: delivery.state.into(),
+            created_at: delivery.created_at,
+            next_attempt_at: delivery.next_attempt_at,
+            replayed_by: delivery.replayed_by.as_deref(),
+            attempts_made: delivery.attempts_made,
+            attempts,
+            additions,
+        }
+    }
+}
 
-impl ReadDelivery<'_> {
-    pub(crate) fn into_delivery(self) -> Result<event::Delivery, Unreadable> {
+/// A delivery as it is read.
+pub(crate) type ReadDelivery<'a> = Delivery<'a, List<Attempt<'a>>>;
+
+impl Stored for ReadDelivery<'_> {
+    type Value = event::Delivery;
+
+    fn into_value(self) -> Result<event::Delivery, Unreadable> {
         self.additions.skip()?;
         Ok(event::Delivery {
             agent: self.agent.parse()?,
@@ -121,7 +140,7 @@ impl ReadDelivery<'_> {
             next_attempt_at: self.next_attempt_at,
             replayed_by: self.replayed_by.map(str::to_owned),
             attempts_made: self.attempts_made,
-            attempts: self.attempts.into_iter().map(Attempt::into_attempt).collect::<Result<_, _>>()?,
+            attempts: self.attempts.into_values()?,
         })
     }
 }
@@ -152,8 +171,12 @@ impl<'a> Attempt<'a> {
             additions: Additions::NONE,
         }
     }
+}
 
-    fn into_attempt(self) -> Result<event::Attempt, Unreadable> {
+impl Stored for Attempt<'_> {
+    type Value = event::Attempt;
+
+    fn into_value(self) -> Result<event::Attempt, Unreadable> {
         let Self { number, term, started_at, ended_at, outcome, code, message, additions } = self;
         additions.skip()?;
         let (outcome, code, message) = (outcome.into(), code.to_owned(), message.to_owned());
@@ -166,17 +189,9 @@ pub(crate) struct Deliveries<'a>(pub(crate) &'a [event::Delivery]);
 
 impl Serialize for Deliveries<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|delivery| Delivery {
-            agent: delivery.agent.as_str(),
-            priority: delivery.priority.into(),
-            state: delivery.state.into(),
-            created_at: delivery.created_at,
-            next_attempt_at: delivery.next_attempt_at,
-            replayed_by: delivery.replayed_by.as_deref(),
-            attempts_made: delivery.attempts_made,
-            attempts: Attempts(&delivery.attempts),
-            additions: Additions::NONE,
-        }))
+        serializer.collect_seq(
+            self.0.iter().map(|delivery| Delivery::of(delivery, Attempts(&delivery.attempts), Additions::NONE)),
+        )
     }
 }
 
@@ -293,8 +308,17 @@ mod tests {
         assert_eq!(hex(&written), "010161020100011200010101030204010774696d656f7574096e6f20616e737765720000");
         let read: EventHeader<'_> = postcard::from_bytes(&header).unwrap();
         assert_eq!(read.into_event(), Ok((event, recipients.to_vec())));
-        let [read] = postcard::from_bytes::<[ReadDelivery<'_>; 1]>(&written[1..]).unwrap();
-        assert_eq!(read.into_delivery().as_ref(), Ok(&deliveries[0]));
+        let read: List<ReadDelivery<'_>> = postcard::from_bytes(&written).unwrap();
+        assert_eq!(read.into_values().as_deref(), Ok(&deliveries[..]));
+    }
+
+    fn with<'a>(delivery: &'a event::Delivery, attempts: Vec<Attempt<'a>>, additions: Additions) -> Vec<u8> {
+        let stored = Delivery::of(delivery, attempts, additions);
+        postcard::to_stdvec(&[stored]).map(|bytes| [&[1], &bytes[..]].concat()).unwrap()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Unreadable> {
+        postcard::from_bytes::<List<ReadDelivery<'_>>>(bytes).unwrap().into_values().err()
     }
 
     /// A later program's record is read without what may be skipped, and refused with what may not.
@@ -305,18 +329,12 @@ mod tests {
             let event = event();
             let header = EventHeader { additions: Additions::of(tag), ..EventHeader::new(&event, None, &[], 0) };
             let header = postcard::to_stdvec(&header).unwrap();
-            let read: EventHeader<'_> = postcard::from_bytes(&header).unwrap();
-            assert_eq!(read.into_event().err(), expected);
+            let stored: EventHeader<'_> = postcard::from_bytes(&header).unwrap();
+            assert_eq!(stored.into_event().err(), expected);
 
-            let stored = postcard::to_stdvec(&Deliveries(&deliveries)).unwrap();
-            let with = |change: fn(&mut ReadDelivery<'_>, u8)| {
-                let [mut stored] = postcard::from_bytes::<[ReadDelivery<'_>; 1]>(&stored[1..]).unwrap();
-                change(&mut stored, tag);
-                let bytes = postcard::to_stdvec(&stored).unwrap();
-                postcard::from_bytes::<ReadDelivery<'_>>(&bytes).unwrap().into_delivery().err()
-            };
-            assert_eq!(with(|delivery, tag| delivery.additions = Additions::of(tag)), expected);
-            assert_eq!(with(|delivery, tag| delivery.attempts[0].additions = Additions::of(tag)), expected);
+            let attempt = Attempt { additions: Additions::of(tag), ..Attempt::of(&deliveries[0].attempts[0]) };
+            assert_eq!(read(&with(&deliveries[0], vec![attempt], Additions::NONE)), expected);
+            assert_eq!(read(&with(&deliveries[0], Vec::new(), Additions::of(tag))), expected);
             let counts = ChannelCounts { additions: Additions::of(tag), ..ChannelCounts::of(&Default::default()) };
             assert_eq!(counts.into_counts().err(), expected);
         }

@@ -8,11 +8,12 @@ use super::{LostKind, LostRange};
 use crate::event::{EventId, Seq, Timestamp};
 use crate::eventlog::identity::Identity;
 use crate::eventlog::layout::additions::Unreadable;
+use crate::eventlog::layout::list::List;
 use crate::eventlog::layout::moved::{CONSUMERS, REPLAYS, versioned};
 use crate::eventlog::layout::record::Tombstone;
 use crate::eventlog::layout::v1::{ChannelCounts, Delivery, Event, Recipient};
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 enum StoredFrame<'a> {
     Head {
         head: Seq,
@@ -24,7 +25,7 @@ enum StoredFrame<'a> {
         #[serde(borrow)]
         recipients: Vec<Recipient<'a>>,
         #[serde(borrow)]
-        deliveries: Option<Vec<Delivery<'a>>>,
+        deliveries: Option<List<Delivery<'a>>>,
     },
     Tombstone {
         first: Seq,
@@ -117,15 +118,12 @@ pub(super) fn read(content: &[u8]) -> Result<(Frame, usize), Unreadable> {
     };
     let frame = match frame {
         StoredFrame::Head { head } => Frame::Head { head },
-        StoredFrame::Event { event, identity, recipients, deliveries } => {
-            let deliveries = deliveries.map(|all| all.into_iter().map(Delivery::into_delivery).collect());
-            Frame::Event {
-                event: event.into_event()?,
-                identity,
-                recipients: recipients.into_iter().map(Recipient::into_recipient).collect::<Result<_, _>>()?,
-                deliveries: deliveries.transpose()?,
-            }
-        }
+        StoredFrame::Event { event, identity, recipients, deliveries } => Frame::Event {
+            event: event.into_event()?,
+            identity,
+            recipients: recipients.into_iter().map(Recipient::into_recipient).collect::<Result<_, _>>()?,
+            deliveries: deliveries.map(List::into_values).transpose()?,
+        },
         StoredFrame::Tombstone { first, gone } => Frame::Tombstone { first, gone },
         StoredFrame::Identities(entries) => Frame::Identities(entries),
         StoredFrame::Consumer(name, seq) => as_value(CONSUMERS, name, &postcard::to_stdvec(&seq)?),

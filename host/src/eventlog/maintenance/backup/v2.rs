@@ -10,11 +10,12 @@ use super::v1::StoredLoss;
 use crate::event::{EventId, Seq};
 use crate::eventlog::identity::Identity;
 use crate::eventlog::layout::additions::Unreadable;
+use crate::eventlog::layout::list::List;
 use crate::eventlog::layout::record::Tombstone;
 use crate::eventlog::layout::v2::{ChannelCounts, Deliveries, EventHeader, ReadDelivery};
 
 /// A frame; `D` is [`Deliveries`] to write and a list to read.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum StoredFrame<'a, D> {
     Head {
@@ -63,14 +64,14 @@ pub(super) fn write(frame: &Frame, value: Vec<u8>) -> Vec<u8> {
 
 /// Reads a frame; also says how many bytes follow it.
 pub(super) fn read(content: &[u8]) -> Result<(Frame, usize), Unreadable> {
-    let (frame, rest) = postcard::take_from_bytes::<StoredFrame<'_, Vec<ReadDelivery<'_>>>>(content)?;
+    let (frame, rest) = postcard::take_from_bytes::<StoredFrame<'_, List<ReadDelivery<'_>>>>(content)?;
     let frame = match frame {
         StoredFrame::Head { head } => Frame::Head { head },
         StoredFrame::Event { header, deliveries } => {
             let identity = header.identity;
             let (event, recipients) = header.into_event()?;
-            let deliveries = deliveries.map(|all| all.into_iter().map(ReadDelivery::into_delivery).collect());
-            Frame::Event { event, identity, recipients, deliveries: deliveries.transpose()? }
+            let deliveries = deliveries.map(List::into_values).transpose()?;
+            Frame::Event { event, identity, recipients, deliveries }
         }
         StoredFrame::Tombstone { first, gone } => Frame::Tombstone { first, gone },
         StoredFrame::Identities(entries) => Frame::Identities(entries.into_owned()),

@@ -12,6 +12,7 @@ mod delivery;
 mod egress;
 mod examples;
 mod faults;
+mod formats;
 mod front_door;
 mod github;
 mod http_agent;

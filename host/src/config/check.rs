@@ -25,6 +25,9 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
+/// The default of `eventlog.retention.max_events` for events in memory.
+const MEMORY_EVENTS: u64 = 100_000;
+
 /// Checks `raw`.
 pub(super) fn check(raw: Raw) -> Result<Config, Vec<ConfigProblem>> {
     let config = assemble(&raw);
@@ -155,7 +158,10 @@ fn eventlog_settings(section: &Section<'_>, http: &http::Settings) -> (eventlog:
             min_free: min_free as u64,
         }
     };
-    let default = eventlog::Settings::new(engine);
+    let mut default = eventlog::Settings::new(engine);
+    if is_memory {
+        default.retention.max_events = Some(MEMORY_EVENTS);
+    }
     let settings = eventlog::Settings {
         dedup_window: section.duration("dedup_window", Duration::ZERO..).unwrap_or(default.dedup_window),
         dedup_max: section.count("dedup_max", 1..).unwrap_or(default.dedup_max),

@@ -160,5 +160,9 @@ fn keys_that_are_left_out_have_their_defaults() {
     let memory = config("[eventlog]\nengine = 'memory'");
 
     assert_eq!(memory.eventlog.engine, EngineKind::Memory);
+    assert_eq!(memory.eventlog.retention.max_events, Some(100_000));
+    assert_eq!(config("").eventlog.retention.max_events, None);
+    let unlimited = config("[eventlog]\nengine = 'memory'\nretention.max_events = 0");
+    assert_eq!(unlimited.eventlog.retention.max_events, None);
     assert_eq!(memory.warnings, ["routes: no routes, so events are stored and not delivered"]);
 }

@@ -74,7 +74,7 @@ async fn a_step_adds_its_deliveries_and_moves_the_replay_at_once() {
     drop(kept);
     let log = bed.reopen(log).await;
     let kept = records(&log);
-    assert_eq!(kept.all(), [moved.clone()]);
+    assert_eq!(kept.all(), std::slice::from_ref(&moved));
     assert_eq!(deliveries(&log), [3, 3, 3, 3, 2, 2, 2, 2, 2, 2, 1]);
     let done = to_the_end(&log, &kept, moved).await;
     assert_eq!((done.state, done.next, done.replayed, done.skipped), (ReplayState::Done, Seq(11), 10, 0));

@@ -19,20 +19,20 @@ fn aged(age: Duration, agents: &[&str]) -> NewEvent {
 }
 
 async fn settle(log: &EventLog, seq: Seq) {
-    record(&log, DeliveryId { seq, index: 0 }, attempt(1, Outcome::Delivered), None).await.unwrap();
+    record(log, DeliveryId { seq, index: 0 }, attempt(1, Outcome::Delivered), None).await.unwrap();
 }
 
 /// Waits until the log holds exactly the events at `expected`.
 async fn held(log: &EventLog, expected: impl IntoIterator<Item = u64>) {
     let expected: Vec<u64> = expected.into_iter().collect();
-    let found = || read(&log, Seq(0), 10_000).iter().map(|stored| stored.event.seq.0).collect::<Vec<_>>();
+    let found = || read(log, Seq(0), 10_000).iter().map(|stored| stored.event.seq.0).collect::<Vec<_>>();
     let start = std::time::Instant::now();
     while found() != expected {
         assert!(start.elapsed() < Duration::from_secs(20), "{:?}, expected {expected:?}", found());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     // A commit is readable a moment before its snapshot is shown; after a further one it is.
-    checkpoint(&log, "held", Seq(0)).await.unwrap();
+    checkpoint(log, "held", Seq(0)).await.unwrap();
 }
 
 /// The keys that begin with `prefix`.

@@ -97,6 +97,9 @@ async fn a_backup_that_is_not_whole_is_refused(bed: Bed) {
         assert!(matches!(check(&backup[..at]), Err(EventLogError::Backup(_))), "{at}");
     }
     assert!(matches!(check(&[&backup[..], b"x"].concat()), Err(EventLogError::Backup(_))));
+    let later = [b"gateway event log backup 3", &backup[26..]].concat();
+    let refusal = "it has format 3, expected at most 2 (at byte 0)".to_owned();
+    assert_eq!(check(&later), Err(EventLogError::Backup(refusal)));
     let dir = bed.dir.path().join("new");
     restore(&backup[..backup.len() - 1], &dir, &mut |_| {}).unwrap_err();
     assert!(!dir.exists(), "nothing is left of it");

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
 mod circles;
+mod commits;
 mod crate_map;
 mod files;
 mod links;

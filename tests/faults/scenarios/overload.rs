@@ -39,6 +39,13 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         let peak = closed(&gateway, &trial, time).await;
         trial.settled(&gateway).await;
         let (offered, goodput, strange) = open(&gateway, &trial, peak * TIMES as f64, time).await;
+        // The last senders may still hold all connections.
+        gateway
+            .until("free connections", async || {
+                let probe = gateway.client.try_send("GET", "/health", &[], Vec::new()).await;
+                probe.is_ok_and(|reply| reply.status == 200).then_some(())
+            })
+            .await;
         report.add(&trial.judge(&gateway).await);
         report.expect(goodput > peak / 10.0, || format!("goodput fell from {peak:.0}/s to {goodput:.0}/s"));
         report.expect(strange == 0, || format!("{strange} answers that are neither 202 nor 503 with Retry-After"));

@@ -1,7 +1,5 @@
 //! The subjects of commits are short enough for every list of them.
 
-#![expect(clippy::print_stderr, reason = "the test runner shows why a check was left out")]
-
 use std::process::Command;
 
 use super::files::{obey, root};

@@ -14,7 +14,7 @@ use crate::versions::version_of;
 pub(crate) static DROP_IN: Row = Row {
     name: "drop_in",
     letter: "g",
-    about: "from writing a component into the plugin folder to its first answer",
+    about: "from a component put into the plugin folder to its first answer",
     goals: &[Goal { figure: "", wanted: Wanted::Below(250.0), unit: " ms", found: |results| median(times(results)) }],
     run: Run::EachRound(|place, _| {
         let found = run(place)?;

@@ -15,7 +15,7 @@ use crate::webhook::{ISSUES, Requests};
 pub(crate) static OVERLOAD: Row = Row {
     name: "overload",
     letter: "k",
-    about: "good answers under five times as many callers as are served at once",
+    about: "good answers under five times as many callers as can be served",
     goals: &[Goal {
         figure: "goodput/peak",
         wanted: Wanted::AtLeast(0.8),

@@ -15,7 +15,7 @@ use crate::subject::{Place, Subject};
 pub(crate) static TLS: Row = Row {
     name: "tls",
     letter: "q",
-    about: "HTTP/2 over TLS beside HTTP/1 in the clear, through the same client",
+    about: "HTTP/2 over TLS beside HTTP/1 in the clear, with the same client",
     goals: &[Goal {
         figure: "TLS and h2/plain",
         wanted: Wanted::AtLeast(0.6),

@@ -83,6 +83,13 @@ mod tests {
     }
 
     #[test]
+    fn the_guide_for_authors_has_a_place_for_the_table() {
+        let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/writing-plugins.md");
+
+        assert!(replaced(&fs::read_to_string(guide).unwrap(), "").is_some());
+    }
+
+    #[test]
     fn figures_that_are_missing_are_named() {
         let error = Row::parse("C", r#"{"size": 1}"#).unwrap_err();
 

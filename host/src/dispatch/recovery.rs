@@ -13,7 +13,7 @@ use crate::eventlog::{DeliverySelection, EventLog, EventLogError, Page, Query, R
 use super::agent::Agent;
 
 /// Deliveries per scan.
-const PAGE: usize = 4096;
+const PAGE: usize = 512;
 
 /// How long to wait before the log is asked again.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -75,7 +75,8 @@ async fn watch(report: &mut Report) -> Result<u64, crate::suite::Skipped> {
         let covering = syncs.iter().filter(covers).inspect(|sync| assert!(sync.text.ends_with("= 0"), "{sync:?}"));
         let covering = covering.count();
         assert!(covering > 0, "no fdatasync between {request:?} and {answer:?}");
-        assert!(index >= ALONE || covering == 1, "{covering} fdatasyncs between {request:?} and {answer:?}");
+        // On a busy machine the outcome of the delivery may be on disk before the response is written.
+        assert!(index >= ALONE || covering <= 2, "{covering} fdatasyncs between {request:?} and {answer:?}");
     }
     Ok(after - between)
 }

@@ -13,6 +13,7 @@ use std::cell::OnceCell;
 use std::ops::Range;
 
 use crate::channel::Event;
+use crate::json::Text;
 use crate::{Host, Level};
 
 /// The name of the setting: an array of names.
@@ -112,11 +113,14 @@ pub fn find_for(host: &Host, text: &str, accounts: &[&str]) -> Option<Command> {
     None
 }
 
-/// Whether the setting `ignore_senders` lists one of these accounts, in any case. An agent's own texts must not trigger it
-/// again. Each plugin that finds commands has this setting, too.
+/// Whether the setting `ignore_senders` lists one of these accounts, in any case and with or without `@`. What an agent does
+/// itself must not trigger it again, so each plugin whose events name a sender has this setting. Pass all names of all accounts
+/// that can have caused the event; an empty one is no account.
 pub fn is_ignored(host: &Host, senders: &[&str]) -> bool {
     let Some(ignored) = config_texts(host, "ignore_senders") else { return false };
-    senders.iter().any(|sender| ignored.iter().any(|known| known.eq_ignore_ascii_case(sender)))
+    let is_listed =
+        |sender: &&str| ignored.iter().any(|known| known.trim_start_matches('@').eq_ignore_ascii_case(sender));
+    senders.iter().filter(|sender| !sender.is_empty()).any(is_listed)
 }
 
 impl Event {
@@ -131,13 +135,19 @@ impl Event {
     }
 }
 
-/// A setting that is an array of strings; `None` if it is missing. An invalid one counts as empty.
+/// A setting that is an array of strings; `None` if it is missing. A number counts as its digits, because ids look like
+/// numbers. An invalid setting counts as empty.
 fn config_texts(host: &Host, key: &str) -> Option<Vec<String>> {
     let json = host.config(key)?;
-    Some(serde_json::from_str(&json).unwrap_or_else(|error| {
+    let texts: Vec<Text<'_>> = serde_json::from_str(&json).unwrap_or_else(|error| {
         host.log(Level::Error, &format!("`{key}` is not an array of strings, using an empty one: {error}"));
         Vec::new()
-    }))
+    });
+    let known: Vec<String> = texts.iter().filter_map(Text::get).map(str::to_owned).collect();
+    if known.len() < texts.len() {
+        host.log(Level::Error, &format!("`{key}` has elements that are not strings, ignoring these"));
+    }
+    Some(known)
 }
 
 fn is_among(names: &[String], name: &str) -> bool {

@@ -11,44 +11,48 @@ pub(crate) const MAX_ID: usize = 1024;
 /// The most bytes of a fact: it is for routing, not for content.
 pub(crate) const MAX_FACT: usize = 256;
 
-/// The most characters of one word of a kind.
-const MAX_WORD: usize = 64;
+/// The most bytes of a kind.
+const MAX_KIND: usize = 128;
+
+/// The most bytes of one word of a kind: two of them and a dot are a kind.
+const MAX_WORD: usize = 63;
 
 /// Returns a text with at most `max` bytes and no control characters unchanged. Any other text is cut, its control characters
 /// become spaces, and a digest of the whole is appended, so that different texts stay different.
 pub(crate) fn fit(text: Cow<'_, str>, max: usize) -> Cow<'_, str> {
-    const DIGEST: usize = "~0123456789abcdef".len();
     if text.len() <= max && !text.chars().any(char::is_control) {
         return text;
     }
-    let start = &text[..text.floor_char_boundary(max - DIGEST)];
-    let mut cut: String = start.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
-    cut.push('~');
-    cut.push_str(&hex(fnv1a(text.as_bytes())));
-    Cow::Owned(cut)
+    let clean: String = text[..text.floor_char_boundary(max)].replace(char::is_control, " ");
+    Cow::Owned(with_digest(&clean, &text, max))
 }
 
-/// One word of a kind: at most 64 characters of `a-zA-Z0-9_-`; any other character becomes `_`.
+/// The start of a text, and the digest of the text that it stands for: at most `max` bytes.
+fn with_digest(start: &str, of: &str, max: usize) -> String {
+    const DIGEST: usize = "~0123456789abcdef".len();
+    let start = &start[..start.floor_char_boundary(max - DIGEST)];
+    [start, "~", &hex(fnv1a(of.as_bytes()))].concat()
+}
+
+/// One word of a kind: letters and digits of any alphabet, `_` and `-`, at most 63 bytes.
+///
+/// White space and ASCII marks become `_`. A word that is longer, or that has other characters, also gets a digest, so that
+/// different words stay different.
 pub fn kind_word(word: &str) -> String {
-    let fitting = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' };
-    word.chars().take(MAX_WORD).map(fitting).collect()
+    let is_fitting = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_');
+    let is_mark = |letter: char| letter.is_ascii() || letter.is_whitespace() || letter.is_control();
+    let fitting: String = word.chars().map(|letter| if is_fitting(letter) { letter } else { '_' }).collect();
+    let is_whole = word.chars().all(|letter| is_fitting(letter) || is_mark(letter));
+    if is_whole && fitting.len() <= MAX_WORD {
+        return fitting;
+    }
+    with_digest(&fitting, word, MAX_WORD)
 }
 
 /// A kind from a sender's text: words joined by dots, at most 128 bytes.
 pub fn kind_words(words: &str) -> String {
-    const MAX_KIND: usize = 128;
-    let mut kind = String::with_capacity(words.len().min(MAX_KIND));
-    for word in words.split('.').filter(|word| !word.is_empty()) {
-        if !kind.is_empty() {
-            kind.push('.');
-        }
-        kind.push_str(&kind_word(word));
-        if kind.len() >= MAX_KIND {
-            kind.truncate(MAX_KIND);
-            break;
-        }
-    }
-    kind
+    let kind = words.split('.').filter(|word| !word.is_empty()).map(kind_word).collect::<Vec<_>>().join(".");
+    fit(Cow::Owned(kind), MAX_KIND).into_owned()
 }
 
 /// 64-bit FNV-1a. It is not collision-resistant: an attacker can find two texts with the same hash.
@@ -94,20 +98,55 @@ mod tests {
 
     #[test]
     fn a_word_cannot_break_a_kind() {
-        for (word, expected) in
-            [("opened", "opened"), ("a.b c\n", "a_b_c_"), ("Über-Fall", "_ber-Fall"), ("snake_case", "snake_case")]
-        {
+        for (word, expected) in [
+            ("opened", "opened"),
+            ("a.b c\n", "a_b_c_"),
+            ("snake_case", "snake_case"),
+            ("Über-Fall", "Über-Fall"),
+            ("a\u{a0}b\u{85}", "a_b_"),
+        ] {
             assert_eq!(kind_word(word), expected);
         }
-        assert_eq!(kind_word(&"x".repeat(99)).len(), MAX_WORD);
+        let longest = "x".repeat(MAX_WORD);
+        assert_eq!(kind_word(&longest), longest);
+        assert_eq!(kind_word(&"é".repeat(99)).len(), MAX_WORD);
+    }
+
+    /// A route for one of them must not match the others.
+    #[test]
+    fn words_of_other_alphabets_stay_different() {
+        for word in ["заказ", "ордер", "注文", "订单", "주문", "aç", "ñ"] {
+            assert_eq!(kind_word(word), word);
+        }
+        let long = "я".repeat(40);
+        for (one, other) in [
+            ("🔥", "🚒"),
+            ("हिन्दी", "हिनदी"),
+            ("e\u{301}", "e\u{300}"),
+            ("a\u{202e}b", "a\u{200b}b"),
+            (&format!("{long}а"), &format!("{long}б")),
+        ] {
+            let words = [one, other].map(kind_word);
+            assert_ne!(words[0], words[1]);
+            assert!(words.iter().all(|word| word.len() <= MAX_WORD && !word.contains(['\u{202e}', '\u{200b}', '.'])));
+            assert_ne!(kind_words(one), kind_words(other));
+        }
     }
 
     #[test]
     fn words_of_a_kind_are_joined_by_dots() {
-        for (words, expected) in [("a.b", "a.b"), ("..invoice paid..", "invoice_paid"), ("é", "_"), ("", "")] {
+        for (words, expected) in [
+            ("a.b", "a.b"),
+            ("..invoice paid..", "invoice_paid"),
+            ("é", "é"),
+            ("заказ.создан", "заказ.создан"),
+            ("", ""),
+        ] {
             assert_eq!(kind_words(words), expected);
         }
-        assert_eq!(kind_words(&"word.".repeat(99)).len(), 128);
+        let long = ["word."; 99].concat();
+        assert_eq!(kind_words(&long).len(), MAX_KIND);
+        assert_ne!(kind_words(&long), kind_words(&[&long, "x"].concat()));
     }
 
     #[test]

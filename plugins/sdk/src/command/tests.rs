@@ -143,14 +143,18 @@ fn an_ignored_sender_is_known_by_any_of_its_names() {
     for (config, expected) in [
         (Some(r#"["Kettle[bot]", "b\u0063"]"#), true),
         (Some(r#"["U7"]"#), true),
+        (Some(r#"["@u7"]"#), true),
+        (Some(r#"[42]"#), true),
+        (Some(r#"[{"id": "kettle"}, "u7"]"#), true),
         (Some(r#"["kettle"]"#), false),
+        (Some(r#"["", "@"]"#), false),
         (Some("[]"), false),
         (Some("kettle[bot]"), false),
         (None, false),
     ] {
         let request = Request::new("POST");
         let request = config.map_or(Request::new("POST"), |config| request.with_config("ignore_senders", config));
-        assert_eq!(is_ignored(request.host(), &["kettle[bot]", "u7"]), expected, "{config:?}");
+        assert_eq!(is_ignored(request.host(), &["", "kettle[bot]", "u7", "42"]), expected, "{config:?}");
     }
 }
 

@@ -117,33 +117,55 @@ async fn jira_is_verified_by_signature_by_token_or_by_the_jwt_of_a_connect_app()
     assert_eq!(kinds(&gateway).await.len(), 3);
 }
 
+async fn post_jira(gateway: &TestGateway, identifier: &str, body: &Value) -> Reply {
+    let body = body.to_string();
+    let signature = format!("sha256={}", hex::encode(hmac(&[body.as_bytes()])));
+    let headers = [
+        ("content-type", "application/json"),
+        ("x-hub-signature", &*signature),
+        ("x-atlassian-webhook-identifier", identifier),
+    ];
+    gateway.client.post("/webhooks/jira", &headers, body).await
+}
+
 #[tokio::test]
 async fn a_comment_that_jira_sends_twice_is_one_event() {
+    let comment = json!({"id": "2", "created": "t", "updated": "t", "body": "/fix it"});
+    let issue = json!({"id": "1", "key": "KTL-1", "self": "https://kettle.atlassian.net/rest/api/2/issue/1"});
+    let created = json!({"webhookEvent": "comment_created", "issue": issue, "comment": comment});
+    let updated = json!({"webhookEvent": "jira:issue_updated", "issue_event_type_name": "issue_commented",
+        "issue": issue, "comment": comment});
+
+    assert_eq!(told_of_comment(&created, &updated).await, "kettle.atlassian.net/KTL-1");
+    assert_eq!(told_of_comment(&updated, &created).await, "kettle.atlassian.net/KTL-1");
+}
+
+/// The first one has no issue; its number is in the URL of the comment.
+#[tokio::test]
+async fn a_comment_that_a_jira_server_sends_twice_is_one_event_about_its_issue() {
+    let comment = json!({"self": "http://jira.example.org/rest/api/2/issue/10041/comment/5001", "id": "5001",
+        "author": {"name": "ada"}, "created": "t", "updated": "t", "body": "/fix it"});
+    let issue = json!({"id": "10041", "key": "OPS-7", "self": "http://jira.example.org/rest/api/2/issue/10041"});
+    let created = json!({"webhookEvent": "comment_created", "comment": comment});
+    let updated = json!({"webhookEvent": "jira:issue_updated", "issue_event_type_name": "issue_commented",
+        "user": {"name": "ada"}, "issue": issue, "comment": comment});
+
+    assert_eq!(told_of_comment(&created, &updated).await, "jira.example.org/10041");
+    assert_eq!(told_of_comment(&updated, &created).await, "jira.example.org/10041");
+}
+
+/// The subject of the one event that a gateway keeps of two deliveries.
+async fn told_of_comment(first: &Value, second: &Value) -> String {
     let gateway = gateway(built_in::JIRA, SECRET).await;
-    let told = |names: Value| {
-        let mut body = json!({
-            "issue": {"id": "1", "key": "KTL-1", "self": "https://kettle.atlassian.net/rest/api/2/issue/1"},
-            "comment": {"id": "2", "created": "t", "updated": "t", "body": "/fix it"},
-        });
-        body.as_object_mut().unwrap().extend(names.as_object().unwrap().clone());
-        body.to_string()
-    };
-    let post = async |identifier: &str, body: String| {
-        let signature = format!("sha256={}", hex::encode(hmac(&[body.as_bytes()])));
-        let headers = [
-            ("content-type", "application/json"),
-            ("x-hub-signature", &*signature),
-            ("x-atlassian-webhook-identifier", identifier),
-        ];
-        gateway.client.post("/webhooks/jira", &headers, body).await
-    };
 
-    post("w1", told(json!({"webhookEvent": "comment_created"}))).await.expect_accepted();
-    let update = json!({"webhookEvent": "jira:issue_updated", "issue_event_type_name": "issue_commented"});
-    let again = post("w2", told(update)).await.expect_status(200).json();
+    let id = post_jira(&gateway, "w1", first).await.expect_accepted();
+    let again = post_jira(&gateway, "w2", second).await.expect_status(200).json();
 
-    assert_eq!(again["events"][0]["status"], "duplicate");
+    assert_eq!((&again["events"][0]["status"], &again["events"][0]["id"]), (&json!("duplicate"), &json!(id)));
     assert_eq!(kinds(&gateway).await, ["jira.comment_created"]);
+    let event = gateway.json(&format!("/admin/events/{id}")).await;
+    assert_eq!((&event["attributes"]["command"], &event["attributes"]["commandargs"]), (&json!("fix"), &json!("it")));
+    event["subject"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]

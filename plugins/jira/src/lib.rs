@@ -3,10 +3,10 @@
 //! | of the event | from |
 //! |---|---|
 //! | kind | `webhookEvent` without `jira:`: `issue_created`, `comment_created`, `sprint_started` |
-//! | subject | the site's host and the key of the issue, `kettle.atlassian.net/KTL-7`; without an issue the key or id of the work log, link, sprint, board, version, project or user |
+//! | subject | the site's host and the issue: its key in Cloud, `kettle.atlassian.net/KTL-7`, its number on a server, `jira.example.org/10041`; without an issue the key or id of the comment, attachment, sprint, board, version, project or user |
 //! | delivery id | `X-Atlassian-Webhook-Identifier`, which stays the same in a retry; without it a repetition is recognised by its body |
 //! | key | for a comment: site, issue, comment, kind and time |
-//! | attributes | `action`, `sender`, `status`, `severity`, `flow`, `retry`; `command` and `commandargs` of a new comment or description |
+//! | attributes | `action`, `sender`, `issue` (the key), `status`, `severity`, `flow`, `retry`; `command` and `commandargs` of a new comment or description |
 //! | data | the body, unchanged |
 //!
 //! A comment arrives twice, as `comment_created` and as an update of its issue. Both get the kind and the key of the comment, so they
@@ -46,6 +46,7 @@ pub fn receive(request: &Request) -> Received {
             .with_delivery_id(Some(delivery))
             .with_fact("action", payload.action())
             .with_fact("sender", sender.and_then(Entity::account))
+            .with_fact("issue", payload.issue_key())
             .with_fact("status", payload.status())
             .with_fact("severity", severity.as_deref())
             .with_fact("flow", request.header("x-atlassian-webhook-flow").as_deref())
@@ -62,7 +63,7 @@ pub fn receive(request: &Request) -> Received {
 /// The key of a comment, which is the same in both of its deliveries.
 fn comment_key(payload: &Payload<'_>, kind: &str) -> Option<String> {
     let comment = payload.comment.get().filter(|_| kind.starts_with("comment_"))?;
-    let issue = payload.issue.get()?.id.get()?;
+    let issue = payload.issue_id()?;
     let time = comment.updated.get().or_else(|| comment.created.get()).unwrap_or_default();
     Some([payload.site().unwrap_or_default(), issue, comment.id.get()?, kind, time].join("/"))
 }

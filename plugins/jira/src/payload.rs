@@ -23,6 +23,8 @@ pub(crate) struct Payload<'a> {
     pub(crate) comment: Object<Entity<'a>>,
     #[serde(borrow)]
     worklog: Object<Entity<'a>>,
+    #[serde(borrow)]
+    attachment: Object<Entity<'a>>,
     #[serde(borrow, rename = "issueLink")]
     issue_link: Object<Entity<'a>>,
     #[serde(borrow)]
@@ -102,11 +104,14 @@ pub(crate) struct Change<'a> {
 
 impl Payload<'_> {
     /// The event's name without the prefix `jira:`: `issue_updated`, `comment_created`. Jira sends a comment twice, the second time as
-    /// an update of its issue; both get the comment's kind. Old servers send only the update, or no name at all.
+    /// an update of its issue; both get the comment's kind. Old servers send only the update, or no name at all. The update of an
+    /// issue that does not say which comment it is about stays an update.
     pub(crate) fn kind(&self) -> &str {
         let named = self.webhook_event.get().map(|event| event.strip_prefix("jira:").unwrap_or(event));
         let changes = self.changes();
-        match (named, self.issue_event_type_name.get()) {
+        let detail = self.issue_event_type_name.get();
+        let is_unnamed_comment = detail.is_some_and(is_about_comment) && self.comment.get().is_none();
+        match (named, detail.filter(|_| !is_unnamed_comment)) {
             (Some("issue_updated") | None, Some("issue_commented")) => "comment_created",
             (Some("issue_updated") | None, Some("issue_comment_edited")) => "comment_updated",
             (Some("issue_updated") | None, Some("issue_comment_deleted")) => "comment_deleted",
@@ -115,7 +120,7 @@ impl Payload<'_> {
             (None, Some("issue_created")) => "issue_created",
             (None, Some("issue_deleted")) => "issue_deleted",
             (None, None) if changes.is_empty() && self.comment.get().is_some() => self.comment_kind(),
-            (None, None) if changes.is_empty() => "unknown",
+            (None, None) if changes.is_empty() && !is_unnamed_comment => "unknown",
             (None, _) => "issue_updated",
         }
     }
@@ -160,29 +165,57 @@ impl Payload<'_> {
         self.issue.get()?.fields.get()?.status.get()?.name.get()
     }
 
-    /// The user who caused the event, else the author of the comment or the work log.
+    /// The user who caused the event, else the author of the comment, the work log or the attachment.
     pub(crate) fn sender(&self) -> Option<&Entity<'_>> {
-        let written = || self.comment.get().or_else(|| self.worklog.get());
+        let written = || [&self.comment, &self.worklog, &self.attachment].into_iter().find_map(Object::get);
         let author = || written().and_then(|it| it.update_author.get().or_else(|| it.author.get()));
         self.user.get().or_else(author)
     }
 
+    /// The key of the issue, as people call it: `KTL-7`.
+    pub(crate) fn issue_key(&self) -> Option<&str> {
+        self.issue.get()?.key.get()
+    }
+
+    /// The number of the issue. A server sends a comment without its issue, whose number is then in the URL of the comment.
+    pub(crate) fn issue_id(&self) -> Option<&str> {
+        let of_comment = || between(self.comment.get()?.url.get()?, "/issue/", "/comment/");
+        let of_worklog = || self.worklog.get()?.issue_id.get();
+        let of_link = || self.issue_link.get()?.source_issue_id.get();
+        let issue = self.issue.get().and_then(|issue| issue.id.get());
+        issue.or_else(of_comment).or_else(of_worklog).or_else(of_link)
+    }
+
     /// The site and the subject within it: `kettle.atlassian.net/KTL-7`. Different sites can have the same issue keys.
     pub(crate) fn subject(&self) -> Option<String> {
-        let numbered = [("sprint", &self.sprint), ("board", &self.board), ("version", &self.version)];
+        let numbered = [
+            ("comment", &self.comment),
+            ("attachment", &self.attachment),
+            ("sprint", &self.sprint),
+            ("board", &self.board),
+            ("version", &self.version),
+        ];
         let numbered =
             || numbered.into_iter().find_map(|(noun, entity)| Some([noun, "/", entity.get()?.id.get()?].concat()));
-        let text = |text: Option<&str>| text.map(str::to_owned);
-        let about = text(self.issue.get().and_then(|issue| issue.key.get().or_else(|| issue.id.get())))
-            .or_else(|| text(self.worklog.get().and_then(|log| log.issue_id.get())))
-            .or_else(|| text(self.issue_link.get().and_then(|link| link.source_issue_id.get())))
-            .or_else(numbered)
-            .or_else(|| text(self.project.get().and_then(|project| project.key.get())))
-            .or_else(|| text(self.user.get().and_then(Entity::account)))?;
+        let project = || self.project.get().and_then(|project| project.key.get()).map(str::to_owned);
+        // In any other event this is the user who caused it.
+        let user = || self.user.get().filter(|_| self.kind().starts_with("user_"))?.account().map(str::to_owned);
+        let about = self.issue_name().map(str::to_owned).or_else(numbered).or_else(project).or_else(user)?;
         Some(match self.site() {
             Some(site) => [site, "/", &about].concat(),
             None => about,
         })
+    }
+
+    /// The name of the issue that all events of a site have in common. A server has only the number in some of them; in Cloud
+    /// almost all have the key.
+    fn issue_name(&self) -> Option<&str> {
+        let is_cloud =
+            self.site().is_none_or(|site| site.ends_with(".atlassian.net") || site.ends_with(".atlassian.com"));
+        match is_cloud {
+            true => self.issue_key().or_else(|| self.issue_id()),
+            false => self.issue_id().or_else(|| self.issue_key()),
+        }
     }
 
     /// The host of the site, from the URLs in the payload.
@@ -191,6 +224,7 @@ impl Payload<'_> {
             &self.issue,
             &self.comment,
             &self.worklog,
+            &self.attachment,
             &self.project,
             &self.sprint,
             &self.board,
@@ -213,4 +247,16 @@ impl Entity<'_> {
     pub(crate) fn names(&self) -> [&str; 3] {
         [&self.account_id, &self.name, &self.key].map(|name| name.get().unwrap_or_default())
     }
+}
+
+/// Whether the name of an issue's event says that a comment changed.
+fn is_about_comment(name: &str) -> bool {
+    matches!(name, "issue_commented" | "issue_comment_edited" | "issue_comment_deleted")
+}
+
+/// The part of a text between two others.
+fn between<'t>(text: &'t str, start: &str, end: &str) -> Option<&'t str> {
+    let (_, rest) = text.split_once(start)?;
+    let (part, _) = rest.split_once(end)?;
+    (!part.is_empty() && !part.contains('/')).then_some(part)
 }

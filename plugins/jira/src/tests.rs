@@ -106,6 +106,79 @@ fn a_comment_that_arrives_twice_is_one_event() {
     assert_eq!((event.kind.as_str(), event.key.as_deref()), ("issue_updated", None));
 }
 
+/// The URL of a comment on a server has the number of its issue.
+const COMMENT: &str = r#""comment":{"self":"https://jira.example.org/rest/api/2/issue/10041/comment/5001","id":"5001",
+    "author":{"name":"ada","self":"https://jira.example.org/rest/api/2/user?username=ada"},"body":"/fix it","created":"1","updated":"1"}"#;
+
+const ON_SERVER: &str =
+    r#""issue":{"id":"10041","key":"OPS-7","self":"https://jira.example.org/rest/api/2/issue/10041"}"#;
+
+#[test]
+fn a_comment_that_a_server_first_sends_without_its_issue_is_one_event() {
+    for (first, second) in [
+        ("comment_created", "issue_commented"),
+        ("comment_updated", "issue_comment_edited"),
+        ("comment_deleted", "issue_comment_deleted"),
+    ] {
+        let alone = received(&delivery(format!(r#"{{"webhookEvent":"{first}",{COMMENT}}}"#)));
+        let with_issue = received(&delivery(format!(
+            r#"{{"webhookEvent":"jira:issue_updated","issue_event_type_name":"{second}","user":{{"name":"ada"}},{ON_SERVER},{COMMENT}}}"#
+        )));
+        let identity = |event: &Event| (event.kind.clone(), event.key.clone(), event.subject.clone());
+        assert_eq!(identity(&alone), identity(&with_issue));
+        assert_eq!(alone.key, Some(["jira.example.org/10041/5001/", first, "/1"].concat()));
+        assert_eq!(alone.subject.as_deref(), Some("jira.example.org/10041"));
+        assert_eq!((alone.attribute("issue"), with_issue.attribute("issue")), (None, Some("OPS-7")));
+        for event in [alone, with_issue] {
+            assert_eq!(event.attribute("sender"), Some("ada"));
+            assert_eq!(event.attribute("command"), (first == "comment_created").then_some("fix"));
+        }
+    }
+}
+
+#[test]
+fn all_events_of_an_issue_have_the_same_subject() {
+    const USER: &str = r#""user":{"name":"ada","self":"https://jira.example.org/rest/api/2/user?username=ada"}"#;
+    for (body, kind) in [
+        (format!(r#"{{"webhookEvent":"jira:issue_created",{USER},{ON_SERVER}}}"#), "issue_created"),
+        (format!(r#"{{"webhookEvent":"comment_deleted",{USER},{COMMENT}}}"#), "comment_deleted"),
+        (format!(r#"{{"webhookEvent":"worklog_updated","worklog":{{"issueId":"10041"}},{USER}}}"#), "worklog_updated"),
+        (
+            format!(r#"{{"webhookEvent":"issuelink_deleted","issueLink":{{"sourceIssueId":10041}},{USER}}}"#),
+            "issuelink_deleted",
+        ),
+        // This one does not say which comment was deleted, so it is not that comment told again.
+        (
+            format!(
+                r#"{{"webhookEvent":"jira:issue_updated","issue_event_type_name":"issue_comment_deleted",{USER},{ON_SERVER}}}"#
+            ),
+            "issue_updated",
+        ),
+    ] {
+        let event = received(&delivery(body.as_str()));
+        let found = (event.kind.as_str(), event.subject.as_deref());
+        assert_eq!(found, (kind, Some("jira.example.org/10041")), "{body}");
+    }
+}
+
+/// A user is the subject of events about users alone.
+#[test]
+fn who_caused_an_event_is_not_its_subject() {
+    for (members, subject) in [
+        (r#""webhookEvent":"comment_deleted","comment":{"id":5}"#, Some("comment/5")),
+        (
+            r#""webhookEvent":"comment_updated","comment":{"id":5,"self":"https://a.b/issue//comment/5"}"#,
+            Some("a.b/comment/5"),
+        ),
+        (r#""webhookEvent":"attachment_created","attachment":{"id":6}"#, Some("attachment/6")),
+        (r#""webhookEvent":"jira:issue_updated""#, None),
+        (r#""webhookEvent":"user_deleted""#, Some("ada")),
+    ] {
+        let event = received(&delivery(format!(r#"{{"user":{{"name":"ada"}},{members}}}"#)));
+        assert_eq!((event.subject.as_deref(), event.attribute("sender")), (subject, Some("ada")), "{members}");
+    }
+}
+
 #[test]
 fn the_delivery_id_is_the_identifier_or_stands_for_the_body() {
     let event = received(&delivery("{}").with_header("X-Atlassian-Webhook-Identifier", "w1"));
@@ -127,6 +200,7 @@ fn facts_are_attributes() {
     let facts = [
         ("action", "issue_generic"),
         ("sender", "5b1"),
+        ("issue", "KTL-7"),
         ("status", "Done"),
         ("severity", "critical"),
         ("flow", "Secondary"),
@@ -179,6 +253,7 @@ fn events_of_an_ignored_sender_are_dropped() {
         r#"{"webhookEvent":"comment_created","comment":{"author":{"accountId":"5b9"}}}"#,
         r#"{"webhookEvent":"comment_updated","comment":{"author":{"accountId":"5b1"},"updateAuthor":{"accountId":"5b9"}}}"#,
         r#"{"webhookEvent":"worklog_created","worklog":{"author":{"accountId":"5b9"}}}"#,
+        r#"{"webhookEvent":"attachment_created","attachment":{"author":{"accountId":"5b9"}}}"#,
         r#"{"eventType":"installed","clientKey":"c","sharedSecret":"s"}"#,
     ] {
         let receipt = receive(&delivery(body).with_config("ignore_senders", r#"["5b9"]"#)).unwrap();

@@ -24,7 +24,7 @@ export_channel!(include_str!("../manifest.json"), receive);
 pub fn receive(request: &Request) -> Received {
     with_text(request, |body| {
         let payload: Payload<'_> = parse(request, body)?;
-        if command::is_ignored(request.host(), &[payload.sender().unwrap_or_default()]) {
+        if command::is_ignored(request.host(), &payload.senders().map(Option::unwrap_or_default)) {
             return Ok(Receipt::empty());
         }
         let command = payload.written().and_then(|written| written.command(request.host()));

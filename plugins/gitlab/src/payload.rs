@@ -26,6 +26,8 @@ pub(crate) struct Payload<'a> {
     #[serde(borrow)]
     user_username: Text<'a>,
     #[serde(borrow)]
+    user_id: Text<'a>,
+    #[serde(borrow)]
     username: Text<'a>,
     #[serde(borrow)]
     path_with_namespace: Text<'a>,
@@ -36,9 +38,13 @@ pub(crate) struct Payload<'a> {
     #[serde(borrow)]
     full_path: Text<'a>,
     #[serde(borrow)]
+    path: Text<'a>,
+    #[serde(borrow)]
     user: Object<Entity<'a>>,
     #[serde(borrow)]
     project: Object<Entity<'a>>,
+    #[serde(borrow)]
+    repository: Object<Entity<'a>>,
     #[serde(borrow)]
     group: Object<Entity<'a>>,
     #[serde(borrow)]
@@ -56,6 +62,8 @@ pub(crate) struct Payload<'a> {
 #[serde(default)]
 pub(crate) struct Entity<'a> {
     #[serde(borrow)]
+    id: Text<'a>,
+    #[serde(borrow)]
     iid: Text<'a>,
     #[serde(borrow)]
     username: Text<'a>,
@@ -63,6 +71,12 @@ pub(crate) struct Entity<'a> {
     path_with_namespace: Text<'a>,
     #[serde(borrow)]
     full_path: Text<'a>,
+    #[serde(borrow)]
+    group_path: Text<'a>,
+    #[serde(borrow)]
+    homepage: Text<'a>,
+    #[serde(borrow)]
+    url: Text<'a>,
     #[serde(borrow)]
     pub(crate) action: Text<'a>,
     #[serde(borrow)]
@@ -103,23 +117,45 @@ impl Payload<'_> {
         self.object_attributes.get().and_then(|object| object.action.get()).or_else(|| self.action.get())
     }
 
-    /// The name of the user who caused the event.
+    /// The name of the user who caused the event, else the id: older servers send no name with a job.
     pub(crate) fn sender(&self) -> Option<&str> {
-        self.user.get().and_then(|user| user.username.get()).or_else(|| self.user_username.get())
+        self.senders().into_iter().flatten().next()
     }
 
-    /// The path of the project, with its groups.
+    /// All names and ids of the user who caused the event, the best first. In an event about a member of a project or a group
+    /// the payload names only that member.
+    pub(crate) fn senders(&self) -> [Option<&str>; 4] {
+        if self.event_name.get().is_some_and(|name| name.starts_with("user_")) {
+            return [None; 4];
+        }
+        let user = self.user.get();
+        [
+            user.and_then(|user| user.username.get()),
+            self.user_username.get(),
+            user.and_then(|user| user.id.get()),
+            self.user_id.get(),
+        ]
+    }
+
+    /// The path of the project, with its groups. Payloads without a project have it in the URL of the repository or of the object.
     pub(crate) fn project(&self) -> Option<&str> {
+        let homepage = || path(self.repository.get()?.homepage.get()?);
+        let itself = || Some(path(self.object_attributes.get()?.url.get()?)?.split_once("/-/")?.0);
+        let is_project = |path: &&str| !path.starts_with("groups/");
         let project = self.project.get().and_then(|project| project.path_with_namespace.get());
-        project.or_else(|| self.path_with_namespace.get()).or_else(|| self.project_path_with_namespace.get())
+        project
+            .or_else(|| self.path_with_namespace.get())
+            .or_else(|| self.project_path_with_namespace.get())
+            .or_else(homepage)
+            .or_else(|| itself().filter(is_project))
     }
 
     /// The subject; a comment on a merge request has the subject of the merge request.
     pub(crate) fn subject(&self) -> Option<String> {
         let Some(project) = self.project() else {
-            let group = self.group.get().and_then(|group| group.full_path.get());
+            let group = self.group.get().and_then(|group| group.full_path.get().or_else(|| group.group_path.get()));
             let group = group.or_else(|| self.full_path.get()).or_else(|| self.group_path.get());
-            return group.or_else(|| self.username.get()).map(str::to_owned);
+            return group.or_else(|| self.path.get()).or_else(|| self.username.get()).map(str::to_owned);
         };
         Some(match (self.number(), self.reference()) {
             (Some([mark, number]), _) => [project, mark, number].concat(),
@@ -188,4 +224,10 @@ impl Payload<'_> {
             _ => None,
         }
     }
+}
+
+/// The path of a URL, without slashes at its ends.
+fn path(url: &str) -> Option<&str> {
+    let (_, path) = url.split_once("://")?.1.split_once('/')?;
+    Some(path.trim_matches('/')).filter(|path| !path.is_empty())
 }

@@ -70,6 +70,41 @@ fn kind_and_subject_come_from_the_payload() {
         ),
         (r#"{"event_name":"user_add_to_group","group_path":"kitchen"}"#, "user_add_to_group", Some("kitchen")),
         (r#"{"event_name":"user_create","username":"ada"}"#, "user_create", Some("ada")),
+        (
+            r#"{"event_name":"group_create","name":"Kitchen","path":"kitchen","group_id":78}"#,
+            "group_create",
+            Some("kitchen"),
+        ),
+        (
+            r#"{"event_name":"subgroup_create","path":"taps","full_path":"kitchen/taps"}"#,
+            "subgroup_create",
+            Some("kitchen/taps"),
+        ),
+        (
+            r#"{"object_kind":"access_token","group":{"group_path":"kitchen"},"object_attributes":{"id":1}}"#,
+            "access_token",
+            Some("kitchen"),
+        ),
+        (
+            r#"{"object_kind":"build","ref":"main","tag":false,"repository":{"homepage":"https://gitlab.example/kitchen/taps/kettle"}}"#,
+            "build",
+            Some("kitchen/taps/kettle@refs/heads/main"),
+        ),
+        (
+            r#"{"object_kind":"vulnerability","object_attributes":{"url":"https://gitlab.example/kitchen/taps/kettle/-/security/vulnerabilities/1"}}"#,
+            "vulnerability",
+            Some("kitchen/taps/kettle"),
+        ),
+        (
+            r#"{"object_kind":"work_item","object_attributes":{"iid":1,"url":"https://gitlab.example/groups/kitchen/-/epics/1"},"group":{"full_path":"kitchen"}}"#,
+            "work_item",
+            Some("kitchen"),
+        ),
+        (
+            r#"{"object_kind":"vulnerability","object_attributes":{"url":"https://gitlab.example"},"repository":{"homepage":"/"}}"#,
+            "vulnerability",
+            None,
+        ),
         ("{}", "confidential_issue", None),
     ] {
         let event = received(&delivery_of(body).with_header("X-Gitlab-Event", "Confidential Issue Hook"));
@@ -153,10 +188,23 @@ fn events_of_an_ignored_sender_are_dropped() {
         (r#"{"object_kind":"push","user_username":"kettle-bot"}"#, 0),
         (r#"{"object_kind":"push","user_username":"ada"}"#, 1),
         (r#"{"object_kind":"push"}"#, 1),
+        (r#"{"object_kind":"build","user":{"id":12,"name":"Kettle"}}"#, 0),
+        (r#"{"object_kind":"push","user":[],"user_username":"kettle-bot"}"#, 0),
+        (r#"{"object_kind":"push","user":{"username":7.5},"user_id":"12"}"#, 0),
     ] {
-        let request = delivery_of(body).with_config("ignore_senders", r#"["kettle-bot"]"#);
+        let request = delivery_of(body).with_config("ignore_senders", r#"["kettle-bot", 12]"#);
         assert_eq!(receive(&request).unwrap().events.len(), expected, "{body}");
     }
+}
+
+/// Who added a member is not told.
+#[test]
+fn a_member_is_not_the_sender() {
+    let sender = |body: &str| received(&delivery_of(body)).attribute("sender").map(str::to_owned);
+    let members = r#""user_username":"ada","user_id":5,"group_path":"kitchen""#;
+    assert_eq!(sender(&format!(r#"{{"event_name":"user_add_to_group",{members}}}"#)), None);
+    assert_eq!(sender(&format!(r#"{{"event_name":"push","object_kind":"push",{members}}}"#)).as_deref(), Some("ada"));
+    assert_eq!(sender(r#"{"object_kind":"build","user":{"id":5}}"#).as_deref(), Some("5"));
 }
 
 #[test]

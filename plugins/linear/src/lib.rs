@@ -3,10 +3,12 @@
 //! | of the event | from |
 //! |---|---|
 //! | kind | `type` and `.action`: `Issue.create`, `Comment.update`, `AgentSessionEvent.created` |
-//! | subject | the issue's identifier, `KTL-7`, also for objects that belong to an issue; the session of an agent; else the id of the object |
+//! | subject | the issue's identifier, `KTL-7`, also for objects that belong to an issue; the session of an agent; the document, project or initiative of a comment or an update; else the id of the object |
 //! | delivery id, key | `Linear-Delivery` |
 //! | attributes | `action`, `sender`, `status`, `severity`; `command` and `commandargs` of a new comment, description or prompt |
 //! | data | the body, unchanged |
+//!
+//! An `AppUserNotification` has everything below `notification`; its sender is the actor, not the app's user that is told.
 //!
 //! A retry has the same `Linear-Delivery` but another `webhookTimestamp` and so another body: only the header identifies it. The
 //! response is always 200, because Linear retries after any other status. Events that the webhook's own app or a user in

@@ -28,6 +28,60 @@ fn kind_and_subject_come_from_the_payload() {
             "AgentSessionEvent.created",
             Some("s"),
         ),
+        (
+            r#"{"type":"ProjectUpdate","action":"create","data":{"id":"u","projectId":"p","project":{"id":"p"}}}"#,
+            "ProjectUpdate.create",
+            Some("p"),
+        ),
+        (
+            r#"{"type":"InitiativeUpdate","action":"create","data":{"id":"u","initiativeId":"i"}}"#,
+            "InitiativeUpdate.create",
+            Some("i"),
+        ),
+        (
+            r#"{"type":"Comment","action":"create","data":{"id":"c","documentContentId":"n",
+                "documentContent":{"document":{"id":"d","projectId":"p"},"project":{"id":"p"}}}}"#,
+            "Comment.create",
+            Some("d"),
+        ),
+        (
+            r#"{"type":"Comment","action":"create","data":{"id":"c","documentContent":{"project":{"id":"p"}}}}"#,
+            "Comment.create",
+            Some("p"),
+        ),
+        (
+            r#"{"type":"Comment","action":"create","data":{"id":"c","projectUpdateId":"u",
+                "projectUpdate":{"id":"u","project":{"id":"p"}}}}"#,
+            "Comment.create",
+            Some("p"),
+        ),
+        (
+            r#"{"type":"Reaction","action":"create","data":{"id":"r","comment":{"id":"c","projectId":"p"}}}"#,
+            "Reaction.create",
+            Some("p"),
+        ),
+        (r#"{"type":"Document","action":"update","data":{"id":"d","projectId":"p"}}"#, "Document.update", Some("d")),
+        (
+            r#"{"type":"AppUserNotification","action":"issueMention","appUserId":"u0",
+                "notification":{"id":"n","issueId":"i","issue":{"id":"i","identifier":"KTL-7"}}}"#,
+            "AppUserNotification.issueMention",
+            Some("KTL-7"),
+        ),
+        (
+            r#"{"type":"AppUserNotification","action":"documentMention","notification":{"id":"n","documentId":"d"}}"#,
+            "AppUserNotification.documentMention",
+            Some("d"),
+        ),
+        (
+            r#"{"type":"IssueSLA","action":"breached","issueData":{"identifier":"KTL-7"}}"#,
+            "IssueSLA.breached",
+            Some("KTL-7"),
+        ),
+        (
+            r#"{"type":"PermissionChange","action":"teamAccessChanged","appUserId":"u0","oauthClientId":"o"}"#,
+            "PermissionChange.teamAccessChanged",
+            Some("u0"),
+        ),
         (r#"{"type":"a.b"}"#, "a_b", None),
         ("{}", "unknown", None),
     ] {
@@ -84,6 +138,14 @@ fn a_command_is_found_in_new_text_only() {
         (r#""type":"Issue","action":"update","data":{"description":"/fix it"},"updatedFrom":{"title":"a"}"#, None),
         (r#""type":"AgentSessionEvent","action":"created","agentSession":{"comment":{"body":"/fix it"}}"#, Some("it")),
         (
+            r#""type":"AppUserNotification","action":"issueNewComment","notification":{"comment":{"body":"/fix it"}}"#,
+            Some("it"),
+        ),
+        (
+            r#""type":"AppUserNotification","action":"issueCommentReaction","notification":{"comment":{"body":"/fix it"}}"#,
+            None,
+        ),
+        (
             r#""type":"AgentSessionEvent","action":"prompted","agentSession":{"comment":{"body":"/other"}},
                 "agentActivity":{"content":{"type":"prompt","body":"/fix it"}}"#,
             Some("it"),
@@ -100,12 +162,18 @@ fn events_of_the_app_and_of_ignored_users_are_dropped() {
         r#"{"type":"AgentSessionEvent","action":"prompted","appUserId":"u0","agentSession":{},"agentActivity":{"userId":"u0"}}"#,
         r#"{"type":"Comment","action":"create","actor":{"id":"U9"}}"#,
         r#"{"type":"Comment","action":"create","data":{"userId":"u9"}}"#,
+        r#"{"type":"Comment","action":"create","actor":{"id":[]},"data":{"userId":"u9"}}"#,
+        r#"{"type":"AppUserNotification","action":"issueNewComment","appUserId":"u0","notification":{"actorId":"u0","userId":"u0"}}"#,
+        r#"{"type":"AppUserNotification","action":"issueNewComment","notification":{"actor":{"id":"u9"},"userId":"u0"}}"#,
+        r#"{"type":"Issue","action":"update","oauthClientId":"o","actor":{"id":"o","type":"OauthClient"}}"#,
     ] {
         let receipt = receive(&delivery(body).with_config("ignore_senders", r#"["u9"]"#)).unwrap();
         assert_eq!((receipt.events.len(), receipt.response), (0, Some(Response::new(200))), "{body}");
     }
     let other = delivery(r#"{"type":"Comment","action":"create","appUserId":"u0","actor":{"id":"u1"}}"#);
     assert_eq!(received(&other).kind, "Comment.create");
+    let told = r#"{"type":"AppUserNotification","action":"issueMention","appUserId":"u0","notification":{"actorId":"u1","userId":"u0"}}"#;
+    assert_eq!(received(&delivery(told)).attribute("sender"), Some("u1"));
 }
 
 #[test]

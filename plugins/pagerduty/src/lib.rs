@@ -3,17 +3,20 @@
 //! | of the event | from |
 //! |---|---|
 //! | kind | `event.event_type`: `incident.triggered`, `pagey.ping`; without one `unknown` |
-//! | subject | the incident, also for its notes and responders (`event.data.incident.id`), else `event.data.id` |
+//! | subject | the incident, also for its notes, responders and roles (`event.data.incident.id`), else `event.data.id`, else the service |
 //! | delivery id | `X-Webhook-Id`, which stays the same in a retry, else `event.id` |
-//! | attributes | for an incident `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group` |
+//! | attributes | `sender` (`event.agent.id`); for an incident `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group` |
 //! | data | the body, unchanged |
 //!
 //! The severity is the incident's priority as the account names it (`P1`), else its urgency (`high`, `low`). The status is
 //! `resolved` or `firing`; kind and data show whether a person has acknowledged the incident. The group is the service.
+//!
+//! Events of an agent in `ignore_senders` are acknowledged and dropped. PagerDuty calls whoever caused an event its agent: a user or
+//! an integration, and nobody if it was PagerDuty itself.
 
-use gateway_plugin_sdk::channel::{Event, Received, Request};
-use gateway_plugin_sdk::json::{Object, Text, parse, with_text};
-use gateway_plugin_sdk::{export_channel, kind_words};
+use gateway_plugin_sdk::channel::{Event, Receipt, Received, Request};
+use gateway_plugin_sdk::json::{Object, Objects, Text, parse, with_text};
+use gateway_plugin_sdk::{command, export_channel, kind_words};
 use serde::Deserialize;
 
 export_channel!(include_str!("../manifest.json"), receive);
@@ -32,6 +35,8 @@ struct Sent<'a> {
     id: Text<'a>,
     #[serde(borrow)]
     event_type: Text<'a>,
+    #[serde(borrow)]
+    agent: Object<Reference<'a>>,
     #[serde(borrow)]
     data: Object<Data<'a>>,
 }
@@ -60,6 +65,16 @@ struct Data<'a> {
     service: Object<Reference<'a>>,
     #[serde(borrow)]
     incident: Object<Reference<'a>>,
+    /// Roles of one incident, which each of them names.
+    #[serde(borrow)]
+    incident_role_assignments: Objects<Role<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Role<'a> {
+    #[serde(borrow)]
+    incident: Object<Reference<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -71,20 +86,31 @@ struct Reference<'a> {
     summary: Text<'a>,
 }
 
-/// Turns one delivery into one event.
+impl Data<'_> {
+    fn subject(&self) -> Option<&str> {
+        let of_role = || self.incident_role_assignments.get().iter().find_map(|role| role.incident.get()?.id.get());
+        let incident = self.incident.get().and_then(|incident| incident.id.get());
+        incident.or_else(of_role).or_else(|| self.id.get()).or_else(|| self.service.get()?.id.get())
+    }
+}
+
+/// Turns one delivery into one event; events of ignored senders are dropped.
 pub fn receive(request: &Request) -> Received {
     with_text(request, |body| {
         let payload: Payload<'_> = parse(request, body)?;
         let sent = payload.event.get();
+        let sender = sent.and_then(|sent| sent.agent.get()?.id.get());
+        if command::is_ignored(request.host(), &[sender.unwrap_or_default()]) {
+            return Ok(Receipt::empty());
+        }
         let delivery_id = request.header("x-webhook-id");
         let delivery_id = delivery_id.or_else(|| sent.and_then(|sent| sent.id.get()).map(str::to_owned));
         let kind = sent.and_then(|sent| sent.event_type.get()).unwrap_or("unknown");
-        let event = Event::new(kind_words(kind)).with_delivery_id(delivery_id);
+        let event = Event::new(kind_words(kind)).with_delivery_id(delivery_id).with_fact("sender", sender);
         let Some(data) = sent.and_then(|sent| sent.data.get()) else {
             return Ok(event.into());
         };
-        let incident = data.incident.get().and_then(|incident| incident.id.get());
-        let event = event.with_subject(incident.or(data.id.get()).map(str::to_owned));
+        let event = event.with_subject(data.subject().map(str::to_owned));
         Ok(if data.kind.is("incident") { with_incident(event, data).into() } else { event.into() })
     })
 }

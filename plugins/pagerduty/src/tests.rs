@@ -14,6 +14,7 @@ fn an_incident_has_the_attributes_of_an_alert() {
     let expected = Event::new("incident.triggered")
         .with_subject(Some(String::from("PKETTLE1")))
         .with_delivery_id(Some(String::from("w-1")))
+        .with_attribute("sender", "PSVC001")
         .with_attribute("fingerprint", "kettle-1/too-hot")
         .with_attribute("startsat", "2026-03-01T10:00:00Z")
         .with_attribute("status", "firing")
@@ -52,7 +53,38 @@ fn an_incident_fires_until_it_is_resolved() {
 fn the_subject_of_a_note_is_its_incident() {
     let event = received(include_str!("../samples/incident.annotated.json"));
     assert_eq!((&*event.kind, event.subject.as_deref()), ("incident.annotated", Some("PKETTLE1")));
-    assert_eq!(event.attributes, []);
+    assert_eq!(event.attributes, [("sender".to_owned(), "PUSER01".to_owned())]);
+}
+
+#[test]
+fn the_subject_of_a_role_is_its_incident_and_that_of_fields_their_service() {
+    for (data, subject) in [
+        (
+            r#"{"type":"incident_role_assignment","incident_role_assignments":[{},{"id":"a","incident":{"id":"P1"}}]}"#,
+            Some("P1"),
+        ),
+        (r#"{"type":"service_field_values","service":{"id":"PS1"},"custom_fields":[{"id":"F"}]}"#, Some("PS1")),
+        (r#"{"type":"incident_field_values","incident":{"id":"P1"},"custom_fields":[]}"#, Some("P1")),
+        (r#"{"type":"incident","id":"P1","service":{"id":"PS1"}}"#, Some("P1")),
+        (r#"{"type":"service","id":"PS1"}"#, Some("PS1")),
+        (r#"{"type":"pagey"}"#, None),
+    ] {
+        let event = received(&format!(r#"{{"event":{{"event_type":"x","data":{data}}}}}"#));
+        assert_eq!(event.subject.as_deref(), subject, "{data}");
+    }
+}
+
+#[test]
+fn events_of_an_ignored_sender_are_dropped() {
+    for (body, expected) in [
+        (r#"{"event":{"event_type":"incident.annotated","agent":{"id":"PBOT01"},"data":{"type":"incident_note"}}}"#, 0),
+        (r#"{"event":{"event_type":[],"agent":{"id":"pbot01"},"data":"none"}}"#, 0),
+        (r#"{"event":{"event_type":"incident.annotated","agent":{"id":"PUSER01"}}}"#, 1),
+        (r#"{"event":{"event_type":"incident.triggered","agent":null}}"#, 1),
+    ] {
+        let request = Request::new("POST").with_body(body).with_config("ignore_senders", r#"["PBOT01"]"#);
+        assert_eq!(receive(&request).unwrap().events.len(), expected, "{body}");
+    }
 }
 
 #[test]

@@ -3,13 +3,16 @@
 //! | of the event | from |
 //! |---|---|
 //! | kind | for an integration `Sentry-Hook-Resource` and `.action`: `issue.resolved`, `metric_alert.critical`; for a service hook `service_hook.triggered`; for the legacy plugin `legacy.triggered`; for a UI component `component.requested` |
-//! | subject | the issue's id, also for its errors, comments and alerts; for a metric alert its own id |
+//! | subject | the issue's id, also for its errors, comments, alerts, forms and Seer's work on it; for a metric alert or a mobile build its own id |
 //! | delivery id | `Request-ID`, which differs in each attempt |
 //! | key | installation, kind, and ids and times of the resource; an unknown resource has no key |
-//! | attributes | `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group`, if the resource has them |
+//! | attributes | `sender` (`actor.id`); `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group` (the project), if the resource has them |
 //! | data | the body, unchanged |
 //!
 //! A select in a form of an integration requests its options with GET. The response is an empty list, and there is no event.
+//!
+//! The group is the slug of the project, which an error has only in its URL. Events of an actor in `ignore_senders` are acknowledged
+//! and dropped.
 //!
 //! A level becomes a severity: `fatal` is `critical`, `error` is `high`, `debug` is `low`, any other stays as it is. A metric alert's
 //! severity is its action. The status is `firing`, `resolved`, or an issue's own status such as `ignored`.
@@ -19,13 +22,13 @@ mod payload;
 
 use gateway_plugin_sdk::channel::{Event, Receipt, Received, Request};
 use gateway_plugin_sdk::json::{parse, with_text};
-use gateway_plugin_sdk::{Response, export_channel, kind_word};
+use gateway_plugin_sdk::{Response, command, export_channel, kind_word};
 
-use self::payload::{Issue, MetricAlert, Occurrence, Payload};
+use self::payload::{Issue, MetricAlert, Occurrence, Payload, Project};
 
 export_channel!(include_str!("../manifest.json"), receive);
 
-/// Turns one delivery into one event, or answers a form that requests its options.
+/// Turns one delivery into one event, or answers a form that requests its options; events of ignored senders are dropped.
 pub fn receive(request: &Request) -> Received {
     if request.method() == "GET" {
         let no_options = Response::new(200).with_header("content-type", "application/json").with_body("[]");
@@ -35,11 +38,14 @@ pub fn receive(request: &Request) -> Received {
     let event = with_text(request, |body| {
         // The request of a UI component may have no body; its signature then covers an empty one.
         let payload = if body.is_empty() { Payload::default() } else { parse(request, body)? };
-        Ok(match request.header("sentry-hook-resource") {
+        if command::is_ignored(request.host(), &[payload.sender().unwrap_or_default()]) {
+            return Ok(Receipt::empty());
+        }
+        let event = match request.header("sentry-hook-resource") {
             Some(resource) => from_integration(&resource, &payload),
             None => without_resource(request, &payload),
-        }
-        .into())
+        };
+        Ok(event.with_fact("sender", payload.sender()).into())
     });
     event.map(|mut receipt| {
         receipt.events = receipt.events.into_iter().map(|event| event.with_delivery_id(delivery_id.clone())).collect();
@@ -72,19 +78,25 @@ fn from_integration(resource: &str, payload: &Payload<'_>) -> Event {
         let alert = data.issue_alert.get().and_then(|alert| alert.title.get());
         return with_occurrence(event, occurrence, data.triggered_rule.get().or(alert));
     }
-    match data.issue.get() {
-        Some(issue) => with_issue(event, issue),
-        None => event
-            .with_subject(data.issue_id.get().map(str::to_owned))
-            .with_fact("fingerprint", data.issue_id.get())
-            .with_fact("group", data.project_slug.get()),
+    if let Some(issue) = data.issue.get() {
+        return with_issue(event, issue, None);
     }
+    if let Some((build, state)) = data.build() {
+        return event
+            .with_subject(Some(build.to_owned()))
+            .with_fact("status", state.map(str::to_ascii_lowercase).as_deref())
+            .with_fact("group", data.project());
+    }
+    event
+        .with_subject(data.issue_id().map(str::to_owned))
+        .with_fact("fingerprint", data.issue_id())
+        .with_fact("group", data.project())
 }
 
 fn without_resource(request: &Request, payload: &Payload<'_>) -> Event {
     let occurrence = payload.event.get();
     let id = occurrence.and_then(Occurrence::id);
-    let project = payload.project.get().and_then(|project| project.slug.get());
+    let project = payload.project.get().and_then(Project::name);
     if let Some(issue) = payload.group.get() {
         // The GUID identifies the hook and is the same in all its deliveries.
         let hook = request.header("x-servicehook-guid").unwrap_or_default();
@@ -93,10 +105,13 @@ fn without_resource(request: &Request, payload: &Payload<'_>) -> Event {
             Some(id) => event.with_key(["service_hook", &hook, id].join("/")),
             None => event,
         };
-        return with_issue(event, issue).with_fact("group", project);
+        return with_issue(event, issue, project);
     }
     let Some(occurrence) = occurrence else {
-        return Event::new("component.requested");
+        return Event::new("component.requested")
+            .with_subject(payload.issue_id.get().map(str::to_owned))
+            .with_fact("fingerprint", payload.issue_id.get())
+            .with_fact("group", project);
     };
     let event = Event::new("legacy.triggered");
     let event = match id {
@@ -123,6 +138,7 @@ fn with_metric_alert(event: Event, alert: &MetricAlert<'_>, action: Option<&str>
         .with_fact("status", Some(if action == Some("resolved") { "resolved" } else { "firing" }))
         .with_fact("severity", severity)
         .with_fact("alertname", rule.or(alert.title.get()))
+        .with_fact("group", alert.project())
 }
 
 fn with_occurrence(event: Event, occurrence: &Occurrence<'_>, rule: Option<&str>) -> Event {
@@ -133,10 +149,11 @@ fn with_occurrence(event: Event, occurrence: &Occurrence<'_>, rule: Option<&str>
         .with_fact("status", Some("firing"))
         .with_fact("severity", occurrence.level.get().map(severity))
         .with_fact("alertname", rule.or(occurrence.title.get()))
-        .with_fact("group", occurrence.project.get())
+        .with_fact("group", occurrence.project())
 }
 
-fn with_issue(event: Event, issue: &Issue<'_>) -> Event {
+/// Adds the facts of an issue, which names its project itself or belongs to `project`.
+fn with_issue(event: Event, issue: &Issue<'_>, project: Option<&str>) -> Event {
     let status = issue.status.get().map(|status| if status == "unresolved" { "firing" } else { status });
     event
         .with_subject(issue.id.get().map(str::to_owned))
@@ -145,7 +162,7 @@ fn with_issue(event: Event, issue: &Issue<'_>) -> Event {
         .with_fact("status", status)
         .with_fact("severity", issue.level.get().map(severity))
         .with_fact("alertname", issue.title.get())
-        .with_fact("group", issue.project.get().and_then(|project| project.slug.get()))
+        .with_fact("group", issue.project.get().and_then(Project::name).or(project))
 }
 
 fn severity(level: &str) -> &str {

@@ -2,14 +2,17 @@
 
 use gateway_plugin_sdk::json::{Object, Text};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// The body of a webhook: first the members of an integration, then `project`, `group` and `event` of a service hook, then those of
-/// the legacy plugin.
+/// the legacy plugin, then the issue of a UI component.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Payload<'a> {
     #[serde(borrow)]
     pub(crate) action: Text<'a>,
+    #[serde(borrow)]
+    actor: Object<Actor<'a>>,
     #[serde(borrow)]
     pub(crate) installation: Object<Installation<'a>>,
     #[serde(borrow)]
@@ -30,6 +33,22 @@ pub(crate) struct Payload<'a> {
     pub(crate) message: Text<'a>,
     #[serde(borrow)]
     pub(crate) culprit: Text<'a>,
+    #[serde(borrow, rename = "issueId")]
+    pub(crate) issue_id: Text<'a>,
+}
+
+impl Payload<'_> {
+    /// The id of who caused the event: a user, an integration, or Sentry itself (`sentry`).
+    pub(crate) fn sender(&self) -> Option<&str> {
+        self.actor.get()?.id.get()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Actor<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -56,15 +75,43 @@ pub(crate) struct Data<'a> {
     #[serde(borrow)]
     pub(crate) triggered_rule: Text<'a>,
     #[serde(borrow)]
-    pub(crate) issue_id: Text<'a>,
+    issue_id: Text<'a>,
+    /// The issue that Seer works on.
     #[serde(borrow)]
-    pub(crate) project_slug: Text<'a>,
+    group_id: Text<'a>,
+    /// The build of a mobile app, an artifact before production.
+    #[serde(borrow, rename = "buildId")]
+    build_id: Text<'a>,
+    /// The state of that build.
+    #[serde(borrow)]
+    state: Text<'a>,
+    #[serde(borrow)]
+    project_slug: Text<'a>,
+    #[serde(borrow, rename = "projectSlug")]
+    build_project: Text<'a>,
     #[serde(borrow)]
     pub(crate) comment_id: Text<'a>,
     #[serde(borrow)]
     pub(crate) comment: Text<'a>,
     #[serde(borrow)]
     pub(crate) timestamp: Text<'a>,
+}
+
+impl Data<'_> {
+    /// The issue that a comment or Seer's work belongs to.
+    pub(crate) fn issue_id(&self) -> Option<&str> {
+        self.issue_id.get().or_else(|| self.group_id.get())
+    }
+
+    /// The build and its state.
+    pub(crate) fn build(&self) -> Option<(&str, Option<&str>)> {
+        Some((self.build_id.get()?, self.state.get()))
+    }
+
+    /// The slug of the project.
+    pub(crate) fn project(&self) -> Option<&str> {
+        self.project_slug.get().or_else(|| self.build_project.get())
+    }
 }
 
 /// An issue, which a service hook calls a group.
@@ -93,7 +140,16 @@ pub(crate) struct Issue<'a> {
 #[serde(default)]
 pub(crate) struct Project<'a> {
     #[serde(borrow)]
-    pub(crate) slug: Text<'a>,
+    id: Text<'a>,
+    #[serde(borrow)]
+    slug: Text<'a>,
+}
+
+impl Project<'_> {
+    /// The slug, which names the project in almost all payloads, else the id.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.slug.get().or_else(|| self.id.get())
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -115,7 +171,9 @@ pub(crate) struct Occurrence<'a> {
     #[serde(borrow)]
     pub(crate) issue_id: Text<'a>,
     #[serde(borrow)]
-    pub(crate) project: Text<'a>,
+    project: Text<'a>,
+    #[serde(borrow)]
+    url: Text<'a>,
     #[serde(borrow)]
     pub(crate) title: Text<'a>,
     #[serde(borrow)]
@@ -127,6 +185,12 @@ pub(crate) struct Occurrence<'a> {
 impl Occurrence<'_> {
     pub(crate) fn id(&self) -> Option<&str> {
         self.event_id.get().or(self.service_hook_id.get())
+    }
+
+    /// The slug of the project, which is in the URL (`../projects/kitchen/kettles/events/..`), else the id.
+    pub(crate) fn project(&self) -> Option<&str> {
+        let slug = || self.url.get()?.split_once("/projects/")?.1.split('/').nth(1).filter(|slug| !slug.is_empty());
+        slug().or_else(|| self.project.get())
     }
 }
 
@@ -142,7 +206,34 @@ pub(crate) struct MetricAlert<'a> {
     #[serde(borrow)]
     pub(crate) date_closed: Text<'a>,
     #[serde(borrow)]
+    projects: Slugs<'a>,
+    #[serde(borrow)]
     pub(crate) alert_rule: Object<Rule<'a>>,
+}
+
+impl MetricAlert<'_> {
+    /// The slug of the project, unless the alert is about several.
+    pub(crate) fn project(&self) -> Option<&str> {
+        match &self.projects {
+            Slugs::Of(slugs) if slugs.len() == 1 => slugs[0].get(),
+            _ => None,
+        }
+    }
+}
+
+/// The slugs of projects.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Slugs<'a> {
+    #[serde(borrow)]
+    Of(Vec<Text<'a>>),
+    Other(IgnoredAny),
+}
+
+impl Default for Slugs<'_> {
+    fn default() -> Self {
+        Self::Other(IgnoredAny)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -60,7 +60,7 @@ fn an_issue_alert_has_the_name_of_its_rule() {
     assert_eq!(named(&event), ("event_alert.triggered", Some("1170820242"), Some(key)));
     let started = Some("2026-03-01T10:05:00.000000Z");
     let expected =
-        [Some("1170820242"), started, Some("firing"), Some("critical"), Some("Kettles boil over"), Some("1")];
+        [Some("1170820242"), started, Some("firing"), Some("critical"), Some("Kettles boil over"), Some("kettles")];
     assert_eq!(facts(&event), expected);
 }
 
@@ -79,7 +79,8 @@ fn the_severity_of_a_metric_alert_is_its_action() {
     let key = "metric_alert.critical/42/2026-03-01T10:00:00Z/";
     assert_eq!(named(&event), ("metric_alert.critical", Some("42"), Some(key)));
     let started = Some("2026-03-01T10:00:00Z");
-    assert_eq!(facts(&event), [Some("42"), started, Some("firing"), Some("critical"), Some("Too many kettles"), None]);
+    let expected = [Some("42"), started, Some("firing"), Some("critical"), Some("Too many kettles"), Some("kettles")];
+    assert_eq!(facts(&event), expected);
     for (action, status, severity) in
         [("warning", "firing", Some("warning")), ("resolved", "resolved", None), ("open", "firing", None)]
     {
@@ -99,6 +100,78 @@ fn the_subject_of_a_comment_is_its_issue_and_each_change_is_an_event() {
     assert_eq!(named(&event), ("comment.updated", Some("100"), Some("/comment.updated/1234/t/one")));
     assert_eq!(event.attribute("group"), Some("kettles"));
     assert_ne!(received(&hook("comment", &body("two"))).key, event.key);
+}
+
+#[test]
+fn the_subject_of_seers_work_is_its_issue_and_that_of_a_build_the_build() {
+    let event =
+        received(&hook("seer", r#"{"action":"root_cause_completed","data":{"run_id":12345,"group_id":1170820242}}"#));
+    assert_eq!(named(&event), ("seer.root_cause_completed", Some("1170820242"), None));
+    assert_eq!(event.attribute("fingerprint"), Some("1170820242"));
+
+    let build =
+        r#"{"action":"size_analysis_completed","data":{"buildId":"72","projectSlug":"kettles","state":"FAILED"}}"#;
+    let event = received(&hook("preprod_artifact", build));
+    assert_eq!(named(&event), ("preprod_artifact.size_analysis_completed", Some("72"), None));
+    assert_eq!((event.attribute("status"), event.attribute("group")), (Some("failed"), Some("kettles")));
+}
+
+#[test]
+fn a_project_is_one_group_in_all_its_events() {
+    for (resource, data) in [
+        ("issue", r#""issue":{"id":"1","project":{"id":"1","slug":"kettles"}}"#),
+        ("error", r#""error":{"project":1,"url":"https://sentry.example/api/0/projects/kitchen/kettles/events/e1/"}"#),
+        (
+            "event_alert",
+            r#""event":{"project":1,"url":"https://sentry.example/api/0/projects/kitchen/kettles/events/e1/"}"#,
+        ),
+        ("metric_alert", r#""metric_alert":{"id":"42","projects":["kettles"]}"#),
+        ("comment", r#""comment_id":5,"project_slug":"kettles""#),
+        ("preprod_artifact", r#""buildId":"72","projectId":"1","projectSlug":"kettles""#),
+    ] {
+        let event = received(&hook(resource, &format!(r#"{{"action":"created","data":{{{data}}}}}"#)));
+        assert_eq!(event.attribute("group"), Some("kettles"), "{data}");
+    }
+    let hook = r#"{"project":{"slug":"kettles"},"group":{"id":"9","project":{"id":"1","slug":"kettles"}},"event":{}}"#;
+    let event = received(&Request::new("POST").with_body(hook));
+    let groups = event.attributes.iter().filter(|(name, _)| name == "group").count();
+    assert_eq!((event.attribute("group"), groups), (Some("kettles"), 1));
+    for (data, group) in [
+        (r#""event":{"project":1,"url":"https://sentry.example/"}"#, Some("1")),
+        (r#""issue":{"project":{"id":"1"}}"#, Some("1")),
+        (r#""metric_alert":{"projects":["kettles","cups"]}"#, None),
+        (r#""metric_alert":{"projects":"kettles"}"#, None),
+    ] {
+        let event = received(&self::hook("error", &format!(r#"{{"data":{{{data}}}}}"#)));
+        assert_eq!(event.attribute("group"), group, "{data}");
+    }
+}
+
+/// Sentry waits for the answer to the form, but who filled it in is known.
+#[test]
+fn a_form_about_an_issue_has_the_issue_as_its_subject() {
+    let body = r#"{"fields":{"title":"hot"},"issueId":9,"installationId":"u","webUrl":"https://sentry.example/9",
+        "project":{"slug":"kettles","id":1},"actor":{"type":"user","id":7,"name":"Ada"}}"#;
+    let event = received(&Request::new("POST").with_header("Sentry-App-Signature", "s").with_body(body));
+    assert_eq!(named(&event), ("component.requested", Some("9"), None));
+    assert_eq!((event.attribute("group"), event.attribute("sender")), (Some("kettles"), Some("7")));
+}
+
+#[test]
+fn events_of_an_ignored_actor_are_dropped() {
+    for (body, expected) in [
+        (r#"{"action":"resolved","actor":{"type":"application","id":"A8E5"},"data":{"issue":{"id":"1"}}}"#, 0),
+        (r#"{"action":[],"actor":{"type":"user","id":7},"data":"none"}"#, 0),
+        (r#"{"action":"resolved","actor":{"type":"user","id":8},"data":{"issue":{"id":"1"}}}"#, 1),
+        (r#"{"action":"resolved"}"#, 1),
+    ] {
+        for request in [hook("issue", body), Request::new("POST").with_body(body)] {
+            let request = request.with_config("ignore_senders", r#"["a8e5", 7]"#);
+            assert_eq!(receive(&request).unwrap().events.len(), expected, "{body}");
+        }
+    }
+    let event = received(&hook("issue", r#"{"actor":{"type":"application","id":"sentry"}}"#));
+    assert_eq!(event.attribute("sender"), Some("sentry"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! | of the event | from |
 //! |---|---|
 //! | kind | the name of the update's member: `message`, `edited_message`, `callback_query` |
-//! | subject | the chat's id, with a topic or a thread `chat:thread`; without a chat the id of the user or the poll |
+//! | subject | the chat's id, with a topic `chat:thread`; without a chat the id of the poll or of the user |
 //! | delivery id | `update_id` |
 //! | attributes | `sender`, `chat`, `thread`; `command` and `commandargs` of a new message |
 //! | data | the body, unchanged |
@@ -30,9 +30,8 @@ pub fn receive(request: &Request) -> Received {
         let kind = update.kind.get().unwrap_or("unknown");
         let content = update.content.get();
         let sender = content.and_then(Content::sender);
-        let is_unwanted =
-            |sender: &Account<'_>| sender.is_bot() || command::is_ignored(request.host(), &sender.names());
-        if sender.is_some_and(is_unwanted) {
+        let names: Vec<&str> = content.into_iter().flat_map(Content::senders).flat_map(Account::names).collect();
+        if sender.is_some_and(Account::is_bot) || command::is_ignored(request.host(), &names) {
             return Ok(Receipt::empty());
         }
         let is_new = matches!(kind, "message" | "channel_post" | "business_message");

@@ -28,12 +28,31 @@ pub(crate) struct Content<'a> {
     /// The chat in whose name a member writes: a channel, or the group of an anonymous administrator.
     #[serde(borrow)]
     sender_chat: Object<Account<'a>>,
+    /// The bot that writes in the name of a business.
+    #[serde(borrow)]
+    sender_business_bot: Object<Account<'a>>,
+    /// Who reacts or votes, or opened the connection of a business.
     #[serde(borrow)]
     user: Object<Account<'a>>,
+    /// The chat in whose name somebody reacts.
+    #[serde(borrow)]
+    actor_chat: Object<Account<'a>>,
+    /// The chat in whose name somebody votes.
+    #[serde(borrow)]
+    voter_chat: Object<Account<'a>>,
+    #[serde(borrow)]
+    boost: Object<Boost<'a>>,
+    /// The source of a boost that ended.
+    #[serde(borrow)]
+    source: Object<BoostSource<'a>>,
+    #[serde(borrow)]
+    poll_id: Text<'a>,
     #[serde(borrow)]
     chat: Object<Account<'a>>,
     #[serde(borrow)]
     message_thread_id: Text<'a>,
+    #[serde(borrow)]
+    is_topic_message: Text<'a>,
     #[serde(borrow)]
     text: Text<'a>,
     #[serde(borrow)]
@@ -53,28 +72,60 @@ pub(crate) struct Account<'a> {
     is_bot: Text<'a>,
     #[serde(borrow)]
     username: Text<'a>,
+    /// The type of a chat.
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Boost<'a> {
+    #[serde(borrow)]
+    source: Object<BoostSource<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct BoostSource<'a> {
+    #[serde(borrow)]
+    user: Object<Account<'a>>,
 }
 
 impl Content<'_> {
     /// The account that caused the update. A message in the name of a chat has one of Telegram's own bots in `from`.
     pub(crate) fn sender(&self) -> Option<&Account<'_>> {
-        self.sender_chat.get().or_else(|| self.from.get()).or_else(|| self.user.get())
+        self.senders().next()
+    }
+
+    /// All accounts that take part in causing the update, the best first.
+    pub(crate) fn senders(&self) -> impl Iterator<Item = &Account<'_>> {
+        let source = self.boost.get().map_or(&self.source, |boost| &boost.source);
+        let accounts =
+            [&self.sender_business_bot, &self.sender_chat, &self.from, &self.user, &self.actor_chat, &self.voter_chat];
+        accounts.into_iter().chain(source.get().map(|source| &source.user)).filter_map(Object::get)
     }
 
     /// The id of the chat.
     pub(crate) fn chat(&self) -> Option<&str> {
-        let within = || self.message.get().and_then(|message| message.chat.get());
-        self.chat.get().or_else(within)?.id.get()
+        self.place()?.chat.get()?.id.get()
     }
 
-    /// The id of the topic or thread in the chat.
+    /// The id of the topic in the chat. In a group without topics, `message_thread_id` is only the message that is replied to.
     pub(crate) fn thread(&self) -> Option<&str> {
-        self.message_thread_id.get().or_else(|| self.message.get()?.message_thread_id.get())
+        let place = self.place()?;
+        let is_private = || place.chat.get().is_some_and(|chat| chat.kind.is("private"));
+        place.message_thread_id.get().filter(|_| place.is_topic_message.is("true") || is_private())
     }
 
-    /// The chat with its topic, `-1001234:7`; without a chat the sender, or the object itself, such as a poll.
+    /// The message that has the chat: of a query, the one with the button.
+    fn place(&self) -> Option<&Self> {
+        if self.chat.get().is_some() { Some(self) } else { self.message.get() }
+    }
+
+    /// The chat with its topic, `-1001234:7`; without a chat the poll of a vote, the sender, or the object itself, such as a poll.
     pub(crate) fn subject(&self) -> Option<String> {
-        let alone = || self.sender().and_then(|sender| sender.id.get()).or_else(|| self.id.get()).map(str::to_owned);
+        let sender = || self.sender().and_then(|sender| sender.id.get());
+        let alone = || self.poll_id.get().or_else(sender).or_else(|| self.id.get()).map(str::to_owned);
         match (self.chat(), self.thread()) {
             (Some(chat), Some(thread)) => Some([chat, ":", thread].concat()),
             (Some(chat), None) => Some(chat.to_owned()),
@@ -125,9 +176,13 @@ impl<'de> Visitor<'de> for UpdateVisitor {
         while let Some(name) = map.next_key::<Text<'de>>()? {
             if name.is("update_id") {
                 update.id = map.next_value()?;
-            } else if update.kind.get().is_none() {
-                update.kind = name;
-                update.content = map.next_value()?;
+            } else if update.content.get().is_none() {
+                // The member with an object is the one with the sender, whatever stands before it.
+                let content: Object<Content<'_>> = map.next_value()?;
+                if update.kind.get().is_none() || content.get().is_some() {
+                    update.kind = name;
+                    update.content = content;
+                }
             } else {
                 map.next_value::<IgnoredAny>()?;
             }

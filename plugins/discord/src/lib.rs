@@ -3,9 +3,9 @@
 //! | of the event | from |
 //! |---|---|
 //! | kind | `interaction.command`, `interaction.component`, `interaction.modal`; for a webhook event its type in lower case, `application_authorized` |
-//! | subject | the id of the channel, else of the guild, else of the user |
+//! | subject | the id of the channel or the lobby, else of the guild, else of the user, else of the object |
 //! | key | the interaction's id; for a webhook event its type, its time and the id of its data |
-//! | attributes | `sender`, `chat`, `guild`, `action`, `command`, `commandargs` |
+//! | attributes | `sender`, `chat`, `guild`, `action`, `target` (what a context menu was opened on), `command`, `commandargs` |
 //! | data | the body, including the interaction's token, with which an agent can answer for 15 minutes |
 //!
 //! The type numbers overlap: `"type": 1` is both the PING of interactions and the type of every webhook event, whose PING is 0. Only a
@@ -66,6 +66,7 @@ fn from_interaction(request: &Request, payload: &Payload<'_>, kind: Option<&str>
         .with_fact("chat", payload.channel_id.get())
         .with_fact("guild", payload.guild_id.get())
         .with_fact("action", data.and_then(|data| data.custom_id.get()).or(used))
+        .with_fact("target", data.and_then(|data| data.target_id.get()))
         .with_command(command);
     Receipt::from(match payload.id.get() {
         Some(id) => event.with_key(id),
@@ -78,24 +79,26 @@ fn from_webhook_event(request: &Request, payload: &Payload<'_>, event: &payload:
     let data = event.data.get();
     let sender = data.and_then(Data::sender);
     let app = payload.application_id.get();
-    if app.is_some() && sender == app || command::is_ignored(request.host(), &[sender.unwrap_or_default()]) {
+    let senders = data.map(Data::senders).unwrap_or_default().map(Option::unwrap_or_default);
+    if app.is_some_and(|app| senders.contains(&app)) || command::is_ignored(request.host(), &senders) {
         return Receipt::empty().with_response(response);
     }
     let name = event.kind.get().unwrap_or("unknown");
-    let chat = data.and_then(|data| data.channel_id.get());
+    let chat = data.and_then(Data::chat);
     let guild = data.and_then(Data::guild);
+    let id = data.and_then(|data| data.id.get());
     let text = data.and_then(|data| data.content.get());
     // Only a new message can contain a command: an update does not include the old text.
     let text = text.filter(|_| name.ends_with("_CREATE"));
     let accounts: Vec<&str> = app.into_iter().collect();
     let find = |text| command::find_for(request.host(), &command::split_fences(text), &accounts);
     let made = Event::new(kind_word(name).to_ascii_lowercase())
-        .with_subject(chat.or(guild).or(sender).map(str::to_owned))
+        .with_subject(chat.or(guild).or(sender).or(id).map(str::to_owned))
         .with_fact("sender", sender)
         .with_fact("chat", chat)
         .with_fact("guild", guild)
         .with_command(text.and_then(find));
-    let about = data.and_then(|data| data.id.get()).or(sender).unwrap_or_default();
+    let about = id.or(sender).unwrap_or_default();
     Receipt::from(match event.timestamp.get() {
         Some(time) => made.with_key([name, "/", time, "/", about].concat()),
         None => made,

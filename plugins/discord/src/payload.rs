@@ -65,8 +65,13 @@ pub(crate) struct Data<'a> {
     pub(crate) custom_id: Text<'a>,
     #[serde(borrow)]
     pub(crate) options: Objects<Choice<'a>>,
+    /// The user or the message that a command of a context menu is about.
     #[serde(borrow)]
-    pub(crate) channel_id: Text<'a>,
+    pub(crate) target_id: Text<'a>,
+    #[serde(borrow)]
+    channel_id: Text<'a>,
+    #[serde(borrow)]
+    lobby_id: Text<'a>,
     #[serde(borrow)]
     pub(crate) content: Text<'a>,
     #[serde(borrow)]
@@ -102,8 +107,18 @@ impl Payload<'_> {
 impl Data<'_> {
     /// The id of the user who caused a webhook event.
     pub(crate) fn sender(&self) -> Option<&str> {
-        let people = [&self.author, &self.user];
-        people.into_iter().find_map(|user| user.get()?.id.get()).or_else(|| self.user_id.get())
+        self.senders().into_iter().flatten().next()
+    }
+
+    /// All ids of users in a webhook event who can have caused it, the best first.
+    pub(crate) fn senders(&self) -> [Option<&str>; 3] {
+        let [author, user] = [&self.author, &self.user].map(|user| user.get().and_then(|user| user.id.get()));
+        [author, user, self.user_id.get()]
+    }
+
+    /// The id of the lobby or the channel of a webhook event. A deleted message of a lobby names only the lobby.
+    pub(crate) fn chat(&self) -> Option<&str> {
+        self.lobby_id.get().or_else(|| self.channel_id.get())
     }
 
     /// The id of the guild of a webhook event.

@@ -66,6 +66,19 @@ fn an_interaction_is_deferred_and_is_an_event() {
 }
 
 #[test]
+fn a_context_menu_tells_what_it_was_opened_on() {
+    for (kind, name) in [(2, "Greet"), (3, "Report message")] {
+        let body = format!(
+            r#"{{"id":"1","type":2,"channel_id":"3","user":{{"id":"5"}},"data":{{"id":"4","name":"{name}","type":{kind},"target_id":"77"}}}}"#
+        );
+        let event = received(&body).2.unwrap();
+        assert_eq!((event.kind.as_str(), event.attribute("target")), ("interaction.command", Some("77")));
+        assert_eq!((event.attribute("action"), event.subject.as_deref()), (Some(name), Some("3")));
+        assert_eq!(event.attribute("command"), Some(&*name.to_ascii_lowercase()));
+    }
+}
+
+#[test]
 fn autocompletion_produces_no_event() {
     let answer = r#"{"type":8,"data":{"choices":[]}}"#.to_owned();
     assert_eq!(received(r#"{"id":"1","type":4,"data":{"name":"kettle"}}"#), (200, answer, None));
@@ -97,6 +110,28 @@ fn the_key_of_a_webhook_event_is_its_type_time_and_id() {
             Some("boil"),
         ),
         (
+            r#"{"type":"LOBBY_MESSAGE_CREATE","timestamp":"T","data":{"id":"8","channel_id":"3","lobby_id":"2",
+                "author":{"id":"5"},"content":"hi"}}"#,
+            "lobby_message_create",
+            "2",
+            "LOBBY_MESSAGE_CREATE/T/8",
+            None,
+        ),
+        (
+            r#"{"type":"LOBBY_MESSAGE_DELETE","timestamp":"T","data":{"id":"8","lobby_id":"2"}}"#,
+            "lobby_message_delete",
+            "2",
+            "LOBBY_MESSAGE_DELETE/T/8",
+            None,
+        ),
+        (
+            r#"{"type":"SOMETHING_DELETE","timestamp":"T","data":{"id":"8"}}"#,
+            "something_delete",
+            "8",
+            "SOMETHING_DELETE/T/8",
+            None,
+        ),
+        (
             r#"{"type":"LOBBY_MESSAGE_UPDATE","timestamp":"T","data":{"id":"8","channel_id":"3","content":"/fix it"}}"#,
             "lobby_message_update",
             "3",
@@ -120,6 +155,10 @@ fn events_of_the_app_and_of_ignored_users_are_dropped() {
         ),
         (
             r#"{"application_id":"7","type":1,"event":{"type":"LOBBY_MESSAGE_CREATE","data":{"author":{"id":"9"}}}}"#,
+            204,
+        ),
+        (
+            r#"{"application_id":"7","type":1,"event":{"type":[],"data":{"author":{"id":{}},"user":"x","user_id":"9"}}}"#,
             204,
         ),
         (r#"{"id":"1","type":2,"member":{"user":{"id":"9"}}}"#, 200),

@@ -3,7 +3,7 @@
 //! | of the event | from |
 //! |---|---|
 //! | kind | `event.type` and, if there is one, `.subtype`: `app_mention`, `message.channel_join`; `command./name`; `interactive.block_actions` |
-//! | subject | `team:channel:thread`, where a message without a thread counts as one; `team:channel` in a direct conversation; `team:view` for a modal; else `team` |
+//! | subject | `team:channel:thread`, where a message without a thread counts as one; `team:channel` in a direct conversation; `team:file` for a file; `team:view` for a modal; without a channel `team:user`; else `team` |
 //! | key | for a message `team/channel/ts` and the time of its edit; for a modal `view.id/view.hash`; else `event_id` or `trigger_id` |
 //! | attributes | `sender`, `team`, `chat`, `thread`, `action`, `command`, `commandargs` |
 //! | data | JSON, also if Slack sends a form; the token in the form of a slash command is removed |
@@ -12,8 +12,11 @@
 //! message, so they are one event. Both get the kind `app_mention`, whichever comes first: a message in a channel that mentions the
 //! app always has this kind. The same holds for the edit of a mention, which also arrives as `message_changed`.
 //!
-//! Messages of the app itself, and of bots without an account (`bot_message`), are acknowledged and dropped. A retry is processed like
-//! any delivery, because the first attempt may have failed; the key shows whether it is a duplicate.
+//! Messages of the app itself are acknowledged and dropped. So are those of bots without an account (`bot_message`), such as posts of
+//! incoming webhooks, unless the setting `bot_messages` keeps them. A retry is processed like any delivery, because the first attempt
+//! may have failed; the key shows whether it is a duplicate.
+//!
+//! An event of a whole organization has no team; the organization then takes its place.
 
 mod payload;
 
@@ -23,7 +26,7 @@ use gateway_plugin_sdk::json::{parse, with_text};
 use gateway_plugin_sdk::{Response, decode_form, export_channel, form_values, kind_word};
 use serde_json::{Map, Value};
 
-use self::payload::Payload;
+use self::payload::{Payload, joined};
 
 export_channel!(include_str!("../manifest.json"), receive);
 
@@ -62,23 +65,23 @@ fn from_events_api(request: &Request, payload: &Payload<'_>) -> Received {
         let response = Response::new(200).with_header("content-type", "text/plain").with_body(challenge);
         return Ok(Receipt::empty().with_response(response));
     }
-    let team = payload.team_id.get();
+    let team = payload.team();
+    let own = own_accounts(request, payload);
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    if payload.event.get().is_some_and(|event| is_unwanted(request, payload, event, &own)) {
+        return Ok(Receipt::empty());
+    }
     let Some(event) = payload.event.get().filter(|_| kind == "event_callback") else {
         let minute = payload.minute_rate_limited.get().filter(|_| kind == "app_rate_limited");
         let key = minute.map(|minute| [kind, team.unwrap_or_default(), minute].join("/"));
         let event = Event::new(kind_word(kind)).with_subject(team.map(str::to_owned)).with_fact("team", team);
         return Ok(with_key(event, key.as_deref().or(payload.event_id.get())).into());
     };
-    let own = own_accounts(request, payload);
-    let own: Vec<&str> = own.iter().map(String::as_str).collect();
-    if is_unwanted(request, payload, event, &own) {
-        return Ok(Receipt::empty());
-    }
     Ok(to_event(request, payload, event, &own).into())
 }
 
 fn to_event(request: &Request, payload: &Payload<'_>, event: &payload::Event<'_>, own: &[&str]) -> Event {
-    let team = payload.team_id.get();
+    let team = payload.team();
     let place = event.place();
     let is_mention = |message: &payload::Event<'_>| {
         let mentions = |own: &&str| message.text.get().is_some_and(|text| is_mentioned(text, own));
@@ -96,7 +99,7 @@ fn to_event(request: &Request, payload: &Payload<'_>, event: &payload::Event<'_>
         Some(parts.into_iter().flatten().collect::<Vec<_>>().join("/"))
     });
     let made = Event::new(kind)
-        .with_subject(place.subject(team))
+        .with_subject(event.subject(team))
         .with_fact("sender", event.user())
         .with_fact("team", team)
         .with_fact("chat", place.channel)
@@ -133,13 +136,14 @@ fn own_accounts(request: &Request, payload: &Payload<'_>) -> Vec<String> {
     }
 }
 
-/// Whether the event comes from the app itself, from an ignored sender, or from a bot without an account.
+/// Whether the event comes from the app itself, from an ignored sender, or from a bot without an account and is not kept.
 fn is_unwanted(request: &Request, payload: &Payload<'_>, event: &payload::Event<'_>, own: &[&str]) -> bool {
     let senders: Vec<&str> = event.senders().collect();
     let app = payload.api_app_id.get();
-    event.is_bot_message()
+    let keeps_bots = || request.host().config("bot_messages").as_deref() == Some("true");
+    event.is_bot_message() && !keeps_bots()
         || senders.iter().any(|sender| app == Some(sender))
-        || own.iter().any(|own| senders.contains(own))
+        || own.iter().copied().chain(payload.bots()).any(|own| senders.contains(&own))
         || command::is_ignored(request.host(), &senders)
 }
 
@@ -153,6 +157,7 @@ fn from_interaction(request: &Request, payload: &Payload<'_>, json: &str) -> Rec
     let view = payload.view.get();
     let subject = match view.and_then(|view| view.root()) {
         Some(view) if place.channel.is_none() => Some([team.unwrap_or_default(), ":", view].concat()),
+        _ if place.channel.is_none() => joined([team, user, None]),
         _ => place.subject(team),
     };
     // A second click on a modal has another trigger, but the same view.
@@ -179,10 +184,10 @@ fn from_slash_command(request: &Request, name: &str, form: &str) -> Receipt {
         return acknowledged();
     }
     let [team, channel, text, trigger] = ["team_id", "channel_id", "text", "trigger_id"].map(field);
+    let team = team.or_else(|| field("enterprise_id"));
     let name = name.trim_start_matches('/');
-    let subject = [team.as_deref(), channel.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(":");
     let event = Event::new(["command./", &kind_word(name)].concat())
-        .with_subject(Some(subject))
+        .with_subject(joined([team.as_deref(), channel.as_deref(), None]))
         .with_data("application/json", as_json(form))
         .with_fact("sender", user.as_deref())
         .with_fact("team", team.as_deref())

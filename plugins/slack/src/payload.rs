@@ -12,7 +12,13 @@ pub(crate) struct Payload<'a> {
     #[serde(borrow)]
     pub(crate) challenge: Text<'a>,
     #[serde(borrow)]
-    pub(crate) team_id: Text<'a>,
+    team_id: Text<'a>,
+    #[serde(borrow)]
+    context_team_id: Text<'a>,
+    #[serde(borrow)]
+    enterprise_id: Text<'a>,
+    #[serde(borrow)]
+    context_enterprise_id: Text<'a>,
     #[serde(borrow)]
     pub(crate) api_app_id: Text<'a>,
     #[serde(borrow)]
@@ -29,6 +35,8 @@ pub(crate) struct Payload<'a> {
     pub(crate) callback_id: Text<'a>,
     #[serde(borrow)]
     team: Id<'a>,
+    #[serde(borrow)]
+    enterprise: Id<'a>,
     #[serde(borrow)]
     user: Id<'a>,
     #[serde(borrow)]
@@ -59,6 +67,9 @@ pub(crate) struct Event<'a> {
     thread_ts: Text<'a>,
     #[serde(borrow)]
     deleted_ts: Text<'a>,
+    /// The message with a shared link.
+    #[serde(borrow)]
+    message_ts: Text<'a>,
     #[serde(borrow)]
     channel_type: Text<'a>,
     #[serde(borrow)]
@@ -67,6 +78,17 @@ pub(crate) struct Event<'a> {
     channel_id: Text<'a>,
     #[serde(borrow)]
     user: Id<'a>,
+    #[serde(borrow)]
+    user_id: Text<'a>,
+    #[serde(borrow)]
+    file: Id<'a>,
+    #[serde(borrow)]
+    file_id: Text<'a>,
+    /// A group of users.
+    #[serde(borrow)]
+    subteam: Id<'a>,
+    #[serde(borrow)]
+    subteam_id: Text<'a>,
     #[serde(borrow)]
     bot_id: Text<'a>,
     #[serde(borrow)]
@@ -146,9 +168,11 @@ impl Payload<'_> {
         self.authorizations.get().iter().filter(|own| own.is_bot.is("true")).filter_map(|own| own.user_id.get())
     }
 
-    /// The team of an interaction; a payload of a whole organization has none.
+    /// The team; in a payload of a whole organization, which has none, the organization.
     pub(crate) fn team(&self) -> Option<&str> {
-        self.team.get().or_else(|| self.team_id.get())
+        let team = self.team.get().or_else(|| self.team_id.get()).or_else(|| self.context_team_id.get());
+        let organization = || self.enterprise.get().or_else(|| self.enterprise_id.get());
+        team.or_else(organization).or_else(|| self.context_enterprise_id.get())
     }
 
     /// The user who interacted.
@@ -187,9 +211,14 @@ impl Place<'_> {
     /// `T1:C1:1531420618.000200`; for a direct conversation `T1:D1`, without a channel `T1`.
     pub(crate) fn subject(&self, team: Option<&str>) -> Option<String> {
         let thread = self.thread.filter(|_| self.channel.is_some() && !self.is_direct);
-        let parts: Vec<&str> = [team, self.channel, thread].into_iter().flatten().collect();
-        (!parts.is_empty()).then(|| parts.join(":"))
+        joined([team, self.channel, thread])
     }
+}
+
+/// A subject of these parts; `None` if there is none.
+pub(crate) fn joined(parts: [Option<&str>; 3]) -> Option<String> {
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(":"))
 }
 
 fn is_direct(channel: Option<&str>) -> bool {
@@ -199,25 +228,41 @@ fn is_direct(channel: Option<&str>) -> bool {
 impl Event<'_> {
     /// The user that the event is about: the author of the message, the person who reacts or joins.
     pub(crate) fn user(&self) -> Option<&str> {
-        self.user.get().or_else(|| self.message.get().and_then(|message| message.user.get()))
+        let inner = || [&self.message, &self.assistant_thread].into_iter().find_map(|inner| inner.get()?.account());
+        self.account().or_else(inner)
+    }
+
+    /// The subject: a file, the place, or else the user or the group of users that the event is about.
+    pub(crate) fn subject(&self, team: Option<&str>) -> Option<String> {
+        let place = self.place();
+        let is_about_file = self.kind.get().is_some_and(|kind| kind.starts_with("file_"));
+        if place.channel.is_some() && !is_about_file {
+            return place.subject(team);
+        }
+        let item = || self.item.get()?.file.get();
+        let file = self.file_id.get().or_else(|| self.file.get()).or_else(item);
+        let group = || self.subteam_id.get().or_else(|| self.subteam.get());
+        joined([team, file.or(place.channel).or_else(group).or_else(|| self.user()), None])
     }
 
     pub(crate) fn place(&self) -> Place<'_> {
-        let inner = [&self.message, &self.previous_message, &self.item, &self.assistant_thread];
+        let pinned = self.item.get().map_or(&self.message, |item| &item.message);
+        let inner = [&self.message, &self.previous_message, &self.item, pinned, &self.assistant_thread];
         let inner = || inner.into_iter().filter_map(Object::get);
         let channel = self.channel.get().or_else(|| self.channel_id.get());
         let channel =
             channel.or_else(|| inner().find_map(|inner| inner.channel.get().or_else(|| inner.channel_id.get())));
         // An event about a message has a time of its own; the time of the inner message identifies the message.
         let thread = inner().find_map(|inner| inner.thread_ts.get().or_else(|| inner.ts.get()));
-        let thread =
-            thread.or_else(|| self.thread_ts.get().or_else(|| self.deleted_ts.get()).or_else(|| self.ts.get()));
+        let shared = || self.message_ts.get().or_else(|| self.ts.get());
+        let thread = thread.or_else(|| self.thread_ts.get().or_else(|| self.deleted_ts.get()).or_else(shared));
         Place { channel, thread, is_direct: self.channel_type.is("im") || is_direct(channel) }
     }
 
     /// Whether this is a new message with a text.
     pub(crate) fn is_message(&self) -> bool {
-        let is_plain = matches!(self.subtype.get(), None | Some("file_share" | "thread_broadcast" | "me_message"));
+        let is_plain =
+            matches!(self.subtype.get(), None | Some("file_share" | "thread_broadcast" | "me_message" | "bot_message"));
         self.kind.is("app_mention") || self.kind.is("message") && is_plain
     }
 
@@ -238,14 +283,20 @@ impl Event<'_> {
         self.messages().flat_map(Self::accounts).flatten()
     }
 
-    /// The event itself, and the message that it changed or deleted.
+    /// The event itself, the message that it changed or deleted, and the thread that somebody opened.
     fn messages(&self) -> impl Iterator<Item = &Self> {
-        [Some(self), self.message.get(), self.previous_message.get()].into_iter().flatten()
+        let inner = [&self.message, &self.previous_message, &self.assistant_thread];
+        [self].into_iter().chain(inner.into_iter().filter_map(Object::get))
     }
 
-    fn accounts(&self) -> [Option<&str>; 4] {
+    fn accounts(&self) -> [Option<&str>; 5] {
         let profile = self.bot_profile.get().and_then(|profile| profile.app_id.get());
-        [self.user.get(), self.bot_id.get(), self.app_id.get(), profile]
+        [self.user.get(), self.user_id.get(), self.bot_id.get(), self.app_id.get(), profile]
+    }
+
+    /// The user, whom some events name `user_id`.
+    fn account(&self) -> Option<&str> {
+        self.user.get().or_else(|| self.user_id.get())
     }
 
     /// Whether a bot without an account wrote it, as old integrations do.

@@ -94,7 +94,37 @@ fn kind_subject_and_key_come_from_the_event() {
             "Ev1",
         ),
         (r#"{"type":"channel_created","channel":{"id":"C1","name":"new"}}"#, "channel_created", "T1:C1", "Ev1"),
-        (r#"{"type":"team_join","user":{"id":"U1"}}"#, "team_join", "T1", "Ev1"),
+        (r#"{"type":"team_join","user":{"id":"U1"}}"#, "team_join", "T1:U1", "Ev1"),
+        (r#"{"type":"user_change","user":{"id":"U1"}}"#, "user_change", "T1:U1", "Ev1"),
+        (
+            r#"{"type":"subteam_members_changed","subteam_id":"S1","team_id":"T1"}"#,
+            "subteam_members_changed",
+            "T1:S1",
+            "Ev1",
+        ),
+        (r#"{"type":"emoji_changed","subtype":"add","name":"kettle"}"#, "emoji_changed.add", "T1", "Ev1"),
+        (r#"{"type":"file_created","file_id":"F1","user_id":"U1","file":{"id":"F1"}}"#, "file_created", "T1:F1", "Ev1"),
+        (r#"{"type":"file_shared","channel_id":"C1","file_id":"F1","user_id":"U1"}"#, "file_shared", "T1:F1", "Ev1"),
+        (r#"{"type":"file_change","file":{"id":"F1"}}"#, "file_change", "T1:F1", "Ev1"),
+        (
+            r#"{"type":"star_added","user":"U1","item":{"type":"file","file":{"id":"F1"}}}"#,
+            "star_added",
+            "T1:F1",
+            "Ev1",
+        ),
+        (
+            r#"{"type":"pin_added","user":"U1","channel_id":"C1","item":{"type":"message","channel":"C1","created":9,
+                "message":{"ts":"1.2","user":"U2","text":"hi"}}}"#,
+            "pin_added",
+            "T1:C1:1.2",
+            "Ev1",
+        ),
+        (
+            r#"{"type":"link_shared","channel":"C1","user":"U1","message_ts":"1.2","event_ts":"1.9"}"#,
+            "link_shared",
+            "T1:C1:1.2",
+            "Ev1",
+        ),
         (
             r#"{"type":"assistant_thread_started","assistant_thread":{"channel_id":"D1","thread_ts":"1.2"}}"#,
             "assistant_thread_started",
@@ -203,10 +233,15 @@ fn messages_of_the_app_itself_are_dropped() {
         r#"{"type":"message","subtype":"message_deleted","channel":"C1","previous_message":{"user":"U0","ts":"1"}}"#,
         r#"{"type":"reaction_added","user":"U0","item":{"channel":"C1","ts":"1"}}"#,
         r#"{"type":"message","bot_id":"B9","app_id":"A9","channel":"C1","ts":"1"}"#,
+        r#"{"type":"file_shared","user_id":"U0","channel_id":"C1","file_id":"F1"}"#,
+        r#"{"type":"file_shared","user":{},"user_id":"B9","channel_id":"C1","file_id":"F1"}"#,
+        r#"{"type":"assistant_thread_started","assistant_thread":{"user_id":"B9","channel_id":"D1"}}"#,
     ] {
         let receipt = receive(&callback(event).with_config("ignore_senders", r#"["B9"]"#)).unwrap();
         assert_eq!(receipt, Receipt::empty(), "{event}");
     }
+    let own = callback(r#"{"type":"message","user":"U0","channel":"C1","ts":"1"}"#).with_config("mention", "U7");
+    assert_eq!(receive(&own).unwrap(), Receipt::empty());
     let other_app = r#"{"type":"message","bot_id":"B9","app_id":"A9","channel":"C1","ts":"1"}"#;
     assert_eq!(received(&callback(other_app)).kind, "message");
     let shortcut = r#"{"type":"shortcut","user":{"id":"U1"}}"#;
@@ -214,6 +249,62 @@ fn messages_of_the_app_itself_are_dropped() {
     assert_eq!((receipt.events.len(), receipt.response), (0, Some(Response::new(200))));
     let receipt = receive(&form("command=%2Ffix&user_id=U1").with_config("ignore_senders", r#"["u1"]"#)).unwrap();
     assert_eq!((receipt.events.len(), receipt.response), (0, Some(Response::new(200))));
+}
+
+#[test]
+fn posts_of_incoming_webhooks_can_be_kept() {
+    const POST: &str =
+        r#"{"type":"message","subtype":"bot_message","bot_id":"B7","channel":"C1","ts":"1.2","text":"/fix it"}"#;
+    let kept =
+        |event: &str| callback(event).with_config("bot_messages", "true").with_config("ignore_senders", r#"["B9"]"#);
+    let event = received(&kept(POST));
+    assert_eq!((event.kind.as_str(), event.key.as_deref()), ("message.bot_message", Some("T1/C1/1.2")));
+    assert_eq!(event.attribute("command"), Some("fix"));
+    let changed = r#"{"type":"message","subtype":"message_changed","channel":"C1","message":{"subtype":"bot_message","ts":"1.2"}}"#;
+    assert_eq!(received(&kept(changed)).kind, "message.message_changed");
+
+    for dropped in [
+        callback(POST),
+        callback(POST).with_config("bot_messages", "false"),
+        kept(&POST.replace("B7", "B9")),
+        kept(&POST.replace(r#""bot_id":"B7""#, r#""bot_id":"B1","app_id":"A1""#)),
+    ] {
+        assert_eq!(receive(&dropped).unwrap(), Receipt::empty());
+    }
+}
+
+#[test]
+fn an_organization_takes_the_place_of_a_team() {
+    let sent = |members: &str, event: &str| {
+        events(format!(r#"{{"type":"event_callback","event_id":"Ev1",{members},"event":{event}}}"#))
+    };
+    let told = r#"{"type":"team_access_granted","team_ids":["T1","T2"]}"#;
+    let message = r#"{"type":"message","channel":"C1","ts":"1.2","user":"U1"}"#;
+    for (members, event, subject) in [
+        (r#""team_id":null,"enterprise_id":"E1""#, told, "E1"),
+        (r#""enterprise_id":"E1""#, r#"{"type":"user_change","user":{"id":"U1"}}"#, "E1:U1"),
+        (r#""enterprise_id":"E1","context_team_id":"T1""#, message, "T1:C1:1.2"),
+        (r#""context_team_id":null,"context_enterprise_id":"E1""#, message, "E1:C1:1.2"),
+        (r#""team_id":"T1","enterprise_id":"E1""#, message, "T1:C1:1.2"),
+    ] {
+        let event = received(&sent(members, event));
+        assert_eq!((event.subject.as_deref(), event.attribute("team")), (Some(subject), subject.split(':').next()));
+    }
+    let command = "command=%2Ffix&channel_id=C1&enterprise_id=E1&is_enterprise_install=true&trigger_id=1";
+    assert_eq!(received(&form(command)).subject.as_deref(), Some("E1:C1"));
+}
+
+/// An event of an unexpected shape is dropped, too.
+#[test]
+fn an_ignored_sender_stays_ignored() {
+    for body in [
+        r#"{"type":"something_new","event":{"type":"message","user":"U9"}}"#,
+        r#"{"event":{"type":[],"user":{"id":"U9"},"channel":{}}}"#,
+        r#"{"type":"event_callback","event":{"user":7.5,"user_id":"U9"},"authorizations":"none"}"#,
+    ] {
+        let request = events(body).with_config("ignore_senders", r#"["U9"]"#);
+        assert_eq!(receive(&request).unwrap(), Receipt::empty(), "{body}");
+    }
 }
 
 #[test]
@@ -280,6 +371,14 @@ fn an_interaction_gets_an_empty_response_and_is_an_event() {
             "T1:V2",
             "view_closed/V2/h",
             None,
+        ),
+        (
+            r#"{"type":"shortcut","team":null,"enterprise":{"id":"E1"},"is_enterprise_install":true,
+                "user":{"id":"U1","team_id":"T1"},"callback_id":"new","trigger_id":"1.2"}"#,
+            "interactive.shortcut",
+            "E1:U1",
+            "1.2",
+            Some("new"),
         ),
         (
             r#"{"type":"shortcut","team":{"id":"T1"},"callback_id":"new","trigger_id":"1.2"}"#,

@@ -3,15 +3,15 @@
 //! | of the event | from |
 //! |---|---|
 //! | kind | `type`: `invoice.payment_failed`; without one `unknown` |
-//! | subject | `data.object.id`; for a thin event `related_object.id` |
+//! | subject | `data.object.id`; for a thin event `related_object.id`; of an object without an id its `customer`, else the account |
 //! | key | `id`; the body of a retry differs, because it counts the endpoints that still wait |
-//! | attributes | `object` (its type, such as `invoice`), `status`, `account` |
+//! | attributes | `object` (its type, such as `invoice`), `status`, `account` (in an event of version 2 its `context`) |
 //! | data | the body, unchanged |
 //!
 //! Stripe does not guarantee order. The object itself has the data that shows it.
 
 use gateway_plugin_sdk::channel::{Event, Received, Request};
-use gateway_plugin_sdk::json::{Object, Text, parse, with_text};
+use gateway_plugin_sdk::json::{Id, Object, Text, parse, with_text};
 use gateway_plugin_sdk::{export_channel, kind_words};
 use serde::Deserialize;
 
@@ -26,6 +26,9 @@ struct Payload<'a> {
     kind: Text<'a>,
     #[serde(borrow)]
     account: Text<'a>,
+    /// The account of an event of version 2.
+    #[serde(borrow)]
+    context: Text<'a>,
     #[serde(borrow)]
     data: Object<Data<'a>>,
     #[serde(borrow)]
@@ -51,6 +54,17 @@ struct Entity<'a> {
     kind: Text<'a>,
     #[serde(borrow)]
     status: Text<'a>,
+    #[serde(borrow)]
+    customer: Id<'a>,
+    #[serde(borrow)]
+    account: Id<'a>,
+}
+
+impl Entity<'_> {
+    /// The id. A balance, a preview of an invoice and other computed objects have none, but belong to a customer or an account.
+    fn subject(&self) -> Option<&str> {
+        self.id.get().or_else(|| self.customer.get()).or_else(|| self.account.get())
+    }
 }
 
 /// Turns one delivery into one event.
@@ -64,12 +78,13 @@ pub fn receive(request: &Request) -> Received {
             Some(entity) => entity.object.get(),
             None => entity.and_then(|entity| entity.kind.get()),
         };
+        let account = payload.account.get().or_else(|| payload.context.get());
         let event = Event::new(kind_words(payload.kind.get().unwrap_or("unknown")))
-            .with_subject(entity.and_then(|entity| entity.id.get()).map(str::to_owned))
+            .with_subject(entity.and_then(Entity::subject).or(account).map(str::to_owned))
             .with_key(payload.id.get().unwrap_or_default())
             .with_fact("object", object)
             .with_fact("status", entity.and_then(|entity| entity.status.get()))
-            .with_fact("account", payload.account.get());
+            .with_fact("account", account);
         Ok(event.into())
     })
 }

@@ -24,6 +24,22 @@ fn the_subject_of_a_thin_event_is_its_related_object() {
 }
 
 #[test]
+fn the_subject_of_an_object_without_an_id_is_its_customer_or_the_account() {
+    for (members, subject) in [
+        (r#""data":{"object":{"id":"in_1","customer":"cus_1"}},"account":"acct_1""#, Some("in_1")),
+        (r#""data":{"object":{"object":"invoice","id":null,"customer":"cus_1"}},"account":"acct_1""#, Some("cus_1")),
+        (r#""data":{"object":{"object":"cash_balance","customer":{"id":"cus_1"}}}"#, Some("cus_1")),
+        (r#""data":{"object":{"object":"balance"}},"account":"acct_1""#, Some("acct_1")),
+        (r#""data":{"object":{"object":"person_hint","account":"acct_2"}},"account":"acct_1""#, Some("acct_2")),
+        (r#""related_object":null,"context":"acct_1""#, Some("acct_1")),
+        (r#""data":{"object":{"object":"balance"}}"#, None),
+    ] {
+        let event = received(&format!(r#"{{"id":"evt_1","type":"a",{members}}}"#));
+        assert_eq!(event.subject.as_deref(), subject, "{members}");
+    }
+}
+
+#[test]
 fn a_connected_account_is_an_attribute() {
     let event = received(r#"{"id":"evt_1","type":"payout.paid","account":"acct_1","data":{"object":{"id":"po_1"}}}"#);
     assert_eq!((event.attribute("account"), event.attribute("object")), (Some("acct_1"), None));

@@ -46,6 +46,35 @@ async fn every_recorded_payload_is_an_event_of_the_right_kind_and_subject() {
     assert_eq!(count, PAYLOADS);
 }
 
+/// Gitea sends the headers and members of GitHub beside its own, with the same signature twice.
+#[tokio::test]
+async fn a_webhook_of_gitea_is_an_event_of_github() {
+    let body = include_bytes!("../../plugins/github/samples/gitea.issue_comment.created.json");
+    let gateway = Setup::new().github().start().await;
+    let signature = signature(body);
+    let post = async |signature: &str| {
+        let headers = [
+            ("content-type", "application/json"),
+            ("x-gitea-event", "issue_comment"),
+            ("x-gitea-signature", signature.trim_start_matches("sha256=")),
+            ("x-github-delivery", "f6266f16-1bf3-46a5-9ea4-602e06ead473"),
+            ("x-github-event", "issue_comment"),
+            ("x-hub-signature-256", signature),
+        ];
+        gateway.client.post("/webhooks/github", &headers, body.to_vec()).await
+    };
+
+    post(&format!("sha256={}", "0".repeat(64))).await.expect_problem(401, "verification_failed");
+    let id = post(&signature).await.expect_accepted();
+
+    let event = gateway.json(&format!("/admin/events/{id}")).await;
+    assert_eq!(
+        (&event["kind"], &event["subject"]),
+        (&"github.issue_comment.created".into(), &"kitchen/kettle#7".into())
+    );
+    assert_eq!((&event["attributes"]["sender"], &event["attributes"]["command"]), (&"ada".into(), &"fix".into()));
+}
+
 /// The signature as `sign` of `@octokit/webhooks-methods` makes it.
 fn signature(body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(b"mysecret").unwrap();

@@ -56,7 +56,7 @@ impl Command {
     pub fn new(name: &str, arguments: &str) -> Self {
         let arguments = arguments.trim();
         let arguments = arguments[..arguments.floor_char_boundary(MAX_ARGUMENTS)].replace(char::is_control, " ");
-        Self { name: name.to_ascii_lowercase(), arguments: arguments.trim().to_owned() }
+        Self { name: name.to_lowercase(), arguments: arguments.trim().to_owned() }
     }
 }
 

@@ -329,6 +329,12 @@ fn a_slash_command_gets_an_empty_response_and_is_an_event() {
     let data: Value = serde_json::from_slice(event.data.as_ref().unwrap().as_bytes()).unwrap();
     assert_eq!(data["text"], "the leak\nnow");
     assert_eq!(data.get("token"), None);
+
+    // `/Заказ` and `/Счёт`.
+    let other = |name: &str| received(&form(&format!("command=%2F{name}&text=it&trigger_id=1")));
+    let [order, bill] = ["%D0%97%D0%B0%D0%BA%D0%B0%D0%B7", "%D0%A1%D1%87%D1%91%D1%82"].map(other);
+    assert_eq!((order.kind.as_str(), order.attribute("command")), ("command./Заказ", Some("заказ")));
+    assert_eq!((bill.kind.as_str(), bill.attribute("command")), ("command./Счёт", Some("счёт")));
 }
 
 #[test]

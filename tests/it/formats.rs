@@ -33,9 +33,8 @@ fn setup(agent: &RemoteAgent) -> Setup {
     let retry = "retry = { max_age = \"876000h\" }";
     let setup = Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).plugin(built_in::HTTP);
     // The log is as old as its format.
-    let setup = setup
-        .env("GATEWAY__EVENTLOG__DEDUP_WINDOW", "876000h")
-        .env("GATEWAY__EVENTLOG__RETENTION__MAX_AGE", "876000h");
+    let setup =
+        setup.env("GATEWAY__EVENTLOG__DEDUP_WINDOW", "876000h").env("GATEWAY__EVENTLOG__RETENTION__MAX_AGE", "876000h");
     setup.plugin(guest::FEED).config(&format!(
         r#"
         [channels.one]

@@ -6,8 +6,6 @@
 
 mod budget;
 mod channel;
-mod codec;
-mod coding;
 mod decode;
 mod downgrade_check;
 mod error;
@@ -27,8 +25,6 @@ use std::sync::Arc;
 
 pub use self::budget::{BodyBudget, BodyShare, NoRoom};
 pub use self::channel::{Channel, ChannelState, ChannelStatus};
-pub use self::codec::encode;
-pub use self::coding::Coding;
 pub use self::downgrade_check::DowngradeCheck;
 pub use self::error::IngestError;
 pub use self::mount::Mount;

@@ -1,6 +1,6 @@
 //! A self-hosted event gateway: webhooks in, durable events, agents out, every adapter a sandboxed Wasm component.
 //!
-//! To read it in order: `event`, `metrics`, `systemd`, `lifecycle`, `verify`, `caller`, `egress`, `eventlog`, `plugin`, `skill`, `ingest`, `dispatch`,
+//! To read it in order: `event`, `metrics`, `systemd`, `lifecycle`, `coding`, `verify`, `caller`, `egress`, `eventlog`, `plugin`, `skill`, `ingest`, `dispatch`,
 //! `replay`, `sample`, `http`, `config`, `gateway`, `cli`. Each imports only from those before it (`ARCHITECTURE.md` says why).
 
 #![expect(
@@ -10,6 +10,7 @@
 
 pub mod caller;
 pub mod cli;
+pub mod coding;
 pub mod config;
 pub mod dispatch;
 pub mod egress;

@@ -15,8 +15,9 @@ use super::secret::secrets;
 use super::section::{Section, Shape, found};
 use super::value::show_size;
 use super::{delivery, grants};
+use crate::coding::Coding;
 use crate::event::ChannelName;
-use crate::ingest::{ChannelSettings, Coding, PollSettings};
+use crate::ingest::{ChannelSettings, PollSettings};
 use crate::verify::{Recipe, Scheme, Secret};
 
 /// Paths that no channel can have.

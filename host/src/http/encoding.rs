@@ -6,7 +6,7 @@ use http_body_util::BodyExt;
 
 use super::answer::Response;
 use super::payload::Payload;
-use crate::ingest::{Coding, encode};
+use crate::coding::{Coding, encode};
 
 /// Smaller bodies are sent as they are: what could be saved is less than a packet.
 const MIN_BODY: usize = 1024;

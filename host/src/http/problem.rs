@@ -10,8 +10,8 @@ use ::http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
 use super::answer::{CLOSE, NO_SNIFF, Response, with_json};
+use crate::coding::Coding;
 use crate::event::RequestId;
-use crate::ingest::Coding;
 
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"gateway\"");

@@ -203,7 +203,8 @@ mod tests {
     use super::super::refusal::Shortage;
     use super::*;
     use crate::caller::CallerError;
-    use crate::ingest::{Coding, NoRoom};
+    use crate::coding::Coding;
+    use crate::ingest::NoRoom;
     use crate::plugin::Rejection;
     use crate::verify::VerifyError;
 

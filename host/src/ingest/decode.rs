@@ -7,9 +7,8 @@ use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 
 use super::budget::{BodyBudget, BodyShare};
-use super::codec::{self, DecodeError};
-use super::coding::Coding;
 use super::error::IngestError;
+use crate::coding::{self, Coding, DecodeError};
 
 /// The coding of a body, one of those that are accepted; `None` when the body is as it is.
 pub(super) fn coding_of(headers: &HeaderMap, accepted: &[Coding]) -> Result<Option<Coding>, IngestError> {
@@ -35,10 +34,10 @@ pub(super) async fn decode(
 ) -> Result<(Bytes, BodyShare), IngestError> {
     let mut share = BodyShare::new(budget);
     let mut working = BodyShare::new(budget);
-    working.grow(codec::memory(coding))?;
+    working.grow(coding::memory(coding))?;
     let decoding = tokio::task::spawn_blocking(move || {
         let _working = working;
-        codec::decode(coding, &encoded, max, |bytes| share.grow(bytes)).map(|decoded| (Bytes::from(decoded), share))
+        coding::decode(coding, &encoded, max, |bytes| share.grow(bytes)).map(|decoded| (Bytes::from(decoded), share))
     });
     match decoding.await {
         Ok(Ok(decoded)) => Ok(decoded),
@@ -81,7 +80,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_decoded_within_the_limits_and_the_budget() {
         let body = vec![b'x'; 100_000];
-        let encoded = Bytes::from(codec::encode(Coding::Gzip, &body).unwrap());
+        let encoded = Bytes::from(coding::encode(Coding::Gzip, &body).unwrap());
         let budget = Arc::new(BodyBudget::new(1 << 20));
         let decoded = |max, budget: &Arc<BodyBudget>| {
             let (encoded, budget) = (encoded.clone(), Arc::clone(budget));

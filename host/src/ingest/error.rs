@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::budget::NoRoom;
-use super::coding::Coding;
+use crate::coding::Coding;
 use crate::event::ChannelName;
 use crate::eventlog::EventLogError;
 use crate::plugin::{CallError, Rejection, StateError};

@@ -3,9 +3,9 @@
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 
-use super::coding::Coding;
 use super::error::IngestError;
 use super::settings::ChannelSettings;
+use crate::coding::Coding;
 use crate::plugin::{Digest, Generation};
 use crate::verify::Recipe;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::{HeaderName, Method, StatusCode};
 
-use super::coding::Coding;
 use crate::caller::{Access, Rate};
+use crate::coding::Coding;
 use crate::egress::EgressSettings;
 use crate::event::{ChannelName, PluginName};
 use crate::plugin::CallLimits;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{check_problems, config, config_with};
-use crate::ingest::Coding;
+use crate::coding::Coding;
 
 #[test]
 fn channels_have_paths_of_their_own() {

@@ -1,6 +1,13 @@
-//! The content codings of bodies.
+//! The content codings of bodies: their names, and how bytes become others.
+//!
+//! It promises that decoding stops at the limit of its caller, however large a body would become, and that all decoders are
+//! written in Rust. Deliberately absent: who may send which coding, and the budget for what is decoded.
+
+mod codec;
 
 use std::fmt;
+
+pub use self::codec::{DecodeError, decode, encode, memory};
 
 /// How a body can be encoded (RFC 9110, section 8.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The content codings: bytes to bytes, in memory.
+//! Bytes to bytes, in memory.
 //!
 //! All decoders are written in Rust, because anybody may send what they read.
 
@@ -12,7 +12,7 @@ use flate2::write::GzEncoder;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
-use super::coding::Coding;
+use super::Coding;
 
 /// Bytes that are decoded at a time; a limit is exceeded by this much at most before it is noticed.
 const PIECE: usize = 16 << 10;
@@ -21,7 +21,7 @@ const PIECE: usize = 16 << 10;
 const ZSTD_WINDOW: usize = 8 << 20;
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum DecodeError<E> {
+pub enum DecodeError<E> {
     /// The body is not in this coding, ends early, or continues after its end.
     Malformed,
     TooLarge,
@@ -29,7 +29,7 @@ pub(super) enum DecodeError<E> {
 }
 
 /// Bytes that a decoder holds itself, at most, whatever it reads.
-pub(super) const fn memory(coding: Coding) -> usize {
+pub const fn memory(coding: Coding) -> usize {
     match coding {
         Coding::Gzip | Coding::Deflate => 64 << 10,
         Coding::Br => 17 << 20,
@@ -39,7 +39,7 @@ pub(super) const fn memory(coding: Coding) -> usize {
 
 /// The decoded body of at most `max` bytes; `charge` is called for every piece before it is kept. Decoding stops at the limit,
 /// however large the body would become.
-pub(super) fn decode<E>(
+pub fn decode<E>(
     coding: Coding,
     encoded: &[u8],
     max: usize,

@@ -4,21 +4,25 @@
 //! that the checked address is the one connected to. It follows no redirect. Deliberately absent: who sends, and why.
 
 mod address;
+mod answer;
 mod connect;
 mod credential;
 mod error;
 mod grant;
 mod message;
 mod settings;
+mod stagger;
 mod url_text;
 
 use std::error::Error;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::header::USER_AGENT;
 use http::{HeaderValue, Method, Request};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -31,11 +35,18 @@ pub(crate) use self::message::EgressRequest;
 pub use self::message::Response;
 pub use self::settings::EgressSettings;
 
+use self::answer::read;
 use self::connect::{ConnectError, Connector};
 use self::url_text::{authority, without_secrets};
 
 type Plain = Client<Connector, Full<Bytes>>;
 type Secure = Client<HttpsConnector<Connector>, Full<Bytes>>;
+
+/// The `User-Agent` of requests whose plugin sets none.
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("gateway/", env!("CARGO_PKG_VERSION")));
+
+/// The longest time that [`Egress::notify`] leaves to its caller when a body does not end.
+const MAX_RESERVE: Duration = Duration::from_secs(1);
 
 /// The client of one agent or channel, with its own pool of connections.
 pub struct Egress {
@@ -61,11 +72,43 @@ impl Egress {
 
     /// Checks and sends a request, and reads the whole response.
     pub(crate) async fn send(&self, request: EgressRequest) -> Result<Response, EgressError> {
-        let timeout = request.timeout;
-        tokio::time::timeout(timeout, self.exchange(request)).await.unwrap_or(Err(EgressError::Timeout(timeout)))
+        let (response, flaw) = self.exchange(request, Duration::ZERO).await?;
+        flaw.map_or(Ok(response), Err)
     }
 
-    async fn exchange(&self, request: EgressRequest) -> Result<Response, EgressError> {
+    /// As [`send`](Self::send), for a request whose status says that it was taken: a 2xx is a response even if its body is not
+    /// whole. What is wrong with the body is returned beside it.
+    pub(crate) async fn notify(&self, request: EgressRequest) -> Result<(Response, Option<EgressError>), EgressError> {
+        let reserve = (request.timeout / 10).min(MAX_RESERVE);
+        match self.exchange(request, reserve).await? {
+            (response, Some(flaw)) if !(200..300).contains(&response.status) => Err(flaw),
+            taken => Ok(taken),
+        }
+    }
+
+    /// The response as far as it arrives in time, the body until `reserve` before the end, and why the body is not whole.
+    async fn exchange(
+        &self,
+        request: EgressRequest,
+        reserve: Duration,
+    ) -> Result<(Response, Option<EgressError>), EgressError> {
+        let (timeout, begun) = (request.timeout, Instant::now());
+        let late = EgressError::Timeout(timeout);
+        let opened = tokio::time::timeout(timeout, self.open(request)).await;
+        let (mut head, body) = opened.unwrap_or_else(|_| Err(late.clone()))?.into_parts();
+        let limit = self.settings.max_response;
+        let arrived = read(body, limit, begun + timeout - reserve, late).await.decoded(&mut head.headers, limit).await;
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let response = Response {
+            status: head.status.as_u16(),
+            headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            body: arrived.body,
+        };
+        Ok((response, arrived.flaw))
+    }
+
+    /// Sends a request, up to the head of its response.
+    async fn open(&self, request: EgressRequest) -> Result<http::Response<Incoming>, EgressError> {
         let (url, method) = request.target()?;
         if !self.settings.grants.iter().any(|grant| grant.allows(&url, &method)) {
             return Err(EgressError::Denied(format!(
@@ -77,28 +120,14 @@ impl Egress {
         let secure = url.scheme() == "https";
         let request = self.build(request, &url, method)?;
         let sent = if secure { self.secure()?.request(request).await } else { self.plain.request(request).await };
-        let response = sent.map_err(|error| self.explain(&error, &url))?;
-        let (head, body) = response.into_parts();
-        let limit = self.settings.max_response;
-        let body = Limited::new(body, limit).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                EgressError::TooLarge(limit)
-            } else {
-                EgressError::Protocol(format!("the response ended early: {error}"))
-            }
-        })?;
-        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        Ok(Response {
-            status: head.status.as_u16(),
-            headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
-            body: body.to_bytes(),
-        })
+        sent.map_err(|error| self.explain(&error, &url))
     }
 
     fn build(&self, request: EgressRequest, url: &Url, method: Method) -> Result<Request<Full<Bytes>>, EgressError> {
         let mut built = Request::builder().method(method.clone()).uri(url.as_str());
         let headers = built.headers_mut().ok_or_else(|| EgressError::invalid("url", &request.url))?;
         headers.extend(request.headers()?);
+        headers.entry(USER_AGENT).or_insert(AGENT);
         if let Some(name) = &request.credential {
             let credential = self.credential(name, url, &method)?;
             for (name, value) in credential.headers(&request.id, &request.body)? {

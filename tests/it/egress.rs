@@ -9,12 +9,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use http::Response;
 use http_body_util::Full;
 use serde_json::{Value, json};
+use tokio::net::{TcpSocket, TcpStream};
 
-use crate::support::{RemoteAgent, Setup, TestGateway, built_in, guest};
+use crate::support::{RemoteAgent, Setup, TestGateway, Wire, built_in, guest};
 
 /// Listens on a port of both loopback addresses, where no connection must ever arrive.
 struct Canary {
@@ -72,8 +74,12 @@ async fn an_agent_reaches_its_granted_host_in_any_spelling() {
     let agent = RemoteAgent::start().await;
     let (address, port) = (agent.address, agent.address.port());
     let gateway = fetching(&format!("\"{address}\"")).start().await;
-    let spellings =
-        [format!("http://{address}/"), format!("http://0x7f.1:{port}/"), format!("HTTP://2130706433:{port}")];
+    let spellings = [
+        format!("http://{address}/"),
+        format!("http://0x7f.1:{port}/"),
+        format!("HTTP://2130706433:{port}"),
+        format!("http://[::ffff:127.0.0.1]:{port}/"),
+    ];
 
     for url in &spellings {
         assert_eq!(fetch(&gateway, url).await["status"], 200, "{url}");
@@ -204,6 +210,77 @@ async fn a_secret_is_sent_only_to_its_hosts_and_never_shown() {
     let admin = [gateway.json("/admin/agents").await, gateway.json("/admin/deliveries").await];
     let shown = format!("{}{admin:?}{elsewhere}{unknown}", gateway.log());
     assert!(!shown.contains("t0p-s3cret"), "{shown}");
+}
+
+/// A dead address of a name costs a moment, not the delivery.
+#[tokio::test]
+async fn an_agent_with_a_dead_first_address_is_delivered_to() {
+    // At 127.0.0.1, which resolvers put first, nobody accepts: the queue is full, and a further connection hangs.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let dead = socket.listen(1).unwrap();
+    let (address, port) = (dead.local_addr().unwrap(), dead.local_addr().unwrap().port());
+    let mut queued = Vec::new();
+    while let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        queued.push(stream);
+    }
+    let live = tokio::net::TcpListener::bind(("127.0.0.2", port)).await.unwrap();
+    let names = ["dead", "dead-last", "refusing"];
+    let hosts = "127.0.0.1 dead.example\n127.0.0.2 dead.example\n127.0.0.2 dead-last.example\n\
+                 127.0.0.1 dead-last.example\n127.0.0.3 refusing.example\n127.0.0.2 refusing.example\n";
+    let grants = names.map(|name| format!("{{ host = \"{name}.example\", port = {port}, private = true }}"));
+    let setup = fetching(&grants.join(", ")).file("hosts", hosts);
+    let hosts = setup.path().join("hosts");
+    if !in_own_namespace(&hosts) {
+        return eprintln!("skipped: names of its own need root and unshare");
+    }
+    let under = format!("mount --bind '{}' /etc/hosts && exec \"$@\"", hosts.display());
+    let gateway = setup.start_under("unshare", &["--mount", "sh", "-c", &under, "sh"]).await;
+
+    for name in names {
+        let url = format!("http://{name}.example:{port}/");
+        let answer = async {
+            let (stream, _) = live.accept().await.unwrap();
+            let mut wire = Wire::accepted(stream);
+            wire.receive().await.unwrap();
+            wire.say_ok().await;
+            wire
+        };
+        let (answer, _wire) = tokio::join!(fetch(&gateway, &url), answer);
+        assert_eq!((&answer["status"], &answer["body"]), (&json!(200), &json!("ok")), "{name}: {answer}");
+    }
+}
+
+/// An answer in a coding is decoded, whoever asked for it; one that becomes too large is an error.
+#[tokio::test]
+async fn compressed_answers_are_decoded_up_to_the_limit() {
+    use gateway::coding::{Coding, encode};
+    let text = "an answer ".repeat(50);
+    let answers: Vec<_> = Coding::ALL
+        .into_iter()
+        .flat_map(|coding| {
+            let small = (coding.name(), encode(coding, text.as_bytes()).unwrap());
+            let bomb = (coding.name(), encode(coding, &[b'x'; 64 << 10]).unwrap());
+            [small, bomb, (coding.name(), b"{\"no\":\"coding\"}".to_vec())]
+        })
+        .collect();
+    let agent = RemoteAgent::answering(move |number, _| {
+        let (coding, body) = answers[number].clone();
+        Response::builder().header("content-encoding", coding).body(Full::from(body)).unwrap()
+    })
+    .await;
+    let gateway = fetching(&format!("\"{}\"", agent.address)).start().await;
+    let url = format!("http://{}/", agent.address);
+
+    for coding in Coding::ALL {
+        let answer = fetch(&gateway, &url).await;
+        assert_eq!((&answer["status"], &answer["body"]), (&json!(200), &json!(text)), "{coding}: {answer}");
+        assert!(!answer["headers"].to_string().contains("content-encoding"), "{coding}: {answer}");
+        assert_eq!(fetch(&gateway, &url).await["error"], "too-large", "{coding}");
+        let malformed = fetch(&gateway, &url).await;
+        assert_eq!(malformed["error"], "protocol", "{coding}: {malformed}");
+        assert!(malformed["message"].as_str().unwrap().contains(coding.name()), "{malformed}");
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::support::{Setup, guest};
+use crate::support::{RemoteAgent, Setup, built_in, guest};
 
 /// A plugin of the first released version is served.
 #[tokio::test]
@@ -20,6 +20,23 @@ async fn a_plugin_of_the_first_version_serves() {
     assert_eq!(event["attributes"]["path"], "/a");
 }
 
+/// An agent that was built before there was `http.notify` is served.
+#[tokio::test]
+async fn an_agent_of_an_older_patch_serves() {
+    let agent = RemoteAgent::start().await;
+    let address = agent.address;
+    let config = format!(
+        "[agents.older]\nplugin = \"older\"\nconfig = {{ url = \"http://{address}/\" }}\nallow_hosts = [\"{address}\"]\n\
+         [[routes]]\nagents = [\"older\"]\n"
+    );
+    let gateway = Setup::new().plugin(built_in::DUMMY).plugin(guest::OLDER).config(&config).start().await;
+
+    let id = gateway.post("dummy", "hello").await.expect_accepted();
+
+    gateway.event_until(&id, "delivered").await;
+    assert_eq!(agent.received()[0].body, "hello");
+}
+
 /// A plugin of a newer patch is served; only the call of a missing host function traps, with a message.
 #[tokio::test]
 async fn a_plugin_of_a_newer_patch_serves_without_what_is_missing() {
@@ -29,7 +46,7 @@ async fn a_plugin_of_a_newer_patch_serves_without_what_is_missing() {
 
     for (path, interface, function) in [("translate", "host", "translate"), ("weather", "weather", "tomorrow")] {
         gateway.post(&format!("newest/{path}"), "{}").await.expect_problem(502, "plugin_failed");
-        let missing = format!("`gateway:plugin/{interface}@0.1.99` has `{function}`, which this gateway (0.1.1)");
+        let missing = format!("`gateway:plugin/{interface}@0.1.99` has `{function}`, which this gateway (0.1.2)");
         gateway.logged(&[&missing]).await;
         gateway.post("newest", "{}").await.expect_accepted();
     }

@@ -86,7 +86,10 @@ fn what(moment: &Value) -> String {
             let took = duration(Duration::from_millis(moment["duration_ms"].as_u64().unwrap_or(0)));
             let number = shown(&moment["attempt"]);
             match moment["outcome"].as_str() {
-                Some("delivered") => format!("attempt {number} to {agent}: accepted after {took}"),
+                Some("delivered") => match shown(&moment["message"]) {
+                    note if note.is_empty() => format!("attempt {number} to {agent}: accepted after {took}"),
+                    note => format!("attempt {number} to {agent}: accepted after {took}, {note}"),
+                },
                 _ => {
                     let reasons = [shown(&moment["code"]), shown(&moment["message"])];
                     let reasons: Vec<_> = reasons.into_iter().filter(|reason| !reason.is_empty()).collect();

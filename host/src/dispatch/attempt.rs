@@ -111,7 +111,12 @@ impl AttemptRunner {
         let called = if self.agent.settings.name.channel().is_some() {
             self.respond(&event, number).await
         } else {
-            let outgoing = Outgoing { event: Arc::clone(&event), skills: self.skills(&event), attempt: number.get() };
+            let outgoing = Outgoing {
+                event: Arc::clone(&event),
+                skills: self.skills(&event),
+                attempt: number.get(),
+                wants_answer: self.dispatch.routes.wants_answer(&event.channel, &event.kind, &self.agent.settings.name),
+            };
             self.generation.deliver(&self.agent.binding, outgoing).await
         };
         drop((counted, permit));
@@ -181,7 +186,7 @@ impl AttemptRunner {
         let mut asked_agent = true;
         let failure = match called {
             Ok(Ok(answer)) => {
-                let attempt = attempt(Outcome::Delivered, "", "");
+                let attempt = attempt(Outcome::Delivered, "", answer.note.as_deref().unwrap_or_default());
                 return Evaluation { attempt, wait: None, answer: Some(answer), verdict: AgentVerdict::Answered };
             }
             Ok(Err(failure)) => failure,

@@ -51,8 +51,7 @@ impl AttemptRunner {
             Err(failure) => return Ok(Err(failure)),
         };
         let responding = Responding { event, answer: Arc::clone(answer), agent, attempt: attempt.get() };
-        let responded = self.generation.respond(&self.agent.binding, responding).await?;
-        Ok(responded.map(|state| Answer { state, ..Answer::default() }))
+        self.generation.respond(&self.agent.binding, responding).await
     }
 
     /// The answered event, and the name of the agent.

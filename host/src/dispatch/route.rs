@@ -134,6 +134,11 @@ impl Routes {
         self.matching(channel, kind).any(|route| route.respond && route.agents.contains(agent))
     }
 
+    /// Whether somebody waits for `agent`'s answer to such an event: its source, or the caller of a synchronous route.
+    pub(super) fn wants_answer(&self, channel: &ChannelName, kind: &str, agent: &AgentName) -> bool {
+        self.responds(channel, kind, agent) || self.sync_mode(channel, kind).is_some()
+    }
+
     /// Each agent once, with the highest priority of its routes.
     pub(super) fn recipients(
         &self,

@@ -1,4 +1,4 @@
-//! Opens connections, to checked addresses only.
+//! Opens connections, to checked addresses only: every address of a name is checked, and each that passes is tried.
 
 use std::future::Future;
 use std::io;
@@ -17,7 +17,8 @@ use url::{Host, Url};
 
 use super::address::is_public;
 use super::error::EgressError;
-use super::grant::Grant;
+use super::grant::{Grant, canonical};
+use super::stagger;
 use super::url_text::authority;
 
 #[derive(Clone)]
@@ -73,7 +74,7 @@ impl Connector {
 
     async fn connect(self, uri: Uri) -> Result<TcpStream, ConnectError> {
         let host = uri.host().ok_or(ConnectError::NoHost)?;
-        let host = Host::parse(host).map_err(|_| ConnectError::NoHost)?;
+        let host = canonical(Host::parse(host).map_err(|_| ConnectError::NoHost)?);
         let secure = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         tokio::time::timeout(self.timeout, self.open(&host, port))
@@ -83,23 +84,20 @@ impl Connector {
 
     async fn open(&self, host: &Host<String>, port: u16) -> Result<TcpStream, ConnectError> {
         let mut failure = ConnectError::Dns("it has no address".to_owned());
+        let mut checked = Vec::new();
         // The name is resolved once: a second answer could be another address, which was not checked.
         for address in self.resolve(host, port).await? {
-            let ip = address.ip();
-            if !is_public(ip) && !self.grants.iter().any(|grant| grant.admits_private(host, port, ip)) {
+            let ip = address.ip().to_canonical();
+            if is_public(ip) || self.grants.iter().any(|grant| grant.admits_private(host, port, ip)) {
+                checked.push(SocketAddr::new(ip, address.port()));
+            } else {
                 failure = ConnectError::Private(ip);
-                continue;
-            }
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    // Otherwise a small request waits for the acknowledgement of the previous one.
-                    stream.set_nodelay(true).map_err(|error| ConnectError::Refused(error.to_string()))?;
-                    return Ok(stream);
-                }
-                Err(error) => failure = ConnectError::Refused(format!("{address}: {error}")),
             }
         }
-        Err(failure)
+        match stagger::connect(stagger::interleaved(checked), self.timeout).await {
+            Some(connected) => connected.map_err(ConnectError::Refused),
+            None => Err(failure),
+        }
     }
 
     async fn resolve(&self, host: &Host<String>, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
@@ -170,6 +168,18 @@ mod tests {
 
         assert_eq!(stream.peer_addr().unwrap(), checked);
         assert_eq!(left.lock().unwrap().len(), 1, "the name was resolved once");
+    }
+
+    #[tokio::test]
+    async fn a_name_is_reached_although_its_first_address_refuses() {
+        let [(listener, refusing), (_live, own)] = [canary().await, canary().await];
+        drop(listener);
+        let (connector, _) = connector(own.port(), true, vec![vec![refusing, own]]);
+        let uri = format!("http://agent.example:{}/", own.port()).parse().unwrap();
+
+        let stream = connector.connect(uri).await.unwrap();
+
+        assert_eq!(stream.peer_addr().unwrap(), own);
     }
 
     #[tokio::test]

@@ -55,7 +55,7 @@ impl FromStr for Grant {
             Ok(IpAddr::V6(address)) => Host::Ipv6(address),
             _ => Host::parse(host).map_err(|_| bad())?,
         };
-        Ok(Self { host, port, scheme, path: None, methods: None, private: false })
+        Ok(Self { host: canonical(host), port, scheme, path: None, methods: None, private: false })
     }
 }
 
@@ -69,7 +69,7 @@ impl Grant {
 
     fn covers(&self, url: &Url) -> bool {
         let default_port = if url.scheme() == "https" { 443 } else { 80 };
-        url.host().is_some_and(|host| host.to_owned() == self.host)
+        url.host().is_some_and(|host| canonical(host.to_owned()) == self.host)
             && self.scheme.as_deref().is_none_or(|scheme| scheme == url.scheme())
             && url.port_or_known_default() == Some(self.port.unwrap_or(default_port))
     }
@@ -84,6 +84,16 @@ impl Grant {
                 Host::Ipv4(granted) => address == IpAddr::V4(*granted),
                 Host::Ipv6(granted) => address == IpAddr::V6(*granted),
             })
+    }
+}
+
+/// The form in which hosts are compared: a name without the dot at its end, and an IPv4 address that is written as an IPv6 one
+/// (`::ffff:192.0.2.1`) as what it means.
+pub(super) fn canonical(host: Host<String>) -> Host<String> {
+    match host {
+        Host::Domain(name) => Host::Domain(name.strip_suffix('.').map(str::to_owned).unwrap_or(name)),
+        Host::Ipv6(address) => address.to_ipv4_mapped().map_or(Host::Ipv6(address), Host::Ipv4),
+        Host::Ipv4(address) => Host::Ipv4(address),
     }
 }
 
@@ -113,6 +123,13 @@ mod tests {
             ("https://example.com", "http://example.com/", false),
             ("[::1]:9000", "http://[::1]:9000/", true),
             ("::1", "http://[::1]/", true),
+            ("[::ffff:127.0.0.1]:9000", "http://127.0.0.1:9000/", true),
+            ("::ffff:127.0.0.1", "http://[::ffff:7f00:1]/", true),
+            ("127.0.0.1:9000", "http://[::ffff:127.0.0.1]:9000/", true),
+            ("127.0.0.1:9000", "http://[::127.0.0.1]:9000/", false),
+            ("example.com.", "https://example.com/", true),
+            ("example.com", "https://example.com./", true),
+            ("example.com", "https://example.com../", false),
         ] {
             assert_eq!(allows(&grant.parse().unwrap(), url), expected, "{grant} {url}");
         }
@@ -152,5 +169,9 @@ mod tests {
         assert!(Grant { private: true, ..name.clone() }.admits_private(&name.host, 80, address));
         assert!(literal.admits_private(&literal.host, 80, address));
         assert!(!literal.admits_private(&literal.host, 80, "10.0.0.8".parse().unwrap()));
+        let mapped: Grant = "[::ffff:10.0.0.7]:80".parse().unwrap();
+        assert!(mapped.admits_private(&literal.host, 80, address));
+        let here: Grant = "localhost.:80".parse().unwrap();
+        assert!(here.admits_private(&here.host, 80, "127.0.0.1".parse().unwrap()));
     }
 }

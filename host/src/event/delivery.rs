@@ -117,7 +117,7 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// The error code of the plugin or the host (`timeout`, `plugin`); empty after a success.
     pub code: String,
-    /// The error for people; empty after a success.
+    /// The error for people; after a success what was odd about it, mostly nothing.
     pub message: String,
 }
 

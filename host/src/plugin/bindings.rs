@@ -17,7 +17,11 @@ pub mod agent {
     wasmtime::component::bindgen!({
         path: "../wit/plugin.wit",
         world: "agent-plugin",
-        imports: { "gateway:plugin/http.send": async | trappable | tracing, default: trappable | tracing },
+        imports: {
+            "gateway:plugin/http.send": async | trappable | tracing,
+            "gateway:plugin/http.notify": async | trappable | tracing,
+            default: trappable | tracing,
+        },
         exports: { default: async },
         with: {
             "gateway:plugin/types": crate::plugin::bindings::channel::gateway::plugin::types,

@@ -81,6 +81,8 @@ pub struct Outgoing {
     pub skills: Arc<[SkillRef]>,
     /// Counts from 1.
     pub attempt: u32,
+    /// Whether somebody waits for the agent's answer: the caller of a synchronous route, or the source of the event.
+    pub wants_answer: bool,
 }
 
 /// The input of a channel plugin's `respond`: an agent's answer on its way back to the source.
@@ -95,13 +97,15 @@ pub struct Responding {
     pub attempt: u32,
 }
 
-/// The result of an agent plugin's `deliver`.
+/// The result of an agent plugin's `deliver`; of `respond`, what the call left beside the answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     pub content_type: String,
     /// Empty when there is no body.
     pub body: Bytes,
     pub attributes: Vec<(String, String)>,
+    /// What an operator may want to know, although the call succeeded.
+    pub note: Option<String>,
     /// State changes of the call.
     pub state: StateChanges,
 }
@@ -183,7 +187,7 @@ impl From<agent::Answer> for Answer {
     fn from(answer: agent::Answer) -> Self {
         let agent::Answer { content_type, body, attributes } = answer;
         let body = body.map(Bytes::from).unwrap_or_default();
-        Self { content_type, body, attributes, state: StateChanges::default() }
+        Self { content_type, body, attributes, note: None, state: StateChanges::default() }
     }
 }
 

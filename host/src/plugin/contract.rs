@@ -6,7 +6,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// The served version of `wit/plugin.wit`. Patch versions are interchangeable.
-pub const SERVED: &str = "0.1.1";
+pub const SERVED: &str = "0.1.2";
 
 /// The kind of a plugin, by the interface it exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -215,7 +215,7 @@ mod tests {
         check(
             &["gateway:plugin/channel@0.2.0"],
             &[],
-            Err("exports `gateway:plugin/channel@0.2.0`, and this gateway serves 0.1.1"),
+            Err("exports `gateway:plugin/channel@0.2.0`, and this gateway serves 0.1.2"),
         );
         check(&[CHANNEL], &["gateway:plugin/host@0.2.0"], Err("imports `gateway:plugin/host@0.2.0`"));
         check(&[CHANNEL], &["gateway:plugin/http@0.1.0"], Err("which channel plugins without `respond` or `poll`"));

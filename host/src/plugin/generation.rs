@@ -62,6 +62,13 @@ struct Counters {
     duration: Histogram,
 }
 
+/// What a call returned, and what it left behind.
+struct Called {
+    outcome: Outcome,
+    state: StateChanges,
+    note: Option<String>,
+}
+
 /// The input of [`Generation::new`], besides the component.
 pub(super) struct Parts {
     pub(super) plugin: PluginName,
@@ -153,7 +160,9 @@ impl Generation {
         inbound: Inbound,
     ) -> Result<Result<Receipt, Rejection>, CallError> {
         match self.call(binding, Entry::Main, Subject::Inbound(inbound)).await? {
-            (Outcome::Received(received), state) => Ok(received.map(|receipt| Receipt { state, ..receipt })),
+            Called { outcome: Outcome::Received(received), state, .. } => {
+                Ok(received.map(|receipt| Receipt { state, ..receipt }))
+            }
             _ => Err(wrong_kind("channel")),
         }
     }
@@ -167,21 +176,25 @@ impl Generation {
         outgoing: Outgoing,
     ) -> Result<Result<Answer, Failure>, CallError> {
         match self.call(binding, Entry::Main, Subject::Outgoing(outgoing)).await? {
-            (Outcome::Delivered(delivered), state) => Ok(delivered.map(|answer| Answer { state, ..answer })),
+            Called { outcome: Outcome::Delivered(delivered), state, note } => {
+                Ok(delivered.map(|answer| Answer { state, note, ..answer }))
+            }
             _ => Err(wrong_kind("agent")),
         }
     }
 
-    /// Calls `respond`: sends an agent's answer back to the source of its event. Returns the state changes.
+    /// Calls `respond`: sends an agent's answer back to the source of its event.
     ///
     /// Cancel safe: dropping the call drops its instance.
     pub async fn respond(
         self: &Arc<Self>,
         binding: &Arc<Binding>,
         responding: Responding,
-    ) -> Result<Result<StateChanges, Failure>, CallError> {
+    ) -> Result<Result<Answer, Failure>, CallError> {
         match self.call(binding, Entry::Respond, Subject::Responding(responding)).await? {
-            (Outcome::Responded(responded), state) => Ok(responded.map(|()| state)),
+            Called { outcome: Outcome::Responded(responded), state, note } => {
+                Ok(responded.map(|()| Answer { state, note, ..Answer::default() }))
+            }
             _ => Err(wrong_kind("responding")),
         }
     }
@@ -195,7 +208,7 @@ impl Generation {
         id: RequestId,
     ) -> Result<Result<Batch, Failure>, CallError> {
         match self.call(binding, Entry::Poll, Subject::Poll(id)).await? {
-            (Outcome::Polled(polled), state) => Ok(polled.map(|batch| Batch { state, ..batch })),
+            Called { outcome: Outcome::Polled(polled), state, .. } => Ok(polled.map(|batch| Batch { state, ..batch })),
             _ => Err(wrong_kind("polling")),
         }
     }
@@ -205,7 +218,7 @@ impl Generation {
         binding: &Arc<Binding>,
         entry: Entry,
         subject: Subject,
-    ) -> Result<(Outcome, StateChanges), CallError> {
+    ) -> Result<Called, CallError> {
         let start = Instant::now();
         let deadline = start + binding.time;
         let _entered = binding.enter(deadline).await?;
@@ -227,7 +240,7 @@ impl Generation {
         subject: Subject,
         deadline: Instant,
         slow: Arc<AtomicBool>,
-    ) -> Result<(Outcome, StateChanges), CallError> {
+    ) -> Result<Called, CallError> {
         let mut instance = match self.idle(&binding, entry) {
             Some(instance) => instance,
             None => self.fresh(&binding),
@@ -249,11 +262,11 @@ impl Generation {
         tracing::trace!(target: CALLS, plugin = %self.plugin, memory = guest.limiter.memory(), "Call ended");
         match called {
             Ok(outcome) => {
-                let state = guest.take_state();
+                let (state, note) = (guest.take_state(), guest.take_note());
                 if entry == Entry::Main {
                     self.keep(instance);
                 }
-                Ok((outcome, state))
+                Ok(Called { outcome, state, note })
             }
             Err(error) => Err(explain(&error, Some(guest))),
         }

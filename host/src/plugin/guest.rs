@@ -53,6 +53,8 @@ pub(super) struct Guest {
     subject: Subject,
     /// State changes of the call so far.
     state: StateChanges,
+    /// What the call did that an operator may want to know, although it succeeded.
+    note: Option<String>,
     /// Whether the call exceeded its state quota.
     pub(super) quota_hit: bool,
     binding: Arc<Binding>,
@@ -87,6 +89,7 @@ impl Guest {
             log: Arc::new(log),
             subject: Subject::Nothing,
             state: StateChanges::default(),
+            note: None,
             quota_hit: false,
             deadline: Instant::now() + binding.time,
             binding,
@@ -106,6 +109,7 @@ impl Guest {
         self.runtime = subject.has_network().then(Handle::current);
         self.subject = subject;
         self.state = StateChanges::default();
+        self.note = None;
         self.quota_hit = false;
         self.deadline = deadline;
         self.ticks = 0;
@@ -133,6 +137,16 @@ impl Guest {
     /// The state changes of the call, to be kept if it succeeded.
     pub(super) fn take_state(&mut self) -> StateChanges {
         std::mem::take(&mut self.state)
+    }
+
+    /// What an operator may want to know of the call.
+    pub(super) fn take_note(&mut self) -> Option<String> {
+        self.note.take()
+    }
+
+    /// Whether somebody waits for the answer of the agent, so that a part of it is not enough.
+    fn wants_answer(&self) -> bool {
+        matches!(&self.subject, Subject::Outgoing(outgoing) if outgoing.wants_answer)
     }
 
     fn inbound(&self) -> wasmtime::Result<&Inbound> {

@@ -1,4 +1,4 @@
-//! What `http.send` of a plugin reaches.
+//! What `http.send` and `http.notify` of a plugin reach.
 
 use std::sync::Arc;
 
@@ -31,6 +31,14 @@ impl Network {
             Self::Closed => Err(EgressError::Denied("this instance was granted no network".to_owned())),
             Self::Granted(egress) => egress.send(request).await,
             Self::Scripted(script) => script.send(request),
+        }
+    }
+
+    /// As [`send`](Self::send), but the body of a 2xx may have a flaw, which is returned beside it.
+    pub(super) async fn notify(&self, request: EgressRequest) -> Result<(Response, Option<EgressError>), EgressError> {
+        match self {
+            Self::Granted(egress) => egress.notify(request).await,
+            Self::Closed | Self::Scripted(_) => Ok((self.send(request).await?, None)),
         }
     }
 }

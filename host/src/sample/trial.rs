@@ -141,8 +141,12 @@ impl PluginUnderTest {
         if !problems.is_empty() {
             return failed(sample, problems.join("; "));
         }
-        let outgoing =
-            Outgoing { event: Arc::new(delivery.event.clone()), skills: Arc::default(), attempt: delivery.attempt };
+        let outgoing = Outgoing {
+            event: Arc::new(delivery.event.clone()),
+            skills: Arc::default(),
+            attempt: delivery.attempt,
+            wants_answer: true,
+        };
         let scripted = ScriptedDelivery::new(&self.fresh, delivery, self.advice);
         let (called, seen) = collect_stats(scripted.call(&outgoing)).await;
         let can_repeat = called.found.is_ok();

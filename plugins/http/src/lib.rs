@@ -6,6 +6,7 @@
 //! | response | delivery |
 //! |---|---|
 //! | 2xx | delivered; content type and body are the agent's answer |
+//! | 2xx, and the body is too large or breaks off | delivered, unless somebody waits for the answer |
 //! | 408, 425, 429, 5xx, no response | retried, not before `Retry-After` |
 //! | 410 | dead, `gone` |
 //! | any other | dead, `status` |
@@ -17,7 +18,7 @@ export_agent!(include_str!("../manifest.json"), deliver);
 
 /// Sends the event and maps the response to an outcome.
 pub fn deliver(delivery: &Delivery) -> Delivered {
-    let response = accepted(delivery.send(&request(delivery)?), |_| None)?;
+    let response = accepted(delivery.notify(&request(delivery)?), |_| None)?;
     let content_type = response.header("content-type").unwrap_or("application/octet-stream").to_owned();
     Ok(Answer { content_type, body: response.body, attributes: Vec::new() })
 }

@@ -2,7 +2,8 @@
 //!
 //! The event is a prompt (`gateway_plugin_sdk::prompt`) after the operator's `instructions`. Its id is the idempotency key, by
 //! which OpenClaw recognises a retry. Its subject determines the session, so that related events share a conversation.
-//! OpenClaw acknowledges the event at once; the result of the run does not come back to the gateway.
+//! OpenClaw acknowledges the event at once; the result of the run does not come back to the gateway. So its status is enough: a
+//! retry because of a body that breaks off would only ask for the same run again.
 
 use gateway_plugin_sdk::agent::{Answer, Delivered, Delivery, Failure, HttpRequest, accepted};
 use gateway_plugin_sdk::prompt::MAX_PAYLOAD;
@@ -19,7 +20,7 @@ const MAX_SESSION: usize = 200;
 
 /// Sends the event and returns OpenClaw's response as the answer.
 pub fn deliver(delivery: &Delivery) -> Delivered {
-    let sent = delivery.send(&request(delivery)?);
+    let sent = delivery.notify(&request(delivery)?);
     // The session has changed meanwhile, or accepts no work right now. OpenClaw recognises the retry of an accepted event by its
     // key and answers 200.
     let conflict = sent.as_ref().ok().filter(|response| response.status == 409);

@@ -189,6 +189,12 @@ impl Delivery {
         self.network.send(request)
     }
 
+    /// As [`send`](Self::send), for a request whose status alone says that the agent took it: a 2xx is `Ok` even if its body is
+    /// too large or breaks off. Where somebody waits for the agent's answer, it is [`send`](Self::send).
+    pub fn notify(&self, request: &HttpRequest) -> Result<Response, HttpError> {
+        self.network.notify(request)
+    }
+
     /// The requests sent so far. Only a stand-in records them; the real network returns none.
     pub fn sent(&self) -> Vec<HttpRequest> {
         self.network.sent()

@@ -25,9 +25,9 @@ pub mod agent {
         pub_export_macro: true,
         additional_derives: [PartialEq, Eq],
         with: {
-            "gateway:plugin/types@0.1.1": super::channel::gateway::plugin::types,
-            "gateway:plugin/host@0.1.1": super::channel::gateway::plugin::host,
-            "gateway:plugin/state@0.1.1": super::channel::gateway::plugin::state,
+            "gateway:plugin/types@0.1.2": super::channel::gateway::plugin::types,
+            "gateway:plugin/host@0.1.2": super::channel::gateway::plugin::host,
+            "gateway:plugin/state@0.1.2": super::channel::gateway::plugin::state,
         },
     });
 }
@@ -42,11 +42,11 @@ pub mod responding {
         pub_export_macro: true,
         additional_derives: [PartialEq, Eq],
         with: {
-            "gateway:plugin/types@0.1.1": super::channel::gateway::plugin::types,
-            "gateway:plugin/host@0.1.1": super::channel::gateway::plugin::host,
-            "gateway:plugin/state@0.1.1": super::channel::gateway::plugin::state,
-            "gateway:plugin/outbound@0.1.1": super::agent::gateway::plugin::outbound,
-            "gateway:plugin/http@0.1.1": super::agent::gateway::plugin::http,
+            "gateway:plugin/types@0.1.2": super::channel::gateway::plugin::types,
+            "gateway:plugin/host@0.1.2": super::channel::gateway::plugin::host,
+            "gateway:plugin/state@0.1.2": super::channel::gateway::plugin::state,
+            "gateway:plugin/outbound@0.1.2": super::agent::gateway::plugin::outbound,
+            "gateway:plugin/http@0.1.2": super::agent::gateway::plugin::http,
         },
     });
 }
@@ -61,10 +61,10 @@ pub mod polling {
         pub_export_macro: true,
         additional_derives: [PartialEq, Eq],
         with: {
-            "gateway:plugin/types@0.1.1": super::channel::gateway::plugin::types,
-            "gateway:plugin/host@0.1.1": super::channel::gateway::plugin::host,
-            "gateway:plugin/state@0.1.1": super::channel::gateway::plugin::state,
-            "gateway:plugin/http@0.1.1": super::agent::gateway::plugin::http,
+            "gateway:plugin/types@0.1.2": super::channel::gateway::plugin::types,
+            "gateway:plugin/host@0.1.2": super::channel::gateway::plugin::host,
+            "gateway:plugin/state@0.1.2": super::channel::gateway::plugin::state,
+            "gateway:plugin/http@0.1.2": super::agent::gateway::plugin::http,
         },
     });
 }

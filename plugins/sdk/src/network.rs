@@ -41,6 +41,13 @@ impl Network {
         }
     }
 
+    pub(crate) fn notify(&self, request: &HttpRequest) -> Result<Response, HttpError> {
+        match &self.0 {
+            None => http::notify(request),
+            Some(_) => self.send(request),
+        }
+    }
+
     /// The requests sent so far; the real network records none.
     pub(crate) fn sent(&self) -> Vec<HttpRequest> {
         self.0.as_ref().map(|stand_in| stand_in.sent.borrow().clone()).unwrap_or_default()

@@ -41,7 +41,16 @@ impl Wire {
     }
 
     pub(crate) async fn send(&mut self, text: &str) -> io::Result<()> {
-        self.stream.write_all(text.as_bytes()).await
+        self.send_bytes(text.as_bytes()).await
+    }
+
+    pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    /// Ends the own side of the connection; answers still arrive.
+    pub(crate) async fn half_close(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await
     }
 
     /// Answers a request with 200 and `ok`.

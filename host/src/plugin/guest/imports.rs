@@ -200,8 +200,43 @@ impl answer::Host for Guest {
 
 impl http::Host for Guest {
     async fn send(&mut self, request: http::Request) -> wasmtime::Result<Result<http::Response, http::Error>> {
-        let denied = |reason: &str| Ok(Err(http::Error::from(EgressError::Denied(reason.to_owned()))));
-        let Some(id) = self.request_id() else { return denied("there is no network while a request is received") };
+        let sent = self.request(request, Needed::Whole).await?;
+        Ok(sent.map(|(response, _)| response.into()).map_err(http::Error::from))
+    }
+
+    async fn notify(&mut self, request: http::Request) -> wasmtime::Result<Result<http::Response, http::Error>> {
+        let needed = if self.wants_answer() { Needed::Whole } else { Needed::Status };
+        let sent = self.request(request, needed).await?;
+        Ok(sent.map_err(http::Error::from).map(|(response, flaw)| {
+            self.note = flaw.map(|flaw| format!("the agent's answer is incomplete: {flaw}")).or(self.note.take());
+            response.into()
+        }))
+    }
+
+    fn has_credential(&mut self, name: String) -> wasmtime::Result<bool> {
+        Ok(self.binding.network.has_credential(&name))
+    }
+}
+
+/// What has to arrive of a response.
+#[derive(Clone, Copy)]
+enum Needed {
+    /// All of it.
+    Whole,
+    /// Of a 2xx the status.
+    Status,
+}
+
+impl Guest {
+    /// Sends a request of the plugin. Returns the response and, if only its status is needed, what is wrong with its body.
+    async fn request(
+        &mut self,
+        request: http::Request,
+        needed: Needed,
+    ) -> wasmtime::Result<Result<(Response, Option<EgressError>), EgressError>> {
+        let Some(id) = self.request_id() else {
+            return Ok(Err(EgressError::Denied("there is no network while a request is received".to_owned())));
+        };
         let time_left = self.deadline.saturating_duration_since(Instant::now());
         let timeout = match request.timeout_ms {
             Some(millis) => time_left.min(Duration::from_millis(millis.into())),
@@ -217,16 +252,16 @@ impl http::Host for Guest {
             timeout,
         };
         let binding = Arc::clone(&self.binding);
-        let send = async move { binding.network.send(request).await };
-        let sent = match &self.runtime {
+        let send = async move {
+            match needed {
+                Needed::Whole => Ok((binding.network.send(request).await?, None)),
+                Needed::Status => binding.network.notify(request).await,
+            }
+        };
+        Ok(match &self.runtime {
             Some(runtime) if self.slow.load(Ordering::Relaxed) => AbortOnDropHandle::new(runtime.spawn(send)).await?,
             _ => send.await,
-        };
-        Ok(sent.map(http::Response::from).map_err(http::Error::from))
-    }
-
-    fn has_credential(&mut self, name: String) -> wasmtime::Result<bool> {
-        Ok(self.binding.network.has_credential(&name))
+        })
     }
 }
 

@@ -68,7 +68,17 @@ declare module 'gateway:plugin/host' {
   export function random(count: number): Uint8Array;
 }
 declare module 'gateway:plugin/http' {
+  /**
+   * Sends a request and returns the whole response. A body in `gzip`, `deflate`, `br` or `zstd` is decoded, and
+   * `content-encoding` removed; the host asks for no coding by itself. Without a `user-agent` the host sets its own.
+   */
   export function send(request: Request): Response;
+  /**
+   * As `send`, for a request whose status alone says that it was taken. A 2xx is a response even if its body is too large,
+   * breaks off, does not end in time or cannot be decoded: the body is then what arrived, and the timeline of the event has a
+   * note. Where the agent's answer is waited for, on a synchronous route or one with `respond = true`, it is `send`.
+   */
+  export function notify(request: Request): Response;
   /**
    * Whether `gateway.toml` has a credential of this name. Its value is never shown.
    */

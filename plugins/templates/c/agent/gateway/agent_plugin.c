@@ -3,87 +3,90 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Imported Functions from `gateway:plugin/host@0.1.1`
+// Imported Functions from `gateway:plugin/host@0.1.2`
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("log")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.2"), __import_name__("log")))
 extern void __wasm_import_gateway_plugin_host_log(uint8_t *, size_t, uint8_t *, size_t);
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("config")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.2"), __import_name__("config")))
 extern void __wasm_import_gateway_plugin_host_config(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("now")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.2"), __import_name__("now")))
 extern void __wasm_import_gateway_plugin_host_now(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("random")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.2"), __import_name__("random")))
 extern void __wasm_import_gateway_plugin_host_random(int32_t, uint8_t *);
 
-// Imported Functions from `gateway:plugin/outbound@0.1.1`
+// Imported Functions from `gateway:plugin/outbound@0.1.2`
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("id")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("id")))
 extern void __wasm_import_gateway_plugin_outbound_id(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("kind")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("kind")))
 extern void __wasm_import_gateway_plugin_outbound_kind(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("subject")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("subject")))
 extern void __wasm_import_gateway_plugin_outbound_subject(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("attribute")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("attribute")))
 extern void __wasm_import_gateway_plugin_outbound_attribute(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("attributes")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("attributes")))
 extern void __wasm_import_gateway_plugin_outbound_attributes(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("content-type")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("content-type")))
 extern void __wasm_import_gateway_plugin_outbound_content_type(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("data")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("data")))
 extern void __wasm_import_gateway_plugin_outbound_data(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("text")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("text")))
 extern void __wasm_import_gateway_plugin_outbound_text(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("cloud-event")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("cloud-event")))
 extern void __wasm_import_gateway_plugin_outbound_cloud_event(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("envelope")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("envelope")))
 extern void __wasm_import_gateway_plugin_outbound_envelope(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.1"), __import_name__("attempt")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("attempt")))
 extern int32_t __wasm_import_gateway_plugin_outbound_attempt(void);
 
-// Imported Functions from `gateway:plugin/state@0.1.1`
+// Imported Functions from `gateway:plugin/state@0.1.2`
 
-__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("get")))
+__attribute__((__import_module__("gateway:plugin/state@0.1.2"), __import_name__("get")))
 extern void __wasm_import_gateway_plugin_state_get(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("set")))
+__attribute__((__import_module__("gateway:plugin/state@0.1.2"), __import_name__("set")))
 extern void __wasm_import_gateway_plugin_state_set(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("delete")))
+__attribute__((__import_module__("gateway:plugin/state@0.1.2"), __import_name__("delete")))
 extern void __wasm_import_gateway_plugin_state_delete(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("keys")))
+__attribute__((__import_module__("gateway:plugin/state@0.1.2"), __import_name__("keys")))
 extern void __wasm_import_gateway_plugin_state_keys(uint8_t *, size_t, uint8_t *);
 
-// Imported Functions from `gateway:plugin/http@0.1.1`
+// Imported Functions from `gateway:plugin/http@0.1.2`
 
-__attribute__((__import_module__("gateway:plugin/http@0.1.1"), __import_name__("send")))
+__attribute__((__import_module__("gateway:plugin/http@0.1.2"), __import_name__("send")))
 extern void __wasm_import_gateway_plugin_http_send(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, int32_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, int32_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/http@0.1.1"), __import_name__("has-credential")))
+__attribute__((__import_module__("gateway:plugin/http@0.1.2"), __import_name__("notify")))
+extern void __wasm_import_gateway_plugin_http_notify(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, int32_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("gateway:plugin/http@0.1.2"), __import_name__("has-credential")))
 extern int32_t __wasm_import_gateway_plugin_http_has_credential(uint8_t *, size_t);
 
-// Exported Functions from `gateway:plugin/agent@0.1.1`
+// Exported Functions from `gateway:plugin/agent@0.1.2`
 
-__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/agent@0.1.1#describe")))
+__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/agent@0.1.2#describe")))
 void __wasm_export_exports_gateway_plugin_agent_describe_post_return(uint8_t * arg0) {
   if ((*((size_t*) (arg0 + sizeof(void*)))) > 0) {
     free(*((uint8_t **) (arg0 + 0)));
   }
 }
 
-__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/agent@0.1.1#deliver")))
+__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/agent@0.1.2#deliver")))
 void __wasm_export_exports_gateway_plugin_agent_deliver_post_return(uint8_t * arg0) {
   switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
     case 0: {
@@ -743,12 +746,130 @@ bool gateway_plugin_http_send(gateway_plugin_http_request_t *request, gateway_pl
   }
 }
 
+bool gateway_plugin_http_notify(gateway_plugin_http_request_t *request, gateway_plugin_http_response_t *ret, gateway_plugin_http_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(8*sizeof(void*))];
+  int32_t option;
+  int32_t option5;
+  uint8_t * option6;
+  size_t option7;
+  if (((*request).body).is_some) {
+    const gateway_plugin_http_content_t *payload0 = &((*request).body).val;
+    int32_t variant;
+    uint8_t * variant3;
+    size_t variant4;
+    switch ((int32_t) (*payload0).tag) {
+      case 0: {
+        const agent_plugin_string_t *payload1 = &(*payload0).val.text;
+        variant = 0;
+        variant3 = (uint8_t *) (*payload1).ptr;
+        variant4 = (*payload1).len;
+        break;
+      }
+      case 1: {
+        const agent_plugin_list_u8_t *payload2 = &(*payload0).val.bytes;
+        variant = 1;
+        variant3 = (uint8_t *) (*payload2).ptr;
+        variant4 = (*payload2).len;
+        break;
+      }
+    }
+    option = 1;
+    option5 = variant;
+    option6 = variant3;
+    option7 = variant4;
+  } else {
+    option = 0;
+    option5 = 0;
+    option6 = 0;
+    option7 = 0;
+  }
+  int32_t option10;
+  uint8_t * option11;
+  size_t option12;
+  if (((*request).credential).is_some) {
+    const agent_plugin_string_t *payload9 = &((*request).credential).val;
+    option10 = 1;
+    option11 = (uint8_t *) (*payload9).ptr;
+    option12 = (*payload9).len;
+  } else {
+    option10 = 0;
+    option11 = 0;
+    option12 = 0;
+  }
+  int32_t option15;
+  int32_t option16;
+  if (((*request).timeout_ms).is_some) {
+    const uint32_t *payload14 = &((*request).timeout_ms).val;
+    option15 = 1;
+    option16 = (int32_t) (*payload14);
+  } else {
+    option15 = 0;
+    option16 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_gateway_plugin_http_notify((uint8_t *) ((*request).method).ptr, ((*request).method).len, (uint8_t *) ((*request).url).ptr, ((*request).url).len, (uint8_t *) ((*request).headers).ptr, ((*request).headers).len, option, option5, option6, option7, option10, option11, option12, option15, option16, ptr);
+  gateway_plugin_http_result_response_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      gateway_plugin_types_option_content_t option18;
+      switch ((int32_t) *((uint8_t*) (ptr + (4*sizeof(void*))))) {
+        case 0: {
+          option18.is_some = false;
+          break;
+        }
+        case 1: {
+          option18.is_some = true;
+          gateway_plugin_types_content_t variant17;
+          variant17.tag = (int32_t) *((uint8_t*) (ptr + (5*sizeof(void*))));
+          switch ((int32_t) variant17.tag) {
+            case 0: {
+              variant17.val.text = (agent_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (6*sizeof(void*))))), (*((size_t*) (ptr + (7*sizeof(void*))))) };
+              break;
+            }
+            case 1: {
+              variant17.val.bytes = (agent_plugin_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + (6*sizeof(void*))))), (*((size_t*) (ptr + (7*sizeof(void*))))) };
+              break;
+            }
+          }
+
+          option18.val = variant17;
+          break;
+        }
+      }
+
+      result.val.ok = (gateway_plugin_types_response_t) {
+        (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + sizeof(void*)))),
+        (agent_plugin_list_tuple2_string_string_t) (agent_plugin_list_tuple2_string_string_t) { (agent_plugin_tuple2_string_string_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+        (gateway_plugin_types_option_content_t) option18,
+      };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (gateway_plugin_http_error_t) {
+        (agent_plugin_string_t) (agent_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (agent_plugin_string_t) (agent_plugin_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
 bool gateway_plugin_http_has_credential(agent_plugin_string_t *name) {
   int32_t ret = __wasm_import_gateway_plugin_http_has_credential((uint8_t *) (*name).ptr, (*name).len);
   return ret;
 }
 
-__attribute__((__export_name__("gateway:plugin/agent@0.1.1#describe")))
+__attribute__((__export_name__("gateway:plugin/agent@0.1.2#describe")))
 uint8_t * __wasm_export_exports_gateway_plugin_agent_describe(void) {
   agent_plugin_string_t ret;
   exports_gateway_plugin_agent_describe(&ret);
@@ -758,7 +879,7 @@ uint8_t * __wasm_export_exports_gateway_plugin_agent_describe(void) {
   return ptr;
 }
 
-__attribute__((__export_name__("gateway:plugin/agent@0.1.1#deliver")))
+__attribute__((__export_name__("gateway:plugin/agent@0.1.2#deliver")))
 uint8_t * __wasm_export_exports_gateway_plugin_agent_deliver(void) {
   exports_gateway_plugin_agent_result_answer_failure_t ret;
   exports_gateway_plugin_agent_answer_t ok;

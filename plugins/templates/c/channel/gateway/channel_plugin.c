@@ -3,70 +3,70 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Imported Functions from `gateway:plugin/host@0.1.1`
+// Imported Functions from `gateway:plugin/host@0.1.2`
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("log")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.2"), __import_name__("log")))
 extern void __wasm_import_gateway_plugin_host_log(uint8_t *, size_t, uint8_t *, size_t);
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("config")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.2"), __import_name__("config")))
 extern void __wasm_import_gateway_plugin_host_config(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("now")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.2"), __import_name__("now")))
 extern void __wasm_import_gateway_plugin_host_now(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.1"), __import_name__("random")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.2"), __import_name__("random")))
 extern void __wasm_import_gateway_plugin_host_random(int32_t, uint8_t *);
 
-// Imported Functions from `gateway:plugin/inbound@0.1.1`
+// Imported Functions from `gateway:plugin/inbound@0.1.2`
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("method")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.2"), __import_name__("method")))
 extern void __wasm_import_gateway_plugin_inbound_method(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("path")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.2"), __import_name__("path")))
 extern void __wasm_import_gateway_plugin_inbound_path(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("query")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.2"), __import_name__("query")))
 extern void __wasm_import_gateway_plugin_inbound_query(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("header")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.2"), __import_name__("header")))
 extern void __wasm_import_gateway_plugin_inbound_header(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("headers")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.2"), __import_name__("headers")))
 extern void __wasm_import_gateway_plugin_inbound_headers(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("body")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.2"), __import_name__("body")))
 extern void __wasm_import_gateway_plugin_inbound_body(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("text")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.2"), __import_name__("text")))
 extern void __wasm_import_gateway_plugin_inbound_text(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/inbound@0.1.1"), __import_name__("received-at")))
+__attribute__((__import_module__("gateway:plugin/inbound@0.1.2"), __import_name__("received-at")))
 extern void __wasm_import_gateway_plugin_inbound_received_at(uint8_t *);
 
-// Imported Functions from `gateway:plugin/state@0.1.1`
+// Imported Functions from `gateway:plugin/state@0.1.2`
 
-__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("get")))
+__attribute__((__import_module__("gateway:plugin/state@0.1.2"), __import_name__("get")))
 extern void __wasm_import_gateway_plugin_state_get(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("set")))
+__attribute__((__import_module__("gateway:plugin/state@0.1.2"), __import_name__("set")))
 extern void __wasm_import_gateway_plugin_state_set(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("delete")))
+__attribute__((__import_module__("gateway:plugin/state@0.1.2"), __import_name__("delete")))
 extern void __wasm_import_gateway_plugin_state_delete(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/state@0.1.1"), __import_name__("keys")))
+__attribute__((__import_module__("gateway:plugin/state@0.1.2"), __import_name__("keys")))
 extern void __wasm_import_gateway_plugin_state_keys(uint8_t *, size_t, uint8_t *);
 
-// Exported Functions from `gateway:plugin/channel@0.1.1`
+// Exported Functions from `gateway:plugin/channel@0.1.2`
 
-__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/channel@0.1.1#describe")))
+__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/channel@0.1.2#describe")))
 void __wasm_export_exports_gateway_plugin_channel_describe_post_return(uint8_t * arg0) {
   if ((*((size_t*) (arg0 + sizeof(void*)))) > 0) {
     free(*((uint8_t **) (arg0 + 0)));
   }
 }
 
-__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/channel@0.1.1#receive")))
+__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/channel@0.1.2#receive")))
 void __wasm_export_exports_gateway_plugin_channel_receive_post_return(uint8_t * arg0) {
   switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
     case 0: {
@@ -616,7 +616,7 @@ void gateway_plugin_state_keys(channel_plugin_string_t *prefix, channel_plugin_l
   *ret = (channel_plugin_list_string_t) { (channel_plugin_string_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
-__attribute__((__export_name__("gateway:plugin/channel@0.1.1#describe")))
+__attribute__((__export_name__("gateway:plugin/channel@0.1.2#describe")))
 uint8_t * __wasm_export_exports_gateway_plugin_channel_describe(void) {
   channel_plugin_string_t ret;
   exports_gateway_plugin_channel_describe(&ret);
@@ -626,7 +626,7 @@ uint8_t * __wasm_export_exports_gateway_plugin_channel_describe(void) {
   return ptr;
 }
 
-__attribute__((__export_name__("gateway:plugin/channel@0.1.1#receive")))
+__attribute__((__export_name__("gateway:plugin/channel@0.1.2#receive")))
 uint8_t * __wasm_export_exports_gateway_plugin_channel_receive(void) {
   exports_gateway_plugin_channel_result_receipt_rejection_t ret;
   exports_gateway_plugin_channel_receipt_t ok;

@@ -139,7 +139,7 @@ typedef struct {
   } val;
 } exports_gateway_plugin_channel_result_receipt_rejection_t;
 
-// Imported Functions from `gateway:plugin/host@0.1.1`
+// Imported Functions from `gateway:plugin/host@0.1.2`
 // Writes one line to the gateway's log under the plugin's name.
 // `level` is `debug`, `info`, `warn` or `error`; any other value counts as `info`.
 extern void gateway_plugin_host_log(channel_plugin_string_t *level, channel_plugin_string_t *message);
@@ -150,7 +150,7 @@ extern void gateway_plugin_host_now(channel_plugin_string_t *ret);
 // `count` random bytes, at most 1024, from the host's cryptographic generator.
 extern void gateway_plugin_host_random(uint32_t count, channel_plugin_list_u8_t *ret);
 
-// Imported Functions from `gateway:plugin/inbound@0.1.1`
+// Imported Functions from `gateway:plugin/inbound@0.1.2`
 extern void gateway_plugin_inbound_method(channel_plugin_string_t *ret);
 // The path below the channel's mount point; starts with `/`.
 extern void gateway_plugin_inbound_path(channel_plugin_string_t *ret);
@@ -167,7 +167,7 @@ extern void gateway_plugin_inbound_text(channel_plugin_string_t *ret);
 // When the host received the request: RFC 3339, UTC, milliseconds.
 extern void gateway_plugin_inbound_received_at(channel_plugin_string_t *ret);
 
-// Imported Functions from `gateway:plugin/state@0.1.1`
+// Imported Functions from `gateway:plugin/state@0.1.2`
 // The stored value, including changes of this call.
 extern bool gateway_plugin_state_get(channel_plugin_string_t *key, channel_plugin_list_u8_t *ret);
 // Sets a value of at most 16384 bytes; a key has 1 to 128 bytes.
@@ -177,7 +177,7 @@ extern bool gateway_plugin_state_delete(channel_plugin_string_t *key, gateway_pl
 // The keys that start with `prefix`, sorted.
 extern void gateway_plugin_state_keys(channel_plugin_string_t *prefix, channel_plugin_list_string_t *ret);
 
-// Exported Functions from `gateway:plugin/channel@0.1.1`
+// Exported Functions from `gateway:plugin/channel@0.1.2`
 void exports_gateway_plugin_channel_describe(channel_plugin_string_t *ret);
 bool exports_gateway_plugin_channel_receive(exports_gateway_plugin_channel_receipt_t *ret, exports_gateway_plugin_channel_rejection_t *err);
 

@@ -192,8 +192,10 @@ pub const struct_gateway_plugin_http_request_t = extern struct {
     credential: agent_plugin_option_string_t = @import("std").mem.zeroes(agent_plugin_option_string_t),
     timeout_ms: agent_plugin_option_u32_t = @import("std").mem.zeroes(agent_plugin_option_u32_t),
     pub const gateway_plugin_http_send = __root.gateway_plugin_http_send;
+    pub const gateway_plugin_http_notify = __root.gateway_plugin_http_notify;
     pub const gateway_plugin_http_request_free = __root.gateway_plugin_http_request_free;
     pub const send = __root.gateway_plugin_http_send;
+    pub const notify = __root.gateway_plugin_http_notify;
     pub const free = __root.gateway_plugin_http_request_free;
 };
 pub const gateway_plugin_http_request_t = struct_gateway_plugin_http_request_t;
@@ -287,6 +289,7 @@ pub extern fn gateway_plugin_state_set(key: [*c]agent_plugin_string_t, value: [*
 pub extern fn gateway_plugin_state_delete(key: [*c]agent_plugin_string_t, err: [*c]gateway_plugin_state_error_t) bool;
 pub extern fn gateway_plugin_state_keys(prefix: [*c]agent_plugin_string_t, ret: [*c]agent_plugin_list_string_t) void;
 pub extern fn gateway_plugin_http_send(request: [*c]gateway_plugin_http_request_t, ret: [*c]gateway_plugin_http_response_t, err: [*c]gateway_plugin_http_error_t) bool;
+pub extern fn gateway_plugin_http_notify(request: [*c]gateway_plugin_http_request_t, ret: [*c]gateway_plugin_http_response_t, err: [*c]gateway_plugin_http_error_t) bool;
 pub extern fn gateway_plugin_http_has_credential(name: [*c]agent_plugin_string_t) bool;
 pub extern fn exports_gateway_plugin_agent_describe(ret: [*c]agent_plugin_string_t) void;
 pub extern fn exports_gateway_plugin_agent_deliver(ret: [*c]exports_gateway_plugin_agent_answer_t, err: [*c]exports_gateway_plugin_agent_failure_t) bool;

@@ -270,8 +270,35 @@ async fn webhooks_are_received_under_the_gateways_own_names() {
     let post = async |host| gateway.client.post("/webhooks/dummy", &[("host", host)], "hello").await;
 
     post("Hooks.example.com:8080").await.expect_status(202);
+    post("hooks.example.com.").await.expect_status(202);
+    post("hooks.example.com.:8080").await.expect_status(202);
+    post("hooks.example.com..").await.expect_problem(421, "misdirected");
     post("other.example.com").await.expect_problem(421, "misdirected");
     gateway.client.get("/health").await.expect_status(200);
+}
+
+/// An IPv4 network means the same in the notation of IPv6.
+#[tokio::test]
+async fn mapped_networks_mean_what_they_say() {
+    let config = r#"
+        [admin]
+        token = { env = "TOKEN" }
+        [channels.dummy]
+        allow_from = ["::ffff:198.51.100.0/120"]
+        [channels.here]
+        plugin = "dummy"
+        allow_from = ["::ffff:127.0.0.0/104"]
+    "#;
+    let setup = Setup::new().plugin(built_in::DUMMY).config(config).env("TOKEN", "t");
+    let gateway = setup.env("GATEWAY__HTTP__TRUSTED_PROXIES", "['::ffff:127.0.0.0/104']").start().await;
+    let post = async |channel: &str, client: &str| {
+        let headers = [("x-forwarded-for", client)];
+        gateway.client.post(&format!("/webhooks/{channel}"), &headers, "hello").await.status.as_u16()
+    };
+
+    assert_eq!(post("dummy", "198.51.100.7").await, 202);
+    assert_eq!(post("dummy", "198.51.101.7").await, 403);
+    assert_eq!(gateway.post("here", "hello").await.status, 202);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod check_live;
 mod cli;
 mod compile_bombs;
 mod delivery;
+mod connections;
 mod egress;
 mod examples;
 mod faults;

@@ -11,6 +11,8 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
+use super::network::parse_network;
+
 /// The interval between lookups.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(60);
 
@@ -42,12 +44,9 @@ impl AllowList {
     /// # Errors
     /// The text is none of these.
     pub fn add(&mut self, text: &str) -> Result<(), NotAllowed> {
-        if let Ok(network) = text.parse::<IpNet>() {
-            self.networks.push(network.trunc());
-        } else if let Ok(address) = text.parse::<IpAddr>() {
-            self.networks.push(address.to_canonical().into());
-        } else {
-            self.names.push(Arc::new(text.parse()?));
+        match parse_network(text) {
+            Some(network) => self.networks.push(network),
+            None => self.names.push(Arc::new(text.parse()?)),
         }
         Ok(())
     }
@@ -129,7 +128,8 @@ mod tests {
 
     #[test]
     fn addresses_and_networks_are_let_in() {
-        let list = list(&["192.0.2.7", "198.51.100.77/24", "2001:db8::/32", "::ffff:203.0.113.1"]);
+        let list =
+            list(&["192.0.2.7", "198.51.100.77/24", "2001:db8::/32", "::ffff:203.0.113.1", "::ffff:10.0.0.0/104"]);
         for (address, expected) in [
             ("192.0.2.7", true),
             ("192.0.2.8", false),
@@ -139,6 +139,9 @@ mod tests {
             ("2001:db8:1::1", true),
             ("2001:db9::1", false),
             ("203.0.113.1", true),
+            ("10.1.2.3", true),
+            ("::ffff:10.1.2.3", true),
+            ("11.1.2.3", false),
         ] {
             assert_eq!(list.contains(address.parse().unwrap()), expected, "{address}");
         }
@@ -146,7 +149,17 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "192.0.2", "192.0.2.256", "192.0.2.0/33", "a b", "http://a.example", "*.example.com", "a..b"] {
+        for text in [
+            "",
+            "192.0.2",
+            "192.0.2.256",
+            "192.0.2.0/33",
+            "::ffff:192.0.2.0/129",
+            "a b",
+            "http://a.example",
+            "*.example.com",
+            "a..b",
+        ] {
             assert_eq!(AllowList::default().add(text), Err(NotAllowed), "{text}");
         }
     }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ::http::{HeaderName, StatusCode};
-use ipnet::IpNet;
 
 use super::place::SettingPlace;
 use super::problem::{alternatives, quoted};
 use super::secret::secrets;
 use super::section::Section;
-use crate::caller::{Access, AddressLimit, AllowList, Caller, ForwardedHeader, Proof, Rate, TrustedProxies};
+use crate::caller::{
+    Access, AddressLimit, AllowList, Caller, ForwardedHeader, Proof, Rate, TrustedProxies, parse_network,
+};
 use crate::http::TlsSettings;
 use crate::verify::{Recipe, Scheme, Secret, Token};
 
@@ -63,7 +64,8 @@ fn caller(name: &str, section: &Section<'_>) -> Option<Caller> {
     if kind == Kind::Certificate {
         superfluous("secret");
         missing("names", "the DNS names of its certificate", "[\"ci.example.com\"]");
-        let names = names?.into_iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        let canonical = |name: String| name.strip_suffix('.').unwrap_or(&name).to_ascii_lowercase();
+        let names = names?.into_iter().map(|(name, _)| canonical(name)).collect();
         return Some(Caller { name: name.to_owned(), proof: Proof::Certificate { names } });
     }
     superfluous("names");
@@ -135,8 +137,7 @@ fn allow_list(section: &Section<'_>, name: &str) -> Option<AllowList> {
 /// `http.trusted_proxies` and the header that they write.
 pub(super) fn trusted_proxies(section: &Section<'_>) -> TrustedProxies {
     let network = |(text, place): (String, SettingPlace<'_>)| {
-        let address = || text.parse::<std::net::IpAddr>().map(|address| IpNet::from(address.to_canonical()));
-        let network = text.parse::<IpNet>().or_else(|_| address()).ok();
+        let network = parse_network(&text);
         if network.is_none() {
             place.problem("an address or a network such as `10.0.0.0/8`", quoted(&text));
         }
@@ -232,7 +233,8 @@ pub(super) fn hosts(section: &Section<'_>) -> Vec<String> {
         if !is_name {
             place.problem("a name or an address, without a port", quoted(&text));
         }
-        is_name.then_some(text)
+        // With a dot at its end it is the same name.
+        is_name.then(|| text.strip_suffix('.').map(str::to_owned).unwrap_or(text))
     };
     section.texts("hosts").unwrap_or_default().into_iter().filter_map(host).collect()
 }

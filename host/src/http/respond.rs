@@ -46,9 +46,7 @@ impl From<&Refusal> for HttpProblem {
                 Self::new(*status, "rate_limited", "Too many requests", "the rate is exceeded, try again later")
                     .hint(Hint::RetryAfter(*wait))
             }
-            Refusal::TooLarge { limit } => {
-                too_large(format!("the body is too large, expected at most {limit} bytes")).hint(Hint::Close)
-            }
+            Refusal::TooLarge { limit } => too_large(format!("the body is too large, expected at most {limit} bytes")),
             Refusal::BodyTimeout(limit) => {
                 let detail = format!("the body was not complete after {limit:?}");
                 Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", "Body too slow", detail).hint(Hint::Close)

@@ -49,7 +49,7 @@ pub(crate) struct RouteRequest<'a> {
     pub(crate) context: &'a RequestContext,
     /// The segment in the place of `{id}`; empty when the path has none.
     pub(crate) id: &'a str,
-    pub(crate) body: Incoming,
+    pub(crate) body: &'a mut Incoming,
 }
 
 impl<'a> RouteRequest<'a> {

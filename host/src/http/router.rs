@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ::http::header::CONNECTION;
-use ::http::{HeaderValue, Method, Request, StatusCode, Version};
+use ::http::request::Parts;
+use ::http::{HeaderValue, Method, StatusCode, Version};
 use hyper::body::Incoming;
 
 use super::admin::{self, access};
@@ -36,10 +37,9 @@ impl Router {
         &self.shared
     }
 
-    /// Answers one request.
-    pub(crate) async fn serve(&self, request: Request<Incoming>, surface: Surface, peer: &Peer) -> Response {
+    /// Answers one request. What it does not read of `body` is left to the connection.
+    pub(crate) async fn serve(&self, head: Parts, body: &mut Incoming, surface: Surface, peer: &Peer) -> Response {
         let shared = &self.shared;
-        let (head, body) = request.into_parts();
         let client = match peer.origin {
             Origin::Named => shared.settings.trusted_proxies.client(peer.remote.ip(), &head.headers),
             // Behind the PROXY protocol the headers are the caller's own.
@@ -70,7 +70,12 @@ impl Router {
         response
     }
 
-    async fn answer(&self, context: RequestContext, body: Incoming, surface: Surface) -> Result<Response, Refusal> {
+    async fn answer(
+        &self,
+        context: RequestContext,
+        body: &mut Incoming,
+        surface: Surface,
+    ) -> Result<Response, Refusal> {
         check_host(&context.head)?;
         let path = context.head.uri.path();
         if surface.has_webhooks() && path.starts_with(WEBHOOKS) {
@@ -89,7 +94,7 @@ impl Router {
     }
 
     /// Answers at a path of the admin API; refusals as well are kept out of caches.
-    async fn answer_operator(&self, found: &Found<'_>, context: &RequestContext, body: Incoming) -> Response {
+    async fn answer_operator(&self, found: &Found<'_>, context: &RequestContext, body: &mut Incoming) -> Response {
         let answered = match access::check(self.shared.settings.admin.token.as_ref(), &context.peer, &context.head) {
             Ok(()) => self.call(found, context, body).await,
             Err(refusal) => Err(refusal),
@@ -99,7 +104,12 @@ impl Router {
         encoding::encoded(&context.head.headers, response).await
     }
 
-    async fn call(&self, found: &Found<'_>, context: &RequestContext, body: Incoming) -> Result<Response, Refusal> {
+    async fn call(
+        &self,
+        found: &Found<'_>,
+        context: &RequestContext,
+        body: &mut Incoming,
+    ) -> Result<Response, Refusal> {
         if let Some(methods) = &found.other_methods {
             return Err(Refusal::Method(methods.clone()));
         }

@@ -10,6 +10,7 @@ pub(crate) mod peer;
 mod proxy_protocol;
 pub(crate) mod tls;
 mod turn_away;
+mod unread;
 pub(crate) mod upgrade;
 
 use std::net::SocketAddr;

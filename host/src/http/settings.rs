@@ -32,7 +32,8 @@ pub struct Settings {
     pub header_timeout: Duration,
     /// How long the body of a request may take.
     pub body_timeout: Duration,
-    /// How long a connection may stay open without a request.
+    /// How long a connection may stay open without a request. Above the 60 s of common load balancers, so that they, and not the
+    /// gateway, end a connection that they keep.
     pub idle_timeout: Duration,
     /// The `Retry-After` of answers with status 503.
     pub retry_after: Duration,
@@ -82,7 +83,7 @@ impl Settings {
             max_header_bytes: 32 << 10,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(75),
             retry_after: Duration::from_secs(5),
             drain: Duration::ZERO,
             shutdown_grace: Duration::from_secs(20),

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::StatusCode;
-use ::http::header::EXPECT;
 use hyper::body::Incoming;
 
 use self::accepted::accepted;
@@ -34,7 +33,7 @@ use crate::ingest::{Mount, WebhookRequest};
 pub(crate) const WEBHOOKS: &str = "/webhooks/";
 
 /// Answers a request to a channel and counts it.
-pub(crate) async fn answer(shared: &Arc<Shared>, context: RequestContext, body: Incoming) -> Response {
+pub(crate) async fn answer(shared: &Arc<Shared>, context: RequestContext, body: &mut Incoming) -> Response {
     let RequestContext { id, started, client, .. } = context;
     let path = context.head.uri.path();
     let mount = shared.services.ingest.mount(path);
@@ -88,7 +87,7 @@ async fn receive(
     shared: &Arc<Shared>,
     mount: &Mount,
     context: RequestContext,
-    body: Incoming,
+    body: &mut Incoming,
     caller: &mut Option<String>,
 ) -> Result<Response, Refusal> {
     let RequestContext { id, head, peer, .. } = context;
@@ -101,7 +100,7 @@ async fn receive(
     *caller = known.map_err(Refusal::Caller)?.map(|known| known.name.clone());
     let policy = channel.check_head(&head.method, &head.headers)?.at_most(shared.settings.max_body);
     let limits = BodyLimits { max: policy.max(), time: shared.settings.body_timeout };
-    let (body, share) = body::read(body, limits, &shared.body_budget, head.headers.contains_key(EXPECT)).await?;
+    let (body, share) = body::read(body, limits, &shared.body_budget).await?;
     let name = mount.channel.name();
     let watch = services.dispatch.may_wait(name).then(|| services.dispatch.watch(id));
     let query = head.uri.query().unwrap_or_default().to_owned();

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use crate::verify::Secret;
 
-use crate::http::authority::authority;
+use crate::http::authority::{authority, parse_authority};
 use crate::http::refusal::Refusal;
 use crate::http::server::peer::Peer;
 
@@ -72,7 +72,7 @@ fn is_same_origin(authority: Option<&Authority>, headers: &HeaderMap) -> bool {
         (Some(origin), None, Some(authority)) => {
             let origin = origin.to_str().unwrap_or_default();
             let own = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-            own.is_some_and(|own| own.eq_ignore_ascii_case(authority.as_str()))
+            own.and_then(|own| parse_authority(own.as_bytes())).is_some_and(|own| own == *authority)
         }
         _ => false,
     }
@@ -121,6 +121,8 @@ mod tests {
             (LOCAL, &[("host", HERE)][..], "answered"),
             (LOCAL, &[("host", "localhost:8080")], "answered"),
             (LOCAL, &[("host", "LOCALHOST:8080")], "answered"),
+            (LOCAL, &[("host", "localhost.:8080")], "answered"),
+            (LOCAL, &[("host", "localhost..:8080")], "403"),
             (("[::1]:8080", "[::1]:50000"), &[("host", "[::1]:8080")], "answered"),
             (("[::ffff:127.0.0.1]:8080", "[::ffff:127.0.0.1]:9"), &[("host", HERE)], "answered"),
             (("127.0.0.1:80", "127.0.0.1:9"), &[("host", "localhost")], "answered"),
@@ -166,6 +168,8 @@ mod tests {
         for (origin, expected) in [
             (&[][..], "answered"),
             (&["http://127.0.0.1:8080"], "answered"),
+            (&["http://127.0.0.1:8080/"], "403"),
+            (&["http://user@127.0.0.1:8080"], "403"),
             (&["http://localhost:8080"], "403"),
             (&["http://127.0.0.1:9090"], "403"),
             (&["https://evil.example"], "403"),

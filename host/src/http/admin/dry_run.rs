@@ -1,6 +1,5 @@
 //! `/admin/channels/{id}/try`: what a webhook would be answered right now. Nothing of it is stored, kept or counted.
 
-use ::http::header::EXPECT;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -59,8 +58,7 @@ async fn answer(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let RouteRequest { shared, context, id: name, body } = request;
     let max = shared.settings.max_body.saturating_mul(4) / 3 + FRAME;
     let limits = BodyLimits { max, time: shared.settings.body_timeout };
-    let expects = context.head.headers.contains_key(EXPECT);
-    let (body, _share) = body::read(body, limits, &shared.body_budget, expects).await?;
+    let (body, _share) = body::read(body, limits, &shared.body_budget).await?;
     let asked: DryRunRequest = serde_json::from_slice(&body).map_err(|error| Refusal::Malformed(error.to_string()))?;
     let webhook = asked.webhook(context.id)?;
     let mount = shared.services.ingest.mount(&webhook.path);

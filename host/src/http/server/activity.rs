@@ -6,13 +6,15 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use ::http::Version;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::unread::Linger;
 
 /// How long a head may take, and how long a connection may be idle.
 pub(crate) struct ActivityLimits {
@@ -52,6 +54,8 @@ pub(crate) struct Activity {
     blocked_since: AtomicU64,
     /// With HTTP/2, bytes arrive that belong to no head.
     is_http2: AtomicBool,
+    /// Whether the connection is closed with the rest of a request unread.
+    leaves_unread: AtomicBool,
 }
 
 impl Activity {
@@ -66,7 +70,13 @@ impl Activity {
             head_since: AtomicU64::new(1),
             blocked_since: AtomicU64::new(0),
             is_http2: AtomicBool::new(false),
+            leaves_unread: AtomicBool::new(false),
         }
+    }
+
+    /// Notes that the rest of a request is not read before the connection is closed.
+    pub(crate) fn leave_unread(&self) {
+        self.leaves_unread.store(true, Ordering::Relaxed);
     }
 
     fn now(&self) -> u64 {
@@ -219,11 +229,13 @@ impl<B: Body<Data = Bytes> + Unpin> Body for BusyBody<B> {
 pub(crate) struct WatchedSocket<S> {
     stream: S,
     activity: Arc<Activity>,
+    is_shut: bool,
+    linger: Linger,
 }
 
 impl<S> WatchedSocket<S> {
     pub(crate) fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
+        Self { stream, activity, is_shut: false, linger: Linger::default() }
     }
 
     fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -247,7 +259,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedSocket<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedSocket<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedSocket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.note(written)
@@ -257,8 +269,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedSocket<S> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, activity, is_shut, linger } = self.get_mut();
+        if !*is_shut {
+            ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+            *is_shut = true;
+        }
+        match activity.leaves_unread.load(Ordering::Relaxed) {
+            true => linger.poll(stream, cx).map(Ok),
+            false => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_write_vectored(

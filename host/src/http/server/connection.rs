@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ::http::Request;
-use hyper::body::Incoming;
+use ::http::header::{CONNECTION, EXPECT};
+use ::http::{Request, StatusCode, Version};
+use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -23,7 +24,9 @@ use super::peer::{Origin, Peer};
 use super::proxy_protocol;
 use super::tls::{Encrypted, NoTls, Tls};
 use super::turn_away::{SPEAK_TLS, turn_away};
+use super::unread::read_rest;
 use super::upgrade::Upgrade;
+use crate::http::answer::{CLOSE, Response};
 use crate::http::router::Router;
 use crate::http::settings::Settings;
 use crate::http::surface::Surface;
@@ -83,6 +86,26 @@ struct Context {
     peer: Peer,
     activity: Arc<Activity>,
     occupancy: Arc<Occupancy>,
+}
+
+impl Context {
+    /// Answers a request. With HTTP/1 the next one follows its body, so the body is read to its end, or the connection ends.
+    async fn answer(&self, request: Request<Incoming>) -> Response {
+        let (head, mut body) = request.into_parts();
+        let is_http1 = head.version < Version::HTTP_2;
+        // Such a caller sends no body after another answer than the one that it waits for.
+        let waits = head.headers.contains_key(EXPECT);
+        let mut response = self.router.serve(head, &mut body, self.surface, &self.peer).await;
+        if is_http1
+            && !body.is_end_stream()
+            && response.status() != StatusCode::SWITCHING_PROTOCOLS
+            && (waits || !read_rest(&mut body).await)
+        {
+            response.headers_mut().insert(CONNECTION, CLOSE);
+            self.activity.leave_unread();
+        }
+        response
+    }
 }
 
 impl Connection {
@@ -165,10 +188,7 @@ where
         let busy = Busy::new(Arc::clone(&context.activity), request.version());
         Upgrade::attach(&mut request, &context.occupancy);
         let context = Arc::clone(&context);
-        async move {
-            let response = context.router.serve(request, context.surface, &context.peer).await;
-            Ok::<_, Infallible>(response.map(|body| busy.with_body(body)))
-        }
+        async move { Ok::<_, Infallible>(context.answer(request).await.map(|body| busy.with_body(body))) }
     });
     let io = TokioIo::new(WatchedSocket::new(stream, Arc::clone(&activity)));
     let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(io, service));
@@ -230,6 +250,9 @@ fn builder(settings: &Settings, tasks: TaskTracker) -> Builder<Tasks> {
         .timer(TokioTimer::new())
         // hyper counts the idle time before a head as well; `Activity` limits the time of the head alone.
         .header_read_timeout(settings.idle_timeout + settings.header_timeout)
+        // A caller may end its side of the connection once it has sent the request, and still wants the answer. One that is gone
+        // is noticed when it is written to.
+        .half_close(true)
         .max_buf_size(settings.max_header_bytes.max(LEAST_BUFFER));
     builder
         .http2()

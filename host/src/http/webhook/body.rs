@@ -17,10 +17,6 @@ const COPIED: usize = 4096;
 /// The most that is reserved because a request announces it.
 const TRUSTED_LENGTH: usize = 1 << 20;
 
-/// How long the rest of a body that is too large is read and discarded, so that the caller reads the answer instead of a reset
-/// connection.
-const DISCARD: Duration = Duration::from_secs(1);
-
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyLimits {
     /// Bytes.
@@ -29,35 +25,25 @@ pub(crate) struct BodyLimits {
     pub(crate) time: Duration,
 }
 
-/// Reads `body` to its end. The budget is charged for what has arrived, not for what is announced: a slow caller must not take
+/// Reads `body` to its end, or up to the limit that it exceeds. The budget is charged for what has arrived, not for what is announced: a slow caller must not take
 /// the room of others.
 pub(crate) async fn read<B>(
     mut body: B,
     limits: BodyLimits,
     budget: &Arc<BodyBudget>,
-    waits_for_continue: bool,
 ) -> Result<(Bytes, BodyShare), Refusal>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: std::fmt::Display,
 {
     let announced = body.size_hint().exact().map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-    let result = match announced {
+    match announced {
         Some(bytes) if bytes > limits.max => Err(Refusal::TooLarge { limit: limits.max }),
-        Some(bytes) if !budget.has_room_for(bytes) => return Err(Refusal::Overloaded(Shortage::Bytes)),
-        _ => match tokio::time::timeout(limits.time, collect(&mut body, limits.max, announced, budget)).await {
-            Ok(result) => result,
-            Err(_) => return Err(Refusal::BodyTimeout(limits.time)),
-        },
-    };
-    // A caller that waits for `100 Continue` sends no body after another answer.
-    if let Err(Refusal::TooLarge { .. }) = &result
-        && !waits_for_continue
-    {
-        // The answer is the same if there is more.
-        drop(tokio::time::timeout(DISCARD, discard(&mut body, limits.max.saturating_mul(2))).await);
+        Some(bytes) if !budget.has_room_for(bytes) => Err(Refusal::Overloaded(Shortage::Bytes)),
+        _ => tokio::time::timeout(limits.time, collect(&mut body, limits.max, announced, budget))
+            .await
+            .unwrap_or(Err(Refusal::BodyTimeout(limits.time))),
     }
-    result
 }
 
 async fn collect<B>(
@@ -98,16 +84,6 @@ where
     Ok((whole, share))
 }
 
-async fn discard<B: Body<Data = Bytes> + Unpin>(body: &mut B, max: usize) {
-    let mut left = max;
-    while let Some(Ok(frame)) = body.frame().await {
-        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-            Some(rest) => left = rest,
-            None => return,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
@@ -130,7 +106,7 @@ mod tests {
         for parts in [&[][..], &["abc"], &["", "abc"], &["abc", "", "def", "ghij"]] {
             let budget = Arc::new(BodyBudget::new(10));
 
-            let (whole, share) = read(frames(parts), LIMITS, &budget, false).await.unwrap();
+            let (whole, share) = read(frames(parts), LIMITS, &budget).await.unwrap();
 
             assert_eq!(whole, parts.concat(), "{parts:?}");
             assert_eq!(budget.held(), whole.len());
@@ -144,19 +120,17 @@ mod tests {
         let budget = Arc::new(BodyBudget::new(10));
         let full = |text: &'static str| Full::new(Bytes::from_static(text.as_bytes()));
 
-        let announced = read(full("0123456789a"), LIMITS, &budget, false).await.unwrap_err();
+        let announced = read(full("0123456789a"), LIMITS, &budget).await.unwrap_err();
         assert!(matches!(announced, Refusal::TooLarge { limit: 10 }), "{announced:?}");
-        let streamed = read(frames(&["01234", "56789", "a"]), LIMITS, &budget, false).await.unwrap_err();
+        let streamed = read(frames(&["01234", "56789", "a"]), LIMITS, &budget).await.unwrap_err();
         assert!(matches!(streamed, Refusal::TooLarge { limit: 10 }), "{streamed:?}");
         let slow = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>());
-        let slow = read(slow, LIMITS, &budget, false).await.unwrap_err();
+        let slow = read(slow, LIMITS, &budget).await.unwrap_err();
         assert!(matches!(slow, Refusal::BodyTimeout(_)), "{slow:?}");
 
-        let (_, _share) = read(full("012345"), LIMITS, &budget, false).await.unwrap();
-        for second in [
-            read(full("01234"), LIMITS, &budget, false).await,
-            read(frames(&["0123", "4"]), LIMITS, &budget, false).await,
-        ] {
+        let (_, _share) = read(full("012345"), LIMITS, &budget).await.unwrap();
+        for second in [read(full("01234"), LIMITS, &budget).await, read(frames(&["0123", "4"]), LIMITS, &budget).await]
+        {
             assert!(matches!(second.unwrap_err(), Refusal::Overloaded(Shortage::Bytes)));
         }
         assert_eq!(budget.held(), 6);

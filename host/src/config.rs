@@ -2,7 +2,8 @@
 //!
 //! This module owns the names of keys, their defaults, and which values are valid together. It promises that a [`Config`] is
 //! valid as a whole, that all problems of an invalid one are reported at once, and that no secret is ever shown.
-//! Deliberately absent: checks that need a plugin, such as those of the settings in its manifest.
+//! Deliberately absent: checks that need a plugin, such as those of the settings in its manifest; only the secrets are checked
+//! here once it is loaded ([`unfit_secrets`]).
 //!
 //! The environment variable of its path overrides a key: `GATEWAY__HTTP__LISTEN` overrides `http.listen`,
 //! `GATEWAY__CHANNELS__MY_HOOK__MAX_BODY` overrides `channels.my-hook.max_body`.
@@ -27,6 +28,7 @@ mod section;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod unfit_secret;
 mod unknown;
 mod value;
 
@@ -36,6 +38,7 @@ use std::path::Path;
 
 pub use self::problem::{ConfigProblem, ConfigProblems};
 pub use self::settings::{Config, LogFormat, LogSettings};
+pub use self::unfit_secret::{depends_on_plugin, unfit_secrets};
 
 use self::asked::Environment;
 use self::raw::Raw;
@@ -53,7 +56,8 @@ pub fn load(path: Option<&Path>) -> Result<Config, ConfigProblems> {
     let fail = |problems| ConfigProblems { file: path.display().to_string(), problems };
     let text = fs::read_to_string(path).map_err(|error| fail(vec![unreadable(&error)]))?;
     let base = path.parent().unwrap_or(Path::new(""));
-    read(&text, base, environment).map_err(fail)
+    let config = read(&text, base, environment).map_err(fail)?;
+    Ok(Config { file: path.display().to_string(), ..config })
 }
 
 fn read(text: &str, base: &Path, environment: Environment) -> Result<Config, Vec<ConfigProblem>> {

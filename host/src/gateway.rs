@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::Config;
+use crate::config::{Config, ConfigProblems, unfit_secrets};
 use crate::dispatch::{DELIVERIES, Dispatch};
 use crate::event::{ChannelName, Recipient, Timestamp};
 use crate::eventlog::{CommitSink, EventLog, EventLogError, Space};
 use crate::http::{HttpError, Server, Services};
-use crate::ingest::{DowngradeCheck, Ingest, POLLING, Router};
+use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, POLLING, Router};
 use crate::lifecycle::{Running, Step, Tasks, Within};
 use crate::metrics::Metrics;
 use crate::plugin::{PluginError, PluginHost};
@@ -21,6 +21,9 @@ use crate::systemd::{Inherited, Notifier, NotifyError, SocketError};
 /// Why the gateway does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
+    /// What can only be checked once the plugins are loaded.
+    #[error(transparent)]
+    Config(#[from] ConfigProblems),
     #[error(transparent)]
     Plugins(#[from] PluginError),
     /// The event log cannot be opened, or failed in a way that needs a restart.
@@ -101,6 +104,7 @@ impl Parts {
         let skills_watcher = skill::watch(config.skills, skills.clone(), &metrics)?;
         let guard = Arc::new(DowngradeCheck::new(&config.ingest));
         let plugins = PluginHost::start(config.plugins, &metrics, guard).await?;
+        check_secrets(config.file, &config.ingest, &plugins)?;
         let agents = config.dispatch.agents.iter().map(|agent| agent.name.clone()).collect();
         let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), &metrics);
         let log = open_log(config.eventlog, &metrics, &dispatch).await?;
@@ -211,6 +215,16 @@ async fn answer_watchdog(notifier: Arc<Notifier>, log: EventLog) {
             Err(error) => tracing::warn!("Watchdog of the service manager is not answered: {error}"),
         }
     }
+}
+
+/// A secret that can never verify a webhook is an error of the configuration, not of the first webhook.
+fn check_secrets(file: String, settings: &ingest::Settings, plugins: &PluginHost) -> Result<(), ConfigProblems> {
+    let unfit = |channel: &ChannelSettings| {
+        let generation = plugins.serving(channel.plugin.as_str())?;
+        Some(unfit_secrets(channel, &generation.manifest.recipe))
+    };
+    let problems: Vec<_> = settings.channels.iter().filter_map(unfit).flatten().collect();
+    if problems.is_empty() { Ok(()) } else { Err(ConfigProblems { file, problems }) }
 }
 
 /// Opens the log on a blocking thread: it reads the disk, and recovers after a crash.

@@ -32,6 +32,7 @@ mod replay;
 mod restart;
 mod sandbox;
 mod shutdown;
+mod secrets;
 mod signatures;
 mod signers;
 mod skills;

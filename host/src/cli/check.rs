@@ -2,12 +2,16 @@
 
 mod live;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::arguments::CheckArguments;
 use super::failure::Failure;
 use super::output;
-use crate::config::{self, Config, FILE_NAME};
+use super::plugin::INSTANCES;
+use crate::config::{self, Config, ConfigProblems, depends_on_plugin, unfit_secrets};
+use crate::event::PluginName;
+use crate::plugin::{self, StandaloneHost};
 
 /// Checks the configuration, alone or against the running gateway.
 pub(super) async fn run(path: Option<&Path>, arguments: CheckArguments) -> Result<(), Failure> {
@@ -18,10 +22,12 @@ pub(super) async fn run(path: Option<&Path>, arguments: CheckArguments) -> Resul
     if arguments.live {
         return live::run(&config, arguments.format).await;
     }
-    for warning in warnings(&config) {
+    let mut warnings = warnings(&config);
+    check_secrets(&config, &mut warnings).await?;
+    for warning in warnings {
         output::note(&format!("warning: {warning}"));
     }
-    let file = path.unwrap_or(Path::new(FILE_NAME)).display();
+    let file = &config.file;
     let counts = [
         counted(config.ingest.channels.len(), "channel"),
         counted(config.dispatch.agents.len(), "agent"),
@@ -47,6 +53,31 @@ fn warnings(config: &Config) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// Loads the plugins of channels with a secret, and checks that their verification can use it.
+async fn check_secrets(config: &Config, warnings: &mut Vec<String>) -> Result<(), Failure> {
+    let channels = config.ingest.channels.iter().filter(|channel| depends_on_plugin(channel));
+    let mut by_plugin = BTreeMap::<_, Vec<_>>::new();
+    channels.for_each(|channel| by_plugin.entry(&channel.plugin).or_default().push(channel));
+    let file = |plugin: &PluginName| config.plugins.dir.join(format!("{plugin}.wasm"));
+    by_plugin.retain(|plugin, _| file(plugin).is_file());
+    if by_plugin.is_empty() {
+        return Ok(());
+    }
+    let settings = plugin::Settings { instances: config.plugins.instances.min(INSTANCES), ..config.plugins.clone() };
+    let host = StandaloneHost::new(settings).map_err(anyhow::Error::from)?;
+    let mut problems = Vec::new();
+    for (plugin, channels) in by_plugin {
+        match host.load(&file(plugin)).await {
+            Ok(generation) => {
+                let unfit = |channel| unfit_secrets(channel, &generation.manifest.recipe);
+                problems.extend(channels.into_iter().flat_map(unfit));
+            }
+            Err(error) => warnings.push(format!("plugin `{plugin}` cannot be loaded, its channels will wait: {error}")),
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(ConfigProblems { file: config.file.clone(), problems }.into()) }
 }
 
 fn counted(count: usize, noun: &str) -> String {

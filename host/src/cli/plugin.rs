@@ -24,7 +24,7 @@ use crate::config::{self, FILE_NAME};
 use crate::plugin::Settings;
 
 /// Pooled instances: the commands call one plugin at a time.
-const INSTANCES: usize = 16;
+pub(super) const INSTANCES: usize = 16;
 
 pub(super) async fn run(config: Option<&Path>, command: PluginCommand) -> Result<(), Failure> {
     match command {

@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::failure::Failure;
 use crate::config::{Config, LogFormat, LogSettings};
-use crate::gateway;
+use crate::gateway::{self, GatewayError};
 use crate::systemd::Inherited;
 
 /// Open files other than connections of callers: the event log, plugins, connections to agents.
@@ -29,7 +29,10 @@ pub(super) fn run(config: Config) -> Result<(), Failure> {
     let ended = runtime.block_on(gateway::run(config, inherited));
     // Tasks that still run have used up their grace period.
     runtime.shutdown_timeout(LEFTOVERS);
-    Ok(ended.map_err(anyhow::Error::from)?)
+    ended.map_err(|error| match error {
+        GatewayError::Config(problems) => problems.into(),
+        error => anyhow::Error::from(error).into(),
+    })
 }
 
 /// Raises the soft limit of open files to the hard limit: every connection is an open file, and most soft limits are low.

@@ -48,6 +48,7 @@ pub(super) fn assemble(raw: &Raw) -> Config {
     agents.extend(agents::responders(&root, &channels, &routes));
     let auto_mount = root.section("plugins").flag("auto_mount").unwrap_or(true);
     Config {
+        file: String::new(),
         ingest: ingest::Settings { channels, auto_mount, auto_limits: plugins.limits.clone() },
         dispatch: dispatch::Settings {
             agents,

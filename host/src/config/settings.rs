@@ -5,6 +5,8 @@ use crate::{dispatch, eventlog, http, ingest, plugin, replay, skill};
 /// The settings of every module, valid as a whole.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The path of the file, as given.
+    pub file: String,
     /// `[http]` and `[admin]`.
     pub http: http::Settings,
     /// `[eventlog]`.

@@ -41,7 +41,8 @@ pub enum SecretEncoding {
     Raw,
     /// Padded base64.
     Base64,
-    /// `whsec_` and padded base64.
+    /// Padded base64 after `whsec_`. As in the libraries of Standard Webhooks the prefix may be left out; some consoles show
+    /// the key with the version of its signatures in front, `v1,whsec_`.
     Whsec,
 }
 
@@ -56,12 +57,15 @@ impl SecretEncoding {
         let text = match self {
             Self::Raw => return Ok(Cow::Borrowed(shared)),
             Self::Base64 => Some(shared),
-            Self::Whsec => shared.strip_prefix(b"whsec_"),
+            Self::Whsec => {
+                let key = shared.strip_prefix(b"v1,").unwrap_or(shared).strip_prefix(b"whsec_");
+                Some(key.unwrap_or(shared))
+            }
         };
         match text.and_then(|text| STANDARD.decode(text).ok()) {
             Some(key) if !key.is_empty() => Ok(Cow::Owned(key)),
             _ => Err(match self {
-                Self::Whsec => "expected `whsec_` followed by padded base64",
+                Self::Whsec => "expected padded base64 after `whsec_`, or alone",
                 Self::Raw | Self::Base64 => "expected padded base64",
             }),
         }

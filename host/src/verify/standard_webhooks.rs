@@ -23,7 +23,8 @@ use crate::event::Timestamp;
 /// The header with the message id.
 pub const ID: &str = "webhook-id";
 
-/// `webhook-id`, `webhook-timestamp` and `webhook-signature`, or the same with `svix-`; a secret starts with `whsec_` or `whpk_`.
+/// `webhook-id`, `webhook-timestamp` and `webhook-signature`, or the same with `svix-`. A secret is a key in base64, mostly after
+/// `whsec_`, or a public key after `whpk_`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StandardWebhooks {

@@ -77,6 +77,7 @@ pub(crate) mod built_in {
     pub(crate) const OPENAI: Guest = Guest::built_in("openai");
     pub(crate) const OPENCLAW: Guest = Guest::built_in("openclaw");
     pub(crate) const SLACK: Guest = Guest::built_in("slack");
+    pub(crate) const STANDARD_WEBHOOKS: Guest = Guest::built_in("standard_webhooks");
     pub(crate) const STUB: Guest = Guest::built_in("stub");
     pub(crate) const TELEGRAM: Guest = Guest::built_in("telegram");
 

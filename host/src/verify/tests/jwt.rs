@@ -29,6 +29,20 @@ pub(super) const P256_PUBLIC: &str = "\
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAElKfyPj3qtuHlv0QD1aPXakqXvZmn\n\
 HVQJuLFuJqJR7Wz1WU5BYHwO4J4azRqDfejMfWtIznmhUTBIHkL019/Vzg==\n\
 -----END PUBLIC KEY-----\n";
+/// 1024 bits.
+pub(super) const RSA_TOO_SMALL: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDgvhxbKvrA3630tjT8C+MIQkKu\n\
+HlsiM1WzPN94fIgGCha/D6GdTDwyD5i1L59zaMjEu0j3aZTdwLdTHbstKGzOTlvD\n\
+y/jhQIS9B4QkOnhv098cuDzGwN5oqzr0pAHU4fmydaXySLMzllAeITRizvpawgfI\n\
+1fp/ksehhUBEqoLY5QIDAQAB\n\
+-----END PUBLIC KEY-----\n";
+/// With one coordinate instead of two.
+pub(super) const P256_COMPRESSED: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MDkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDIgADTa3UrfWsgqVZGsU1162wBa0Bl5dJ\n\
+/afUkvtEhSG1FWI=\n\
+-----END PUBLIC KEY-----\n";
 /// Signed by Node's crypto with the private key of [`RSA_PUBLIC`]: issuer `issuer`, audiences `other` and `gateway`.
 const RS256: &str = "\
 eyJ0eXAiOiJKV1QiLCJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJpc3N1ZXIiLCJhdWQiOlsib3RoZXIiLCJnYXRld2F5Il0sImlhdCI\

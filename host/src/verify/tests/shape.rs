@@ -124,8 +124,17 @@ fn a_secret_of_the_wrong_form_is_noticed_before_a_request_comes() {
         (with(super::github(), "secret_encoding", json!("base64")), "c2VjcmV0", true),
         (with(super::github(), "secret_encoding", json!("base64")), "c2VjcmV", false),
         (with(super::github(), "secret_encoding", json!("whsec")), "whsec_c2VjcmV0", true),
-        (with(super::github(), "secret_encoding", json!("whsec")), "c2VjcmV0", false),
+        (with(super::github(), "secret_encoding", json!("whsec")), "c2VjcmV0", true),
+        (with(super::github(), "secret_encoding", json!("whsec")), "not base64", false),
         (super::standard_webhooks(), "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", true),
+        (super::standard_webhooks(), "C2FVsBQIhrscChlQIMV+b5sSYspob7oD", true),
+        (super::standard_webhooks(), "v1,whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", true),
+        (super::standard_webhooks(), "v1,C2FVsBQIhrscChlQIMV+b5sSYspob7oD", false),
+        (super::standard_webhooks(), "whsec_whsec_c2VjcmV0", false),
+        (super::standard_webhooks(), "whsec_c2VjcmV", false),
+        (super::standard_webhooks(), "polar_whs_c2VjcmV0", false),
+        (super::standard_webhooks(), "whsk_C2FVsBQIhrscChlQIMV+b5sSYspob7oD", false),
+        (super::standard_webhooks(), "v1a,whpk_AAAA", false),
         (super::standard_webhooks(), "whsec_", false),
         (super::standard_webhooks(), "whsec_c2VjcmV0\n", false),
         (super::standard_webhooks(), "secret", false),
@@ -147,6 +156,8 @@ fn a_secret_of_the_wrong_form_is_noticed_before_a_request_comes() {
         (json!([{"scheme": "jwt", "algorithm": "RS256"}]), "shared-secret", false),
         (json!([{"scheme": "jwt", "algorithm": "ES256"}]), super::jwt::P256_PUBLIC, true),
         (json!([{"scheme": "jwt", "algorithm": "ES256"}]), super::jwt::RSA_PUBLIC, false),
+        (json!([{"scheme": "jwt", "algorithm": "RS256"}]), super::jwt::RSA_TOO_SMALL, false),
+        (json!([{"scheme": "jwt", "algorithm": "ES256"}]), super::jwt::P256_COMPRESSED, false),
     ] {
         let result = recipe(schemes.clone()).accepts_secret(&secret(text));
 

@@ -5,6 +5,7 @@
 //! configuration.
 
 mod arguments;
+mod cancel;
 mod check;
 mod client;
 mod event;
@@ -99,8 +100,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Deliveries { command: Some(DeliveriesCommand::Replay(arguments)), .. } => {
             block_on(replay::run(&load()?, arguments))
         }
-        Command::Deliveries { command: Some(DeliveriesCommand::Cancel { id, output }), .. } => {
-            block_on(replay::cancel(&load()?, id, output))
+        Command::Deliveries { command: Some(DeliveriesCommand::Cancel(arguments)), .. } => {
+            block_on(cancel::run(&load()?, arguments))
         }
         Command::Log { command } => block_on(log::run(&load()?, command)),
         Command::Plugin { command } => block_on(plugin::run(path, command)),

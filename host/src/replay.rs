@@ -1,10 +1,12 @@
-//! Replays: dead letters, or whatever a filter matches, are redelivered for an operator.
+//! What an operator does with many deliveries: replays, which redeliver dead letters or whatever a filter matches, and
+//! cancellations of those to an agent that is gone.
 //!
 //! It owns how fast that goes: each replay adds a number of deliveries per second, and none while too many redeliveries to
 //! an agent are open. A replay is a processor of the log: what a step adds and how far the replay has come are one commit,
 //! so that it goes on after a restart where it was and redelivers nothing twice. Deliberately absent: the attempts
 //! themselves, which `dispatch` makes like any others, after those that nobody had to ask for.
 
+mod cancellation;
 mod count;
 mod error;
 mod record;
@@ -20,6 +22,8 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use self::cancellation::Cancellation;
+pub use self::cancellation::Cancelled;
 pub use self::count::Count;
 use self::count::Counter;
 pub use self::error::ReplayError;
@@ -45,6 +49,7 @@ struct Inner {
     agents: Arc<BTreeSet<AgentName>>,
     runner: Arc<Runner>,
     counter: Counter,
+    cancellation: Cancellation,
     /// One caller begins at a time, so that the number of replays is known.
     beginning: Mutex<()>,
 }
@@ -64,7 +69,8 @@ impl Replays {
         let agents = Arc::new(agents);
         let runner = Arc::new(Runner::load(log.clone(), Arc::clone(&agents), settings.open, metrics)?);
         let counter = Counter::new(log.clone(), Arc::clone(&agents));
-        Ok(Self(Arc::new(Inner { settings, log, agents, runner, counter, beginning: Mutex::default() })))
+        let (cancellation, beginning) = (Cancellation::default(), Mutex::default());
+        Ok(Self(Arc::new(Inner { settings, log, agents, runner, counter, cancellation, beginning })))
     }
 
     /// Goes on with the replays that the log holds, and with those to come. What is cut off at the end goes on after the
@@ -134,6 +140,32 @@ impl Replays {
             Err(EventLogError::NotFound) => Err(ReplayError::Unknown(id)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Counts what [`Replays::cancel_deliveries`] would cancel.
+    ///
+    /// # Errors
+    /// `ConfiguredAgent` and `Log`.
+    pub async fn count_open(&self, agent: &AgentName) -> Result<u64, ReplayError> {
+        self.check_is_gone(agent)?;
+        self.0.cancellation.count(&self.0.log, agent).await
+    }
+
+    /// Ends the open deliveries to an agent that is not configured any more: they are dead. What is left when the time of a
+    /// request is over is cancelled by the next one.
+    ///
+    /// # Errors
+    /// `ConfiguredAgent` and `Log`.
+    pub async fn cancel_deliveries(&self, agent: &AgentName, by: &str) -> Result<Cancelled, ReplayError> {
+        self.check_is_gone(agent)?;
+        let cancelled = self.0.cancellation.run(&self.0.log, agent, by).await?;
+        tracing::info!(%agent, by, deliveries = cancelled.deliveries, "Deliveries to an agent that is gone were cancelled");
+        Ok(cancelled)
+    }
+
+    /// An agent that is configured may be attempting a delivery right now.
+    fn check_is_gone(&self, agent: &AgentName) -> Result<(), ReplayError> {
+        if self.0.agents.contains(agent) { Err(ReplayError::ConfiguredAgent(agent.clone())) } else { Ok(()) }
     }
 
     /// Redelivers the delivery `index` of a stored event to its agent.

@@ -140,6 +140,13 @@ impl Setup {
         self
     }
 
+    /// Removes tables that were added to the configuration.
+    pub(crate) fn without(mut self, toml: &str) -> Self {
+        assert!(self.config.contains(toml));
+        self.config = self.config.replace(toml, "");
+        self
+    }
+
     /// The channel `github` with the secret `mysecret`, whose events go to the agent `stub`.
     pub(crate) fn github(self) -> Self {
         self.plugin(built_in::GITHUB)

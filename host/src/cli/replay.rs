@@ -1,4 +1,4 @@
-//! `gateway deliveries replay` and `cancel`. The running gateway makes the replays, so they outlive the command.
+//! `gateway deliveries replay`. The running gateway makes the replays, so they outlive the command.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(super) async fn run(config: &Config, arguments: ReplayArguments) -> Result<(
     let ReplayArguments { id, selected, dry_run, rate, detach, output } = arguments;
     if let Some(id) = id {
         let query = parameters(&[("by", Some(by()))]);
-        return added(&post(&client, &format!("/admin/deliveries/{id}/replay?{query}")).await?, output);
+        return added(&post(&client, &format!("/admin/deliveries/{id}/replay?{query}"), "replay").await?, output);
     }
     let Some(filter) = selected.filter() else {
         return Err(Failure::Call(
@@ -39,7 +39,7 @@ pub(super) async fn run(config: &Config, arguments: ReplayArguments) -> Result<(
     pairs.push(("dry_run", dry_run.then(|| true.to_string())));
     // From here on Ctrl-C ends the wait, not the replay.
     let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
-    let answer = post(&client, &format!("/admin/deliveries/replay?{}", parameters(&pairs))).await?;
+    let answer = post(&client, &format!("/admin/deliveries/replay?{}", parameters(&pairs)), "replay").await?;
     if dry_run {
         return match output.format {
             Format::Json => output::json(&answer),
@@ -65,15 +65,6 @@ pub(super) async fn run(config: &Config, arguments: ReplayArguments) -> Result<(
     result(&last, output)
 }
 
-/// Cancels a replay.
-pub(super) async fn cancel(config: &Config, id: u64, output: OutputArguments) -> Result<(), Failure> {
-    let answer = post(&Client::admin(config), &format!("/admin/replays/{id}/cancel")).await?;
-    match output.format {
-        Format::Json => output::json(&answer),
-        Format::Text => output::text(&summary(&answer)),
-    }
-}
-
 /// Prints the new deliveries.
 pub(super) fn added(answer: &Value, output: OutputArguments) -> Result<(), Failure> {
     if output.format == Format::Json {
@@ -94,10 +85,11 @@ pub(super) fn by() -> String {
     name.chars().filter(|c| !c.is_control()).take(128).collect()
 }
 
-async fn post(client: &Client, path: &str) -> anyhow::Result<Value> {
+/// Asks the running gateway to `deed`.
+pub(super) async fn post(client: &Client, path: &str, deed: &str) -> anyhow::Result<Value> {
     client.post(path, &json!({})).await.map_err(|reason| match reason {
         NoAnswer::Refused(origin) => anyhow!(
-            "no gateway is running at {origin}, and only a running one can replay\n\
+            "no gateway is running at {origin}, and only a running one can {deed}\n\
              hint: start it with `gateway serve`"
         ),
         NoAnswer::Failed(error) => error,
@@ -137,7 +129,7 @@ fn result(replay: &Value, output: OutputArguments) -> Result<(), Failure> {
     }
 }
 
-fn summary(replay: &Value) -> String {
+pub(super) fn summary(replay: &Value) -> String {
     let [id, state, replayed] = ["id", "state", "replayed"].map(|name| shown(&replay[name]));
     let noun = if replayed == "1" { "delivery" } else { "deliveries" };
     let mut text = format!("replay {id} {state}: {replayed} {noun} replayed");

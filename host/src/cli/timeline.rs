@@ -104,6 +104,7 @@ fn what(moment: &Value) -> String {
         },
         "replayed" => format!("replayed to {agent} by {}", shown(&moment["by"])),
         "delivered" => format!("delivered to {agent}"),
+        "cancelled" => format!("delivery to {agent} {}", shown(&moment["message"])),
         _ => what,
     }
 }
@@ -192,6 +193,10 @@ mod tests {
     fn steps_of_a_delivery_are_described() {
         for (moment, expected) in [
             (json!({"what": "replayed", "agent": "a", "by": "ann@host"}), "replayed to a by ann@host"),
+            (
+                json!({"what": "cancelled", "agent": "a", "message": "cancelled by ann@host"}),
+                "delivery to a cancelled by ann@host",
+            ),
             (json!({"what": "omitted", "agent": "a", "attempts": [1, 12]}), "attempts 1 to 12 to a are not kept"),
             (json!({"what": "omitted", "agent": "a", "attempts": [1, 1]}), "attempt 1 to a is not kept"),
         ] {

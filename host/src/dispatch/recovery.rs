@@ -79,7 +79,12 @@ impl Recovery {
             }
         }
         for (agent, deliveries) in strangers {
-            tracing::warn!(%agent, deliveries, "Deliveries wait for an agent that is not configured");
+            tracing::warn!(
+                %agent,
+                deliveries,
+                "Deliveries wait for an agent that is not configured, and keep their events; \
+                 if it does not come back, `gateway deliveries cancel --agent {agent}` ends them"
+            );
         }
     }
 }

@@ -124,6 +124,9 @@ pub struct Attempt {
 impl Attempt {
     /// The term of all attempts while one process makes all deliveries.
     pub const FIRST_TERM: u64 = 1;
+
+    /// The code of what is no attempt: an operator has cancelled the delivery.
+    pub const CANCELLED: &str = "cancelled";
 }
 
 /// One event on its way to one agent.

@@ -6,6 +6,7 @@
 pub(crate) mod access;
 mod agents;
 mod backup;
+mod cancellations;
 mod channels;
 mod consumers;
 pub mod deliveries;
@@ -26,6 +27,7 @@ use super::route::Route;
 pub(crate) const NOUNS: &[&[Route]] = &[
     agents::ROUTES,
     backup::ROUTES,
+    cancellations::ROUTES,
     channels::ROUTES,
     consumers::ROUTES,
     deliveries::ROUTES,

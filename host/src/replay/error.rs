@@ -26,6 +26,8 @@ pub enum ReplayError {
     Superseded,
     #[error("there is no agent `{0}` any more")]
     UnknownAgent(AgentName),
+    #[error("the agent `{0}` is configured, so its deliveries go on; remove it from the configuration first")]
+    ConfiguredAgent(AgentName),
     #[error(transparent)]
     Log(#[from] EventLogError),
 }

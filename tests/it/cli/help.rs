@@ -264,7 +264,7 @@ Commands:
   list     List deliveries, newest event first
   replay   Replay one delivery, or all dead letters that match the filters
   replays  List replays and their progress, latest first
-  cancel   Cancel a running replay; deliveries that it has added stay
+  cancel   Cancel a replay, or the open deliveries to an agent that is gone
 
 Options:
       --limit <LIMIT>      Maximum number of rows, 1 to 500 [default: 50]
@@ -343,14 +343,16 @@ Options:
     check_help(
         &["deliveries", "cancel"],
         r"
-Cancel a running replay; deliveries that it has added stay
+Cancel a replay, or the open deliveries to an agent that is gone
 
-Usage: gateway deliveries cancel [OPTIONS] <REPLAY>
+Usage: gateway deliveries cancel [OPTIONS] [REPLAY]
 
 Arguments:
-  <REPLAY>  Replay id, as listed by `gateway deliveries replays`
+  [REPLAY]  Replay id, as listed by `gateway deliveries replays`
 
 Options:
+      --agent <AGENT>    Cancel the open deliveries to this agent, which left the configuration
+      --dry-run          Count the deliveries without cancelling them
       --format <FORMAT>  Output format: text or json [default: text]
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
   -h, --help             Print help

@@ -112,8 +112,8 @@ pub(crate) mod guest {
     pub(crate) const LOGGER: Guest = Guest::example("logger");
     pub(crate) const NEWEST: Guest = Guest::example("newest");
     pub(crate) const OLDEST: Guest = Guest::example("oldest");
-    pub(crate) const RECURSE: Guest = Guest::example("recurse");
     pub(crate) const OLDER: Guest = Guest::example("older");
+    pub(crate) const RECURSE: Guest = Guest::example("recurse");
     pub(crate) const REJECTING: Guest = Guest::example("rejecting");
     pub(crate) const RESPONDER: Guest = Guest::example("responder");
     pub(crate) const SEALED: Guest = Guest::example("sealed");

@@ -18,14 +18,8 @@ pub(in crate::cli) enum DeliveriesCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
-    /// Cancel a running replay; deliveries that it has added stay
-    Cancel {
-        /// Replay id, as listed by `gateway deliveries replays`
-        #[arg(value_name = "REPLAY")]
-        id: u64,
-        #[command(flatten)]
-        output: OutputArguments,
-    },
+    /// Cancel a replay, or the open deliveries to an agent that is gone
+    Cancel(CancelArguments),
 }
 
 #[derive(Debug, Args)]
@@ -78,6 +72,21 @@ pub(in crate::cli) struct ReplayArguments {
     /// Return at once instead of waiting for the end
     #[arg(long)]
     pub(in crate::cli) detach: bool,
+    #[command(flatten)]
+    pub(in crate::cli) output: OutputArguments,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct CancelArguments {
+    /// Replay id, as listed by `gateway deliveries replays`
+    #[arg(value_name = "REPLAY", required_unless_present = "agent", conflicts_with = "agent")]
+    pub(in crate::cli) id: Option<u64>,
+    /// Cancel the open deliveries to this agent, which left the configuration
+    #[arg(long)]
+    pub(in crate::cli) agent: Option<AgentName>,
+    /// Count the deliveries without cancelling them
+    #[arg(long, requires = "agent", conflicts_with = "id")]
+    pub(in crate::cli) dry_run: bool,
     #[command(flatten)]
     pub(in crate::cli) output: OutputArguments,
 }

@@ -109,7 +109,7 @@ pub struct AttemptView<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Moment<'a> {
     pub at: Timestamp,
-    /// `received`, `verified`, `stored`, `replayed`, `omitted`, `attempt`, `delivered` or `dead`.
+    /// `received`, `verified`, `stored`, `replayed`, `omitted`, `attempt`, `cancelled`, `delivered` or `dead`.
     pub what: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<&'a AgentName>,
@@ -262,6 +262,11 @@ fn timeline<'a>(event: &Event, deliveries: &'a [Delivery]) -> Vec<Moment<'a>> {
             moments.push(Moment { agent, attempts, ..moment(first.started_at, "omitted") });
         }
         for attempt in &delivery.attempts {
+            if attempt.code == Attempt::CANCELLED {
+                let message = not_empty(&attempt.message);
+                moments.push(Moment { agent, message, ..moment(attempt.started_at, "cancelled") });
+                continue;
+            }
             moments.push(Moment {
                 agent,
                 attempt: Some(attempt.number),

@@ -17,7 +17,7 @@ use crate::http::route::{Route, RouteRequest};
 use crate::replay::{Count, Replay, ReplayError, ReplayId, ReplayState, Settings};
 
 /// Who asked, when the query does not say.
-const BY: &str = "admin API";
+pub(super) const BY: &str = "admin API";
 /// The longest name of who asked, in characters.
 const MAX_BY: usize = 128;
 
@@ -175,7 +175,7 @@ fn replay_id(id: &str) -> Result<ReplayId, Refusal> {
     id.parse().map_err(|_| unknown_replay(id).into())
 }
 
-fn refusal(error: ReplayError) -> Refusal {
+pub(super) fn refusal(error: ReplayError) -> Refusal {
     let text = error.to_string();
     let problem = match error {
         ReplayError::Log(error) => return error.into(),
@@ -192,6 +192,7 @@ fn refusal(error: ReplayError) -> Refusal {
         ReplayError::Open => HttpProblem::conflict("delivery_open", "Delivery open", text),
         ReplayError::Superseded => HttpProblem::conflict("delivery_superseded", "Delivery superseded", text),
         ReplayError::UnknownAgent(_) => HttpProblem::conflict("unknown_agent", "Unknown agent", text),
+        ReplayError::ConfiguredAgent(_) => HttpProblem::conflict("configured_agent", "Configured agent", text),
         ReplayError::Unknown(id) => unknown_replay(&id.to_string()),
         ReplayError::UnknownDelivery => HttpProblem::not_found("unknown_delivery", "Unknown delivery", text),
     };
@@ -298,7 +299,7 @@ impl ReplayQuery {
     }
 }
 
-fn by(parameter: &Parameter) -> Result<String, BadParameter> {
+pub(super) fn by(parameter: &Parameter) -> Result<String, BadParameter> {
     let name = parameter.value();
     let is_name = !name.is_empty() && name.chars().count() <= MAX_BY && !name.chars().any(char::is_control);
     if is_name { Ok(name.to_owned()) } else { Err(parameter.bad("a name of 1 to 128 visible characters")) }
@@ -355,6 +356,7 @@ mod tests {
             (ReplayError::Open, 409, "delivery_open"),
             (ReplayError::Superseded, 409, "delivery_superseded"),
             (ReplayError::UnknownAgent("a".parse().unwrap()), 409, "unknown_agent"),
+            (ReplayError::ConfiguredAgent("a".parse().unwrap()), 409, "configured_agent"),
             (ReplayError::Unknown(ReplayId(3)), 404, "unknown_replay"),
             (ReplayError::UnknownDelivery, 404, "unknown_delivery"),
             (ReplayError::Log(EventLogError::Closed), 503, "store_unavailable"),

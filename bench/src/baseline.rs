@@ -169,6 +169,7 @@ pub(crate) fn new_event(delivery: &str, issue: u32, body: Bytes) -> Result<NewEv
         headers: Vec::new(),
         request_id: RequestId::new(),
         traceparent: None,
+        statement: None,
         identity: Some(Identity::of_delivery(&channel, delivery, &digest, 0)),
         channel,
         recipients: Vec::new(),

@@ -54,6 +54,17 @@
 //! 27. A later format, and a record of a later version, is refused with both numbers.
 //!     (`a_later_format_is_refused_with_both_numbers`)
 //! 28. A log keeps its epoch; one that is restored or repaired has another. (`an_epoch_ends_with_a_restore_and_a_repair`)
+//! 29. A state equals the last one that was told of its thing, and is a duplicate then, or it is news; a delivery that was
+//!     seen before is a duplicate always. (`a_state_that_comes_back_is_news`)
+//! 30. Of events that say the same of one thing at the same time, one is accepted.
+//!     (`of_equal_statements_at_once_one_is_accepted`)
+//! 31. A state is known while it is said at least once within the window, also across restarts.
+//!     (`each_repetition_renews_a_state`)
+//! 32. A state that may be late is stored at once and told when its window ends, unless the last state is said again within
+//!     it; also across restarts. (`a_state_that_may_be_late_is_held`)
+//! 33. An event that is held is not removed, and not counted as settled. (`a_held_event_stays_until_it_is_told`)
+//! 34. No more things are known and no more events are held than allowed; nothing is lost by that.
+//!     (`no_more_states_are_kept_than_allowed`)
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 
@@ -74,6 +85,7 @@ mod scan;
 mod settings;
 mod sink;
 mod snapshot;
+mod statement;
 mod tail;
 mod writer;
 
@@ -103,18 +115,19 @@ pub use self::maintenance::{
 use self::metrics::LogMetrics;
 pub use self::query::{
     DeliveryFilter, DeliverySelection, DeliveryStage, EventKey, LaneSubjects, Order, Page, Query, Range, ScanLimits,
-    Selection, SkipReason, Skipped, Stored,
+    Selection, SkipReason, Skipped, Stored, Withheld,
 };
 use self::scan::Reader;
 pub use self::settings::{EngineKind, RetentionLimits, Settings};
 pub use self::sink::CommitSink;
 use self::snapshot::Publisher;
 pub use self::snapshot::{ChannelCounts, Snapshot, WriterState};
+pub use self::statement::Statement;
 use self::tail::Recent;
 pub use self::tail::{Tail, TailPage};
 use self::writer::queue::{Queue, Weight};
-use self::writer::{Request, Writer, WriterLimits};
-use crate::event::Seq;
+use self::writer::{Clock, Request, Writer, WriterLimits};
+use crate::event::{Seq, Timestamp};
 use crate::metrics::Metrics;
 
 /// A handle on the log; clones are the same log. The last one closes it.
@@ -169,7 +182,7 @@ impl EventLog {
             }
             EngineKind::Memory => Arc::new(Memory::default()),
         };
-        Self::start(engine, settings, Arc::new(LogMetrics::register(metrics)), sinks)
+        Self::start(engine, settings, Arc::new(LogMetrics::register(metrics)), sinks, Arc::new(Timestamp::now))
     }
 
     fn start(
@@ -177,6 +190,7 @@ impl EventLog {
         settings: &Settings,
         metrics: Arc<LogMetrics>,
         sinks: Vec<Arc<dyn CommitSink>>,
+        clock: Clock,
     ) -> Result<Self, EventLogError> {
         let store = Store::new(Arc::clone(&engine));
         let limits = WriterLimits::new(settings);
@@ -194,6 +208,7 @@ impl EventLog {
             sinks,
             metrics: Arc::clone(&metrics),
             limits,
+            clock,
             in_doubt: Vec::new(),
         };
         let thread = std::thread::Builder::new()

@@ -35,6 +35,7 @@ mod settings;
 mod signature;
 mod standalone;
 mod state;
+mod state_group;
 mod swap_policy;
 mod trust;
 mod watch;
@@ -64,6 +65,7 @@ pub use self::settings::Settings;
 pub use self::signature::{KeyError, SignatureError, SignatureState, TrustedKey, sign, signature_path};
 pub use self::standalone::{Inspection, StandaloneHost, read_file};
 pub use self::state::{PluginState, StateChanges, StateError};
+pub use self::state_group::StateGroup;
 pub use self::swap_policy::{AllowAll, SwapPolicy};
 pub use self::trust::Trust;
 

@@ -58,6 +58,17 @@ fn timeline(event: &Value) -> String {
     for (at, passed, what) in &lines {
         let _ = writeln!(text, "{at}  {passed:>width$}  {}", clean(what, false));
     }
+    match event["status"].as_str() {
+        Some("held") => {
+            let until = shown(&event["held_until"]);
+            let _ = writeln!(
+                text,
+                "held until {until}, because its state may be late; dropped if the last one is confirmed"
+            );
+        }
+        Some("dropped") => text.push_str("dropped, because the last state was confirmed or another one followed\n"),
+        _ => {}
+    }
     for delivery in event["deliveries"].as_array().into_iter().flatten() {
         let agent = shown(&delivery["agent"]);
         match delivery["state"].as_str() {
@@ -186,6 +197,26 @@ mod tests {
              \n\
              data        application/json\n\
              {\n  \"ref\": \"main\"\n}\n"
+        );
+    }
+
+    #[test]
+    fn an_event_that_nobody_is_told_of_says_why() {
+        let last = |status: &str, until: Value| {
+            let event = json!({
+                "status": status, "held_until": until, "deliveries": [],
+                "timeline": [{"at": "2026-01-31T12:00:00.000Z", "what": "received"}],
+            });
+            timeline(&event).lines().last().unwrap().to_owned()
+        };
+
+        assert_eq!(
+            last("held", json!("2026-01-31T12:01:30.000Z")),
+            "held until 2026-01-31T12:01:30.000Z, because its state may be late; dropped if the last one is confirmed"
+        );
+        assert_eq!(
+            last("dropped", Value::Null),
+            "dropped, because the last state was confirmed or another one followed"
         );
     }
 

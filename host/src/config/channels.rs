@@ -18,10 +18,13 @@ use super::{delivery, grants};
 use crate::coding::Coding;
 use crate::event::ChannelName;
 use crate::ingest::{ChannelSettings, PollSettings};
+use crate::plugin::StateGroup;
 use crate::verify::{Recipe, Scheme, Secret};
 
 /// Paths that no channel can have.
 const RESERVED: [&str; 3] = ["/admin", "/health", "/metrics"];
+/// The longest time for which an event is held.
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Reads `[channels.*]`.
 pub(super) fn channels(
@@ -59,6 +62,8 @@ fn channel(
     let egress = grants::egress(name, section);
     let state = grants::state(section);
     let poll = poll(&section.section("poll"));
+    let states = states(section);
+    let late_window = section.duration("late_window", Duration::ZERO..=HOUR).unwrap_or(ChannelSettings::LATE_WINDOW);
     delivery::check_policy(&section.section("respond"));
     let plugin = plugin_name(name, section);
     let name: ChannelName = parsed_name(name, section)?;
@@ -78,6 +83,8 @@ fn channel(
         methods,
         max_body,
         encodings,
+        states,
+        late_window,
         keep_headers,
         config,
         limits,
@@ -85,6 +92,28 @@ fn channel(
         state,
         poll,
     })
+}
+
+/// The kinds whose keys name states, instead of those of the plugin; an empty list means none.
+fn states(section: &Section<'_>) -> Option<Vec<StateGroup>> {
+    let group = |section: &Section<'_>| {
+        let [name, time, peer] = ["name", "time", "peer"].map(|key| section.text(key));
+        let texts = |key: &str| section.texts(key).unwrap_or_default().into_iter().map(|(text, _)| text).collect();
+        let group =
+            StateGroup { name: name.unwrap_or_default(), kinds: texts("kinds"), thing: texts("thing"), time, peer };
+        if group.name.is_empty() {
+            section.place("name").problem("a name for these states", "nothing");
+        }
+        if group.kinds.is_empty() {
+            section.place("kinds").problem("at least one kind", "nothing");
+        }
+        if let Some(name) = group.bad_attribute() {
+            section.own_place().problem("names of attributes, of 1 to 20 of `a-z` and `0-9`", quoted(name));
+        }
+        group
+    };
+    let groups: Vec<_> = section.list("states").iter().map(group).collect();
+    section.has("states").then_some(groups)
 }
 
 fn poll(section: &Section<'_>) -> PollSettings {

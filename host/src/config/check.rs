@@ -166,6 +166,8 @@ fn eventlog_settings(section: &Section<'_>, http: &http::Settings) -> (eventlog:
     let settings = eventlog::Settings {
         dedup_window: section.duration("dedup_window", Duration::ZERO..).unwrap_or(default.dedup_window),
         dedup_max: section.count("dedup_max", 1..).unwrap_or(default.dedup_max),
+        states_max: section.count("states_max", 1..).unwrap_or(default.states_max),
+        held_max: section.count("held_max", 0..).unwrap_or(default.held_max),
         batch_events: section.count("batch_events", 1..).unwrap_or(default.batch_events),
         batch_bytes: section.size("batch_bytes", KIB..).unwrap_or(default.batch_bytes),
         queue: section.count("queue", 1..).unwrap_or(default.queue),

@@ -94,6 +94,7 @@ fn new_answer(job: &Job, event: &Event, agent: &AgentName, channel: AgentName, a
         traceparent: None,
         // No plugin can use such a key: keys of plugins have no control characters.
         identity: Some(Identity::of_key(&event.channel, &format!("\u{1}answer/{}/{}", job.id.seq, job.id.index))),
+        statement: None,
         recipients: vec![Recipient { agent: channel, priority: Priority::Normal }],
     }
 }

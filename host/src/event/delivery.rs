@@ -192,7 +192,7 @@ impl Delivery {
     }
 }
 
-/// The status of an event, derived from the latest delivery to each agent.
+/// The status of an event, derived from the latest delivery to each agent, unless it is held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventStatus {
@@ -204,11 +204,23 @@ pub enum EventStatus {
     Dead,
     /// All are delivered.
     Delivered,
+    /// What it says may be late: it has no deliveries before its window ends.
+    Held,
+    /// What it says was late: it has no deliveries.
+    Dropped,
 }
 
 impl EventStatus {
     /// All of them, in the order of the variants.
-    pub const ALL: [Self; 4] = [Self::Accepted, Self::Pending, Self::Dead, Self::Delivered];
+    pub const ALL: [Self; 6] = [Self::Accepted, Self::Pending, Self::Dead, Self::Delivered, Self::Held, Self::Dropped];
+
+    /// The names of all of them, for a message.
+    pub const NAMES: &'static str = "`accepted`, `pending`, `dead`, `delivered`, `held` or `dropped`";
+
+    /// The status with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
 
     /// The status of an event with these deliveries, oldest first.
     pub fn of(deliveries: &[Delivery]) -> Self {
@@ -230,6 +242,8 @@ impl EventStatus {
             Self::Pending => "pending",
             Self::Dead => "dead",
             Self::Delivered => "delivered",
+            Self::Held => "held",
+            Self::Dropped => "dropped",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Identity;
+use super::{Identity, Statement};
 use crate::event::{
     AgentName, Attempt, ChannelName, DeliveryId, DeliveryState, Event, EventId, PluginName, Priority, Recipient,
     RequestId, Timestamp,
@@ -65,7 +65,19 @@ pub struct NewEvent {
     pub traceparent: Option<String>,
     /// What it has in common with a repetition of itself. Without one it is never a duplicate.
     pub identity: Option<Identity>,
+    /// What it says of a thing. With one it is also a duplicate if that was the last thing told.
+    pub statement: Option<Statement>,
     pub recipients: Vec<Recipient>,
+}
+
+impl Appended {
+    /// The event that has it, this one or an earlier one.
+    pub fn id(&self) -> EventId {
+        match self {
+            Self::Accepted(event) | Self::Held(event) => event.id,
+            Self::Duplicate(id) => *id,
+        }
+    }
 }
 
 impl NewEvent {
@@ -204,7 +216,9 @@ pub struct Committed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {
     Accepted(Arc<Event>),
-    /// The event with this id has the same identity; nothing was stored.
+    /// It is stored, but what it says may be late: nobody is told until its window ends.
+    Held(Arc<Event>),
+    /// The event with this id has the same identity, or said the same; nothing was stored.
     Duplicate(EventId),
 }
 

@@ -8,7 +8,7 @@ use crate::event::ChannelName;
 /// What two requests that bring the same fact have in common.
 ///
 /// A hash over length-prefixed parts, so that no two different lists of parts meet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Identity(pub(crate) [u8; 16]);
 
 impl Identity {
@@ -26,6 +26,23 @@ impl Identity {
             b"delivery",
             &[channel.as_str().as_bytes(), delivery_id.as_bytes(), body_sha256, &index.to_be_bytes()],
         )
+    }
+
+    /// The identity of a thing that the states of `group` are about: what names it within the channel.
+    pub fn of_thing<'a>(channel: &'a ChannelName, group: &'a str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut parts = vec![channel.as_str().as_bytes(), group.as_bytes()];
+        parts.extend(names.into_iter().map(str::as_bytes));
+        Self::of_parts(b"thing", &parts)
+    }
+
+    /// The identity of a state, which the plugin names with a key, or which is the content.
+    pub fn of_state(name: &[u8]) -> Self {
+        Self::of_parts(b"state", &[name])
+    }
+
+    /// The identity of a sender among several of the same facts.
+    pub fn of_peer(name: &str) -> Self {
+        Self::of_parts(b"peer", &[name.as_bytes()])
     }
 
     fn of_parts(kind: &[u8], parts: &[&[u8]]) -> Self {
@@ -55,6 +72,12 @@ mod tests {
             Identity::of_delivery(&a, "bc", &[0; 32], 1),
             Identity::of_delivery(&a, "bc", &[1; 32], 0),
             Identity::of_delivery(&b, "c", &[0; 32], 0),
+            Identity::of_thing(&a, "bc", ["d"]),
+            Identity::of_thing(&a, "b", ["cd"]),
+            Identity::of_thing(&a, "b", ["c", "d"]),
+            Identity::of_thing(&b, "c", ["d"]),
+            Identity::of_state(b"bc"),
+            Identity::of_peer("bc"),
         ];
 
         for (index, identity) in all.iter().enumerate() {

@@ -11,5 +11,6 @@ pub(crate) mod meta;
 pub(crate) mod moved;
 pub(crate) mod reader;
 pub(crate) mod record;
+pub(crate) mod states;
 pub(crate) mod v1;
 pub(crate) mod v2;

@@ -12,7 +12,7 @@ use serde::Serialize;
 mod backup;
 
 pub use self::backup::{BackupSummary, LostKind, LostRange, Pieces, check as check_backup};
-use self::backup::{Source, export, restore_into, values};
+use self::backup::{Source, export, restore_into, values, values_of};
 use super::engine::sled::{Sled, put_in_place, salvage, set_aside};
 use super::engine::{Direction, Disk, Engine};
 use super::epoch::Epoch;
@@ -20,6 +20,7 @@ use super::layout::key;
 use super::layout::meta::{self, CHANNEL, LogState};
 use super::layout::reader::Store;
 use super::layout::record::{self, Tombstone, corrupt};
+use super::layout::states::STATES;
 use super::{ChannelCounts, EventLog, EventLogError};
 use crate::event::{ChannelName, EventStatus, Seq, Timestamp};
 
@@ -112,8 +113,12 @@ impl EventLog {
         progress: &mut dyn FnMut(Seq),
     ) -> Result<BackupSummary, EventLogError> {
         let store = &self.0.reader.store;
-        let values = values(store);
+        let mut values = values(store);
         let counts = self.snapshot();
+        // Unlike other values, what was told must not be older than the events: a state would count as the last one that is
+        // not. What is later than they are is left out by whoever reads it.
+        values.retain(|value| !matches!(value, Ok((space, _, _)) if space == STATES));
+        values.extend(values_of(store, STATES));
         let source = Source { store, values, head: counts.head, channels: Some((*counts.channels).clone()) };
         export(source, sink, progress)
     }

@@ -6,7 +6,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Unit;
 
-use crate::metrics::{ByAgent, ByProvider, ByReason, Durations, Metrics};
+use crate::metrics::{ByAgent, ByProvider, ByReason, Durations, Metrics, labels};
+
+labels! {
+    /// By channel and what became of a state that may be late.
+    pub(crate) ByFate { provider, outcome }
+}
 
 pub(crate) struct LogMetrics {
     pub(crate) events: Family<ByProvider, Counter>,
@@ -19,6 +24,10 @@ pub(crate) struct LogMetrics {
     pub(crate) removed: Family<ByReason, Counter>,
     pub(crate) bytes: Gauge,
     pub(crate) identities_forgotten: Counter,
+    pub(crate) states: Gauge,
+    pub(crate) states_forgotten: Counter,
+    pub(crate) late: Family<ByFate, Counter>,
+    pub(crate) late_held: Gauge,
     pub(crate) held: Gauge,
     pub(crate) oldest: Gauge,
     pub(crate) replayed: Family<ByAgent, Counter>,
@@ -67,6 +76,26 @@ impl LogMetrics {
                 "gateway_eventlog_identities_forgotten",
                 "Identities forgotten before their time, because there were too many",
                 Counter::default(),
+            ),
+            states: metrics.register(
+                "gateway_eventlog_states",
+                "Things of which the last state is remembered",
+                Gauge::default(),
+            ),
+            states_forgotten: metrics.register(
+                "gateway_eventlog_states_forgotten",
+                "Last states forgotten before their time, because there were too many",
+                Counter::default(),
+            ),
+            late: metrics.register(
+                "gateway_events_late",
+                "Events whose state may be late, by what became of them",
+                Family::default(),
+            ),
+            late_held: metrics.register(
+                "gateway_events_held",
+                "Events that nobody is told of yet, because their state may be late",
+                Gauge::default(),
             ),
             held: metrics.register("gateway_eventlog_events", "Events that are held", Gauge::default()),
             oldest: metrics.register(

@@ -35,13 +35,43 @@ pub struct Stored {
     pub event: Event,
     /// One for each agent it was routed to, and one for each redelivery.
     pub deliveries: Vec<Delivery>,
+    /// Whether and why nobody is told of it.
+    pub withheld: Option<Withheld>,
     /// Bytes of the payload, also where it was not read.
     pub size: usize,
 }
 
+/// Why nobody is told of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// What it says may be late; it is told then, unless it is dropped before.
+    Until(Timestamp),
+    /// What it says was late.
+    Dropped,
+}
+
+impl Withheld {
+    /// The status of an event that is, or is not, withheld.
+    pub(super) fn status(this: Option<Self>, deliveries: &[Delivery]) -> EventStatus {
+        match this {
+            Some(Self::Until(_)) => EventStatus::Held,
+            Some(Self::Dropped) => EventStatus::Dropped,
+            None => EventStatus::of(deliveries),
+        }
+    }
+}
+
 impl Stored {
     pub fn status(&self) -> EventStatus {
-        EventStatus::of(&self.deliveries)
+        Withheld::status(self.withheld, &self.deliveries)
+    }
+
+    /// When the event is told if it is held.
+    pub fn held_until(&self) -> Option<Timestamp> {
+        match self.withheld {
+            Some(Withheld::Until(due)) => Some(due),
+            Some(Withheld::Dropped) | None => None,
+        }
     }
 }
 
@@ -63,8 +93,8 @@ impl Query {
     }
 
     /// How often an event with these deliveries counts: 0 if it is not meant.
-    pub(super) fn matches(&self, subject: Option<&str>, deliveries: &[Delivery]) -> usize {
-        if self.status.is_some_and(|status| status != EventStatus::of(deliveries)) {
+    pub(super) fn matches(&self, subject: Option<&str>, withheld: Option<Withheld>, deliveries: &[Delivery]) -> usize {
+        if self.status.is_some_and(|status| status != Withheld::status(withheld, deliveries)) {
             return 0;
         }
         self.deliveries.as_ref().map_or(1, |selection| selection.matching(subject, deliveries).count())

@@ -8,7 +8,7 @@ use super::EventLogError;
 use super::batch::Space;
 use super::layout::block::EventHeader;
 use super::layout::reader::{EventCursor, Store};
-use super::query::{EventKey, Order, Page, Query, Range, ScanLimits, SkipReason, Skipped, Stored};
+use super::query::{EventKey, Order, Page, Query, Range, ScanLimits, SkipReason, Skipped, Stored, Withheld};
 use super::snapshot::{Publisher, Snapshot};
 use crate::event::{Delivery, Seq};
 
@@ -38,7 +38,8 @@ impl Reader {
             return Ok(None);
         }
         let Some(deliveries) = cursor.deliveries(&header)? else { return Ok(None) };
-        self.stored(header, deliveries, true)
+        let withheld = self.publisher.read(|snapshot| withheld(&header, &deliveries, snapshot));
+        self.stored(header, deliveries, withheld, true)
     }
 
     pub(crate) fn value(&self, space: &Space, key: &str) -> Result<Option<Bytes>, EventLogError> {
@@ -71,7 +72,8 @@ impl Reader {
                 continue;
             }
             let Some(deliveries) = cursor.deliveries(&header)? else { continue };
-            let count = query.matches(header.event.subject.as_deref(), &deliveries);
+            let withheld = withheld(&header, &deliveries, &snapshot);
+            let count = query.matches(header.event.subject.as_deref(), withheld, &deliveries);
             if count == 0 {
                 continue;
             }
@@ -81,7 +83,7 @@ impl Reader {
                 break;
             }
             matched += count;
-            page.items.extend(self.stored(header, deliveries, query.payloads)?);
+            page.items.extend(self.stored(header, deliveries, withheld, query.payloads)?);
         }
         Ok(page)
     }
@@ -101,6 +103,7 @@ impl Reader {
         &self,
         mut header: EventHeader,
         deliveries: Vec<Delivery>,
+        withheld: Option<Withheld>,
         payload: bool,
     ) -> Result<Option<Stored>, EventLogError> {
         let size = size(&header);
@@ -114,8 +117,17 @@ impl Reader {
             // What is in the block would keep all of it in memory.
             Bytes::new()
         };
-        Ok(Some(Stored { event: header.event, deliveries, size }))
+        Ok(Some(Stored { event: header.event, deliveries, withheld, size }))
     }
+}
+
+/// Whether and why nobody is told of an event: it was stored without the deliveries that it was to have.
+fn withheld(header: &EventHeader, deliveries: &[Delivery], snapshot: &Snapshot) -> Option<Withheld> {
+    if !deliveries.is_empty() {
+        return None;
+    }
+    let held = snapshot.held.get(&header.event.seq).map(|due| Withheld::Until(*due));
+    held.or_else(|| (!header.recipients.is_empty()).then_some(Withheld::Dropped))
 }
 
 /// Bytes of the payload.

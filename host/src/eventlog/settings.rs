@@ -12,6 +12,10 @@ pub struct Settings {
     pub dedup_window: Duration,
     /// How many identities are remembered, about; with more, the oldest are forgotten before the window is over.
     pub dedup_max: usize,
+    /// Of how many things the last state is remembered, about; with more, the least recent are forgotten early.
+    pub states_max: usize,
+    /// How many events are held at most; with more, they are told at once.
+    pub held_max: usize,
     /// The most events of one commit; a larger receipt is committed alone.
     pub batch_events: usize,
     /// The most bytes of one commit; a larger receipt is committed alone.
@@ -25,12 +29,19 @@ pub struct Settings {
 }
 
 impl Settings {
+    pub(crate) const fn dedup(&self) -> DedupLimits {
+        let Self { dedup_window, dedup_max, states_max, held_max, .. } = *self;
+        DedupLimits { window: dedup_window, max: dedup_max, states_max, held_max }
+    }
+
     /// The defaults around `engine`.
     pub fn new(engine: EngineKind) -> Self {
         Self {
             engine,
             dedup_window: Duration::from_secs(72 * 60 * 60),
             dedup_max: 10_000_000,
+            states_max: 500_000,
+            held_max: 10_000,
             batch_events: 512,
             batch_bytes: 8 * 1024 * 1024,
             queue: 4096,
@@ -42,6 +53,15 @@ impl Settings {
             },
         }
     }
+}
+
+/// What is remembered to know duplicates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DedupLimits {
+    pub(crate) window: Duration,
+    pub(crate) max: usize,
+    pub(crate) states_max: usize,
+    pub(crate) held_max: usize,
 }
 
 /// Where events are kept.

@@ -28,6 +28,8 @@ pub struct Snapshot {
     pub channels: Arc<BTreeMap<ChannelName, ChannelCounts>>,
     /// Redeliveries that are not settled, by agent; an agent without any is absent.
     pub open_redeliveries: Arc<BTreeMap<AgentName, u64>>,
+    /// The events that are held, and until when.
+    pub held: Arc<BTreeMap<Seq, Timestamp>>,
     /// Whether writes are accepted.
     pub writer: WriterState,
     pub(crate) statuses: [u64; EventStatus::ALL.len()],

@@ -2,10 +2,13 @@
 
 mod collect;
 pub(crate) mod commit;
+mod fate;
 mod open_redeliveries;
 pub(crate) mod queue;
 mod redelivery;
 mod retention;
+mod statements;
+mod tally;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -21,8 +24,8 @@ use super::EventLogError;
 use super::batch::{Batch, Committed};
 use super::engine::{Engine, EngineError, Purpose, panic_message};
 use super::layout::reader::{EventCursor, Store};
-use super::metrics::LogMetrics;
-use super::settings::{RetentionLimits, Settings};
+use super::metrics::{ByFate, LogMetrics};
+use super::settings::{DedupLimits, RetentionLimits, Settings};
 use super::sink::CommitSink;
 use super::snapshot::{Publisher, WriterState};
 use super::tail::Recent;
@@ -37,6 +40,9 @@ pub(crate) struct Request {
 }
 
 pub(crate) type Reply = oneshot::Sender<Result<Committed, EventLogError>>;
+
+/// The time as the writer has it.
+pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// What a caller is answered once the commit is durable. A caller that went away is not answered; its batch stays.
 struct Answer {
@@ -59,21 +65,20 @@ impl Answer {
 pub(crate) struct WriterLimits {
     batch_events: usize,
     batch_bytes: usize,
-    dedup_window: Duration,
-    dedup_max: usize,
+    dedup: DedupLimits,
     retention: RetentionLimits,
 }
 
 impl WriterLimits {
     pub(crate) const fn new(settings: &Settings) -> Self {
-        let Settings { batch_events, batch_bytes, dedup_window, dedup_max, retention, .. } = *settings;
-        Self { batch_events, batch_bytes, dedup_window, dedup_max, retention }
+        let Settings { batch_events, batch_bytes, retention, .. } = *settings;
+        Self { batch_events, batch_bytes, dedup: settings.dedup(), retention }
     }
 
     /// Reads what is needed to go on after the last commit.
     pub(crate) fn load(self, store: &Store, metrics: &Arc<LogMetrics>) -> Result<CommitBuilder, EventLogError> {
-        let Self { dedup_window, dedup_max, retention, .. } = self;
-        let mut builder = CommitBuilder::load(store.clone(), dedup_window, dedup_max, retention, Arc::clone(metrics))?;
+        let Self { dedup, retention, .. } = self;
+        let mut builder = CommitBuilder::load(store.clone(), dedup, retention, Arc::clone(metrics))?;
         builder.advance_floor()?;
         Ok(builder)
     }
@@ -90,6 +95,7 @@ pub(crate) struct Writer {
     pub(crate) sinks: Vec<Arc<dyn CommitSink>>,
     pub(crate) metrics: Arc<LogMetrics>,
     pub(crate) limits: WriterLimits,
+    pub(crate) clock: Clock,
     /// What the sinks have not heard of a commit whose outcome is unknown.
     pub(crate) in_doubt: Vec<News>,
 }
@@ -131,7 +137,10 @@ impl Writer {
                 Taken::TimedOut => {}
                 Taken::Closed => break,
             }
-            if self.patience().is_some_and(|patience| last_check.elapsed() >= patience) {
+            if self.builder.next_due().is_some_and(|due| due < (self.clock)()) {
+                self.tell_due();
+            }
+            if self.upkeep_patience().is_some_and(|patience| last_check.elapsed() >= patience) {
                 self.recover();
                 self.collect();
                 last_check = Instant::now();
@@ -145,7 +154,16 @@ impl Writer {
         });
     }
 
+    /// How long to wait for requests: until there is upkeep, or something held is due.
     fn patience(&self) -> Option<Duration> {
+        let serves = self.publisher.read(|snapshot| snapshot.writer == WriterState::Serving);
+        let due = self.builder.next_due().filter(|_| serves);
+        let moment = Duration::from_millis(1);
+        let due = due.map(|due| (due.since((self.clock)()) + moment).max(Self::COLLECT_ON));
+        self.upkeep_patience().into_iter().chain(due).min()
+    }
+
+    fn upkeep_patience(&self) -> Option<Duration> {
         self.publisher.read(|snapshot| match snapshot.writer {
             WriterState::Low(_) => Some(Self::CHECK_ROOM),
             WriterState::Down(_) => Some(Self::REOPEN),
@@ -158,7 +176,7 @@ impl Writer {
     fn serve(&mut self, requests: Vec<Request>) {
         self.publisher.commit_begins();
         let started = Instant::now();
-        let now = Timestamp::now();
+        let now = (self.clock)();
         let (intake, upkeep) = self.admission(&requests);
         let mut answers = Vec::with_capacity(requests.len());
         for Request { batch, weight, reply } in requests {
@@ -170,9 +188,22 @@ impl Writer {
         }
         if !answers.is_empty() {
             self.builder.collect(now);
-            let commit = self.builder.finish();
+            let commit = self.builder.finish(now);
             self.commit(commit, answers, started);
         }
+        self.publisher.commit_ends();
+    }
+
+    /// Tells what is held and due, when the commits of others do not.
+    fn tell_due(&mut self) {
+        let accepts = self.publisher.read(|snapshot| snapshot.writer.accepts_upkeep().is_ok());
+        if !accepts || self.engine.room(Self::COLLECT_BYTES, Purpose::Upkeep).is_err() {
+            return;
+        }
+        self.publisher.commit_begins();
+        let started = Instant::now();
+        let commit = self.builder.finish((self.clock)());
+        self.commit(commit, Vec::new(), started);
         self.publisher.commit_ends();
     }
 
@@ -198,7 +229,7 @@ impl Writer {
 
     /// Writes the commit, reports it to the sinks, then answers the callers.
     fn commit(&mut self, commit: Commit, answers: Vec<Answer>, started: Instant) {
-        let Commit { ops, news, events, removed } = commit;
+        let Commit { ops, news, events, removed, fates } = commit;
         let bytes: usize = ops.iter().map(super::engine::Op::size).sum();
         let writes = !ops.is_empty();
         let removes = removed != [0; Reason::ALL.len()];
@@ -222,6 +253,9 @@ impl Writer {
             let counter = self.metrics.removed.get_or_create(&ByReason::new(reason.as_str())).clone();
             counter.inc_by(removed[reason as usize]);
         }
+        for (channel, fate) in fates {
+            self.metrics.late.get_or_create(&ByFate::new(&channel, fate.as_str())).inc();
+        }
         self.recent.add(news.iter().filter(|news| news.is_appended).map(|news| &news.event));
         self.publisher.publish(|snapshot| self.builder.show(snapshot));
         self.builder.committed();
@@ -243,8 +277,9 @@ impl Writer {
         }
         self.publisher.commit_begins();
         let started = Instant::now();
-        self.builder.collect(Timestamp::now());
-        let commit = self.builder.finish();
+        let now = (self.clock)();
+        self.builder.collect(now);
+        let commit = self.builder.finish(now);
         self.commit(commit, Vec::new(), started);
         self.publisher.commit_ends();
     }

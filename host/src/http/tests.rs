@@ -19,7 +19,7 @@ use crate::caller::Access;
 use crate::dispatch::{self, Dispatch};
 use crate::egress::EgressSettings;
 use crate::event::{ChannelName, EventId, Recipient, RequestId, Timestamp};
-use crate::eventlog::{self, Appended, EngineKind, EventLog, NewEvent};
+use crate::eventlog::{self, EngineKind, EventLog, NewEvent};
 use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, PollSettings, Router};
 use crate::metrics::Metrics;
 use crate::plugin::{self, CallLimits, PluginHost};
@@ -160,12 +160,10 @@ impl Gateway {
             request_id: RequestId::new(),
             traceparent: None,
             identity: None,
+            statement: None,
             recipients: Vec::new(),
         };
-        match self.log.commit(vec![event].into()).await.unwrap().events.remove(0) {
-            Appended::Accepted(event) => event.id,
-            Appended::Duplicate(id) => id,
-        }
+        self.log.commit(vec![event].into()).await.unwrap().events.remove(0).id()
     }
 }
 
@@ -184,6 +182,8 @@ fn waiting(name: &str, required: bool) -> ChannelSettings {
         methods: None,
         max_body: None,
         encodings: Vec::new(),
+        states: None,
+        late_window: Duration::ZERO,
         keep_headers: Vec::new(),
         config: BTreeMap::new(),
         limits: CallLimits::default(),

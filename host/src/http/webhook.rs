@@ -27,7 +27,7 @@ use super::refusal::Refusal;
 use super::shared::{RequestContext, Shared};
 use crate::caller;
 use crate::event::Timestamp;
-use crate::ingest::{Mount, WebhookRequest};
+use crate::ingest::{Mount, Outcome, WebhookRequest};
 
 /// Where channels are mounted unless their paths say otherwise.
 pub(crate) const WEBHOOKS: &str = "/webhooks/";
@@ -120,7 +120,7 @@ async fn receive(
         return plugin_response(response);
     }
     if let (Some(watch), [event]) = (watch, received.events.as_slice())
-        && !event.duplicate
+        && event.outcome == Outcome::Accepted
         && let Some(mode) = services.dispatch.sync_mode(name, &event.kind)
     {
         // An agent may take its time; the event is stored, and the place is for another request.

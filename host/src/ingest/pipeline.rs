@@ -36,8 +36,17 @@ pub struct ReceivedEvent {
     /// Of a duplicate, the id of the first one.
     pub id: EventId,
     pub kind: String,
-    /// Whether it was in the log already.
-    pub duplicate: bool,
+    pub outcome: Outcome,
+}
+
+/// What became of one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Accepted,
+    /// Stored, but nobody is told yet: what it says may be late.
+    Held,
+    /// It was in the log already.
+    Duplicate,
 }
 
 /// What would become of a request.
@@ -95,9 +104,13 @@ impl Pipeline {
         let Evaluated { events, response, state, _decoded } = evaluated;
         let kinds: Vec<_> = events.iter().map(|event| event.kind.clone()).collect();
         let appended = self.append(&channel.channel().binding, events, state).await?;
-        let received = |(appended, kind)| match appended {
-            Appended::Accepted(event) => ReceivedEvent { id: event.id, kind, duplicate: false },
-            Appended::Duplicate(id) => ReceivedEvent { id, kind, duplicate: true },
+        let received = |(appended, kind): (Appended, String)| {
+            let outcome = match appended {
+                Appended::Accepted(_) => Outcome::Accepted,
+                Appended::Held(_) => Outcome::Held,
+                Appended::Duplicate(_) => Outcome::Duplicate,
+            };
+            ReceivedEvent { id: appended.id(), kind, outcome }
         };
         Ok(Received { events: appended.into_iter().zip(kinds).map(received).collect(), response })
     }

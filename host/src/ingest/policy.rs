@@ -4,6 +4,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 
 use super::error::IngestError;
+use super::identity::Dedup;
 use super::settings::ChannelSettings;
 use crate::coding::Coding;
 use crate::plugin::{Digest, Generation};
@@ -19,6 +20,7 @@ pub(super) struct ChannelPolicy {
     pub(super) content_types: Vec<String>,
     pub(super) max_body: usize,
     pub(super) overload_status: StatusCode,
+    pub(super) dedup: Dedup,
     /// Why it cannot serve with it.
     pub(super) blocked_by: Option<String>,
 }
@@ -65,6 +67,10 @@ impl ChannelPolicy {
             content_types: manifest.content_types.clone(),
             max_body: manifest.max_body.min(settings.max_body.unwrap_or(usize::MAX)),
             overload_status: settings.overload_status.unwrap_or(manifest.overload_status),
+            dedup: Dedup {
+                states: settings.states.clone().unwrap_or_else(|| manifest.states.clone()),
+                late_window: settings.late_window,
+            },
         }
     }
 

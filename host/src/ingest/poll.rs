@@ -103,9 +103,11 @@ impl Poller {
         self.pipeline.admits()?;
         let called = generation.poll(&channel.polled, id).await.map_err(IngestError::from)?;
         let Batch { events, more, state } = called.map_err(PollError::Source)?;
+        let policy = channel.policy(generation);
         let context = Context {
             channel: &channel.settings.name,
             plugin: &generation.plugin,
+            dedup: &policy.dedup,
             time: Timestamp::now(),
             verified_at: None,
             request_id: id,

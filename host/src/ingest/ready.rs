@@ -122,6 +122,7 @@ impl ReadyChannel {
         Context {
             channel: self.channel.name(),
             plugin: &self.generation.plugin,
+            dedup: &self.policy.dedup,
             time: request.received_at,
             verified_at,
             request_id: request.id,

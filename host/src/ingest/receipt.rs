@@ -1,8 +1,11 @@
 //! Checks the receipt of a plugin, and completes it to events.
 
+use std::cell::OnceCell;
+
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::identity::Dedup;
 use crate::event::{
     ChannelName, MAX_ATTRIBUTE, MAX_ATTRIBUTES, PluginName, Recipient, RequestId, Timestamp, is_attribute_name,
 };
@@ -20,6 +23,7 @@ const MAX_ID: usize = 1024;
 pub(super) struct Context<'a> {
     pub(super) channel: &'a ChannelName,
     pub(super) plugin: &'a PluginName,
+    pub(super) dedup: &'a Dedup,
     pub(super) time: Timestamp,
     pub(super) verified_at: Option<Timestamp>,
     pub(super) request_id: RequestId,
@@ -34,21 +38,42 @@ pub(super) fn new_events(
     context: &Context<'_>,
     recipients: impl Fn(&str, &[(String, String)]) -> Vec<Recipient>,
 ) -> Result<Vec<NewEvent>, String> {
+    complete(events, context, recipients, |index, id, _, body| {
+        Identity::of_delivery(context.channel, id, &body(), index)
+    })
+}
+
+/// The events of a poll: each is identified by its own data, in whatever order they come.
+pub(super) fn fetched_events(
+    events: Vec<ReceiptEvent>,
+    context: &Context<'_>,
+    recipients: impl Fn(&str, &[(String, String)]) -> Vec<Recipient>,
+) -> Result<Vec<NewEvent>, String> {
+    complete(events, context, recipients, |index, id, data, body| match data {
+        Some(data) => Identity::of_delivery(context.channel, id, &digest(data), 0),
+        None => Identity::of_delivery(context.channel, id, &body(), index),
+    })
+}
+
+/// `delivery` is the identity of a delivery: place in the receipt, the provider's id, the event's own data, and the digest of
+/// the body.
+fn complete(
+    events: Vec<ReceiptEvent>,
+    context: &Context<'_>,
+    recipients: impl Fn(&str, &[(String, String)]) -> Vec<Recipient>,
+    delivery: impl Fn(u32, &str, Option<&Bytes>, &dyn Fn() -> [u8; 32]) -> Identity,
+) -> Result<Vec<NewEvent>, String> {
+    let body_digest = OnceCell::new();
+    let body = || *body_digest.get_or_init(|| digest(&context.body));
     if events.len() > MAX_EVENTS {
         return Err(format!("{} events, expected at most {MAX_EVENTS}", events.len()));
     }
-    let mut body_digest = None;
     let mut complete = Vec::with_capacity(events.len());
     for (index, event) in (0..).zip(events) {
         check(&event).map_err(|problem| format!("event {index}: {problem}"))?;
-        let identity = match (&event.key, &event.delivery_id) {
-            (Some(key), _) => Some(Identity::of_key(context.channel, key)),
-            (None, Some(id)) => {
-                let digest = body_digest.get_or_insert_with(|| Sha256::digest(&context.body).into());
-                Some(Identity::of_delivery(context.channel, id, digest, index))
-            }
-            (None, None) => None,
-        };
+        let content = || event.data.as_ref().map_or_else(body, |data| digest(data));
+        let delivery = |id: &str| delivery(index, id, event.data.as_ref(), &body);
+        let (identity, statement) = context.dedup.identify(context.channel, &event, content, delivery);
         let kind = format!("{}.{}", context.channel, event.kind);
         complete.push(NewEvent {
             channel: context.channel.clone(),
@@ -65,30 +90,14 @@ pub(super) fn new_events(
             request_id: context.request_id,
             traceparent: None,
             identity,
+            statement,
         });
     }
     Ok(complete)
 }
 
-/// The events of a poll: each is identified by its own data, in whatever order they come.
-pub(super) fn fetched_events(
-    events: Vec<ReceiptEvent>,
-    context: &Context<'_>,
-    recipients: impl Fn(&str, &[(String, String)]) -> Vec<Recipient>,
-) -> Result<Vec<NewEvent>, String> {
-    let identities: Vec<_> = events
-        .iter()
-        .map(|event| match (&event.key, &event.delivery_id, &event.data) {
-            (None, Some(id), Some(data)) => {
-                Some(Identity::of_delivery(context.channel, id, &Sha256::digest(data).into(), 0))
-            }
-            _ => None,
-        })
-        .collect();
-    let events = new_events(events, context, recipients)?;
-    let with_own =
-        |(event, identity): (NewEvent, Option<Identity>)| NewEvent { identity: identity.or(event.identity), ..event };
-    Ok(events.into_iter().zip(identities).map(with_own).collect())
+fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }
 
 fn check(event: &ReceiptEvent) -> Result<(), String> {
@@ -147,6 +156,7 @@ mod tests {
         let context = Context {
             channel: &channel.parse().unwrap(),
             plugin: &plugin.parse().unwrap(),
+            dedup: &Dedup::default(),
             time: Timestamp::from_millis(1),
             verified_at: None,
             request_id: RequestId::new(),

@@ -9,7 +9,7 @@ use crate::caller::{Access, Rate};
 use crate::coding::Coding;
 use crate::egress::EgressSettings;
 use crate::event::{ChannelName, PluginName};
-use crate::plugin::CallLimits;
+use crate::plugin::{CallLimits, StateGroup};
 use crate::verify::{Recipe, Secret};
 
 /// Where channels are mounted that have no path of their own.
@@ -52,6 +52,10 @@ pub struct ChannelSettings {
     pub max_body: Option<usize>,
     /// Codings in which bodies are accepted.
     pub encodings: Vec<Coding>,
+    /// Replaces the kinds of the manifest whose keys name states.
+    pub states: Option<Vec<StateGroup>>,
+    /// How long after a state was told another one may be late; zero means that none is.
+    pub late_window: Duration,
     /// Request headers that are kept with the event.
     pub keep_headers: Vec<HeaderName>,
     /// Settings of the plugin.
@@ -78,6 +82,9 @@ impl PollSettings {
 }
 
 impl ChannelSettings {
+    /// The members of a cluster of Alertmanagers wait 15 seconds for each other; their senders are slower.
+    pub const LATE_WINDOW: Duration = Duration::from_secs(90);
+
     /// A channel without a table in the configuration, for the plugin of the same name.
     pub(super) fn automatic(name: &ChannelName, limits: &CallLimits) -> Self {
         Self {
@@ -94,6 +101,8 @@ impl ChannelSettings {
             methods: None,
             max_body: None,
             encodings: Vec::new(),
+            states: None,
+            late_window: Self::LATE_WINDOW,
             keep_headers: Vec::new(),
             config: BTreeMap::new(),
             limits: limits.clone(),

@@ -8,6 +8,7 @@ use jsonschema::Validator;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::state_group::StateGroup;
 use crate::verify::{Recipe, Scheme};
 
 /// A plugin's manifest, checked against `wit/manifest.schema.json`.
@@ -25,6 +26,8 @@ pub struct Manifest {
     /// The answer to a caller that exceeds its rate.
     pub overload_status: StatusCode,
     pub recipe: Recipe,
+    /// Kinds whose keys name states.
+    pub states: Vec<StateGroup>,
     /// The keys of the `config` table.
     pub config: BTreeMap<String, ConfigKey>,
     /// Hosts that the plugin wants to reach.
@@ -92,6 +95,8 @@ struct Raw {
     #[serde(default)]
     verification: Vec<Scheme>,
     #[serde(default)]
+    states: Vec<StateGroup>,
+    #[serde(default)]
     config: BTreeMap<String, ConfigKey>,
     #[serde(default)]
     hosts: Vec<String>,
@@ -121,6 +126,10 @@ impl Manifest {
                 return Err(bad("config", format!("gives `{name}` a default that is not of type {}", key.kind)));
             }
         }
+        if let Some(name) = raw.states.iter().find_map(StateGroup::bad_attribute) {
+            let problem = format!("names the attribute `{}`, expected 1 to 20 of `a-z0-9`", name.escape_default());
+            return Err(bad("states", problem));
+        }
         Ok(Self {
             version: raw.version.parse().map_err(|error| {
                 bad("version", format!("is `{}`, expected a semantic version: {error}", raw.version))
@@ -138,6 +147,7 @@ impl Manifest {
             content_types: raw.content_types.iter().map(|kind| kind.to_ascii_lowercase()).collect(),
             name: raw.name,
             summary: raw.summary,
+            states: raw.states,
             config: raw.config,
             hosts: raw.hosts,
         })
@@ -215,6 +225,14 @@ mod tests {
             (r#"{"name": "n", "version": "one", "summary": "s"}"#, "semantic version"),
             (r#"{"name": "n", "version": "1.0.0", "summary": "s", "max_body": "5 fish"}"#, "`/max_body`"),
             (r#"{"name": "n", "version": "1.0.0", "summary": "s", "methods": []}"#, "at least one method"),
+            (
+                r#"{"name": "n", "version": "1.0.0", "summary": "s", "states": [{"name": "a", "kinds": ["b"], "peer": "externalURL"}]}"#,
+                "`states` names the attribute `externalURL`",
+            ),
+            (
+                r#"{"name": "n", "version": "1.0.0", "summary": "s", "states": [{"kinds": ["b"]}]}"#,
+                "\"name\" is a required property",
+            ),
             (
                 r#"{"name": "n", "version": "1.0.0", "summary": "s", "config": {"a": {"type": "array", "summary": "s", "default": 1}}}"#,
                 "`a` a default that is not of type array",

@@ -119,7 +119,7 @@ mod tests {
             state: DeliveryState::Dead,
             ..Delivery::new(Recipient { agent: agent.parse().unwrap(), priority: Priority::Normal }, now)
         };
-        Stored { event, deliveries: agents.iter().map(delivery).collect(), size: 0 }
+        Stored { event, deliveries: agents.iter().map(delivery).collect(), withheld: None, size: 0 }
     }
 
     fn step() -> Step {

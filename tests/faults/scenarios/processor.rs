@@ -205,6 +205,7 @@ fn event(channel: &str, of: Seq) -> NewEvent {
         request_id: RequestId::new(),
         traceparent: None,
         identity: None,
+        statement: None,
         recipients: Vec::new(),
     }
 }

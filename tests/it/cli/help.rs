@@ -176,7 +176,7 @@ Options:
       --cursor <CURSOR>    Continue where an earlier list ended
       --channel <CHANNEL>  Filter by channel
       --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --status <STATUS>    Filter by status: accepted, pending, dead or delivered
+      --status <STATUS>    Filter by status: accepted, pending, dead, delivered, held or dropped
       --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (15m)
       --until <TIME>       Received before this time or this long ago
       --format <FORMAT>    Output format: text or json [default: text]
@@ -196,7 +196,7 @@ Options:
       --cursor <CURSOR>    Continue where an earlier list ended
       --channel <CHANNEL>  Filter by channel
       --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --status <STATUS>    Filter by status: accepted, pending, dead or delivered
+      --status <STATUS>    Filter by status: accepted, pending, dead, delivered, held or dropped
       --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (15m)
       --until <TIME>       Received before this time or this long ago
       --format <FORMAT>    Output format: text or json [default: text]

@@ -44,7 +44,7 @@ pub(in crate::cli) struct EventsArguments {
     cursor: Option<String>,
     #[command(flatten)]
     select: SelectArguments,
-    /// Filter by status: accepted, pending, dead or delivered
+    /// Filter by status: accepted, pending, dead, delivered, held or dropped
     #[arg(long, value_parser = status)]
     status: Option<EventStatus>,
     #[command(flatten)]
@@ -73,6 +73,5 @@ fn event_id(text: &str) -> Result<EventId, String> {
 }
 
 fn status(text: &str) -> Result<EventStatus, String> {
-    let found = EventStatus::ALL.into_iter().find(|status| status.as_str() == text);
-    found.ok_or_else(|| "expected `accepted`, `pending`, `dead` or `delivered`".to_owned())
+    EventStatus::named(text).ok_or_else(|| format!("expected {}", EventStatus::NAMES))
 }

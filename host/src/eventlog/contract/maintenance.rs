@@ -12,7 +12,7 @@ engines! {
 }
 
 /// A backup of the log as it is.
-fn backed_up(log: &EventLog) -> Vec<u8> {
+pub(super) fn backed_up(log: &EventLog) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut sink = |piece: Bytes| {
         bytes.extend_from_slice(&piece);
@@ -44,7 +44,7 @@ async fn filled(bed: &mut Bed) -> EventLog {
     log
 }
 
-fn restored(bed: &Bed, backup: &[u8]) -> Bed {
+pub(super) fn restored(bed: &Bed, backup: &[u8]) -> Bed {
     let mut copy = Bed::sled();
     copy.settings.dedup_window = bed.settings.dedup_window;
     restore(backup, &copy.data_dir(), &mut |_| {}).unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::deliveries::{BUCKET, bucket_of, bucket_values};
 use super::key;
 use super::reader::{EventCursor, Store};
-use crate::event::{Delivery, Seq};
+use crate::event::{Delivery, EventStatus, Seq};
 use crate::eventlog::EventLogError;
 use crate::eventlog::engine::Op;
 
@@ -15,11 +15,19 @@ pub(crate) struct Slot {
     pub(crate) deliveries: Vec<Delivery>,
     /// Whether they are no longer what the event's own record says.
     changed: bool,
+    /// Whether the event was to have some, and has none so far.
+    withheld: bool,
 }
 
 impl Slot {
     pub(crate) fn new(deliveries: Vec<Delivery>) -> Self {
-        Self { deliveries, changed: false }
+        Self { deliveries, changed: false, withheld: false }
+    }
+
+    /// The status of the event, unless it is held.
+    pub(crate) fn status(&self) -> EventStatus {
+        let is_withheld = self.withheld && self.deliveries.is_empty();
+        if is_withheld { EventStatus::Dropped } else { EventStatus::of(&self.deliveries) }
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -70,6 +78,13 @@ impl Buckets {
         }
         slot.changed = true;
         Some(slot)
+    }
+
+    /// Stores that the event, which was just added without deliveries, was to have some.
+    pub(crate) fn withhold(&mut self, seq: Seq) {
+        if let Some(slot) = self.change(seq) {
+            slot.withheld = true;
+        }
     }
 
     /// Forgets the deliveries of a removed event; its bucket is in the cache, because they were looked at.
@@ -127,7 +142,11 @@ fn read(store: &Store, head: Seq, number: u64) -> Result<Bucket, EventLogError> 
     let mut slots = Vec::new();
     for seq in (first..(first + BUCKET).min(head.0 + 1)).map(Seq) {
         slots.push(match stored.events.remove(&seq) {
-            Some(deliveries) => Slot { deliveries, changed: true },
+            Some(deliveries) => {
+                let is_empty = deliveries.is_empty();
+                let withheld = is_empty && cursor.header(seq)?.is_some_and(|header| !header.recipients.is_empty());
+                Slot { deliveries, changed: true, withheld }
+            }
             None => Slot::new(cursor.header(seq)?.map(|header| header.first_deliveries()).unwrap_or_default()),
         });
     }

@@ -28,6 +28,8 @@ pub(crate) const STATE: &str = "state";
 pub(crate) const REOPENED: &str = "reopened";
 pub(crate) const CHANNEL: &str = "channel/";
 pub(crate) const OPEN_REPLAYS: &str = "open_replays";
+/// How many events have recipients and no deliveries; none without the record.
+pub(crate) const WITHHELD: &str = "withheld";
 
 /// What is known of the log as a whole; written with every commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub(crate) struct LogState {
     pub(crate) floor: Seq,
     /// All deliveries of events below are settled, save those reopened.
     pub(crate) settled: Seq,
-    /// Events by status.
+    /// Events by status. Stored are those that are withheld as accepted ones.
     pub(crate) statuses: [u64; EventStatus::ALL.len()],
     /// What the events take, with their payloads.
     pub(crate) bytes: u64,
@@ -47,6 +49,16 @@ pub(crate) struct LogState {
 impl LogState {
     pub(crate) const EMPTY: Self =
         Self { head: Seq(0), floor: Seq(1), settled: Seq(1), statuses: [0; EventStatus::ALL.len()], bytes: 0 };
+
+    /// Counts events that were stored as accepted ones for what they are.
+    pub(crate) fn withhold(&mut self, held: u64, dropped: u64) {
+        let accepted = &mut self.statuses[EventStatus::Accepted as usize];
+        let held = held.min(*accepted);
+        let dropped = dropped.min(*accepted - held);
+        *accepted -= held + dropped;
+        self.statuses[EventStatus::Held as usize] = held;
+        self.statuses[EventStatus::Dropped as usize] = dropped;
+    }
 
     pub(crate) fn holds(&self, seq: Seq) -> bool {
         (self.floor..=self.head).contains(&seq)
@@ -57,7 +69,11 @@ impl Record for LogState {
     const VERSION: u8 = 2;
 
     fn write(&self, value: Vec<u8>) -> Vec<u8> {
-        let statuses = EventStatus::ALL.map(|status| (v2::status_tag(status), self.statuses[status as usize]));
+        let count = |tag: u8| {
+            let counted = EventStatus::ALL.into_iter().filter(|status| v2::status_tag(*status) == tag);
+            counted.map(|status| self.statuses[status as usize]).sum()
+        };
+        let statuses = v2::STATUSES.map(v2::status_tag).map(|tag| (tag, count(tag)));
         let Self { head, floor, settled, bytes, .. } = *self;
         let statuses = Cow::Borrowed(&statuses[..]);
         push(value, &v2::LogState { head, floor, settled, bytes, statuses, additions: Additions::NONE })
@@ -79,7 +95,7 @@ impl Record for LogState {
         let mut state = Self { head, floor, settled, bytes, ..Self::EMPTY };
         for (tag, count) in statuses.iter() {
             // Events of a status that is not known cannot be counted as they come and go.
-            let status = EventStatus::ALL.into_iter().find(|status| v2::status_tag(*status) == *tag);
+            let status = v2::STATUSES.into_iter().find(|status| v2::status_tag(*status) == *tag);
             state.statuses[status.ok_or(Unreadable::Addition(*tag))? as usize] = *count;
         }
         Ok(state)
@@ -101,7 +117,7 @@ impl Record for ChannelCounts {
     }
 }
 
-record::plain_records! { Epoch BTreeSet<Seq> BTreeMap<AgentName, u64> }
+record::plain_records! { Epoch BTreeSet<Seq> BTreeMap<AgentName, u64> u64 }
 
 /// The format of the folder, up to the one that this program knows; `None` in an empty store.
 pub(crate) fn format(store: &Store) -> Result<Option<u8>, EventLogError> {
@@ -195,18 +211,22 @@ mod tests {
 
     #[test]
     fn figures_are_read_in_both_versions() {
-        let state = LogState { head: Seq(9), floor: Seq(2), settled: Seq(3), statuses: [1, 2, 3, 4], bytes: 5 };
+        let statuses = [1, 2, 3, 4, 0, 0];
+        let state = LogState { head: Seq(9), floor: Seq(2), settled: Seq(3), statuses, bytes: 5 };
         let old = v1::LogState { head: Seq(9), floor: Seq(2), settled: Seq(3), statuses: [1, 2, 3, 4], bytes: 5 };
 
         assert_eq!(read(1, &old), Ok(state.clone()));
-        assert_eq!(LogState::read(2, &state.write(Vec::new())), Ok(state));
+        assert_eq!(LogState::read(2, &state.write(Vec::new())), Ok(state.clone()));
+        let withheld = LogState { statuses: [1, 2, 3, 4, 5, 6], ..state.clone() };
+        let counted = LogState { statuses: [12, 2, 3, 4, 0, 0], ..state };
+        assert_eq!(LogState::read(2, &withheld.write(Vec::new())), Ok(counted));
     }
 
     #[test]
     fn additions_are_skipped_or_refused_by_their_tag() {
         let known = [(1, 1), (2, 2), (3, 3), (4, 4)];
         let skipped: LogState = read(2, &later(&known, Additions::of(127))).unwrap();
-        assert_eq!(skipped.statuses, [1, 2, 3, 4]);
+        assert_eq!(skipped.statuses, [1, 2, 3, 4, 0, 0]);
         for (statuses, additions, tag) in
             [(&known[..], Additions::of(128), 128), (&[(1, 1), (9, 2)], Additions::NONE, 9)]
         {

@@ -215,15 +215,21 @@ pub(crate) struct LogState<'a> {
     pub(crate) additions: Additions,
 }
 
-/// The tag that stands for a status: never used for another one.
+/// The tag under which events of a status are counted: never used for another one.
+///
+/// Events that are withheld have no deliveries, and count as accepted: programs that know nothing of them go on.
 pub(crate) const fn status_tag(status: EventStatus) -> u8 {
     match status {
-        EventStatus::Accepted => 1,
+        EventStatus::Accepted | EventStatus::Held | EventStatus::Dropped => 1,
         EventStatus::Pending => 2,
         EventStatus::Dead => 3,
         EventStatus::Delivered => 4,
     }
 }
+
+/// The statuses that are stored.
+pub(crate) const STATUSES: [EventStatus; 4] =
+    [EventStatus::Accepted, EventStatus::Pending, EventStatus::Dead, EventStatus::Delivered];
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ChannelCounts {

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use std::collections::BTreeMap;
 
-pub(crate) use self::export::{Source, export, values};
+pub(crate) use self::export::{Source, export, values, values_of};
 pub use self::import::check;
 pub(crate) use self::import::restore_into;
 pub use self::pieces::Pieces;

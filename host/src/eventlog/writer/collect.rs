@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::commit::CommitBuilder;
 use super::retention::{Reason, Retention};
-use crate::event::{EventStatus, Seq, Timestamp};
+use crate::event::{Seq, Timestamp};
 use crate::eventlog::EventLogError;
 use crate::eventlog::engine::{Direction, Op};
 use crate::eventlog::layout::block::{Block, EventHeader};
@@ -120,11 +120,12 @@ impl CommitBuilder {
                 all_due = false;
                 break;
             };
-            let slot = self.buckets.get(&self.store, self.state.head, seq)?;
-            let Some(status) = slot.filter(|slot| !slot.is_open()).map(|slot: &Slot| EventStatus::of(&slot.deliveries))
-            else {
+            // What is held will have deliveries.
+            if self.states.held().contains_key(&seq) {
                 continue;
-            };
+            }
+            let slot = self.buckets.get(&self.store, self.state.head, seq)?;
+            let Some(status) = slot.filter(|slot| !slot.is_open()).map(Slot::status) else { continue };
             self.state.statuses[status as usize] -= 1;
             self.state.bytes -= block.bytes_of(&header).min(self.state.bytes);
             self.commit.removed[reason as usize] += 1;

@@ -5,30 +5,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use prometheus_client::metrics::counter::Counter;
 use tracing::warn;
 
+use super::fate::{Fates, Ruling};
 use super::open_redeliveries::OpenRedeliveries;
 use super::retention::{Reason, Retention};
-use crate::event::{ChannelName, Delivery, DeliveryId, Event, EventId, EventStatus, Recipient, Seq, Timestamp};
+use super::tally::Tallies;
+use crate::event::{Delivery, DeliveryId, Event, EventId, EventStatus, Recipient, Seq, Timestamp};
 use crate::eventlog::EventLogError;
 use crate::eventlog::batch::{
     Appended, Batch, Committed, Expected, FinishedAttempt, NewDelivery, NewEvent, ValueChange,
 };
 use crate::eventlog::claim::Claims;
-use crate::eventlog::engine::{Direction, Op};
+use crate::eventlog::engine::Op;
 use crate::eventlog::epoch::Epoch;
 use crate::eventlog::layout::block::{BlockWriter, first_deliveries};
 use crate::eventlog::layout::bucket::{Buckets, Slot};
 use crate::eventlog::layout::identities::Identities;
 use crate::eventlog::layout::key;
-use crate::eventlog::layout::meta::{self, CHANNEL, LogState, REOPENED, STATE, open_replays};
+use crate::eventlog::layout::meta::{self, LogState, REOPENED, STATE, WITHHELD, open_replays};
 use crate::eventlog::layout::reader::{EventCursor, Store};
 use crate::eventlog::layout::record::{self, corrupt};
+use crate::eventlog::layout::states::States;
 use crate::eventlog::metrics::LogMetrics;
-use crate::eventlog::settings::RetentionLimits;
-use crate::eventlog::snapshot::{ChannelCounts, Snapshot, WriterState};
-use crate::metrics::ByProvider;
+use crate::eventlog::settings::{DedupLimits, RetentionLimits};
+use crate::eventlog::snapshot::{Snapshot, WriterState};
 
 /// The writer's view of the log: positions and figures in memory, and the commit that is being built.
 ///
@@ -36,9 +37,11 @@ use crate::metrics::ByProvider;
 pub(crate) struct CommitBuilder {
     pub(super) store: Store,
     pub(super) dedup_window: Duration,
+    /// How many events are held at most.
+    pub(super) held_max: usize,
     pub(super) metrics: Arc<LogMetrics>,
     pub(super) state: LogState,
-    pub(super) tallies: HashMap<ChannelName, Tally>,
+    pub(super) tallies: Tallies,
     pub(super) buckets: Buckets,
     /// Positions below `state.settled` that are open again.
     pub(super) reopened: BTreeSet<Seq>,
@@ -49,20 +52,17 @@ pub(crate) struct CommitBuilder {
     /// The values that the commit changes, by key: what a later batch of the same commit expects is compared with these.
     pub(super) values: HashMap<Vec<u8>, Option<Bytes>>,
     pub(super) identities: Identities,
+    pub(super) states: States,
+    /// Held events of this commit, and who is to get them: the store does not have them yet.
+    pub(super) fresh: HashMap<Seq, (Arc<Event>, Vec<Recipient>)>,
+    /// What the store has of [`WITHHELD`].
+    withheld: u64,
     pub(super) epoch: Epoch,
     pub(super) random: u64,
     pub(super) commit: Commit,
     pub(super) block: BlockWriter,
     pub(super) latest: Option<Timestamp>,
     pub(super) retention: Retention,
-}
-
-pub(super) struct Tally {
-    counts: ChannelCounts,
-    accepted: Counter,
-    duplicates: Counter,
-    /// As it was in the store before this commit; `None` if nothing changed.
-    before: Option<ChannelCounts>,
 }
 
 /// One atomic write and what follows from it.
@@ -73,6 +73,7 @@ pub(crate) struct Commit {
     pub(crate) events: usize,
     /// Events that it removes, by reason.
     pub(crate) removed: [u64; Reason::ALL.len()],
+    pub(crate) fates: Fates,
 }
 
 /// What the sinks are to hear.
@@ -97,25 +98,30 @@ impl CommitBuilder {
     /// Reads what is needed to go on after the last commit, and begins an empty store.
     pub(crate) fn load(
         store: Store,
-        dedup_window: Duration,
-        dedup_max: usize,
+        dedup: DedupLimits,
         retention: RetentionLimits,
         metrics: Arc<LogMetrics>,
     ) -> Result<Self, EventLogError> {
         let epoch = meta::open(&store)?;
-        let state = meta::state(&store)?;
+        let mut state = meta::state(&store)?;
         verify_tail(&store, &state, Self::TAIL)?;
         let reopened = store.read(&key::meta(REOPENED))?.unwrap_or_default();
         let redeliveries = OpenRedeliveries::load(&store)?;
-        let identities = Identities::load(&store, dedup_max, metrics.identities_forgotten.clone())?;
+        let DedupLimits { window, max, states_max, held_max } = dedup;
+        let identities = Identities::load(&store, max, metrics.identities_forgotten.clone())?;
+        let states = States::load(&store, states_max, metrics.states_forgotten.clone())?;
+        let withheld: u64 = store.read(&key::meta(WITHHELD))?.unwrap_or_default();
+        state.withhold(states.held().len() as u64, withheld.saturating_sub(states.held_routed()));
+        let tallies = Tallies::load(&store, Arc::clone(&metrics))?;
         let block = BlockWriter::new(store.engine.block_bytes());
         let retention = Retention::new(retention, state.floor);
-        let mut builder = Self {
+        let builder = Self {
             store,
-            dedup_window,
+            dedup_window: window,
+            held_max,
             metrics,
             state,
-            tallies: HashMap::new(),
+            tallies,
             buckets: Buckets::default(),
             reopened,
             reopened_changed: false,
@@ -123,6 +129,9 @@ impl CommitBuilder {
             redeliveries,
             values: HashMap::new(),
             identities,
+            states,
+            fresh: HashMap::new(),
+            withheld,
             epoch,
             random: getrandom::u64().map_err(|error| EventLogError::Io(format!("no random numbers: {error}")))?,
             commit: Commit::default(),
@@ -130,20 +139,8 @@ impl CommitBuilder {
             latest: None,
             retention,
         };
-        builder.load_tallies()?;
         builder.show_figures();
         Ok(builder)
-    }
-
-    pub(super) fn load_tallies(&mut self) -> Result<(), EventLogError> {
-        let prefix = key::meta(CHANNEL);
-        let range = key::starting_with(&prefix);
-        for (key, value) in self.store.engine.scan(&range.start..&range.end, Direction::Up, usize::MAX)? {
-            let name = std::str::from_utf8(&key[prefix.len()..]).ok().and_then(|name| name.parse().ok());
-            let name: ChannelName = name.ok_or_else(|| corrupt(&key, "no name of a channel".to_owned()))?;
-            self.tally(&name).counts = record::decode(&key, &value)?;
-        }
-        Ok(())
     }
 
     pub(crate) const fn state(&self) -> &LogState {
@@ -152,7 +149,6 @@ impl CommitBuilder {
 
     /// What was loaded, for everybody to see.
     pub(crate) fn snapshot(&self, writer: WriterState) -> Snapshot {
-        let channels = self.tallies.iter().map(|(name, tally)| (name.clone(), tally.counts)).collect();
         let LogState { head, floor, settled, statuses, bytes } = self.state;
         Snapshot {
             epoch: self.epoch,
@@ -160,8 +156,9 @@ impl CommitBuilder {
             floor,
             oldest: self.retention.oldest,
             bytes,
-            channels: Arc::new(channels),
+            channels: Arc::new(self.tallies.counts()),
             open_redeliveries: self.redeliveries.open(),
+            held: Arc::clone(self.states.held()),
             writer,
             statuses,
             settled,
@@ -230,14 +227,20 @@ impl CommitBuilder {
     }
 
     fn append(&mut self, new: NewEvent, known: Option<EventId>, now: Timestamp) -> Result<Appended, EventLogError> {
+        self.latest = self.latest.max(Some(new.time));
         // One before it in its receipt may have the same identity.
         let known = new.identity.and_then(|identity| self.identities.recent(&identity)).or(known);
-        if let Some(first) = known
-            && new.time.since(first.received_at()) < self.dedup_window
-        {
-            self.tally_changed(&new.channel).counts.duplicates += 1;
+        let known = known.filter(|first| new.time.since(first.received_at()) < self.dedup_window);
+        let answer = match (known, &new.statement) {
+            (Some(first), _) => Ruling::Duplicate(first),
+            (None, Some(said)) => self.judge(&new, said, now),
+            (None, None) => Ruling::Store,
+        };
+        if let Ruling::Duplicate(first) = answer {
+            self.tallies.change(&new.channel).duplicates += 1;
             return Ok(Appended::Duplicate(first));
         }
+        let is_held = answer == Ruling::Hold;
         let seq = self.state.head.next();
         let event = Event {
             id: EventId::new(new.time, seq, self.next_random()),
@@ -256,9 +259,13 @@ impl CommitBuilder {
             request_id: new.request_id,
             traceparent: new.traceparent,
         };
-        let slot = Slot::new(first_deliveries(&event, &new.recipients));
-        self.state.statuses[EventStatus::of(&slot.deliveries) as usize] += 1;
+        let slot = Slot::new(if is_held { Vec::new() } else { first_deliveries(&event, &new.recipients) });
+        let status = if is_held { EventStatus::Held } else { slot.status() };
+        self.state.statuses[status as usize] += 1;
         self.buckets.push(&self.store, seq, slot)?;
+        if is_held && !new.recipients.is_empty() {
+            self.buckets.withhold(seq);
+        }
         self.state.head = seq;
         let ops = &mut self.commit.ops;
         let put = &mut |key, value| ops.push(Op::Put(key, value));
@@ -267,19 +274,22 @@ impl CommitBuilder {
         if let Some(identity) = new.identity {
             self.identities.add(identity, event.id);
         }
-        let counts = &mut self.tally_changed(&event.channel).counts;
+        let counts = self.tallies.change(&event.channel);
         counts.accepted += 1;
         counts.last_event_at = counts.last_event_at.max(Some(event.time));
-        self.latest = self.latest.max(Some(event.time));
         let event = Arc::new(event);
+        if let Some(said) = &new.statement {
+            self.remember(said, &event, &new.recipients, is_held);
+        }
         let delivery = |(index, Recipient { agent, priority })| {
             let id = DeliveryId { seq, index };
             NewDelivery { id, agent, priority, replay: false }
         };
-        let deliveries = (0..).zip(new.recipients).map(delivery).collect();
+        let recipients = if is_held { Vec::new() } else { new.recipients };
+        let deliveries = (0..).zip(recipients).map(delivery).collect();
         self.commit.news.push(News { event: Arc::clone(&event), deliveries, is_appended: true });
         self.commit.events += 1;
-        Ok(Appended::Accepted(event))
+        Ok(if is_held { Appended::Held(event) } else { Appended::Accepted(event) })
     }
 
     fn record(&mut self, finished: FinishedAttempt) -> Result<(), EventLogError> {
@@ -307,10 +317,10 @@ impl CommitBuilder {
     pub(super) fn change(&mut self, seq: Seq, change: impl FnOnce(&mut Vec<Delivery>)) -> Result<(), EventLogError> {
         self.buckets.get(&self.store, self.state.head, seq)?;
         let Some(slot) = self.buckets.change(seq) else { return Err(EventLogError::NotFound) };
-        let before = EventStatus::of(&slot.deliveries);
+        let before = slot.status();
         let open_before = open_replays(&slot.deliveries);
         change(&mut slot.deliveries);
-        let after = EventStatus::of(&slot.deliveries);
+        let after = slot.status();
         self.redeliveries.note(open_before, open_replays(&slot.deliveries));
         let open = slot.is_open();
         self.state.statuses[before as usize] -= 1;
@@ -325,19 +335,24 @@ impl CommitBuilder {
         Ok(())
     }
 
-    /// Completes the commit; nothing of it may be shown before it is written.
-    pub(crate) fn finish(&mut self) -> Commit {
+    /// Completes the commit, and tells what is held until `now`; nothing of it may be shown before it is written.
+    pub(crate) fn finish(&mut self, now: Timestamp) -> Commit {
+        self.tell_due(now);
         let ops = &mut self.commit.ops;
         self.block.finish(&mut |key, value| ops.push(Op::Put(key, value)));
         self.buckets.write(&mut self.commit.ops);
         let upkeep = Self::UPKEEP + 2 * self.commit.events;
         self.advance_settled(upkeep);
-        self.identities.write(self.latest.take(), self.dedup_window, &mut self.commit.ops);
-        for (name, tally) in self.tallies.iter().filter(|(_, tally)| tally.before.is_some()) {
-            let key = key::meta(&format!("{CHANNEL}{name}"));
-            let value = record::encode(&key, &tally.counts);
+        let latest = self.latest.take();
+        self.identities.write(latest, self.dedup_window, &mut self.commit.ops);
+        self.states.write(latest.unwrap_or(now), self.dedup_window, &mut self.commit.ops);
+        let withheld = self.state.statuses[EventStatus::Dropped as usize] + self.states.held_routed();
+        if std::mem::replace(&mut self.withheld, withheld) != withheld {
+            let key = key::meta(WITHHELD);
+            let value = record::encode(&key, &withheld);
             self.commit.ops.push(Op::Put(key, value));
         }
+        self.tallies.write(&mut self.commit.ops);
         self.redeliveries.write(&mut self.commit.ops);
         self.values.clear();
         if std::mem::take(&mut self.reopened_changed) {
@@ -354,21 +369,12 @@ impl CommitBuilder {
 
     /// Shows what was written.
     pub(crate) fn show(&mut self, snapshot: &mut Snapshot) {
-        for (name, tally) in &mut self.tallies {
-            if let Some(before) = tally.before.take() {
-                tally.accepted.inc_by(tally.counts.accepted - before.accepted);
-                tally.duplicates.inc_by(tally.counts.duplicates - before.duplicates);
-                let channels = Arc::make_mut(&mut snapshot.channels);
-                match channels.get_mut(name) {
-                    Some(channel) => *channel = tally.counts,
-                    None => drop(channels.insert(name.clone(), tally.counts)),
-                }
-            }
-        }
+        self.tallies.show(&mut snapshot.channels);
         let LogState { head, floor, settled, statuses, bytes } = self.state;
         (snapshot.head, snapshot.floor, snapshot.settled) = (head, floor, settled);
         (snapshot.statuses, snapshot.bytes, snapshot.oldest) = (statuses, bytes, self.retention.oldest);
         snapshot.open_redeliveries = self.redeliveries.open();
+        snapshot.held = Arc::clone(self.states.held());
         if *snapshot.reopened != self.reopened {
             snapshot.reopened = Arc::new(self.reopened.clone());
         }
@@ -384,6 +390,8 @@ impl CommitBuilder {
         let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.metrics.bytes.set(number(self.state.bytes));
         self.metrics.held.set(number(self.state.statuses.iter().sum()));
+        self.metrics.states.set(number(self.states.len() as u64));
+        self.metrics.late_held.set(number(self.states.held().len() as u64));
         self.metrics.oldest.set(self.retention.oldest.map_or(0, Timestamp::as_secs));
     }
 
@@ -429,23 +437,6 @@ impl CommitBuilder {
             return None;
         }
         self.store.tombstone_at(seq).ok().flatten().map(|(_, gone)| gone.last)
-    }
-
-    pub(super) fn tally(&mut self, channel: &ChannelName) -> &mut Tally {
-        if !self.tallies.contains_key(channel) {
-            let label = ByProvider::new(channel);
-            let accepted = self.metrics.events.get_or_create(&label).clone();
-            let duplicates = self.metrics.duplicates.get_or_create(&label).clone();
-            let tally = Tally { counts: ChannelCounts::default(), accepted, duplicates, before: None };
-            self.tallies.insert(channel.clone(), tally);
-        }
-        self.tallies.get_mut(channel).expect("it was inserted above")
-    }
-
-    pub(super) fn tally_changed(&mut self, channel: &ChannelName) -> &mut Tally {
-        let tally = self.tally(channel);
-        tally.before.get_or_insert(tally.counts);
-        tally
     }
 
     /// 32 random bits (SplitMix64), enough to tell the ids of two logs apart.

@@ -58,6 +58,7 @@ impl CommitBuilder {
     ) -> Result<Vec<DeliveryId>, EventLogError> {
         let Redelivery { event, by, .. } = redelivery;
         let mut added = Vec::with_capacity(recipients.len());
+        self.tell_early(event.seq, now);
         self.change(event.seq, |deliveries| {
             for recipient in recipients {
                 let index = u32::try_from(deliveries.len()).unwrap_or(u32::MAX);

@@ -60,6 +60,9 @@ pub struct EventDetail<'a> {
     pub kind: &'a str,
     pub subject: Option<&'a str>,
     pub status: EventStatus,
+    /// When it is told if it is held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_until: Option<Timestamp>,
     pub received_at: Timestamp,
     pub verified_at: Option<Timestamp>,
     pub stored_at: Timestamp,
@@ -207,6 +210,7 @@ pub fn detail(stored: &Stored) -> EventDetail<'_> {
         kind: &event.kind,
         subject: event.subject.as_deref(),
         status: stored.status(),
+        held_until: stored.held_until(),
         received_at: event.time,
         verified_at: event.verified_at,
         stored_at: event.stored_at,
@@ -363,7 +367,7 @@ mod tests {
         let mut second = Delivery::new(recipient("b"), at(1003));
         second.record(attempt(1, 1004, Outcome::Delivered), None);
         let third = Delivery { replayed_by: Some("me".to_owned()), ..Delivery::new(recipient("a"), at(5000)) };
-        Stored { event, deliveries: vec![first, second, third], size: 7 }
+        Stored { event, deliveries: vec![first, second, third], withheld: None, size: 7 }
     }
 
     #[test]
@@ -459,7 +463,10 @@ mod tests {
             ("limit=5&limit=6", "`limit`: expected it once, found `6`"),
             ("cursor=x", "`cursor`: expected the `next` of a page, found `x`"),
             ("channel=Git", "`channel`: expected a name of `a-z`, `0-9` and `-`, found `Git`"),
-            ("status=done", "`status`: expected `accepted`, `pending`, `dead` or `delivered`, found `done`"),
+            (
+                "status=done",
+                "`status`: expected `accepted`, `pending`, `dead`, `delivered`, `held` or `dropped`, found `done`",
+            ),
             ("since=yesterday", "`since`: expected a time such as `2026-01-31T12:00:00Z`, found `yesterday`"),
             ("kind=", "`kind`: expected a kind, or the beginning of one and `*`, found `nothing`"),
             (

@@ -78,8 +78,7 @@ impl Parameter {
     }
 
     pub(crate) fn status(&self) -> Result<EventStatus, BadParameter> {
-        let found = EventStatus::ALL.into_iter().find(|status| status.as_str() == self.value);
-        found.ok_or_else(|| self.bad("`accepted`, `pending`, `dead` or `delivered`"))
+        EventStatus::named(&self.value).ok_or_else(|| self.bad(EventStatus::NAMES))
     }
 
     pub(crate) fn state(&self) -> Result<DeliveryState, BadParameter> {

@@ -5,11 +5,11 @@ use serde::{Serialize, Serializer};
 
 use crate::event::{EventId, RequestId};
 use crate::http::answer::{Response, with_json};
-use crate::ingest::ReceivedEvent;
+use crate::ingest::{Outcome, ReceivedEvent};
 
 /// 202, or 200 when nothing is new.
 pub(crate) fn accepted(request_id: RequestId, events: &[ReceivedEvent]) -> Response {
-    let is_new = events.iter().any(|event| !event.duplicate);
+    let is_new = events.iter().any(|event| event.outcome != Outcome::Duplicate);
     let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
     with_json(status, &Accepted { request_id, events: Events(events) })
 }
@@ -33,7 +33,11 @@ impl Serialize for Events<'_> {
         serializer.collect_seq(self.0.iter().map(|event| Row {
             id: event.id,
             kind: &event.kind,
-            status: if event.duplicate { "duplicate" } else { "accepted" },
+            status: match event.outcome {
+                Outcome::Accepted => "accepted",
+                Outcome::Held => "held",
+                Outcome::Duplicate => "duplicate",
+            },
         }))
     }
 }
@@ -43,16 +47,23 @@ mod tests {
     use super::*;
     use crate::event::{Seq, Timestamp};
 
-    fn event(duplicate: bool) -> ReceivedEvent {
+    fn event(outcome: Outcome) -> ReceivedEvent {
         let id = EventId::new(Timestamp::from_millis(1_700_000_000_000), Seq(7), 1);
-        ReceivedEvent { id, kind: "github.\"push\"".to_owned(), duplicate }
+        ReceivedEvent { id, kind: "github.\"push\"".to_owned(), outcome }
     }
 
     #[test]
     fn an_answer_is_202_while_something_is_new() {
-        for (events, expected) in
-            [(vec![], 200), (vec![event(false)], 202), (vec![event(true)], 200), (vec![event(true), event(false)], 202)]
-        {
+        use Outcome::{Accepted, Duplicate, Held};
+        for (outcomes, expected) in [
+            (&[][..], 200),
+            (&[Accepted], 202),
+            (&[Held], 202),
+            (&[Duplicate], 200),
+            (&[Duplicate, Accepted], 202),
+            (&[Duplicate, Held], 202),
+        ] {
+            let events: Vec<_> = outcomes.iter().copied().map(event).collect();
             assert_eq!(accepted(RequestId::new(), &events).status(), expected);
         }
     }
@@ -60,12 +71,13 @@ mod tests {
     #[test]
     fn the_json_of_an_answer_is_the_contracts() {
         let id = RequestId::new();
-        let events = [event(false), event(true)];
+        let events = [event(Outcome::Accepted), event(Outcome::Duplicate), event(Outcome::Held)];
 
         let json = serde_json::to_value(Accepted { request_id: id, events: Events(&events) }).unwrap();
 
         let row = |status| serde_json::json!({"id": events[0].id, "kind": "github.\"push\"", "status": status});
-        let expected = serde_json::json!({"request_id": id, "events": [row("accepted"), row("duplicate")]});
+        let rows = [row("accepted"), row("duplicate"), row("held")];
+        let expected = serde_json::json!({"request_id": id, "events": rows});
         assert_eq!(json, expected);
     }
 }

@@ -1,6 +1,7 @@
 //! Writes a backup: everything up to a position, and what could not be read.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -33,7 +34,18 @@ pub(crate) type Values = Vec<Result<(String, String, Bytes), EventLogError>>;
 
 /// Reads all values of `store`, and what was no value in format 1 and is one now.
 pub(crate) fn values(store: &Store) -> Values {
-    let range = key::all_values();
+    let moved = |moved: MovedValue| (moved.space.to_owned(), moved.key, moved.value);
+    let mut values = in_range(store, key::all_values());
+    values.extend(moved::values(store).into_iter().map(|found| found.map(moved)));
+    values
+}
+
+/// Reads the values of one space.
+pub(crate) fn values_of(store: &Store, space: &str) -> Values {
+    in_range(store, key::values(space, ""))
+}
+
+fn in_range(store: &Store, range: Range<Vec<u8>>) -> Values {
     let records = match store.engine.scan(&range.start..&range.end, Direction::Up, usize::MAX) {
         Ok(records) => records,
         Err(error) => return vec![Err(error.into())],
@@ -42,9 +54,7 @@ pub(crate) fn values(store: &Store) -> Values {
         let (space, name) = key::value_name(&key).ok_or_else(|| corrupt(&key, "no name in the key".to_owned()))?;
         Ok((space, name, record::decode(&key, &value)?))
     };
-    let moved = |moved: MovedValue| (moved.space.to_owned(), moved.key, moved.value);
-    let moved = moved::values(store).into_iter().map(|found| found.map(moved));
-    records.into_iter().map(value).chain(moved).collect()
+    records.into_iter().map(value).collect()
 }
 
 /// Gives everything of `source` to `sink`, and what cannot be read to the answer; `progress` is told of each event.

@@ -18,9 +18,10 @@ use crate::eventlog::layout::block::{BlockWriter, first_deliveries};
 use crate::eventlog::layout::deliveries::{bucket_of, bucket_values};
 use crate::eventlog::layout::identities::Identities;
 use crate::eventlog::layout::key;
-use crate::eventlog::layout::meta::{self, CHANNEL, LogState, OPEN_REPLAYS, STATE, open_replays};
+use crate::eventlog::layout::meta::{self, CHANNEL, LogState, OPEN_REPLAYS, STATE, WITHHELD, open_replays};
 use crate::eventlog::layout::reader::Store;
 use crate::eventlog::layout::record::{self, Tombstone};
+use crate::eventlog::layout::states::{STATES, restored};
 use crate::eventlog::{ChannelCounts, EventLogError};
 
 /// Reads the backup in `input` to its end and believes nothing without its checksum; `progress` is told of each event.
@@ -49,6 +50,7 @@ pub(crate) fn restore_into(
         counted: HashMap::new(),
         channels: BTreeMap::new(),
         replays: BTreeMap::new(),
+        withheld: 0,
         identities: Identities::load(&store, usize::MAX, Counter::default())?,
         store,
     };
@@ -113,6 +115,7 @@ struct Making {
     counted: HashMap<ChannelName, ChannelCounts>,
     channels: BTreeMap<ChannelName, ChannelCounts>,
     replays: BTreeMap<AgentName, u64>,
+    withheld: u64,
     identities: Identities,
 }
 
@@ -133,6 +136,11 @@ impl Making {
             }
             Frame::Tombstone { first, gone } => self.gone(first, gone),
             Frame::Identities(entries) => self.identities.restore(entries, self.state.head, &mut self.ops),
+            Frame::Value { space, key, value } if space == STATES => {
+                let op = restored(&key, &value, self.state.head)?;
+                self.bytes += op.size();
+                self.ops.push(op);
+            }
             Frame::Value { space, key, value } => {
                 let key = key::value(&space, &key);
                 let value = record::encode(&key, &value);
@@ -168,6 +176,7 @@ impl Making {
         if deliveries.iter().any(|delivery| delivery.state.is_open()) {
             self.first_open.get_or_insert(seq);
         }
+        self.withheld += u64::from(deliveries.is_empty() && !recipients.is_empty());
         for agent in open_replays(&deliveries) {
             *self.replays.entry(agent).or_default() += 1;
         }
@@ -222,6 +231,9 @@ impl Making {
         let open = key::meta(OPEN_REPLAYS);
         let value = record::encode(&open, &self.replays);
         self.put(open, value);
+        let withheld = key::meta(WITHHELD);
+        let value = record::encode(&withheld, &self.withheld);
+        self.put(withheld, value);
         self.state.floor = self.first_held.unwrap_or(head.next());
         self.state.settled = self.first_open.unwrap_or(head.next());
         let state = key::meta(STATE);

@@ -1,4 +1,5 @@
-//! A real Alertmanager as the sender: each alert and each resolution is one event, however often it is repeated.
+//! A real Alertmanager as the sender, alone and as a pair: each alert and each resolution is one event, however often it is
+//! repeated, and one that comes back is another.
 //!
 //! `.ci/run` unpacks the Debian package into `target/tools`. If it is missing, the test is skipped with a message.
 
@@ -14,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{BINARY, Client, Setup, TO_STUB, TestGateway, built_in};
+use crate::support::{BINARY, Client, Delivered, RemoteAgent, Setup, TO_STUB, TestGateway, built_in};
 
 const CHANNEL: &str = r#"
 [channels.alertmanager]
@@ -40,11 +41,27 @@ fn program() -> Option<PathBuf> {
 impl Alertmanager {
     /// Starts it with a webhook to `gateway`, and a repetition of all alerts every second.
     fn start(program: &Path, gateway: SocketAddr) -> Self {
+        Self::start_with(program, gateway, "1s", &["--cluster.listen-address="])
+    }
+
+    /// Two that know of each other, as `one` and `two`: what one has sent, the other does not send.
+    fn start_pair(program: &Path, gateway: SocketAddr) -> [Self; 2] {
+        // They have to know the port of each other before they listen.
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let [one, two] = [free(), free()];
+        [("one", one, two), ("two", two, one)].map(|(name, own, other)| {
+            let own = [format!("--web.external-url=http://{name}.example"), format!("--cluster.listen-address={own}")];
+            let arguments = [&own[0], &own[1], &format!("--cluster.peer={other}"), "--cluster.peer-timeout=200ms"];
+            Self::start_with(program, gateway, "1h", &arguments)
+        })
+    }
+
+    fn start_with(program: &Path, gateway: SocketAddr, repeat: &str, arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = json!({
             "route": {
                 "receiver": "gateway", "group_by": ["alertname"],
-                "group_wait": "100ms", "group_interval": "1s", "repeat_interval": "1s",
+                "group_wait": "100ms", "group_interval": "1s", "repeat_interval": repeat,
             },
             "receivers": [{"name": "gateway", "webhook_configs": [{
                 "url": format!("http://{gateway}/webhooks/alertmanager"), "send_resolved": true,
@@ -56,7 +73,8 @@ impl Alertmanager {
         let mut child = Command::new(program)
             .arg(format!("--config.file={}", dir.path().join("alertmanager.yml").display()))
             .arg(format!("--storage.path={}", dir.path().join("data").display()))
-            .args(["--cluster.listen-address=", "--web.listen-address=127.0.0.1:0"])
+            .arg("--web.listen-address=127.0.0.1:0")
+            .args(arguments)
             // An unpacked Alertmanager finds its templates relative to the folder of the package.
             .current_dir(program.ancestors().nth(3).unwrap())
             .stderr(Stdio::piped())
@@ -162,4 +180,73 @@ async fn each_alert_of_a_real_alertmanager_is_one_event_and_its_end_another() {
     // The resolved alert is not repeated any more, and repetitions of the other one are still duplicates.
     answered(&gateway, 200, 4).await;
     assert_eq!(events(&gateway, 3).await, all);
+}
+
+/// Plays Prometheus, which renews an alert while it fires: without a renewal it ends after four seconds.
+async fn renew(alertmanagers: &[Alertmanager]) {
+    let ends = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(4);
+    let labels = json!({"alertname": "KettleHot", "severity": "critical"});
+    let alert = json!([{"labels": labels, "startsAt": "2026-03-01T10:00:00Z", "endsAt": ends.to_string()}]);
+    for alertmanager in alertmanagers {
+        alertmanager.post(alert.clone()).await;
+    }
+}
+
+/// Which statuses the agent was told, in order.
+fn told(agent: &RemoteAgent) -> Vec<Value> {
+    let status = |delivered: &Delivered| delivered.json()["event"]["data"]["status"].clone();
+    agent.received().iter().map(status).collect()
+}
+
+/// Waits until the agent was told of `changes` changes at least, the last one to `state`, and nothing is held.
+async fn told_last(gateway: &TestGateway, agent: &RemoteAgent, changes: usize, state: &str, renewed: &[Alertmanager]) {
+    gateway
+        .until(&format!("change {changes}, to {state}"), async || {
+            renew(renewed).await;
+            let is_quiet = gateway.json("/admin/stats").await["events"]["held"] == 0;
+            let told = told(agent);
+            (is_quiet && told.len() >= changes && told.last() == Some(&json!(state))).then_some(())
+        })
+        .await;
+}
+
+/// The state of an alert at the agent is that at Prometheus, whichever link is cut.
+#[tokio::test]
+async fn a_pair_that_is_cut_off_from_prometheus_ends_with_the_right_state() {
+    let Some(program) = program() else {
+        eprintln!("skipped: prometheus-alertmanager is not here; `.ci/run` unpacks it into target/tools");
+        return;
+    };
+    let agent = RemoteAgent::start().await;
+    let route = "\n[[routes]]\nchannels = [\"alertmanager\"]\nagents = [\"remote\"]\n";
+    let gateway = Setup::new()
+        .plugin(built_in::ALERTMANAGER)
+        .remote(&agent, "")
+        .config(CHANNEL)
+        .config("late_window = \"2s\"\n")
+        .config(route)
+        .env("ALERTMANAGER_WEBHOOK_SECRET", "kettle-token")
+        .start()
+        .await;
+    let pair = Alertmanager::start_pair(&program, gateway.client.address());
+
+    told_last(&gateway, &agent, 1, "firing", &pair).await;
+    // Both are cut off for longer than the alert lives. It returns with the start of before.
+    told_last(&gateway, &agent, 2, "resolved", &[]).await;
+    told_last(&gateway, &agent, 3, "firing", &pair).await;
+
+    // One is cut off: it lets the alert end, while the other knows that it fires.
+    gateway
+        .until("the end of the alert at the second", async || {
+            renew(&pair[..1]).await;
+            pair[1].fingerprints().await.is_empty().then_some(())
+        })
+        .await;
+    // It says so, and the other one contradicts.
+    told_last(&gateway, &agent, 5, "firing", &pair[..1]).await;
+
+    // It is over.
+    told_last(&gateway, &agent, 6, "resolved", &[]).await;
+    let told = told(&agent);
+    assert!(told.windows(2).all(|pair| pair[0] != pair[1]), "no change is told twice: {told:?}");
 }

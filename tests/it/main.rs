@@ -37,6 +37,7 @@ mod shutdown;
 mod signatures;
 mod signers;
 mod skills;
+mod states;
 #[expect(dead_code, reason = "the fault suite uses the rest of it")]
 mod support;
 mod tidy;

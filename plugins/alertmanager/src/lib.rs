@@ -1,7 +1,7 @@
 //! Prometheus Alertmanager, receivers of type webhook: one event per alert of a notification.
 //!
 //! [`gateway_plugin_sdk::alert`] builds the events. Each member of a cluster sends a copy of a notification. The copies differ
-//! only in `externalURL`, so their alerts have the same keys.
+//! only in `externalURL`, so their alerts have the same keys, and the manifest names it as the peer.
 
 use gateway_plugin_sdk::alert::Dialect;
 use gateway_plugin_sdk::channel::{Received, Request};

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | kind | `webhookEvent` without `jira:`: `issue_created`, `comment_created`, `sprint_started` |
 //! | subject | the site's host and the issue: its key in Cloud, `kettle.atlassian.net/KTL-7`, its number on a server, `jira.example.org/10041`; without an issue the key or id of the comment, attachment, sprint, board, version, project or user |
-//! | delivery id | `X-Atlassian-Webhook-Identifier`, which stays the same in a retry; without it a repetition is recognised by its body |
+//! | delivery id | `X-Atlassian-Webhook-Identifier`, which stays the same in a retry; without it a repetition is recognised by its body, that of an issue only until the next event of the issue: a status can come back |
 //! | key | for a comment: site, issue, comment, kind and time |
 //! | attributes | `action`, `sender`, `issue` (the key), `status`, `severity`, `flow`, `retry`; `command` and `commandargs` of a new comment or description |
 //! | data | the body, unchanged |
@@ -39,11 +39,13 @@ pub fn receive(request: &Request) -> Received {
             return Ok(Receipt::empty());
         }
         let kind = payload.kind();
-        let delivery = request.header("x-atlassian-webhook-identifier").unwrap_or_else(|| String::from("body"));
+        // The manifest says that the body of an issue's event is a state.
+        let delivery = request.header("x-atlassian-webhook-identifier");
+        let delivery = delivery.or_else(|| (!kind.starts_with("issue_")).then(|| String::from("body")));
         let severity = payload.priority().map(|priority| severity(request, priority));
         let event = Event::new(kind_word(kind))
             .with_subject(payload.subject())
-            .with_delivery_id(Some(delivery))
+            .with_delivery_id(delivery)
             .with_fact("action", payload.action())
             .with_fact("sender", sender.and_then(Entity::account))
             .with_fact("issue", payload.issue_key())

@@ -184,6 +184,8 @@ fn the_delivery_id_is_the_identifier_or_stands_for_the_body() {
     let event = received(&delivery("{}").with_header("X-Atlassian-Webhook-Identifier", "w1"));
     assert_eq!((event.delivery_id.as_deref(), event.key), (Some("w1"), None));
     assert_eq!(received(&delivery("{}")).delivery_id.as_deref(), Some("body"));
+    // What is said of an issue may be said again, so its body is a state.
+    assert_eq!(received(&delivery(r#"{"webhookEvent":"jira:issue_updated"}"#)).delivery_id, None);
 }
 
 #[test]

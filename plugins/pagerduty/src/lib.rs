@@ -5,6 +5,7 @@
 //! | kind | `event.event_type`: `incident.triggered`, `pagey.ping`; without one `unknown` |
 //! | subject | the incident, also for its notes, responders and roles (`event.data.incident.id`), else `event.data.id`, else the service |
 //! | delivery id | `X-Webhook-Id`, which stays the same in a retry, else `event.id` |
+//! | key | `event.id`, which is the same for all subscriptions that the event is sent to |
 //! | attributes | `sender` (`event.agent.id`); for an incident `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group` |
 //! | data | the body, unchanged |
 //!
@@ -107,6 +108,11 @@ pub fn receive(request: &Request) -> Received {
         let delivery_id = delivery_id.or_else(|| sent.and_then(|sent| sent.id.get()).map(str::to_owned));
         let kind = sent.and_then(|sent| sent.event_type.get()).unwrap_or("unknown");
         let event = Event::new(kind_words(kind)).with_delivery_id(delivery_id).with_fact("sender", sender);
+        // Two subscriptions get one event with two `X-Webhook-Id`.
+        let event = match sent.and_then(|sent| sent.id.get()) {
+            Some(id) => event.with_key(id),
+            None => event,
+        };
         let Some(data) = sent.and_then(|sent| sent.data.get()) else {
             return Ok(event.into());
         };

@@ -14,6 +14,7 @@ fn an_incident_has_the_attributes_of_an_alert() {
     let expected = Event::new("incident.triggered")
         .with_subject(Some(String::from("PKETTLE1")))
         .with_delivery_id(Some(String::from("w-1")))
+        .with_key("01KETTLEEVENT0001")
         .with_attribute("sender", "PSVC001")
         .with_attribute("fingerprint", "kettle-1/too-hot")
         .with_attribute("startsat", "2026-03-01T10:00:00Z")
@@ -27,6 +28,16 @@ fn an_incident_has_the_attributes_of_an_alert() {
 #[test]
 fn without_the_header_the_event_id_is_the_delivery_id() {
     assert_eq!(received(TRIGGERED).delivery_id.as_deref(), Some("01KETTLEEVENT0001"));
+}
+
+#[test]
+fn an_event_for_two_subscriptions_has_one_key() {
+    let key = |webhook: &str| {
+        let request = Request::new("POST").with_header("X-Webhook-Id", webhook).with_body(TRIGGERED);
+        receive(&request).unwrap().into_event().key
+    };
+    assert_eq!((key("w-1"), key("w-1")), (key("w-2"), Some(String::from("01KETTLEEVENT0001"))));
+    assert_eq!(received("{}").key, None);
 }
 
 #[test]

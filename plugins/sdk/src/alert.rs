@@ -4,13 +4,15 @@
 //! |---|---|
 //! | kind | `alert.firing` or `alert.resolved`: the alert's own status, never the group's |
 //! | subject | the alert's fingerprint; a missing one is computed from the labels, as Prometheus does |
-//! | key | the dialect's `scope`, if it has one, then fingerprint, `startsAt` and status |
-//! | attributes | `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group` |
+//! | key | the dialect's `scope`, if it has one, then fingerprint and status: the state that the alert is in |
+//! | attributes | `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group`, `externalurl`; with a `scope` also `org` |
 //! | data | the alert as it was sent, plus the member `group`: the members of the notification that apply to all its alerts |
 //!
-//! A notification repeats all alerts of its group, and each member of a cluster sends a copy. The key makes each alert one
-//! event for as long as it fires. Labels, including the severity, are part of the fingerprint. Annotations are not in the
-//! key: they often hold the latest value, so that each repetition would be a new event.
+//! A notification repeats all alerts of its group, and each member of a cluster sends a copy. The key names the state of the
+//! alert, and the manifest says so: as long as the state lasts, it is one event, and when it comes back, it is another one.
+//! `startsAt` is not in the key. Two replicas of Prometheus see an alert a tick apart, and an alert that returns after
+//! Prometheus was cut off has the `startsAt` of before. Labels, including the severity, are part of the fingerprint.
+//! Annotations are not in the key: they often hold the latest value, so that each repetition would be a new event.
 //!
 //! A malformed alert does not affect the others: it becomes an event `alert.unknown`, so that it is not lost unseen. The
 //! notification is refused only if all of its alerts are malformed.
@@ -134,6 +136,8 @@ struct AlertGroup<'a> {
     /// The member `group` of each event's data.
     json: String,
     key: Option<Cow<'a, str>>,
+    /// The address of the sender, by which the members of a cluster differ.
+    external_url: Option<Cow<'a, str>>,
     /// The setting `group_labels`.
     label_names: Vec<String>,
 }
@@ -152,6 +156,7 @@ impl<'a> AlertGroup<'a> {
             scope: dialect.scope.and_then(|scope| notification.member(scope)).map_or("", RawValue::get),
             json: notification.group(),
             key: notification.text("groupKey"),
+            external_url: notification.text("externalURL"),
             label_names,
         }
     }
@@ -166,7 +171,7 @@ impl<'a> AlertGroup<'a> {
             Some(fingerprint) => fingerprint,
             None => Cow::Owned(labels.fingerprint()),
         };
-        let mut key = [&*fingerprint, &*starts_at, status].join("/");
+        let mut key = [&*fingerprint, "/", status].concat();
         if !self.scope.is_empty() {
             key = [self.scope, "/", &key].concat();
         }
@@ -183,7 +188,9 @@ impl<'a> AlertGroup<'a> {
             .with_fact("status", Some(status))
             .with_fact("severity", labels.get("severity"))
             .with_fact("alertname", labels.get("alertname"))
-            .with_fact("group", group.as_deref()))
+            .with_fact("group", group.as_deref())
+            .with_fact("externalurl", self.external_url.as_deref())
+            .with_fact("org", Some(self.scope)))
     }
 
     /// The event of a malformed alert. Its key is a digest of its text, because each notification repeats it.

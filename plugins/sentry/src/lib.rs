@@ -5,8 +5,8 @@
 //! | kind | for an integration `Sentry-Hook-Resource` and `.action`: `issue.resolved`, `metric_alert.critical`; for a service hook `service_hook.triggered`; for the legacy plugin `legacy.triggered`; for a UI component `component.requested` |
 //! | subject | the issue's id, also for its errors, comments, alerts, forms and Seer's work on it; for a metric alert or a mobile build its own id |
 //! | delivery id | `Request-ID`, which differs in each attempt |
-//! | key | installation, kind, and ids and times of the resource; an unknown resource has no key |
-//! | attributes | `sender` (`actor.id`); `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group` (the project), if the resource has them |
+//! | key | installation, kind, and what the event tells of the resource: an id, or the state that it is in; an unknown resource has no key |
+//! | attributes | `sender` (`actor.id`); `fingerprint`, `startsat`, `status`, `severity`, `alertname`, `group` (the project), `comment`, `installation`, if the resource has them |
 //! | data | the body, unchanged |
 //!
 //! A select in a form of an integration requests its options with GET. The response is an empty list, and there is no event.
@@ -53,8 +53,14 @@ pub fn receive(request: &Request) -> Received {
     })
 }
 
-/// The event of an integration. The header is not signed, so its value is only used as a word; an unknown resource is an event too.
+/// The event of an integration.
 fn from_integration(resource: &str, payload: &Payload<'_>) -> Event {
+    let installation = payload.installation.get().and_then(|installation| installation.uuid.get());
+    of_resource(resource, payload, installation).with_fact("installation", installation)
+}
+
+/// The event of an integration's resource. The header is not signed, so its value is only used as a word; an unknown resource is an event too.
+fn of_resource(resource: &str, payload: &Payload<'_>, installation: Option<&str>) -> Event {
     let resource = kind_word(resource);
     let kind = match payload.action.get() {
         Some(action) => [&resource, ".", &kind_word(action)].concat(),
@@ -62,10 +68,7 @@ fn from_integration(resource: &str, payload: &Payload<'_>) -> Event {
         None => resource.clone(),
     };
     let event = match key::of(&resource, payload) {
-        Some(key) => {
-            let installation = payload.installation.get().and_then(|installation| installation.uuid.get());
-            Event::new(&*kind).with_key([installation.unwrap_or_default(), &kind, &key].join("/"))
-        }
+        Some(key) => Event::new(&*kind).with_key([installation.unwrap_or_default(), &kind, &key].join("/")),
         None => Event::new(kind),
     };
     let Some(data) = payload.data.get() else {
@@ -91,6 +94,7 @@ fn from_integration(resource: &str, payload: &Payload<'_>) -> Event {
         .with_subject(data.issue_id().map(str::to_owned))
         .with_fact("fingerprint", data.issue_id())
         .with_fact("group", data.project())
+        .with_fact("comment", data.comment_id.get())
 }
 
 fn without_resource(request: &Request, payload: &Payload<'_>) -> Event {

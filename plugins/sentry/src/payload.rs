@@ -127,6 +127,8 @@ pub(crate) struct Issue<'a> {
     #[serde(borrow)]
     pub(crate) status: Text<'a>,
     #[serde(borrow)]
+    pub(crate) substatus: Text<'a>,
+    #[serde(borrow)]
     pub(crate) first_seen: Text<'a>,
     #[serde(borrow)]
     pub(crate) last_seen: Text<'a>,
@@ -155,6 +157,9 @@ impl Project<'_> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Assignee<'a> {
+    /// `user` or `team`.
+    #[serde(borrow, rename = "type")]
+    pub(crate) kind: Text<'a>,
     #[serde(borrow)]
     pub(crate) id: Text<'a>,
 }
@@ -203,8 +208,6 @@ pub(crate) struct MetricAlert<'a> {
     pub(crate) title: Text<'a>,
     #[serde(borrow)]
     pub(crate) date_started: Text<'a>,
-    #[serde(borrow)]
-    pub(crate) date_closed: Text<'a>,
     #[serde(borrow)]
     projects: Slugs<'a>,
     #[serde(borrow)]

@@ -25,7 +25,7 @@ fn facts(event: &Event) -> [Option<&str>; 6] {
 fn the_kind_of_an_issue_event_is_its_action() {
     let body = include_str!("../samples/issue.created.json");
     let event = received(&hook("issue", body));
-    let key = "issue.created/1170820242/2026-03-01T10:00:00.000000Z/unresolved/";
+    let key = "issue.created/1170820242";
     assert_eq!(named(&event), ("issue.created", Some("1170820242"), Some(key)));
     assert_eq!(event.delivery_id.as_deref(), Some("r-1"));
     let title = Some("TemperatureError: kettle is at 104 °C");
@@ -46,11 +46,33 @@ fn the_kind_of_an_issue_event_is_its_action() {
 
 #[test]
 fn a_retry_is_the_same_event_and_another_assignment_is_not() {
-    let body =
-        |id: &str| format!(r#"{{"action":"assigned","data":{{"issue":{{"id":"1","assignedTo":{{"id":"{id}"}}}}}}}}"#);
-    let key = |request: Request| received(&request).key.unwrap();
-    assert_eq!(key(hook("issue", &body("7"))), key(hook("issue", &body("7")).with_header("request-id", "other")));
-    assert_ne!(key(hook("issue", &body("7"))), key(hook("issue", &body("8"))));
+    let body = |kind: &str, id: &str, seen: &str| {
+        let assignee = format!(r#"{{"type":"{kind}","id":"{id}"}}"#);
+        format!(
+            r#"{{"action":"assigned","data":{{"issue":{{"id":"1","assignedTo":{assignee},"lastSeen":"{seen}"}}}}}}"#
+        )
+    };
+    let key = |body: &str| received(&hook("issue", body)).key.unwrap();
+    assert_eq!(key(&body("user", "7", "a")), key(&body("user", "7", "b")));
+    assert_ne!(key(&body("user", "7", "a")), key(&body("user", "8", "a")));
+    assert_ne!(key(&body("user", "7", "a")), key(&body("team", "7", "a")));
+}
+
+/// What the keys are without is as telling: no time, so that a state lasts until there is another one.
+#[test]
+fn keys_name_the_states_of_an_issue() {
+    let key = |action: &str, members: &str| {
+        let body = format!(r#"{{"action":"{action}","data":{{"issue":{{"id":"1",{members}}}}}}}"#);
+        received(&hook("issue", &body)).key.unwrap()
+    };
+    assert_eq!(key("resolved", r#""status":"resolved","lastSeen":"a""#), "/issue.resolved/1/resolved/");
+    let unresolved = |substatus: &str| {
+        key("unresolved", &format!(r#""status":"unresolved","substatus":"{substatus}","lastSeen":"{substatus}""#))
+    };
+    assert_eq!(unresolved("regressed"), "/issue.unresolved/1/unresolved/regressed");
+    assert_ne!(unresolved("regressed"), unresolved("escalating"));
+    assert_eq!(key("created", r#""lastSeen":"a""#), key("created", r#""lastSeen":"b""#));
+    assert_ne!(key("prioritized", r#""lastSeen":"a""#), key("prioritized", r#""lastSeen":"b""#));
 }
 
 #[test]
@@ -76,7 +98,7 @@ fn the_subject_of_an_error_is_its_issue() {
 fn the_severity_of_a_metric_alert_is_its_action() {
     let body = include_str!("../samples/metric_alert.critical.json");
     let event = received(&hook("metric_alert", body));
-    let key = "metric_alert.critical/42/2026-03-01T10:00:00Z/";
+    let key = "metric_alert.critical/42";
     assert_eq!(named(&event), ("metric_alert.critical", Some("42"), Some(key)));
     let started = Some("2026-03-01T10:00:00Z");
     let expected = [Some("42"), started, Some("firing"), Some("critical"), Some("Too many kettles"), Some("kettles")];
@@ -98,7 +120,7 @@ fn the_subject_of_a_comment_is_its_issue_and_each_change_is_an_event() {
     };
     let event = received(&hook("comment", &body("one")));
     assert_eq!(named(&event), ("comment.updated", Some("100"), Some("/comment.updated/1234/t/one")));
-    assert_eq!(event.attribute("group"), Some("kettles"));
+    assert_eq!((event.attribute("group"), event.attribute("comment")), (Some("kettles"), Some("1234")));
     assert_ne!(received(&hook("comment", &body("two"))).key, event.key);
 }
 

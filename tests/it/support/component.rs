@@ -76,6 +76,8 @@ pub(crate) mod built_in {
     pub(crate) const LINEAR: Guest = Guest::built_in("linear");
     pub(crate) const OPENAI: Guest = Guest::built_in("openai");
     pub(crate) const OPENCLAW: Guest = Guest::built_in("openclaw");
+    pub(crate) const PAGERDUTY: Guest = Guest::built_in("pagerduty");
+    pub(crate) const SENTRY: Guest = Guest::built_in("sentry");
     pub(crate) const SLACK: Guest = Guest::built_in("slack");
     pub(crate) const STANDARD_WEBHOOKS: Guest = Guest::built_in("standard_webhooks");
     pub(crate) const STUB: Guest = Guest::built_in("stub");

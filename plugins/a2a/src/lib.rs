@@ -19,7 +19,7 @@ mod reply;
 use std::time::Duration;
 
 use gateway_plugin_sdk::agent::{Delivered, Delivery, Failure, HttpRequest, accepted, quoted};
-use gateway_plugin_sdk::{Content, Level, Response, export_agent};
+use gateway_plugin_sdk::{Content, Level, Response, export_agent, json};
 use serde_json::{Value, json};
 
 use self::protocol::Version;
@@ -118,7 +118,7 @@ fn call(delivery: &Delivery, endpoint: &Endpoint, method: &str, params: Value) -
 }
 
 fn json_of(response: &Response) -> Value {
-    response.body.as_ref().and_then(|body| serde_json::from_slice(body.as_bytes()).ok()).unwrap_or_default()
+    response.body.as_ref().and_then(|body| json::value(body.as_bytes())).unwrap_or_default()
 }
 
 /// The error message in a response that is not a 2xx.

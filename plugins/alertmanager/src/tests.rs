@@ -156,7 +156,6 @@ fn a_notification_without_alerts_produces_no_event() {
 
 #[test]
 fn a_malformed_notification_is_refused_with_a_pointer() {
-    let many = vec![r#"{"status":"firing"}"#; 1001].join(",");
     for (body, pointer, problem) in [
         (String::from(r#"{"text":"hot"}"#), "/version", "is missing"),
         (String::from(r#"{"version":4,"alerts":[]}"#), "/version", "is missing"),
@@ -187,8 +186,6 @@ fn a_malformed_notification_is_refused_with_a_pointer() {
             "{body}"
         );
     }
-    let expected = "1001 alerts, expected at most 1000; group them by more labels";
-    assert_eq!(receive(&request(&notification(&many))).unwrap_err(), Rejection::at(422, "/alerts", expected));
     assert_eq!(receive(&request("[]")).unwrap_err(), Rejection::new(422, format!("expected an object; {HINT}")));
 }
 
@@ -225,6 +222,49 @@ fn hostile_texts_are_shortened() {
     for text in texts.map(Option::unwrap) {
         assert!(!text.contains(char::is_control) && text.len() <= 1024, "{text}");
     }
+}
+
+/// The gateway limits the events of a receipt (`max_events`), not the plugin.
+#[test]
+fn a_notification_of_any_number_of_alerts_is_taken() {
+    for count in [1001, 10_001] {
+        let alerts: Vec<_> = (0..count)
+            .map(|number| format!(r#"{{"status":"firing","startsAt":"s","fingerprint":"{number:016x}"}}"#))
+            .collect();
+        assert_eq!(received(&notification(&alerts.join(","))).len(), count);
+    }
+    let many = vec!["{}"; 100_001].join(",");
+    let expected = "100001 alerts, expected at most 100000; group them by more labels";
+    assert_eq!(receive(&request(&notification(&many))).unwrap_err(), Rejection::at(413, "/alerts", expected));
+}
+
+/// The copies of the group in all alerts together have a limit.
+#[test]
+fn a_long_group_is_cut_shorter_if_there_are_many_alerts() {
+    let alerts = vec![r#"{"status":"firing","startsAt":"s"}"#; 5000].join(",");
+    let long = "x".repeat(10_000);
+    let events = received(&format!(r#"{{"a":"{long}","version":"4","alerts":[{alerts}],"b":1}}"#));
+    assert_eq!(data(&events[4999])["group"], json!({"version": "4", "b": 1}));
+}
+
+#[test]
+fn odd_json_costs_one_text_and_not_the_alert() {
+    let alert =
+        r#"{"status":"resolved","startsAt":"s","fingerprint":"f","labels":{"severity":"page","note":"\ud83d"}}"#;
+    let twice =
+        r#"{"status":"firing","status":"resolved","startsAt":"s","fingerprint":"f","labels":{"severity":"page"}}"#;
+    for (body, description) in [
+        (notification(alert), "half of a pair in a label"),
+        (notification(twice), "a member of the alert twice"),
+        (format!(r#"{{"\ud83d":1,"version":"1","version":"4","alerts":[],"alerts":[{twice}]}}"#), "around the alerts"),
+        (format!("\u{feff}{}", notification(alert)), "a byte order mark"),
+    ] {
+        let event = received(&body).remove(0);
+        assert_eq!((&*event.kind, event.subject.as_deref()), ("alert.resolved", Some("f")), "{description}");
+        assert_eq!(event.attribute("severity"), Some("page"), "{description}");
+    }
+    let kept = received(&notification(alert)).remove(0).data.unwrap();
+    assert!(std::str::from_utf8(kept.as_bytes()).unwrap().contains(r"\ud83d"), "the data is what was sent");
 }
 
 /// Each alert carries a copy of the group, so a long text in the group must not be multiplied.

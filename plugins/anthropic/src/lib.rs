@@ -6,7 +6,7 @@
 //! retry would give the same.
 
 use gateway_plugin_sdk::agent::{Answer, Delivered, Delivery, Failure, HttpRequest, accepted, quoted};
-use gateway_plugin_sdk::{Content, Response, export_agent};
+use gateway_plugin_sdk::{Content, Response, export_agent, json};
 use serde_json::{Map, Value, json};
 
 export_agent!(include_str!("../manifest.json"), deliver);
@@ -23,7 +23,7 @@ const MAX_TOKENS: u64 = 4096;
 pub fn deliver(delivery: &Delivery) -> Delivered {
     let response = accepted(delivery.send(&request(delivery)?), reason)?;
     let body = response.body.as_ref().map_or(&[][..], Content::as_bytes);
-    let reply: Value = serde_json::from_slice(body).unwrap_or_default();
+    let reply = json::value(body).unwrap_or_default();
     let Some(content) = reply["content"].as_array() else {
         let message = format!("answered {} without a reply: {}", response.status, quoted(body));
         return Err(Failure::reject("answer", message));

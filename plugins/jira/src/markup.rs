@@ -2,7 +2,7 @@
 //!
 //! Jira has two formats: its wiki markup, and documents (Atlassian Document Format).
 
-use gateway_plugin_sdk::json::{Object, Objects, Text};
+use gateway_plugin_sdk::json::{Object, Objects, Text, repair};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -16,7 +16,11 @@ const MAX_MARK: usize = 256;
 
 /// The text of a comment or a description; `None` if it has another shape.
 pub(crate) fn text_of(value: &RawValue) -> Option<String> {
-    let json = value.get();
+    // A text that is cut off within a character can still have a command before it.
+    text_in(value.get()).or_else(|| text_in(&repair(value.get())))
+}
+
+fn text_in(json: &str) -> Option<String> {
     if json.starts_with('{') {
         let document: Node<'_> = serde_json::from_str(json).ok()?;
         let mut text = String::new();
@@ -210,10 +214,17 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_is_cut_off_keeps_its_beginning() {
+        assert_eq!(text(r#""/fix it \ud83d""#).as_deref(), Some("/fix it \u{fffd}"));
+        let document = r#"{"type":"doc","content":[{"type":"text","text":"/fix \ud83d"}]}"#;
+        assert_eq!(text(document).as_deref(), Some("/fix \u{fffd}"));
+    }
+
+    #[test]
     fn a_value_of_another_shape_has_no_text() {
         let deep = [&r#"{"content":["#.repeat(500), "{}", &"]}".repeat(500)].concat();
         for json in ["null", "[]", "true", r#""""#, &deep] {
-            assert!(text(json).is_none_or(|text| text == "true"), "{json:.20}");
+            assert!(text(json).is_none_or(|text| text.is_empty() || text == "true"), "{json:.20}");
         }
     }
 }

@@ -6,7 +6,7 @@
 //! retry would give the same.
 
 use gateway_plugin_sdk::agent::{Answer, Delivered, Delivery, Failure, HttpRequest, accepted, quoted};
-use gateway_plugin_sdk::{Content, Response, export_agent};
+use gateway_plugin_sdk::{Content, Response, export_agent, json};
 use serde_json::{Map, Value, json};
 
 export_agent!(include_str!("../manifest.json"), deliver);
@@ -34,7 +34,7 @@ pub fn deliver(delivery: &Delivery) -> Delivered {
     };
     let response = accepted(delivery.send(&request(delivery, api)?), reason)?;
     let body = response.body.as_ref().map_or(&[][..], Content::as_bytes);
-    let reply: Value = serde_json::from_slice(body).unwrap_or_default();
+    let reply = json::value(body).unwrap_or_default();
     if let Some(error) = reply["error"]["message"].as_str() {
         // Some proxies report an error with status 200; so does a response that fails after its status was sent.
         let (code, message) = (reply["error"]["code"].as_str().unwrap_or_default(), quoted(error.as_bytes()));

@@ -167,3 +167,12 @@ fn an_error_quotes_the_message_of_the_vendor() {
     let unexpected = answered("chat", 200, json!({ "message": "welcome" })).unwrap_err();
     assert_eq!(unexpected, Failure::reject("answer", r#"answered 200 without a reply: {"message":"welcome"}"#));
 }
+
+/// A limit of tokens can cut a reply within a character.
+#[test]
+fn a_reply_that_is_cut_off_within_a_character_is_the_answer() {
+    let body = r#"{"choices":[{"message":{"content":"it boils \ud83d"},"finish_reason":"length"}]}"#;
+    let response = Response::new(200).with_body(body);
+    let answer = deliver(&delivery().with_remote(move |_| Ok(response.clone()))).unwrap();
+    assert_eq!(answer.body, Some("it boils \u{fffd}".into()));
+}

@@ -27,9 +27,16 @@ use self::notification::{Alert, Notification};
 use crate::Level;
 use crate::channel::{Event, Receipt, Received, Rejection, Request};
 use crate::fact::{fnv1a, hex};
+use crate::json::{repair, text};
 
-/// The most events that the gateway accepts from one request.
-const MAX_ALERTS: usize = 1000;
+/// More alerts than the gateway can be set to accept (`max_events`): not worth the memory.
+const MAX_ALERTS: usize = 100_000;
+
+/// The most bytes of the group that each of its alerts carries.
+const MAX_GROUP: usize = 16 << 10;
+
+/// The most bytes of all these copies in the events of a notification.
+const MAX_COPIES: usize = 12 << 20;
 
 /// A sender of notifications in this format, and its particulars.
 #[derive(Clone, Copy, Debug)]
@@ -52,20 +59,23 @@ impl Dialect {
     /// The attribute `group` is the notification's `groupKey`, which changes with the sender's configuration. The setting
     /// `group_labels`, an array of label names, builds it from these labels instead.
     pub fn receive(&self, request: &Request) -> Received {
-        let body = request.body();
-        let notification = Notification::read(&body).map_err(|error| self.unreadable(&body, &error))?;
+        let body = text(request)?;
+        let as_sent = Notification::read(&body);
+        let repaired = as_sent.is_err().then(|| repair(&body));
+        let notification = repaired.as_deref().map_or(as_sent, Notification::read);
+        let notification = notification.map_err(|error| self.unreadable(&body, &error))?;
         self.check_version(request, &notification)?;
         let alerts = notification.alerts().map_err(|problem| self.refusal("/alerts", &problem))?;
         if alerts.len() > MAX_ALERTS {
             let problem = format!("{} alerts, expected at most {MAX_ALERTS}; group them by more labels", alerts.len());
-            return Err(Rejection::at(422, "/alerts", problem));
+            return Err(Rejection::at(413, "/alerts", problem));
         }
         let cut = notification.truncated();
         if cut > 0 {
             let message = format!("{cut} alerts were above the sender's limit and did not reach the gateway");
             request.host().log(Level::Warn, &message);
         }
-        let group = AlertGroup::new(self, request, &notification);
+        let group = AlertGroup::new(self, request, &notification, alerts.len());
         let events: Vec<_> = alerts.iter().map(|raw| group.event(raw)).collect();
         if !events.is_empty() && events.iter().all(Result::is_err) {
             let problem = events.into_iter().find_map(Result::err);
@@ -100,8 +110,8 @@ impl Dialect {
     }
 
     /// The refusal of a body that is not an object: JSON in another format, or no JSON at all.
-    fn unreadable(&self, body: &[u8], error: &serde_json::Error) -> Rejection {
-        if error.is_data() && serde_json::from_slice::<&RawValue>(body).is_ok() {
+    fn unreadable(&self, body: &str, error: &serde_json::Error) -> Rejection {
+        if error.is_data() && serde_json::from_str::<&RawValue>(body).is_ok() {
             return Rejection::new(422, format!("expected an object; {}", self.not_default()));
         }
         Rejection::new(400, format!("body is not JSON: {error}; {}", self.hint))
@@ -143,7 +153,7 @@ struct AlertGroup<'a> {
 }
 
 impl<'a> AlertGroup<'a> {
-    fn new(dialect: &Dialect, request: &Request, notification: &'a Notification<'_>) -> Self {
+    fn new(dialect: &Dialect, request: &Request, notification: &'a Notification<'_>, alerts: usize) -> Self {
         let config = request.host().config("group_labels");
         let label_names = config.map_or_else(Vec::new, |config| {
             serde_json::from_str(&config).unwrap_or_else(|error| {
@@ -154,7 +164,7 @@ impl<'a> AlertGroup<'a> {
         });
         AlertGroup {
             scope: dialect.scope.and_then(|scope| notification.member(scope)).map_or("", RawValue::get),
-            json: notification.group(),
+            json: notification.group(MAX_GROUP.min(MAX_COPIES / alerts.max(1))),
             key: notification.text("groupKey"),
             external_url: notification.text("externalURL"),
             label_names,
@@ -162,8 +172,13 @@ impl<'a> AlertGroup<'a> {
     }
 
     fn event(&self, raw: &RawValue) -> Result<Event, Problem> {
+        self.event_of(raw.get(), raw).or_else(|problem| self.event_of(&repair(raw.get()), raw).map_err(|_| problem))
+    }
+
+    /// The event of an alert that reads as `json`.
+    fn event_of(&self, json: &str, raw: &RawValue) -> Result<Event, Problem> {
         let object = |error| Problem { pointer: "", text: format!("expected an alert, an object: {error}") };
-        let alert: Alert<'_> = serde_json::from_str(raw.get()).map_err(object)?;
+        let alert: Alert<'_> = serde_json::from_str(json).map_err(object)?;
         let status = alert.status()?;
         let starts_at = alert.starts_at()?;
         let labels = alert.labels()?;

@@ -1,6 +1,7 @@
 //! A source of events: `fn receive(&Request) -> Result<Receipt, Rejection>`.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 pub use crate::bindings::channel::exports::gateway::plugin::channel::{Event, Receipt, Rejection};
 use crate::bindings::channel::gateway::plugin::inbound;
@@ -17,6 +18,12 @@ pub type Received = Result<Receipt, Rejection>;
 pub struct Request {
     host: Host,
     given: Option<Given>,
+    /// A text that a payload borrows from instead of the body.
+    #[cfg_attr(
+        not(any(feature = "message", feature = "alert", feature = "json")),
+        expect(dead_code, reason = "`json` alone keeps one")
+    )]
+    kept: OnceCell<String>,
 }
 
 #[derive(Debug)]
@@ -32,7 +39,7 @@ impl Request {
     /// The current request of this component.
     #[doc(hidden)]
     pub fn from_host() -> Self {
-        Request { host: Host::real(), given: None }
+        Request { host: Host::real(), given: None, kept: OnceCell::new() }
     }
 
     /// A request for a test: path `/`, no query, headers, body or settings.
@@ -44,7 +51,7 @@ impl Request {
             headers: Vec::new(),
             body: Vec::new(),
         };
-        Request { host: Host::stand_in(), given: Some(given) }
+        Request { host: Host::stand_in(), given: Some(given), kept: OnceCell::new() }
     }
 
     /// Sets the path below the channel's mount point.
@@ -128,9 +135,18 @@ impl Request {
         self.given.as_ref().map_or_else(inbound::body, |given| given.body.clone())
     }
 
-    /// The body as text; bytes that are not UTF-8 become U+FFFD.
+    /// The body as text, without a byte order mark; bytes that are not UTF-8 become U+FFFD.
     pub fn text(&self) -> String {
-        self.given.as_ref().map_or_else(inbound::text, |given| String::from_utf8_lossy(&given.body).into_owned())
+        let Some(given) = &self.given else { return inbound::text() };
+        let text = String::from_utf8_lossy(&given.body);
+        text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned()
+    }
+
+    /// Keeps a text for as long as the request; `None` if there is one already.
+    #[cfg(any(feature = "message", feature = "alert", feature = "json"))]
+    pub(crate) fn keep_text(&self, text: String) -> Option<&str> {
+        self.kept.set(text).ok()?;
+        self.kept.get().map(String::as_str)
     }
 
     /// When the host received the request: RFC 3339, UTC, milliseconds.

@@ -24,15 +24,22 @@
 //! assert!(issue.author.get().is_none());
 //! ```
 
+mod repair;
+
 use std::borrow::Cow;
 use std::fmt::{self, Formatter};
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
+pub use self::repair::repair;
 use crate::Level;
 use crate::channel::{Received, Rejection, Request};
+
+/// What some senders put before a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A string, an integer or a boolean; any other member counts as missing. A string without escapes is borrowed from the body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,17 +102,30 @@ impl<T> Objects<T> {
     }
 }
 
-/// Parses a payload. JSON that does not fit the type, for example because of a duplicate member, gives the default and a
-/// warning in the log: the event is kept without facts. A body that is not JSON is refused.
-pub fn parse<'a, T: Default + Deserialize<'a>>(request: &Request, json: &'a str) -> Result<T, Rejection> {
-    let reason = match serde_json::from_str::<Object<T>>(json) {
+/// Parses a payload. A text that is not Unicode or a member that is given twice does not cost the others: the JSON is then
+/// [repaired](repair). JSON that does not fit the type gives the default and a warning in the log: the event is kept without
+/// facts. A body that is not JSON is refused.
+pub fn parse<'a, T: Default + Deserialize<'a>>(request: &'a Request, json: &'a str) -> Result<T, Rejection> {
+    let mut read = serde_json::from_str::<Object<T>>(json);
+    if read.is_err() {
+        serde_json::from_str::<IgnoredAny>(json)
+            .map_err(|error| Rejection::new(400, format!("body is not JSON: {error}")))?;
+        if let Some(repaired) = request.keep_text(repair(json)) {
+            read = serde_json::from_str(repaired);
+        }
+    }
+    let reason = match read {
         Ok(Object(Some(payload))) => return Ok(*payload),
         Ok(Object(None)) => String::from("not an object"),
-        Err(error) if serde_json::from_str::<IgnoredAny>(json).is_ok() => format!("{error}"),
-        Err(error) => return Err(Rejection::new(400, format!("body is not JSON: {error}"))),
+        Err(error) => error.to_string(),
     };
     request.host().log(Level::Warn, &format!("Payload has an unexpected shape, event kept without facts: {reason}"));
     Ok(T::default())
+}
+
+/// Any JSON, such as the reply of a model that was cut off within a character; `None` if it is not JSON.
+pub fn value(json: &[u8]) -> Option<Value> {
+    serde_json::from_slice(json).ok().or_else(|| serde_json::from_str(&repair(std::str::from_utf8(json).ok()?)).ok())
 }
 
 /// Passes the request's body to `receive` as text; a body that is not UTF-8 is refused.
@@ -113,10 +133,13 @@ pub fn with_text(request: &Request, receive: impl FnOnce(&str) -> Received) -> R
     receive(&text(request)?)
 }
 
-/// The request's body as text; a body that is not UTF-8 is refused.
+/// The request's body as text, without a byte order mark; a body that is not UTF-8 is refused.
 pub fn text(request: &Request) -> Result<String, Rejection> {
-    String::from_utf8(request.body())
-        .map_err(|error| Rejection::new(400, format!("body is not UTF-8: {}", error.utf8_error())))
+    let mut body = request.body();
+    if body.starts_with(BYTE_ORDER_MARK) {
+        body.drain(..BYTE_ORDER_MARK.len());
+    }
+    String::from_utf8(body).map_err(|error| Rejection::new(400, format!("body is not UTF-8: {}", error.utf8_error())))
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
@@ -260,84 +283,4 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ShapeVisitor<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, Default, serde::Deserialize)]
-    #[serde(default)]
-    struct Payload<'a> {
-        #[serde(borrow)]
-        text: Text<'a>,
-        #[serde(borrow)]
-        object: Object<Inner<'a>>,
-        #[serde(borrow)]
-        objects: Objects<Inner<'a>>,
-    }
-
-    #[derive(Debug, Default, serde::Deserialize)]
-    #[serde(default)]
-    struct Inner<'a> {
-        #[serde(borrow)]
-        name: Text<'a>,
-    }
-
-    /// The text, and the names in the object and in the objects.
-    fn read(json: &str) -> String {
-        let payload: Payload<'_> = serde_json::from_str(json).unwrap();
-        let name = |inner: &Inner<'_>| inner.name.get().unwrap_or("-").to_owned();
-        let objects: Vec<_> = payload.objects.get().iter().map(name).collect();
-        format!("{:?} {:?} {objects:?}", payload.text.get(), payload.object.get().map(name))
-    }
-
-    #[test]
-    fn a_member_of_another_shape_is_missing_and_the_others_are_not() {
-        for (json, expected) in [
-            (r#"{"text":"a","object":{"name":"b"},"objects":[{"name":"c"},{}]}"#, r#"Some("a") Some("b") ["c", "-"]"#),
-            (r#"{"text":"\u00e9","object":{"name":5}}"#, r#"Some("é") Some("5") []"#),
-            (r#"{"text":-7,"object":[{"name":"b"}],"objects":{"name":"c"}}"#, r#"Some("-7") None []"#),
-            (r#"{"text":{"a":[1]},"object":"b","objects":[1,"c",null,{"name":"d"},[{}]]}"#, r#"None None ["d"]"#),
-            (r#"{"text":["a"],"object":1.5,"objects":-1}"#, "None None []"),
-            (r#"{"text":true,"object":null,"objects":false}"#, r#"Some("true") None []"#),
-            (r#"{"text":null,"more":[{"a":{}}]}"#, "None None []"),
-            (r#"{"text":""}"#, "None None []"),
-        ] {
-            assert_eq!(read(json), expected, "{json}");
-        }
-    }
-
-    #[test]
-    fn an_id_is_a_text_or_a_member_of_an_object() {
-        for (json, expected) in [
-            (r#""C1""#, Some("C1")),
-            ("7", Some("7")),
-            (r#"{"name":{"id":1},"id":"C1","more":[{"id":"x"}]}"#, Some("C1")),
-            (r#"{"name":"C1"}"#, None),
-            (r#"{"id":{"id":"C1"}}"#, None),
-            ("[1]", None),
-            ("null", None),
-        ] {
-            assert_eq!(serde_json::from_str::<Id<'_>>(json).unwrap().get(), expected, "{json}");
-        }
-    }
-
-    #[test]
-    fn json_that_does_not_fit_is_kept_and_invalid_json_is_refused() {
-        let request = Request::new("POST");
-        let deep = ["{\"object\":", &"[".repeat(1000), &"]".repeat(1000), "}"].concat();
-        for json in ["[]", "7", "null", r#"{"text":"a","text":"b"}"#, r#"{"text":"\ud800"}"#, &deep] {
-            assert_eq!(parse::<Payload<'_>>(&request, json).unwrap().text.get(), None, "{json}");
-            assert!(request.host().logged().pop().unwrap().1.starts_with("Payload has an unexpected shape"), "{json}");
-        }
-        let deep = "[".repeat(100_000);
-        for json in ["", "{", "nul", &deep] {
-            assert_eq!(parse::<Payload<'_>>(&request, json).unwrap_err().status, 400, "{json:.20}");
-        }
-    }
-
-    #[test]
-    fn a_body_that_is_not_utf8_is_refused() {
-        let request = Request::new("POST").with_body(b"{\"a\":\"\xff\"}".to_vec());
-        let refused = with_text(&request, |_| unreachable!()).unwrap_err();
-        assert_eq!(refused, Rejection::new(400, "body is not UTF-8: invalid utf-8 sequence of 1 bytes from index 6"));
-    }
-}
+mod tests;

@@ -32,7 +32,7 @@ pub mod command;
 mod content;
 mod fact;
 mod host;
-#[cfg(feature = "message")]
+#[cfg(any(feature = "message", feature = "alert", feature = "json"))]
 pub mod json;
 mod network;
 pub mod poll;

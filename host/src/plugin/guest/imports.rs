@@ -86,7 +86,10 @@ impl inbound::Host for Guest {
     }
 
     fn text(&mut self) -> wasmtime::Result<String> {
-        Ok(String::from_utf8_lossy(&self.inbound()?.body).into_owned())
+        let body = &self.inbound()?.body;
+        // Parsers of JSON refuse the mark.
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        Ok(String::from_utf8_lossy(body).into_owned())
     }
 
     fn received_at(&mut self) -> wasmtime::Result<String> {

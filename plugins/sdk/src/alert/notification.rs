@@ -10,9 +10,6 @@ use serde_json::value::RawValue;
 use super::{Problem, shown};
 use crate::fact::{fnv1a, hex};
 
-/// The most bytes of the group that each of its alerts carries.
-const MAX_GROUP: usize = 16 * 1024;
-
 /// Members that are not copied to the group: the alerts themselves, and Grafana's text about all of them.
 const NOT_THE_GROUP: [&str; 2] = ["alerts", "message"];
 
@@ -22,16 +19,16 @@ pub(super) struct Notification<'a>(Object<'a>);
 type Object<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
 impl<'a> Notification<'a> {
-    pub(super) fn read(body: &'a [u8]) -> Result<Self, serde_json::Error> {
-        let mut json = serde_json::Deserializer::from_slice(body);
+    pub(super) fn read(body: &'a str) -> Result<Self, serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_str(body);
         let members = json.deserialize_map(Members)?;
         json.end()?;
         Ok(Notification(members))
     }
 
-    /// A member by name; `None` if it is `null`.
+    /// A member by name, the last one of several; `None` if it is `null`.
     pub(super) fn member(&self, name: &str) -> Option<&'a RawValue> {
-        let found = self.0.iter().find(|(known, _)| known == name);
+        let found = self.0.iter().rfind(|(known, _)| known == name);
         found.map(|(_, raw)| *raw).filter(|raw| raw.get() != "null")
     }
 
@@ -51,12 +48,12 @@ impl<'a> Notification<'a> {
         self.member("truncatedAlerts").and_then(|count| count.get().parse().ok()).unwrap_or(0)
     }
 
-    /// The members that apply to all alerts, as JSON. Each alert carries a copy, so members beyond 16 KiB are left out.
-    pub(super) fn group(&self) -> String {
+    /// The members that apply to all alerts, as JSON. Each alert carries a copy, so members beyond `max` bytes are left out.
+    pub(super) fn group(&self, max: usize) -> String {
         let mut group = String::from("{");
         for (name, raw) in &self.0 {
             let (name, raw) = (name.as_ref(), raw.get());
-            if NOT_THE_GROUP.contains(&name) || group.len() + name.len() + raw.len() > MAX_GROUP {
+            if NOT_THE_GROUP.contains(&name) || group.len() + name.len() + raw.len() > max {
                 continue;
             }
             if group.len() > 1 {
@@ -126,7 +123,7 @@ pub(super) struct Labels<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl Labels<'_> {
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+        self.0.iter().rfind(|(known, _)| known == name).map(|(_, value)| &**value)
     }
 
     /// The fingerprint that Prometheus and Alertmanager give to these labels.

@@ -29,8 +29,11 @@ export fn exports_gateway_plugin_channel_receive(
     var text: Text = .{};
     gateway.gateway_plugin_inbound_text(&text);
     defer gateway.channel_plugin_string_free(&text);
-    const parsed = std.json.parseFromSlice(Body, allocator, text.ptr[0..text.len], .{
+    const json = text.ptr[0..text.len];
+    mend(json);
+    const parsed = std.json.parseFromSlice(Body, allocator, json, .{
         .ignore_unknown_fields = true,
+        .duplicate_field_behavior = .use_last,
     }) catch |problem| {
         const detail = std.mem.concat(allocator, u8, &.{ "expected a JSON object: ", @errorName(problem) });
         err.* = .{ .status = 400, .detail = owned(detail catch unreachable) };
@@ -56,6 +59,30 @@ export fn exports_gateway_plugin_channel_receive(
     }
     ret.* = .{ .events = .{ .ptr = event, .len = 1 } };
     return true;
+}
+
+/// JSON may contain half of a surrogate pair, but the gateway accepts only valid UTF-8: it becomes U+FFFD.
+fn mend(json: []u8) void {
+    var at: usize = 0;
+    while (at < json.len) {
+        const code = escape(json, at) orelse {
+            at += if (json[at] == '\\') 2 else 1;
+            continue;
+        };
+        const next = escape(json, at + 6) orelse 0;
+        if (code >= 0xd800 and code < 0xdc00 and next >= 0xdc00 and next < 0xe000) {
+            at += 12;
+            continue;
+        }
+        if (code >= 0xd800 and code < 0xe000) @memcpy(json[at + 2 ..][0..4], "fffd");
+        at += 6;
+    }
+}
+
+/// The code of an escape such as `\u00e9`.
+fn escape(json: []const u8, at: usize) ?u16 {
+    if (at + 6 > json.len or json[at] != '\\' or json[at + 1] != 'u') return null;
+    return std.fmt.parseInt(u16, json[at + 2 ..][0..4], 16) catch null;
 }
 
 fn setting(comptime key: []const u8) ?Text {

@@ -10,6 +10,7 @@ mod decode;
 mod downgrade_check;
 mod error;
 mod identity;
+mod media_type;
 mod metrics;
 mod mount;
 mod pipeline;
@@ -21,6 +22,7 @@ mod recording;
 mod request;
 mod settings;
 mod standalone;
+mod unknown;
 
 use std::sync::Arc;
 
@@ -28,6 +30,7 @@ pub use self::budget::{BodyBudget, BodyShare, NoRoom};
 pub use self::channel::{Channel, ChannelState, ChannelStatus};
 pub use self::downgrade_check::DowngradeCheck;
 pub use self::error::IngestError;
+pub use self::media_type::is_media_type;
 pub use self::mount::Mount;
 pub use self::pipeline::{DryRun, Outcome, Received, ReceivedEvent, Router};
 pub use self::policy::BodyPolicy;

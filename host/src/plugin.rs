@@ -57,7 +57,7 @@ pub use self::engine::{MAX_MEMORY, MAX_TABLE_ELEMENTS};
 pub use self::error::{CallError, LoadError, PluginError};
 pub use self::generation::Generation;
 pub use self::limits::{CallLimits, Reuse};
-pub use self::manifest::{ConfigKey, Manifest, ManifestError, config_text};
+pub use self::manifest::{ConfigKey, Manifest, ManifestError, OnUnknown, config_text};
 pub use self::network::Network;
 pub use self::registry::PluginStatus;
 pub use self::script::{Script, Sent};

@@ -45,6 +45,7 @@ impl Victim {
             [channels.encoded]
             plugin = "dummy"
             encodings = ["gzip", "deflate", "zstd", "br"]
+            max_body = "1MiB"
             "#;
         Self::of(setup().plugin(built_in::GENERIC).config(readers), None).await
     }

@@ -17,8 +17,8 @@ use super::value::show_size;
 use super::{delivery, grants};
 use crate::coding::Coding;
 use crate::event::ChannelName;
-use crate::ingest::{ChannelSettings, PollSettings};
-use crate::plugin::StateGroup;
+use crate::ingest::{ChannelSettings, PollSettings, is_media_type};
+use crate::plugin::{OnUnknown, StateGroup};
 use crate::verify::{Recipe, Scheme, Secret};
 
 /// Paths that no channel can have.
@@ -55,6 +55,8 @@ fn channel(
     let overload_status = access::overload_status(section);
     let required = section.flag("required").unwrap_or(false);
     let methods = methods(section);
+    let content_types = content_types(section);
+    let on_unknown = section.choice("on_unknown", &[("keep", OnUnknown::Keep), ("refuse", OnUnknown::Refuse)]);
     let max_body = channel_max_body(section, max_body);
     let encodings = encodings(section);
     let keep_headers = keep_headers(section);
@@ -81,6 +83,8 @@ fn channel(
         overload_status,
         required,
         methods,
+        content_types,
+        on_unknown,
         max_body,
         encodings,
         states,
@@ -275,6 +279,22 @@ fn methods(section: &Section<'_>) -> Option<Vec<Method>> {
         }
     };
     Some(texts.iter().filter_map(method).collect())
+}
+
+fn content_types(section: &Section<'_>) -> Option<Vec<String>> {
+    let texts = section.texts("content_types")?;
+    if texts.is_empty() {
+        section.place("content_types").problem("at least one media type, or `*/*` for any", "an empty list");
+    }
+    let media_type = |(text, place): &(String, SettingPlace<'_>)| {
+        let known = text.to_ascii_lowercase();
+        let is_known = is_media_type(&known);
+        if !is_known {
+            place.problem("a media type without parameters, such as `text/csv`, `text/*` or `*/*`", quoted(text));
+        }
+        is_known.then_some(known)
+    };
+    Some(texts.iter().filter_map(media_type).collect())
 }
 
 fn channel_max_body(section: &Section<'_>, most: usize) -> Option<usize> {

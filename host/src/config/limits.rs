@@ -34,6 +34,7 @@ pub(super) fn limits(section: &Section<'_>, base: &CallLimits) -> CallLimits {
         concurrency: section.count("concurrency", 1..).unwrap_or(base.concurrency),
         queue: section.count("queue", 0..).unwrap_or(base.queue),
         output: section.size("output", 1 << 10..=MAX_MEMORY as u64).unwrap_or(base.output),
+        max_events: section.count("max_events", 1..=100_000).unwrap_or(base.max_events),
         log_lines: section.count("log_lines", 0..).unwrap_or(base.log_lines),
         log_rate: section.count("log_rate", 0..).unwrap_or(base.log_rate),
         resources: section.count("resources", 1..).unwrap_or(base.resources),

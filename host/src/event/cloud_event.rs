@@ -23,6 +23,9 @@ const RESERVED: &[&str] = &[
     "seq",
 ];
 
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// An event as a CloudEvent 1.0 in structured JSON. `correlationid`, `seq` and the attributes are extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct CloudEvent<'a>(&'a Event);
@@ -57,8 +60,9 @@ impl Event {
 
     /// The payload in its most readable form.
     pub fn payload(&self) -> Payload<'_> {
+        // A byte order mark is allowed before JSON, and not within.
         if self.is_json()
-            && let Ok(json) = serde_json::from_slice(&self.data)
+            && let Ok(json) = serde_json::from_slice(self.data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.data))
         {
             return Payload::Json(json);
         }
@@ -70,7 +74,7 @@ impl Event {
 
     fn is_json(&self) -> bool {
         let essence = self.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        essence == "application/json" || essence.ends_with("+json")
+        essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
     }
 }
 
@@ -159,6 +163,7 @@ mod tests {
         for (content_type, data, member, expected) in [
             ("application/json", &br#"{"a":1}"#[..], "data", json!({ "a": 1 })),
             ("application/problem+json; charset=utf-8", b"[]", "data", json!([])),
+            ("text/json; charset=latin1", b"\xef\xbb\xbf[1]", "data", json!([1])),
             ("application/json", b"{broken", "data", json!("{broken")),
             ("text/plain", b"hello", "data", json!("hello")),
             ("application/octet-stream", b"\xff\x00", "data_base64", json!("/wA=")),

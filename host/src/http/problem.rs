@@ -158,7 +158,8 @@ pub(crate) fn whole_seconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
-fn allow(methods: &[Method]) -> HeaderValue {
+/// The value of `allow`.
+pub(crate) fn allow(methods: &[Method]) -> HeaderValue {
     let names: Vec<_> = methods.iter().map(Method::as_str).collect();
     HeaderValue::try_from(names.join(", ")).expect("methods are tokens, which headers may contain")
 }

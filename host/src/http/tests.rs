@@ -180,6 +180,8 @@ fn waiting(name: &str, required: bool) -> ChannelSettings {
         overload_status: None,
         required,
         methods: None,
+        content_types: None,
+        on_unknown: None,
         max_body: None,
         encodings: Vec::new(),
         states: None,

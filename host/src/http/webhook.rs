@@ -3,6 +3,7 @@
 mod accepted;
 pub(crate) mod admission;
 pub(crate) mod body;
+mod handshake;
 pub(crate) mod metrics;
 mod plugin_response;
 pub(crate) mod rate_limit;
@@ -17,6 +18,7 @@ use hyper::body::Incoming;
 
 use self::accepted::accepted;
 use self::body::BodyLimits;
+use self::handshake::handshake;
 use self::plugin_response::plugin_response;
 use self::rate_limit::RateStatus;
 use self::sync_mode::agent_answer;
@@ -96,6 +98,9 @@ async fn receive(
     services.ingest.admits()?;
     let place = shared.admission.enter().await?;
     let channel = services.ingest.open(mount)?;
+    if let Some(response) = handshake(&channel, &head) {
+        return Ok(response);
+    }
     let known = caller::identify(&mount.channel.access().callers, &head.headers, peer.certificate.as_deref());
     *caller = known.map_err(Refusal::Caller)?.map(|known| known.name.clone());
     let policy = channel.check_head(&head.method, &head.headers)?.at_most(shared.settings.max_body);

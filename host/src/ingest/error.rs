@@ -47,6 +47,9 @@ pub enum IngestError {
     Rejected(Rejection),
     #[error("the plugin failed: {0}")]
     Plugin(#[from] CallError),
+    /// The request or the poll brings more events than its limit.
+    #[error("it has {events} events, expected at most {limit}")]
+    TooManyEvents { events: usize, limit: usize },
     /// The plugin returned events that break the rules.
     #[error("the plugin's receipt is invalid: {0}")]
     Receipt(String),

@@ -12,6 +12,7 @@ labels! {
 
 pub(super) struct IngestMetrics {
     pub(super) signature_failures: Family<ByProvider, Counter>,
+    pub(super) unknown_bodies: Family<ByProvider, Counter>,
     pub(super) polls: Family<ByPoll, Counter>,
 }
 
@@ -21,6 +22,11 @@ impl IngestMetrics {
             signature_failures: metrics.register(
                 "webhook_signature_validation_failures",
                 "Requests whose verification failed",
+                Family::default(),
+            ),
+            unknown_bodies: metrics.register(
+                "gateway_unknown_bodies",
+                "Verified bodies that the plugin refused and that were kept as events",
                 Family::default(),
             ),
             polls: metrics.register("gateway_polls", "Polls by how they ended", Family::default()),

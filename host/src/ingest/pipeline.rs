@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::budget::{BodyBudget, BodyShare};
 use super::decode::decode;
 use super::error::IngestError;
 use super::metrics::IngestMetrics;
 use super::policy::BodyPolicy;
-use super::ready::{ReadyChannel, Verified};
+use super::ready::ReadyChannel;
 use super::receipt::new_events;
 use super::request::WebhookRequest;
+use super::unknown;
 use crate::egress::Response;
-use crate::event::{ChannelName, EventId, Recipient};
+use crate::event::{ChannelName, EventId, Recipient, Timestamp};
 use crate::eventlog::{Appended, Batch, EventLog, NewEvent, Space, ValueChange};
 use crate::metrics::ByProvider;
 use crate::plugin::{Binding, Inbound, PluginHost, Receipt, StateChanges};
@@ -82,6 +85,22 @@ struct Evaluated {
     _decoded: Option<BodyShare>,
 }
 
+/// A request that may come in.
+enum Verified {
+    /// When it was verified; `None` if its channel verifies nothing.
+    At(Option<Timestamp>),
+    /// Its provider only looks if the address answers.
+    Probe,
+}
+
+impl Evaluated {
+    /// Nothing but an empty response.
+    fn probe() -> Self {
+        let response = Response { status: 200, headers: Vec::new(), body: Bytes::new() };
+        Self { events: Vec::new(), response: Some(response), state: StateChanges::default(), _decoded: None }
+    }
+}
+
 impl Pipeline {
     pub(super) fn new(plugins: PluginHost, log: EventLog, router: Arc<dyn Router>, metrics: IngestMetrics) -> Self {
         Self { plugins, router, metrics, log }
@@ -132,14 +151,17 @@ impl Pipeline {
         &self,
         channel: &ReadyChannel,
         policy: BodyPolicy,
-        request: WebhookRequest,
+        mut request: WebhookRequest,
         budget: &Arc<BodyBudget>,
         mode: Mode,
     ) -> Result<Evaluated, IngestError> {
         if request.body.len() > policy.max() {
             return Err(IngestError::TooLarge { limit: policy.max() });
         }
-        let Verified { mut request, at } = self.verify(channel, request, mode)?;
+        let at = match self.verify(channel, &request, mode)? {
+            Verified::At(at) => at,
+            Verified::Probe => return Ok(Evaluated::probe()),
+        };
         let mut decoded = None;
         if let Some(coding) = policy.coding {
             let (body, share) = decode(coding, request.body.clone(), policy.max(), budget).await?;
@@ -147,24 +169,51 @@ impl Pipeline {
             decoded = Some(share);
         }
         let context = channel.context(&request, at);
-        let Receipt { events, response, state } = self.call(channel, channel.inbound(request), mode).await?;
+        let called = self.call(channel, channel.inbound(request), mode).await;
+        let called = called.and_then(|receipt| channel.check_count(receipt.events.len()).map(|()| receipt));
+        let Receipt { events, response, state } = match called {
+            Err(error) if channel.keeps_unknown() => self.keep(channel, error, &context.body, mode)?,
+            called => called?,
+        };
         let recipients = |kind: &str, attributes: &[_]| self.router.recipients(context.channel, kind, attributes);
         let events = new_events(events, &context, recipients).map_err(IngestError::Receipt)?;
         Ok(Evaluated { events, response, state, _decoded: decoded })
     }
 
-    fn verify(&self, channel: &ReadyChannel, request: WebhookRequest, mode: Mode) -> Result<Verified, IngestError> {
-        if mode == Mode::DryRun {
-            return Ok(channel.verify(request)?);
+    fn verify(&self, channel: &ReadyChannel, request: &WebhookRequest, mode: Mode) -> Result<Verified, IngestError> {
+        if mode == Mode::Commit {
+            // Checked again, because reading the body may have taken long.
+            self.admits()?;
         }
-        // Checked again, because reading the body may have taken long.
-        self.admits()?;
-        let verified = channel.verify(request).inspect_err(|error| {
+        let error = match channel.verify(request) {
+            Ok(at) => return Ok(Verified::At(at)),
+            Err(_) if channel.is_unsigned_probe(request) => return Ok(Verified::Probe),
+            Err(error) => error,
+        };
+        if mode == Mode::Commit {
             let channel = channel.channel();
             self.metrics.signature_failures.get_or_create(&ByProvider::new(channel.name())).inc();
-            channel.warn_of(error);
-        });
-        Ok(verified?)
+            channel.warn_of(&error);
+        }
+        Err(error.into())
+    }
+
+    /// Keeps a body that the plugin refuses as an event, where the channel does that.
+    fn keep(
+        &self,
+        channel: &ReadyChannel,
+        error: IngestError,
+        body: &[u8],
+        mode: Mode,
+    ) -> Result<Receipt, IngestError> {
+        let detail = error.to_string();
+        let receipt = unknown::kept(error, body)?;
+        if mode == Mode::Commit {
+            let channel = channel.channel();
+            self.metrics.unknown_bodies.get_or_create(&ByProvider::new(channel.name())).inc();
+            channel.warn_of(&std::io::Error::other(format!("kept as an event of kind `unknown`: {detail}")));
+        }
+        Ok(receipt)
     }
 
     async fn call(&self, channel: &ReadyChannel, inbound: Inbound, mode: Mode) -> Result<Receipt, IngestError> {

@@ -103,6 +103,7 @@ impl Poller {
         self.pipeline.admits()?;
         let called = generation.poll(&channel.polled, id).await.map_err(IngestError::from)?;
         let Batch { events, more, state } = called.map_err(PollError::Source)?;
+        receipt::check_count(generation, events.len(), channel.settings.limits.max_events)?;
         let policy = channel.policy(generation);
         let context = Context {
             channel: &channel.settings.name,

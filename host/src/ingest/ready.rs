@@ -2,30 +2,23 @@
 
 use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use super::channel::Channel;
 use super::decode::coding_of;
 use super::error::IngestError;
 use super::policy::{BodyPolicy, ChannelPolicy};
-use super::receipt::Context;
+use super::receipt::{Context, check_count};
 use super::request::{WebhookRequest, content_type};
 use crate::event::Timestamp;
-use crate::plugin::{CallError, Generation, Inbound, PluginHost, Receipt, Rejection};
+use crate::plugin::{CallError, Generation, Inbound, OnUnknown, PluginHost, Receipt, Rejection};
 use crate::verify::{Recipe, Signed, VerifyError};
 
 pub struct ReadyChannel {
     generation: Arc<Generation>,
     channel: Arc<Channel>,
     policy: Arc<ChannelPolicy>,
-}
-
-/// A request that may come in: it was verified, or its channel verifies nothing.
-pub(super) struct Verified {
-    pub(super) request: WebhookRequest,
-    /// When it was verified.
-    pub(super) at: Option<Timestamp>,
 }
 
 impl ReadyChannel {
@@ -54,6 +47,21 @@ impl ReadyChannel {
     /// The methods that are received, at least one.
     pub fn methods(&self) -> &[Method] {
         &self.policy.methods
+    }
+
+    /// The methods that are answered: those that are received, and `HEAD`.
+    pub fn answered_methods(&self) -> Vec<Method> {
+        self.policy.answered_methods()
+    }
+
+    /// Whether the provider only looks if the address answers: it does not sign such a request.
+    pub fn is_probe(&self, query: &str) -> bool {
+        self.generation.manifest.probes.iter().any(|probe| probe.is_in_query(query))
+    }
+
+    /// Whether a verified body that the plugin refuses is kept as an event.
+    pub(super) fn keeps_unknown(&self) -> bool {
+        self.policy.on_unknown == OnUnknown::Keep
     }
 
     /// Bytes of the largest body.
@@ -87,16 +95,28 @@ impl ReadyChannel {
         self.policy.check(method, headers)
     }
 
-    /// Refuses a request that does not come from its provider. The error is safe to show to the caller.
-    pub(super) fn verify(&self, request: WebhookRequest) -> Result<Verified, VerifyError> {
+    /// Refuses a request that does not come from its provider, and returns when it was verified; `None` if the channel verifies
+    /// nothing. The error is safe to show to the caller.
+    pub(super) fn verify(&self, request: &WebhookRequest) -> Result<Option<Timestamp>, VerifyError> {
         if self.recipe().is_open() {
-            return Ok(Verified { request, at: None });
+            return Ok(None);
         }
-        let WebhookRequest { method, full_path, query, headers, body, .. } = &request;
+        let WebhookRequest { method, full_path, query, headers, body, .. } = request;
         let signed = Signed { method, path: full_path, query, headers, body };
         let now = Timestamp::now();
         self.recipe().verify(&self.channel.settings.secrets, &signed, now)?;
-        Ok(Verified { request, at: Some(now) })
+        Ok(Some(now))
+    }
+
+    /// Whether a request that is not signed is a probe of the provider.
+    pub(super) fn is_unsigned_probe(&self, request: &WebhookRequest) -> bool {
+        self.is_probe(&request.query)
+            || self.generation.manifest.probes.iter().any(|probe| probe.is_in_form(&request.body))
+    }
+
+    /// Refuses more events than one request may bring.
+    pub(super) fn check_count(&self, events: usize) -> Result<(), IngestError> {
+        check_count(&self.generation, events, self.channel.settings.limits.max_events)
     }
 
     /// The request as a guest may see it: without credentials.
@@ -126,10 +146,18 @@ impl ReadyChannel {
             time: request.received_at,
             verified_at,
             request_id: request.id,
-            content_type: content_type(&request.headers),
+            content_type: self.content_type(&request.headers),
             headers: self.kept_headers(&request.headers),
             body: request.body.clone(),
         }
+    }
+
+    /// The media type of a body. One without a type is JSON if the channel takes JSON.
+    fn content_type(&self, headers: &HeaderMap) -> String {
+        if self.policy.content_types.has_json() && !headers.contains_key(CONTENT_TYPE) {
+            return "application/json".to_owned();
+        }
+        content_type(headers)
     }
 
     /// The headers that are kept with events: never one that carries a credential.

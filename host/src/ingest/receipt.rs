@@ -5,15 +5,14 @@ use std::cell::OnceCell;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::error::IngestError;
 use super::identity::Dedup;
 use crate::event::{
     ChannelName, MAX_ATTRIBUTE, MAX_ATTRIBUTES, PluginName, Recipient, RequestId, Timestamp, is_attribute_name,
 };
 use crate::eventlog::{Identity, NewEvent};
-use crate::plugin::ReceiptEvent;
+use crate::plugin::{Generation, ReceiptEvent};
 
-/// Events of one receipt.
-const MAX_EVENTS: usize = 1000;
 /// Bytes of a kind, as the plugin says it.
 const MAX_KIND: usize = 128;
 /// Bytes of a subject, a delivery id or a key.
@@ -30,6 +29,11 @@ pub(super) struct Context<'a> {
     pub(super) content_type: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Bytes,
+}
+
+/// Refuses a receipt or a batch with more events than `limit`.
+pub(super) fn check_count(generation: &Generation, events: usize, limit: usize) -> Result<(), IngestError> {
+    if generation.allows_events(events, limit) { Ok(()) } else { Err(IngestError::TooManyEvents { events, limit }) }
 }
 
 /// The events of a receipt, or what is wrong with it.
@@ -65,9 +69,6 @@ fn complete(
 ) -> Result<Vec<NewEvent>, String> {
     let body_digest = OnceCell::new();
     let body = || *body_digest.get_or_init(|| digest(&context.body));
-    if events.len() > MAX_EVENTS {
-        return Err(format!("{} events, expected at most {MAX_EVENTS}", events.len()));
-    }
     let mut complete = Vec::with_capacity(events.len());
     for (index, event) in (0..).zip(events) {
         check(&event).map_err(|problem| format!("event {index}: {problem}"))?;
@@ -232,6 +233,5 @@ mod tests {
 
             assert!(problem.starts_with("event 1:") && problem.contains(expected), "{problem}");
         }
-        assert!(complete(vec![event(); MAX_EVENTS + 1]).unwrap_err().contains("1001 events"));
     }
 }

@@ -9,7 +9,7 @@ use crate::caller::{Access, Rate};
 use crate::coding::Coding;
 use crate::egress::EgressSettings;
 use crate::event::{ChannelName, PluginName};
-use crate::plugin::{CallLimits, StateGroup};
+use crate::plugin::{CallLimits, OnUnknown, StateGroup};
 use crate::verify::{Recipe, Secret};
 
 /// Where channels are mounted that have no path of their own.
@@ -48,6 +48,10 @@ pub struct ChannelSettings {
     pub required: bool,
     /// Narrows the methods of the manifest.
     pub methods: Option<Vec<Method>>,
+    /// Replaces the media types of the manifest; in lower case, with `*` as in `text/*`.
+    pub content_types: Option<Vec<String>>,
+    /// Replaces the manifest's way with verified bodies that the plugin refuses.
+    pub on_unknown: Option<OnUnknown>,
     /// Narrows the limit of the manifest; bytes.
     pub max_body: Option<usize>,
     /// Codings in which bodies are accepted.
@@ -99,6 +103,8 @@ impl ChannelSettings {
             overload_status: None,
             required: false,
             methods: None,
+            content_types: None,
+            on_unknown: None,
             max_body: None,
             encodings: Vec::new(),
             states: None,

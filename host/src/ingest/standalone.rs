@@ -50,8 +50,9 @@ impl StandaloneChannel {
     /// Checks the receipt as that of a real request is checked.
     ///
     /// # Errors
-    /// `Receipt`.
+    /// `TooManyEvents` and `Receipt`.
     pub fn check(&self, receipt: &Receipt, request: &WebhookRequest) -> Result<(), IngestError> {
+        self.0.check_count(receipt.events.len())?;
         let context = self.0.context(request, None);
         let events = new_events(receipt.events.clone(), &context, |_, _| Vec::new());
         events.map(drop).map_err(IngestError::Receipt)

@@ -341,6 +341,15 @@ impl Generation {
         }
     }
 
+    /// Whether a receipt or a batch has at most `limit` events; counted if it has more.
+    pub fn allows_events(&self, events: usize, limit: usize) -> bool {
+        let allows = events <= limit;
+        if !allows {
+            self.count_hit("max_events");
+        }
+        allows
+    }
+
     fn count_hit(&self, limit: &'static str) {
         self.counters.metrics.limit_hits.get_or_create(&ByLimit::new(&self.plugin, limit)).inc();
     }

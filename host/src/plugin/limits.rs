@@ -19,6 +19,8 @@ pub struct CallLimits {
     pub queue: usize,
     /// Bytes that one host call or the result may pass to the host.
     pub output: usize,
+    /// Events that one request or poll may bring.
+    pub max_events: usize,
     /// Lines that one call may log, including stdout and stderr.
     pub log_lines: u32,
     /// Lines that all calls of the plugin together may log per second, on average.
@@ -48,6 +50,7 @@ impl Default for CallLimits {
             concurrency: 64,
             queue: 1024,
             output: 32 << 20,
+            max_events: 10_000,
             log_lines: 100,
             log_rate: 200,
             resources: 256,

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::state_group::StateGroup;
-use crate::verify::{Recipe, Scheme};
+use crate::verify::{Probe, Recipe, Scheme};
 
 /// A plugin's manifest, checked against `wit/manifest.schema.json`.
 #[derive(Clone, Debug)]
@@ -28,10 +28,24 @@ pub struct Manifest {
     pub recipe: Recipe,
     /// Kinds whose keys name states.
     pub states: Vec<StateGroup>,
+    /// Requests that the provider does not sign, to see whether the address answers.
+    pub probes: Vec<Probe>,
+    pub on_unknown: OnUnknown,
     /// The keys of the `config` table.
     pub config: BTreeMap<String, ConfigKey>,
     /// Hosts that the plugin wants to reach.
     pub hosts: Vec<String>,
+}
+
+/// What becomes of a verified body that the plugin refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnUnknown {
+    /// It is one event of the kind `unknown`: the provider would not send it again.
+    Keep,
+    /// The sender is told, and sends it again.
+    #[default]
+    Refuse,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -97,6 +111,10 @@ struct Raw {
     #[serde(default)]
     states: Vec<StateGroup>,
     #[serde(default)]
+    probes: Vec<Probe>,
+    #[serde(default)]
+    on_unknown: OnUnknown,
+    #[serde(default)]
     config: BTreeMap<String, ConfigKey>,
     #[serde(default)]
     hosts: Vec<String>,
@@ -145,6 +163,8 @@ impl Manifest {
             },
             recipe: Recipe::new(raw.verification).map_err(|error| bad("verification", error.to_string()))?,
             content_types: raw.content_types.iter().map(|kind| kind.to_ascii_lowercase()).collect(),
+            probes: raw.probes,
+            on_unknown: raw.on_unknown,
             name: raw.name,
             summary: raw.summary,
             states: raw.states,
@@ -214,6 +234,21 @@ mod tests {
         assert_eq!(small.methods, [Method::POST]);
         assert_eq!(small.max_body, 1 << 20);
         assert!(small.recipe.is_open());
+    }
+
+    #[test]
+    fn a_manifest_says_what_is_kept_and_what_is_not_signed() {
+        let start = r#"{"name": "n", "version": "1.0.0", "summary": "s""#;
+        let plain = Manifest::parse(&format!("{start}}}")).unwrap();
+        assert_eq!((plain.on_unknown, plain.probes.len()), (OnUnknown::Refuse, 0));
+
+        let probes = r#""on_unknown": "keep", "probes": [{"in": "form", "name": "ssl_check", "value": "1"}]"#;
+        let manifest = Manifest::parse(&format!("{start}, {probes}}}")).unwrap();
+        assert_eq!(manifest.on_unknown, OnUnknown::Keep);
+        assert!(manifest.probes[0].is_in_form(b"ssl_check=1"));
+        for wrong in [r#""on_unknown": "drop""#, r#""probes": [{"in": "header", "name": "a", "value": "1"}]"#] {
+            assert!(Manifest::parse(&format!("{start}, {wrong}}}")).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -12,6 +12,9 @@
 //! message, so they are one event. Both get the kind `app_mention`, whichever comes first: a message in a channel that mentions the
 //! app always has this kind. The same holds for the edit of a mention, which also arrives as `message_changed`.
 //!
+//! A menu requests its options at each key (`block_suggestion`, `dialog_suggestion`). The response is an empty list, and there is no
+//! event. Slack does not sign its checks of the certificate (`ssl_check`); the gateway answers them.
+//!
 //! Messages of the app itself are acknowledged and dropped. So are those of bots without an account (`bot_message`), such as posts of
 //! incoming webhooks, unless the setting `bot_messages` keeps them. A retry is processed like any delivery, because the first attempt
 //! may have failed; the key shows whether it is a duplicate.
@@ -148,6 +151,10 @@ fn is_unwanted(request: &Request, payload: &Payload<'_>, event: &payload::Event<
 }
 
 fn from_interaction(request: &Request, payload: &Payload<'_>, json: &str) -> Receipt {
+    if matches!(payload.kind.get(), Some("block_suggestion" | "dialog_suggestion")) {
+        let none = Response::new(200).with_header("content-type", "application/json").with_body(r#"{"options":[]}"#);
+        return Receipt::empty().with_response(none);
+    }
     let user = payload.user();
     if command::is_ignored(request.host(), &[user.unwrap_or_default()]) {
         return acknowledged();

@@ -45,6 +45,19 @@ fn the_handshakes_are_answered() {
 }
 
 #[test]
+fn a_menu_that_requests_its_options_gets_none_and_no_event() {
+    for kind in ["block_suggestion", "dialog_suggestion"] {
+        let json =
+            format!(r#"{{"type":"{kind}","team":{{"id":"T1"}},"user":{{"id":"U1"}},"action_id":"a","value":"x"}}"#);
+        let receipt = receive(&interaction(&json).with_config("ignore_senders", r#"["U1"]"#)).unwrap();
+        let response = receipt.response.unwrap();
+        assert_eq!((receipt.events.len(), response.status), (0, 200), "{kind}");
+        assert_eq!(response.header("content-type"), Some("application/json"));
+        assert_eq!(response.body.unwrap().as_bytes(), br#"{"options":[]}"#);
+    }
+}
+
+#[test]
 fn kind_subject_and_key_come_from_the_event() {
     for (event, kind, subject, key) in [
         (

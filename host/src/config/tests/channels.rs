@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{check_problems, config, config_with};
 use crate::coding::Coding;
+use crate::plugin::OnUnknown;
 
 #[test]
 fn channels_have_paths_of_their_own() {
@@ -79,6 +80,37 @@ fn a_channel_narrows_its_plugin() {
     check_problems(
         "[channels.a]\nmax_body = '30MiB'",
         &["channels.a.max_body: expected a size of at most `http.max_body`, found `30MiB`"],
+    );
+}
+
+#[test]
+fn a_channel_says_which_bodies_it_takes_and_keeps() {
+    let config = config(
+        "[channels.a]\ncontent_types = ['application/JSON', 'text/*']\non_unknown = 'keep'\n[channels.b]\n\
+         [plugins.overrides.a]\nmax_events = 7",
+    );
+
+    let [a, b] = config.ingest.channels.as_slice() else { panic!("two channels") };
+    assert_eq!(a.content_types.as_deref().unwrap(), ["application/json", "text/*"]);
+    assert_eq!((a.on_unknown, a.limits.max_events), (Some(OnUnknown::Keep), 7));
+    assert_eq!((&b.content_types, b.on_unknown, b.limits.max_events), (&None, None, 10_000));
+
+    for (text, expected) in [
+        (
+            "content_types = []",
+            "channels.a.content_types: expected at least one media type, or `*/*` for any, found an empty list",
+        ),
+        (
+            "content_types = ['application/json; charset=utf-8']",
+            "channels.a.content_types[0]: expected a media type without parameters, such as `text/csv`, `text/*` or `*/*`, found `application/json; charset=utf-8`",
+        ),
+        ("on_unknown = 'drop'", "channels.a.on_unknown: expected `keep` or `refuse`, found `drop`"),
+    ] {
+        check_problems(&format!("[channels.a]\n{text}"), &[expected]);
+    }
+    check_problems(
+        "[plugins.limits]\nmax_events = 0",
+        &["plugins.limits.max_events: expected a whole number from 1 to 100000, found `0`"],
     );
 }
 

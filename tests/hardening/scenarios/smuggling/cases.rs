@@ -262,7 +262,7 @@ fn request_lines() -> Vec<Case> {
         elsewhere("body-for-metrics-by-post", 405, "POST /metrics"),
         elsewhere("body-for-nothing", 404, "POST /nowhere"),
         elsewhere("body-for-unknown-channel", 404, "POST /webhooks/nowhere"),
-        elsewhere("body-for-verified-channel", 415, "POST /webhooks/github"),
+        elsewhere("body-for-verified-channel", 401, "POST /webhooks/github"),
         elsewhere("body-for-admin", 403, "GET /admin/stats"),
         elsewhere("body-for-head", 200, "HEAD /health"),
         elsewhere("body-for-asterisk", 404, "OPTIONS *"),

@@ -1,53 +1,86 @@
 //! Converts a body of any accepted media type to JSON.
 
-use gateway_plugin_sdk::channel::{Rejection, Request};
+use gateway_plugin_sdk::channel::{Event, Rejection, Request};
 use gateway_plugin_sdk::form_fields;
 use gateway_plugin_sdk::json::text;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::media_type::{essence, is_json, is_xml};
 use crate::members::Members;
 use crate::{multipart, xml};
 
 /// The most fields of a form.
 const MAX_FIELDS: usize = 1000;
 
-/// A body as JSON: the original, or converted from another format.
+const JSON: &str = "application/json";
+
+/// A body as JSON.
 #[derive(Debug)]
-pub(crate) enum Body {
-    Json(String),
-    Converted(String),
+pub(crate) struct Body {
+    json: String,
+    origin: Origin,
+}
+
+/// What the body was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    Json,
+    /// JSON whose sender gives it another media type, or none.
+    UnnamedJson,
+    Other,
 }
 
 impl Body {
     pub(crate) fn json(&self) -> &str {
-        let (Body::Json(json) | Body::Converted(json)) = self;
-        json
+        &self.json
     }
 
-    pub(crate) fn into_json(self) -> String {
-        let (Body::Json(json) | Body::Converted(json)) = self;
-        json
+    /// The data of the event: the original body, or this JSON.
+    pub(crate) fn data_of(self, event: Event, as_json: bool) -> Event {
+        match self.origin {
+            Origin::Other if as_json => event.with_data(JSON, self.json),
+            Origin::UnnamedJson => Event { content_type: Some(JSON.to_owned()), ..event },
+            Origin::Json | Origin::Other => event,
+        }
     }
 }
 
-/// Converts the body by its media type, which the manifest limits to those below. An error names the position in the body.
-pub(crate) fn read(request: &Request) -> Result<Body, Rejection> {
-    let content_type = request.header("content-type").unwrap_or_default();
-    let (media_type, parameters) = content_type.split_once(';').unwrap_or((&content_type, ""));
-    match media_type.trim().to_ascii_lowercase().as_str() {
-        "application/x-www-form-urlencoded" => form(&text(request)?).map(converted),
+/// Converts the body by its media type; any other type must be JSON. An error names the position in the body.
+pub(crate) fn read(request: &Request, content_type: &str) -> Result<Body, Rejection> {
+    match essence(content_type).as_str() {
+        "application/x-www-form-urlencoded" => {
+            let text = text(request)?;
+            // `curl -d` calls JSON a form. A form has no such letters: it is percent-encoded.
+            if text.starts_with(['{', '[']) && serde_json::from_str::<&RawValue>(&text).is_ok() {
+                return Ok(Body { json: text, origin: Origin::UnnamedJson });
+            }
+            form(&text).map(converted)
+        }
         "multipart/form-data" => {
+            let (_, parameters) = content_type.split_once(';').unwrap_or_default();
             multipart::read(&request.body(), parameters).map(converted).map_err(malformed("multipart"))
         }
-        "application/xml" | "text/xml" => xml::read(&text(request)?).map(converted).map_err(malformed("XML")),
-        _ => json(text(request)?),
+        kind if is_xml(kind) => xml::read(&text(request)?).map(converted).map_err(malformed("XML")),
+        kind => json(text(request)?, if is_json(kind) { Origin::Json } else { Origin::UnnamedJson }),
     }
 }
 
-fn json(text: String) -> Result<Body, Rejection> {
-    match serde_json::from_str::<&RawValue>(&text) {
-        Ok(_) => Ok(Body::Json(text)),
+/// Converts the data of a CloudEvent in binary mode, which may be missing or of any media type, such as a picture. What cannot
+/// be read has no facts.
+pub(crate) fn read_data(request: &Request, content_type: &str) -> Result<Body, Rejection> {
+    let kind = essence(content_type);
+    let is_named = is_json(&kind) || is_xml(&kind) || request.is_form() || kind == "multipart/form-data";
+    let nothing = || Body { json: String::from("null"), origin: Origin::Json };
+    match read(request, content_type) {
+        Err(_) if !is_named || request.body().is_empty() => Ok(nothing()),
+        read => read,
+    }
+}
+
+fn json(json: String, origin: Origin) -> Result<Body, Rejection> {
+    match serde_json::from_str::<&RawValue>(&json) {
+        Ok(_) => Ok(Body { json, origin }),
         Err(error) => Err(malformed("JSON")(error.to_string())),
     }
 }
@@ -64,7 +97,7 @@ fn form(text: &str) -> Result<Value, Rejection> {
 }
 
 fn converted(value: Value) -> Body {
-    Body::Converted(value.to_string())
+    Body { json: value.to_string(), origin: Origin::Other }
 }
 
 fn malformed(format: &'static str) -> impl Fn(String) -> Rejection {

@@ -1,7 +1,7 @@
 //! `multipart/form-data` (RFC 7578) as JSON: an object with a member for each part, under its name.
 //!
-//! A part becomes a string. A part with a file name or without valid UTF-8 becomes an object with `filename` and `content_type`,
-//! if it has them, `size`, and its bytes in `base64`. Parts of the same name become an array.
+//! A part becomes a string, also JSON with a file name. Any other part with a file name or without valid UTF-8 becomes an object
+//! with `filename` and `content_type`, if it has them, `size`, and its bytes in `base64`. Parts of the same name become an array.
 
 use std::str;
 
@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+use crate::media_type::{essence, is_json};
 use crate::members::Members;
 
 /// The most parts of a body.
@@ -66,11 +67,15 @@ fn read_part(part: &[u8]) -> Result<(String, Value), &'static str> {
     let disposition = header("content-disposition").unwrap_or_default();
     let name = parameter(disposition, "name").ok_or("a part has no name")?;
     let file_name = parameter(disposition, "filename");
-    if let (None, Ok(text)) = (&file_name, str::from_utf8(content)) {
+    let content_type = header("content-type");
+    let is_json = content_type.is_some_and(|kind| is_json(&essence(kind)));
+    if let Ok(text) = str::from_utf8(content)
+        && (file_name.is_none() || is_json)
+    {
         return Ok((name, Value::from(text)));
     }
     let mut file = Map::new();
-    for (member, text) in [("filename", file_name), ("content_type", header("content-type").map(str::to_owned))] {
+    for (member, text) in [("filename", file_name), ("content_type", content_type.map(str::to_owned))] {
         if let Some(text) = text {
             file.insert(member.to_owned(), Value::from(text));
         }

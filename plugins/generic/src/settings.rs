@@ -9,7 +9,7 @@ use gateway_plugin_sdk::{Host, Level, form_values};
 use crate::pointer::{self, Pointer};
 
 /// The most attributes that the gateway accepts for one event.
-const MAX_ATTRIBUTES: usize = 64;
+pub(crate) const MAX_ATTRIBUTES: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -83,7 +83,7 @@ fn attributes(host: &Host) -> Vec<(String, Source)> {
 
 impl From<String> for Source {
     fn from(text: String) -> Self {
-        if let Some(pointer) = Pointer::parse(&text) {
+        if let Some(pointer) = Pointer::parse(&text).filter(|_| !text.is_empty()) {
             return Source::Pointer(pointer);
         }
         match text.split_once(':') {

@@ -107,8 +107,97 @@ fn invalid_items_are_refused_with_a_pointer() {
     for body in ["{}", r#"{"items":{}}"#, r#"{"items":null}"#, "[]"] {
         assert_eq!(items(body).unwrap_err(), expected);
     }
-    let many = format!(r#"{{"items":[{}]}}"#, vec!["1"; 1001].join(","));
-    assert_eq!(items(&many).unwrap_err(), Rejection::at(422, "/items", "1001 items, expected at most 1000"));
+    let many = |count| format!(r#"{{"items":[{}]}}"#, vec!["1"; count].join(","));
+    assert_eq!(items(&many(1001)).unwrap().events.len(), 1001);
+    let expected = Rejection::at(413, "/items", "100001 items, expected at most 100000");
+    assert_eq!(items(&many(100_001)).unwrap_err(), expected);
+}
+
+/// SendGrid, HubSpot and Event Grid send an array.
+#[test]
+fn an_empty_pointer_is_the_whole_body() {
+    let items = |body: &str| receive(&request(JSON, body).with_config("events", "").with_config("subject", "/id"));
+    let events = items(r#"[{"id":1},{"id":2},"x"]"#).unwrap().events;
+    assert_eq!(events.iter().map(|event| event.subject.as_deref()).collect::<Vec<_>>(), [Some("1"), Some("2"), None]);
+    assert_eq!(items("[]").unwrap().events, []);
+    let expected = Rejection::new(422, "the body: expected an array, because the setting `events` points to it");
+    assert_eq!(items(r#"{"id":1}"#).unwrap_err(), expected);
+}
+
+#[test]
+fn json_is_taken_under_any_name() {
+    for content_type in
+        ["application/json; charset=latin1", "text/json", "application/vnd.acme+json", "application/json;charset="]
+    {
+        let event = received(&request(content_type, r#"{"id":7}"#).with_config("subject", "/id"));
+        assert_eq!((event.subject.as_deref(), &event.data, event.content_type), (Some("7"), &None, None));
+    }
+    for content_type in ["text/plain; charset=UTF-8", ""] {
+        let event = received(&request(content_type, r#"{"id":7}"#).with_config("subject", "/id"));
+        assert_eq!((event.subject.as_deref(), &event.data), (Some("7"), &None));
+        assert_eq!(event.content_type.as_deref(), Some(JSON), "agents get it as JSON");
+    }
+    let event = received(&request(FORM, r#"{"id":7}"#).with_config("subject", "/id"));
+    assert_eq!(event.subject.as_deref(), Some("7"), "`curl -d` calls JSON a form");
+    assert_eq!(refused("text/plain", "hello").status, 400);
+    let event = received(&request("application/soap+xml", "<a><b>7</b></a>").with_config("subject", "/a/b"));
+    assert_eq!(event.subject.as_deref(), Some("7"));
+}
+
+#[test]
+fn a_byte_order_mark_is_not_part_of_the_body() {
+    for (content_type, body) in
+        [(JSON, "\u{feff}{\"id\":\"x\"}"), (FORM, "\u{feff}id=x"), ("text/xml", "\u{feff}<id>x</id>")]
+    {
+        assert_eq!(received(&request(content_type, body).with_config("subject", "/id")).subject.as_deref(), Some("x"));
+    }
+}
+
+/// Half of a surrogate pair or a member that is given twice costs one text.
+#[test]
+fn odd_json_costs_one_text_and_not_the_others() {
+    for (body, title) in [
+        (r#"{"type":"opened","title":"cut \ud83d","id":7}"#, Some("cut \u{fffd}")),
+        (r#"{"\udc00":1,"type":"opened","title":"t","id":7}"#, Some("t")),
+        (r#"{"type":"closed","title":"a","title":"b","type":"opened","id":7}"#, Some("b")),
+        (r#"{"type":"opened","title":1e999,"id":7}"#, Some("1e999")),
+    ] {
+        let request = request(JSON, body)
+            .with_config("kind", "/type")
+            .with_config("subject", "/id")
+            .with_config("attributes", r#"{"title":"/title"}"#);
+        let event = received(&request);
+        assert_eq!((&*event.kind, event.subject.as_deref()), ("opened", Some("7")), "{body}");
+        assert_eq!(event.attribute("title"), title, "{body}");
+    }
+}
+
+#[test]
+fn a_pointer_leads_into_json_inside_of_a_text() {
+    let part = |head: &str| {
+        format!(
+            "--kettle\r\nContent-Disposition: form-data; name=\"event\"{head}\r\n\r\n{{\"id\":[\"x\"]}}\r\n--kettle--"
+        )
+    };
+    for (content_type, body) in [
+        (FORM, String::from("event=%7B%22id%22%3A%5B%22x%22%5D%7D")),
+        (MULTIPART, part("")),
+        (MULTIPART, part("\r\nContent-Type: application/json")),
+        (MULTIPART, part("; filename=\"event.json\"\r\nContent-Type: application/json; charset=utf-8")),
+        (JSON, String::from(r#"{"event":"{\"id\":[\"x\"]}"}"#)),
+        (JSON, String::from(r#"{"event":"{\"id\":[\"x\"],\"cut\":\"\\ud83d\"}"}"#)),
+        (JSON, String::from(r#"{"event":"{\"id\":\"[\\\"x\\\"]\"}"}"#)),
+    ] {
+        let subject = |pointer: &str| received(&request(content_type, &body).with_config("subject", pointer)).subject;
+        assert_eq!(subject("/event/id/0").as_deref(), Some("x"), "{body}");
+        for pointer in ["/event/id", "/event/id/1", "/event/id/0/x", "/event/nope"] {
+            assert_ne!(subject(pointer).as_deref(), Some("x"), "{pointer} {body}");
+        }
+    }
+    let form = request(FORM, "event=%7B%22id%22%3A%5B%22x%22%5D%7D").with_config("events", "/event/id");
+    assert_eq!(received(&form).data, Some(r#""x""#.into()));
+    let text = received(&request(JSON, r#"{"event":"{not json"}"#).with_config("subject", "/event/id"));
+    assert_eq!(text.subject, None);
 }
 
 #[test]
@@ -264,3 +353,5 @@ fn deep_json_is_parsed_only_where_needed() {
     let event = received(&request);
     assert_eq!((event.subject.as_deref(), event.key), (Some("x"), None));
 }
+
+mod cloud_events;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use hmac::{Hmac, Mac};
 use http::{HeaderMap, Request, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -11,6 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustls::SupportedProtocolVersion;
 use serde_json::Value;
+use sha2::Sha256;
 
 use super::{Authority, Identity};
 
@@ -64,6 +66,16 @@ impl Client {
 
     pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Reply {
         self.send("POST", path, headers, body.into()).await
+    }
+
+    /// Posts to the channel `github` of [`Setup::github`](super::Setup::github), signed as GitHub does.
+    pub(crate) async fn post_github(&self, event: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Reply {
+        let body = body.into();
+        let mut mac = Hmac::<Sha256>::new_from_slice(b"mysecret").unwrap();
+        mac.update(&body);
+        let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
+        let own = [("x-github-event", event), ("x-hub-signature-256", &signature)];
+        self.post("/webhooks/github", &[&own, headers].concat(), body).await
     }
 
     /// Sends a request; panics if there is no response.

@@ -9,6 +9,7 @@ mod envelope;
 mod id;
 mod level;
 mod name;
+mod surrogate;
 mod time;
 
 use bytes::Bytes;

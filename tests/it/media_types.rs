@@ -84,7 +84,7 @@ async fn content_types_widen_or_narrow_what_a_channel_takes() {
     post(&any, Some("image/png; charset=latin1"), r#"{"id":"x"}"#).await.expect_accepted();
 }
 
-/// Only the odd text is lost; the data is what the sender signed.
+/// Only the odd text is lost.
 #[tokio::test]
 async fn half_of_a_surrogate_pair_or_a_member_twice_costs_no_kind_subject_or_sender() {
     let gateway = Setup::new().github().start().await;
@@ -101,13 +101,12 @@ async fn half_of_a_surrogate_pair_or_a_member_twice_costs_no_kind_subject_or_sen
     ] {
         let body = comment(extra);
         let json = [("content-type", "application/json")];
-        let id = gateway.client.post_github("issue_comment", &json, body.clone()).await.expect_accepted();
+        let id = gateway.client.post_github("issue_comment", &json, body).await.expect_accepted();
 
         let event = gateway.json(&format!("/admin/events/{id}")).await;
         assert_eq!(event["kind"], "github.issue_comment.created", "{extra}");
         assert_eq!(event["subject"], "o/r#7", "{extra}");
         assert_eq!(event["attributes"]["sender"], "bot", "{extra}");
-        let data = gateway.client.get(&format!("/admin/events/{id}/data")).await;
-        assert!(data.status == 404 || data.body == body, "{extra}");
+        assert_eq!(event["data"]["sender"]["login"], "bot", "{extra}: readers of the event can parse its data");
     }
 }

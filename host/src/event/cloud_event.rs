@@ -1,5 +1,7 @@
 //! Events as CloudEvents.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::SerializeMap;
@@ -7,6 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::Event;
+use super::surrogate::without_halves;
 
 /// Context attributes and members that the host sets. Attributes of an event cannot override them.
 const RESERVED: &[&str] = &[
@@ -34,8 +37,9 @@ pub struct CloudEvent<'a>(&'a Event);
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Payload<'a> {
-    /// JSON, embedded as received: numbers keep all digits, and nothing is parsed twice.
-    Json(&'a RawValue),
+    /// JSON, embedded as received: numbers keep all digits, and nothing is parsed twice. Halves of surrogate pairs are replaced,
+    /// because a reader would refuse all of the event.
+    Json(Cow<'a, RawValue>),
     /// Other text, as a string.
     Text(&'a str),
     /// Everything else, in base64.
@@ -64,7 +68,7 @@ impl Event {
         if self.is_json()
             && let Ok(json) = serde_json::from_slice(self.data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.data))
         {
-            return Payload::Json(json);
+            return Payload::Json(readable(json));
         }
         match std::str::from_utf8(&self.data) {
             Ok(text) => Payload::Text(text),
@@ -75,6 +79,13 @@ impl Event {
     fn is_json(&self) -> bool {
         let essence = self.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
+    }
+}
+
+fn readable(json: &RawValue) -> Cow<'_, RawValue> {
+    match without_halves(json.get()) {
+        Cow::Borrowed(_) => Cow::Borrowed(json),
+        Cow::Owned(whole) => RawValue::from_string(whole).map_or(Cow::Borrowed(json), Cow::Owned),
     }
 }
 
@@ -164,6 +175,7 @@ mod tests {
             ("application/json", &br#"{"a":1}"#[..], "data", json!({ "a": 1 })),
             ("application/problem+json; charset=utf-8", b"[]", "data", json!([])),
             ("text/json; charset=latin1", b"\xef\xbb\xbf[1]", "data", json!([1])),
+            ("application/json", br#"{"a":"cut \ud83d"}"#, "data", json!({ "a": "cut \u{fffd}" })),
             ("application/json", b"{broken", "data", json!("{broken")),
             ("text/plain", b"hello", "data", json!("hello")),
             ("application/octet-stream", b"\xff\x00", "data_base64", json!("/wA=")),

@@ -1,7 +1,5 @@
 //! Promises about what events say of things.
 
-#![expect(clippy::disallowed_methods, reason = "the tasks of a test end with its runtime")]
-
 use super::super::maintenance::verify_store;
 use super::super::statement::tests::{Numbers, Said, is_told_right, trace};
 use super::maintenance::{backed_up, restored};

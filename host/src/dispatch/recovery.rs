@@ -12,9 +12,6 @@ use crate::eventlog::{DeliverySelection, EventLog, EventLogError, Page, Query, R
 
 use super::agent::Agent;
 
-/// Deliveries per scan.
-const PAGE: usize = 512;
-
 /// How long to wait before the log is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -93,7 +90,7 @@ async fn read(log: &EventLog, from: Seq) -> Result<Page, EventLogError> {
     let log = log.clone();
     let read = tokio::task::spawn_blocking(move || {
         let query = Query { deliveries: Some(DeliverySelection::open()), ..Query::default() };
-        log.scan(&query, Range::up_from(from), ScanLimits::items(PAGE))
+        log.scan(&query, Range::up_from(from), ScanLimits::items(ScanLimits::PAGE))
     });
     read.await.unwrap_or_else(|error| Err(EventLogError::Io(error.to_string())))
 }

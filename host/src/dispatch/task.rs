@@ -27,9 +27,6 @@ use super::recovery::Recovery;
 /// Attempts whose agent has answered but whose record is not durable yet. They hold no permit.
 const MAX_SETTLING: usize = 1024;
 
-/// Deliveries per scan.
-const PAGE: usize = 512;
-
 /// The pause between refills, as a multiple of the time of a refill, which may scan much of the log for few deliveries.
 const REFILL_PAUSE: u32 = 4;
 
@@ -192,13 +189,13 @@ impl AgentTask {
         {
             let (from, subjects) = (refill.from, Arc::clone(&refill.subjects));
             let selection = DeliverySelection { subjects: Some(subjects), ..DeliverySelection::open() };
-            return self.read(Reading::Refill, from, until, PAGE, selection);
+            return self.read(Reading::Refill, from, until, ScanLimits::PAGE, selection);
         }
         // In the order of the log while there is room: then no lane needs its own read.
         let behind = |level: Level| Some((self.agent.inbox.behind(level).filter(|from| *from < until)?, level));
         let next = Level::ALL.into_iter().filter(|level| self.queues.is_low(*level)).filter_map(behind).min();
         if let Some((from, level)) = next {
-            let limit = self.queues.room(level).min(PAGE);
+            let limit = self.queues.room(level).min(ScanLimits::PAGE);
             let selection = DeliverySelection { level: Some(level), ..DeliverySelection::open() };
             self.read(Reading::Level(level, from), from, until, limit, selection);
         }

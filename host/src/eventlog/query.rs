@@ -259,6 +259,9 @@ pub struct ScanLimits {
 }
 
 impl ScanLimits {
+    /// Items of a page for those who read everything. A page has whole events: with 4096 of them it takes 40 MB.
+    pub const PAGE: usize = 512;
+
     /// At most `items`, 10,000 events and 32 MiB of payloads.
     pub const fn items(items: usize) -> Self {
         Self { items, scanned: 10_000, bytes: 32 << 20 }

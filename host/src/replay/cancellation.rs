@@ -13,9 +13,6 @@ use crate::eventlog::{
     Batch, DeliverySelection, DeliveryStage, EventLog, FinishedAttempt, Page, Query, Range, ScanLimits,
 };
 
-/// Deliveries of one commit.
-const STEP: usize = 512;
-
 /// How long one request may go on; its caller asks again for the rest.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -38,7 +35,7 @@ impl Cancellation {
     pub(super) async fn count(&self, log: &EventLog, agent: &AgentName) -> Result<u64, ReplayError> {
         let (mut count, mut from) = (0, Some(Seq(1)));
         while let Some(first) = from {
-            let page = open_page(log, agent, first, usize::MAX).await?;
+            let page = open_page(log, agent, first).await?;
             count += page.deliveries(&open(agent)).count() as u64;
             from = page.next;
         }
@@ -55,7 +52,7 @@ impl Cancellation {
                 cancelled.more = true;
                 break;
             }
-            let page = open_page(log, agent, first, STEP).await?;
+            let page = open_page(log, agent, first).await?;
             let now = Timestamp::now();
             let attempts: Vec<_> = page
                 .deliveries(&open(agent))
@@ -77,9 +74,10 @@ fn open(agent: &AgentName) -> DeliverySelection {
     DeliverySelection { agent: Some(agent.clone()), stage: DeliveryStage::Open, ..DeliverySelection::default() }
 }
 
-async fn open_page(log: &EventLog, agent: &AgentName, from: Seq, limit: usize) -> Result<Page, ReplayError> {
+/// The deliveries of one commit.
+async fn open_page(log: &EventLog, agent: &AgentName, from: Seq) -> Result<Page, ReplayError> {
     let query = Query { deliveries: Some(open(agent)), ..Query::default() };
-    Ok(scan(log, query, Range::up_from(from), ScanLimits::items(limit)).await?)
+    Ok(scan(log, query, Range::up_from(from), ScanLimits::items(ScanLimits::PAGE)).await?)
 }
 
 /// The end of a delivery that is not attempted any more. It counts as no attempt.

@@ -53,7 +53,7 @@ impl Counter {
         let mut from = Some(Seq(1));
         while let Some(first) = from {
             let range = Range { first, last, order: Order::OldestFirst };
-            let page = scan(&self.log, query.clone(), range, ScanLimits::items(usize::MAX)).await?;
+            let page = scan(&self.log, query.clone(), range, ScanLimits::items(ScanLimits::PAGE)).await?;
             for (_, delivery, stored) in page.deliveries(&selection) {
                 if self.agents.contains(&delivery.agent) {
                     count.matched += 1;

@@ -151,8 +151,13 @@ fn told(agent: &RemoteAgent) -> Vec<String> {
     agent.received().iter().map(|delivered| status(delivered.json())).collect()
 }
 
+/// Until the agent has been told these, and the log knows: what it does not know is told again
+/// after a kill.
 async fn told_until(gateway: &TestGateway, agent: &RemoteAgent, expected: &[&str]) {
-    gateway.until(&format!("{expected:?}"), async || (told(agent) == expected).then_some(())).await;
+    let told = async || {
+        (told(agent) == expected && gateway.list("events?status=pending").await.is_empty()).then_some(())
+    };
+    gateway.until(&format!("{expected:?}"), told).await;
 }
 
 fn with_agent(agent: &RemoteAgent, window: &str) -> Setup {
@@ -213,6 +218,7 @@ async fn a_state_that_nobody_refutes_is_told_at_the_end_of_its_window_also_after
         post(gateway, "alertmanager", &[], &notification("4", peer, status, start)).await
     };
     assert_eq!(say(&gateway, A, "firing", TEN).await, "accepted");
+    gateway.event_until(&newest(&gateway).await, "delivered").await;
     assert_eq!(say(&gateway, B, "resolved", TEN).await, "held");
     let held = newest(&gateway).await;
 

@@ -78,7 +78,7 @@ pub(crate) const ALL: &[Scenario<Report>] = &[
     Scenario {
         name: "DUR8",
         claim: "events arrive and are removed by retention: disk usage stays below three times the live data",
-        rounds: [20, 10_000],
+        rounds: [2, 1000],
         run: |scale| Box::pin(churn::run(scale)),
     },
     Scenario {

@@ -17,10 +17,10 @@ use crate::trial::{Trial, metric};
 use super::Outcome;
 
 /// Events of one round.
-const ROUND: usize = 1000;
+const ROUND: usize = 10_000;
 
 /// Concurrent senders.
-const SENDERS: usize = 32;
+const SENDERS: usize = 256;
 
 /// The events that retention keeps.
 const KEPT: usize = 10_000;
@@ -29,7 +29,7 @@ const KEPT: usize = 10_000;
 /// and partly filled segments.
 const CONSTANT_MIB: u64 = 192;
 
-/// In each round a thousand events arrive, are delivered and are removed. Disk usage must not depend on the total.
+/// In each round ten thousand events arrive, are delivered and are removed. Disk usage must not depend on the total.
 pub(super) async fn run(scale: Scale) -> Outcome {
     let mut trial = Trial::new(Bodies::Of(1000)).await;
     let setup = trial
@@ -58,9 +58,9 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     let gateway = trial.recover(setup).await;
     trial.settled(&gateway).await;
     report.note(format!(
-        "{} thousand events in and out; at the end {} MiB live, {} MiB on the disk; never above {worst:.1} times the \
-         live data plus {CONSTANT_MIB} MiB",
-        scale.rounds,
+        "{} events in and out; at the end {} MiB live, {} MiB on the disk; never above {worst:.1} times the live data \
+         plus {CONSTANT_MIB} MiB",
+        scale.rounds as usize * ROUND,
         live >> 20,
         disk >> 20
     ));

@@ -154,9 +154,8 @@ fn told(agent: &RemoteAgent) -> Vec<String> {
 /// Until the agent has been told these, and the log knows: what it does not know is told again
 /// after a kill.
 async fn told_until(gateway: &TestGateway, agent: &RemoteAgent, expected: &[&str]) {
-    let told = async || {
-        (told(agent) == expected && gateway.list("events?status=pending").await.is_empty()).then_some(())
-    };
+    let told =
+        async || (told(agent) == expected && gateway.list("events?status=pending").await.is_empty()).then_some(());
     gateway.until(&format!("{expected:?}"), told).await;
 }
 

@@ -55,16 +55,14 @@ pub struct ConfigKey {
     pub kind: String,
     pub summary: String,
     pub default: Option<Value>,
+    /// The default as a guest sees it, made once: many calls ask for it.
+    #[serde(skip)]
+    pub default_text: Option<String>,
     #[serde(default)]
     pub required: bool,
 }
 
 impl ConfigKey {
-    /// The default as a guest sees it.
-    pub fn default_text(&self) -> Option<String> {
-        self.default.as_ref().map(config_text)
-    }
-
     /// Whether `value` has the key's type.
     pub fn accepts(&self, value: &Value) -> bool {
         match self.kind.as_str() {
@@ -137,9 +135,10 @@ impl Manifest {
         if !problems.is_empty() {
             return Err(ManifestError::Schema(problems.join("; ")));
         }
-        let raw: Raw = serde_json::from_value(json).map_err(|error| ManifestError::Schema(error.to_string()))?;
+        let mut raw: Raw = serde_json::from_value(json).map_err(|error| ManifestError::Schema(error.to_string()))?;
         let bad = |key, problem: String| ManifestError::Value { key, problem };
-        for (name, key) in &raw.config {
+        for (name, key) in &mut raw.config {
+            key.default_text = key.default.as_ref().map(config_text);
             if key.default.as_ref().is_some_and(|default| !key.accepts(default)) {
                 return Err(bad("config", format!("gives `{name}` a default that is not of type {}", key.kind)));
             }
@@ -230,7 +229,7 @@ mod tests {
 
         assert_eq!(github.max_body, 25 << 20);
         assert!(!github.recipe.is_open());
-        assert_eq!(github.config["ignore_senders"].default_text().unwrap(), "[]");
+        assert_eq!(github.config["ignore_senders"].default_text.as_deref(), Some("[]"));
         assert_eq!(small.methods, [Method::POST]);
         assert_eq!(small.max_body, 1 << 20);
         assert!(small.recipe.is_open());

@@ -45,7 +45,7 @@ impl host::Host for Guest {
 
     fn config(&mut self, key: String) -> wasmtime::Result<Option<String>> {
         let set = self.binding.config.get(&key).cloned();
-        Ok(set.or_else(|| self.manifest.as_ref()?.config.get(&key)?.default_text()))
+        Ok(set.or_else(|| self.manifest.as_ref()?.config.get(&key)?.default_text.clone()))
     }
 
     fn now(&mut self) -> wasmtime::Result<String> {

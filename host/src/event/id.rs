@@ -1,5 +1,6 @@
 //! Positions and identities.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -85,10 +86,39 @@ impl FromStr for EventId {
 pub struct RequestId(Uuid);
 
 impl RequestId {
-    /// A new id, ordered by time.
+    /// A new id, ordered by its millisecond. Its 74 other bits are the system's randomness, so nobody can guess an id.
     #[expect(clippy::new_without_default, reason = "two defaults would differ")]
     pub fn new() -> Self {
-        Self(Uuid::now_v7())
+        let millis = u64::try_from(Timestamp::now().as_millis()).unwrap_or(0);
+        let random = RANDOM.with_borrow_mut(Randomness::take);
+        Self(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+}
+
+thread_local! {
+    static RANDOM: RefCell<Randomness> = const { RefCell::new(Randomness::EMPTY) };
+}
+
+/// Randomness of the system, read for many ids at once: a system call costs as much as the rest of an id.
+struct Randomness {
+    bytes: [u8; Self::IDS * Self::ID],
+    /// How many of the bytes are not used up.
+    left: usize,
+}
+
+impl Randomness {
+    const IDS: usize = 64;
+    const ID: usize = 10;
+    const EMPTY: Self = Self { bytes: [0; Self::IDS * Self::ID], left: 0 };
+
+    fn take(&mut self) -> [u8; Self::ID] {
+        if self.left == 0 {
+            getrandom::fill(&mut self.bytes).expect("the randomness of a system that has started does not fail");
+            self.left = self.bytes.len();
+        }
+        self.left -= Self::ID;
+        let (id, _) = self.bytes[self.left..].split_first_chunk().expect("what is left is a multiple of an id");
+        *id
     }
 }
 
@@ -106,6 +136,8 @@ impl fmt::Debug for RequestId {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -119,5 +151,18 @@ mod tests {
         assert!(early < late);
         assert_eq!(early.0.get_version_num(), 7);
         assert_eq!(early.to_string().parse::<EventId>().unwrap(), early);
+    }
+
+    /// More ids than are made of one read, on several threads.
+    #[test]
+    fn request_ids_are_of_version_7_and_never_the_same() {
+        let several = || (0..5 * Randomness::IDS).map(|_| RequestId::new()).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(several)).collect();
+        let ids: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+
+        let now = Timestamp::now();
+        assert!(ids.iter().all(|id| id.0.get_version_num() == 7 && EventId(id.0).received_at() <= now));
+        let random: HashSet<_> = ids.iter().map(|id| &id.0.as_bytes()[6..]).collect();
+        assert_eq!(random.len(), ids.len());
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod delivery;
 pub(crate) mod drop_in;
 pub(crate) mod endurance;
 pub(crate) mod idle_connections;
+pub(crate) mod large_bodies;
 pub(crate) mod many_plugins;
 pub(crate) mod memory;
 pub(crate) mod noisy_plugin;
@@ -23,7 +24,7 @@ pub(crate) mod tls;
 use crate::row::Row;
 
 /// All rows.
-pub(crate) static ALL: [&Row; 22] = [
+pub(crate) static ALL: [&Row; 23] = [
     &throughput::BARE_HTTP,
     &throughput::APPEND_LOG,
     &throughput::EVENT_LOG,
@@ -46,6 +47,7 @@ pub(crate) static ALL: [&Row; 22] = [
     &idle_connections::IDLE_CONNECTIONS,
     &address_limits::ADDRESS_LIMITS,
     &bad_signatures::BAD_SIGNATURES,
+    &large_bodies::LARGE_BODIES,
 ];
 
 /// The row of this name or letter.
@@ -70,6 +72,6 @@ mod tests {
     fn the_letters_of_earlier_versions_still_work() {
         let letters: Vec<_> = ALL.iter().map(|row| row.letter).collect();
 
-        assert_eq!(letters.join(" "), "a a2 a3 b c d e f g h i j k l m n o p q r s t");
+        assert_eq!(letters.join(" "), "a a2 a3 b c d e f g h i j k l m n o p q r s t u");
     }
 }

@@ -115,6 +115,18 @@ pub(crate) fn body(issue: u32) -> String {
     body + &tail
 }
 
+/// A whole request with a body of `bytes`, the text of an issue.
+pub(crate) fn large(issue: u32, bytes: usize) -> Vec<u8> {
+    let body = body(issue);
+    let text = "x".repeat(bytes - BODY);
+    let body = body.replacen("It boiled", &(text + "It boiled"), 1);
+    let signature = signature(body.as_bytes());
+    let request = request(PATH, &signature, "Connection: close\r\n", &body);
+    let (common, own) = (delivery(0), delivery(issue as usize));
+    let id = memchr::memmem::find(&request, common.as_bytes()).expect("the request has this id");
+    [&request[..id], own.as_bytes(), &request[id + own.len()..]].concat()
+}
+
 /// The value of `X-Hub-Signature-256`.
 pub(crate) fn signature(body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("HMAC takes keys of any length");

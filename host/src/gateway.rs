@@ -12,6 +12,7 @@ use crate::eventlog::{CommitSink, EventLog, EventLogError, Space};
 use crate::http::{HttpError, Server, Services};
 use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, POLLING, Router};
 use crate::lifecycle::{Running, Step, Tasks, Within};
+use crate::memory;
 use crate::metrics::Metrics;
 use crate::plugin::{PluginError, PluginHost};
 use crate::replay::{REPLAYS, Replays};
@@ -139,6 +140,7 @@ impl Parts {
         }
         running.add(requests(server));
         running.add(watchdog(notifier, &log));
+        running.add(memory_returned());
         running.add(Tasks::keep(SKILLS, skills_watcher));
         running.add(closing(&log));
         notifier.ready(&format!("Serving on {}", addresses.join(" and ")));
@@ -157,12 +159,14 @@ const STOP_ORDER: &[Step] = &[
     Step(REQUESTS, Within::Unlimited),
     Step(LOG, Within::Unlimited),
     Step(WATCHDOG, Within::Unlimited),
+    Step(MEMORY, Within::Unlimited),
     Step(SKILLS, Within::Unlimited),
 ];
 
 const REQUESTS: &str = "requests";
 const LOG: &str = "log";
 const WATCHDOG: &str = "watchdog";
+const MEMORY: &str = "memory";
 const SKILLS: &str = "skills";
 
 /// A serving gateway.
@@ -200,6 +204,13 @@ fn closing(log: &EventLog) -> Tasks {
 fn watchdog(notifier: &Arc<Notifier>, log: &EventLog) -> Tasks {
     let mut tasks = Tasks::new(WATCHDOG);
     tasks.spawn_until_stopped(answer_watchdog(Arc::clone(notifier), log.clone()));
+    tasks
+}
+
+/// Gives memory back whenever the gateway rests.
+fn memory_returned() -> Tasks {
+    let mut tasks = Tasks::new(MEMORY);
+    tasks.spawn_until_stopped(memory::return_when_idle());
     tasks
 }
 

@@ -1,6 +1,6 @@
 //! A self-hosted event gateway: webhooks in, durable events, agents out, every adapter a sandboxed Wasm component.
 //!
-//! To read it in order: `event`, `metrics`, `systemd`, `lifecycle`, `coding`, `verify`, `caller`, `egress`, `eventlog`, `plugin`, `skill`, `ingest`, `dispatch`,
+//! To read it in order: `event`, `metrics`, `systemd`, `lifecycle`, `memory`, `coding`, `verify`, `caller`, `egress`, `eventlog`, `plugin`, `skill`, `ingest`, `dispatch`,
 //! `replay`, `sample`, `http`, `config`, `gateway`, `cli`. Each imports only from those before it (`ARCHITECTURE.md` says why).
 
 #![expect(
@@ -20,6 +20,7 @@ pub mod gateway;
 pub mod http;
 pub mod ingest;
 pub mod lifecycle;
+pub mod memory;
 pub mod metrics;
 pub mod plugin;
 pub mod replay;

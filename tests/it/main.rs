@@ -25,6 +25,7 @@ mod large_notifications;
 mod log;
 mod main_path;
 mod media_types;
+mod memory;
 mod messages;
 mod metrics;
 mod overload;

@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 use super::failure::Failure;
 use crate::config::{Config, LogFormat, LogSettings};
 use crate::gateway::{self, GatewayError};
+use crate::memory;
 use crate::systemd::Inherited;
 
 /// Open files other than connections of callers: the event log, plugins, connections to agents.
@@ -20,6 +21,7 @@ const LEFTOVERS: Duration = Duration::from_millis(500);
 
 pub(super) fn run(config: Config) -> Result<(), Failure> {
     start_log(&config.log)?;
+    memory::keep_little();
     for warning in &config.warnings {
         tracing::warn!("Configuration: {warning}");
     }

@@ -1,6 +1,6 @@
 //! One component by itself, for the table in `docs/writing-plugins.md`: how large it is, how long loading takes, what a call costs.
 //!
-//! Measured as row h is; the figures go to standard output as one line of JSON.
+//! Measured as row h is; each figure goes to standard output as a line, behind its name.
 
 use std::fs;
 use std::path::Path;
@@ -38,9 +38,8 @@ pub(crate) fn measure(file: &Path, folder: &Path) -> Result<()> {
         let second = host(Some(REUSE)).await?;
         let cached_ms = start.elapsed().as_secs_f64() * 1000.0;
         let reused = median_call(&second, name).await?;
-        println!(
-            r#"{{"size": {size}, "compile_ms": {compile_ms:.0}, "cached_ms": {cached_ms:.0}, "fresh_us": {fresh:.1}, "reused_us": {reused:.1}}}"#
-        );
+        println!("size {size}\ncompile_ms {compile_ms:.0}\ncached_ms {cached_ms:.0}");
+        println!("fresh_us {fresh:.1}\nreused_us {reused:.1}");
         Ok(())
     })
 }

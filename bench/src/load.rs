@@ -159,11 +159,12 @@ pub(crate) fn parse(answer: &[u8]) -> Result<Option<(u16, usize)>> {
     let head = &answer[..head];
     let status = head.get(9..12).and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
     let Some(status) = status else { bail!("no HTTP answer: {}", String::from_utf8_lossy(head)) };
-    let name = b"content-length: ";
-    let Some(found) = memchr::memmem::find(head, name) else {
+    // As hyper and as Go write it; one search is cheaper than a comparison that ignores the case.
+    let names = [b"content-length: ", b"Content-Length: "];
+    let Some(found) = names.iter().find_map(|name| memchr::memmem::find(head, *name)) else {
         bail!("an answer without `content-length`: {}", String::from_utf8_lossy(head))
     };
-    let digits = head[found + name.len()..].iter().take_while(|byte| byte.is_ascii_digit());
+    let digits = head[found + names[0].len()..].iter().take_while(|byte| byte.is_ascii_digit());
     let length = digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'));
     Ok(Some((status, head.len() + 4 + length)))
 }
@@ -177,6 +178,7 @@ mod tests {
         for (answer, expected) in [
             ("HTTP/1.1 202 Accepted\r\ncontent-le", None),
             ("HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{}", Some((202, 46))),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n", Some((200, 41))),
             ("HTTP/1.1 503 Busy\r\nx: y\r\ncontent-length: 10\r\ndate: now\r\n\r\n", Some((503, 68))),
         ] {
             assert_eq!(parse(answer.as_bytes()).unwrap(), expected, "{answer}");

@@ -17,6 +17,7 @@ mod load;
 mod machine;
 mod measure;
 mod options;
+mod peer;
 mod probe;
 mod process;
 mod report;
@@ -26,6 +27,7 @@ mod rows;
 mod samples;
 mod secrets;
 mod subject;
+mod table;
 mod versions;
 mod webhook;
 

@@ -9,7 +9,8 @@ use anyhow::Result;
 
 use crate::load::{Load, Outcome};
 use crate::process::{Server, Usage};
-use crate::samples::Spread;
+use crate::row::{Results, Row};
+use crate::samples::{Spread, median};
 use crate::subject::Progress;
 use crate::webhook::{ISSUES, Requests};
 
@@ -99,6 +100,13 @@ pub(crate) fn measure<L: FnMut(Duration) -> Result<Outcome>>(
         bad,
         backlog,
     })
+}
+
+/// How fast one row is compared with another: the median of the ratios of each round, because both rows of a round met the
+/// same state of the machine.
+pub(crate) fn ratio(results: &Results, row: &Row, base: &Row) -> Option<f64> {
+    let rounds = results.of::<Throughput>(row).zip(results.of::<Throughput>(base));
+    median(rounds.map(|(row, base)| row.rate / base.rate))
 }
 
 /// Resident bytes when they do not change any more.

@@ -12,14 +12,22 @@ const MAX_EVENTS: u32 = 100_000_000;
 
 /// The help, with every row.
 pub(crate) fn help() -> String {
-    let rows: String =
-        rows::ALL.iter().map(|row| format!("  {:<17} {:<3} {}\n", row.name, row.letter, row.about)).collect();
+    let list = |rows: &[&Row]| -> String {
+        rows.iter().map(|row| format!("  {:<17} {:<3} {}\n", row.name, row.letter, row.about)).collect()
+    };
+    let (rows, peers) = (list(&rows::ALL), list(&rows::PEERS));
     format!(
         "\
-Usage: cargo xtask bench [--seconds N] [--rounds N] [--events N] [ROW...]
+Usage: cargo xtask bench [--peers] [--everyday] [--seconds N] [--rounds N] [--events N] [ROW...]
 
-Prints one table. A ROW is a name or its letter; without one, all rows are measured:
+Measures the gateway as it is released and prints one table. A ROW is a name or its letter; without
+one, all of these are measured:
 {rows}
+Peers are what others do for the same task; they are measured if they are asked for:
+{peers}
+  --peers       install the peers from the package registries, and measure them beside
+                bare_http, append_log, throughput, reused and accept_only
+  --everyday    measure the everyday build, which takes less time to build
   --seconds N   length of one measurement (5)
   --rounds N    number of rounds (5); the table shows medians; cold_start, endurance,
                 reloads and address_limits are measured in the first round only
@@ -69,13 +77,14 @@ pub(crate) struct Plan {
 impl Plan {
     /// The rows in the order of the list, those included that others take their figures from.
     pub(crate) fn measured_rows(&self) -> Vec<&'static Row> {
-        let is_named = |row: &Row| self.names.is_empty() || self.names.contains(&row.name);
+        if self.names.is_empty() {
+            return rows::ALL.to_vec();
+        }
+        let is_named = |row: &Row| self.names.contains(&row.name);
         let is_needed = |row: &Row| {
-            rows::ALL
-                .iter()
-                .any(|other| matches!(other.run, Run::From(from) if from.name == row.name && is_named(other)))
+            rows::every().any(|other| matches!(other.run, Run::From(from) if from.name == row.name && is_named(other)))
         };
-        rows::ALL.into_iter().filter(|row| is_named(row) || is_needed(row)).collect()
+        rows::every().filter(|row| is_named(row) || is_needed(row)).collect()
     }
 }
 
@@ -157,6 +166,7 @@ mod tests {
         check("throughput", Ok((5, 5, Labels::Names, "b")));
         check("many_plugins b", Ok((5, 5, Labels::Names, "b m")));
         check("f", Ok((5, 5, Labels::Letters, "b f")));
+        check("fastify a2 webhook", Ok((5, 5, Labels::Names, "a2 u x")));
         check("--rounds 0", Err("`--rounds` expects a number from 1 to 3600, found `0`"));
         check("--events 1 i", Ok((5, 5, Labels::Letters, "i")));
         check("--events x", Err("`--events` expects a number from 1 to 100000000, found `x`"));
@@ -166,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_help_names_every_row() {
-        for row in rows::ALL {
+        for row in rows::every() {
             assert!(help().contains(&format!("\n  {:<17} {:<3} ", row.name, row.letter)), "{}", row.name);
             assert!(row.about.len() <= 66, "{} is too long for the help", row.name);
         }

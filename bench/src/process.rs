@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a server may take to serve, and to stop.
@@ -31,15 +31,8 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `command` and waits for `listeners` lines `Serving on http://ADDRESS/` (or `https`), the admin API's last.
     pub(crate) fn start(command: &mut Command, listeners: usize) -> Result<Self> {
-        let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = started.with_context(|| format!("cannot start {command:?}"))?;
-        let output = Arc::default();
-        let (found, addresses) = sync_channel(listeners);
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        follow(stdout, &output, found.clone())?;
-        follow(stderr, &output, found)?;
         let nowhere = SocketAddr::from(([0; 4], 0));
-        let mut server = Self { child, address: nowhere, admin: nowhere, output };
+        let (mut server, addresses) = Self::spawn(command, listeners, nowhere)?;
         for listener in 0..listeners {
             server.admin = match addresses.recv_timeout(PATIENCE) {
                 Ok(address) => address,
@@ -51,6 +44,31 @@ impl Server {
             }
         }
         Ok(server)
+    }
+
+    /// Starts `command`, which serves on `address` without saying so, and waits until it accepts a connection.
+    pub(crate) fn start_at(command: &mut Command, address: SocketAddr) -> Result<Self> {
+        let (server, _) = Self::spawn(command, 0, address)?;
+        let accepts = || TcpStream::connect(address).is_ok();
+        ensure!(
+            wait_until(PATIENCE, Duration::from_millis(10), accepts),
+            "{command:?} does not serve on {address}\n{}",
+            server.last_words()
+        );
+        Ok(server)
+    }
+
+    /// The process, and the addresses in what it prints.
+    fn spawn(command: &mut Command, listeners: usize, address: SocketAddr) -> Result<(Self, Receiver<SocketAddr>)> {
+        let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = started.with_context(|| format!("cannot start {command:?}"))?;
+        let output = Arc::default();
+        let (found, addresses) = sync_channel(listeners);
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let server = Self { child, address, admin: address, output };
+        follow(stdout, &server.output, found.clone())?;
+        follow(stderr, &server.output, found)?;
+        Ok((server, addresses))
     }
 
     /// Its usage so far.
@@ -124,7 +142,8 @@ fn served_address(line: &str) -> Option<SocketAddr> {
 /// The usage of a process since its start.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
-    /// Processor time, the kernel's on its behalf included. In steps of 10 ms.
+    /// Processor time, the kernel's on its behalf and that of processes which it started and which have ended included.
+    /// In steps of 10 ms.
     pub(crate) cpu: Duration,
     /// Resident memory in bytes.
     pub(crate) resident: u64,
@@ -151,11 +170,12 @@ impl Usage {
     }
 }
 
-/// User and system time: the 14th and 15th field, counted after the name, which may have spaces.
+/// User and system time, of the process and of its children: the 14th to 17th field, counted after the name, which may
+/// have spaces.
 fn cpu_ticks(stat: &str) -> Option<u32> {
     let (_, fields) = stat.rsplit_once(") ")?;
-    let mut ticks = fields.split(' ').skip(11).map_while(|field| field.parse::<u32>().ok());
-    Some(ticks.next()? + ticks.next()?)
+    let ticks: Vec<u32> = fields.split(' ').skip(11).take(4).map_while(|field| field.parse().ok()).collect();
+    (ticks.len() == 4).then(|| ticks.iter().sum())
 }
 
 fn kilobytes(status: &str, name: &str) -> Option<u64> {
@@ -182,7 +202,7 @@ mod tests {
     #[test]
     fn what_a_process_uses_is_read_from_proc() {
         let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 30 12 13 14 15";
-        assert_eq!(cpu_ticks(stat), Some(42));
+        assert_eq!(cpu_ticks(stat), Some(30 + 12 + 13 + 14));
         assert_eq!(kilobytes("Name:\tx\nVmHWM:\t  123 kB\nVmRSS:\t 45 kB\n", "VmRSS:"), Some(45));
         assert!(Usage::own().unwrap().resident > 0);
     }

@@ -1,8 +1,9 @@
-//! The table: what was found, beside what was wanted.
+//! The report: what was found, and then beside what was wanted.
 
 use crate::options::Plan;
 use crate::rounds::Measured;
 use crate::row::{Goal, Results, Row};
+use crate::table;
 
 /// Prints the figures of every row, and then the goals.
 pub(crate) fn print(plan: &Plan, measured: &Measured) {
@@ -15,6 +16,7 @@ pub(crate) fn print(plan: &Plan, measured: &Measured) {
         took.as_secs_f64()
     );
     let rows = plan.measured_rows();
+    table::print(results, &rows);
     for row in &rows {
         (row.print)(results);
     }

@@ -19,6 +19,7 @@ pub(crate) struct Row {
     pub(crate) about: &'static str,
     pub(crate) goals: &'static [Goal],
     pub(crate) run: Run,
+    /// How it is printed; a row of the table of throughput is printed there.
     pub(crate) print: fn(&Results),
 }
 
@@ -117,6 +118,11 @@ impl Results {
         self.rounds.contains_key(row.name)
     }
 
+    /// Whether the row was measured, with figures of this type.
+    pub(crate) fn are<T: Any>(&self, row: &Row) -> bool {
+        self.has(row) && self.rounds[row.name].iter().all(|figures| figures.is::<T>())
+    }
+
     /// The figures of a row, round by round.
     pub(crate) fn of<T: Any>(&self, row: &Row) -> impl Iterator<Item = &T> + Clone {
         let rounds = self.rounds.get(row.name).map(Vec::as_slice).unwrap_or_default();
@@ -179,6 +185,7 @@ mod tests {
 
         assert_eq!(results.of::<f64>(&ROW).copied().collect::<Vec<_>>(), [3.0, 1.0, 2.0]);
         assert_eq!(results.median(&ROW, |value: &f64| *value), Some(2.0));
+        assert!(results.are::<f64>(&ROW) && !results.are::<u32>(&ROW));
         assert_eq!(results.label(&ROW), "x");
     }
 }

@@ -17,13 +17,14 @@ pub(crate) mod many_plugins;
 pub(crate) mod memory;
 pub(crate) mod noisy_plugin;
 pub(crate) mod overload;
+pub(crate) mod peers;
 pub(crate) mod reloads;
 pub(crate) mod throughput;
 pub(crate) mod tls;
 
 use crate::row::Row;
 
-/// All rows.
+/// The rows that are measured if none is named.
 pub(crate) static ALL: [&Row; 23] = [
     &throughput::BARE_HTTP,
     &throughput::APPEND_LOG,
@@ -50,9 +51,17 @@ pub(crate) static ALL: [&Row; 23] = [
     &large_bodies::LARGE_BODIES,
 ];
 
+/// Rows of programs that must be installed, which are measured when they are asked for.
+pub(crate) static PEERS: [&Row; 4] = [&peers::FASTIFY, &peers::FASTIFY_BATCHED, &peers::FASTAPI, &peers::WEBHOOK];
+
+/// All rows, those of peers too, in the order of the tables.
+pub(crate) fn every() -> impl Iterator<Item = &'static Row> {
+    ALL.into_iter().chain(PEERS)
+}
+
 /// The row of this name or letter.
 pub(crate) fn find(word: &str) -> Option<&'static Row> {
-    ALL.into_iter().find(|row| row.name == word || row.letter == word)
+    every().find(|row| row.name == word || row.letter == word)
 }
 
 #[cfg(test)]
@@ -63,9 +72,9 @@ mod tests {
 
     #[test]
     fn no_two_rows_are_called_the_same() {
-        let words: BTreeSet<_> = ALL.iter().flat_map(|row| [row.name, row.letter]).collect();
+        let words: BTreeSet<_> = every().flat_map(|row| [row.name, row.letter]).collect();
 
-        assert_eq!(words.len(), 2 * ALL.len());
+        assert_eq!(words.len(), 2 * every().count());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use rustls::ClientConfig;
 use crate::baseline::Baseline;
 use crate::certificate;
 use crate::load;
+use crate::peer::Peer;
 use crate::process::{Server, wait_until};
 use crate::secrets::{self, GITHUB_VARIABLE};
 
@@ -26,6 +27,8 @@ pub(crate) struct Place {
     gateway: PathBuf,
     plugins: PathBuf,
     guests: PathBuf,
+    /// Where `cargo xtask` installs programs of others.
+    tools: PathBuf,
     next: u32,
 }
 
@@ -41,8 +44,8 @@ impl Place {
         }
         let dir = target.join(format!("bench-{}", std::process::id()));
         fs::create_dir_all(&dir).with_context(|| format!("cannot create `{}`", dir.display()))?;
-        let guests = target.join("wasm32-wasip2/guest/examples");
-        Ok(Self { dir, gateway, plugins, guests, next: 0 })
+        let (guests, tools) = (target.join("wasm32-wasip2/guest/examples"), target.join("tools"));
+        Ok(Self { dir, gateway, plugins, guests, tools, next: 0 })
     }
 
     /// Where the data of all subjects goes.
@@ -75,6 +78,12 @@ impl Place {
         let mut command = Command::new(std::env::current_exe()?);
         let server = Server::start(command.args(["as", what.name()]).arg(&folder.0), 1)?;
         Ok(Subject { server, folder })
+    }
+
+    /// Starts the program of somebody else.
+    pub(crate) fn peer(&mut self, peer: Peer) -> Result<Subject> {
+        let folder = self.folder()?;
+        Ok(Subject { server: peer.start(&self.tools, folder.path())?, folder })
     }
 
     /// Starts the gateway with an empty event log and `more` below the common part of its configuration. Everything that

@@ -7,7 +7,8 @@ use anyhow::Result;
 
 use crate::command::{become_command, run, step};
 use crate::languages::Languages;
-use crate::repository::Repository;
+use crate::peers;
+use crate::repository::{Profile, Repository};
 
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask COMMAND
@@ -16,7 +17,8 @@ Commands:
   serve [-- ARGS]   build the plugins and the gateway, then serve with gateway.toml;
                     ARGS are passed to `gateway serve`
   test [FILTER]     build everything, then run all tests, or those whose name contains FILTER
-  build             build the plugins and the gateway
+  build [--dist]    build the plugins and the gateway; with --dist as it is released, which takes
+                    longer and makes it faster
   faults [ARGS]     run the fault suite in its long form: kills, power cuts, full disks and more;
                     `cargo xtask faults --help` lists ARGS
   hardening [ARGS]  run the hardening suite in its long form: attacks from the open internet;
@@ -36,8 +38,13 @@ installs what is missing.";
 pub(crate) enum Action {
     Serve(Vec<OsString>),
     Test(Option<OsString>),
-    Build,
-    Bench(Vec<OsString>),
+    Build(Profile),
+    Bench {
+        profile: Profile,
+        /// Whether peers are installed and measured.
+        peers: bool,
+        arguments: Vec<OsString>,
+    },
     /// A suite in its long form, by the name of its test target.
     Suite(&'static str, Vec<OsString>),
     Languages(Languages),
@@ -58,16 +65,28 @@ impl Action {
         let command = command.to_string_lossy();
         match (&*command, first, passed) {
             ("serve", None, _) => Ok(Self::Serve(passed.to_vec())),
-            ("bench", ..) => Ok(Self::Bench(arguments.to_vec())),
+            ("bench", ..) => Ok(Self::bench(arguments)),
             ("faults", ..) => Ok(Self::Suite("faults", arguments.to_vec())),
             ("hardening", ..) => Ok(Self::Suite("hardening", arguments.to_vec())),
             ("test", _, []) => Ok(Self::Test(first.cloned())),
-            ("build", None, []) => Ok(Self::Build),
+            ("build", None, []) => Ok(Self::Build(Profile::Everyday)),
+            ("build", Some(option), []) if option == "--dist" => Ok(Self::Build(Profile::Dist)),
             ("languages", _, _) => Languages::parse(rest).map(Self::Languages),
             ("help" | "--help" | "-h", None, []) => Ok(Self::Help),
             ("serve", Some(first), _) => Err(format!("unexpected `{}`; arguments go after `--`", first.display())),
             ("test" | "build" | "help" | "--help" | "-h", ..) => Err(format!("too many arguments for `{command}`")),
             _ => Err(format!("no command `{command}`")),
+        }
+    }
+
+    /// Two of its options are about what is built and installed before it runs.
+    fn bench(arguments: &[OsString]) -> Self {
+        let has = |option: &str| arguments.iter().any(|argument| argument == option);
+        let passed = arguments.iter().filter(|&argument| argument != "--everyday" && argument != "--peers");
+        Self::Bench {
+            profile: if has("--everyday") { Profile::Everyday } else { Profile::Dist },
+            peers: has("--peers"),
+            arguments: passed.cloned().collect(),
         }
     }
 
@@ -77,10 +96,10 @@ impl Action {
                 println!("{HELP}");
                 Ok(())
             }
-            Self::Build => Repository::open()?.build(),
+            Self::Build(profile) => Repository::open()?.build(profile),
             Self::Serve(arguments) => {
                 let repository = Repository::open()?;
-                repository.build()?;
+                repository.build(Profile::Everyday)?;
                 step("serving");
                 let mut serve =
                     repository.cargo(["run", "--quiet", "--release", "--package", "gateway", "--", "serve"]);
@@ -113,15 +132,14 @@ impl Action {
                     .args(arguments))
             }
             Self::Languages(languages) => languages.run(&Repository::open()?),
-            Self::Bench(arguments) => {
+            Self::Bench { profile, peers, arguments } => {
                 let repository = Repository::open()?;
+                let rows = if peers { peers::install(&repository) } else { Vec::new() };
                 repository.build_guests()?;
-                step("building the benchmark");
-                // Both at once: built apart, they may ask for different features of what they share.
-                run(&mut repository.cargo(["build", "--release", "--package", "gateway", "--package", "bench"]))?;
+                repository.build_bench(profile)?;
                 step("measuring");
-                let bench = repository.target.join("release").join("bench");
-                become_command(Command::new(bench).current_dir(&repository.root).args(arguments))
+                let bench = repository.folder(profile).join("bench");
+                become_command(Command::new(bench).current_dir(&repository.root).args(arguments).args(rows))
             }
         }
     }
@@ -143,13 +161,20 @@ mod tests {
         check("", Ok(Action::Help));
         check("help", Ok(Action::Help));
         check("--help", Ok(Action::Help));
-        check("build", Ok(Action::Build));
+        let bench = |profile, peers, line: &str| {
+            let arguments = line.split_whitespace().map(OsString::from).collect();
+            Ok(Action::Bench { profile, peers, arguments })
+        };
+        check("build", Ok(Action::Build(Profile::Everyday)));
+        check("build --dist", Ok(Action::Build(Profile::Dist)));
         check("serve", Ok(Action::Serve(words(&[]))));
         check("serve --", Ok(Action::Serve(words(&[]))));
         check("serve -- --format json", Ok(Action::Serve(words(&["--format", "json"]))));
-        check("bench", Ok(Action::Bench(words(&[]))));
-        check("bench --seconds 5 b", Ok(Action::Bench(words(&["--seconds", "5", "b"]))));
-        check("bench -- --seconds 5", Ok(Action::Bench(words(&["--seconds", "5"]))));
+        check("bench", bench(Profile::Dist, false, ""));
+        check("bench --seconds 5 b", bench(Profile::Dist, false, "--seconds 5 b"));
+        check("bench -- --seconds 5", bench(Profile::Dist, false, "--seconds 5"));
+        check("bench --rounds 3 --peers", bench(Profile::Dist, true, "--rounds 3"));
+        check("bench --everyday b", bench(Profile::Everyday, false, "b"));
         check("faults", Ok(Action::Suite("faults", words(&[]))));
         check("faults --rounds 5 DUR1", Ok(Action::Suite("faults", words(&["--rounds", "5", "DUR1"]))));
         check("faults -- --list", Ok(Action::Suite("faults", words(&["--list"]))));
@@ -162,6 +187,7 @@ mod tests {
         check("test skill::scan", Ok(Action::Test(Some("skill::scan".into()))));
         check("test a b", Err("too many arguments for `test`"));
         check("build all", Err("too many arguments for `build`"));
+        check("build --dist all", Err("too many arguments for `build`"));
         check("serve --format", Err("unexpected `--format`; arguments go after `--`"));
         check("deploy", Err("no command `deploy`"));
     }

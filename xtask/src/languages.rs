@@ -2,7 +2,6 @@
 
 mod bindings;
 mod table;
-mod tools;
 
 use std::ffi::OsString;
 use std::fs;
@@ -16,9 +15,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use self::table::Row;
-use self::tools::Tools;
 use crate::command::{run, step};
-use crate::repository::Repository;
+use crate::repository::{Profile, Repository};
+use crate::tools::Tools;
 
 /// A language that there is a template for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +62,12 @@ impl Language {
 
     /// Installs its tools. Returns the folder that a new plugin links to, and the name of the link.
     fn install(self, tools: &Tools<'_>) -> Result<Option<(PathBuf, &'static str)>> {
+        let (name, template) = (self.id(), tools.templates().join(self.id()));
         Ok(match self {
             // `Repository::open` has checked the target.
             Self::Rust => None,
-            Self::Js | Self::Ts => Some((tools.npm(self.id())?, "node_modules")),
-            Self::Python | Self::Go | Self::Zig => Some((tools.python(self.id())?, ".venv")),
+            Self::Js | Self::Ts => Some((tools.npm(name, &template)?, "node_modules")),
+            Self::Python | Self::Go | Self::Zig => Some((tools.python(name, &template)?, ".venv")),
             Self::C => {
                 tools.c()?;
                 None
@@ -121,17 +121,13 @@ fn try_templates(repository: &Repository, tools: &Tools<'_>, languages: &[Langua
     }
 
     repository.build_guests()?;
-    // Both at once: built apart, they may ask for different features of what they share.
-    let both = ["--release", "--package", "gateway", "--package", "bench"];
-    step("building the gateway and the benchmark");
-    run(repository.cargo(["build"]).args(both))?;
     step("from an empty folder to a served request");
     let required: Vec<_> = installed.iter().map(|(language, _)| language.id()).collect();
     run(repository
-        .cargo(["test"])
-        .args(both)
+        .cargo(["test", "--profile", Profile::Everyday.name(), "--package", "gateway"])
         .args(["--test", "it", "languages::", "--", "--nocapture"])
         .env("GATEWAY_LANGUAGES", required.join(",")))?;
+    repository.build_bench(Profile::Dist)?;
 
     let mut rows = Vec::new();
     for (language, tools) in &installed {
@@ -154,14 +150,14 @@ fn try_templates(repository: &Repository, tools: &Tools<'_>, languages: &[Langua
 fn measure(repository: &Repository, language: Language, tools: Option<&(PathBuf, &'static str)>) -> Result<Row> {
     let id = language.id();
     step(&format!("measuring {}", language.title()));
-    let release = repository.target.join("release");
+    let built = repository.folder(Profile::Dist);
     let folder = repository.target.join("languages").join(id);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
     let gateway = || {
-        let mut command = Command::new(release.join("gateway"));
+        let mut command = Command::new(built.join("gateway"));
         // Its own target folder, as outside of this repository.
         command.arg("plugin").env_remove("CARGO_TARGET_DIR").current_dir(&folder);
         command
@@ -175,7 +171,7 @@ fn measure(repository: &Repository, language: Language, tools: Option<&(PathBuf,
     let file = dir.join("doors.wasm");
     run(gateway().arg("check").arg(&file))?;
     run(gateway().args(["test", "doors"]))?;
-    figures(&release.join("bench"), &file, &folder, language.title())
+    figures(&built.join("bench"), &file, &folder, language.title())
 }
 
 fn figures(bench: &Path, file: &Path, folder: &Path, title: &'static str) -> Result<Row> {

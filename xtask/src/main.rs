@@ -6,8 +6,10 @@ mod action;
 mod command;
 mod guests;
 mod languages;
+mod peers;
 mod repository;
 mod toolchain;
+mod tools;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

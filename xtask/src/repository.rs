@@ -8,6 +8,25 @@ use anyhow::{Context, Result};
 use crate::command::{run, step};
 use crate::{guests, toolchain};
 
+/// How the gateway is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Quick to build.
+    Everyday,
+    /// As it is released: slow to build, and fast.
+    Dist,
+}
+
+impl Profile {
+    /// Its name for cargo, and of its folder.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Everyday => "release",
+            Self::Dist => "dist",
+        }
+    }
+}
+
 /// The repository and its target folder.
 pub(crate) struct Repository {
     pub(crate) root: PathBuf,
@@ -27,10 +46,23 @@ impl Repository {
         Ok(repository)
     }
 
-    pub(crate) fn build(&self) -> Result<()> {
+    /// Builds the plugins and the gateway.
+    pub(crate) fn build(&self, profile: Profile) -> Result<()> {
         self.build_plugins()?;
         step("building the gateway");
-        run(&mut self.cargo(["build", "--release", "--package", "gateway"]))
+        run(&mut self.cargo(["build", "--profile", profile.name(), "--package", "gateway"]))
+    }
+
+    /// Builds the benchmark and the gateway that it measures.
+    pub(crate) fn build_bench(&self, profile: Profile) -> Result<()> {
+        step("building the gateway and the benchmark");
+        // Both at once: built apart, they may ask for different features of what they share.
+        run(&mut self.cargo(["build", "--profile", profile.name(), "--package", "gateway", "--package", "bench"]))
+    }
+
+    /// Where what is built with a profile goes.
+    pub(crate) fn folder(&self, profile: Profile) -> PathBuf {
+        self.target.join(profile.name())
     }
 
     /// Builds the plugins and puts them where the gateway loads them from.

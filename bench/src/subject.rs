@@ -44,7 +44,7 @@ impl Place {
         }
         let dir = target.join(format!("bench-{}", std::process::id()));
         fs::create_dir_all(&dir).with_context(|| format!("cannot create `{}`", dir.display()))?;
-        let (guests, tools) = (target.join("wasm32-wasip2/guest/examples"), target.join("tools"));
+        let (guests, tools) = (target.join("wasm32-unknown-unknown/guest/examples"), target.join("tools"));
         Ok(Self { dir, gateway, plugins, guests, tools, next: 0 })
     }
 

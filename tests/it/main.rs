@@ -22,6 +22,7 @@ mod handshakes;
 mod http_agent;
 mod languages;
 mod large_notifications;
+mod lean_guests;
 mod log;
 mod main_path;
 mod media_types;

@@ -46,6 +46,7 @@ fn every_built_in_plugin_makes_of_its_samples_what_is_expected() {
             assert_eq!(trial["outcome"], "ok", "{trial:#}");
             assert!(trial["fresh_us"].as_f64().unwrap() > 0.0, "{trial:#}");
             assert!(trial["memory"].as_u64().unwrap() > 0, "{trial:#}");
+            assert_eq!(trial["memory_growths"], 0, "{trial:#}");
             assert!(!trial["host_calls"].as_object().unwrap().is_empty(), "{trial:#}");
         }
     }

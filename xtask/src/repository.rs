@@ -42,7 +42,7 @@ impl Repository {
         let target = program.ancestors().nth(2).context("cannot find the target folder")?;
         let repository = Self { root: root.to_owned(), target: target.to_owned() };
         toolchain::check_c_compiler()?;
-        toolchain::ensure_wasm_target()?;
+        toolchain::ensure_target(toolchain::WASM_TARGET)?;
         Ok(repository)
     }
 
@@ -78,6 +78,9 @@ impl Repository {
         let plugins = guests::list(&self.root)?;
         step("building the plugins and the guests of the tests");
         self.build_wasm(&plugins, &["--lib", "--package", "guests", "--examples"])?;
+        toolchain::ensure_target(toolchain::WASI_TARGET)?;
+        let build = ["build", "--profile", "guest", "--target", toolchain::WASI_TARGET];
+        run(self.cargo(build).args(["--package", "wasi-guests", "--examples"]))?;
         Ok(plugins)
     }
 

@@ -13,7 +13,7 @@ use crate::webhook::Requests;
 
 pub(crate) static FASTIFY: Row = Row {
     name: "fastify",
-    letter: "u",
+    letter: "v",
     about: "Fastify, HMAC and SQLite, a transaction for each event",
     goals: &[],
     run: Run::EachRound(|place, effort| run(place, Peer::Fastify { mode: "single" }, effort)),
@@ -22,7 +22,7 @@ pub(crate) static FASTIFY: Row = Row {
 
 pub(crate) static FASTIFY_BATCHED: Row = Row {
     name: "fastify_batched",
-    letter: "v",
+    letter: "w",
     about: "the same with a transaction for all events that wait",
     goals: &[],
     run: Run::EachRound(|place, effort| run(place, Peer::Fastify { mode: "batched" }, effort)),
@@ -31,7 +31,7 @@ pub(crate) static FASTIFY_BATCHED: Row = Row {
 
 pub(crate) static FASTAPI: Row = Row {
     name: "fastapi",
-    letter: "w",
+    letter: "x",
     about: "FastAPI, HMAC and SQLite, a transaction for each event",
     goals: &[],
     run: Run::EachRound(|place, effort| run(place, Peer::FastApi, effort)),
@@ -40,7 +40,7 @@ pub(crate) static FASTAPI: Row = Row {
 
 pub(crate) static WEBHOOK: Row = Row {
     name: "webhook",
-    letter: "x",
+    letter: "y",
     about: "adnanh/webhook: HMAC, starts /bin/true; nothing is kept",
     goals: &[],
     run: Run::EachRound(|place, effort| run(place, Peer::Webhook, effort)),

@@ -14,10 +14,10 @@ use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
-use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::digest::Digest;
+use super::engine::Engines;
 use super::error::PluginError;
 
 /// Bytes after the machine code: one SHA-256 over the plugin's digest, the engine and the code.
@@ -50,10 +50,10 @@ impl Cache {
     }
 
     /// The compiled plugin. `None` when it is missing or unusable; it is compiled again then.
-    pub(super) fn find(&self, engine: &Engine, plugin: Digest) -> Option<Component> {
+    pub(super) fn find(&self, engines: &Engines, plugin: Digest) -> Option<Component> {
         let path = self.path(plugin);
         match self.read(&path, plugin) {
-            Ok(()) => load(engine, &path),
+            Ok(()) => load(engines, &path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
                 tracing::warn!(path = %path.display(), "Compiled plugin is not used, compiling it again: {error}");
@@ -65,7 +65,7 @@ impl Cache {
     /// Stores compiled code and loads it from its file. Files of `serving` are never removed, even above `max_bytes`.
     pub(super) fn keep(
         &self,
-        engine: &Engine,
+        engines: &Engines,
         plugin: Digest,
         code: &[u8],
         serving: impl Fn() -> Vec<Digest>,
@@ -87,7 +87,7 @@ impl Cache {
             *bytes = self.prune(&stay)?;
         }
         drop(bytes);
-        load(engine, &path).ok_or_else(|| io::Error::other("it does not load"))
+        load(engines, &path).ok_or_else(|| io::Error::other("it does not load"))
     }
 
     fn path(&self, plugin: Digest) -> PathBuf {
@@ -140,10 +140,10 @@ impl Cache {
 
 /// Maps the file, so that machine code takes no memory until it is called.
 #[expect(unsafe_code, reason = "machine code from the host's own folder, checked before")]
-fn load(engine: &Engine, path: &Path) -> Option<Component> {
+fn load(engines: &Engines, path: &Path) -> Option<Component> {
     // SAFETY: this host's compiler produced these bytes, the checksum shows that they are unchanged, and only the user of
     // this process can write to their folder.
-    let component = unsafe { Component::deserialize_file(engine, path) };
+    let component = engines.place(|engine| unsafe { Component::deserialize_file(engine, path) });
     component
         .inspect_err(|error| tracing::debug!(path = %path.display(), "Compiled plugin does not load: {error:#}"))
         .ok()
@@ -151,9 +151,9 @@ fn load(engine: &Engine, path: &Path) -> Option<Component> {
 
 /// Loads machine code that could not be stored.
 #[expect(unsafe_code, reason = "machine code from the host's own compiler")]
-pub(super) fn load_bytes(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+pub(super) fn load_bytes(engines: &Engines, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: this host's compiler produced these bytes just now and passed them through a pipe.
-    unsafe { Component::deserialize(engine, code) }
+    engines.place(|engine| unsafe { Component::deserialize(engine, code) })
 }
 
 struct Entry {
@@ -207,29 +207,29 @@ mod tests {
 
     struct Made {
         dir: tempfile::TempDir,
-        engine: Engine,
+        engines: Engines,
         cache: Cache,
         code: Vec<u8>,
     }
 
     fn made(max_bytes: u64) -> Made {
         let dir = tempfile::tempdir().unwrap();
-        let engine = Engine::default();
-        let code = engine.precompile_component(&wat::parse_str("(component)").unwrap()).unwrap();
+        let engines = Engines::new(1).unwrap();
+        let code = engines.all()[0].precompile_component(&wat::parse_str("(component)").unwrap()).unwrap();
         let cache = Cache::open(&dir.path().join("compiled"), ENGINE, max_bytes).unwrap();
-        Made { dir, engine, cache, code }
+        Made { dir, engines, cache, code }
     }
 
     impl Made {
         fn keep(&self, plugin: &str, serving: &[&str]) -> Digest {
             let digest = |plugin: &str| Digest::of(plugin.as_bytes());
             let serving = || serving.iter().copied().map(digest).collect();
-            self.cache.keep(&self.engine, digest(plugin), &self.code, serving).unwrap();
+            self.cache.keep(&self.engines, digest(plugin), &self.code, serving).unwrap();
             digest(plugin)
         }
 
         fn finds(&self, plugin: Digest) -> bool {
-            self.cache.find(&self.engine, plugin).is_some()
+            self.cache.find(&self.engines, plugin).is_some()
         }
     }
 

@@ -18,6 +18,8 @@ pub(super) const CALLS: &str = module_path!();
 pub struct CallStats {
     /// Bytes of linear memory at the end of the last call. Memory never shrinks.
     pub memory: u64,
+    /// How often the memory grew in the last call.
+    pub memory_growths: u64,
     /// Core instances in the pool when the plugin was last described.
     pub core_instances: u64,
     /// How often the guest called each host function, such as `inbound.body`.
@@ -64,8 +66,9 @@ impl<S: Subscriber> Layer<S> for Observer {
             (output::TARGET, Fields { message: Some(line), .. }) => {
                 self.note(|seen| seen.log.push((*event.metadata().level(), line)));
             }
-            (_, Fields { memory: Some(memory), core_instances, .. }) => self.note(|seen| {
+            (_, Fields { memory: Some(memory), memory_growths, core_instances, .. }) => self.note(|seen| {
                 seen.memory = memory;
+                seen.memory_growths = memory_growths.unwrap_or_default();
                 seen.core_instances = core_instances.unwrap_or(seen.core_instances);
             }),
             _ => {}
@@ -79,6 +82,7 @@ struct Fields {
     function: Option<String>,
     message: Option<String>,
     memory: Option<u64>,
+    memory_growths: Option<u64>,
     core_instances: Option<u64>,
 }
 
@@ -86,6 +90,7 @@ impl Visit for Fields {
     fn record_u64(&mut self, field: &Field, value: u64) {
         match field.name() {
             "memory" => self.memory = Some(value),
+            "memory_growths" => self.memory_growths = Some(value),
             "pool_core_instances" => self.core_instances = Some(value),
             _ => {}
         }

@@ -65,14 +65,14 @@ async fn look(registry: &Registry, path: &Path, report: &mut Report) {
         }
     };
     report.good("format", language.map_or_else(|| "a component".to_owned(), |name| format!("a component, {name}")));
-    let (kind, problems) = contract::review(registry.engine(), &component);
+    let (kind, problems) = contract::review(&component);
     let keeps_contract = kind.is_ok() && problems.is_empty();
     match kind {
         Ok(kind) => report.good("world", format!("{}-plugin {SERVED}", kind.as_str())),
         Err(error) => report.bad("world", vec![advised(language, &error.into())]),
     }
     if problems.is_empty() {
-        report.good("imports", imports(registry, &component));
+        report.good("imports", imports(&component));
     } else {
         let advised = |error: ContractError| advised(language, &error.into());
         report.bad("imports", problems.into_iter().map(advised).collect());
@@ -95,9 +95,9 @@ async fn look(registry: &Registry, path: &Path, report: &mut Report) {
     }
 }
 
-fn imports(registry: &Registry, component: &Component) -> String {
+fn imports(component: &Component) -> String {
     let ty = component.component_type();
-    let names: Vec<_> = ty.imports(registry.engine()).map(|(name, _)| name).collect();
+    let names: Vec<_> = ty.imports(component.engine()).map(|(name, _)| name).collect();
     let own = names.iter().filter(|name| name.starts_with("gateway:plugin/")).count();
     format!("{own} of the gateway, {} of WASI", names.len() - own)
 }

@@ -2,7 +2,6 @@
 
 use semver::Version;
 use serde::Serialize;
-use wasmtime::Engine;
 use wasmtime::component::Component;
 
 /// The served version of `wit/plugin.wit`. Patch versions are interchangeable.
@@ -70,20 +69,20 @@ pub(super) const RESPOND: &str = "gateway:plugin/respond";
 pub(super) const POLL: &str = "gateway:plugin/poll";
 
 /// Whether `component` exports `interface`, in any version.
-pub(super) fn exports(engine: &Engine, component: &Component, interface: &str) -> bool {
-    component.component_type().exports(engine).any(|(name, _)| split(name).0 == interface)
+pub(super) fn exports(component: &Component, interface: &str) -> bool {
+    component.component_type().exports(component.engine()).any(|(name, _)| split(name).0 == interface)
 }
 
 /// The imports of `gateway:plugin` with a later version than the served one.
-pub(super) fn newer_imports(engine: &Engine, component: &Component) -> Vec<String> {
+pub(super) fn newer_imports(component: &Component) -> Vec<String> {
     let ty = component.component_type();
-    let names = ty.imports(engine).map(|(name, _)| name);
+    let names = ty.imports(component.engine()).map(|(name, _)| name);
     names.filter(|name| name.starts_with(PACKAGE) && is_newer(split(name).1)).map(ToOwned::to_owned).collect()
 }
 
 /// The kind of plugin, or the first reason why it cannot be served.
-pub(super) fn classify(engine: &Engine, component: &Component) -> Result<Kind, ContractError> {
-    let ty = component.component_type();
+pub(super) fn classify(component: &Component) -> Result<Kind, ContractError> {
+    let (ty, engine) = (component.component_type(), component.engine());
     let exports: Vec<_> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
     let imports: Vec<_> = ty.imports(engine).map(|(name, _)| name.to_owned()).collect();
     classify_names(&exports, &imports)
@@ -102,8 +101,8 @@ fn reaches_out(kind: Kind, exports: &[String]) -> bool {
 }
 
 /// The kind by the exports, and all problems of the imports.
-pub(super) fn review(engine: &Engine, component: &Component) -> (Result<Kind, ContractError>, Vec<ContractError>) {
-    let ty = component.component_type();
+pub(super) fn review(component: &Component) -> (Result<Kind, ContractError>, Vec<ContractError>) {
+    let (ty, engine) = (component.component_type(), component.engine());
     let exports: Vec<_> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
     let kind = kind_of(&exports);
     // Without a kind, what neither kind may import is still reported.

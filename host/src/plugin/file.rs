@@ -54,7 +54,7 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
         [] => Err(LoadError::NotAComponent("the file is empty")),
         [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(()),
         [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Err(LoadError::NotAComponent(
-            "this is a core module\nhint: build for the target wasm32-wasip2, or wrap it with `wasm-tools component new`",
+            "this is a core module\nhint: build it with `gateway plugin build`, or wrap it with `wasm-tools component new`",
         )),
         [0, b'a', b's', b'm', ..] => Err(LoadError::NotAComponent("its binary format has another version")),
         _ => Err(LoadError::NotAComponent("this is not WebAssembly")),

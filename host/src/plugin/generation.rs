@@ -259,7 +259,8 @@ impl Generation {
         let called: wasmtime::Result<_> = called.await;
         let guest = instance.store.data_mut();
         self.count_hits(guest);
-        tracing::trace!(target: CALLS, plugin = %self.plugin, memory = guest.limiter.memory(), "Call ended");
+        let (memory, memory_growths) = (guest.limiter.memory(), guest.limiter.growths);
+        tracing::trace!(target: CALLS, plugin = %self.plugin, memory, memory_growths, "Call ended");
         match called {
             Ok(outcome) => {
                 let (state, note) = (guest.take_state(), guest.take_note());
@@ -327,8 +328,12 @@ impl Generation {
         }
     }
 
-    /// Counts the limits that a call hit without being stopped.
+    /// Counts the limits that a call hit without being stopped, and how often its memory grew.
     fn count_hits(&self, guest: &Guest) {
+        let growths = guest.limiter.growths;
+        if growths > 0 {
+            self.counters.metrics.memory_growths.get_or_create(&ByPlugin::new(&self.plugin)).inc_by(growths.into());
+        }
         if guest.quota_hit {
             self.count_hit("state");
         }

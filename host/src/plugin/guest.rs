@@ -116,7 +116,7 @@ impl Guest {
         self.cpu_ticks = cpu_ticks(limits);
         self.slow = slow;
         self.activity.mark();
-        self.limiter.hit = None;
+        self.limiter.begin();
         self.log.renew();
     }
 

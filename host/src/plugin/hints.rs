@@ -62,7 +62,9 @@ impl Language {
 
     fn on_core_module(self) -> Option<&'static str> {
         Some(match self {
-            Self::Rust => "build for the target wasm32-wasip2: `cargo build --release --target wasm32-wasip2`",
+            Self::Rust => {
+                "`gateway plugin build` makes a component of a folder of `gateway plugin new`; elsewhere set `linker = \"wasm-component-ld\"` for the target, as `.cargo/config.toml` there does, or build for wasm32-wasip2"
+            }
             Self::Go => {
                 "a Go build is wrapped with `wasm-tools component embed` and `component new --adapt`; `gateway plugin build` does both"
             }
@@ -125,7 +127,7 @@ mod tests {
         let program = || ContractError::NoInterface { found: "`wasi:cli/run@0.2.6`".to_owned() }.into();
         let http = || ContractError::WasiHttp("wasi:http/types@0.2.4".to_owned()).into();
         for (language, error, expected) in [
-            (Some(Language::Rust), LoadError::NotAComponent("this is a core module"), "wasm32-wasip2"),
+            (Some(Language::Rust), LoadError::NotAComponent("this is a core module"), "wasm-component-ld"),
             (Some(Language::Go), LoadError::NotAComponent("this is a core module"), "component embed"),
             (
                 None,

@@ -1,4 +1,4 @@
-//! Links imports to host functions, once for each kind of plugin.
+//! Links imports to host functions, once for each kind of plugin and each engine.
 
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
@@ -12,16 +12,33 @@ use super::bindings::polling::PollingPre;
 use super::bindings::responding::RespondingPre;
 use super::bindings::responding::gateway::plugin::answer;
 use super::contract::{self, Kind, POLL, RESPOND, SERVED};
+use super::engine::Engines;
 use super::guest::Guest;
 use super::prepared::Prepared;
 
-pub(super) struct Linkers {
+/// The linkers of all engines.
+pub(super) struct Linkers(Vec<EngineLinkers>);
+
+/// The linkers of one engine.
+struct EngineLinkers {
+    engine: Engine,
     channel: Linker<Guest>,
     agent: Linker<Guest>,
 }
 
 impl Linkers {
-    pub(super) fn new(engine: &Engine) -> wasmtime::Result<Self> {
+    pub(super) fn new(engines: &Engines) -> wasmtime::Result<Self> {
+        engines.all().into_iter().map(EngineLinkers::new).collect::<wasmtime::Result<_>>().map(Self)
+    }
+
+    pub(super) fn prepare(&self, component: &Component, kind: Kind) -> wasmtime::Result<Prepared> {
+        let own = self.0.iter().find(|linkers| Engine::same(&linkers.engine, component.engine()));
+        own.ok_or_else(|| wasmtime::Error::msg("the component is of another engine"))?.prepare(component, kind)
+    }
+}
+
+impl EngineLinkers {
+    fn new(engine: &Engine) -> wasmtime::Result<Self> {
         let mut agent: Linker<Guest> = Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut agent)?;
         types::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
@@ -33,26 +50,26 @@ impl Linkers {
         let mut channel = agent.clone();
         inbound::add_to_linker::<Guest, HasSelf<Guest>>(&mut channel, |guest| guest)?;
         answer::add_to_linker::<Guest, HasSelf<Guest>>(&mut channel, |guest| guest)?;
-        Ok(Self { channel, agent })
+        Ok(Self { engine: engine.clone(), channel, agent })
     }
 
-    pub(super) fn prepare(&self, engine: &Engine, component: &Component, kind: Kind) -> wasmtime::Result<Prepared> {
+    fn prepare(&self, component: &Component, kind: Kind) -> wasmtime::Result<Prepared> {
         let linker = match kind {
             Kind::Channel => &self.channel,
             Kind::Agent => &self.agent,
         };
-        let newer = contract::newer_imports(engine, component);
+        let newer = contract::newer_imports(component);
         let instance = if newer.is_empty() {
             linker.instantiate_pre(component)?
         } else {
             let mut linker = linker.clone();
-            newer.iter().try_for_each(|name| stub(&mut linker, engine, component, name))?;
+            newer.iter().try_for_each(|name| stub(&mut linker, component, name))?;
             linker.instantiate_pre(component)?
         };
         if kind == Kind::Agent {
             return Ok(Prepared::Agent(AgentPluginPre::new(instance)?));
         }
-        let exports = |interface| contract::exports(engine, component, interface);
+        let exports = |interface| contract::exports(component, interface);
         Ok(Prepared::Channel {
             responding: exports(RESPOND).then(|| RespondingPre::new(instance.clone())).transpose()?,
             polling: exports(POLL).then(|| PollingPre::new(instance.clone())).transpose()?,
@@ -65,7 +82,8 @@ impl Linkers {
 ///
 /// Interpreters import the whole world they were built against, so a component of a newer patch version has imports that
 /// it may never call.
-fn stub(linker: &mut Linker<Guest>, engine: &Engine, component: &Component, name: &str) -> wasmtime::Result<()> {
+fn stub(linker: &mut Linker<Guest>, component: &Component, name: &str) -> wasmtime::Result<()> {
+    let engine = component.engine();
     let import =
         component.component_type().imports(engine).find(|(import, _)| *import == name).map(|(_, item)| item.ty);
     let Some(ComponentItem::ComponentInstance(interface)) = import else { return Ok(()) };

@@ -25,6 +25,7 @@ pub(super) struct PluginMetrics {
     pub(super) call_duration: Family<ByPlugin, Histogram, Durations>,
     pub(super) traps: Family<ByPlugin, Counter>,
     pub(super) limit_hits: Family<ByLimit, Counter>,
+    pub(super) memory_growths: Family<ByPlugin, Counter>,
     pub(super) generation: Family<ByPlugin, Gauge>,
     pub(super) load_failures: Family<ByPlugin, Counter>,
 }
@@ -43,6 +44,11 @@ impl PluginMetrics {
             limit_hits: metrics.register(
                 "gateway_plugin_limit_hits",
                 "Plugin calls and compilations stopped by a limit",
+                Family::default(),
+            ),
+            memory_growths: metrics.register(
+                "gateway_plugin_memory_growths",
+                "How often plugins outgrew the memory that their instances begin with, which makes a call slow",
                 Family::default(),
             ),
             generation: metrics.register("gateway_plugin_generation", "The serving generation", Family::default()),

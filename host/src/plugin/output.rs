@@ -19,7 +19,7 @@ pub(super) const TARGET: &str = module_path!();
 /// Bytes of one line. The rest of a longer line is dropped.
 const MAX_LINE: usize = 4 << 10;
 
-/// Lines of stderr in the error of a trap.
+/// Last words in the error of a trap.
 const KEPT_LINES: usize = 8;
 
 /// The log budget of all calls of a plugin: `per_second` lines, with a burst of one second.
@@ -57,7 +57,17 @@ pub(super) struct GuestLog {
 struct LogState {
     written: u32,
     dropped: Dropped,
-    stderr: VecDeque<String>,
+    /// What may tell the reason of a trap: lines of stderr, and errors that the guest logged.
+    last_words: VecDeque<String>,
+}
+
+impl LogState {
+    fn keep(&mut self, line: &str) {
+        if self.last_words.len() == KEPT_LINES {
+            self.last_words.pop_front();
+        }
+        self.last_words.push_back(printable(line));
+    }
 }
 
 /// Lines of a call that were dropped.
@@ -83,6 +93,9 @@ impl GuestLog {
     pub(super) fn write(&self, level: &str, message: &str) {
         {
             let mut state = self.lock();
+            if level == "error" {
+                state.keep(message);
+            }
             if state.written == self.allowance {
                 state.dropped.by_call = state.dropped.by_call.saturating_add(1);
                 return;
@@ -107,20 +120,16 @@ impl GuestLog {
         self.lock().dropped
     }
 
-    /// The last lines of stderr, which contain the reason of a panic.
+    /// The last lines of stderr and the last errors, which contain the reason of a panic.
     pub(super) fn last_words(&self) -> Option<String> {
         let state = self.lock();
-        let lines: Vec<_> = state.stderr.iter().map(String::as_str).collect();
+        let lines: Vec<_> = state.last_words.iter().map(String::as_str).collect();
         (!lines.is_empty()).then(|| lines.join("; "))
     }
 
     fn write_stream(&self, name: &'static str, line: &str) {
         if name == "stderr" {
-            let mut state = self.lock();
-            if state.stderr.len() == KEPT_LINES {
-                state.stderr.pop_front();
-            }
-            state.stderr.push_back(printable(line));
+            self.lock().keep(line);
         }
         self.write(if name == "stderr" { "warn" } else { "info" }, line);
     }

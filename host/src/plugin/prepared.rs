@@ -22,6 +22,9 @@ use super::limits::CallLimits;
 use super::network::Network;
 use super::output::{GuestLog, LogRate};
 
+/// The last MiB of the addresses that 32 bits have. No memory reaches so far.
+const BELOW_MEMORY: u64 = 0xfff0_0000;
+
 /// A component whose imports are linked, so that instantiating needs no lookup.
 #[derive(Clone)]
 pub(super) enum Prepared {
@@ -150,13 +153,23 @@ pub(super) fn stated(limit: Duration) -> String {
     format!("more than {limit:?}")
 }
 
+/// Whether the guest used an address just below 0. There its own stack ends, which the linker puts at the start of the memory.
+fn ran_below_memory(error: &wasmtime::Error) -> bool {
+    // wasmtime has no public type for this.
+    let fault = |text: String| {
+        let (address, _) = text.strip_prefix("memory fault at wasm address 0x")?.split_once(' ')?;
+        u64::from_str_radix(address, 16).ok()
+    };
+    error.chain().filter_map(|cause| fault(cause.to_string())).any(|address| address >= BELOW_MEMORY)
+}
+
 /// The limit that ended a call, or the trap with the guest's last words.
 pub(super) fn explain(error: &wasmtime::Error, guest: Option<&Guest>) -> CallError {
     let detail = error.root_cause().to_string();
     if let Some(limit) = guest.and_then(|guest| guest.limiter.hit) {
         return CallError::Limit { limit, detail };
     }
-    if error.downcast_ref::<Trap>() == Some(&Trap::StackOverflow) {
+    if error.downcast_ref::<Trap>() == Some(&Trap::StackOverflow) || ran_below_memory(error) {
         return CallError::Limit { limit: "stack", detail };
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref() {

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use serde::Serialize;
 use tokio::sync::watch;
-use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::event::{PluginName, Timestamp};
@@ -17,7 +16,7 @@ use super::cache::{self, Cache};
 use super::compile::Compiler;
 use super::contract::{Kind, classify};
 use super::digest::Digest;
-use super::engine::{WasmRuntime, fingerprint};
+use super::engine::WasmRuntime;
 use super::error::{LoadError, PluginError};
 use super::file::{FilePlace, check_header};
 use super::generation::{Generation, Parts};
@@ -124,8 +123,8 @@ impl Registry {
         swap_policy: Arc<dyn SwapPolicy>,
     ) -> Result<Self, PluginError> {
         let runtime = WasmRuntime::new(settings.instances)?;
-        let linkers = Linkers::new(&runtime.engine).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
-        let engine = fingerprint(&runtime.engine);
+        let linkers = Linkers::new(&runtime.engines).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
+        let engine = runtime.engines.fingerprint();
         let compiler = Compiler::new(settings.compile.clone(), engine);
         let cache = Cache::open(&settings.cache_dir, engine, settings.cache_max)?;
         let permits = Arc::new(PoolPermits::new(runtime.instances));
@@ -174,10 +173,6 @@ impl Registry {
 
     pub(super) fn limits(&self, name: &PluginName) -> &CallLimits {
         self.settings.overrides.get(name).unwrap_or(&self.settings.limits)
-    }
-
-    pub(super) fn engine(&self) -> &Engine {
-        &self.runtime.engine
     }
 
     /// Loads a new or changed file. If that fails, the serving generation stays and the reason is logged.
@@ -287,10 +282,9 @@ impl Registry {
         component: &Component,
         digest: Digest,
     ) -> Result<Generation, LoadError> {
-        let engine = &self.runtime.engine;
-        let kind = classify(engine, component)?;
-        let prepared =
-            self.linkers.prepare(engine, component, kind).map_err(|error| LoadError::Link(format!("{error:#}")))?;
+        let engine = component.engine();
+        let kind = classify(component)?;
+        let prepared = self.linkers.prepare(component, kind).map_err(|error| LoadError::Link(format!("{error:#}")))?;
         let limits = self.limits(name).clone();
         let text = prepared
             .describe(engine, name, &limits, self.runtime.activity.clone())
@@ -313,15 +307,15 @@ impl Registry {
     /// The component, from the cache or compiled now.
     pub(super) fn compile(&self, file: &PluginFile) -> Result<Component, LoadError> {
         check_header(&file.bytes)?;
-        let engine = &self.runtime.engine;
-        if let Some(component) = self.cache.find(engine, file.digest) {
+        let engines = &self.runtime.engines;
+        if let Some(component) = self.cache.find(engines, file.digest) {
             return Ok(component);
         }
         let code = self.compiler.compile(&file.bytes)?;
         let serving = || self.slots.load().serving.values().map(|generation| generation.digest).collect();
-        self.cache.keep(engine, file.digest, &code, serving).or_else(|error| {
+        self.cache.keep(engines, file.digest, &code, serving).or_else(|error| {
             tracing::warn!(%error, "Compiled plugin was not cached, the next start compiles it again");
-            cache::load_bytes(engine, &code).map_err(|error| LoadError::Compile(format!("{error:#}")))
+            cache::load_bytes(engines, &code).map_err(|error| LoadError::Compile(format!("{error:#}")))
         })
     }
 

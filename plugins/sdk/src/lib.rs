@@ -20,15 +20,23 @@
 //! The function reaches everything through its argument. In a component, the argument fetches each value from the host on
 //! demand; in a test, it holds the values that the test has set. The macros export on Wasm only, so a plugin's crate
 //! builds, links and runs its tests natively.
+//!
+//! Build for `wasm32-unknown-unknown` with the linker `wasm-component-ld`, as `.cargo/config.toml` of a new plugin says: the
+//! component then imports nothing but the gateway. The SDK brings the allocator, and logs panics. A plugin that needs WASI, such
+//! as `SystemTime` or `println!`, is built for `wasm32-wasip2`.
 
 pub mod agent;
 #[cfg(feature = "alert")]
 pub mod alert;
+#[cfg(any(test, all(target_family = "wasm", target_os = "unknown")))]
+mod arena;
 #[doc(hidden)]
 pub mod bindings;
 pub mod channel;
 #[cfg(feature = "message")]
 pub mod command;
+#[doc(hidden)]
+pub mod component;
 mod content;
 mod fact;
 mod host;
@@ -63,10 +71,12 @@ macro_rules! export_channel {
 
             impl $crate::bindings::channel::Exported for Plugin {
                 fn describe() -> ::std::string::String {
+                    $crate::component::begin();
                     ::std::convert::Into::into($manifest)
                 }
 
                 fn receive() -> $crate::channel::Received {
+                    $crate::component::begin();
                     $receive(&$crate::channel::Request::from_host())
                 }
             }
@@ -90,10 +100,12 @@ macro_rules! export_agent {
 
             impl $crate::bindings::agent::Exported for Plugin {
                 fn describe() -> ::std::string::String {
+                    $crate::component::begin();
                     ::std::convert::Into::into($manifest)
                 }
 
                 fn deliver() -> $crate::agent::Delivered {
+                    $crate::component::begin();
                     $deliver(&$crate::agent::Delivery::from_host())
                 }
             }
@@ -117,6 +129,7 @@ macro_rules! export_respond {
 
             impl $crate::bindings::responding::Exported for Plugin {
                 fn respond() -> $crate::respond::Responded {
+                    $crate::component::begin();
                     $respond(&$crate::respond::Answering::from_host())
                 }
             }
@@ -140,6 +153,7 @@ macro_rules! export_poll {
 
             impl $crate::bindings::polling::Exported for Plugin {
                 fn poll() -> $crate::poll::Polled {
+                    $crate::component::begin();
                     $poll(&$crate::poll::Source::from_host())
                 }
             }

@@ -7,16 +7,22 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Guest {
     file: &'static str,
-    example: bool,
+    /// Below the target folder.
+    folder: &'static str,
 }
 
 impl Guest {
     const fn built_in(file: &'static str) -> Self {
-        Self { file, example: false }
+        Self { file, folder: "wasm32-unknown-unknown/guest" }
     }
 
     const fn example(file: &'static str) -> Self {
-        Self { file, example: true }
+        Self { file, folder: "wasm32-unknown-unknown/guest/examples" }
+    }
+
+    /// A guest that imports WASI.
+    const fn wasi(file: &'static str) -> Self {
+        Self { file, folder: "wasm32-wasip2/guest/examples" }
     }
 
     /// The name of the plugin.
@@ -27,9 +33,7 @@ impl Guest {
     /// The built file. It is missing if the tests were started the wrong way.
     pub(crate) fn path(&self) -> PathBuf {
         let target = Path::new(super::BINARY).ancestors().nth(2).unwrap();
-        let folder = target.join("wasm32-wasip2/guest");
-        let folder = if self.example { folder.join("examples") } else { folder };
-        let path = folder.join(format!("{}.wasm", self.file));
+        let path = target.join(self.folder).join(format!("{}.wasm", self.file));
         assert!(path.is_file(), "{} is missing; run `cargo xtask test`, which builds it", path.display());
         path
     }
@@ -97,7 +101,7 @@ pub(crate) mod built_in {
     }
 }
 
-/// The guests of `tests/guests`.
+/// The guests of `tests/guests` and `tests/guests/wasi`.
 pub(crate) mod guest {
     use super::Guest;
 
@@ -109,17 +113,17 @@ pub(crate) mod guest {
     pub(crate) const FETCH_AGENT: Guest = Guest::example("fetch_agent");
     pub(crate) const FLAKY_AGENT: Guest = Guest::example("flaky_agent");
     pub(crate) const FLOOD: Guest = Guest::example("flood");
-    pub(crate) const HOARDER: Guest = Guest::example("hoarder");
+    pub(crate) const HOARDER: Guest = Guest::wasi("hoarder");
     pub(crate) const HOG: Guest = Guest::example("hog");
-    pub(crate) const LOGGER: Guest = Guest::example("logger");
-    pub(crate) const NEWEST: Guest = Guest::example("newest");
-    pub(crate) const OLDEST: Guest = Guest::example("oldest");
-    pub(crate) const OLDER: Guest = Guest::example("older");
+    pub(crate) const LOGGER: Guest = Guest::wasi("logger");
+    pub(crate) const NEWEST: Guest = Guest::wasi("newest");
+    pub(crate) const OLDEST: Guest = Guest::wasi("oldest");
+    pub(crate) const OLDER: Guest = Guest::wasi("older");
     pub(crate) const RECURSE: Guest = Guest::example("recurse");
     pub(crate) const REJECTING: Guest = Guest::example("rejecting");
     pub(crate) const RESPONDER: Guest = Guest::example("responder");
     pub(crate) const SEALED: Guest = Guest::example("sealed");
-    pub(crate) const SLEEPER: Guest = Guest::example("sleeper");
+    pub(crate) const SLEEPER: Guest = Guest::wasi("sleeper");
     pub(crate) const SPIN: Guest = Guest::example("spin");
     pub(crate) const SPIN_DESCRIBE: Guest = Guest::example("spin_describe");
     pub(crate) const TRAP: Guest = Guest::example("trap");

@@ -63,12 +63,14 @@ fn every_guest_is_named_by_a_test() {
     obey(&broken, "a guest is there for a test: write the test or remove the guest");
 }
 
-/// The names of the components that `tests/guests` builds.
+/// The names of the components that `tests/guests` and the folder in it build.
 fn guests() -> BTreeSet<String> {
-    let manifest = fs::read_to_string(root().join("tests/guests/Cargo.toml")).unwrap();
-    let manifest: toml::Table = manifest.parse().unwrap();
-    let examples = manifest["example"].as_array().unwrap();
-    examples.iter().map(|example| example["name"].as_str().unwrap().to_owned()).collect()
+    let examples = |manifest: &str| {
+        let manifest: toml::Table = fs::read_to_string(root().join(manifest)).unwrap().parse().unwrap();
+        let examples = manifest["example"].as_array().unwrap().clone();
+        examples.into_iter().map(|example| example["name"].as_str().unwrap().to_owned())
+    };
+    examples("tests/guests/Cargo.toml").chain(examples("tests/guests/wasi/Cargo.toml")).collect()
 }
 
 /// The part of a file before the tests at its end.

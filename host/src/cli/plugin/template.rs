@@ -57,16 +57,19 @@ const CHANNEL_MANIFEST: Files = files!["templates/channel/manifest.json" => "man
 const AGENT_MANIFEST: Files = files!["templates/agent/manifest.json" => "manifest.json"];
 
 const RUST: Files = files![
+    "templates/rust/.cargo/config.toml" => ".cargo/config.toml",
     "templates/rust/Cargo.toml" => "Cargo.toml",
     "templates/rust/README.md" => "README.md",
     "templates/rust/sdk.toml" => "vendor/gateway-plugin-sdk/Cargo.toml",
     "sdk/src/agent.rs" => "vendor/gateway-plugin-sdk/src/agent.rs",
     "sdk/src/alert.rs" => "vendor/gateway-plugin-sdk/src/alert.rs",
     "sdk/src/alert/notification.rs" => "vendor/gateway-plugin-sdk/src/alert/notification.rs",
+    "sdk/src/arena.rs" => "vendor/gateway-plugin-sdk/src/arena.rs",
     "sdk/src/bindings.rs" => "vendor/gateway-plugin-sdk/src/bindings.rs",
     "sdk/src/channel.rs" => "vendor/gateway-plugin-sdk/src/channel.rs",
     "sdk/src/command.rs" => "vendor/gateway-plugin-sdk/src/command.rs",
     "sdk/src/command/tests.rs" => "vendor/gateway-plugin-sdk/src/command/tests.rs",
+    "sdk/src/component.rs" => "vendor/gateway-plugin-sdk/src/component.rs",
     "sdk/src/content.rs" => "vendor/gateway-plugin-sdk/src/content.rs",
     "sdk/src/fact.rs" => "vendor/gateway-plugin-sdk/src/fact.rs",
     "sdk/src/host.rs" => "vendor/gateway-plugin-sdk/src/host.rs",

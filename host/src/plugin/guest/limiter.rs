@@ -9,13 +9,21 @@ pub(in super::super) struct Limiter {
     memory_left: usize,
     memory: usize,
     elements_left: usize,
+    /// How often memory has grown in this call. It begins with what the instance is made with.
+    pub(in super::super) growths: u32,
     /// The limit that stopped this call.
     pub(in super::super) hit: Option<&'static str>,
 }
 
 impl Limiter {
     pub(super) fn new(limits: &CallLimits) -> Self {
-        Self { memory_left: limits.memory, memory: 0, elements_left: limits.table_elements, hit: None }
+        Self { memory_left: limits.memory, memory: 0, elements_left: limits.table_elements, growths: 0, hit: None }
+    }
+
+    /// Prepares the next call.
+    pub(super) fn begin(&mut self) {
+        self.growths = 0;
+        self.hit = None;
     }
 
     /// Bytes of linear memory in use.
@@ -36,6 +44,9 @@ impl ResourceLimiter for Limiter {
         };
         self.memory_left = left;
         self.memory += growth;
+        self.growths += u32::from(current > 0);
+        // A guest may ask for less when it did not get more.
+        self.hit = None;
         Ok(true)
     }
 

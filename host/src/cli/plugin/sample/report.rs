@@ -67,12 +67,15 @@ fn word(verdict: &TrialVerdict) -> &'static str {
 
 /// Time, memory and host calls of a sample.
 fn figures(trial: &Trial) -> String {
-    let CallStats { memory, host_calls, .. } = &trial.seen;
+    let CallStats { memory, memory_growths, host_calls, .. } = &trial.seen;
     let mut figures = Vec::new();
     figures.extend(trial.fresh.map(time));
     figures.extend(trial.reused.map(|reused| format!("{} reused", time(reused))));
     if *memory > 0 {
         figures.push(ByteSize(*memory).to_string());
+    }
+    if *memory_growths > 0 {
+        figures.push(format!("grown {memory_growths}"));
     }
     let calls: Vec<_> = host_calls.iter().map(|(function, count)| format!("{function} {count}")).collect();
     figures.extend((!calls.is_empty()).then(|| calls.join(", ")));
@@ -118,6 +121,7 @@ fn trial_json(trial: &Trial) -> Value {
         "fresh_us": trial.fresh.map(micros),
         "reused_us": trial.reused.map(micros),
         "memory": trial.seen.memory,
+        "memory_growths": trial.seen.memory_growths,
         "host_calls": trial.seen.host_calls,
         "log": log,
     })
@@ -143,6 +147,7 @@ mod tests {
             reused: None,
             seen: CallStats {
                 memory: 1 << 20,
+                memory_growths: 2,
                 host_calls: [("inbound.body".to_owned(), 1), ("inbound.header".to_owned(), 3)].into(),
                 log: vec![(tracing::Level::WARN, "odd\u{1b}[31m".to_owned())],
                 ..CallStats::default()
@@ -166,9 +171,9 @@ mod tests {
         assert_eq!(
             report.text(),
             "github.wasm: channel plugin github 0.1.0\n  ok      push           31.4 µs\n  \
-             failed  issues.opened  31.4 µs  1.0 MiB  inbound.body 1, inbound.header 3\n          \
+             failed  issues.opened  31.4 µs  1.0 MiB  grown 2  inbound.body 1, inbound.header 3\n          \
              receipt.events[0].kind: expected \"a\", found \"b\"\n          log warn: odd\u{fffd}[31m\n  \
-             failed  trap           1.0 MiB  inbound.body 1, inbound.header 3\n          \
+             failed  trap           1.0 MiB  grown 2  inbound.body 1, inbound.header 3\n          \
              the plugin trapped: unreachable\n          log warn: odd\u{fffd}[31m\n1 ok, 2 failed\n"
         );
         assert!(!report.is_good());

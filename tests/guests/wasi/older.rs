@@ -4,7 +4,7 @@
 #![expect(unsafe_code, reason = "generated code, which the export below places here")]
 
 mod bindings {
-    wit_bindgen::generate!({ path: "../../wit/released/0.1.1", world: "agent-plugin" });
+    wit_bindgen::generate!({ path: "../../../wit/released/0.1.1", world: "agent-plugin" });
 }
 
 use self::bindings::exports::gateway::plugin::agent::{Answer, Failure, Guest, Refusal};

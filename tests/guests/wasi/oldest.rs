@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "generated code, which the export below places here")]
 
 mod bindings {
-    wit_bindgen::generate!({ path: "../../wit/released/0.1.0", world: "channel-plugin" });
+    wit_bindgen::generate!({ path: "../../../wit/released/0.1.0", world: "channel-plugin" });
 }
 
 use self::bindings::exports::gateway::plugin::channel::{Event, Guest, Receipt, Rejection};

@@ -171,15 +171,15 @@ impl Channel {
         self.recorder.compare_and_swap(recorder, None);
     }
 
-    /// Logs a failure of a request, once in a while.
-    pub(super) fn warn_of(&self, error: &dyn std::error::Error) {
+    /// Logs what became of a request or a poll because of an error, once in a while.
+    pub(super) fn warn_of(&self, outcome: &'static str, error: &dyn std::error::Error) {
         let now = Timestamp::now().as_millis();
         let last = self.warned_at.load(Ordering::Relaxed);
         let due = now - last >= WARN_EVERY;
         if due && self.warned_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            tracing::warn!(channel = %self.settings.name, "Request failed: {error}");
+            tracing::warn!(channel = %self.settings.name, "{outcome}: {error}");
         } else {
-            tracing::debug!(channel = %self.settings.name, "Request failed: {error}");
+            tracing::debug!(channel = %self.settings.name, "{outcome}: {error}");
         }
     }
 }

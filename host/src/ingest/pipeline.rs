@@ -61,6 +61,9 @@ pub struct DryRun {
     pub response: Option<Response>,
 }
 
+/// What the log says of a request that brings nothing.
+const FAILED: &str = "Request failed";
+
 pub(super) struct Pipeline {
     pub(super) plugins: PluginHost,
     pub(super) router: Arc<dyn Router>,
@@ -193,7 +196,7 @@ impl Pipeline {
         if mode == Mode::Commit {
             let channel = channel.channel();
             self.metrics.signature_failures.get_or_create(&ByProvider::new(channel.name())).inc();
-            channel.warn_of(&error);
+            channel.warn_of(FAILED, &error);
         }
         Err(error.into())
     }
@@ -206,12 +209,11 @@ impl Pipeline {
         body: &[u8],
         mode: Mode,
     ) -> Result<Receipt, IngestError> {
-        let detail = error.to_string();
-        let receipt = unknown::kept(error, body)?;
+        let Some(receipt) = unknown::kept(&error, body) else { return Err(error) };
         if mode == Mode::Commit {
             let channel = channel.channel();
             self.metrics.unknown_bodies.get_or_create(&ByProvider::new(channel.name())).inc();
-            channel.warn_of(&std::io::Error::other(format!("kept as an event of kind `unknown`: {detail}")));
+            channel.warn_of("Request kept as an event of kind `unknown`", &error);
         }
         Ok(receipt)
     }
@@ -226,7 +228,7 @@ impl Pipeline {
         if let (Some(recorder), Some(inbound)) = (recorder, recorded) {
             recorder.note(inbound, &called);
         }
-        called.inspect_err(|error| channel.channel().warn_of(error))?.map_err(IngestError::Rejected)
+        called.inspect_err(|error| channel.channel().warn_of(FAILED, error))?.map_err(IngestError::Rejected)
     }
 
     /// Stores events in one commit with the changes that their call made to the plugin's state.

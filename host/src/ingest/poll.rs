@@ -48,10 +48,13 @@ struct Poller {
 }
 
 /// Why a call brought nothing.
+#[derive(Debug, thiserror::Error)]
 enum PollError {
     /// The source or the plugin's way to it.
+    #[error("{}: {}", .0.code, .0.message)]
     Source(Failure),
     /// The plugin or the log.
+    #[error(transparent)]
     Ingest(IngestError),
 }
 
@@ -131,17 +134,17 @@ impl Poller {
     fn failed(&self, error: &PollError) -> Duration {
         let channel = &self.channel;
         let now = Timestamp::now();
-        let (asked, text) = match error {
-            PollError::Source(failure) => (failure.asked_wait(now), format!("{}: {}", failure.code, failure.message)),
-            PollError::Ingest(error) => (None, error.to_string()),
+        let asked = match error {
+            PollError::Source(failure) => failure.asked_wait(now),
+            PollError::Ingest(_) => None,
         };
         self.count("failed");
         let failures = {
             let mut polled = channel.polling.lock();
-            *polled = Polled { at: Some(now), failures: polled.failures + 1, error: Some(text.clone()) };
+            *polled = Polled { at: Some(now), failures: polled.failures + 1, error: Some(error.to_string()) };
             polled.failures
         };
-        channel.warn_of(&std::io::Error::other(text));
+        channel.warn_of("Poll failed", error);
         let every = channel.settings.poll.every;
         let own = every.saturating_mul(2_u32.saturating_pow(failures - 1)).min(MAX_WAIT.max(every));
         own.max(asked.unwrap_or_default().min(MAX_RETRY_AFTER))

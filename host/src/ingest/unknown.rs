@@ -11,12 +11,11 @@ const KIND: &str = "unknown";
 /// Bytes of the reason that are kept.
 const MAX_REASON: usize = 256;
 
-/// The receipt of a body that cannot be understood, with one event; the error if that is not why the request brings nothing.
-pub(super) fn kept(error: IngestError, body: &[u8]) -> Result<Receipt, IngestError> {
-    let reason = match &error {
-        IngestError::Rejected(rejection) => rejection.detail.clone(),
-        IngestError::TooManyEvents { .. } => error.to_string(),
-        _ => return Err(error),
+/// The receipt of a body that cannot be understood, with one event; `None` if the error has another reason.
+pub(super) fn kept(error: &IngestError, body: &[u8]) -> Option<Receipt> {
+    let reason = match error {
+        IngestError::Rejected(_) | IngestError::TooManyEvents { .. } => error.to_string(),
+        _ => return None,
     };
     let mut reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     reason.truncate(reason.floor_char_boundary(MAX_REASON));
@@ -30,7 +29,7 @@ pub(super) fn kept(error: IngestError, body: &[u8]) -> Result<Receipt, IngestErr
         content_type: None,
         attributes: vec![("reason".to_owned(), reason)],
     };
-    Ok(Receipt { events: vec![event], response: None, state: StateChanges::default() })
+    Some(Receipt { events: vec![event], response: None, state: StateChanges::default() })
 }
 
 #[cfg(test)]
@@ -49,7 +48,7 @@ mod tests {
                 "it has 20000 events, expected at most 10000",
             ),
         ] {
-            let receipt = kept(error, b"{").unwrap();
+            let receipt = kept(&error, b"{").unwrap();
 
             let [event] = receipt.events.as_slice() else { panic!("{receipt:?}") };
             assert_eq!((event.kind.as_str(), &event.data, &event.subject), ("unknown", &None, &None));
@@ -60,6 +59,6 @@ mod tests {
 
     #[test]
     fn a_failure_of_the_plugin_is_not_the_bodys() {
-        assert!(matches!(kept(CallError::Busy.into(), b"{"), Err(IngestError::Plugin(CallError::Busy))));
+        assert!(kept(&CallError::Busy.into(), b"{").is_none());
     }
 }

@@ -96,7 +96,8 @@ async fn serve_channel(lang: &'static str) {
     assert_eq!(gateway.event_until(&id, "delivered").await["kind"], "doors.noticed", "{lang}");
 
     // An odd text of a sender costs that text alone.
-    let odd = "\u{feff}{\"kind\":\"odd\",\"subject\":\"door \\ud800\",\"severity\":\"low\",\"severity\":\"high\",\"more\":[{\"a\":\"\\u00e9\"},-0.5e3,true,null]}";
+    let odd = br#"{"kind":"odd","subject":"door \ud800","severity":"low","severity":"high","more":[{"a":"\u00e9"},-0.5e3,true,null],"cut":"caf"#;
+    let odd = [&b"\xef\xbb\xbf"[..], odd, b"\xc3\"}"].concat();
     let id = gateway.post("doors", odd).await.expect_accepted();
     let event = gateway.event_until(&id, "delivered").await;
     assert_eq!(event["kind"], "doors.odd", "{lang}: {event}");

@@ -37,8 +37,8 @@ pub struct CloudEvent<'a>(&'a Event);
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Payload<'a> {
-    /// JSON, embedded as received: numbers keep all digits, and nothing is parsed twice. Halves of surrogate pairs are replaced,
-    /// because a reader would refuse all of the event.
+    /// JSON, embedded as received: numbers keep all digits, and nothing is parsed twice. Halves of surrogate pairs and bytes that
+    /// are not UTF-8 are replaced, because a reader would refuse all of the event.
     Json(Cow<'a, RawValue>),
     /// Other text, as a string.
     Text(&'a str),
@@ -64,15 +64,25 @@ impl Event {
 
     /// The payload in its most readable form.
     pub fn payload(&self) -> Payload<'_> {
-        // A byte order mark is allowed before JSON, and not within.
-        if self.is_json()
-            && let Ok(json) = serde_json::from_slice(self.data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.data))
-        {
-            return Payload::Json(readable(json));
+        if let Some(json) = self.json() {
+            return Payload::Json(json);
         }
         match std::str::from_utf8(&self.data) {
             Ok(text) => Payload::Text(text),
             Err(_) => Payload::Base64(STANDARD.encode(&self.data)),
+        }
+    }
+
+    /// The payload as JSON that any reader can read.
+    fn json(&self) -> Option<Cow<'_, RawValue>> {
+        // A byte order mark is allowed before JSON, and not within.
+        let data = self.data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.data);
+        if !self.is_json() {
+            return None;
+        }
+        match String::from_utf8_lossy(data) {
+            Cow::Borrowed(text) => serde_json::from_str(text).ok().map(readable),
+            Cow::Owned(text) => RawValue::from_string(text).ok().map(|json| Cow::Owned(readable(&json).into_owned())),
         }
     }
 
@@ -176,7 +186,14 @@ mod tests {
             ("application/problem+json; charset=utf-8", b"[]", "data", json!([])),
             ("text/json; charset=latin1", b"\xef\xbb\xbf[1]", "data", json!([1])),
             ("application/json", br#"{"a":"cut \ud83d"}"#, "data", json!({ "a": "cut \u{fffd}" })),
+            (
+                "application/json",
+                b"{\"a\":\"caf\xc3\",\"b\":\"\\ud83d\"}",
+                "data",
+                json!({ "a": "caf\u{fffd}", "b": "\u{fffd}" }),
+            ),
             ("application/json", b"{broken", "data", json!("{broken")),
+            ("application/json", b"{broken\xc3", "data_base64", json!("e2Jyb2tlbsM=")),
             ("text/plain", b"hello", "data", json!("hello")),
             ("application/octet-stream", b"\xff\x00", "data_base64", json!("/wA=")),
         ] {

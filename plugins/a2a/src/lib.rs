@@ -19,7 +19,7 @@ mod reply;
 use std::time::Duration;
 
 use gateway_plugin_sdk::agent::{Delivered, Delivery, Failure, HttpRequest, accepted, quoted};
-use gateway_plugin_sdk::{Content, Level, Response, export_agent, json};
+use gateway_plugin_sdk::{Content, Level, Response, export_agent};
 use serde_json::{Value, json};
 
 use self::protocol::Version;
@@ -87,7 +87,7 @@ fn endpoint(delivery: &Delivery) -> Result<Endpoint, Failure> {
     let card_url = format!("{}/.well-known/agent-card.json", url.trim_end_matches('/'));
     // The settings' headers are for the agent itself. Its card is public, or needs the credential.
     let request = HttpRequest::new("GET", card_url).with_credential(delivery.setting("credential"));
-    let card = json_of(&accepted(delivery.send(&request), reason)?);
+    let card = accepted(delivery.send(&request), reason)?.json();
     protocol::interface(&card)
         .map(|(url, version)| Endpoint { url: url.to_owned(), version })
         .ok_or_else(|| Failure::reject("card", "the agent's card has no JSON-RPC interface of protocol 1.x or 0.3"))
@@ -101,7 +101,7 @@ fn call(delivery: &Delivery, endpoint: &Endpoint, method: &str, params: Value) -
         request = request.with_header("a2a-version", version);
     }
     let response = accepted(delivery.send(&request), reason)?;
-    let mut reply = json_of(&response);
+    let mut reply = response.json();
     if let Some(message) = error_of(&reply) {
         return Err(match reply["error"]["code"].as_i64() {
             Some(INTERNAL) => Failure::retry("agent", message, None),
@@ -117,13 +117,9 @@ fn call(delivery: &Delivery, endpoint: &Endpoint, method: &str, params: Value) -
     }
 }
 
-fn json_of(response: &Response) -> Value {
-    response.body.as_ref().and_then(|body| json::value(body.as_bytes())).unwrap_or_default()
-}
-
 /// The error message in a response that is not a 2xx.
 fn reason(response: &Response) -> Option<String> {
-    error_of(&json_of(response))
+    error_of(&response.json())
 }
 
 /// The code and message of a JSON-RPC error.

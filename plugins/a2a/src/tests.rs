@@ -200,3 +200,20 @@ fn the_card_has_the_endpoint_and_the_version() {
     let expected = "the agent's card has no JSON-RPC interface of protocol 1.x or 0.3";
     assert_eq!(failure, Failure::reject("card", expected));
 }
+
+/// An odd text costs itself alone: neither the answer nor the reason.
+#[test]
+fn an_odd_text_in_a_reply_costs_that_text_alone() {
+    let answered = |status, body: &[u8]| {
+        let response = Response::new(status).with_body(body.to_vec());
+        deliver(&delivery().with_remote(move |_| Ok(response.clone())), |_| ())
+    };
+    for body in [
+        &br#"{"result":{"message":{"parts":[{"text":"cut \ud83d"}]}}}"#[..],
+        b"{\"result\":{\"message\":{\"parts\":[{\"text\":\"cut \xf0\x9f\"}]}}}",
+    ] {
+        assert_eq!(answered(200, body).unwrap().body, Some("cut \u{fffd}".into()));
+    }
+    let refused = answered(400, br#"{"error":{"code":-32600,"message":"cut \ud83d"}}"#).unwrap_err();
+    assert_eq!(refused, Failure::reject("status", "answered 400: cut \u{fffd} (-32600)"));
+}

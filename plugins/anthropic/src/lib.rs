@@ -6,7 +6,7 @@
 //! retry would give the same.
 
 use gateway_plugin_sdk::agent::{Answer, Delivered, Delivery, Failure, HttpRequest, accepted, quoted};
-use gateway_plugin_sdk::{Content, Response, export_agent, json};
+use gateway_plugin_sdk::{Content, Response, export_agent};
 use serde_json::{Map, Value, json};
 
 export_agent!(include_str!("../manifest.json"), deliver);
@@ -23,7 +23,7 @@ const MAX_TOKENS: u64 = 4096;
 pub fn deliver(delivery: &Delivery) -> Delivered {
     let response = accepted(delivery.send(&request(delivery)?), reason)?;
     let body = response.body.as_ref().map_or(&[][..], Content::as_bytes);
-    let reply = json::value(body).unwrap_or_default();
+    let reply = response.json();
     let Some(content) = reply["content"].as_array() else {
         let message = format!("answered {} without a reply: {}", response.status, quoted(body));
         return Err(Failure::reject("answer", message));
@@ -61,8 +61,8 @@ fn request(delivery: &Delivery) -> Result<HttpRequest, Failure> {
 
 /// The message of an error: `{"type":"error","error":{"type":"..","message":".."}}`.
 fn reason(response: &Response) -> Option<String> {
-    let body: Value = serde_json::from_slice(response.body.as_ref()?.as_bytes()).ok()?;
-    Some(format!("{}: {}", body["error"]["type"].as_str()?, body["error"]["message"].as_str()?))
+    let error = &response.json()["error"];
+    Some(format!("{}: {}", error["type"].as_str()?, error["message"].as_str()?))
 }
 
 #[cfg(test)]

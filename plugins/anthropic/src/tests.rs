@@ -103,3 +103,19 @@ fn an_error_quotes_the_message_of_the_vendor() {
     let unexpected = answered(200, json!({ "welcome": 1 })).unwrap_err();
     assert_eq!(unexpected, Failure::reject("answer", r#"answered 200 without a reply: {"welcome":1}"#));
 }
+
+/// A limit of tokens can cut a reply within a character.
+#[test]
+fn an_odd_text_costs_neither_the_reply_nor_the_reason() {
+    let answered = |status, body: &[u8]| {
+        let response = Response::new(status).with_body(body.to_vec());
+        deliver(&delivery().with_remote(move |_| Ok(response.clone())))
+    };
+    for body in
+        [&br#"{"content":[{"text":"it boils \ud83d"}]}"#[..], b"{\"content\":[{\"text\":\"it boils \xf0\x9f\"}]}"]
+    {
+        assert_eq!(answered(200, body).unwrap().body, Some("it boils \u{fffd}".into()));
+    }
+    let refused = answered(400, br#"{"error":{"type":"invalid_request_error","message":"cut \ud83d"}}"#).unwrap_err();
+    assert_eq!(refused, Failure::reject("status", "answered 400: invalid_request_error: cut \u{fffd}"));
+}

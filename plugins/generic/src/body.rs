@@ -50,7 +50,7 @@ impl Body {
 pub(crate) fn read(request: &Request, content_type: &str) -> Result<Body, Rejection> {
     match essence(content_type).as_str() {
         "application/x-www-form-urlencoded" => {
-            let text = text(request)?;
+            let text = request.text();
             // `curl -d` calls JSON a form. A form has no such letters: it is percent-encoded.
             if text.starts_with(['{', '[']) && serde_json::from_str::<&RawValue>(&text).is_ok() {
                 return Ok(Body { json: text, origin: Origin::UnnamedJson });
@@ -62,7 +62,7 @@ pub(crate) fn read(request: &Request, content_type: &str) -> Result<Body, Reject
             multipart::read(&request.body(), parameters).map(converted).map_err(malformed("multipart"))
         }
         kind if is_xml(kind) => xml::read(&text(request)?).map(converted).map_err(malformed("XML")),
-        kind => json(text(request)?, if is_json(kind) { Origin::Json } else { Origin::UnnamedJson }),
+        kind => json(request.text(), if is_json(kind) { Origin::Json } else { Origin::UnnamedJson }),
     }
 }
 

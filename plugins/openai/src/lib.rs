@@ -6,7 +6,7 @@
 //! retry would give the same.
 
 use gateway_plugin_sdk::agent::{Answer, Delivered, Delivery, Failure, HttpRequest, accepted, quoted};
-use gateway_plugin_sdk::{Content, Response, export_agent, json};
+use gateway_plugin_sdk::{Content, Response, export_agent};
 use serde_json::{Map, Value, json};
 
 export_agent!(include_str!("../manifest.json"), deliver);
@@ -34,7 +34,7 @@ pub fn deliver(delivery: &Delivery) -> Delivered {
     };
     let response = accepted(delivery.send(&request(delivery, api)?), reason)?;
     let body = response.body.as_ref().map_or(&[][..], Content::as_bytes);
-    let reply = json::value(body).unwrap_or_default();
+    let reply = response.json();
     if let Some(error) = reply["error"]["message"].as_str() {
         // Some proxies report an error with status 200; so does a response that fails after its status was sent.
         let (code, message) = (reply["error"]["code"].as_str().unwrap_or_default(), quoted(error.as_bytes()));
@@ -131,8 +131,7 @@ fn response_reply(reply: &Value) -> Option<(String, Option<String>)> {
 
 /// The message of an error: `{"error":{"message":".."}}`, or from some servers `{"error":".."}`.
 fn reason(response: &Response) -> Option<String> {
-    let body: Value = serde_json::from_slice(response.body.as_ref()?.as_bytes()).ok()?;
-    let error = &body["error"];
+    let error = &response.json()["error"];
     error["message"].as_str().or(error.as_str()).map(str::to_owned)
 }
 

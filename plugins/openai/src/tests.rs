@@ -170,9 +170,17 @@ fn an_error_quotes_the_message_of_the_vendor() {
 
 /// A limit of tokens can cut a reply within a character.
 #[test]
-fn a_reply_that_is_cut_off_within_a_character_is_the_answer() {
-    let body = r#"{"choices":[{"message":{"content":"it boils \ud83d"},"finish_reason":"length"}]}"#;
-    let response = Response::new(200).with_body(body);
-    let answer = deliver(&delivery().with_remote(move |_| Ok(response.clone()))).unwrap();
-    assert_eq!(answer.body, Some("it boils \u{fffd}".into()));
+fn an_odd_text_costs_neither_the_reply_nor_the_reason() {
+    let answered = |status, body: &[u8]| {
+        let response = Response::new(status).with_body(body.to_vec());
+        deliver(&delivery().with_remote(move |_| Ok(response.clone())))
+    };
+    for body in [
+        &br#"{"choices":[{"message":{"content":"it boils \ud83d"},"finish_reason":"length"}]}"#[..],
+        b"{\"choices\":[{\"message\":{\"content\":\"it boils \xf0\x9f\"},\"finish_reason\":\"length\"}]}",
+    ] {
+        assert_eq!(answered(200, body).unwrap().body, Some("it boils \u{fffd}".into()));
+    }
+    let refused = answered(400, br#"{"error":{"message":"cut \ud83d"}}"#).unwrap_err();
+    assert_eq!(refused, Failure::reject("status", "answered 400: cut \u{fffd}"));
 }

@@ -7,7 +7,7 @@
 
 use gateway_plugin_sdk::agent::{Answer, Delivered, Delivery, Failure, HttpRequest, accepted};
 use gateway_plugin_sdk::prompt::MAX_PAYLOAD;
-use gateway_plugin_sdk::{Content, Response, export_agent};
+use gateway_plugin_sdk::{Response, export_agent};
 use serde_json::{Map, Value};
 
 export_agent!(include_str!("../manifest.json"), deliver);
@@ -29,8 +29,7 @@ pub fn deliver(delivery: &Delivery) -> Delivered {
         (Failure::Reject(refusal), Some(after)) => Failure::retry("busy", refusal.message, after),
         (failure, _) => failure,
     })?;
-    let body = response.body.as_ref().map_or(&[][..], Content::as_bytes);
-    let run = serde_json::from_slice(body).ok().and_then(|reply: Value| Some(reply["runId"].as_str()?.to_owned()));
+    let run = response.json()["runId"].as_str().map(str::to_owned);
     let content_type = response.header("content-type").unwrap_or("application/octet-stream").to_owned();
     let answer = Answer { content_type, body: response.body, attributes: Vec::new() };
     Ok(answer.with_attribute("runid", run))
@@ -83,8 +82,7 @@ fn body(delivery: &Delivery, hook: &str, shown: usize) -> Result<Value, Failure>
 
 /// The message of an error: `{"error":".."}` or `{"error":{"message":".."}}`.
 fn reason(response: &Response) -> Option<String> {
-    let body: Value = serde_json::from_slice(response.body.as_ref()?.as_bytes()).ok()?;
-    let error = &body["error"];
+    let error = &response.json()["error"];
     error.as_str().or(error["message"].as_str()).map(str::to_owned)
 }
 

@@ -89,3 +89,19 @@ fn admission_failures_are_retried_and_refusals_are_reported() {
     let failure = deliver(&Delivery::new("1", "k")).unwrap_err();
     assert_eq!(failure, Failure::invalid("`url` is missing in the agent's `config`"));
 }
+
+/// An odd text in the reply costs neither the run's id nor the reason.
+#[test]
+fn a_reply_with_an_odd_text_still_names_the_run() {
+    for body in [
+        &br#"{"note":"cut off \ud83d","runId":"r-1"}"#[..],
+        b"\xef\xbb\xbf{\"note\":\"caf\xc3\",\"runId\":\"r-1\"}",
+        br#"{"runId":"r-0","runId":"r-1"}"#,
+    ] {
+        let answer = answered(Response::new(200).with_body(body.to_vec())).unwrap();
+        assert_eq!(answer.attributes, [(String::from("runid"), String::from("r-1"))]);
+        assert_eq!(answer.body, Some(body.to_vec().into()), "the answer is the reply as it was sent");
+    }
+    let error = Response::new(400).with_body(r#"{"error":{"message":"no agent \ud83d"}}"#);
+    assert_eq!(answered(error).unwrap_err(), Failure::reject("status", "answered 400: no agent \u{fffd}"));
+}

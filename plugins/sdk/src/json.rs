@@ -35,8 +35,9 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::Value;
 
 pub use self::repair::repair;
-use crate::Level;
 use crate::channel::{Received, Rejection, Request};
+use crate::reply::body_of;
+use crate::{Level, Response};
 
 /// What some senders put before a text in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -123,23 +124,30 @@ pub fn parse<'a, T: Default + Deserialize<'a>>(request: &'a Request, json: &'a s
     Ok(T::default())
 }
 
-/// Any JSON, such as the reply of a model that was cut off within a character; `None` if it is not JSON.
-pub fn value(json: &[u8]) -> Option<Value> {
-    serde_json::from_slice(json).ok().or_else(|| serde_json::from_str(&repair(std::str::from_utf8(json).ok()?)).ok())
-}
-
-/// Passes the request's body to `receive` as text; a body that is not UTF-8 is refused.
+/// Passes the request's body to `receive` as text, without a byte order mark. Bytes that are not UTF-8 become U+FFFD: a sender
+/// that cuts a text off within a character loses that text alone.
 pub fn with_text(request: &Request, receive: impl FnOnce(&str) -> Received) -> Received {
-    receive(&text(request)?)
+    receive(&request.text())
 }
 
-/// The request's body as text, without a byte order mark; a body that is not UTF-8 is refused.
+/// The request's body as text, without a byte order mark; a body that is not UTF-8 is refused. It is for formats that can have
+/// other encodings; [`with_text`] is for JSON.
 pub fn text(request: &Request) -> Result<String, Rejection> {
     let mut body = request.body();
     if body.starts_with(BYTE_ORDER_MARK) {
         body.drain(..BYTE_ORDER_MARK.len());
     }
     String::from_utf8(body).map_err(|error| Rejection::new(400, format!("body is not UTF-8: {}", error.utf8_error())))
+}
+
+impl Response {
+    /// The body as JSON, also the reply of a model that was cut off within a character; `Null` if it is not JSON.
+    pub fn json(&self) -> Value {
+        let body = body_of(self);
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
+        let repaired = || serde_json::from_str(&repair(&String::from_utf8_lossy(body))).ok();
+        serde_json::from_slice(body).ok().or_else(repaired).unwrap_or_default()
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {

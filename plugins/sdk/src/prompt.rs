@@ -5,9 +5,11 @@
 //! and stands between two marks that it cannot contain. Characters that a person would not see are removed from both.
 //! The task itself is not in the prompt: the operator's `instructions` set it.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 
 use crate::agent::{Delivery, Failure};
@@ -123,9 +125,11 @@ fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
 /// The payload between marks, with its type and size.
 fn fenced(id: &str, content_type: &str, data: &[u8], max: usize) -> String {
     let (kind, size) = (fact(content_type), data.len());
-    let Ok(text) = std::str::from_utf8(data) else {
+    let text = String::from_utf8_lossy(data);
+    // One text of JSON can be cut off within a character; what else is not UTF-8 has another encoding, or is no text.
+    if matches!(text, Cow::Owned(_)) && serde_json::from_str::<IgnoredAny>(&text).is_err() {
         return format!("The event's data is {size} bytes of {kind} that are not text: /admin/events/{id} has them.\n");
-    };
+    }
     if text.is_empty() {
         return String::from("The event has no data.\n");
     }
@@ -290,6 +294,8 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_text_are_described() {
+        let cut_off = delivery().with_data("application/json", b"{\"body\":\"caf\xc3\"}".to_vec()).prompt().unwrap();
+        assert_eq!(between(&cut_off).0, "{\"body\":\"caf\u{fffd}\"}");
         let prompt = delivery().with_data("image/png\n", vec![0x89, b'P', 0xff]).prompt().unwrap();
         let expected =
             "The event's data is 3 bytes of \"image/png\" that are not text: /admin/events/018f-1 has them.\n";

@@ -266,7 +266,7 @@ fn an_unexpected_payload_is_an_event_with_fewer_facts() {
 
 #[test]
 fn invalid_json_is_refused() {
-    for body in [&b"{"[..], b"action=created", b"{\"action\":\"\xff\"}"] {
+    for body in [&b"{"[..], b"action=created", b"\xff"] {
         let request = Request::new("POST").with_header("sentry-hook-resource", "issue").with_body(body);
         assert_eq!(receive(&request).unwrap_err().status, 400);
     }

@@ -1,4 +1,7 @@
+use serde_json::json;
+
 use super::*;
+use crate::channel::Receipt;
 
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
@@ -97,9 +100,33 @@ fn a_byte_order_mark_is_not_part_of_the_text() {
     assert_eq!(text(&request).unwrap(), "{}");
 }
 
+/// JSON is read all the same; other formats can have other encodings.
 #[test]
-fn a_body_that_is_not_utf8_is_refused() {
-    let request = Request::new("POST").with_body(b"{\"a\":\"\xff\"}".to_vec());
-    let refused = with_text(&request, |_| unreachable!()).unwrap_err();
-    assert_eq!(refused, Rejection::new(400, "body is not UTF-8: invalid utf-8 sequence of 1 bytes from index 6"));
+fn bytes_that_are_not_utf8_cost_one_text_of_json() {
+    let request =
+        Request::new("POST").with_body(b"\xef\xbb\xbf{\"text\":\"caf\xc3\",\"object\":{\"name\":\"b\"}}".to_vec());
+    let read = with_text(&request, |text| {
+        let payload = parse::<Payload<'_>>(&request, text)?;
+        assert_eq!(payload.text.get(), Some("caf\u{fffd}"));
+        assert_eq!(payload.object.get().and_then(|inner| inner.name.get()), Some("b"));
+        Ok(Receipt::empty())
+    });
+    assert_eq!(read, Ok(Receipt::empty()));
+    let refused = text(&request).unwrap_err();
+    assert_eq!(refused, Rejection::new(400, "body is not UTF-8: invalid utf-8 sequence of 1 bytes from index 12"));
+}
+
+#[test]
+fn an_odd_text_in_a_response_costs_that_text_alone() {
+    for (body, expected) in [
+        (&br#"{"a":1}"#[..], json!({"a": 1})),
+        (br#"{"a":"b \ud83d"}"#, json!({"a": "b \u{fffd}"})),
+        (b"\xef\xbb\xbf{\"a\":\"caf\xc3\"}", json!({"a": "caf\u{fffd}"})),
+        (br#"{"a":1,"a":2,"b":1e999}"#, json!({"a": 2, "b": ""})),
+        (b"", json!(null)),
+        (b"<html>", json!(null)),
+    ] {
+        let response = Response::new(200).with_body(body.to_vec());
+        assert_eq!(response.json(), expected, "{}", String::from_utf8_lossy(body));
+    }
 }

@@ -73,7 +73,7 @@ fn a_custom_payload_is_refused_with_a_hint() {
     for (body, pointer, problem) in [
         (include_str!("../samples/custom.json"), "/version", "is missing"),
         (r#"{"version":"1","alerts":"many"}"#, "/alerts", "expected an array"),
-        (r#"{"version":"1","alerts":[{"status":"firing"}]}"#, "/alerts/0/startsAt", "is missing"),
+        (r#"{"version":"1","alerts":[{"status":"firing"}]}"#, "/alerts/0/labels", "is missing"),
     ] {
         let rejection = receive(&Request::new("POST").with_body(body)).unwrap_err();
         let detail = format!("{problem}; not the default payload of Grafana: {hint}");

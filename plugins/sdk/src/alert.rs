@@ -14,8 +14,9 @@
 //! Prometheus was cut off has the `startsAt` of before. Labels, including the severity, are part of the fingerprint.
 //! Annotations are not in the key: they often hold the latest value, so that each repetition would be a new event.
 //!
-//! A malformed alert does not affect the others: it becomes an event `alert.unknown`, so that it is not lost unseen. The
-//! notification is refused only if all of its alerts are malformed.
+//! An alert needs a status, and a fingerprint or labels; anything else about it may be missing or of another type. A malformed
+//! alert does not affect the others: it becomes an event `alert.unknown`, so that it is not lost unseen. The notification is
+//! refused only if all of its alerts are malformed.
 
 mod notification;
 
@@ -27,7 +28,7 @@ use self::notification::{Alert, Notification};
 use crate::Level;
 use crate::channel::{Event, Receipt, Received, Rejection, Request};
 use crate::fact::{fnv1a, hex};
-use crate::json::{repair, text};
+use crate::json::repair;
 
 /// More alerts than the gateway can be set to accept (`max_events`): not worth the memory.
 const MAX_ALERTS: usize = 100_000;
@@ -59,7 +60,7 @@ impl Dialect {
     /// The attribute `group` is the notification's `groupKey`, which changes with the sender's configuration. The setting
     /// `group_labels`, an array of label names, builds it from these labels instead.
     pub fn receive(&self, request: &Request) -> Received {
-        let body = text(request)?;
+        let body = request.text();
         let as_sent = Notification::read(&body);
         let repaired = as_sent.is_err().then(|| repair(&body));
         let notification = repaired.as_deref().map_or(as_sent, Notification::read);
@@ -180,11 +181,13 @@ impl<'a> AlertGroup<'a> {
         let object = |error| Problem { pointer: "", text: format!("expected an alert, an object: {error}") };
         let alert: Alert<'_> = serde_json::from_str(json).map_err(object)?;
         let status = alert.status()?;
-        let starts_at = alert.starts_at()?;
-        let labels = alert.labels()?;
-        let fingerprint = match alert.fingerprint()? {
-            Some(fingerprint) => fingerprint,
-            None => Cow::Owned(labels.fingerprint()),
+        // The fingerprint stands for the labels, so with one they only inform.
+        let (fingerprint, labels) = match (alert.fingerprint(), alert.labels()) {
+            (Some(fingerprint), labels) => (fingerprint, labels.unwrap_or_default()),
+            (None, labels) => {
+                let labels = labels?;
+                (Cow::Owned(labels.fingerprint()), labels)
+            }
         };
         let mut key = [&*fingerprint, "/", status].concat();
         if !self.scope.is_empty() {
@@ -199,7 +202,7 @@ impl<'a> AlertGroup<'a> {
             .with_key(key)
             .with_data("application/json", self.data(raw))
             .with_fact("fingerprint", Some(&fingerprint))
-            .with_fact("startsat", Some(&starts_at))
+            .with_fact("startsat", alert.starts_at().as_deref())
             .with_fact("status", Some(status))
             .with_fact("severity", labels.get("severity"))
             .with_fact("alertname", labels.get("alertname"))

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::{Problem, shown};
 use crate::fact::{fnv1a, hex};
+use crate::json::repair;
 
 /// Members that are not copied to the group: the alerts themselves, and Grafana's text about all of them.
 const NOT_THE_GROUP: [&str; 2] = ["alerts", "message"];
@@ -32,7 +33,7 @@ impl<'a> Notification<'a> {
         found.map(|(_, raw)| *raw).filter(|raw| raw.get() != "null")
     }
 
-    /// A member that is a string.
+    /// A member as text.
     pub(super) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
         self.member(name).and_then(text)
     }
@@ -94,31 +95,28 @@ impl<'a> Alert<'a> {
         }
     }
 
-    pub(super) fn starts_at(&self) -> Result<Cow<'a, str>, Problem> {
-        required("/startsAt", self.starts_at)
+    /// When it began; it only informs, so an alert without it is one, too.
+    pub(super) fn starts_at(&self) -> Option<Cow<'a, str>> {
+        self.starts_at.and_then(text)
     }
 
     /// The fingerprint as it was sent; `None` if it is missing or empty.
-    pub(super) fn fingerprint(&self) -> Result<Option<Cow<'a, str>>, Problem> {
-        let Some(raw) = self.fingerprint else {
-            return Ok(None);
-        };
-        let fingerprint = required("/fingerprint", Some(raw))?;
-        Ok(Some(fingerprint).filter(|fingerprint| !fingerprint.is_empty()))
+    pub(super) fn fingerprint(&self) -> Option<Cow<'a, str>> {
+        self.fingerprint.and_then(text).filter(|fingerprint| !fingerprint.is_empty())
     }
 
+    /// The labels. A value that is no text is its JSON.
     pub(super) fn labels(&self) -> Result<Labels<'a>, Problem> {
-        let expected = || Problem { pointer: "/labels", text: String::from("expected an object of strings") };
-        let Some(raw) = self.labels else {
-            return Ok(Labels(Vec::new()));
-        };
-        let members = serde_json::Deserializer::from_str(raw.get()).deserialize_map(Members).map_err(|_| expected())?;
-        let labels = members.into_iter().map(|(name, raw)| Some((name, text(raw)?)));
-        labels.collect::<Option<_>>().map(Labels).ok_or_else(expected)
+        let raw = self.labels.ok_or_else(|| Problem { pointer: "/labels", text: String::from("is missing") })?;
+        let expected = |_| Problem { pointer: "/labels", text: String::from("expected an object of strings") };
+        let members = serde_json::Deserializer::from_str(raw.get()).deserialize_map(Members).map_err(expected)?;
+        let value = |raw: &'a RawValue| text(raw).unwrap_or(Cow::Borrowed(raw.get()));
+        Ok(Labels(members.into_iter().map(|(name, raw)| (name, value(raw))).collect()))
     }
 }
 
 /// The labels of an alert, in their original order.
+#[derive(Default)]
 pub(super) struct Labels<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl Labels<'_> {
@@ -165,8 +163,16 @@ fn required<'a>(pointer: &'static str, raw: Option<&'a RawValue>) -> Result<Cow<
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
+/// A string, a number or a boolean as text.
 fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|text| text.0)
+    match raw.get().as_bytes().first()? {
+        b'"' => match serde_json::from_str::<Text<'_>>(raw.get()) {
+            Ok(text) => Some(text.0),
+            Err(_) => serde_json::from_str(&repair(raw.get())).ok().map(Cow::Owned),
+        },
+        b'{' | b'[' | b'n' => None,
+        _ => Some(Cow::Borrowed(raw.get())),
+    }
 }
 
 /// Parses an object, but not the values of its members.

@@ -45,6 +45,40 @@ async fn options_grants_the_origin_that_asks() {
     gateway.client.send("OPTIONS", "/webhooks/waiting", &asked, Vec::new()).await.expect_status(503);
 }
 
+/// Event Grid wants its code back; a confirmation for SNS is for a person, and no agent's business unless a route says so.
+#[tokio::test]
+async fn cloud_services_may_subscribe() {
+    const TOKEN: &str = "Bearer kettle-token";
+    let gateway = Setup::new()
+        .plugin(built_in::GENERIC)
+        .config("\n[channels.generic]\nsecret = { env = \"GENERIC_SECRET\" }\n")
+        .env("GENERIC_SECRET", "kettle-token")
+        .start()
+        .await;
+    let send = async |token: &str, header: (&str, &str), content_type: &str, body: &str| {
+        let headers = [("authorization", token), header, ("content-type", content_type)];
+        gateway.client.post("/webhooks/generic", &headers, body).await
+    };
+    let validation =
+        r#"[{"eventType":"Microsoft.EventGrid.SubscriptionValidationEvent","data":{"validationCode":"c-1"}}]"#;
+    let asks = ("aeg-event-type", "SubscriptionValidation");
+    let answer = send(TOKEN, asks, "application/json; charset=utf-8", validation).await.expect_status(200);
+    assert_eq!(answer.json(), serde_json::json!({"validationResponse": "c-1"}));
+    send("Bearer other", asks, "application/json", validation).await.expect_problem(401, "verification_failed");
+    assert_eq!(gateway.list("events").await.len(), 0);
+
+    let confirmation = r#"{"Type":"SubscriptionConfirmation","MessageId":"m-1","TopicArn":"arn:aws:sns:eu-1:7:alarms","SubscribeURL":"http://127.0.0.1:9/"}"#;
+    let asks = ("x-amz-sns-message-type", "SubscriptionConfirmation");
+    let id = send(TOKEN, asks, "text/plain; charset=UTF-8", confirmation).await.expect_accepted();
+    let event = gateway.json(&format!("/admin/events/{id}")).await;
+    assert_eq!(
+        (&event["kind"], &event["subject"]),
+        (&"generic.SubscriptionConfirmation".into(), &"arn:aws:sns:eu-1:7:alarms".into())
+    );
+    assert_eq!(event["data"]["SubscribeURL"], "http://127.0.0.1:9/");
+    gateway.logged(&["plugin=generic", "`SubscribeURL`"]).await;
+}
+
 /// Slack does not sign its checks of the certificate. Nothing else passes unsigned.
 #[tokio::test]
 async fn slacks_unsigned_check_of_the_certificate_is_200() {

@@ -17,7 +17,7 @@ use gateway_plugin_sdk::{decode_form, kind_words};
 use serde_json::value::RawValue;
 
 use crate::media_type::{essence, is_json};
-use crate::pointer::{Pointer, scalar_of};
+use crate::pointer::{Name, Pointer, scalar_of};
 
 /// What the specification itself defines; any other member is an extension.
 const DEFINED: [&str; 10] =
@@ -86,8 +86,9 @@ pub(crate) fn in_envelope(json: &str) -> Option<Cow<'_, RawValue>> {
 impl<'a> CloudEvent<'a> {
     /// Reads a CloudEvent in JSON, which is at the pointer `at` of the body.
     pub(crate) fn read(json: &'a str, at: &str) -> Result<Self, Rejection> {
-        let members: BTreeMap<String, &RawValue> = serde_json::from_str(json)
+        let members: BTreeMap<Name, &RawValue> = serde_json::from_str(json)
             .map_err(|error| Rejection::new(422, format!("expected a CloudEvent, an object: {error}")))?;
+        let members: BTreeMap<String, &RawValue> = members.into_iter().map(|(Name(name), raw)| (name, raw)).collect();
         let data = match (members.get("data"), members.get("data_base64")) {
             (_, Some(encoded)) => {
                 let decoded = scalar_of(encoded.get()).and_then(|text| STANDARD.decode(text.as_bytes()).ok());
@@ -128,8 +129,8 @@ impl<'a> CloudEvent<'a> {
         self.texts.get(name).map(|text| &**text).filter(|text| !text.is_empty())
     }
 
-    pub(crate) fn kind(&self) -> String {
-        kind_words(self.text("type").unwrap_or_default())
+    pub(crate) fn kind(&self) -> Option<String> {
+        self.text("type").and_then(kind_words)
     }
 
     pub(crate) fn subject(&self) -> Option<String> {

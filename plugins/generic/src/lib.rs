@@ -12,10 +12,12 @@
 //! A source is a JSON pointer (`/issue/id`), `header:NAME`, `query:NAME`, or a literal text. If it finds nothing, or an object, an
 //! array or `null`, the event has no such fact. The default of the kind is `received`.
 //!
-//! What a CloudEvent says of itself is the default of each setting: see [`cloud_event`].
+//! What a CloudEvent says of itself is the default of each setting: see [`cloud_event`]. Events whose attribute `sender` is in
+//! `ignore_senders` are acknowledged and dropped. Cloud services ask to confirm a subscription first: see [`confirmation`].
 
 mod body;
 mod cloud_event;
+mod confirmation;
 mod media_type;
 mod members;
 mod multipart;
@@ -29,7 +31,9 @@ use gateway_plugin_sdk::channel::{Event, Receipt, Received, Rejection, Request};
 use gateway_plugin_sdk::{Level, export_channel, kind_words};
 use serde_json::value::RawValue;
 
+use self::body::Body;
 use self::cloud_event::{CloudEvent, Mode, in_envelope};
+use self::confirmation::Confirmation;
 use self::pointer::Pointer;
 use self::settings::{MAX_ATTRIBUTES, Settings, Source};
 
@@ -40,23 +44,33 @@ const MAX_ITEMS: usize = 100_000;
 
 const DEFAULT_KIND: &str = "received";
 
-/// Turns one request into one event, or into one event per item.
+/// Turns one request into one event, or into one event per item; events of ignored senders are dropped.
 pub fn receive(request: &Request) -> Received {
     let settings = Settings::read(request.host());
     let content_type = request.header("content-type").unwrap_or_default();
     let mode = Mode::of(request, &content_type);
     let read = if mode == Mode::Binary { body::read_data } else { body::read };
     let body = read(request, &content_type)?;
+    if let Some(confirmation) = Confirmation::asked_by(request, body.json()) {
+        return Ok(confirmation.receipt(request.host(), |event| body.data_of(event, settings.as_json)));
+    }
+    let mut receipt = events(request, &settings, mode, body)?;
+    receipt.events.retain(|event| !settings.ignore(request.host(), event));
+    Ok(receipt)
+}
+
+/// The events of a request, whoever sent them.
+fn events(request: &Request, settings: &Settings, mode: Mode, body: Body) -> Received {
     let enveloped = in_envelope(body.json()).filter(|_| mode == Mode::Plain);
     let sent = match (mode, &enveloped) {
-        (Mode::Batch, _) => return batch(request, &settings, body.json()),
+        (Mode::Batch, _) => return batch(request, settings, body.json()),
         (Mode::Structured, _) => Some(CloudEvent::read(body.json(), "")?),
         (Mode::Binary, _) => Some(CloudEvent::of_headers(request)?),
         (Mode::Plain, Some(event)) => Some(CloudEvent::read(event.get(), "/event")?),
         (Mode::Plain, None) => None,
     };
     let Some(pointer) = &settings.events else {
-        let event = event(request, &settings, body.json(), sent.as_ref());
+        let event = event(request, settings, body.json(), sent.as_ref());
         return Ok(match &sent {
             Some(sent) if mode != Mode::Binary => sent.with_data(event),
             _ => body.data_of(event, settings.as_json),
@@ -65,7 +79,7 @@ pub fn receive(request: &Request) -> Received {
     };
     let found = array(body.json(), pointer)?;
     let events = items(&found, pointer)?.into_iter().enumerate().map(|(index, item)| {
-        let event = event(request, &settings, item.get(), sent.as_ref());
+        let event = event(request, settings, item.get(), sent.as_ref());
         // The items of one CloudEvent share its identity.
         let key = event.key.clone().filter(|_| sent.is_some() && settings.key.is_none());
         let event = match key {
@@ -113,8 +127,8 @@ fn refused(pointer: &Pointer, status: u16, problem: &str) -> Rejection {
 
 /// The event of one JSON value, still without data. `sent` is the CloudEvent that it is or belongs to.
 fn event(request: &Request, settings: &Settings, json: &str, sent: Option<&CloudEvent<'_>>) -> Event {
-    let kind = find(request, &settings.kind, json).map(|kind| kind_words(&kind)).filter(|kind| !kind.is_empty());
-    let kind = kind.or_else(|| sent.map(CloudEvent::kind).filter(|kind| !kind.is_empty()));
+    let kind = find(request, &settings.kind, json).and_then(|kind| kind_words(&kind));
+    let kind = kind.or_else(|| sent.and_then(CloudEvent::kind));
     if kind.is_none() && settings.kind.is_some() {
         request.host().log(Level::Warn, "The setting `kind` finds no text in the request, using `received`");
     }

@@ -75,6 +75,31 @@ fn resolve<'a>(steps: &[String], found: Found<'a>) -> Option<Cow<'a, RawValue>> 
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
+/// The name of a member. Half of a surrogate pair becomes U+FFFD.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Name(pub(crate) String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // As bytes, because as a text serde_json refuses it.
+        deserializer.deserialize_bytes(NameVisitor).map(Name)
+    }
+}
+
+struct NameVisitor;
+
+impl Visitor<'_> for NameVisitor {
+    type Value = String;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a name")
+    }
+
+    fn visit_bytes<E>(self, name: &[u8]) -> Result<Self::Value, E> {
+        Ok(String::from_utf8_lossy(name).into_owned())
+    }
+}
+
 /// A string, a number or a boolean as text.
 pub(crate) fn scalar(raw: Cow<'_, RawValue>) -> Option<Cow<'_, str>> {
     match raw {

@@ -3,10 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use gateway_plugin_sdk::channel::Request;
+use gateway_plugin_sdk::channel::{Event, Request};
+use gateway_plugin_sdk::command::IgnoredSenders;
 use gateway_plugin_sdk::{Host, Level, form_values};
 
 use crate::pointer::{self, Pointer};
+
+/// The attribute that `ignore_senders` looks at.
+const SENDER: &str = "sender";
 
 /// The most attributes that the gateway accepts for one event.
 pub(crate) const MAX_ATTRIBUTES: usize = 64;
@@ -21,6 +25,7 @@ pub(crate) struct Settings {
     pub(crate) events: Option<Pointer>,
     /// Whether the data is the body converted to JSON.
     pub(crate) as_json: bool,
+    ignored: IgnoredSenders,
 }
 
 /// The source of a fact.
@@ -58,7 +63,18 @@ impl Settings {
             attributes: attributes(host),
             events,
             as_json,
+            ignored: IgnoredSenders::read(host),
         }
+    }
+
+    /// Whether the event's attribute `sender` is to be ignored.
+    pub(crate) fn ignore(&self, host: &Host, event: &Event) -> bool {
+        let sender = event.attribute(SENDER);
+        if sender.is_none() && !self.ignored.is_empty() && self.attributes.iter().all(|(name, _)| name != SENDER) {
+            let message = "`ignore_senders` has no effect: `attributes` does not say where the `sender` is";
+            host.log(Level::Warn, message);
+        }
+        self.ignored.contain(&[sender.unwrap_or_default()])
     }
 }
 

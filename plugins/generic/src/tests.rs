@@ -338,11 +338,58 @@ fn invalid_json_and_invalid_utf8_are_refused() {
         assert_eq!(rejection.status, 400);
         assert!(rejection.detail.starts_with(&format!("body is not JSON: {problem}")), "{}", rejection.detail);
     }
-    for content_type in [JSON, FORM, "text/xml"] {
+    for (content_type, expected) in [
+        (JSON, "body is not JSON: expected value at line 1 column 1"),
+        ("text/xml", "body is not UTF-8: invalid utf-8 sequence of 1 bytes from index 0"),
+    ] {
         let request = Request::new("POST").with_header("content-type", content_type).with_body(b"\xff".to_vec());
-        let expected = "body is not UTF-8: invalid utf-8 sequence of 1 bytes from index 0";
         assert_eq!(receive(&request).unwrap_err(), Rejection::new(400, expected));
     }
+}
+
+/// XML says itself which encoding it has, so it is refused above; JSON and forms have only this one.
+#[test]
+fn a_text_that_is_cut_off_within_a_character_costs_itself_alone() {
+    for (content_type, body) in [(JSON, &b"{\"id\":7,\"text\":\"caf\xc3\"}"[..]), (FORM, b"id=7&text=caf\xc3")] {
+        let request = Request::new("POST").with_header("content-type", content_type).with_body(body);
+        let attributes = r#"{"text":"/text"}"#;
+        let event = received(&request.with_config("subject", "/id").with_config("attributes", attributes));
+        assert_eq!((event.subject.as_deref(), event.attribute("text")), (Some("7"), Some("caf\u{fffd}")));
+        assert_eq!(event.data, None, "the data is the body as it was sent");
+    }
+}
+
+#[test]
+fn events_of_an_ignored_sender_are_dropped() {
+    let given = |body: &str| {
+        request(JSON, body)
+            .with_config("attributes", r#"{"sender":"/by/name"}"#)
+            .with_config("ignore_senders", r#"["kettle-bot"]"#)
+    };
+    for body in [
+        r#"{"by":{"name":"kettle-bot"}}"#,
+        r#"{"by":{"name":"Kettle-Bot"},"text":"cut off \ud83d"}"#,
+        r#"{"by":{"name":"ada"},"text":1,"text":[],"by":{"name":"kettle-bot"}}"#,
+    ] {
+        assert_eq!(receive(&given(body)).unwrap(), Receipt::empty(), "{body}");
+    }
+    for body in [r#"{"by":{"name":"ada"}}"#, r#"{"by":{}}"#] {
+        let request = given(body);
+        received(&request);
+        assert!(request.host().logged().is_empty(), "{body}");
+    }
+    let items = given(r#"[{"by":{"name":"ada"}},{"by":{"name":"kettle-bot"}},{"by":{"name":"bob"}}]"#);
+    let events = receive(&items.with_config("events", "")).unwrap().events;
+    let senders: Vec<_> = events.iter().map(|event| event.attribute("sender").unwrap()).collect();
+    assert_eq!(senders, ["ada", "bob"]);
+}
+
+#[test]
+fn ignoring_senders_without_a_source_for_them_is_logged() {
+    let request = request(JSON, "{}").with_config("ignore_senders", r#"["kettle-bot"]"#);
+    received(&request);
+    let expected = "`ignore_senders` has no effect: `attributes` does not say where the `sender` is";
+    assert_eq!(request.host().logged(), [(Level::Warn, expected.to_owned())]);
 }
 
 /// A recursive parser would overflow its stack.
@@ -355,3 +402,4 @@ fn deep_json_is_parsed_only_where_needed() {
 }
 
 mod cloud_events;
+mod confirmations;

@@ -59,7 +59,7 @@ fn kind(request: &Request, payload: &Payload<'_>) -> String {
 fn delivery(request: &Request) -> Option<String> {
     request.header("idempotency-key").or_else(|| {
         let event = request.header("x-gitlab-event-uuid")?;
-        // All hooks of one event share its UUID.
+        // Events that a webhook itself causes can share the UUID of the first one.
         Some(match request.header("x-gitlab-webhook-uuid") {
             Some(hook) => [event, hook].join("/"),
             None => event,

@@ -106,8 +106,9 @@ pub fn receive(request: &Request) -> Received {
         }
         let delivery_id = request.header("x-webhook-id");
         let delivery_id = delivery_id.or_else(|| sent.and_then(|sent| sent.id.get()).map(str::to_owned));
-        let kind = sent.and_then(|sent| sent.event_type.get()).unwrap_or("unknown");
-        let event = Event::new(kind_words(kind)).with_delivery_id(delivery_id).with_fact("sender", sender);
+        let kind = sent.and_then(|sent| sent.event_type.get()).and_then(kind_words);
+        let kind = kind.unwrap_or_else(|| String::from("unknown"));
+        let event = Event::new(kind).with_delivery_id(delivery_id).with_fact("sender", sender);
         // Two subscriptions get one event with two `X-Webhook-Id`.
         let event = match sent.and_then(|sent| sent.id.get()) {
             Some(id) => event.with_key(id),

@@ -108,6 +108,7 @@ fn a_ping_is_an_event() {
 fn an_unexpected_payload_is_an_event_with_fewer_facts() {
     for (body, kind) in [
         ("{}", "unknown"),
+        (r#"{"event":{"event_type":"."}}"#, "unknown"),
         (r#"{"event":{"event_type":"service.updated","data":[]}}"#, "service.updated"),
         (r#"{"event":{"event_type":7,"data":{"type":"incident","status":[],"title":{}}}}"#, "7"),
     ] {
@@ -121,7 +122,7 @@ fn an_unexpected_payload_is_an_event_with_fewer_facts() {
 
 #[test]
 fn invalid_json_is_refused() {
-    for body in [&b""[..], b"{", b"{\"event\":\"\xff\"}"] {
+    for body in [&b""[..], b"{", b"\xff"] {
         assert_eq!(receive(&Request::new("POST").with_body(body)).unwrap_err().status, 400);
     }
 }

@@ -113,14 +113,34 @@ pub fn find_for(host: &Host, text: &str, accounts: &[&str]) -> Option<Command> {
     None
 }
 
-/// Whether the setting `ignore_senders` lists one of these accounts, in any case and with or without `@`. What an agent does
-/// itself must not trigger it again, so each plugin whose events name a sender has this setting. Pass all names of all accounts
-/// that can have caused the event; an empty one is no account.
+/// The accounts that the setting `ignore_senders` lists, in any case and with or without `@`. What an agent does itself must not
+/// trigger it again, so each plugin whose events name a sender has this setting.
+#[derive(Debug)]
+pub struct IgnoredSenders(Vec<String>);
+
+impl IgnoredSenders {
+    /// Reads the setting.
+    pub fn read(host: &Host) -> Self {
+        Self(config_texts(host, "ignore_senders").unwrap_or_default())
+    }
+
+    /// Whether none is listed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of these accounts is listed. Pass all names of all accounts that can have caused the event; an empty one is no
+    /// account.
+    pub fn contain(&self, senders: &[&str]) -> bool {
+        let is_listed =
+            |sender: &&str| self.0.iter().any(|known| known.trim_start_matches('@').eq_ignore_ascii_case(sender));
+        senders.iter().filter(|sender| !sender.is_empty()).any(is_listed)
+    }
+}
+
+/// Whether one of these accounts is among the [`IgnoredSenders`].
 pub fn is_ignored(host: &Host, senders: &[&str]) -> bool {
-    let Some(ignored) = config_texts(host, "ignore_senders") else { return false };
-    let is_listed =
-        |sender: &&str| ignored.iter().any(|known| known.trim_start_matches('@').eq_ignore_ascii_case(sender));
-    senders.iter().filter(|sender| !sender.is_empty()).any(is_listed)
+    IgnoredSenders::read(host).contain(senders)
 }
 
 impl Event {

@@ -26,7 +26,7 @@ struct Payload<'a> {
 pub fn receive(request: &Request) -> Received {
     with_text(request, |body| {
         let payload: Payload<'_> = parse(request, body)?;
-        let kind = payload.kind.get().map(kind_words).filter(|kind| !kind.is_empty());
+        let kind = payload.kind.get().and_then(kind_words);
         let id = request.header("webhook-id").or_else(|| request.header("svix-id"));
         Ok(Event::new(kind.unwrap_or_else(|| String::from("received"))).with_delivery_id(id).into())
     })
@@ -68,7 +68,7 @@ mod tests {
         let request = Request::new("POST").with_body("[1]");
         assert_eq!(received(&request).kind, "received");
         assert_eq!(request.host().logged()[0].0, Level::Warn);
-        for body in [&b""[..], b"{", b"{\"type\":\"\xff\"}"] {
+        for body in [&b""[..], b"{", b"\xff"] {
             assert_eq!(receive(&Request::new("POST").with_body(body)).unwrap_err().status, 400);
         }
     }

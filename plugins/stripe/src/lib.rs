@@ -79,7 +79,8 @@ pub fn receive(request: &Request) -> Received {
             None => entity.and_then(|entity| entity.kind.get()),
         };
         let account = payload.account.get().or_else(|| payload.context.get());
-        let event = Event::new(kind_words(payload.kind.get().unwrap_or("unknown")))
+        let kind = payload.kind.get().and_then(kind_words).unwrap_or_else(|| String::from("unknown"));
+        let event = Event::new(kind)
             .with_subject(entity.and_then(Entity::subject).or(account).map(str::to_owned))
             .with_key(payload.id.get().unwrap_or_default())
             .with_fact("object", object)

@@ -57,6 +57,7 @@ fn an_unexpected_payload_is_an_event_with_fewer_facts() {
         (r#"{"id":"evt_test_webhook","object":"event"}"#, "unknown"),
         (r#"{"type":"a b.c\n","data":[],"account":{}}"#, "a_b.c_"),
         (r#"{"type":"a","data":{"object":"deleted"}}"#, "a"),
+        (r#"{"type":"."}"#, "unknown"),
     ] {
         let event = received(body);
         assert_eq!((&*event.kind, event.subject, event.attributes.len()), (kind, None, 0), "{body}");
@@ -68,7 +69,7 @@ fn an_unexpected_payload_is_an_event_with_fewer_facts() {
 
 #[test]
 fn invalid_json_is_refused() {
-    for body in [&b""[..], b"{", b"type=a", b"{\"type\":\"\xff\"}"] {
+    for body in [&b""[..], b"{", b"type=a", b"\xff"] {
         assert_eq!(receive(&Request::new("POST").with_body(body)).unwrap_err().status, 400);
     }
 }

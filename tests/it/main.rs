@@ -29,6 +29,7 @@ mod media_types;
 mod memory;
 mod messages;
 mod metrics;
+mod odd_payloads;
 mod overload;
 mod plugin_dev;
 mod plugin_folder;

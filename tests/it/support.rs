@@ -171,10 +171,10 @@ impl Setup {
     }
 
     /// Puts a file into the folder.
-    pub(crate) fn file(self, name: &str, text: &str) -> Self {
+    pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         let path = self.dir.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        fs::write(path, content).unwrap();
         self
     }
 

@@ -23,10 +23,9 @@ export_channel!(include_str!("../manifest.json"), receive);
 
 /// Turns one delivery into one event; events of ignored senders are dropped.
 pub fn receive(request: &Request) -> Received {
-    let name = event_name(request)?;
     with_text(request, |body| {
         if !request.is_form() {
-            return Ok(event(request, &name, body)?.map_or_else(Receipt::empty, Receipt::from));
+            return Ok(event(request, body)?.map_or_else(Receipt::empty, Receipt::from));
         }
         let json = form_values(body, "payload").next().ok_or_else(|| {
             Rejection::new(
@@ -34,21 +33,23 @@ pub fn receive(request: &Request) -> Received {
                 "form field `payload` is missing; set the hook's content type, or send `payload=<JSON>`",
             )
         })?;
-        let event = event(request, &name, &json)?;
+        let event = event(request, &json)?;
         Ok(event.map_or_else(Receipt::empty, |event| event.with_data("application/json", json.into_owned()).into()))
     })
 }
 
 /// The event of a JSON payload; `None` if its sender is ignored.
-fn event(request: &Request, name: &str, json: &str) -> Result<Option<Event>, Rejection> {
+fn event(request: &Request, json: &str) -> Result<Option<Event>, Rejection> {
     let payload: Payload<'_> = parse(request, json)?;
     let senders = [payload.sender(), payload.app()];
     if command::is_ignored(request.host(), &senders.map(Option::unwrap_or_default)) {
         return Ok(None);
     }
+    // An ignored sender is ignored whatever the header says.
+    let name = event_name(request)?;
     let command = payload.written().and_then(|written| written.command(request.host()));
     Ok(Some(
-        Event::new(kind(name, payload.action()))
+        Event::new(kind(&name, payload.action()))
             .with_subject(payload.subject())
             .with_delivery_id(request.header("x-github-delivery"))
             .with_fact("action", payload.action())

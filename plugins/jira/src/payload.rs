@@ -165,11 +165,13 @@ impl Payload<'_> {
         self.issue.get()?.fields.get()?.status.get()?.name.get()
     }
 
-    /// The user who caused the event, else the author of the comment, the work log or the attachment.
+    /// The user who caused the event, else the author of the comment, the work log or the attachment. One without an account is
+    /// passed over.
     pub(crate) fn sender(&self) -> Option<&Entity<'_>> {
-        let written = || [&self.comment, &self.worklog, &self.attachment].into_iter().find_map(Object::get);
-        let author = || written().and_then(|it| it.update_author.get().or_else(|| it.author.get()));
-        self.user.get().or_else(author)
+        let written = [&self.comment, &self.worklog, &self.attachment].into_iter().find_map(Object::get);
+        let authors = written.into_iter().flat_map(|it| [&it.update_author, &it.author]);
+        let mut people = [&self.user].into_iter().chain(authors).filter_map(Object::get);
+        people.find(|person| person.account().is_some())
     }
 
     /// The key of the issue, as people call it: `KTL-7`.

@@ -254,6 +254,7 @@ fn events_of_an_ignored_sender_are_dropped() {
         r#"{"webhookEvent":"jira:issue_updated","user":{"name":"5B9","key":"JIRAUSER1"}}"#,
         r#"{"webhookEvent":"comment_created","comment":{"author":{"accountId":"5b9"}}}"#,
         r#"{"webhookEvent":"comment_updated","comment":{"author":{"accountId":"5b1"},"updateAuthor":{"accountId":"5b9"}}}"#,
+        r#"{"webhookEvent":"comment_updated","user":{"accountId":{}},"comment":{"updateAuthor":[],"author":{"accountId":"5b9"}}}"#,
         r#"{"webhookEvent":"worklog_created","worklog":{"author":{"accountId":"5b9"}}}"#,
         r#"{"webhookEvent":"attachment_created","attachment":{"author":{"accountId":"5b9"}}}"#,
         r#"{"eventType":"installed","clientKey":"c","sharedSecret":"s"}"#,

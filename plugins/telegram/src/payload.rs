@@ -3,7 +3,7 @@
 use std::fmt::{self, Formatter};
 
 use gateway_plugin_sdk::json::{Object, Text};
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// Telegram's own bots that send for people, for anonymous administrators and for channels: GroupAnonymousBot, Channel_Bot.
@@ -176,15 +176,17 @@ impl<'de> Visitor<'de> for UpdateVisitor {
         while let Some(name) = map.next_key::<Text<'de>>()? {
             if name.is("update_id") {
                 update.id = map.next_value()?;
-            } else if update.content.get().is_none() {
-                // The member with an object is the one with the sender, whatever stands before it.
+            } else {
                 let content: Object<Content<'_>> = map.next_value()?;
-                if update.kind.get().is_none() || content.get().is_some() {
+                let is_better = match (content.get(), update.content.get()) {
+                    (Some(new), Some(held)) => update.kind == name || held.sender().is_none() && new.sender().is_some(),
+                    (new, _) => new.is_some() || update.kind.get().is_none(),
+                };
+                // The member with the sender is the content, whatever stands before it. Of one that is given twice, the last counts.
+                if is_better {
                     update.kind = name;
                     update.content = content;
                 }
-            } else {
-                map.next_value::<IgnoredAny>()?;
             }
         }
         Ok(update)

@@ -106,6 +106,8 @@ fn a_command_is_found_in_a_new_message() {
 
 #[test]
 fn updates_of_bots_and_of_ignored_accounts_are_dropped() {
+    let twice = r#"{"update_id":1,"message":{"from":{"id":5}},"message":{"from":{"id":9}}}"#;
+    assert_eq!(receive(&update(twice).with_config("ignore_senders", "[9]")).unwrap(), Receipt::empty());
     for from in [r#"{"id":1,"is_bot":true}"#, r#"{"id":9}"#, r#"{"id":1,"username":"Kettle"}"#] {
         let body = format!(r#"{{"update_id":1,"message":{{"chat":{{"id":6}},"from":{from}}}}}"#);
         let request = update(body).with_config("ignore_senders", r#"["9", "kettle"]"#);

@@ -13,6 +13,8 @@ use crate::repository::Repository;
 const WIT_BINDGEN: &str = "0.63.0";
 /// Generates the types of JavaScript and TypeScript.
 const JCO: &str = "1.35.0";
+/// What `jco` reads files with. Newer ones open no folder, so that it finds no file.
+const SHIM: &str = "0.26.0";
 /// What a Debian has for C.
 const C_PACKAGES: [&str; 4] = ["clang-19", "lld-19", "wasi-libc", "libclang-rt-19-dev-wasm32"];
 
@@ -58,7 +60,9 @@ impl<'a> Tools<'a> {
 
     /// The program `jco`.
     pub(crate) fn jco(&self) -> Result<PathBuf> {
-        let packages = format!(r#"{{"private": true, "devDependencies": {{"@bytecodealliance/jco": "{JCO}"}}}}"#);
+        let packages = format!(
+            r#"{{"private": true, "devDependencies": {{"@bytecodealliance/jco": "{JCO}"}}, "overrides": {{"@bytecodealliance/preview2-shim": "{SHIM}"}}}}"#
+        );
         Ok(self.npm_packages("jco", &packages)?.join(".bin/jco"))
     }
 

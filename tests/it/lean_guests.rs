@@ -119,9 +119,9 @@ fn the_deepest_json_fits_on_the_stack() {
                 [("arrays", nested("[", "1", "]", depth)), ("objects", nested(r#"{"a":"#, "1", "}", depth))]
             {
                 let file = format!("samples/{name}-{depth}");
-                setup = setup.file(&format!("{file}.json"), &body).file(&format!("{file}.headers"), &headers);
+                setup = setup.file(&format!("{file}.json"), body).file(&format!("{file}.headers"), &headers);
                 let settings = format!(r#"{{"config": {config}}}"#);
-                setup = setup.file(&format!("{file}.expected.json"), &settings);
+                setup = setup.file(&format!("{file}.expected.json"), settings);
             }
         }
         let file = format!("plugins/{}.wasm", plugin.name());

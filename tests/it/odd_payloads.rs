@@ -108,7 +108,8 @@ fn names(value: &Value, sender: &str) -> bool {
         Value::Object(members) => members.values().any(|value| names(value, sender)),
         Value::Array(items) => items.iter().any(|item| names(item, sender)),
         Value::String(text) => text == sender,
-        value => value.to_string() == sender,
+        Value::Number(number) => number.to_string() == sender,
+        Value::Null | Value::Bool(_) => false,
     }
 }
 

@@ -16,7 +16,7 @@ async fn a_route_offers_the_skills_that_it_allows() {
         .plugin(built_in::DUMMY)
         .plugin(built_in::HTTP)
         .file("skills/triage/SKILL.md", TRIAGE)
-        .file("skills/deploy/SKILL.md", &TRIAGE.replace("triage", "deploy"))
+        .file("skills/deploy/SKILL.md", TRIAGE.replace("triage", "deploy"))
         .file("skills/broken/SKILL.md", "no front matter")
         .config(&format!(
             r#"

@@ -89,7 +89,7 @@ mod allocator {
         let settings = [(libc::M_MMAP_THRESHOLD, LARGE), (libc::M_TRIM_THRESHOLD, SLACK), (libc::M_ARENA_MAX, heaps)];
         // SAFETY: the function changes numbers of the allocator, and refuses those that it cannot use.
         let set = |(name, value)| unsafe { libc::mallopt(name, value) == 1 };
-        settings.into_iter().map(set).fold(true, |all, done| all && done)
+        settings.map(set) == [true; 3]
     }
 
     pub(super) fn trim() {

@@ -13,6 +13,7 @@
 //! | an internal error in reply to the message | retried |
 //! | any other error | dead |
 
+mod clock;
 mod protocol;
 mod reply;
 
@@ -22,6 +23,7 @@ use gateway_plugin_sdk::agent::{Delivered, Delivery, Failure, HttpRequest, accep
 use gateway_plugin_sdk::{Content, Level, Response, export_agent};
 use serde_json::{Value, json};
 
+use self::clock::pause;
 use self::protocol::Version;
 use self::reply::{Reply, Task};
 
@@ -67,14 +69,6 @@ pub fn deliver(delivery: &Delivery, pause: impl Fn(Duration)) -> Delivered {
         }
     }
     reply.into_delivered()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the host ends the call at its timeout, and nothing else waits on this thread"
-)]
-fn pause(time: Duration) {
-    std::thread::sleep(time);
 }
 
 /// The endpoint from the settings, or from the agent's card.

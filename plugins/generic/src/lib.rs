@@ -55,7 +55,7 @@ pub fn receive(request: &Request) -> Received {
         return Ok(confirmation.receipt(request.host(), |event| body.data_of(event, settings.as_json)));
     }
     let mut receipt = events(request, &settings, mode, body)?;
-    receipt.events.retain(|event| !settings.ignore(request.host(), event));
+    settings.drop_ignored(request.host(), &mut receipt.events);
     Ok(receipt)
 }
 

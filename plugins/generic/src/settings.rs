@@ -67,14 +67,17 @@ impl Settings {
         }
     }
 
-    /// Whether the event's attribute `sender` is to be ignored.
-    pub(crate) fn ignore(&self, host: &Host, event: &Event) -> bool {
-        let sender = event.attribute(SENDER);
-        if sender.is_none() && !self.ignored.is_empty() && self.attributes.iter().all(|(name, _)| name != SENDER) {
+    /// Drops the events whose attribute `sender` is to be ignored.
+    pub(crate) fn drop_ignored(&self, host: &Host, events: &mut Vec<Event>) {
+        if self.ignored.is_empty() {
+            return;
+        }
+        let is_set = self.attributes.iter().any(|(name, _)| name == SENDER);
+        if !is_set && events.iter().any(|event| event.attribute(SENDER).is_none()) {
             let message = "`ignore_senders` has no effect: `attributes` does not say where the `sender` is";
             host.log(Level::Warn, message);
         }
-        self.ignored.contain(&[sender.unwrap_or_default()])
+        events.retain(|event| !self.ignored.contain(&[event.attribute(SENDER).unwrap_or_default()]));
     }
 }
 

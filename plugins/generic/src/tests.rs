@@ -386,10 +386,14 @@ fn events_of_an_ignored_sender_are_dropped() {
 
 #[test]
 fn ignoring_senders_without_a_source_for_them_is_logged() {
-    let request = request(JSON, "{}").with_config("ignore_senders", r#"["kettle-bot"]"#);
-    received(&request);
     let expected = "`ignore_senders` has no effect: `attributes` does not say where the `sender` is";
-    assert_eq!(request.host().logged(), [(Level::Warn, expected.to_owned())]);
+    let one = request(JSON, "{}");
+    let several = request(JSON, "[{},{}]").with_config("events", "");
+    for request in [one, several] {
+        let request = request.with_config("ignore_senders", r#"["kettle-bot"]"#);
+        receive(&request).unwrap();
+        assert_eq!(request.host().logged(), [(Level::Warn, expected.to_owned())]);
+    }
 }
 
 /// A recursive parser would overflow its stack.

@@ -29,15 +29,20 @@ type Cursors = [Cursor; Level::ALL.len()];
 enum Cursor {
     /// It has all of them. New ones come through the inbox.
     UpToDate,
-    /// It has those before `from`. The last one that is only in the log is at `upto`.
-    Behind { from: Seq, upto: Seq },
+    /// It has those before `from`. The last one that is only in the log is at `upto`. The first that was registered since the
+    /// log is being read, which may have passed its position before, is at `since`.
+    Behind { from: Seq, upto: Seq, since: Option<Seq> },
 }
 
 impl Cursor {
     fn fall_behind(&mut self, seq: Seq) {
         *self = match *self {
-            Self::UpToDate => Self::Behind { from: seq, upto: seq },
-            Self::Behind { from, upto } => Self::Behind { from: from.min(seq), upto: upto.max(seq) },
+            Self::UpToDate => Self::Behind { from: seq, upto: seq, since: Some(seq) },
+            Self::Behind { from, upto, since } => Self::Behind {
+                from: from.min(seq),
+                upto: upto.max(seq),
+                since: Some(since.map_or(seq, |since| since.min(seq))),
+            },
         };
     }
 
@@ -64,7 +69,7 @@ impl Inbox {
 
     /// Starts with all deliveries up to `head` unread.
     pub(super) fn begin(&self, head: Seq) {
-        *self.lock() = [Cursor::Behind { from: head.next(), upto: head }; Level::ALL.len()];
+        *self.lock() = [Cursor::Behind { from: head.next(), upto: head, since: None }; Level::ALL.len()];
     }
 
     /// The receiving end. `None` if it was taken before.
@@ -117,15 +122,27 @@ impl Inbox {
         self.lag.notify_one();
     }
 
-    /// Registers that the log was read from `from` to before `next`.
-    pub(super) fn advance(&self, level: Level, from: Seq, next: Seq) {
+    /// The position from which the log must be read for this level; registers that this begins now.
+    pub(super) fn begin_reading(&self, level: Level) -> Option<Seq> {
         let mut cursors = self.lock();
         let cursor = &mut cursors[level as usize];
-        // Meanwhile a delivery before `from` may have been registered, which must still be read.
-        if let Cursor::Behind { from: now, upto } = *cursor
-            && now == from
-        {
-            *cursor = if next > upto { Cursor::UpToDate } else { Cursor::Behind { from: next, upto } };
+        if let Cursor::Behind { since, .. } = cursor {
+            *since = None;
+        }
+        cursor.from()
+    }
+
+    /// Registers that the log was read to before `next`.
+    pub(super) fn advance(&self, level: Level, next: Seq) {
+        let mut cursors = self.lock();
+        let cursor = &mut cursors[level as usize];
+        if let Cursor::Behind { upto, since, .. } = *cursor {
+            // What came up meanwhile before `next` was perhaps not there yet when its position was read.
+            *cursor = match since.filter(|since| *since < next) {
+                Some(from) => Cursor::Behind { from, upto, since },
+                None if next > upto => Cursor::UpToDate,
+                None => Cursor::Behind { from: next, upto, since },
+            };
         }
     }
 
@@ -148,26 +165,35 @@ mod tests {
         inbox.fall_behind(Level::Low, Seq(10));
         inbox.fall_behind(Level::Low, Seq(20));
 
-        inbox.advance(Level::Low, Seq(10), Seq(15));
+        inbox.begin_reading(Level::Low);
+        inbox.advance(Level::Low, Seq(15));
         assert_eq!(inbox.behind(Level::Low), Some(Seq(15)));
         assert!(inbox.will_read(Level::Low, Seq(16)) && !inbox.will_read(Level::Low, Seq(14)));
+        inbox.begin_reading(Level::Low);
         inbox.fall_behind(Level::Low, Seq(30));
-        inbox.advance(Level::Low, Seq(15), Seq(21));
+        inbox.advance(Level::Low, Seq(21));
         assert_eq!(inbox.behind(Level::Low), Some(Seq(21)), "one came while the log was read");
-        inbox.advance(Level::Low, Seq(21), Seq(31));
+        inbox.begin_reading(Level::Low);
+        inbox.advance(Level::Low, Seq(31));
         assert_eq!(inbox.behind(Level::Low), None);
         assert!(!inbox.is_behind());
     }
 
     #[test]
-    fn what_comes_up_before_the_place_that_was_read_is_still_read() {
-        let inbox = inbox();
-        inbox.fall_behind(Level::Replay, Seq(50));
-        inbox.fall_behind(Level::Replay, Seq(5));
+    fn what_comes_up_behind_a_read_is_still_read() {
+        for (came, upto) in [(5, 50), (50, 50), (70, 70), (99, 99)] {
+            let inbox = inbox();
+            inbox.fall_behind(Level::Replay, Seq(50));
+            assert_eq!(inbox.begin_reading(Level::Replay), Some(Seq(50)));
+            inbox.fall_behind(Level::Replay, Seq(came));
 
-        inbox.advance(Level::Replay, Seq(50), Seq(100));
+            inbox.advance(Level::Replay, Seq(100));
+            assert_eq!(inbox.behind(Level::Replay), Some(Seq(came)), "it may have come after its position was read");
 
-        assert_eq!(inbox.behind(Level::Replay), Some(Seq(5)));
+            inbox.begin_reading(Level::Replay);
+            inbox.advance(Level::Replay, Seq(upto + 1));
+            assert_eq!(inbox.behind(Level::Replay), None);
+        }
     }
 
     #[test]

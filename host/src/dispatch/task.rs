@@ -75,8 +75,8 @@ struct ReadPage {
 enum Reading {
     /// Dry lanes.
     Refill,
-    /// All deliveries of a level, from this position.
-    Level(Level, Seq),
+    /// All deliveries of a level.
+    Level(Level),
 }
 
 impl AgentTask {
@@ -194,10 +194,12 @@ impl AgentTask {
         // In the order of the log while there is room: then no lane needs its own read.
         let behind = |level: Level| Some((self.agent.inbox.behind(level).filter(|from| *from < until)?, level));
         let next = Level::ALL.into_iter().filter(|level| self.queues.is_low(*level)).filter_map(behind).min();
-        if let Some((from, level)) = next {
+        if let Some((_, level)) = next
+            && let Some(from) = self.agent.inbox.begin_reading(level)
+        {
             let limit = self.queues.room(level).min(ScanLimits::PAGE);
             let selection = DeliverySelection { level: Some(level), ..DeliverySelection::open() };
-            self.read(Reading::Level(level, from), from, until, limit, selection);
+            self.read(Reading::Level(level), from, until, limit, selection);
         }
     }
 
@@ -234,7 +236,7 @@ impl AgentTask {
                     self.refill_took = Duration::ZERO;
                 }
             }
-            Reading::Level(level, from) => {
+            Reading::Level(level) => {
                 let mut next = page.next.unwrap_or(until.min(page.head.next()));
                 for job in jobs {
                     let seq = job.id.seq;
@@ -243,7 +245,7 @@ impl AgentTask {
                         break;
                     }
                 }
-                self.agent.inbox.advance(level, from, next);
+                self.agent.inbox.advance(level, next);
             }
         }
         self.show_length();
@@ -264,7 +266,7 @@ impl AgentTask {
         let mut next = Some(job);
         while let Some(job) = next {
             let (level, seq) = (job.level, job.id.seq);
-            if !self.agent.inbox.will_read(level, seq) && self.offer(job) == Offered::NoRoom {
+            if self.agent.inbox.will_read(level, seq) || self.offer(job) == Offered::NoRoom {
                 self.agent.inbox.fall_behind(level, seq);
             }
             next = self.inbox.try_recv().ok();

@@ -218,9 +218,15 @@ impl World {
 
     fn read_level(&mut self) {
         let level = Level::ALL[1 + self.random(3)];
-        let Some(from) = self.inbox.behind(level).filter(|_| self.queues.is_low(level)) else { return };
+        if !self.queues.is_low(level) {
+            return;
+        }
+        let Some(from) = self.inbox.begin_reading(level) else { return };
         let (jobs, next) = self.read(from, |job| job.level == level);
         let mut next = next.unwrap_or(Seq(self.events.len() as u64 + 1));
+        for _ in 0..self.random(3) {
+            self.commit();
+        }
         for job in jobs {
             let seq = job.id.seq;
             if self.offer(job) == Offered::NoRoom {
@@ -228,7 +234,7 @@ impl World {
                 break;
             }
         }
-        self.inbox.advance(level, from, next);
+        self.inbox.advance(level, next);
     }
 
     fn refill(&mut self) {

@@ -65,6 +65,8 @@
 //! 33. An event that is held is not removed, and not counted as settled. (`a_held_event_stays_until_it_is_told`)
 //! 34. No more things are known and no more events are held than allowed; nothing is lost by that.
 //!     (`no_more_states_are_kept_than_allowed`)
+//! 35. What an engine fails at behind the writes ends the log as a failed write does, also while nobody writes.
+//!     (`a_failure_behind_the_writes_ends_the_log`)
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 
@@ -101,10 +103,10 @@ pub use self::batch::{
 };
 pub use self::claim::Claims;
 pub use self::consumer::{Consumer, Processor, run as run_processor};
-pub use self::engine::Disk;
-use self::engine::Engine;
+use self::engine::journal::Journal;
 use self::engine::memory::Memory;
-use self::engine::sled::Sled;
+pub use self::engine::{Disk, JournalStats};
+use self::engine::{Engine, REPAIR_HINT};
 pub use self::epoch::{Epoch, EpochError};
 pub use self::error::EventLogError;
 pub use self::identity::Identity;
@@ -178,11 +180,23 @@ impl EventLog {
     ) -> Result<Self, EventLogError> {
         let engine: Arc<dyn Engine> = match &settings.engine {
             EngineKind::Sled { dir, cache_bytes, ballast_bytes, min_free } => {
-                Arc::new(Sled::open(dir, *cache_bytes, *ballast_bytes, *min_free)?)
+                Arc::new(Journal::open(dir, *cache_bytes, *ballast_bytes, *min_free)?)
             }
             EngineKind::Memory => Arc::new(Memory::default()),
         };
-        Self::start(engine, settings, Arc::new(LogMetrics::register(metrics)), sinks, Arc::new(Timestamp::now))
+        let metrics = Arc::new(LogMetrics::register(metrics));
+        Self::start(engine, settings, metrics, sinks, Arc::new(Timestamp::now)).map_err(|error| {
+            match (&settings.engine, error) {
+                // Who starts a gateway has to know which folder it is, and what to do.
+                (EngineKind::Sled { dir, .. }, EventLogError::Corrupt { key, detail })
+                    if !detail.contains(REPAIR_HINT) =>
+                {
+                    let detail = format!("record `{key}`: {detail}\n{REPAIR_HINT}");
+                    EventLogError::Corrupt { key: dir.display().to_string(), detail }
+                }
+                (_, error) => error,
+            }
+        })
     }
 
     fn start(

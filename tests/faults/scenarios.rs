@@ -16,6 +16,7 @@ mod power_cut;
 pub(crate) mod processor;
 mod recovery_crash;
 mod restart;
+mod segments;
 mod slow_disk;
 mod sync_order;
 
@@ -98,6 +99,12 @@ pub(crate) const ALL: &[Scenario<Report>] = &[
         claim: "a processor is killed at any moment: each event is counted and derived from exactly once",
         rounds: [10, 200],
         run: |scale| Box::pin(processor::run(scale)),
+    },
+    Scenario {
+        name: "DUR12",
+        claim: "kills while segments of the journal are prepared, applied, freed and emptied; their room is used again",
+        rounds: [3, 200],
+        run: |scale| Box::pin(segments::run(scale)),
     },
     Scenario {
         name: "DEL1",

@@ -69,6 +69,11 @@ impl Trace {
     }
 }
 
+/// Whether the call makes a commit durable: it syncs a segment of the log's journal.
+pub(crate) fn is_commit(call: &Call) -> bool {
+    call.name == "fdatasync" && call.file.ends_with(".segment>")
+}
+
 /// Each 202 in the order of writing, with the last part of its request.
 pub(crate) fn answers(calls: &[Call]) -> Vec<(&Call, &Call)> {
     let mut requests = BTreeMap::new();

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::support::{Delivered, RemoteAgent, Setup, TestGateway, built_in, guest};
 
-/// What `fixtures/format-1/make.py` has left: so many events, and the position of the last one.
+/// What `fixtures/make.py` has left: so many events, and the position of the last one.
 const HELD: u64 = 220;
 const HEAD: u64 = 263;
 const BACKUP: &str = "log.backup";
@@ -68,9 +68,9 @@ fn setup(agent: &RemoteAgent) -> Setup {
     ))
 }
 
-/// Puts the files of the log into its folder, and the backup of it beside.
-fn unpack(setup: &Setup) {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/it/fixtures/format-1");
+/// Puts the files of a log of that format into its folder, and the backup of it beside.
+fn unpack(format: u8, setup: &Setup) {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../tests/it/fixtures/format-{format}"));
     fs::create_dir(setup.path().join("data")).unwrap();
     for file in fs::read_dir(fixture).unwrap().map(|entry| entry.unwrap().path()) {
         if file.extension().is_some_and(|extension| extension == "gz") {
@@ -105,9 +105,18 @@ fn sent_to(agent: &RemoteAgent, path: &str) -> Vec<Delivered> {
 
 #[tokio::test]
 async fn a_log_of_format_1_goes_on() {
+    goes_on(1).await;
+}
+
+#[tokio::test]
+async fn a_log_of_format_2_goes_on() {
+    goes_on(2).await;
+}
+
+async fn goes_on(format: u8) {
     let agent = agent().await;
     let setup = setup(&agent);
-    unpack(&setup);
+    unpack(format, &setup);
     let verified = log(&setup, &["verify"]);
     assert_eq!((&verified["events"], &verified["head"]), (&HELD.into(), &HEAD.into()), "{verified}");
 
@@ -151,7 +160,7 @@ async fn a_log_of_format_1_goes_on() {
     let (code, _, error) = gateway.cli(&["log", "backup", file.to_str().unwrap()]);
     assert_eq!(code, 0, "{error}");
     let stats = gateway.json("/admin/stats").await["eventlog"].clone();
-    assert_eq!(stats["format"], 2);
+    assert_eq!(stats["format"], 3);
     let (_, stopped) = gateway.stop().await;
     assert_eq!(log(&stopped, &["verify"])["events"], HELD + 1);
 
@@ -168,10 +177,19 @@ async fn a_log_of_format_1_goes_on() {
 
 /// Retention cuts the blocks of the old format; what is left of them is as it was.
 #[tokio::test]
-async fn old_events_leave_as_new_ones_do() {
+async fn old_events_of_format_1_leave_as_new_ones_do() {
+    old_events_leave(1).await;
+}
+
+#[tokio::test]
+async fn old_events_of_format_2_leave_as_new_ones_do() {
+    old_events_leave(2).await;
+}
+
+async fn old_events_leave(format: u8) {
     let agent = agent().await;
     let setup = setup(&agent).env("GATEWAY__EVENTLOG__RETENTION__MAX_EVENTS", "7");
-    unpack(&setup);
+    unpack(format, &setup);
 
     let gateway = setup.start().await;
 
@@ -187,16 +205,25 @@ async fn old_events_leave_as_new_ones_do() {
 
 #[tokio::test]
 async fn a_backup_of_format_1_is_restored() {
+    is_restored(1).await;
+}
+
+#[tokio::test]
+async fn a_backup_of_format_2_is_restored() {
+    is_restored(2).await;
+}
+
+async fn is_restored(format: u8) {
     let agent = agent().await;
     let setup = setup(&agent);
-    unpack(&setup);
+    unpack(format, &setup);
     fs::remove_dir_all(setup.path().join("data")).unwrap();
 
     let restored = log(&setup, &["restore", BACKUP]);
 
     assert_eq!((&restored["events"], &restored["head"]), (&HELD.into(), &HEAD.into()), "{restored}");
     assert_eq!(log(&setup, &["verify"])["events"], HELD);
-    assert_eq!(log(&setup, &["stats"])["format"], 2);
+    assert_eq!(log(&setup, &["stats"])["format"], 3);
     let gateway = setup.start().await;
     gateway
         .until("the replay is done", async || {

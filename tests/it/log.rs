@@ -201,7 +201,7 @@ async fn a_damaged_store_is_verified_and_repaired() {
     let (code, stats, error) = log(&setup, &["stats"]);
     assert_eq!((code, &stats["events"], &stats["head"]), (0, &100.into(), &100.into()), "{error}");
     assert!(stats["disk"]["used"].as_u64() > Some(1_000_000), "{stats}");
-    damage_all(&setup.path().join("data/db"), &[b'y'; 1000]);
+    damage_all(&setup.path().join("data/journal"), &[b'y'; 1000]);
 
     let (code, _, told) = log(&setup, &["verify"]);
     assert_eq!(code, 1, "{told}");
@@ -232,14 +232,18 @@ async fn a_damaged_store_is_verified_and_repaired() {
     assert_eq!((code, &restored["events"]), (0, &100.into()), "{error}");
 }
 
-/// Changes a byte of `pattern` wherever it stands in the file, old copies included.
-fn damage_all(path: &Path, pattern: &[u8]) {
-    let mut bytes = fs::read(path).unwrap();
-    let mut at = 0;
-    while let Some(found) = bytes[at..].windows(pattern.len()).position(|window| window == pattern) {
-        bytes[at + found] ^= 0xff;
-        at += found + pattern.len();
+/// Changes a byte of `pattern` wherever it stands in the files of a folder, old copies included.
+fn damage_all(folder: &Path, pattern: &[u8]) {
+    let mut damaged = 0;
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let mut bytes = fs::read(&path).unwrap();
+        let mut at = 0;
+        while let Some(found) = bytes[at..].windows(pattern.len()).position(|window| window == pattern) {
+            bytes[at + found] ^= 0xff;
+            at += found + pattern.len();
+            damaged += 1;
+        }
+        fs::write(path, bytes).unwrap();
     }
-    assert!(at > 0, "the pattern is not in the file");
-    fs::write(path, bytes).unwrap();
+    assert!(damaged > 0, "the pattern is in no file");
 }

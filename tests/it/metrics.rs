@@ -20,6 +20,15 @@ const SHOWN: &[(&str, &str, &str)] = &[
         "counter",
         "Identities forgotten before their time, because there were too many.",
     ),
+    ("gateway_eventlog_journal_bytes", "gauge", "Bytes of the segments of the journal."),
+    ("gateway_eventlog_journal_live_bytes", "gauge", "Bytes of the values in segments that are still needed."),
+    ("gateway_eventlog_journal_segments", "gauge", "Segments of the journal, prepared ones included."),
+    ("gateway_eventlog_journal_waiting_bytes", "gauge", "Bytes of the writes that are not applied yet."),
+    (
+        "gateway_eventlog_journal_waits",
+        "counter",
+        "Commits that waited because too much was not applied, or for a segment.",
+    ),
     (
         "gateway_eventlog_oldest_timestamp_seconds",
         "gauge",

@@ -57,7 +57,7 @@ async fn stats(config: &Config, output: OutputArguments) -> Result<(), Failure> 
         return output::json(&stats);
     }
     let size = |bytes: &Value| bytes.as_u64().map_or_else(String::new, |bytes| ByteSize::b(bytes).to_string());
-    let disk = &stats["disk"];
+    let (disk, journal) = (&stats["disk"], &stats["journal"]);
     let rows = [
         ("last position", shown(&stats["head"])),
         ("first held", shown(&stats["floor"])),
@@ -69,6 +69,10 @@ async fn stats(config: &Config, output: OutputArguments) -> Result<(), Failure> 
         ("on disk", size(&disk["used"])),
         ("free on disk", size(&disk["free"])),
         ("segments", shown(&disk["segments"])),
+        ("journal", size(&journal["bytes"])),
+        ("its segments", shown(&journal["segments"])),
+        ("live in them", size(&journal["live"])),
+        ("not applied", size(&journal["waiting"])),
         ("format", shown(&stats["format"])),
         ("epoch", shown(&stats["epoch"])),
     ];

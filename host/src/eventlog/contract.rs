@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tempfile::TempDir;
 
+use super::engine::journal::{Journal, Sizes};
 use super::engine::memory::Memory;
 use super::engine::sled::Sled;
 use super::engine::{Direction, Engine, EngineError, Op, Pair, Purpose};
@@ -21,6 +22,8 @@ use crate::event::{
 
 mod disk;
 mod format;
+mod full_disk;
+mod journal;
 mod maintenance;
 mod processors;
 mod promises;
@@ -33,6 +36,9 @@ mod values;
 macro_rules! engines {
     ($($promise:ident)+) => {
         mod sled_keeps { $( #[tokio::test] async fn $promise() { super::$promise(super::Bed::sled()).await; } )+ }
+        mod small_segments_keep {
+            $( #[tokio::test] async fn $promise() { super::$promise(super::Bed::small_segments()).await; } )+
+        }
         mod memory_keeps { $( #[tokio::test] async fn $promise() { super::$promise(super::Bed::memory()).await; } )+ }
     };
 }
@@ -47,9 +53,12 @@ pub(crate) struct Bed {
     held: Arc<AtomicBool>,
     /// Whether writes happen and are never confirmed.
     killed_after_write: Arc<AtomicBool>,
+    /// What the engine says of its work behind the writes.
+    failed_behind: Arc<Mutex<Option<EngineError>>>,
     told: Arc<Told>,
     /// Whether the store may hit the end of the disk.
     reckless: bool,
+    sizes: Sizes,
     metrics: Arc<LogMetrics>,
     clock: TestClock,
 }
@@ -85,6 +94,11 @@ impl Bed {
         Self::new(dir, EngineKind::Sled { dir: path, cache_bytes: 16 << 20, ballast_bytes: 64 << 10, min_free: 0 })
     }
 
+    /// The same with a journal that begins, applies, frees and empties segments all the time.
+    pub(crate) fn small_segments() -> Self {
+        Self { sizes: Sizes { segment: 48 << 10, batch: 4 << 10 }, ..Self::sled() }
+    }
+
     pub(crate) fn memory() -> Self {
         let mut bed = Self::new(tempfile::tempdir().unwrap(), EngineKind::Memory);
         bed.memory = Some(Arc::new(Memory::default()));
@@ -99,8 +113,10 @@ impl Bed {
             fault: Arc::default(),
             held: Arc::default(),
             killed_after_write: Arc::default(),
+            failed_behind: Arc::default(),
             told: Arc::default(),
             reckless: false,
+            sizes: Sizes::default(),
             metrics: Arc::new(LogMetrics::register(&Metrics::new())),
             clock: TestClock::default(),
         }
@@ -118,14 +134,18 @@ impl Bed {
         let engine: Arc<dyn Engine> = match (&self.memory, &self.settings.engine) {
             (Some(memory), _) => Arc::clone(memory) as Arc<dyn Engine>,
             (None, EngineKind::Sled { dir, cache_bytes, ballast_bytes, min_free }) => {
-                let engine = Sled::open(dir, *cache_bytes, *ballast_bytes, *min_free)?;
-                Arc::new(if self.reckless { engine.reckless() } else { engine })
+                let mut store = Sled::open(dir, *cache_bytes, *ballast_bytes, *min_free)?;
+                if self.reckless {
+                    store.keep_nothing_free();
+                }
+                Arc::new(Journal::over(store, dir, self.sizes)?)
             }
             (None, EngineKind::Memory) => Arc::new(Memory::default()),
         };
         let (fault, held) = (Arc::clone(&self.fault), Arc::clone(&self.held));
         let killed_after_write = Arc::clone(&self.killed_after_write);
-        let faulty = Faulty { engine, fault, held, killed_after_write };
+        let failed_behind = Arc::clone(&self.failed_behind);
+        let faulty = Faulty { engine, fault, held, killed_after_write, failed_behind };
         EventLog::start(
             Arc::new(faulty),
             &self.settings,
@@ -167,6 +187,7 @@ struct Faulty {
     fault: Arc<Mutex<Option<EngineError>>>,
     held: Arc<AtomicBool>,
     killed_after_write: Arc<AtomicBool>,
+    failed_behind: Arc<Mutex<Option<EngineError>>>,
 }
 
 impl Engine for Faulty {
@@ -210,6 +231,18 @@ impl Engine for Faulty {
             Some(error) => Err(error),
             None => self.engine.reopen(),
         }
+    }
+
+    fn disk(&self) -> Option<Disk> {
+        self.engine.disk()
+    }
+
+    fn journal(&self) -> Option<JournalStats> {
+        self.engine.journal()
+    }
+
+    fn failure(&self) -> Option<EngineError> {
+        self.failed_behind.lock().unwrap().clone().or_else(|| self.engine.failure())
     }
 
     fn close(&self) {

@@ -1,5 +1,6 @@
 //! What an engine has to offer to the embedded log: a small ordered key-value store with atomic, durable writes.
 
+pub(crate) mod journal;
 pub(crate) mod memory;
 pub(crate) mod sled;
 
@@ -11,6 +12,11 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::event::Seq;
+
+/// What to do about a store that cannot be read.
+pub(crate) const REPAIR_HINT: &str = "hint: `gateway log repair` saves what can be read and tells what is lost, and keeps the \
+                                      folder as it is beside it; `gateway log restore FILE` puts a backup in the place of an \
+                                      empty folder";
 
 /// A small ordered key-value store. Everything that makes it an event log is above it and written once.
 ///
@@ -39,6 +45,21 @@ pub(crate) trait Engine: Send + Sync {
     /// What it takes on the disk; none without one.
     fn disk(&self) -> Option<Disk> {
         None
+    }
+
+    /// What its journal takes; none without one.
+    fn journal(&self) -> Option<JournalStats> {
+        None
+    }
+
+    /// Why it takes no write any more, if that came out behind the writes.
+    fn failure(&self) -> Option<EngineError> {
+        None
+    }
+
+    /// What does not fit together in it, besides what the values say of themselves.
+    fn problems(&self) -> Vec<String> {
+        Vec::new()
     }
 
     /// Releases files and locks; later calls fail.
@@ -83,6 +104,21 @@ pub struct Disk {
     pub free: u64,
     /// Pieces that the store takes and gives back room in.
     pub segments: u64,
+}
+
+/// What the journal of a store takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct JournalStats {
+    /// Files, those included that are prepared for later.
+    pub segments: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Bytes of the values in them that are still needed, as far as they are applied.
+    pub live: u64,
+    /// Bytes of the writes that are not applied to the store of keys yet.
+    pub waiting: u64,
+    /// Commits that waited because too much was not applied, or for a segment.
+    pub waits: u64,
 }
 
 /// What room is needed for.

@@ -13,8 +13,9 @@ mod backup;
 
 pub use self::backup::{BackupSummary, LostKind, LostRange, Pieces, check as check_backup};
 use self::backup::{Source, export, restore_into, values, values_of};
+use super::engine::journal::Journal;
 use super::engine::sled::{Sled, put_in_place, salvage, set_aside};
-use super::engine::{Direction, Disk, Engine};
+use super::engine::{Direction, Disk, Engine, JournalStats};
 use super::epoch::Epoch;
 use super::layout::key;
 use super::layout::meta::{self, CHANNEL, LogState};
@@ -49,6 +50,8 @@ pub struct LogStats {
     pub newest: Option<Timestamp>,
     /// What the log takes on the disk.
     pub disk: Option<Disk>,
+    /// What its journal takes of that.
+    pub journal: Option<JournalStats>,
 }
 
 /// What a look at all of a store has found.
@@ -98,6 +101,7 @@ impl EventLog {
             oldest: counts.oldest,
             newest: counts.channels.values().filter_map(|channel| channel.last_event_at).max(),
             disk: self.0.reader.store.engine.disk(),
+            journal: self.0.reader.store.engine.journal(),
         }
     }
 
@@ -129,7 +133,7 @@ impl EventLog {
 /// # Errors
 /// `Corrupt` when it cannot be opened at all, and those of [`EventLog::open`].
 pub fn verify(dir: &Path, progress: &mut dyn FnMut(Seq)) -> Result<Verified, EventLogError> {
-    let engine: Arc<dyn Engine> = Arc::new(Sled::open(dir, CACHE, 0, 0)?);
+    let engine: Arc<dyn Engine> = Arc::new(Journal::open(dir, CACHE, 0, 0)?);
     let store = Store::new(Arc::clone(&engine));
     let verified = refuse_later(&store).map(|()| verify_store(&store, progress));
     engine.close();
@@ -155,6 +159,7 @@ pub(crate) fn verify_store(store: &Store, progress: &mut dyn FnMut(Seq)) -> Veri
         Err(error) => note(error),
     }
     let state = meta::state(store).map_err(note).ok();
+    found.problems.extend(store.engine.problems());
     let damaged = records(store, &mut found);
     let head = state.as_ref().map_or_else(|| last_position(store), |state| state.head);
     let channels = channels(store);
@@ -259,7 +264,7 @@ fn last_position(store: &Store) -> Seq {
 /// `Backup` when the backup is not whole, `Io` when `dir` has a log, and those of a write.
 pub fn restore(input: impl Read, dir: &Path, progress: &mut dyn FnMut(Seq)) -> Result<BackupSummary, EventLogError> {
     let new = beside(dir, "restoring")?;
-    let engine: Arc<dyn Engine> = Arc::new(Sled::open(&new, CACHE, 0, 0)?);
+    let engine: Arc<dyn Engine> = Arc::new(Journal::open(&new, CACHE, 0, 0)?);
     let restored = restore_into(input, &engine, progress);
     let restored = restored.and_then(|contents| written(&engine, contents));
     engine.close();
@@ -303,12 +308,12 @@ pub fn repair(dir: &Path, now: Timestamp, progress: &mut dyn FnMut(Seq)) -> Resu
 
 fn save(dir: &Path, work: &Path, progress: &mut dyn FnMut(Seq)) -> Result<BackupSummary, EventLogError> {
     let (old, confirmed) = salvage(dir, &work.join("old"))?;
-    let old: Arc<dyn Engine> = Arc::new(old);
+    let old: Arc<dyn Engine> = Arc::new(Journal::salvage(old, dir)?);
     let store = Store::new(Arc::clone(&old));
     refuse_later(&store).inspect_err(|_| old.close())?;
     let head = [meta::state(&store).ok().map(|state| state.head), confirmed, Some(last_position(&store))];
     let head = head.into_iter().flatten().max().unwrap_or_default();
-    let new: Arc<dyn Engine> = Arc::new(Sled::open(&work.join("new"), CACHE, 0, 0)?);
+    let new: Arc<dyn Engine> = Arc::new(Journal::open(&work.join("new"), CACHE, 0, 0)?);
     let (sender, pieces) = Pieces::channel();
     let saved = std::thread::scope(|scope| {
         let written = scope.spawn(|| restore_into(pieces, &new, &mut |_| {}));

@@ -6,6 +6,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Unit;
 
+use super::engine::JournalStats;
 use crate::metrics::{ByAgent, ByProvider, ByReason, Durations, Metrics, labels};
 
 labels! {
@@ -31,6 +32,42 @@ pub(crate) struct LogMetrics {
     pub(crate) held: Gauge,
     pub(crate) oldest: Gauge,
     pub(crate) replayed: Family<ByAgent, Counter>,
+    pub(crate) journal: JournalMetrics,
+}
+
+/// What is counted of the journal; nothing without one.
+pub(crate) struct JournalMetrics {
+    segments: Gauge,
+    bytes: Gauge,
+    live: Gauge,
+    waiting: Gauge,
+    waits: Counter,
+}
+
+impl JournalMetrics {
+    fn register(metrics: &Metrics) -> Self {
+        let gauge = |name, help| metrics.register(name, help, Gauge::default());
+        Self {
+            segments: gauge("gateway_eventlog_journal_segments", "Segments of the journal, prepared ones included"),
+            bytes: gauge("gateway_eventlog_journal_bytes", "Bytes of the segments of the journal"),
+            live: gauge("gateway_eventlog_journal_live_bytes", "Bytes of the values in segments that are still needed"),
+            waiting: gauge("gateway_eventlog_journal_waiting_bytes", "Bytes of the writes that are not applied yet"),
+            waits: metrics.register(
+                "gateway_eventlog_journal_waits",
+                "Commits that waited because too much was not applied, or for a segment",
+                Counter::default(),
+            ),
+        }
+    }
+
+    pub(crate) fn show(&self, stats: JournalStats) {
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.segments.set(number(stats.segments));
+        self.bytes.set(number(stats.bytes));
+        self.live.set(number(stats.live));
+        self.waiting.set(number(stats.waiting));
+        self.waits.inc_by(stats.waits.saturating_sub(self.waits.get()));
+    }
 }
 
 impl LogMetrics {
@@ -108,6 +145,7 @@ impl LogMetrics {
                 "Deliveries that somebody asked for again",
                 Family::default(),
             ),
+            journal: JournalMetrics::register(metrics),
         }
     }
 }

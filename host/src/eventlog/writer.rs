@@ -109,7 +109,7 @@ impl Writer {
     const UPKEEP_LINGER: Duration = Duration::from_millis(2);
     const CHECK_ROOM: Duration = Duration::from_millis(250);
     const REOPEN: Duration = Duration::from_secs(2);
-    /// How often events are removed while nothing else is written.
+    /// How often events are removed while nothing else is written, and the engine is asked how it is.
     const COLLECT: Duration = Duration::from_secs(1);
     /// The same while there is more to remove: the disk gets a rest between two commits.
     const COLLECT_ON: Duration = Duration::from_millis(10);
@@ -141,6 +141,7 @@ impl Writer {
                 self.tell_due();
             }
             if self.upkeep_patience().is_some_and(|patience| last_check.elapsed() >= patience) {
+                self.look_behind();
                 self.recover();
                 self.collect();
                 last_check = Instant::now();
@@ -168,8 +169,8 @@ impl Writer {
             WriterState::Low(_) => Some(Self::CHECK_ROOM),
             WriterState::Down(_) => Some(Self::REOPEN),
             WriterState::Serving if self.builder.collection_goes_on() => Some(Self::COLLECT_ON),
-            WriterState::Serving if self.limits.retention.any() => Some(Self::COLLECT),
-            WriterState::Serving | WriterState::Failed(_) | WriterState::Closed => None,
+            WriterState::Serving => Some(Self::COLLECT),
+            WriterState::Failed(_) | WriterState::Closed => None,
         })
     }
 
@@ -259,6 +260,7 @@ impl Writer {
         self.recent.add(news.iter().filter(|news| news.is_appended).map(|news| &news.event));
         self.publisher.publish(|snapshot| self.builder.show(snapshot));
         self.builder.committed();
+        self.show_journal();
         for news in &news {
             for new in news.deliveries.iter().filter(|new| new.replay) {
                 self.metrics.replayed.get_or_create(&ByAgent::new(&new.agent)).inc();
@@ -266,6 +268,21 @@ impl Writer {
             self.report(news);
         }
         answers.into_iter().for_each(Answer::send);
+    }
+
+    /// Stops when the engine has failed at what it does behind the writes: nobody may write for a long time.
+    fn look_behind(&mut self) {
+        self.show_journal();
+        let accepts = self.publisher.read(|snapshot| snapshot.writer.accepts_upkeep().is_ok());
+        if accepts && let Some(failure) = self.engine.failure() {
+            self.stop(&failure);
+        }
+    }
+
+    fn show_journal(&self) {
+        if let Some(stats) = self.engine.journal() {
+            self.metrics.journal.show(stats);
+        }
     }
 
     /// Removes events whose time is over, when the commits of others do not.

@@ -83,7 +83,7 @@ async fn send(gateway: &TestGateway, trial: &Trial) {
 }
 
 /// The disk usage of the files in `dir`, in bytes.
-fn used(dir: &Path) -> u64 {
+pub(super) fn used(dir: &Path) -> u64 {
     let mut bytes = 0;
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

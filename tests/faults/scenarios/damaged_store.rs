@@ -88,12 +88,13 @@ fn expect_a_report(ended: Ended, dir: &Path, what: &str) -> Setup {
     setup
 }
 
-/// The files of the store with their contents.
+/// The files of the store with their contents: those of the keys, and the segments of the journal.
 fn files_of(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let paths = [dir.to_owned(), dir.join("journal")].map(|dir| fs::read_dir(dir).unwrap());
+    let paths = paths.into_iter().flatten().map(|entry| entry.unwrap().path());
     let stores = |path: &PathBuf| {
         let name = path.file_name().unwrap().to_str().unwrap();
-        name == "db" || name == "conf" || name.starts_with("snap.")
+        name == "db" || name == "conf" || name.starts_with("snap.") || name.ends_with(".segment")
     };
     paths.filter(stores).map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }

@@ -5,7 +5,7 @@ use crate::journal::Bodies;
 use crate::load::{Load, resend_acknowledged};
 use crate::report::Report;
 use crate::suite::Scale;
-use crate::trace::{Trace, answers};
+use crate::trace::{Trace, answers, is_commit};
 use crate::trial::Trial;
 
 use super::Outcome;
@@ -42,7 +42,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         }
         let calls = trace.calls(pid).await;
         let failed = calls.iter().find(|call| call.text.contains("INJECTED")).unwrap();
-        let is_good = |call: &Call| call.name == "fdatasync" && call.file == failed.file && call.text.ends_with("= 0");
+        let is_good = |call: &Call| is_commit(call) && call.text.ends_with("= 0");
         // A response may still be in progress when the next fdatasync fails; an earlier one must cover it.
         let covers = |request: &Call, sync: &Call, answer: &Call| {
             is_good(sync) && request.ended < sync.began && sync.ended < answer.began
@@ -51,7 +51,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             .into_iter()
             .find(|(request, answer)| !calls.iter().any(|sync| covers(request, sync, answer)));
         report.expect(uncovered.is_none(), || format!("no fdatasync covers {uncovered:?}; {failed:?}"));
-        let again = calls.iter().find(|call| is_good(call) && call.began > failed.ended);
+        let again = calls.iter().find(|call| is_good(call) && call.file == failed.file && call.began > failed.ended);
         report.expect(again.is_none(), || format!("a second fdatasync after the one that failed: {again:?}"));
         let gateway = trial.recover(ended.setup).await;
         resend_acknowledged(&gateway, &trial).await;

@@ -19,12 +19,12 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     let mut report = Report::default();
     for round in 0..scale.rounds {
         scale.progress(round);
-        let disks = [("tmpfs", Disk::tmpfs(64)), ("ext4", Disk::ext4(96))];
-        for (name, disk) in disks {
+        let disks = [("tmpfs", Disk::tmpfs(64), 20), ("ext4", Disk::ext4(96), 48)];
+        for (name, disk, taken) in disks {
             let disk = disk.map_err(|reason| {
                 Skipped(format!("a full disk needs root, to mount one of its own ({name}): {reason}"))
             })?;
-            fill_twice(&disk, &mut report).await;
+            fill_twice(&disk, taken, &mut report).await;
             report.findings.rounds += 1;
         }
     }
@@ -32,14 +32,15 @@ pub(super) async fn run(scale: Scale) -> Outcome {
     Ok(report)
 }
 
-async fn fill_twice(disk: &Disk, report: &mut Report) {
+/// `taken` is how many MiB of the disk somebody else has at first.
+async fn fill_twice(disk: &Disk, taken: usize, report: &mut Report) {
     let dir = disk.path().join("data");
     let filler = disk.path().join("filler");
     let mut trial = Trial::new(Bodies::Usual).await;
     let setup = with_log_in(trial.setup(), &dir)
         .env("GATEWAY__EVENTLOG__BALLAST", "4MiB")
         .env("GATEWAY__EVENTLOG__MIN_FREE", "0B");
-    fs::write(&filler, vec![1; 20 << 20]).unwrap();
+    fs::write(&filler, vec![1; taken << 20]).unwrap();
     let gateway = setup.start().await;
 
     // First the log itself fills the disk, then another file.

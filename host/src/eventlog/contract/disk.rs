@@ -1,7 +1,9 @@
 //! Promises about damaged records and folders.
 
+use std::path::Path;
 use std::process::Command;
 
+use super::super::engine::journal::segments_of;
 use super::super::layout::record::{draft, seal};
 use super::*;
 
@@ -19,11 +21,18 @@ pub(super) fn store_of(bed: &Bed) -> ::sled::Db {
 }
 
 pub(super) fn flip(bed: &Bed, key: &[u8]) {
+    flip_each(bed, [key]);
+}
+
+/// The same for several records.
+pub(super) fn flip_each<'a>(bed: &Bed, keys: impl IntoIterator<Item = &'a [u8]>) {
     let db = store_of(bed);
-    let mut value = db.get(key).unwrap().unwrap().to_vec();
-    let last = value.len() - 1;
-    value[last] ^= 1;
-    db.insert(key, value).unwrap();
+    for key in keys {
+        let mut value = db.get(key).unwrap().unwrap().to_vec();
+        let last = value.len() - 1;
+        value[last] ^= 1;
+        db.insert(key, value).unwrap();
+    }
     db.flush().unwrap();
 }
 
@@ -83,7 +92,7 @@ async fn a_later_format_is_refused_with_both_numbers() {
     let db = store_of(&bed);
     db.insert(&key, seal(&key, 9, [draft(1), vec![9]].concat())).unwrap();
     drop(db);
-    let refusal = EventLogError::Format { found: 9, expected: 2 };
+    let refusal = EventLogError::Format { found: 9, expected: 3 };
 
     assert_eq!(bed.try_open().unwrap_err(), refusal);
     assert_eq!(verify(&bed.data_dir(), &mut |_| {}).unwrap_err(), refusal);
@@ -112,7 +121,8 @@ async fn damaged_files_are_an_error_and_no_panic() {
     log.close().await;
     let files = std::fs::read_dir(bed.data_dir()).unwrap().map(|entry| entry.unwrap().path());
     let snapshot = files.into_iter().find(|path| path.file_name().unwrap().to_string_lossy().starts_with("snap."));
-    for path in snapshot.into_iter().chain([bed.data_dir().join("db"), bed.data_dir().join("conf")]) {
+    let segments = segments_of(&bed.data_dir());
+    for path in snapshot.into_iter().chain([bed.data_dir().join("db"), bed.data_dir().join("conf")]).chain(segments) {
         let whole = std::fs::read(&path).unwrap();
         let mut broken = whole.clone();
         for byte in broken.iter_mut().step_by(97) {
@@ -121,7 +131,10 @@ async fn damaged_files_are_an_error_and_no_panic() {
         for content in [&broken[..], &whole[..whole.len() / 3]] {
             std::fs::write(&path, content).unwrap();
             if let Ok(log) = bed.try_open() {
-                log.event(log.head()).unwrap();
+                match log.event(log.head()) {
+                    Ok(stored) => assert_eq!(stored.unwrap().event.data, vec![7; 30_000]),
+                    Err(error) => assert!(matches!(error, EventLogError::Corrupt { .. }), "{error}"),
+                }
                 log.close().await;
             }
         }
@@ -129,19 +142,30 @@ async fn damaged_files_are_an_error_and_no_panic() {
     }
 }
 
-/// For sled a damaged record is the end of its log: what was behind it must not be forgotten without a word.
+/// The store of keys and the segments as they are.
+pub(super) fn files_of(bed: &Bed) -> Vec<(PathBuf, Vec<u8>)> {
+    let files = segments_of(&bed.data_dir()).into_iter().chain([bed.data_dir().join("db")]);
+    files.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+}
+
+/// Puts the files back as they were.
+pub(super) fn put_back(files: Vec<(PathBuf, Vec<u8>)>) {
+    files.into_iter().for_each(|(path, content)| std::fs::write(path, content).unwrap());
+}
+
+/// For sled a damaged record is the end of its log, and for the journal the first one that is not whole: what was behind it
+/// must not be forgotten without a word.
 #[tokio::test]
 async fn a_store_that_lost_its_end_is_refused() {
     let bed = Bed::sled();
     let log = bed.open();
     accept(&log, new_event("first")).await;
     log.close().await;
-    let db = bed.data_dir().join("db");
-    let shorter = std::fs::read(&db).unwrap();
+    let shorter = files_of(&bed);
     let log = bed.open();
     accept(&log, new_event("lost")).await;
     log.close().await;
-    std::fs::write(&db, shorter).unwrap();
+    put_back(shorter);
 
     let error = bed.try_open().unwrap_err();
 
@@ -164,14 +188,19 @@ async fn an_unfinished_snapshot_does_not_hinder_the_start() {
     assert!(!leftover.exists());
 }
 
-struct Mount(TempDir);
+/// A small disk.
+pub(super) struct Mount(TempDir);
 
 impl Mount {
-    fn tmpfs(megabytes: u32) -> Option<Self> {
+    pub(super) fn tmpfs(megabytes: u32) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let size = format!("size={megabytes}m");
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(dir.path()).status();
         mounted.is_ok_and(|status| status.success()).then_some(Self(dir))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
     }
 }
 
@@ -228,7 +257,7 @@ async fn full_disk(reserve: bool) {
     log.close().await;
 }
 
-fn skip(reason: &str) {
+pub(super) fn skip(reason: &str) {
     use std::io::Write;
     writeln!(std::io::stderr(), "skipped: {reason}").unwrap();
 }

@@ -1,12 +1,15 @@
-//! The default engine: sled 0.34.7, made durable from outside.
+//! The store of keys and small values below the journal: sled 0.34.7, made durable from outside.
+//!
+//! It is changed in the background, by what is on the disk in the journal already, and is half a commit meanwhile: nothing
+//! but the journal reads it.
 //!
 //! What sled does not do by itself, found by cutting power and filling disks:
-//! * Its `flush` does not fsync on Linux, and its own background fsync swallows errors. After every batch the file is
-//!   synced through a handle of our own, which also sees the errors of write-back.
+//! * Its `flush` does not fsync on Linux, and its own background fsync swallows errors. The file is synced through a
+//!   handle of our own, which also sees the errors of write-back.
 //! * Values that do not fit into a segment become files that are never synced: no value is above 32 KiB.
 //! * A leftover `snap.*.generating` breaks the next start; opening a store needs room on the disk.
-//! * A damaged record is the end of the store for it, without a word: the number of writes that the disk has confirmed
-//!   is kept outside and compared.
+//! * A damaged record is the end of the store for it, without a word: it keeps the number of the last write that it has
+//!   in full, and the number that the disk has confirmed is kept outside.
 //! * After an error it is not usable any more, and it asserts much: it is closed in a thread of its own, because that
 //!   can hang, and its panics are caught.
 
@@ -16,26 +19,25 @@ mod reserve;
 mod salvage;
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rustix::fs::{Advice, fadvise};
 use tracing::{info, warn};
 
-use self::files::{SEGMENT, is_full, lock, sync_directories, unavailable};
-pub(crate) use self::files::{put_in_place, set_aside};
-use self::high_water::{Confirmed, HighWater};
+use self::files::{SEGMENT, lock};
+pub(crate) use self::files::{forget_cached, put_in_place, set_aside, sync_directories, unavailable, write_failure};
+pub(crate) use self::high_water::Confirmed;
+use self::high_water::HighWater;
 use self::reserve::Reserve;
 pub(crate) use self::salvage::salvage;
-use crate::event::Seq;
-use crate::eventlog::engine::{Direction, Disk, Engine, EngineError, Op, Pair, Purpose, panic_message};
+use crate::eventlog::engine::{Direction, Disk, EngineError, Op, Pair, Purpose, REPAIR_HINT, panic_message};
 
 pub(crate) struct Sled {
     dir: PathBuf,
@@ -53,15 +55,11 @@ struct Open {
     /// A handle of our own on sled's file: syncs it and sees every error of write-back once.
     file: File,
     high_water: HighWater,
-    /// The number of the last write.
-    writes: AtomicU64,
 }
 
 impl Sled {
-    /// Where the number of a write is stored with it, behind all keys of the log.
+    /// Where the number of the last write is stored that is there in full, behind all keys of the log.
     const WRITES: &[u8] = &[u8::MAX];
-    /// Larger blocks make fewer keys, smaller ones cheaper reads and a better use of the cache.
-    const BLOCK: usize = 8 * 1024;
     /// A value that makes its page weigh on the cache.
     const LARGE: usize = 1024;
     const CLOSE: Duration = Duration::from_secs(10);
@@ -95,9 +93,8 @@ impl Sled {
 
     /// Keeps nothing free, so that a test can make the store itself hit the end of the disk.
     #[cfg(test)]
-    pub(crate) fn reckless(mut self) -> Self {
+    pub(crate) fn keep_nothing_free(&mut self) {
         self.reserve.keep_nothing_free();
-        self
     }
 
     /// Opens the files; frees the ballast when that fails for want of room.
@@ -144,23 +141,7 @@ impl Sled {
         sync_directories(&self.dir).map_err(failed)?;
         let file = File::options().read(true).write(true).open(self.dir.join("db")).map_err(failed)?;
         let high_water = HighWater::open(&self.dir).map_err(failed)?;
-        let writes = AtomicU64::new(self.check_end(&db, &high_water)?);
-        Ok(Open { db, file, high_water, writes })
-    }
-
-    /// The number of the last write; an error when the disk has confirmed more.
-    fn check_end(&self, db: &sled::Db, high_water: &HighWater) -> Result<u64, EngineError> {
-        let stored = catch_unwind(AssertUnwindSafe(|| db.get(Self::WRITES)))
-            .map_err(|panic| self.damaged(&panic_message(&*panic)))?
-            .map_err(|error| self.failure(&error))?;
-        let stored = stored.and_then(|number| number.as_ref().try_into().ok()).map_or(0, u64::from_le_bytes);
-        match high_water.confirmed() {
-            Some(Confirmed { writes: confirmed, head }) if confirmed > stored => Err(self.damaged(&format!(
-                "it ends with write {stored}, but {confirmed} were confirmed, up to event {head}: the last {} are lost",
-                confirmed - stored
-            ))),
-            _ => Ok(stored),
-        }
+        Ok(Open { db, file, high_water })
     }
 
     /// Drops sled's handle; an error when it does not let go.
@@ -215,19 +196,35 @@ impl Sled {
         }
     }
 
-    fn damaged(&self, detail: &str) -> EngineError {
-        EngineError::Damaged {
-            place: self.dir.display().to_string(),
-            detail: format!(
-                "{detail}\nhint: `gateway log repair` saves what can be read and tells what is lost, and keeps the folder as \
-                 it is beside it; `gateway log restore FILE` puts a backup in the place of an empty folder"
-            ),
-        }
+    /// The error for a store that cannot be read any more.
+    pub(crate) fn damaged(&self, detail: &str) -> EngineError {
+        EngineError::Damaged { place: self.dir.display().to_string(), detail: format!("{detail}\n{REPAIR_HINT}") }
     }
 }
 
-impl Engine for Sled {
-    fn write(&self, ops: Vec<Op>, head: Seq) -> Result<(), EngineError> {
+/// What the journal does with it.
+impl Sled {
+    /// The number of the last write that is there in full.
+    pub(crate) fn applied(&self) -> Result<u64, EngineError> {
+        let stored = self.with(|open| open.db.get(Self::WRITES))?;
+        Ok(stored.and_then(|number| number.as_ref().try_into().ok()).map_or(0, u64::from_le_bytes))
+    }
+
+    /// What the disk has confirmed last; `None` when that is not known.
+    pub(crate) fn confirmed(&self) -> Option<Confirmed> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).as_ref()?.high_water.confirmed()
+    }
+
+    /// Keeps the number of a write that is on the disk.
+    pub(crate) fn confirm(&self, confirmed: Confirmed) {
+        if let Some(open) = self.open.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            open.high_water.confirm(confirmed);
+        }
+    }
+
+    /// Applies all of `ops` or none. They are on the disk after [`Sled::sync`]. With a number, the store has all writes up
+    /// to that one in full then.
+    pub(crate) fn apply(&self, ops: Vec<Op>, number: Option<u64>) -> Result<(), EngineError> {
         let mut batch = sled::Batch::default();
         for op in ops {
             match op {
@@ -235,24 +232,33 @@ impl Engine for Sled {
                 Op::Remove(key) => batch.remove(key),
             }
         }
-        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(Open { db, file, high_water, writes }) = open.as_ref() else {
-            return Err(EngineError::Failed("the store is closed".to_owned()));
-        };
-        let number = writes.fetch_add(1, Ordering::Relaxed) + 1;
-        batch.insert(Self::WRITES, &number.to_le_bytes());
-        let failed = |error: sled::Error| match error {
-            sled::Error::Io(error) => write_failure(&error),
-            other => EngineError::Failed(other.to_string()),
-        };
-        db.apply_batch(batch).map_err(failed)?;
-        db.flush().map_err(failed)?;
-        file.sync_data().map_err(|error| write_failure(&error))?;
-        high_water.confirm(Confirmed { writes: number, head });
-        Ok(())
+        if let Some(number) = number {
+            batch.insert(Self::WRITES, &number.to_le_bytes());
+        }
+        self.change(|open| open.db.apply_batch(batch))
     }
 
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+    /// Makes what was applied durable.
+    pub(crate) fn sync(&self) -> Result<(), EngineError> {
+        self.change(|open| {
+            open.db.flush()?;
+            Ok(open.file.sync_data()?)
+        })
+    }
+
+    fn change(&self, change: impl FnOnce(&Open) -> Result<(), sled::Error>) -> Result<(), EngineError> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(open) = open.as_ref() else { return Err(EngineError::Failed("the store is closed".to_owned())) };
+        let changed = catch_unwind(AssertUnwindSafe(|| change(open)))
+            .map_err(|panic| EngineError::Failed(panic_message(&*panic)))?;
+        changed.map_err(|error| match error {
+            sled::Error::Io(error) => write_failure(&error),
+            other => EngineError::Failed(other.to_string()),
+        })
+    }
+
+    /// The value at `key`.
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
         let value = self.with(|open| {
             let value = open.db.get(key)?;
             self.settle_cache(open, key, value.as_ref().map_or(0, |value| value.len()))?;
@@ -261,7 +267,13 @@ impl Engine for Sled {
         Ok(value.map(Bytes::from_owner))
     }
 
-    fn scan(&self, range: Range<&[u8]>, direction: Direction, limit: usize) -> Result<Vec<Pair>, EngineError> {
+    /// The first `limit` pairs of `range`, seen in `direction`.
+    pub(crate) fn scan(
+        &self,
+        range: Range<&[u8]>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Pair>, EngineError> {
         if range.start >= range.end {
             return Ok(Vec::new());
         }
@@ -279,36 +291,42 @@ impl Engine for Sled {
         })
     }
 
-    fn room(&self, bytes: usize, purpose: Purpose) -> Result<(), EngineError> {
+    /// Whether a write of `bytes` for `purpose` leaves the reserve untouched; [`EngineError::Full`] if not.
+    pub(crate) fn room(&self, bytes: usize, purpose: Purpose) -> Result<(), EngineError> {
         self.reserve.room(bytes, purpose)
     }
 
-    fn refill(&self) -> Result<(), EngineError> {
+    /// Whether a file of `bytes` may be made for `purpose`; [`EngineError::Full`] if not.
+    pub(crate) fn room_for_file(&self, bytes: u64, purpose: Purpose) -> Result<(), EngineError> {
+        self.reserve.room_for_file(bytes, purpose)
+    }
+
+    /// Restores a reserve that was used up; [`EngineError::Full`] while there is no room for it.
+    pub(crate) fn refill(&self) -> Result<(), EngineError> {
         self.reserve.refill()
     }
 
-    fn reopen(&self) -> Result<(), EngineError> {
+    /// Opens the store again after [`EngineError::Full`], without trusting what the kernel has cached of it.
+    pub(crate) fn reopen(&self) -> Result<(), EngineError> {
         self.shut()?;
         self.reserve.free();
         self.start()
     }
 
-    fn close(&self) {
+    /// Releases files and locks; later calls fail.
+    pub(crate) fn close(&self) {
         if let Err(error) = self.shut() {
             warn!(dir = %self.dir.display(), %error, "Event log was left open");
         }
         self.lock.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    fn disk(&self) -> Option<Disk> {
+    /// What it takes on the disk.
+    pub(crate) fn disk(&self) -> Option<Disk> {
         let files = fs::read_dir(&self.dir).ok()?.filter_map(|entry| entry.ok()?.metadata().ok());
         let used = files.filter(fs::Metadata::is_file).map(|file| file.blocks() * 512).sum();
         let segments = fs::metadata(self.dir.join("db")).ok()?.len().div_ceil(SEGMENT as u64);
         Some(Disk { used, free: self.reserve.free_bytes().ok()?, segments })
-    }
-
-    fn block_bytes(&self) -> usize {
-        Self::BLOCK
     }
 }
 
@@ -331,23 +349,7 @@ fn remove_leftovers(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the next read of `path` come from the disk: after a failed write-back the cache may hold what the disk does not.
-fn forget_cached(path: &Path) -> io::Result<()> {
-    match File::options().read(true).write(true).open(path) {
-        Ok(file) => {
-            file.sync_all()?;
-            Ok(fadvise(&file, 0, None, Advice::DontNeed)?)
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
 /// sled has no error of its own for it.
 fn is_locked(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
-}
-
-fn write_failure(error: &io::Error) -> EngineError {
-    if is_full(error) { EngineError::Full(error.to_string()) } else { EngineError::Failed(error.to_string()) }
 }

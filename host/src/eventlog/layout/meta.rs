@@ -20,7 +20,7 @@ use crate::eventlog::snapshot::ChannelCounts;
 /// The format of a folder that this program writes. It says which records there are, and each says its own version.
 ///
 /// An older program compares the first byte of this record with its own format, so it is the version of the record too.
-pub(crate) const FORMAT: u8 = 2;
+pub(crate) const FORMAT: u8 = 3;
 
 pub(crate) const FORMAT_KEY: &str = "format";
 const EPOCH: &str = "epoch";
@@ -154,7 +154,8 @@ fn expected<T: Record>(store: &Store, name: &str) -> Result<T, EventLogError> {
 pub(crate) fn open(store: &Store) -> Result<Epoch, EventLogError> {
     match format(store)? {
         Some(FORMAT) => epoch(store),
-        Some(_) => upgrade(store),
+        Some(1) => take_over_1(store),
+        Some(_) => take_over_2(store),
         None => begin(store),
     }
 }
@@ -173,9 +174,18 @@ fn begin(store: &Store) -> Result<Epoch, EventLogError> {
     Ok(epoch)
 }
 
+/// Makes a log of format 2 one of the current format, in one write. No record changes; what is written from now on may be in
+/// the segments of the journal, which an older program does not know.
+fn take_over_2(store: &Store) -> Result<Epoch, EventLogError> {
+    let (head, epoch) = (state(store)?.head, epoch(store)?);
+    store.engine.write(identity(epoch).into(), head)?;
+    info!("Event log has format {FORMAT} now; an older version does not open it any more");
+    Ok(epoch)
+}
+
 /// Makes a log of format 1 one of the current format, in one write: before it an older program opens the folder, after it
 /// this one. All records but the few that are values now stay as they are.
-fn upgrade(store: &Store) -> Result<Epoch, EventLogError> {
+fn take_over_1(store: &Store) -> Result<Epoch, EventLogError> {
     let head = state(store)?.head;
     let epoch = Epoch::new()?;
     let mut ops = Vec::from(identity(epoch));

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use rustix::fs::{Advice, fadvise};
+
 use crate::eventlog::engine::EngineError;
 
 /// What may lie in the folder of a log that is empty: nothing of it is an event.
@@ -12,7 +14,8 @@ const NO_LOG: [&str; 3] = ["compiled", "lock", "ballast"];
 /// Larger segments cost memory, smaller ones do not hold the largest leaf.
 pub(super) const SEGMENT: usize = 4 * 1024 * 1024;
 
-pub(super) fn sync_directories(dir: &Path) -> io::Result<()> {
+/// Makes the entries of `dir`, and its own, survive a power cut.
+pub(crate) fn sync_directories(dir: &Path) -> io::Result<()> {
     let dir = fs::canonicalize(dir)?;
     File::open(&dir)?.sync_all()?;
     dir.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
@@ -69,7 +72,7 @@ pub(crate) fn set_aside(new: &Path, dir: &Path, old: &Path) -> Result<(), Engine
 }
 
 /// Why a file of the store in `dir` cannot be used.
-pub(super) fn unavailable(dir: &Path, error: &io::Error) -> EngineError {
+pub(crate) fn unavailable(dir: &Path, error: &io::Error) -> EngineError {
     if is_full(error) {
         return EngineError::Full(error.to_string());
     }
@@ -78,4 +81,21 @@ pub(super) fn unavailable(dir: &Path, error: &io::Error) -> EngineError {
 
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+/// Makes the next read of `path` come from the disk: after a failed write-back the cache may hold what the disk does not.
+pub(crate) fn forget_cached(path: &Path) -> io::Result<()> {
+    match File::options().read(true).write(true).open(path) {
+        Ok(file) => {
+            file.sync_all()?;
+            Ok(fadvise(&file, 0, None, Advice::DontNeed)?)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Why a write failed, or its sync.
+pub(crate) fn write_failure(error: &io::Error) -> EngineError {
+    if is_full(error) { EngineError::Full(error.to_string()) } else { EngineError::Failed(error.to_string()) }
 }

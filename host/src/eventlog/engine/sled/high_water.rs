@@ -11,18 +11,19 @@ use crate::event::Seq;
 
 /// What the disk has confirmed last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Confirmed {
+pub(crate) struct Confirmed {
     /// The number of the write.
-    pub(super) writes: u64,
+    pub(crate) writes: u64,
     /// The position of the last event then.
-    pub(super) head: Seq,
+    pub(crate) head: Seq,
 }
 
 /// How many writes the disk has confirmed, kept beside the store.
 ///
-/// sled takes a damaged record for the end of its log and forgets everything behind it without a word. So each write
-/// stores its number, and once the disk has confirmed it the number goes here: a store with a lower one has lost its
-/// end. The file needs no sync of its own, because an old number is only a weaker witness, and none never accuses.
+/// sled takes a damaged record for the end of its log and forgets everything behind it without a word, and a journal ends
+/// with its first damaged record too. So once the disk has confirmed a write its number goes here: a log that ends with a
+/// lower one has lost its end. An older program compares it with what sled has in full, which is less while writes wait to
+/// be applied. The file needs no sync of its own, because an old number is only a weaker witness, and none never accuses.
 #[derive(Debug)]
 pub(super) struct HighWater {
     path: PathBuf,

@@ -50,12 +50,17 @@ impl Reserve {
 
     /// Whether `bytes` can be written and the free part stays.
     pub(super) fn room(&self, bytes: usize, purpose: Purpose) -> Result<(), EngineError> {
+        self.room_for_file((bytes as u64).saturating_mul(self.amplification), purpose)
+    }
+
+    /// The same for a file of `bytes`.
+    pub(super) fn room_for_file(&self, bytes: u64, purpose: Purpose) -> Result<(), EngineError> {
         let reserved = match purpose {
             Purpose::Intake => self.min_free,
             Purpose::Upkeep => self.free_bytes / 2,
             Purpose::Removal => self.free_bytes / 4,
         };
-        self.room_for((bytes as u64).saturating_mul(self.amplification).saturating_add(reserved))
+        self.room_for(bytes.saturating_add(reserved))
     }
 
     fn room_for(&self, needed: u64) -> Result<(), EngineError> {

@@ -1,4 +1,4 @@
-//! What can be opened of a damaged store.
+//! What can be opened of a damaged store of keys.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,7 +10,7 @@ use super::high_water::HighWater;
 use crate::event::Seq;
 use crate::eventlog::engine::EngineError;
 
-/// Opens a copy of the damaged store in `dir`, made in `copy`, and says which event was the last that the disk had
+/// Opens a copy of the damaged store of keys in `dir`, made in `copy`, and says which event was the last that the disk had
 /// confirmed. The store itself stays as it is.
 ///
 /// What sled can do without is left out when it does not open with it: the snapshot, which it makes anew from its log,

@@ -8,7 +8,7 @@ gateway_plugin_sdk::export_channel!(guests::manifest("counter", "1.0.0"), receiv
 
 fn receive(request: &Request) -> Received {
     let (host, query) = (request.host(), request.query());
-    let value = |name: &str| form_values(&query, name).next().map(|value| value.into_owned());
+    let value = |name: &str| form_values(query, name).next().map(|value| value.into_owned());
     if let Some(bytes) = value("fill").and_then(|bytes| bytes.parse().ok()) {
         let result =
             host.set_state("fill", &vec![b'x'; bytes]).map_or_else(|error| error.code, |()| String::from("ok"));

@@ -11,7 +11,7 @@ const MANIFEST: &str = r#"{"name": "flaky-agent", "version": "1.0.0", "summary":
 gateway_plugin_sdk::export_agent!(MANIFEST, deliver);
 
 fn deliver(delivery: &Delivery) -> Delivered {
-    match delivery.subject().as_deref() {
+    match delivery.subject() {
         Some("reject") => return Err(Failure::reject("invalid", "refused on purpose")),
         Some("trap") => panic!("trapped on purpose"),
         Some("spin") => loop {

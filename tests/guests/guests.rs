@@ -25,5 +25,5 @@ pub fn echo(version: &str) -> Received {
 
 /// A number from the query, or `default`.
 pub fn number(request: &Request, key: &str, default: usize) -> usize {
-    form_values(&request.query(), key).next().and_then(|value| value.parse().ok()).unwrap_or(default)
+    form_values(request.query(), key).next().and_then(|value| value.parse().ok()).unwrap_or(default)
 }

@@ -14,8 +14,7 @@ gateway_plugin_sdk::export_channel!(MANIFEST, receive);
 gateway_plugin_sdk::export_respond!(respond);
 
 fn receive(request: &Request) -> Received {
-    let query = request.query();
-    let subject = form_values(&query, "subject").next().map(|subject| subject.into_owned());
+    let subject = form_values(request.query(), "subject").next().map(|subject| subject.into_owned());
     Ok(Event::new("asked").with_subject(subject).into())
 }
 

@@ -213,7 +213,7 @@ fn a_plugin_file_is_checked_without_serving_it() {
     assert_eq!(error, "");
     let (dummy, broken) = data.split_once("plugins/broken.wasm: ").unwrap();
     assert!(dummy.starts_with("plugins/dummy.wasm: would serve\n  ok      name       dummy\n"), "{data}");
-    for part in ["world      channel-plugin 0.1.2\n", "resources  1 of 8 memories, ", "manifest   dummy 0.1.0: "] {
+    for part in ["world      receiving-plugin 0.1.3\n", "resources  1 of 8 memories, ", "manifest   dummy 0.1.0: "] {
         assert!(dummy.contains(&format!("  ok      {part}")), "{part} is missing in\n{data}");
     }
     assert_eq!(
@@ -279,7 +279,7 @@ fn a_check_reports_all_problems_and_what_to_do() {
         (
             "plugins/wants.wasm",
             &[
-                "failed  world      it exports `gateway:plugin/channel@0.2.0`, and this gateway serves 0.1.2",
+                "failed  world      it exports `gateway:plugin/channel@0.2.0`, and this gateway serves 0.1.3",
                 "failed  imports    it imports `wasi:http/types@0.2.0`",
                 "hint: send with `http.send`",
                 "failed  imports    it imports `acme:own/thing@1.0.0`",

@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Setup, TestGateway, built_in, guest};
 
@@ -49,6 +49,11 @@ fn what_is_shipped_imports_the_gateway_alone() {
             interface.starts_with("gateway:plugin/") || clock.contains(&interface)
         };
         assert!(imports.iter().all(own), "{}: {imports:?}", plugin.name());
+        // What a channel receives comes with the call, and a log in numbers needs no adapters. `types` has no functions.
+        if told["kind"] == "channel" && !told["exports"].to_string().contains("/respond@") {
+            let free = |import: &Value| ["types@", "log@"].iter().any(|name| import.to_string().contains(name));
+            assert!(imports.iter().all(free), "{}: {imports:?}", plugin.name());
+        }
         let memory = told["memory"].as_u64().unwrap();
         assert!(memory <= 128 << 10, "{}: {memory} bytes at the start", plugin.name());
     }
@@ -84,12 +89,45 @@ async fn a_reused_instance_keeps_its_size() {
         post_generic(&gateway, &body).await;
     }
 
+    assert_eq!(counted(&gateway.metrics().await, GROWTHS, "generic"), 0);
+
+    // Two of these do not fit into the first memory, so a call that leaves something behind its arguments makes the next one grow.
+    let large = "x".repeat(35_000);
+    let mut grown = Vec::new();
     for call in 1..=calls {
-        assert_eq!(gateway.post("echo", body.as_str()).await.expect_status(200).json()["instance"], call);
+        assert_eq!(gateway.post("echo", large.as_str()).await.expect_status(200).json()["instance"], call);
+        if call == 1 || call == calls {
+            grown.push(counted(&gateway.metrics().await, GROWTHS, "echo"));
+        }
     }
-    let metrics = gateway.metrics().await;
-    for plugin in ["generic", "echo"] {
-        assert_eq!(counted(&metrics, GROWTHS, plugin), 0, "{plugin}");
+    assert_eq!(grown[0], grown[1]);
+}
+
+/// A request is at the place in memory where the one before it was, and has nothing of it.
+#[tokio::test]
+async fn a_reused_instance_knows_nothing_of_the_calls_before() {
+    let config = r#"config = { kind = "/kind", subject = "header:x-note", attributes = { who = "/who", q = "query:q" } }
+[plugins.overrides.generic]
+reuse = { max_calls = 1000, max_memory = "32MiB" }
+concurrency = 1
+"#;
+    let gateway = generic().config(config).start().await;
+    let token = [("content-type", "application/json"), ("authorization", "Bearer kettle-token")];
+    let noted = [token[0], token[1], ("x-note", "door-7")];
+
+    for _ in 0..3 {
+        let full = r#"{"kind": "opened", "who": "octo", "more": "0123456789"}"#;
+        let full = gateway.client.post("/webhooks/generic?q=a", &noted, full).await.expect_accepted();
+        let empty = gateway.client.post("/webhooks/generic", &token, "{}").await.expect_accepted();
+
+        let facts = async |id: &str| {
+            let event = gateway.json(&format!("/admin/events/{id}")).await;
+            let attributes = &event["attributes"];
+            [&event["kind"], &event["subject"], &attributes["who"], &attributes["q"], &event["data"]].map(Value::clone)
+        };
+        let data = json!({"kind": "opened", "who": "octo", "more": "0123456789"});
+        assert_eq!(facts(&full).await, [json!("generic.opened"), json!("door-7"), json!("octo"), json!("a"), data]);
+        assert_eq!(facts(&empty).await, [json!("generic.received"), json!(null), json!(null), json!(null), json!({})]);
     }
 }
 

@@ -47,7 +47,6 @@ fn every_built_in_plugin_makes_of_its_samples_what_is_expected() {
             assert!(trial["fresh_us"].as_f64().unwrap() > 0.0, "{trial:#}");
             assert!(trial["memory"].as_u64().unwrap() > 0, "{trial:#}");
             assert_eq!(trial["memory_growths"], 0, "{trial:#}");
-            assert!(!trial["host_calls"].as_object().unwrap().is_empty(), "{trial:#}");
         }
     }
 }
@@ -62,7 +61,6 @@ fn a_difference_is_told_member_by_member() {
     assert_eq!((code, error.as_str()), (1, ""), "{data}");
     for part in [
         "plugins/dummy.wasm: channel plugin dummy 0.1.0\n  failed  one  ",
-        "inbound.header 2, inbound.query 1\n",
         "\n          receipt.events[0].kind: expected \"sent\", found \"received\"\n",
         "\n          receipt.events[1]: expected {}, found nothing\n",
         "\n          receipt.response: expected {\"status\":200}, found nothing\n",

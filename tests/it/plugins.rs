@@ -72,8 +72,8 @@ async fn a_bad_file_is_reported_and_the_last_good_version_serves() {
         (b"nonsense".to_vec(), "not WebAssembly"),
         (wat("(module)"), "core module"),
         (whole[..whole.len() / 2].to_vec(), "does not compile"),
-        (wat("(component)"), "exports neither"),
-        (wat(&exports("gateway:plugin/channel@0.2.0")), "serves 0.1.2"),
+        (wat("(component)"), "exports none of"),
+        (wat(&exports("gateway:plugin/channel@0.2.0")), "serves 0.1.3"),
         (
             wat(
                 "(component (import \"wasi:http/types@0.2.0\" (instance)) (instance $i) (export \"gateway:plugin/channel@0.1.0\" (instance $i)))",

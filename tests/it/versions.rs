@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::support::{RemoteAgent, Setup, built_in, guest};
+use serde_json::{Value, json};
+
+use crate::support::{RemoteAgent, Setup, Wire, built_in, guest};
 
 /// A plugin of the first released version is served.
 #[tokio::test]
@@ -18,6 +20,59 @@ async fn a_plugin_of_the_first_version_serves() {
     let event = gateway.json(&format!("/admin/events/{id}")).await;
     assert_eq!((event["kind"].as_str(), event["subject"].as_str()), (Some("oldest.old"), Some("s")));
     assert_eq!(event["attributes"]["path"], "/a");
+}
+
+/// A channel that fetches its request through host functions is served beside those whose call brings it along.
+#[tokio::test]
+async fn a_channel_of_an_older_patch_serves() {
+    let gateway = Setup::new().plugin(guest::FORMER).start().await;
+
+    let id = gateway.client.post("/webhooks/former", &[("x-subject", "s")], "hello").await.expect_accepted();
+
+    let event = gateway.json(&format!("/admin/events/{id}")).await;
+    assert_eq!((event["kind"].as_str(), event["subject"].as_str()), (Some("former.former"), Some("s")));
+    assert_eq!(event["attributes"]["length"], "5");
+}
+
+/// The call brings the whole request along, and the settings with the defaults of the manifest.
+#[tokio::test]
+async fn a_plugin_that_also_serves_older_gateways_gets_the_request_with_the_call() {
+    let gateway = Setup::new().plugin(guest::BOTH).config("\n[channels.both]\n").start().await;
+
+    let headers = [("x-b", "2"), ("X-A", "1"), ("x-b", "3")];
+    let id = gateway.client.post("/webhooks/both/a/b?c=%20d", &headers, "{\"e\":1}").await.expect_accepted();
+
+    let event = gateway.json(&format!("/admin/events/{id}")).await;
+    let data = event["data"].as_str().unwrap();
+    let parts: Vec<_> = data.split('|').collect();
+    assert_eq!((parts[0], parts[1], parts[2], parts[4]), ("POST", "/a/b", "c=%20d", "{\"e\":1}"));
+    assert_eq!(parts[5], r#"{"list":"[\"é\"]"}"#);
+    let lines: Vec<_> = parts[3].lines().filter(|line| line.starts_with("x-")).collect();
+    assert_eq!(lines, ["x-b: 2", "x-b: 3", "x-a: 1"], "{data}");
+}
+
+/// However odd a setting, a header or a line of the log is, it stays one, and what is no text is replaced.
+#[tokio::test]
+async fn odd_settings_headers_and_lines_of_the_log_stay_what_they_are() {
+    let config = r#"
+[channels.both]
+config = { text = "\",\n\u0001é\\" }
+"#;
+    let gateway = Setup::new().plugin(guest::BOTH).config(config).start().await;
+    let mut wire = Wire::connect(gateway.client.address()).await.unwrap();
+
+    let head = b"POST /webhooks/both HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nx-note: caf\xc3 \xe9: x-forged: yes\t!\r\n\r\n";
+    wire.send_bytes(&[&head[..], b"{}"].concat()).await.unwrap();
+    let answer = wire.receive().await.unwrap();
+
+    assert_eq!(answer.status(), 202, "{answer:?}");
+    let id = answer.json()["events"][0]["id"].as_str().unwrap().to_owned();
+    let event = gateway.json(&format!("/admin/events/{id}")).await;
+    let parts: Vec<_> = event["data"].as_str().unwrap().split('|').collect();
+    assert!(parts[3].lines().any(|line| line == "x-note: caf\u{fffd} \u{fffd}: x-forged: yes\t!"), "{event:#}");
+    let settings: Value = serde_json::from_str(parts[5]).unwrap();
+    assert_eq!(settings, json!({"list": "[\"é\"]", "text": "\",\n\u{1}é\\"}));
+    gateway.logged(&["INFO", "plugin=both", "odd  [3mé end"]).await;
 }
 
 /// An agent that was built before there was `http.notify` is served.
@@ -46,7 +101,7 @@ async fn a_plugin_of_a_newer_patch_serves_without_what_is_missing() {
 
     for (path, interface, function) in [("translate", "host", "translate"), ("weather", "weather", "tomorrow")] {
         gateway.post(&format!("newest/{path}"), "{}").await.expect_problem(502, "plugin_failed");
-        let missing = format!("`gateway:plugin/{interface}@0.1.99` has `{function}`, which this gateway (0.1.2)");
+        let missing = format!("`gateway:plugin/{interface}@0.1.99` has `{function}`, which this gateway (0.1.3)");
         gateway.logged(&[&missing]).await;
         gateway.post("newest", "{}").await.expect_accepted();
     }
@@ -61,6 +116,7 @@ fn the_current_contract_keeps_every_released_one() {
     let current = read(&wit.join("plugin.wit"));
     let released: Vec<_> = fs::read_dir(wit.join("released")).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(!released.is_empty());
+    assert!(current.contains_key("interface host") && current.contains_key("world agent-plugin"), "{current:#?}");
 
     for version in released {
         for (block, items) in read(&version.join("plugin.wit")) {
@@ -97,9 +153,9 @@ fn blocks(text: &str) -> BTreeMap<String, BTreeSet<String>> {
             _ => false,
         };
         item.push(c);
-        if depth == 0 {
+        if depth == 0 && ['}', ';'].contains(&c) {
             item.clear();
-        } else if ends {
+        } else if depth > 0 && ends {
             let line = std::mem::take(&mut item).split_whitespace().collect::<Vec<_>>().join(" ");
             blocks.get_mut(&name).unwrap().insert(line);
         }

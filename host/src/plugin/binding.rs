@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::CallError;
 use super::limits::CallLimits;
+use super::manifest::Manifest;
 use super::network::Network;
 use super::state::PluginState;
 
@@ -24,9 +26,17 @@ pub struct Binding {
     pub state: Option<Arc<PluginState>>,
     /// Wall-clock time that one call may take.
     pub time: Duration,
+    settings: ArcSwapOption<Settings>,
     permits: Semaphore,
     waiting: AtomicUsize,
     queue: usize,
+}
+
+/// The settings of a plugin with the defaults of its manifest.
+struct Settings {
+    manifest: Arc<Manifest>,
+    /// An object of strings.
+    json: Arc<str>,
 }
 
 impl Binding {
@@ -38,6 +48,7 @@ impl Binding {
             network,
             state: None,
             time: limits.time,
+            settings: ArcSwapOption::empty(),
             permits: Semaphore::new(limits.concurrency),
             waiting: AtomicUsize::new(0),
             queue: limits.queue,
@@ -47,6 +58,21 @@ impl Binding {
     pub fn with_state(mut self, state: Option<Arc<PluginState>>) -> Self {
         self.state = state;
         self
+    }
+
+    /// The settings with the defaults of this manifest, as a JSON object of strings. Made once for each version of the plugin.
+    pub(super) fn settings(&self, manifest: &Arc<Manifest>) -> Arc<str> {
+        if let Some(known) = &*self.settings.load()
+            && Arc::ptr_eq(&known.manifest, manifest)
+        {
+            return Arc::clone(&known.json);
+        }
+        let defaults = manifest.config.iter().filter_map(|(name, key)| Some((name.clone(), key.default_text.clone()?)));
+        let mut all: BTreeMap<String, String> = defaults.collect();
+        all.extend(self.config.clone());
+        let json: Arc<str> = serde_json::to_string(&all).expect("strings can be written as JSON").into();
+        self.settings.store(Some(Arc::new(Settings { manifest: Arc::clone(manifest), json: Arc::clone(&json) })));
+        json
     }
 
     /// Whether a call would be refused now. Cheap.
@@ -87,6 +113,24 @@ impl Drop for Waiter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_take_precedence_over_defaults_of_the_version_that_is_called() {
+        let manifest = |defaults: &str| {
+            let text = format!(r#"{{"name": "a", "version": "1.0.0", "summary": "a", "config": {{{defaults}}}}}"#);
+            Arc::new(Manifest::parse(&text).unwrap())
+        };
+        let config = [("a".to_owned(), "\"1\"".to_owned()), ("c".to_owned(), "é\n".to_owned())].into();
+        let binding = Binding::new("dummy", config, Network::Closed, &CallLimits::default());
+        let first = manifest(
+            r#""a": {"type": "string", "summary": "a", "default": "x"}, "b": {"type": "array", "summary": "b", "default": ["y"]}, "d": {"type": "string", "summary": "d"}"#,
+        );
+
+        let json = binding.settings(&first);
+        assert_eq!(&*json, r#"{"a":"\"1\"","b":"[\"y\"]","c":"é\n"}"#);
+        assert!(Arc::ptr_eq(&json, &binding.settings(&first)));
+        assert_eq!(&*binding.settings(&manifest("")), r#"{"a":"\"1\"","c":"é\n"}"#);
+    }
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once() {

@@ -13,6 +13,22 @@ pub mod channel {
     });
 }
 
+/// A channel whose call brings the request along.
+pub mod receiving {
+    wasmtime::component::bindgen!({
+        path: "../wit/plugin.wit",
+        world: "receiving-plugin",
+        imports: { default: trappable | tracing },
+        exports: { default: async },
+        with: {
+            "gateway:plugin/types": crate::plugin::bindings::channel::gateway::plugin::types,
+            "gateway:plugin/host": crate::plugin::bindings::channel::gateway::plugin::host,
+            "gateway:plugin/inbound": crate::plugin::bindings::channel::gateway::plugin::inbound,
+            "gateway:plugin/state": crate::plugin::bindings::channel::gateway::plugin::state,
+        },
+    });
+}
+
 pub mod agent {
     wasmtime::component::bindgen!({
         path: "../wit/plugin.wit",
@@ -27,6 +43,24 @@ pub mod agent {
             "gateway:plugin/types": crate::plugin::bindings::channel::gateway::plugin::types,
             "gateway:plugin/host": crate::plugin::bindings::channel::gateway::plugin::host,
             "gateway:plugin/state": crate::plugin::bindings::channel::gateway::plugin::state,
+        },
+    });
+}
+
+/// An agent whose call brings along what most agents need.
+pub mod delivering {
+    wasmtime::component::bindgen!({
+        path: "../wit/plugin.wit",
+        world: "delivering-plugin",
+        imports: { default: trappable | tracing },
+        exports: { default: async },
+        with: {
+            "gateway:plugin/types": crate::plugin::bindings::channel::gateway::plugin::types,
+            "gateway:plugin/log": crate::plugin::bindings::receiving::gateway::plugin::log,
+            "gateway:plugin/host": crate::plugin::bindings::channel::gateway::plugin::host,
+            "gateway:plugin/state": crate::plugin::bindings::channel::gateway::plugin::state,
+            "gateway:plugin/outbound": crate::plugin::bindings::agent::gateway::plugin::outbound,
+            "gateway:plugin/http": crate::plugin::bindings::agent::gateway::plugin::http,
         },
     });
 }

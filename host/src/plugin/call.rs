@@ -1,10 +1,11 @@
 //! Inputs and results of plugin calls, as types of the host.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use jiff::fmt::rfc2822;
 
 use crate::egress::Response;
@@ -13,7 +14,9 @@ use crate::event::{Event, SkillRef, Timestamp};
 use super::bindings::agent::exports::gateway::plugin::agent;
 use super::bindings::channel::exports::gateway::plugin::channel;
 use super::bindings::channel::gateway::plugin::types;
+use super::bindings::delivering::exports::gateway::plugin::deliver;
 use super::bindings::polling::exports::gateway::plugin::poll;
+use super::bindings::receiving::exports::gateway::plugin::receive;
 use super::bindings::responding::exports::gateway::plugin::respond;
 use super::state::StateChanges;
 
@@ -29,6 +32,23 @@ pub struct Inbound {
     pub headers: HeaderMap,
     pub body: Bytes,
     pub received_at: Timestamp,
+}
+
+impl Inbound {
+    /// The headers as one text: `name: value` and a line feed each. No value has a line feed.
+    pub(super) fn header_lines(&self) -> String {
+        let length: usize = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 3).sum();
+        let mut lines = String::with_capacity(length);
+        for (name, value) in &self.headers {
+            lines.extend([name.as_str(), ": ", &header_text(value), "\n"]);
+        }
+        lines
+    }
+}
+
+/// A header's value as text; bytes that are not UTF-8 become U+FFFD.
+pub(super) fn header_text(value: &HeaderValue) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
 }
 
 /// The result of a channel plugin's `receive`.
@@ -134,24 +154,38 @@ impl Failure {
     }
 }
 
-impl From<channel::Receipt> for Receipt {
-    fn from(receipt: channel::Receipt) -> Self {
-        let event = |event: channel::Event| ReceiptEvent {
-            kind: event.kind,
-            subject: event.subject,
-            delivery_id: event.delivery_id,
-            key: event.key,
-            data: event.data.map(Bytes::from),
-            content_type: event.content_type,
-            attributes: event.attributes,
-        };
-        Self {
-            events: receipt.events.into_iter().map(event).collect(),
-            response: receipt.response.map(Response::from),
-            state: StateChanges::default(),
+/// Converts what an interface returns that receives requests. All of them have the same types.
+macro_rules! received {
+    ($($interface:ident)*) => {$(
+        impl From<$interface::Receipt> for Receipt {
+            fn from(receipt: $interface::Receipt) -> Self {
+                let event = |event: $interface::Event| ReceiptEvent {
+                    kind: event.kind,
+                    subject: event.subject,
+                    delivery_id: event.delivery_id,
+                    key: event.key,
+                    data: event.data.map(Bytes::from),
+                    content_type: event.content_type,
+                    attributes: event.attributes,
+                };
+                Self {
+                    events: receipt.events.into_iter().map(event).collect(),
+                    response: receipt.response.map(Response::from),
+                    state: StateChanges::default(),
+                }
+            }
         }
-    }
+
+        impl From<$interface::Rejection> for Rejection {
+            fn from(rejection: $interface::Rejection) -> Self {
+                let status = if (400..500).contains(&rejection.status) { rejection.status } else { 422 };
+                Self { status, detail: rejection.detail }
+            }
+        }
+    )*};
 }
+
+received!(channel receive);
 
 impl From<poll::Batch> for Batch {
     fn from(batch: poll::Batch) -> Self {
@@ -176,31 +210,33 @@ impl From<types::Response> for Response {
     }
 }
 
-impl From<channel::Rejection> for Rejection {
-    fn from(rejection: channel::Rejection) -> Self {
-        let status = if (400..500).contains(&rejection.status) { rejection.status } else { 422 };
-        Self { status, detail: rejection.detail }
-    }
-}
-
-impl From<agent::Answer> for Answer {
-    fn from(answer: agent::Answer) -> Self {
-        let agent::Answer { content_type, body, attributes } = answer;
-        let body = body.map(Bytes::from).unwrap_or_default();
-        Self { content_type, body, attributes, note: None, state: StateChanges::default() }
-    }
-}
-
-impl From<agent::Failure> for Failure {
-    fn from(failure: agent::Failure) -> Self {
-        match failure {
-            agent::Failure::Retry(agent::Retry { code, message, after }) => Self { retry: true, code, message, after },
-            agent::Failure::Reject(agent::Refusal { code, message }) => {
-                Self { retry: false, code, message, after: None }
+/// As above, for interfaces that deliver.
+macro_rules! delivered {
+    ($($interface:ident)*) => {$(
+        impl From<$interface::Answer> for Answer {
+            fn from(answer: $interface::Answer) -> Self {
+                let $interface::Answer { content_type, body, attributes } = answer;
+                let body = body.map(Bytes::from).unwrap_or_default();
+                Self { content_type, body, attributes, note: None, state: StateChanges::default() }
             }
         }
-    }
+
+        impl From<$interface::Failure> for Failure {
+            fn from(failure: $interface::Failure) -> Self {
+                match failure {
+                    $interface::Failure::Retry($interface::Retry { code, message, after }) => {
+                        Self { retry: true, code, message, after }
+                    }
+                    $interface::Failure::Reject($interface::Refusal { code, message }) => {
+                        Self { retry: false, code, message, after: None }
+                    }
+                }
+            }
+        }
+    )*};
 }
+
+delivered!(agent deliver);
 
 impl From<respond::Failure> for Failure {
     fn from(failure: respond::Failure) -> Self {
@@ -218,7 +254,48 @@ impl From<poll::Failure> for Failure {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderName;
+
     use super::*;
+
+    fn header_lines(headers: HeaderMap) -> String {
+        let inbound = Inbound {
+            method: "POST".to_owned(),
+            path: "/".to_owned(),
+            query: String::new(),
+            headers,
+            body: Bytes::new(),
+            received_at: Timestamp::from_millis(0),
+        };
+        inbound.header_lines()
+    }
+
+    #[test]
+    fn headers_are_lines_in_their_order() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-kind", HeaderValue::from_static("opened"));
+        headers.append("x-kind", HeaderValue::from_bytes(b"caf\xe9").unwrap());
+        headers.append("x-empty", HeaderValue::from_static(""));
+
+        assert_eq!(header_lines(headers), "x-kind: opened\nx-kind: caf\u{fffd}\nx-empty: \n");
+    }
+
+    /// A guest takes every line for a header, so no byte of a name or a value may begin a line, or end a name.
+    #[test]
+    fn no_header_can_forge_another_one() {
+        let odd = |byte: u8| [&b"a"[..], &[byte], b"x-forged: yes"].concat();
+        for byte in 0..=u8::MAX {
+            if let Ok(value) = HeaderValue::from_bytes(&odd(byte)) {
+                let lines = header_lines([(HeaderName::from_static("x-note"), value)].into_iter().collect());
+                assert_eq!((lines.lines().count(), lines.matches('\n').count()), (1, 1), "{byte}");
+                assert!(lines.starts_with("x-note: a"), "{byte}");
+            }
+            if let Ok(name) = HeaderName::from_bytes(&[b'a', byte]) {
+                let lines = header_lines([(name, HeaderValue::from_static("yes"))].into_iter().collect());
+                assert_eq!(lines.split_once(": "), Some((&lines[..2], "yes\n")), "{byte}");
+            }
+        }
+    }
 
     #[test]
     fn a_wait_is_asked_for_in_seconds_or_with_a_date() {

@@ -68,7 +68,7 @@ async fn look(registry: &Registry, path: &Path, report: &mut Report) {
     let (kind, problems) = contract::review(&component);
     let keeps_contract = kind.is_ok() && problems.is_empty();
     match kind {
-        Ok(kind) => report.good("world", format!("{}-plugin {SERVED}", kind.as_str())),
+        Ok(kind) => report.good("world", format!("{} {SERVED}", contract::world(&component, kind))),
         Err(error) => report.bad("world", vec![advised(language, &error.into())]),
     }
     if problems.is_empty() {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use wasmtime::component::Component;
 
 /// The served version of `wit/plugin.wit`. Patch versions are interchangeable.
-pub const SERVED: &str = "0.1.2";
+pub const SERVED: &str = "0.1.3";
 
 /// The kind of a plugin, by the interface it exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -31,11 +31,11 @@ impl Kind {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContractError {
     #[error(
-        "it exports neither `gateway:plugin/channel` nor `gateway:plugin/agent`, but {found}\nhint: build it for the world `channel-plugin` or `agent-plugin` of `wit/plugin.wit`"
+        "it exports none of `gateway:plugin/receive`, `channel`, `deliver` and `agent`, but {found}\nhint: build it for one of the worlds `..-plugin` of `wit/plugin.wit`"
     )]
     NoInterface { found: String },
-    #[error("it exports both `gateway:plugin/channel` and `gateway:plugin/agent`\nhint: make two plugins of it")]
-    Both,
+    #[error("it is a channel and an agent: it exports `{channel}` and `{agent}`\nhint: make two plugins of it")]
+    Both { channel: String, agent: String },
     #[error(
         "it {how} `{interface}`, and this gateway serves {SERVED} and its patches\nhint: build it against the `wit/plugin.wit` of this release"
     )]
@@ -63,10 +63,32 @@ pub enum ContractError {
 }
 
 const PACKAGE: &str = "gateway:plugin/";
+/// Export of a channel plugin whose call brings the request along.
+pub(super) const RECEIVE: &str = "gateway:plugin/receive";
+/// Export of an agent plugin whose call brings along what most agents need.
+pub(super) const DELIVER: &str = "gateway:plugin/deliver";
+const CHANNEL: &str = "gateway:plugin/channel";
+const AGENT: &str = "gateway:plugin/agent";
 /// Optional export of a channel plugin: sends answers back to the source.
 pub(super) const RESPOND: &str = "gateway:plugin/respond";
 /// Optional export of a channel plugin: fetches events from the source.
 pub(super) const POLL: &str = "gateway:plugin/poll";
+
+/// Whether `component` is called through `interface`. It may export it in a version that is not served, for other gateways.
+pub(super) fn is_called_through(component: &Component, interface: &str) -> bool {
+    let exported = |name: &str| split(name).0 == interface && is_served(name, SERVED);
+    component.component_type().exports(component.engine()).any(|(name, _)| exported(name))
+}
+
+/// The world of `wit/plugin.wit` with the interface that the plugin is called through.
+pub(super) fn world(component: &Component, kind: Kind) -> &'static str {
+    match kind {
+        Kind::Channel if is_called_through(component, RECEIVE) => "receiving-plugin",
+        Kind::Channel => "channel-plugin",
+        Kind::Agent if is_called_through(component, DELIVER) => "delivering-plugin",
+        Kind::Agent => "agent-plugin",
+    }
+}
 
 /// Whether `component` exports `interface`, in any version.
 pub(super) fn exports(component: &Component, interface: &str) -> bool {
@@ -119,17 +141,26 @@ pub(super) fn review(component: &Component) -> (Result<Kind, ContractError>, Vec
 }
 
 fn kind_of(exports: &[String]) -> Result<Kind, ContractError> {
-    let exported = |interface: &str| exports.iter().find(|name| split(name).0 == interface);
-    let (kind, name) = match (exported("gateway:plugin/channel"), exported("gateway:plugin/agent")) {
+    let (channel, agent) = (main_export(exports, [RECEIVE, CHANNEL]), main_export(exports, [DELIVER, AGENT]));
+    let (kind, name) = match (channel, agent) {
         (Some(name), None) => (Kind::Channel, name),
         (None, Some(name)) => (Kind::Agent, name),
-        (Some(_), Some(_)) => return Err(ContractError::Both),
+        (Some(channel), Some(agent)) => {
+            return Err(ContractError::Both { channel: channel.clone(), agent: agent.clone() });
+        }
         (None, None) => return Err(ContractError::NoInterface { found: listed(exports) }),
     };
     if !is_served(name, SERVED) {
         return Err(ContractError::Version { how: "exports", interface: name.clone() });
     }
     Ok(kind)
+}
+
+/// The first of these interfaces that is exported; one in a version that is served takes precedence.
+fn main_export<'a>(exports: &'a [String], interfaces: [&str; 2]) -> Option<&'a String> {
+    let of = move |interface: &&str| exports.iter().filter(|name| split(name).0 == *interface).collect::<Vec<_>>();
+    let named = interfaces.iter().flat_map(of).collect::<Vec<_>>();
+    named.iter().copied().find(|name| is_served(name, SERVED)).or_else(|| named.first().copied())
 }
 
 fn check_import(kind: Kind, reaches_out: bool, name: &str) -> Result<(), ContractError> {
@@ -139,7 +170,7 @@ fn check_import(kind: Kind, reaches_out: bool, name: &str) -> Result<(), Contrac
             return Err(ContractError::Version { how: "imports", interface: name.to_owned() });
         }
         return match (kind, own) {
-            (_, "host" | "types" | "state") | (Kind::Channel, "inbound") => Ok(()),
+            (_, "host" | "log" | "types" | "state") | (Kind::Channel, "inbound") => Ok(()),
             (_, "outbound" | "http") if reaches_out => Ok(()),
             (Kind::Channel, "answer") if reaches_out => Ok(()),
             (_, "inbound" | "outbound" | "http" | "answer") => {
@@ -204,17 +235,25 @@ mod tests {
 
     #[test]
     fn a_component_is_what_it_exports() {
+        const RECEIVE: &str = "gateway:plugin/receive@0.1.3";
         const CHANNEL: &str = "gateway:plugin/channel@0.1.0";
         const AGENT: &str = "gateway:plugin/agent@0.1.7";
         check(&[CHANNEL, "init"], &["gateway:plugin/inbound@0.1.0", "wasi:io/poll@0.2.6"], Ok(Kind::Channel));
         check(&[AGENT], &["gateway:plugin/http@0.1.0", "wasi:sockets/tcp@0.2.0"], Ok(Kind::Agent));
-        check(&[CHANNEL, AGENT], &[], Err("exports both"));
+        check(&[RECEIVE], &[], Ok(Kind::Channel));
+        check(&[RECEIVE, CHANNEL], &["gateway:plugin/log@0.1.3"], Ok(Kind::Channel));
+        check(&["gateway:plugin/receive@0.2.0", CHANNEL], &[], Ok(Kind::Channel));
+        check(&["gateway:plugin/receive@0.2.0"], &[], Err("exports `gateway:plugin/receive@0.2.0`, and this gateway"));
+        check(&[CHANNEL, AGENT], &[], Err("is a channel and an agent"));
+        check(&["gateway:plugin/deliver@0.1.3"], &["gateway:plugin/http@0.1.3"], Ok(Kind::Agent));
+        check(&[RECEIVE, AGENT], &[], Err("exports `gateway:plugin/receive@0.1.3` and `gateway:plugin/agent@0.1.7`"));
         check(&["wasi:cli/run@0.2.0"], &[], Err("but `wasi:cli/run@0.2.0`"));
+        check(&["gateway:plugin/later@0.1.99"], &[], Err("but `gateway:plugin/later@0.1.99`"));
         check(&[], &[], Err("but nothing"));
         check(
             &["gateway:plugin/channel@0.2.0"],
             &[],
-            Err("exports `gateway:plugin/channel@0.2.0`, and this gateway serves 0.1.2"),
+            Err("exports `gateway:plugin/channel@0.2.0`, and this gateway serves 0.1.3"),
         );
         check(&[CHANNEL], &["gateway:plugin/host@0.2.0"], Err("imports `gateway:plugin/host@0.2.0`"));
         check(&[CHANNEL], &["gateway:plugin/http@0.1.0"], Err("which channel plugins without `respond` or `poll`"));

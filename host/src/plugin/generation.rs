@@ -24,7 +24,7 @@ use super::manifest::Manifest;
 use super::metrics::{ByCall, ByLimit, ByPlugin, PluginMetrics};
 use super::output::{GuestLog, LogRate};
 use super::pool_permits::PoolPermits;
-use super::prepared::{Entry, Exports, Outcome, Prepared, explain, new_store, stated};
+use super::prepared::{Deliverer, Entry, Exports, Outcome, Prepared, Receiver, explain, new_store, stated};
 use super::state::StateChanges;
 
 struct Instance {
@@ -127,8 +127,12 @@ impl Generation {
     /// The interfaces that the component imports, and those that it exports.
     pub(super) fn interfaces(&self) -> (Vec<String>, Vec<String>) {
         let component = match &self.prepared {
-            Prepared::Channel { channel, .. } => channel.instance_pre().component(),
-            Prepared::Agent(agent) => agent.instance_pre().component(),
+            Prepared::Channel { receiver: Receiver::WithRequest(receiving), .. } => {
+                receiving.instance_pre().component()
+            }
+            Prepared::Channel { receiver: Receiver::Bare(channel), .. } => channel.instance_pre().component(),
+            Prepared::Agent(Deliverer::WithFacts(delivering)) => delivering.instance_pre().component(),
+            Prepared::Agent(Deliverer::Bare(agent)) => agent.instance_pre().component(),
         };
         let ty = component.component_type();
         let imports = ty.imports(&self.engine).map(|(name, _)| name.to_owned()).collect();
@@ -159,7 +163,7 @@ impl Generation {
         binding: &Arc<Binding>,
         inbound: Inbound,
     ) -> Result<Result<Receipt, Rejection>, CallError> {
-        match self.call(binding, Entry::Main, Subject::Inbound(inbound)).await? {
+        match self.call(binding, Entry::Main, Subject::Inbound(Arc::new(inbound))).await? {
             Called { outcome: Outcome::Received(received), state, .. } => {
                 Ok(received.map(|receipt| Receipt { state, ..receipt }))
             }
@@ -175,7 +179,7 @@ impl Generation {
         binding: &Arc<Binding>,
         outgoing: Outgoing,
     ) -> Result<Result<Answer, Failure>, CallError> {
-        match self.call(binding, Entry::Main, Subject::Outgoing(outgoing)).await? {
+        match self.call(binding, Entry::Main, Subject::Outgoing(Arc::new(outgoing))).await? {
             Called { outcome: Outcome::Delivered(delivered), state, note } => {
                 Ok(delivered.map(|answer| Answer { state, note, ..answer }))
             }

@@ -33,8 +33,8 @@ const SLOW: u64 = 5;
 pub(super) enum Subject {
     /// `describe`.
     Nothing,
-    Inbound(Inbound),
-    Outgoing(Outgoing),
+    Inbound(Arc<Inbound>),
+    Outgoing(Arc<Outgoing>),
     Responding(Responding),
     /// The id of the call.
     Poll(RequestId),
@@ -55,6 +55,8 @@ pub(super) struct Guest {
     state: StateChanges,
     /// What the call did that an operator may want to know, although it succeeded.
     note: Option<String>,
+    /// A line that the guest logs in numbers and has not ended.
+    line: Vec<u8>,
     /// Whether the call exceeded its state quota.
     pub(super) quota_hit: bool,
     binding: Arc<Binding>,
@@ -90,6 +92,7 @@ impl Guest {
             subject: Subject::Nothing,
             state: StateChanges::default(),
             note: None,
+            line: Vec::new(),
             quota_hit: false,
             deadline: Instant::now() + binding.time,
             binding,
@@ -110,6 +113,7 @@ impl Guest {
         self.subject = subject;
         self.state = StateChanges::default();
         self.note = None;
+        self.line.clear();
         self.quota_hit = false;
         self.deadline = deadline;
         self.ticks = 0;
@@ -149,7 +153,25 @@ impl Guest {
         matches!(&self.subject, Subject::Outgoing(outgoing) if outgoing.wants_answer)
     }
 
-    fn inbound(&self) -> wasmtime::Result<&Inbound> {
+    /// The request and the settings, for a `receive` that brings them along.
+    pub(super) fn to_receive(&self) -> wasmtime::Result<(Arc<Inbound>, Arc<str>)> {
+        Ok((Arc::clone(self.inbound()?), self.settings()))
+    }
+
+    /// The delivery and the settings, for a `deliver` that does.
+    pub(super) fn to_deliver(&self) -> wasmtime::Result<(Arc<Outgoing>, Arc<str>)> {
+        match &self.subject {
+            Subject::Outgoing(outgoing) => Ok((Arc::clone(outgoing), self.settings())),
+            _ => Err(wasmtime::Error::msg("there is no event outside `deliver`")),
+        }
+    }
+
+    /// A JSON object of strings; empty in `describe`.
+    fn settings(&self) -> Arc<str> {
+        self.manifest.as_ref().map_or_else(|| "{}".into(), |manifest| self.binding.settings(manifest))
+    }
+
+    fn inbound(&self) -> wasmtime::Result<&Arc<Inbound>> {
         match &self.subject {
             Subject::Inbound(inbound) => Ok(inbound),
             _ => Err(wasmtime::Error::msg("there is no request outside `receive`")),

@@ -8,13 +8,16 @@ use super::bindings::agent::AgentPluginPre;
 use super::bindings::agent::gateway::plugin::{http, outbound};
 use super::bindings::channel::ChannelPluginPre;
 use super::bindings::channel::gateway::plugin::{host, inbound, state, types};
+use super::bindings::delivering::DeliveringPluginPre;
 use super::bindings::polling::PollingPre;
+use super::bindings::receiving::ReceivingPluginPre;
+use super::bindings::receiving::gateway::plugin::log;
 use super::bindings::responding::RespondingPre;
 use super::bindings::responding::gateway::plugin::answer;
-use super::contract::{self, Kind, POLL, RESPOND, SERVED};
+use super::contract::{self, DELIVER, Kind, POLL, RECEIVE, RESPOND, SERVED};
 use super::engine::Engines;
 use super::guest::Guest;
-use super::prepared::Prepared;
+use super::prepared::{Deliverer, Prepared, Receiver};
 
 /// The linkers of all engines.
 pub(super) struct Linkers(Vec<EngineLinkers>);
@@ -43,6 +46,7 @@ impl EngineLinkers {
         wasmtime_wasi::p2::add_to_linker_async(&mut agent)?;
         types::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
         host::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
+        log::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
         state::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
         outbound::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
         http::add_to_linker::<Guest, HasSelf<Guest>>(&mut agent, |guest| guest)?;
@@ -67,13 +71,21 @@ impl EngineLinkers {
             linker.instantiate_pre(component)?
         };
         if kind == Kind::Agent {
-            return Ok(Prepared::Agent(AgentPluginPre::new(instance)?));
+            return Ok(Prepared::Agent(if contract::is_called_through(component, DELIVER) {
+                Deliverer::WithFacts(DeliveringPluginPre::new(instance)?)
+            } else {
+                Deliverer::Bare(AgentPluginPre::new(instance)?)
+            }));
         }
         let exports = |interface| contract::exports(component, interface);
         Ok(Prepared::Channel {
             responding: exports(RESPOND).then(|| RespondingPre::new(instance.clone())).transpose()?,
             polling: exports(POLL).then(|| PollingPre::new(instance.clone())).transpose()?,
-            channel: ChannelPluginPre::new(instance)?,
+            receiver: if contract::is_called_through(component, RECEIVE) {
+                Receiver::WithRequest(ReceivingPluginPre::new(instance)?)
+            } else {
+                Receiver::Bare(ChannelPluginPre::new(instance)?)
+            },
         })
     }
 }

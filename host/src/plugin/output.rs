@@ -17,7 +17,7 @@ use crate::event::PluginName;
 pub(super) const TARGET: &str = module_path!();
 
 /// Bytes of one line. The rest of a longer line is dropped.
-const MAX_LINE: usize = 4 << 10;
+pub(super) const MAX_LINE: usize = 4 << 10;
 
 /// Last words in the error of a trap.
 const KEPT_LINES: usize = 8;

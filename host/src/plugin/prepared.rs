@@ -11,9 +11,11 @@ use crate::event::PluginName;
 use super::binding::Binding;
 use super::bindings::agent::{AgentPlugin, AgentPluginPre};
 use super::bindings::channel::{ChannelPlugin, ChannelPluginPre};
+use super::bindings::delivering::{DeliveringPlugin, DeliveringPluginPre};
 use super::bindings::polling::{Polling, PollingPre};
+use super::bindings::receiving::{ReceivingPlugin, ReceivingPluginPre};
 use super::bindings::responding::{Responding as Responder, RespondingPre};
-use super::call::{Answer, Batch, Failure, Receipt, Rejection};
+use super::call::{Answer, Batch, Failure, Outgoing, Receipt, Rejection};
 use super::call_stats::CALLS;
 use super::engine::ActivityFlag;
 use super::error::CallError;
@@ -28,12 +30,26 @@ const BELOW_MEMORY: u64 = 0xfff0_0000;
 /// A component whose imports are linked, so that instantiating needs no lookup.
 #[derive(Clone)]
 pub(super) enum Prepared {
-    Channel {
-        channel: ChannelPluginPre<Guest>,
-        responding: Option<RespondingPre<Guest>>,
-        polling: Option<PollingPre<Guest>>,
-    },
-    Agent(AgentPluginPre<Guest>),
+    Channel { receiver: Receiver, responding: Option<RespondingPre<Guest>>, polling: Option<PollingPre<Guest>> },
+    Agent(Deliverer),
+}
+
+/// How a channel plugin receives.
+#[derive(Clone)]
+pub(super) enum Receiver {
+    /// The call brings the request along.
+    WithRequest(ReceivingPluginPre<Guest>),
+    /// The plugin fetches the request.
+    Bare(ChannelPluginPre<Guest>),
+}
+
+/// How an agent plugin delivers.
+#[derive(Clone)]
+pub(super) enum Deliverer {
+    /// The call brings along what most agents need of the event.
+    WithFacts(DeliveringPluginPre<Guest>),
+    /// The plugin fetches the event.
+    Bare(AgentPluginPre<Guest>),
 }
 
 /// The export that a call uses.
@@ -47,9 +63,11 @@ pub(super) enum Entry {
 
 /// The exports of an instance.
 pub(super) enum Exports {
+    Receiving(ReceivingPlugin),
     Channel(ChannelPlugin),
     Responding(Responder),
     Polling(Polling),
+    Delivering(DeliveringPlugin),
     Agent(AgentPlugin),
 }
 
@@ -65,9 +83,37 @@ impl Exports {
     /// Calls the export that the instance was made for.
     pub(super) async fn call(&self, store: &mut Store<Guest>) -> wasmtime::Result<Outcome> {
         Ok(match self {
+            Self::Receiving(receiving) => {
+                let (request, config) = store.data().to_receive()?;
+                let headers = request.header_lines();
+                let received = receiving.gateway_plugin_receive().call_receive(
+                    store,
+                    &request.method,
+                    &request.path,
+                    &request.query,
+                    &headers,
+                    &request.body,
+                    &config,
+                );
+                Outcome::Received(received.await?.map(Receipt::from).map_err(Rejection::from))
+            }
             Self::Channel(channel) => {
                 let received = channel.gateway_plugin_channel().call_receive(store).await?;
                 Outcome::Received(received.map(Receipt::from).map_err(Rejection::from))
+            }
+            Self::Delivering(delivering) => {
+                let (delivery, config) = store.data().to_deliver()?;
+                let Outgoing { event, attempt, .. } = &*delivery;
+                let id = event.id.to_string();
+                let delivered = delivering.gateway_plugin_deliver().call_deliver(
+                    store,
+                    &id,
+                    &event.kind,
+                    event.subject.as_deref(),
+                    *attempt,
+                    &config,
+                );
+                Outcome::Delivered(delivered.await?.map(Answer::from).map_err(Failure::from))
             }
             Self::Agent(agent) => {
                 let delivered = agent.gateway_plugin_agent().call_deliver(store).await?;
@@ -89,7 +135,10 @@ impl Prepared {
     /// Makes an instance for calls of `entry`.
     pub(super) async fn instantiate(&self, entry: Entry, store: &mut Store<Guest>) -> wasmtime::Result<Exports> {
         match (self, entry) {
-            (Self::Channel { channel, .. }, Entry::Main) => {
+            (Self::Channel { receiver: Receiver::WithRequest(receiving), .. }, Entry::Main) => {
+                receiving.instantiate_async(store).await.map(Exports::Receiving)
+            }
+            (Self::Channel { receiver: Receiver::Bare(channel), .. }, Entry::Main) => {
                 channel.instantiate_async(store).await.map(Exports::Channel)
             }
             (Self::Channel { responding: Some(responding), .. }, Entry::Respond) => {
@@ -99,7 +148,10 @@ impl Prepared {
                 polling.instantiate_async(store).await.map(Exports::Polling)
             }
             (Self::Channel { .. }, _) => Err(wasmtime::Error::msg("the plugin does not have this export")),
-            (Self::Agent(agent), _) => agent.instantiate_async(store).await.map(Exports::Agent),
+            (Self::Agent(Deliverer::WithFacts(delivering)), _) => {
+                delivering.instantiate_async(store).await.map(Exports::Delivering)
+            }
+            (Self::Agent(Deliverer::Bare(agent)), _) => agent.instantiate_async(store).await.map(Exports::Agent),
         }
     }
 
@@ -117,7 +169,9 @@ impl Prepared {
         let mut store = new_store(engine, Guest::new(log, limits, nobody, None, activity), limits);
         let described = tokio::time::timeout_at(deadline.into(), async {
             match self.instantiate(Entry::Main, &mut store).await? {
+                Exports::Receiving(receiving) => receiving.gateway_plugin_receive().call_describe(&mut store).await,
                 Exports::Channel(channel) => channel.gateway_plugin_channel().call_describe(&mut store).await,
+                Exports::Delivering(delivering) => delivering.gateway_plugin_deliver().call_describe(&mut store).await,
                 Exports::Agent(agent) => agent.gateway_plugin_agent().call_describe(&mut store).await,
                 Exports::Responding(_) | Exports::Polling(_) => unreachable!("`Entry::Main` does not make them"),
             }

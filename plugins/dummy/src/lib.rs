@@ -10,9 +10,8 @@ export_channel!(include_str!("../manifest.json"), receive);
 
 /// Turns any request into one event.
 pub fn receive(request: &Request) -> Received {
-    let query = request.query();
     let subject =
-        form_values(&query, "subject").find(|subject| !subject.is_empty()).map(|subject| subject.into_owned());
+        form_values(request.query(), "subject").find(|subject| !subject.is_empty()).map(|subject| subject.into_owned());
     let delivery_id = request.header("x-delivery-id").or_else(|| request.header("idempotency-key"));
     Ok(Receipt::from(Event::new("received").with_subject(subject).with_delivery_id(delivery_id)))
 }

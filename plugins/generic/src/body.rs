@@ -1,5 +1,7 @@
 //! Converts a body of any accepted media type to JSON.
 
+use std::borrow::Cow;
+
 use gateway_plugin_sdk::channel::{Event, Rejection, Request};
 use gateway_plugin_sdk::form_fields;
 use gateway_plugin_sdk::json::text;
@@ -17,8 +19,8 @@ const JSON: &str = "application/json";
 
 /// A body as JSON.
 #[derive(Debug)]
-pub(crate) struct Body {
-    json: String,
+pub(crate) struct Body<'a> {
+    json: Cow<'a, str>,
     origin: Origin,
 }
 
@@ -31,7 +33,7 @@ enum Origin {
     Other,
 }
 
-impl Body {
+impl Body<'_> {
     pub(crate) fn json(&self) -> &str {
         &self.json
     }
@@ -39,7 +41,7 @@ impl Body {
     /// The data of the event: the original body, or this JSON.
     pub(crate) fn data_of(self, event: Event, as_json: bool) -> Event {
         match self.origin {
-            Origin::Other if as_json => event.with_data(JSON, self.json),
+            Origin::Other if as_json => event.with_data(JSON, self.json.into_owned()),
             Origin::UnnamedJson => Event { content_type: Some(JSON.to_owned()), ..event },
             Origin::Json | Origin::Other => event,
         }
@@ -47,7 +49,7 @@ impl Body {
 }
 
 /// Converts the body by its media type; any other type must be JSON. An error names the position in the body.
-pub(crate) fn read(request: &Request, content_type: &str) -> Result<Body, Rejection> {
+pub(crate) fn read<'a>(request: &'a Request, content_type: &str) -> Result<Body<'a>, Rejection> {
     match essence(content_type).as_str() {
         "application/x-www-form-urlencoded" => {
             let text = request.text();
@@ -59,26 +61,26 @@ pub(crate) fn read(request: &Request, content_type: &str) -> Result<Body, Reject
         }
         "multipart/form-data" => {
             let (_, parameters) = content_type.split_once(';').unwrap_or_default();
-            multipart::read(&request.body(), parameters).map(converted).map_err(malformed("multipart"))
+            multipart::read(request.body(), parameters).map(converted).map_err(malformed("multipart"))
         }
-        kind if is_xml(kind) => xml::read(&text(request)?).map(converted).map_err(malformed("XML")),
+        kind if is_xml(kind) => xml::read(text(request)?).map(converted).map_err(malformed("XML")),
         kind => json(request.text(), if is_json(kind) { Origin::Json } else { Origin::UnnamedJson }),
     }
 }
 
 /// Converts the data of a CloudEvent in binary mode, which may be missing or of any media type, such as a picture. What cannot
 /// be read has no facts.
-pub(crate) fn read_data(request: &Request, content_type: &str) -> Result<Body, Rejection> {
+pub(crate) fn read_data<'a>(request: &'a Request, content_type: &str) -> Result<Body<'a>, Rejection> {
     let kind = essence(content_type);
     let is_named = is_json(&kind) || is_xml(&kind) || request.is_form() || kind == "multipart/form-data";
-    let nothing = || Body { json: String::from("null"), origin: Origin::Json };
+    let nothing = || Body { json: Cow::Borrowed("null"), origin: Origin::Json };
     match read(request, content_type) {
         Err(_) if !is_named || request.body().is_empty() => Ok(nothing()),
         read => read,
     }
 }
 
-fn json(json: String, origin: Origin) -> Result<Body, Rejection> {
+fn json(json: Cow<'_, str>, origin: Origin) -> Result<Body<'_>, Rejection> {
     match serde_json::from_str::<&RawValue>(&json) {
         Ok(_) => Ok(Body { json, origin }),
         Err(error) => Err(malformed("JSON")(error.to_string())),
@@ -96,8 +98,8 @@ fn form(text: &str) -> Result<Value, Rejection> {
     Ok(members.into_value())
 }
 
-fn converted(value: Value) -> Body {
-    Body { json: value.to_string(), origin: Origin::Other }
+fn converted(value: Value) -> Body<'static> {
+    Body { json: Cow::Owned(value.to_string()), origin: Origin::Other }
 }
 
 fn malformed(format: &'static str) -> impl Fn(String) -> Rejection {

@@ -106,8 +106,7 @@ impl<'a> CloudEvent<'a> {
     /// Reads the CloudEvent in the headers of a request. Values are percent-encoded.
     pub(crate) fn of_headers(request: &Request) -> Result<Self, Rejection> {
         let decoded = |value: &str| decode_form(&value.replace('+', "%2B")).into_owned();
-        let headers = request.headers().into_iter();
-        let texts = headers.filter_map(|(name, value)| {
+        let texts = request.headers().filter_map(|(name, value)| {
             Some((name.strip_prefix("ce-")?.to_owned(), Cow::Owned(decoded(value.trim().trim_matches('"')))))
         });
         CloudEvent { texts: texts.collect(), data: Data::Body }.checked(|name| format!("header `ce-{name}`"))

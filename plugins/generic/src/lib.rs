@@ -48,9 +48,9 @@ const DEFAULT_KIND: &str = "received";
 pub fn receive(request: &Request) -> Received {
     let settings = Settings::read(request.host());
     let content_type = request.header("content-type").unwrap_or_default();
-    let mode = Mode::of(request, &content_type);
+    let mode = Mode::of(request, content_type);
     let read = if mode == Mode::Binary { body::read_data } else { body::read };
-    let body = read(request, &content_type)?;
+    let body = read(request, content_type)?;
     if let Some(confirmation) = Confirmation::asked_by(request, body.json()) {
         return Ok(confirmation.receipt(request.host(), |event| body.data_of(event, settings.as_json)));
     }
@@ -60,7 +60,7 @@ pub fn receive(request: &Request) -> Received {
 }
 
 /// The events of a request, whoever sent them.
-fn events(request: &Request, settings: &Settings, mode: Mode, body: Body) -> Received {
+fn events(request: &Request, settings: &Settings, mode: Mode, body: Body<'_>) -> Received {
     let enveloped = in_envelope(body.json()).filter(|_| mode == Mode::Plain);
     let sent = match (mode, &enveloped) {
         (Mode::Batch, _) => return batch(request, settings, body.json()),
@@ -134,7 +134,7 @@ fn event(request: &Request, settings: &Settings, json: &str, sent: Option<&Cloud
     }
     let id = match settings.id {
         Some(_) => find(request, &settings.id, json).map(Cow::into_owned),
-        None => request.header("webhook-id").or_else(|| request.header("idempotency-key")),
+        None => request.header("webhook-id").or_else(|| request.header("idempotency-key")).map(str::to_owned),
     };
     let subject = match settings.subject {
         Some(_) => find(request, &settings.subject, json).map(Cow::into_owned),
@@ -158,7 +158,7 @@ fn event(request: &Request, settings: &Settings, json: &str, sent: Option<&Cloud
     }
 }
 
-fn find<'a>(request: &Request, source: &'a Option<Source>, json: &'a str) -> Option<Cow<'a, str>> {
+fn find<'a>(request: &'a Request, source: &'a Option<Source>, json: &'a str) -> Option<Cow<'a, str>> {
     source.as_ref().and_then(|source| source.text(request, json))
 }
 

@@ -115,13 +115,11 @@ impl From<String> for Source {
 
 impl Source {
     /// The text that the source finds in the request or in `json`, which is the body or one item of it.
-    pub(crate) fn text<'a>(&'a self, request: &Request, json: &'a str) -> Option<Cow<'a, str>> {
+    pub(crate) fn text<'a>(&'a self, request: &'a Request, json: &'a str) -> Option<Cow<'a, str>> {
         match self {
             Source::Pointer(pointer) => pointer.find(json).and_then(pointer::scalar),
-            Source::Header(name) => request.header(name).map(Cow::Owned),
-            Source::Query(name) => {
-                form_values(&request.query(), name).next().map(|value| Cow::Owned(value.into_owned()))
-            }
+            Source::Header(name) => request.header(name).map(Cow::Borrowed),
+            Source::Query(name) => form_values(request.query(), name).next(),
             Source::Literal(text) => Some(Cow::Borrowed(text)),
         }
     }

@@ -49,7 +49,7 @@ fn event(request: &Request, json: &str) -> Result<Option<Event>, Rejection> {
     let name = event_name(request)?;
     let command = payload.written().and_then(|written| written.command(request.host()));
     Ok(Some(
-        Event::new(kind(&name, payload.action()))
+        Event::new(kind(name, payload.action()))
             .with_subject(payload.subject())
             .with_delivery_id(request.header("x-github-delivery"))
             .with_fact("action", payload.action())
@@ -61,12 +61,12 @@ fn event(request: &Request, json: &str) -> Result<Option<Event>, Rejection> {
     ))
 }
 
-fn event_name(request: &Request) -> Result<String, Rejection> {
+fn event_name(request: &Request) -> Result<&str, Rejection> {
     let name =
         request.header("x-github-event").ok_or_else(|| Rejection::new(400, "header `x-github-event` is missing"))?;
     // The signature does not cover headers, so this one is checked before it becomes part of a kind.
     let is_name = |name: &str| name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-    if name.is_empty() || name.len() > 64 || !is_name(&name) {
+    if name.is_empty() || name.len() > 64 || !is_name(name) {
         return Err(Rejection::new(400, "header `x-github-event` is not an event name: expected 1 to 64 of `a-z0-9_`"));
     }
     Ok(name)

@@ -57,12 +57,12 @@ fn kind(request: &Request, payload: &Payload<'_>) -> String {
 }
 
 fn delivery(request: &Request) -> Option<String> {
-    request.header("idempotency-key").or_else(|| {
+    request.header("idempotency-key").map(str::to_owned).or_else(|| {
         let event = request.header("x-gitlab-event-uuid")?;
         // Events that a webhook itself causes can share the UUID of the first one.
         Some(match request.header("x-gitlab-webhook-uuid") {
             Some(hook) => [event, hook].join("/"),
-            None => event,
+            None => event.to_owned(),
         })
     })
 }

@@ -41,7 +41,7 @@ pub fn receive(request: &Request) -> Received {
         let kind = payload.kind();
         // The manifest says that the body of an issue's event is a state.
         let delivery = request.header("x-atlassian-webhook-identifier");
-        let delivery = delivery.or_else(|| (!kind.starts_with("issue_")).then(|| String::from("body")));
+        let delivery = delivery.or_else(|| (!kind.starts_with("issue_")).then_some("body"));
         let severity = payload.priority().map(|priority| severity(request, priority));
         let event = Event::new(kind_word(kind))
             .with_subject(payload.subject())
@@ -51,8 +51,8 @@ pub fn receive(request: &Request) -> Received {
             .with_fact("issue", payload.issue_key())
             .with_fact("status", payload.status())
             .with_fact("severity", severity.as_deref())
-            .with_fact("flow", request.header("x-atlassian-webhook-flow").as_deref())
-            .with_fact("retry", request.header("x-atlassian-webhook-retry").as_deref())
+            .with_fact("flow", request.header("x-atlassian-webhook-flow"))
+            .with_fact("retry", request.header("x-atlassian-webhook-retry"))
             .with_command(command_in(request, &payload, kind));
         Ok(match comment_key(&payload, kind) {
             Some(key) => event.with_key(key),

@@ -39,7 +39,7 @@ pub fn receive(request: &Request) -> Received {
             None => kind,
         };
         let delivery = request.header("linear-delivery");
-        let event = match &delivery {
+        let event = match delivery {
             Some(delivery) => Event::new(kind).with_key(delivery),
             None => Event::new(kind),
         };

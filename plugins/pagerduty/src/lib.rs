@@ -105,7 +105,7 @@ pub fn receive(request: &Request) -> Received {
             return Ok(Receipt::empty());
         }
         let delivery_id = request.header("x-webhook-id");
-        let delivery_id = delivery_id.or_else(|| sent.and_then(|sent| sent.id.get()).map(str::to_owned));
+        let delivery_id = delivery_id.or_else(|| sent.and_then(|sent| sent.id.get()));
         let kind = sent.and_then(|sent| sent.event_type.get()).and_then(kind_words);
         let kind = kind.unwrap_or_else(|| String::from("unknown"));
         let event = Event::new(kind).with_delivery_id(delivery_id).with_fact("sender", sender);

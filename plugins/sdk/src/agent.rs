@@ -1,6 +1,6 @@
 //! A destination of events: `fn deliver(&Delivery) -> Result<Answer, Failure>`.
 
-pub use crate::bindings::agent::exports::gateway::plugin::agent::{Answer, Failure, Refusal, Retry};
+pub use crate::bindings::agent::exports::gateway::plugin::deliver::{Answer, Failure, Refusal, Retry};
 use crate::bindings::agent::gateway::plugin::outbound;
 use crate::network::Network;
 pub use crate::network::{HttpError, HttpRequest};
@@ -12,51 +12,69 @@ pub type Delivered = Result<Answer, Failure>;
 
 /// The current delivery: one event for one agent, with access to host and network.
 ///
-/// In a component each method is a call to the host: call only what you need, and keep the result.
+/// In a component a method that returns a `String` or a `Vec` is a call to the host: call only what you need, and keep the result.
 #[derive(Debug)]
 pub struct Delivery {
     host: Host,
     network: Network,
+    id: String,
+    kind: String,
+    subject: Option<String>,
+    attempt: u32,
     given: Option<Given>,
 }
 
 #[derive(Debug)]
 struct Given {
-    id: String,
-    kind: String,
-    subject: Option<String>,
     attributes: Vec<(String, String)>,
     content_type: String,
     data: Vec<u8>,
-    attempt: u32,
     skills: Vec<String>,
 }
 
 impl Delivery {
     /// The current delivery of this component.
     #[doc(hidden)]
-    pub fn from_host() -> Self {
-        Delivery { host: Host::real(), network: Network::real(), given: None }
+    pub fn of_call(id: String, kind: String, subject: Option<String>, attempt: u32, config: String) -> Self {
+        let (host, network) = (Host::with_settings(config), Network::real());
+        Delivery { host, network, id, kind, subject, attempt, given: None }
+    }
+
+    /// The event of a call that brings nothing along.
+    pub(crate) fn from_host() -> Self {
+        Delivery {
+            host: Host::real(),
+            network: Network::real(),
+            id: outbound::id(),
+            kind: outbound::kind(),
+            subject: outbound::subject(),
+            attempt: outbound::attempt(),
+            given: None,
+        }
     }
 
     /// A delivery for a test: the first attempt, no subject or attributes, data `{}`, and a network that denies every request.
     pub fn new(id: &str, kind: &str) -> Self {
         let given = Given {
-            id: id.to_owned(),
-            kind: kind.to_owned(),
-            subject: None,
             attributes: Vec::new(),
             content_type: String::from("application/json"),
             data: b"{}".to_vec(),
-            attempt: 1,
             skills: Vec::new(),
         };
-        Delivery { host: Host::stand_in(), network: Network::denied(), given: Some(given) }
+        Delivery {
+            host: Host::stand_in(),
+            network: Network::denied(),
+            id: id.to_owned(),
+            kind: kind.to_owned(),
+            subject: None,
+            attempt: 1,
+            given: Some(given),
+        }
     }
 
     /// Sets the subject.
     pub fn with_subject(mut self, subject: &str) -> Self {
-        self.given().subject = Some(subject.to_owned());
+        self.subject = Some(subject.to_owned());
         self
     }
 
@@ -75,7 +93,7 @@ impl Delivery {
 
     /// Sets the number of the attempt; the first is 1.
     pub fn with_attempt(mut self, attempt: u32) -> Self {
-        self.given().attempt = attempt;
+        self.attempt = attempt;
         self
     }
 
@@ -108,18 +126,18 @@ impl Delivery {
     }
 
     /// The event's id; use it as the idempotency key.
-    pub fn id(&self) -> String {
-        self.given.as_ref().map_or_else(outbound::id, |given| given.id.clone())
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// The event's kind: `<channel>.<kind from the channel plugin>`.
-    pub fn kind(&self) -> String {
-        self.given.as_ref().map_or_else(outbound::kind, |given| given.kind.clone())
+    pub fn kind(&self) -> &str {
+        &self.kind
     }
 
     /// What the event is about.
-    pub fn subject(&self) -> Option<String> {
-        self.given.as_ref().map_or_else(outbound::subject, |given| given.subject.clone())
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
     }
 
     /// The value of an attribute.
@@ -158,7 +176,7 @@ impl Delivery {
             Some(given) => {
                 let data = String::from_utf8_lossy(&given.data);
                 let data = if given.content_type.ends_with("json") { data } else { quoted_json(&data).into() };
-                let (id, kind, time) = (&given.id, &given.kind, self.host.now());
+                let (id, kind, time) = (&self.id, &self.kind, self.host.now());
                 format!(r#"{{"specversion":"1.0","id":"{id}","type":"{kind}","time":"{time}","data":{data}}}"#)
             }
         }
@@ -171,7 +189,7 @@ impl Delivery {
             Some(given) => format!(
                 r#"{{"version":"1","skills":[{}],"attempt":{},"event":{}}}"#,
                 given.skills.join(","),
-                given.attempt,
+                self.attempt,
                 self.cloud_event()
             ),
         }
@@ -179,7 +197,7 @@ impl Delivery {
 
     /// The number of the attempt; the first is 1.
     pub fn attempt(&self) -> u32 {
-        self.given.as_ref().map_or_else(outbound::attempt, |given| given.attempt)
+        self.attempt
     }
 
     /// Sends a request through the host, which enforces the allow list and adds the credential.

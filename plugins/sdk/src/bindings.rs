@@ -2,32 +2,33 @@
 //!
 //! Plugins do not use this module directly.
 
-/// The world `channel-plugin`.
+/// The world `receiving-plugin`.
 pub mod channel {
-    pub use self::exports::gateway::plugin::channel::Guest as Exported;
+    pub use self::exports::gateway::plugin::receive::Guest as Exported;
 
     wit_bindgen::generate!({
         path: "../../wit",
-        world: "channel-plugin",
+        world: "receiving-plugin",
         pub_export_macro: true,
         additional_derives: [PartialEq, Eq],
         generate_unused_types: true,
     });
 }
 
-/// The world `agent-plugin`.
+/// The world `delivering-plugin`.
 pub mod agent {
-    pub use self::exports::gateway::plugin::agent::Guest as Exported;
+    pub use self::exports::gateway::plugin::deliver::Guest as Exported;
 
     wit_bindgen::generate!({
         path: "../../wit",
-        world: "agent-plugin",
+        world: "delivering-plugin",
         pub_export_macro: true,
         additional_derives: [PartialEq, Eq],
         with: {
-            "gateway:plugin/types@0.1.2": super::channel::gateway::plugin::types,
-            "gateway:plugin/host@0.1.2": super::channel::gateway::plugin::host,
-            "gateway:plugin/state@0.1.2": super::channel::gateway::plugin::state,
+            "gateway:plugin/types@0.1.3": super::channel::gateway::plugin::types,
+            "gateway:plugin/log@0.1.3": super::channel::gateway::plugin::log,
+            "gateway:plugin/host@0.1.3": super::channel::gateway::plugin::host,
+            "gateway:plugin/state@0.1.3": super::channel::gateway::plugin::state,
         },
     });
 }
@@ -42,11 +43,11 @@ pub mod responding {
         pub_export_macro: true,
         additional_derives: [PartialEq, Eq],
         with: {
-            "gateway:plugin/types@0.1.2": super::channel::gateway::plugin::types,
-            "gateway:plugin/host@0.1.2": super::channel::gateway::plugin::host,
-            "gateway:plugin/state@0.1.2": super::channel::gateway::plugin::state,
-            "gateway:plugin/outbound@0.1.2": super::agent::gateway::plugin::outbound,
-            "gateway:plugin/http@0.1.2": super::agent::gateway::plugin::http,
+            "gateway:plugin/types@0.1.3": super::channel::gateway::plugin::types,
+            "gateway:plugin/host@0.1.3": super::channel::gateway::plugin::host,
+            "gateway:plugin/state@0.1.3": super::channel::gateway::plugin::state,
+            "gateway:plugin/outbound@0.1.3": super::agent::gateway::plugin::outbound,
+            "gateway:plugin/http@0.1.3": super::agent::gateway::plugin::http,
         },
     });
 }
@@ -61,10 +62,10 @@ pub mod polling {
         pub_export_macro: true,
         additional_derives: [PartialEq, Eq],
         with: {
-            "gateway:plugin/types@0.1.2": super::channel::gateway::plugin::types,
-            "gateway:plugin/host@0.1.2": super::channel::gateway::plugin::host,
-            "gateway:plugin/state@0.1.2": super::channel::gateway::plugin::state,
-            "gateway:plugin/http@0.1.2": super::agent::gateway::plugin::http,
+            "gateway:plugin/types@0.1.3": super::channel::gateway::plugin::types,
+            "gateway:plugin/host@0.1.3": super::channel::gateway::plugin::host,
+            "gateway:plugin/state@0.1.3": super::channel::gateway::plugin::state,
+            "gateway:plugin/http@0.1.3": super::agent::gateway::plugin::http,
         },
     });
 }

@@ -3,21 +3,31 @@
 //! On `wasm32-unknown-unknown` there is no WASI, so the SDK brings an allocator that suits one call, and logs panics through the
 //! host. On `wasm32-wasip2` Rust's standard library does both.
 
-/// Prepares the component for a call. The export macros begin every exported function with it.
+use crate::Level;
+
+/// Runs one call. Every function that the export macros export is one. A panic is logged through `log`, which is a function and no
+/// pointer to one: a pointer would be kept in a block that outlives the first call.
 #[inline]
-pub fn begin() {
+pub fn call<T>(log: impl Fn(Level, &str) + Send + Sync + 'static, call: impl FnOnce() -> T) -> T {
     #[cfg(all(target_family = "wasm", target_os = "unknown"))]
-    bare::begin();
+    bare::begin(log);
+    #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+    let _ = log;
+    let result = call();
+    #[cfg(all(target_family = "wasm", target_os = "unknown"))]
+    bare::end();
+    result
 }
 
 #[cfg(all(target_family = "wasm", target_os = "unknown"))]
 mod bare {
-    use std::arch::wasm32::{memory_grow, memory_size};
+    use std::alloc::{GlobalAlloc, Layout};
+    use std::arch::wasm32::{memory_grow, memory_size, unreachable};
     use std::cell::Cell;
-    use std::panic;
+    use std::{panic, ptr};
 
+    use crate::Level;
     use crate::arena::{Arena, Memory};
-    use crate::{Host, Level};
 
     const PAGE: usize = 64 << 10;
 
@@ -28,14 +38,48 @@ mod bare {
     static ARENA: Arena<LinearMemory> = Arena::new(LinearMemory);
 
     thread_local! {
+        static IS_CALLED: Cell<bool> = const { Cell::new(false) };
         static LOGS_PANICS: Cell<bool> = const { Cell::new(false) };
     }
 
-    pub(super) fn begin() {
-        ARENA.settle();
+    pub(super) fn begin(log: impl Fn(Level, &str) + Send + Sync + 'static) {
+        enter();
         if !LOGS_PANICS.replace(true) {
             // Place and message, such as `panicked at src/lib.rs:7:5: index out of bounds`.
-            panic::set_hook(Box::new(|panic| Host::real().log(Level::Error, &panic.to_string())));
+            panic::set_hook(Box::new(move |panic| log(Level::Error, &panic.to_string())));
+        }
+    }
+
+    /// What is allocated from now on until the host passes something in belongs to the result.
+    pub(super) fn end() {
+        IS_CALLED.set(false);
+    }
+
+    /// The first sign of a call: its function begins, or the host passes in an argument.
+    fn enter() {
+        if !IS_CALLED.replace(true) {
+            ARENA.settle();
+        }
+    }
+
+    /// Memory for what the host passes in. It replaces the function of `wit-bindgen`, which does not say where a call begins.
+    #[expect(unsafe_code, reason = "the name and the types are those of the canonical ABI")]
+    #[unsafe(export_name = "cabi_realloc")]
+    unsafe extern "C" fn allocate(old: *mut u8, old_size: usize, align: usize, size: usize) -> *mut u8 {
+        enter();
+        if size == 0 {
+            return ptr::without_provenance_mut(align);
+        }
+        // SAFETY: the host passes sizes and alignments of the canonical ABI, and blocks that it got here.
+        unsafe {
+            let block = match old_size {
+                0 => ARENA.alloc(Layout::from_size_align_unchecked(size, align)),
+                _ => ARENA.realloc(old, Layout::from_size_align_unchecked(old_size, align), size),
+            };
+            if block.is_null() {
+                unreachable();
+            }
+            block
         }
     }
 

@@ -132,12 +132,9 @@ pub fn with_text(request: &Request, receive: impl FnOnce(&str) -> Received) -> R
 
 /// The request's body as text, without a byte order mark; a body that is not UTF-8 is refused. It is for formats that can have
 /// other encodings; [`with_text`] is for JSON.
-pub fn text(request: &Request) -> Result<String, Rejection> {
-    let mut body = request.body();
-    if body.starts_with(BYTE_ORDER_MARK) {
-        body.drain(..BYTE_ORDER_MARK.len());
-    }
-    String::from_utf8(body).map_err(|error| Rejection::new(400, format!("body is not UTF-8: {}", error.utf8_error())))
+pub fn text(request: &Request) -> Result<&str, Rejection> {
+    let body = request.body().strip_prefix(BYTE_ORDER_MARK).unwrap_or(request.body());
+    str::from_utf8(body).map_err(|error| Rejection::new(400, format!("body is not UTF-8: {error}")))
 }
 
 impl Response {

@@ -17,8 +17,8 @@
 //! assert_eq!(receipt.into_event().kind, "opened");
 //! ```
 //!
-//! The function reaches everything through its argument. In a component, the argument fetches each value from the host on
-//! demand; in a test, it holds the values that the test has set. The macros export on Wasm only, so a plugin's crate
+//! The function reaches everything through its argument. A request is in it; of a delivery, the argument fetches each value from
+//! the host on demand. In a test, it holds the values that the test has set. The macros export on Wasm only, so a plugin's crate
 //! builds, links and runs its tests natively.
 //!
 //! Build for `wasm32-unknown-unknown` with the linker `wasm-component-ld`, as `.cargo/config.toml` of a new plugin says: the
@@ -37,9 +37,11 @@ pub mod channel;
 pub mod command;
 #[doc(hidden)]
 pub mod component;
+mod config;
 mod content;
 mod fact;
-mod host;
+#[doc(hidden)]
+pub mod host;
 #[cfg(any(feature = "message", feature = "alert", feature = "json"))]
 pub mod json;
 mod network;
@@ -71,13 +73,20 @@ macro_rules! export_channel {
 
             impl $crate::bindings::channel::Exported for Plugin {
                 fn describe() -> ::std::string::String {
-                    $crate::component::begin();
-                    ::std::convert::Into::into($manifest)
+                    $crate::component::call($crate::host::log_numbers, || ::std::convert::Into::into($manifest))
                 }
 
-                fn receive() -> $crate::channel::Received {
-                    $crate::component::begin();
-                    $receive(&$crate::channel::Request::from_host())
+                fn receive(
+                    method: ::std::string::String,
+                    path: ::std::string::String,
+                    query: ::std::string::String,
+                    headers: ::std::string::String,
+                    body: ::std::vec::Vec<u8>,
+                    config: ::std::string::String,
+                ) -> $crate::channel::Received {
+                    $crate::component::call($crate::host::log_numbers, || {
+                        $receive(&$crate::channel::Request::of_call(method, path, query, headers, body, config))
+                    })
                 }
             }
 
@@ -100,13 +109,19 @@ macro_rules! export_agent {
 
             impl $crate::bindings::agent::Exported for Plugin {
                 fn describe() -> ::std::string::String {
-                    $crate::component::begin();
-                    ::std::convert::Into::into($manifest)
+                    $crate::component::call($crate::host::log_numbers, || ::std::convert::Into::into($manifest))
                 }
 
-                fn deliver() -> $crate::agent::Delivered {
-                    $crate::component::begin();
-                    $deliver(&$crate::agent::Delivery::from_host())
+                fn deliver(
+                    id: ::std::string::String,
+                    kind: ::std::string::String,
+                    subject: ::std::option::Option<::std::string::String>,
+                    attempt: u32,
+                    config: ::std::string::String,
+                ) -> $crate::agent::Delivered {
+                    $crate::component::call($crate::host::log_numbers, || {
+                        $deliver(&$crate::agent::Delivery::of_call(id, kind, subject, attempt, config))
+                    })
                 }
             }
 
@@ -129,8 +144,7 @@ macro_rules! export_respond {
 
             impl $crate::bindings::responding::Exported for Plugin {
                 fn respond() -> $crate::respond::Responded {
-                    $crate::component::begin();
-                    $respond(&$crate::respond::Answering::from_host())
+                    $crate::component::call($crate::host::log_text, || $respond(&$crate::respond::Answering::of_call()))
                 }
             }
 
@@ -153,8 +167,7 @@ macro_rules! export_poll {
 
             impl $crate::bindings::polling::Exported for Plugin {
                 fn poll() -> $crate::poll::Polled {
-                    $crate::component::begin();
-                    $poll(&$crate::poll::Source::from_host())
+                    $crate::component::call($crate::host::log_text, || $poll(&$crate::poll::Source::of_call()))
                 }
             }
 

@@ -54,7 +54,7 @@ pub struct Source {
 impl Source {
     /// The source of the current call.
     #[doc(hidden)]
-    pub fn from_host() -> Self {
+    pub fn of_call() -> Self {
         Source { host: Host::real(), network: Network::real() }
     }
 

@@ -56,16 +56,16 @@ impl Delivery {
         let envelope: Envelope = serde_json::from_str(&self.envelope())
             .map_err(|error| Failure::reject("invalid", format!("the envelope cannot be read: {error}")))?;
         let (id, kind) = (self.id(), self.kind());
-        let channel = channel_of(&kind);
+        let channel = channel_of(kind);
         let mut prompt = String::from("An event has arrived. Handle it as you were instructed to.\n\n");
         let facts = [
-            ("Kind", Some(kind.clone())),
-            ("Subject", self.subject()),
+            ("Kind", Some(kind.to_owned())),
+            ("Subject", self.subject().map(str::to_owned)),
             ("Channel", Some(channel.to_owned())),
             ("Time", Some(envelope.event.time)),
             ("Command", self.attribute("command")),
             ("Arguments", self.attribute("commandargs")),
-            ("Event", Some(id.clone())),
+            ("Event", Some(id.to_owned())),
         ];
         for (name, value) in facts {
             if let Some(value) = value {
@@ -79,7 +79,7 @@ impl Delivery {
             }
         }
         prompt.push('\n');
-        prompt.push_str(&fenced(&id, &self.content_type(), &self.data(), max_payload));
+        prompt.push_str(&fenced(id, &self.content_type(), &self.data(), max_payload));
         Ok(prompt)
     }
 
@@ -88,8 +88,7 @@ impl Delivery {
     ///
     /// A key with more than `max` bytes, or with anything but printable ASCII, is replaced with `gw:` and a digest.
     pub fn session_key(&self, max: usize) -> String {
-        let kind = self.kind();
-        let key = format!("gw:{}/{}", channel_of(&kind), self.subject().unwrap_or_else(|| self.id()));
+        let key = format!("gw:{}/{}", channel_of(self.kind()), self.subject().unwrap_or(self.id()));
         if key.len() <= max && key.bytes().all(|byte| byte.is_ascii_graphic()) { key } else { digested(&key) }
     }
 

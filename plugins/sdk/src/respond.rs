@@ -52,7 +52,7 @@ struct Given {
 impl Answering {
     /// The current answer of this component.
     #[doc(hidden)]
-    pub fn from_host() -> Self {
+    pub fn of_call() -> Self {
         Answering { event: Delivery::from_host(), given: None }
     }
 

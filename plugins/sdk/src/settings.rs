@@ -74,7 +74,7 @@ impl Delivery {
             request.headers.extend(headers);
         }
         // The operator's own headers take precedence.
-        for (name, value) in [("content-type", content_type), ("idempotency-key", &self.id())] {
+        for (name, value) in [("content-type", content_type), ("idempotency-key", self.id())] {
             if request.header(name).is_none() {
                 request = request.with_header(name, value);
             }

@@ -42,13 +42,13 @@ pub fn receive(request: &Request) -> Received {
             return Ok(Receipt::empty());
         }
         let event = match request.header("sentry-hook-resource") {
-            Some(resource) => from_integration(&resource, &payload),
+            Some(resource) => from_integration(resource, &payload),
             None => without_resource(request, &payload),
         };
         Ok(event.with_fact("sender", payload.sender()).into())
     });
     event.map(|mut receipt| {
-        receipt.events = receipt.events.into_iter().map(|event| event.with_delivery_id(delivery_id.clone())).collect();
+        receipt.events = receipt.events.into_iter().map(|event| event.with_delivery_id(delivery_id)).collect();
         receipt
     })
 }
@@ -106,7 +106,7 @@ fn without_resource(request: &Request, payload: &Payload<'_>) -> Event {
         let hook = request.header("x-servicehook-guid").unwrap_or_default();
         let event = Event::new("service_hook.triggered");
         let event = match id {
-            Some(id) => event.with_key(["service_hook", &hook, id].join("/")),
+            Some(id) => event.with_key(["service_hook", hook, id].join("/")),
             None => event,
         };
         return with_issue(event, issue, project);

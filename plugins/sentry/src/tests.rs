@@ -205,7 +205,7 @@ fn an_installation_and_an_unknown_resource_are_events() {
     );
     for (resource, body, kind) in [
         ("seer", r#"{"action":"root_cause_completed","data":{"run_id":1}}"#, "seer.root_cause_completed"),
-        ("preprod artifact.x\n", r#"{"action":"a.b"}"#, "preprod_artifact_x_.a_b"),
+        ("preprod artifact.x\t", r#"{"action":"a.b"}"#, "preprod_artifact_x_.a_b"),
         ("issue", "{}", "issue"),
         ("", "{}", "unknown"),
     ] {

@@ -8,9 +8,9 @@ export_agent!(include_str!("../manifest.json"), deliver);
 /// Answers with the event's id.
 pub fn deliver(delivery: &Delivery) -> Delivered {
     let id = delivery.id();
-    delivery.host().log(Level::Debug, &["Accepted event ", &id].concat());
+    delivery.host().log(Level::Debug, &["Accepted event ", id].concat());
     // The host generates the id, and none of its characters needs escaping in JSON.
-    Ok(Answer::new("application/json", [r#"{"status":"ok","event_id":""#, &id, r#""}"#].concat()))
+    Ok(Answer::new("application/json", [r#"{"status":"ok","event_id":""#, id, r#""}"#].concat()))
 }
 
 #[cfg(test)]

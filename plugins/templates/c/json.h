@@ -103,6 +103,23 @@ static bool json_is_object(const char *text, size_t len) {
   return at && json_space(at, end) == end;
 }
 
+// Replaces bytes that are not UTF-8, the only text that the gateway accepts: a text that was cut off within a character must not
+// cost the others.
+static void json_mend(uint8_t *text, size_t len) {
+  for (size_t at = 0; at < len;) {
+    uint8_t first = text[at];
+    size_t size = first < 0x80 ? 1 : first < 0xc2 || first > 0xf4 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    bool is_whole = size > 0 && size <= len - at;
+    for (size_t i = 1; is_whole && i < size; i++) {
+      uint8_t least = i > 1 ? 0x80 : first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+      uint8_t most = i > 1 ? 0xbf : first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+      is_whole = text[at + i] >= least && text[at + i] <= most;
+    }
+    if (!is_whole) text[at] = '?';
+    at += is_whole ? size : 1;
+  }
+}
+
 static size_t json_utf8(uint32_t code, uint8_t *into) {
   if (code < 0x80) return into[0] = code, 1;
   if (code < 0x800) return into[0] = 0xc0 | code >> 6, into[1] = 0x80 | (code & 0x3f), 2;

@@ -106,6 +106,7 @@ pub(crate) mod guest {
     use super::Guest;
 
     pub(crate) const BAD_MANIFEST: Guest = Guest::example("bad_manifest");
+    pub(crate) const BOTH: Guest = Guest::wasi("both");
     pub(crate) const COUNTER: Guest = Guest::example("counter");
     pub(crate) const ECHO: Guest = Guest::example("echo");
     pub(crate) const ECHO_TWO: Guest = Guest::example("echo_two");
@@ -113,6 +114,7 @@ pub(crate) mod guest {
     pub(crate) const FETCH_AGENT: Guest = Guest::example("fetch_agent");
     pub(crate) const FLAKY_AGENT: Guest = Guest::example("flaky_agent");
     pub(crate) const FLOOD: Guest = Guest::example("flood");
+    pub(crate) const FORMER: Guest = Guest::wasi("former");
     pub(crate) const HOARDER: Guest = Guest::wasi("hoarder");
     pub(crate) const HOG: Guest = Guest::example("hog");
     pub(crate) const LOGGER: Guest = Guest::wasi("logger");

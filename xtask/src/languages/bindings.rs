@@ -43,6 +43,11 @@ impl Generator<'_> {
         format!("{}-plugin", self.kind)
     }
 
+    /// The world of C and Zig, where a channel gets its request with the call.
+    fn c_world(&self) -> String {
+        if self.kind == "channel" { "receiving-plugin".to_owned() } else { self.world() }
+    }
+
     /// The folder `plugins/templates/LANG/KIND`.
     fn template(&self, lang: &str) -> PathBuf {
         self.tools.templates().join(lang).join(self.kind)
@@ -66,7 +71,7 @@ impl Generator<'_> {
 
     fn c(&self) -> Result<()> {
         let out = self.scratch.join("c");
-        self.wit_bindgen("c", &out, &["--no-object-file"])?;
+        self.wit_bindgen("c", &self.c_world(), &out, &["--no-object-file"])?;
         for file in files_in(&out)? {
             let text = fs::read_to_string(&file)?;
             // The gateway adds the type of the component itself, so there is no object file to be linked.
@@ -80,7 +85,8 @@ impl Generator<'_> {
     /// What Zig makes of the header of C.
     fn zig(&self) -> Result<()> {
         let zig = self.python("zig")?.join("bin/python-zig");
-        let header = self.template("c").join(format!("gateway/{}_plugin.h", self.kind));
+        let name = format!("{}.h", self.c_world().replace('-', "_"));
+        let header = self.template("c").join("gateway").join(&name);
         let mut command = Command::new(zig);
         command.args(["translate-c", "-target", "wasm32-wasi", "-lc"]).arg(&header);
         let output = command.output().context("cannot start zig")?;
@@ -88,13 +94,13 @@ impl Generator<'_> {
             bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
         }
         let text = String::from_utf8(output.stdout)?;
-        let text = format!("// Generated from `{}_plugin.h`: do not edit.\n{text}", self.kind);
+        let text = format!("// Generated from `{name}`: do not edit.\n{text}");
         write(&self.template("zig").join("gateway/bindings.zig"), &text)
     }
 
     fn go(&self) -> Result<()> {
         let out = self.scratch.join("go");
-        self.wit_bindgen("go", &out, &["--format=false"])?;
+        self.wit_bindgen("go", &self.world(), &out, &["--format=false"])?;
         let template = self.template("go");
         for folder in files_in(&out)?.iter().filter(|path| path.is_dir()) {
             let name = folder.file_name().context("a folder has a name")?.to_string_lossy();
@@ -119,9 +125,9 @@ impl Generator<'_> {
         self.tools.python(lang, &self.tools.templates().join(lang))
     }
 
-    fn wit_bindgen(&self, lang: &str, out: &Path, more: &[&str]) -> Result<()> {
+    fn wit_bindgen(&self, lang: &str, world: &str, out: &Path, more: &[&str]) -> Result<()> {
         let mut command = Command::new(self.tools.wit_bindgen()?);
-        command.arg(lang).arg(self.wit).args(["--world", &self.world(), "--out-dir"]).arg(out).args(more);
+        command.arg(lang).arg(self.wit).args(["--world", world, "--out-dir"]).arg(out).args(more);
         run(&mut command)
     }
 }

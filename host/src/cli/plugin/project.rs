@@ -14,6 +14,9 @@ use crate::plugin::Kind;
 /// The file that marks the source folder of a plugin.
 pub(super) const FILE_NAME: &str = "plugin.toml";
 
+/// A channel with this file gets its request with the call. Older folders have the one of `channel-plugin`.
+const RECEIVING_GLUE: &str = "gateway/receiving_plugin.c";
+
 /// A language with a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -123,6 +126,36 @@ impl Project {
 
     /// The world of `wit/plugin.wit` that the plugin is built for.
     pub(super) fn world(&self) -> String {
+        if self.plan.kind == Kind::Channel && self.dir.join(RECEIVING_GLUE).is_file() {
+            return "receiving-plugin".to_owned();
+        }
         format!("{}-plugin", self.plan.kind.as_str())
+    }
+
+    /// The C code of the interface, for languages that are built with it.
+    pub(super) fn glue(&self) -> String {
+        format!("gateway/{}.c", self.world().replace('-', "_"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_built_for_the_world_that_it_was_made_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let check = |kind: &str, world: &str, glue: &str| {
+            let plan = format!("name = \"doors\"\nkind = \"{kind}\"\nlang = \"c\"\n");
+            fs::write(dir.path().join(FILE_NAME), plan).unwrap();
+            let project = Project::open(dir.path()).unwrap();
+            assert_eq!((project.world().as_str(), project.glue().as_str()), (world, glue));
+        };
+
+        check("channel", "channel-plugin", "gateway/channel_plugin.c");
+        fs::create_dir(dir.path().join("gateway")).unwrap();
+        fs::write(dir.path().join(RECEIVING_GLUE), "").unwrap();
+        check("channel", "receiving-plugin", "gateway/receiving_plugin.c");
+        check("agent", "agent-plugin", "gateway/agent_plugin.c");
     }
 }

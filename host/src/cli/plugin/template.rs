@@ -70,6 +70,7 @@ const RUST: Files = files![
     "sdk/src/command.rs" => "vendor/gateway-plugin-sdk/src/command.rs",
     "sdk/src/command/tests.rs" => "vendor/gateway-plugin-sdk/src/command/tests.rs",
     "sdk/src/component.rs" => "vendor/gateway-plugin-sdk/src/component.rs",
+    "sdk/src/config.rs" => "vendor/gateway-plugin-sdk/src/config.rs",
     "sdk/src/content.rs" => "vendor/gateway-plugin-sdk/src/content.rs",
     "sdk/src/fact.rs" => "vendor/gateway-plugin-sdk/src/fact.rs",
     "sdk/src/host.rs" => "vendor/gateway-plugin-sdk/src/host.rs",
@@ -176,8 +177,8 @@ const ZIG_AGENT: Files = files![
 
 // Zig calls what C does.
 const CHANNEL_HEADERS: Files = files![
-    "templates/c/channel/gateway/channel_plugin.c" => "gateway/channel_plugin.c",
-    "templates/c/channel/gateway/channel_plugin.h" => "gateway/channel_plugin.h",
+    "templates/c/channel/gateway/receiving_plugin.c" => "gateway/receiving_plugin.c",
+    "templates/c/channel/gateway/receiving_plugin.h" => "gateway/receiving_plugin.h",
 ];
 const AGENT_HEADERS: Files = files![
     "templates/c/agent/gateway/agent_plugin.c" => "gateway/agent_plugin.c",

@@ -1,10 +1,10 @@
 //! The host functions, interface by interface.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use ::http::HeaderValue;
 use bytes::Bytes;
 use tokio_util::task::AbortOnDropHandle;
 use wasmtime_wasi::{WasiCtxBuilder, WasiCtxView, WasiView};
@@ -14,8 +14,10 @@ use crate::event::{Envelope, Timestamp};
 
 use super::super::bindings::agent::gateway::plugin::{http, outbound};
 use super::super::bindings::channel::gateway::plugin::{host, inbound, state, types};
+use super::super::bindings::receiving::gateway::plugin::log;
 use super::super::bindings::responding::gateway::plugin::answer;
-use super::super::output::Stream;
+use super::super::call::header_text;
+use super::super::output::{MAX_LINE, Stream};
 use super::super::state::StateError;
 use super::{Guest, Subject};
 
@@ -59,6 +61,22 @@ impl host::Host for Guest {
     }
 }
 
+impl log::Host for Guest {
+    fn write(&mut self, level: u32, bytes: u64) -> wasmtime::Result<()> {
+        let bytes = bytes.to_le_bytes();
+        let given = bytes.iter().filter(|byte| **byte != 0);
+        let whole = given.clone().count() == bytes.len();
+        let room = MAX_LINE.saturating_sub(self.line.len());
+        self.line.extend(given.take(room));
+        if !whole {
+            let level = ["debug", "info", "warn", "error"].get(level as usize).unwrap_or(&"info");
+            self.log.write(level, &String::from_utf8_lossy(&self.line));
+            self.line.clear();
+        }
+        Ok(())
+    }
+}
+
 impl inbound::Host for Guest {
     fn method(&mut self) -> wasmtime::Result<String> {
         Ok(self.inbound()?.method.clone())
@@ -73,12 +91,12 @@ impl inbound::Host for Guest {
     }
 
     fn header(&mut self, name: String) -> wasmtime::Result<Option<String>> {
-        Ok(self.inbound()?.headers.get(name.as_str()).map(header_text))
+        Ok(self.inbound()?.headers.get(name.as_str()).map(header_text).map(Cow::into_owned))
     }
 
     fn headers(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
         let headers = &self.inbound()?.headers;
-        Ok(headers.iter().map(|(name, value)| (name.as_str().to_owned(), header_text(value))).collect())
+        Ok(headers.iter().map(|(name, value)| (name.as_str().to_owned(), header_text(value).into_owned())).collect())
     }
 
     fn body(&mut self) -> wasmtime::Result<Vec<u8>> {
@@ -95,11 +113,6 @@ impl inbound::Host for Guest {
     fn received_at(&mut self) -> wasmtime::Result<String> {
         Ok(self.inbound()?.received_at.to_string())
     }
-}
-
-/// A header's value as text; bytes that are not UTF-8 become U+FFFD.
-fn header_text(value: &HeaderValue) -> String {
-    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
 impl state::Host for Guest {

@@ -5,7 +5,8 @@ const gateway = @import("gateway/bindings.zig");
 
 // Memory passes between gateway and plugin in both directions and is freed with `free`.
 const allocator = std.heap.c_allocator;
-const Text = gateway.channel_plugin_string_t;
+const Text = gateway.receiving_plugin_string_t;
+const Bytes = gateway.receiving_plugin_list_u8_t;
 
 /// The default panic handler would import files and a clock.
 pub const panic = std.debug.no_panic;
@@ -17,19 +18,32 @@ const Body = struct {
     severity: ?[]const u8 = null,
 };
 
-export fn exports_gateway_plugin_channel_describe(ret: *Text) void {
+/// The settings that the plugin reads. All settings are strings.
+const Settings = struct {
+    default_kind: []const u8 = "received",
+};
+
+export fn exports_gateway_plugin_receive_describe(ret: *Text) void {
     ret.* = copy(@embedFile("manifest.json"));
 }
 
 /// Returns true for a receipt, false for a rejection. The gateway's glue frees all that they point to after the call.
-export fn exports_gateway_plugin_channel_receive(
-    ret: *gateway.exports_gateway_plugin_channel_receipt_t,
-    err: *gateway.exports_gateway_plugin_channel_rejection_t,
+export fn exports_gateway_plugin_receive_receive(
+    method: *Text,
+    path: *Text,
+    query: *Text,
+    headers: *Text,
+    bytes: *Bytes,
+    config: *Text,
+    ret: *gateway.exports_gateway_plugin_receive_receipt_t,
+    err: *gateway.exports_gateway_plugin_receive_rejection_t,
 ) bool {
-    var text: Text = .{};
-    gateway.gateway_plugin_inbound_text(&text);
-    defer gateway.channel_plugin_string_free(&text);
-    const json = text.ptr[0..text.len];
+    // What the gateway passes in belongs to the plugin.
+    defer for ([_]*Text{ method, path, query, headers, config }) |text| gateway.receiving_plugin_string_free(text);
+    defer gateway.receiving_plugin_list_u8_free(bytes);
+    var json = bytes.ptr[0..bytes.len];
+    // Some senders put a mark before a text.
+    if (std.mem.startsWith(u8, json, "\xef\xbb\xbf")) json = json[3..];
     mend(json);
     const parsed = std.json.parseFromSlice(Body, allocator, json, .{
         .ignore_unknown_fields = true,
@@ -42,18 +56,15 @@ export fn exports_gateway_plugin_channel_receive(
     defer parsed.deinit();
     const body = parsed.value;
 
-    const kind = if (body.kind) |kind| copy(kind) else setting("default_kind") orelse copy("received");
-    var level = lasting("info");
-    var line = kind;
-    gateway.gateway_plugin_host_log(&level, &line);
+    const kind = if (body.kind) |kind| copy(kind) else defaultKind(slice(config));
+    log(.info, slice(&kind));
 
-    const event = allocator.create(gateway.exports_gateway_plugin_channel_event_t) catch unreachable;
+    const event = allocator.create(gateway.exports_gateway_plugin_receive_event_t) catch unreachable;
     event.* = .{ .kind = kind };
     if (body.subject) |subject| event.subject = .{ .is_some = true, .val = copy(subject) };
-    var name = lasting("x-delivery-id");
-    event.delivery_id.is_some = gateway.gateway_plugin_inbound_header(&name, &event.delivery_id.val);
+    if (header(slice(headers), "x-delivery-id")) |id| event.delivery_id = .{ .is_some = true, .val = copy(id) };
     if (body.severity) |severity| {
-        const attribute = allocator.create(gateway.channel_plugin_tuple2_string_string_t) catch unreachable;
+        const attribute = allocator.create(gateway.receiving_plugin_tuple2_string_string_t) catch unreachable;
         attribute.* = .{ .f0 = copy("severity"), .f1 = copy(severity) };
         event.attributes = .{ .ptr = attribute, .len = 1 };
     }
@@ -61,9 +72,45 @@ export fn exports_gateway_plugin_channel_receive(
     return true;
 }
 
-/// JSON may contain half of a surrogate pair, but the gateway accepts only valid UTF-8: it becomes U+FFFD.
+fn defaultKind(config: []const u8) Text {
+    const options: std.json.ParseOptions = .{ .ignore_unknown_fields = true };
+    const settings = std.json.parseFromSlice(Settings, allocator, config, options) catch return copy("received");
+    defer settings.deinit();
+    return copy(settings.value.default_kind);
+}
+
+/// The value of a header. `lines` has a line for each, `name: value`, with the name in lower case.
+fn header(lines: []const u8, name: []const u8) ?[]const u8 {
+    var line = std.mem.splitScalar(u8, lines, '\n');
+    while (line.next()) |found| {
+        const colon = std.mem.indexOf(u8, found, ": ") orelse continue;
+        if (std.mem.eql(u8, found[0..colon], name)) return found[colon + 2 ..];
+    }
+    return null;
+}
+
+/// Writes a line to the gateway's log, eight bytes at a time. Fewer than eight end the line.
+fn log(level: enum(u32) { debug, info, warn, err }, line: []const u8) void {
+    var at: usize = 0;
+    while (at <= line.len) : (at += 8) {
+        var part: [8]u8 = @splat(0);
+        const rest = line[at..@min(at + 8, line.len)];
+        @memcpy(part[0..rest.len], rest);
+        gateway.gateway_plugin_log_write(@intFromEnum(level), @bitCast(part));
+    }
+}
+
+/// The gateway accepts only valid UTF-8. JSON may contain half of a surrogate pair, which becomes U+FFFD. Bytes that are not UTF-8
+/// become `?`: a text that was cut off within a character must not cost the others.
 fn mend(json: []u8) void {
     var at: usize = 0;
+    while (at < json.len) {
+        const size = std.unicode.utf8ByteSequenceLength(json[at]) catch 0;
+        const is_whole = size > 0 and size <= json.len - at and std.unicode.utf8ValidateSlice(json[at..][0..size]);
+        if (!is_whole) json[at] = '?';
+        at += if (is_whole) size else 1;
+    }
+    at = 0;
     while (at < json.len) {
         const code = escape(json, at) orelse {
             at += if (json[at] == '\\') 2 else 1;
@@ -85,15 +132,8 @@ fn escape(json: []const u8, at: usize) ?u16 {
     return std.fmt.parseInt(u16, json[at + 2 ..][0..4], 16) catch null;
 }
 
-fn setting(comptime key: []const u8) ?Text {
-    var name = lasting(key);
-    var value: Text = .{};
-    return if (gateway.gateway_plugin_host_config(&name, &value)) value else null;
-}
-
-/// A text with a static lifetime. A value that is passed to the gateway for good must be a copy instead.
-fn lasting(comptime text: []const u8) Text {
-    return .{ .ptr = @constCast(text.ptr), .len = text.len };
+fn slice(text: *const Text) []const u8 {
+    return text.ptr[0..text.len];
 }
 
 fn copy(text: []const u8) Text {

@@ -24,7 +24,7 @@ pub(super) fn build(project: &Project) -> anyhow::Result<Built> {
     let file = scratch(project)?.join("core.wasm");
     let mut command = Command::new(clang);
     command.args([TARGET, "-std=c23", "-Os", "-s", "-Wall", "-Wextra", "-mexec-model=reactor", "plugin.c"]);
-    command.arg(format!("gateway/{}_plugin.c", project.plan.kind.as_str())).arg("-o").arg(&file);
+    command.arg(project.glue()).arg("-o").arg(&file);
     run_tool(project, &mut command)?;
     Ok(Built::Core(file))
 }

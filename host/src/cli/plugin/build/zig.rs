@@ -17,8 +17,7 @@ pub(super) fn build(project: &Project) -> anyhow::Result<Built> {
 
     let file = scratch(project)?.join("core.wasm");
     let mut command = Command::new(zig);
-    command.args(["build-exe", "plugin.zig"]);
-    command.arg(format!("gateway/{}_plugin.c", project.plan.kind.as_str()));
+    command.args(["build-exe", "plugin.zig"]).arg(project.glue());
     command.args(["-target", "wasm32-wasi", "-lc", "-fno-entry", "-mexec-model=reactor", "-I", "gateway"]);
     // The default stack is 16 MiB.
     command.args(["-O", "ReleaseSmall", "-fstrip", "--stack", "65536"]);

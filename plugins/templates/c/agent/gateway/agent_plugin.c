@@ -3,90 +3,90 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Imported Functions from `gateway:plugin/host@0.1.2`
+// Imported Functions from `gateway:plugin/host@0.1.3`
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.2"), __import_name__("log")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.3"), __import_name__("log")))
 extern void __wasm_import_gateway_plugin_host_log(uint8_t *, size_t, uint8_t *, size_t);
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.2"), __import_name__("config")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.3"), __import_name__("config")))
 extern void __wasm_import_gateway_plugin_host_config(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.2"), __import_name__("now")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.3"), __import_name__("now")))
 extern void __wasm_import_gateway_plugin_host_now(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/host@0.1.2"), __import_name__("random")))
+__attribute__((__import_module__("gateway:plugin/host@0.1.3"), __import_name__("random")))
 extern void __wasm_import_gateway_plugin_host_random(int32_t, uint8_t *);
 
-// Imported Functions from `gateway:plugin/outbound@0.1.2`
+// Imported Functions from `gateway:plugin/outbound@0.1.3`
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("id")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.3"), __import_name__("id")))
 extern void __wasm_import_gateway_plugin_outbound_id(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("kind")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.3"), __import_name__("kind")))
 extern void __wasm_import_gateway_plugin_outbound_kind(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("subject")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.3"), __import_name__("subject")))
 extern void __wasm_import_gateway_plugin_outbound_subject(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("attribute")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.3"), __import_name__("attribute")))
 extern void __wasm_import_gateway_plugin_outbound_attribute(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("attributes")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.3"), __import_name__("attributes")))
 extern void __wasm_import_gateway_plugin_outbound_attributes(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("content-type")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.3"), __import_name__("content-type")))
 extern void __wasm_import_gateway_plugin_outbound_content_type(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("data")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.3"), __import_name__("data")))
 extern void __wasm_import_gateway_plugin_outbound_data(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("text")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.3"), __import_name__("text")))
 extern void __wasm_import_gateway_plugin_outbound_text(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("cloud-event")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.3"), __import_name__("cloud-event")))
 extern void __wasm_import_gateway_plugin_outbound_cloud_event(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("envelope")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.3"), __import_name__("envelope")))
 extern void __wasm_import_gateway_plugin_outbound_envelope(uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/outbound@0.1.2"), __import_name__("attempt")))
+__attribute__((__import_module__("gateway:plugin/outbound@0.1.3"), __import_name__("attempt")))
 extern int32_t __wasm_import_gateway_plugin_outbound_attempt(void);
 
-// Imported Functions from `gateway:plugin/state@0.1.2`
+// Imported Functions from `gateway:plugin/state@0.1.3`
 
-__attribute__((__import_module__("gateway:plugin/state@0.1.2"), __import_name__("get")))
+__attribute__((__import_module__("gateway:plugin/state@0.1.3"), __import_name__("get")))
 extern void __wasm_import_gateway_plugin_state_get(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/state@0.1.2"), __import_name__("set")))
+__attribute__((__import_module__("gateway:plugin/state@0.1.3"), __import_name__("set")))
 extern void __wasm_import_gateway_plugin_state_set(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/state@0.1.2"), __import_name__("delete")))
+__attribute__((__import_module__("gateway:plugin/state@0.1.3"), __import_name__("delete")))
 extern void __wasm_import_gateway_plugin_state_delete(uint8_t *, size_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/state@0.1.2"), __import_name__("keys")))
+__attribute__((__import_module__("gateway:plugin/state@0.1.3"), __import_name__("keys")))
 extern void __wasm_import_gateway_plugin_state_keys(uint8_t *, size_t, uint8_t *);
 
-// Imported Functions from `gateway:plugin/http@0.1.2`
+// Imported Functions from `gateway:plugin/http@0.1.3`
 
-__attribute__((__import_module__("gateway:plugin/http@0.1.2"), __import_name__("send")))
+__attribute__((__import_module__("gateway:plugin/http@0.1.3"), __import_name__("send")))
 extern void __wasm_import_gateway_plugin_http_send(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, int32_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, int32_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/http@0.1.2"), __import_name__("notify")))
+__attribute__((__import_module__("gateway:plugin/http@0.1.3"), __import_name__("notify")))
 extern void __wasm_import_gateway_plugin_http_notify(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, int32_t, int32_t, uint8_t *, size_t, int32_t, uint8_t *, size_t, int32_t, int32_t, uint8_t *);
 
-__attribute__((__import_module__("gateway:plugin/http@0.1.2"), __import_name__("has-credential")))
+__attribute__((__import_module__("gateway:plugin/http@0.1.3"), __import_name__("has-credential")))
 extern int32_t __wasm_import_gateway_plugin_http_has_credential(uint8_t *, size_t);
 
-// Exported Functions from `gateway:plugin/agent@0.1.2`
+// Exported Functions from `gateway:plugin/agent@0.1.3`
 
-__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/agent@0.1.2#describe")))
+__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/agent@0.1.3#describe")))
 void __wasm_export_exports_gateway_plugin_agent_describe_post_return(uint8_t * arg0) {
   if ((*((size_t*) (arg0 + sizeof(void*)))) > 0) {
     free(*((uint8_t **) (arg0 + 0)));
   }
 }
 
-__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/agent@0.1.2#deliver")))
+__attribute__((__weak__, __export_name__("cabi_post_gateway:plugin/agent@0.1.3#deliver")))
 void __wasm_export_exports_gateway_plugin_agent_deliver_post_return(uint8_t * arg0) {
   switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
     case 0: {
@@ -869,7 +869,7 @@ bool gateway_plugin_http_has_credential(agent_plugin_string_t *name) {
   return ret;
 }
 
-__attribute__((__export_name__("gateway:plugin/agent@0.1.2#describe")))
+__attribute__((__export_name__("gateway:plugin/agent@0.1.3#describe")))
 uint8_t * __wasm_export_exports_gateway_plugin_agent_describe(void) {
   agent_plugin_string_t ret;
   exports_gateway_plugin_agent_describe(&ret);
@@ -879,7 +879,7 @@ uint8_t * __wasm_export_exports_gateway_plugin_agent_describe(void) {
   return ptr;
 }
 
-__attribute__((__export_name__("gateway:plugin/agent@0.1.2#deliver")))
+__attribute__((__export_name__("gateway:plugin/agent@0.1.3#deliver")))
 uint8_t * __wasm_export_exports_gateway_plugin_agent_deliver(void) {
   exports_gateway_plugin_agent_result_answer_failure_t ret;
   exports_gateway_plugin_agent_answer_t ok;

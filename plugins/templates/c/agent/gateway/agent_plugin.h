@@ -168,7 +168,7 @@ typedef struct {
   } val;
 } exports_gateway_plugin_agent_result_answer_failure_t;
 
-// Imported Functions from `gateway:plugin/host@0.1.2`
+// Imported Functions from `gateway:plugin/host@0.1.3`
 // Writes one line to the gateway's log under the plugin's name.
 // `level` is `debug`, `info`, `warn` or `error`; any other value counts as `info`.
 extern void gateway_plugin_host_log(agent_plugin_string_t *level, agent_plugin_string_t *message);
@@ -179,7 +179,7 @@ extern void gateway_plugin_host_now(agent_plugin_string_t *ret);
 // `count` random bytes, at most 1024, from the host's cryptographic generator.
 extern void gateway_plugin_host_random(uint32_t count, agent_plugin_list_u8_t *ret);
 
-// Imported Functions from `gateway:plugin/outbound@0.1.2`
+// Imported Functions from `gateway:plugin/outbound@0.1.3`
 // The event's id; use it as the idempotency key.
 extern void gateway_plugin_outbound_id(agent_plugin_string_t *ret);
 extern void gateway_plugin_outbound_kind(agent_plugin_string_t *ret);
@@ -196,7 +196,7 @@ extern void gateway_plugin_outbound_envelope(agent_plugin_string_t *ret);
 // The number of the attempt; the first is 1.
 extern uint32_t gateway_plugin_outbound_attempt(void);
 
-// Imported Functions from `gateway:plugin/state@0.1.2`
+// Imported Functions from `gateway:plugin/state@0.1.3`
 // The stored value, including changes of this call.
 extern bool gateway_plugin_state_get(agent_plugin_string_t *key, agent_plugin_list_u8_t *ret);
 // Sets a value of at most 16384 bytes; a key has 1 to 128 bytes.
@@ -206,7 +206,7 @@ extern bool gateway_plugin_state_delete(agent_plugin_string_t *key, gateway_plug
 // The keys that start with `prefix`, sorted.
 extern void gateway_plugin_state_keys(agent_plugin_string_t *prefix, agent_plugin_list_string_t *ret);
 
-// Imported Functions from `gateway:plugin/http@0.1.2`
+// Imported Functions from `gateway:plugin/http@0.1.3`
 // Sends a request and returns the whole response. A body in `gzip`, `deflate`, `br` or `zstd` is decoded, and
 // `content-encoding` removed; the host asks for no coding by itself. Without a `user-agent` the host sets its own.
 extern bool gateway_plugin_http_send(gateway_plugin_http_request_t *request, gateway_plugin_http_response_t *ret, gateway_plugin_http_error_t *err);
@@ -217,7 +217,7 @@ extern bool gateway_plugin_http_notify(gateway_plugin_http_request_t *request, g
 // Whether `gateway.toml` has a credential of this name. Its value is never shown.
 extern bool gateway_plugin_http_has_credential(agent_plugin_string_t *name);
 
-// Exported Functions from `gateway:plugin/agent@0.1.2`
+// Exported Functions from `gateway:plugin/agent@0.1.3`
 void exports_gateway_plugin_agent_describe(agent_plugin_string_t *ret);
 bool exports_gateway_plugin_agent_deliver(exports_gateway_plugin_agent_answer_t *ret, exports_gateway_plugin_agent_failure_t *err);
 

@@ -1,4 +1,4 @@
-// Generated from `channel_plugin.h`: do not edit.
+// Generated from `receiving_plugin.h`: do not edit.
 const __root = @This();
 pub const __builtin = @import("std").zig.c_translation.builtins;
 pub const __helpers = @import("std").zig.c_translation.helpers;
@@ -40,7 +40,7 @@ pub const int_fast16_t = i16;
 pub const int_fast32_t = i32;
 pub const uint_fast16_t = u16;
 pub const uint_fast32_t = u32;
-pub const struct_channel_plugin_string_t = extern struct {
+pub const struct_receiving_plugin_string_t = extern struct {
     ptr: [*c]u8 = null,
     len: usize = 0,
     pub const gateway_plugin_host_log = __root.gateway_plugin_host_log;
@@ -56,11 +56,12 @@ pub const struct_channel_plugin_string_t = extern struct {
     pub const gateway_plugin_state_set = __root.gateway_plugin_state_set;
     pub const gateway_plugin_state_delete = __root.gateway_plugin_state_delete;
     pub const gateway_plugin_state_keys = __root.gateway_plugin_state_keys;
-    pub const exports_gateway_plugin_channel_describe = __root.exports_gateway_plugin_channel_describe;
-    pub const channel_plugin_string_set = __root.channel_plugin_string_set;
-    pub const channel_plugin_string_dup = __root.channel_plugin_string_dup;
-    pub const channel_plugin_string_dup_n = __root.channel_plugin_string_dup_n;
-    pub const channel_plugin_string_free = __root.channel_plugin_string_free;
+    pub const exports_gateway_plugin_receive_describe = __root.exports_gateway_plugin_receive_describe;
+    pub const exports_gateway_plugin_receive_receive = __root.exports_gateway_plugin_receive_receive;
+    pub const receiving_plugin_string_set = __root.receiving_plugin_string_set;
+    pub const receiving_plugin_string_dup = __root.receiving_plugin_string_dup;
+    pub const receiving_plugin_string_dup_n = __root.receiving_plugin_string_dup_n;
+    pub const receiving_plugin_string_free = __root.receiving_plugin_string_free;
     pub const log = __root.gateway_plugin_host_log;
     pub const config = __root.gateway_plugin_host_config;
     pub const now = __root.gateway_plugin_host_now;
@@ -74,52 +75,53 @@ pub const struct_channel_plugin_string_t = extern struct {
     pub const set = __root.gateway_plugin_state_set;
     pub const delete = __root.gateway_plugin_state_delete;
     pub const keys = __root.gateway_plugin_state_keys;
-    pub const describe = __root.exports_gateway_plugin_channel_describe;
-    pub const dup = __root.channel_plugin_string_dup;
-    pub const n = __root.channel_plugin_string_dup_n;
-    pub const free = __root.channel_plugin_string_free;
+    pub const describe = __root.exports_gateway_plugin_receive_describe;
+    pub const receive = __root.exports_gateway_plugin_receive_receive;
+    pub const dup = __root.receiving_plugin_string_dup;
+    pub const n = __root.receiving_plugin_string_dup_n;
+    pub const free = __root.receiving_plugin_string_free;
 };
-pub const channel_plugin_string_t = struct_channel_plugin_string_t;
-pub const channel_plugin_option_string_t = extern struct {
+pub const receiving_plugin_string_t = struct_receiving_plugin_string_t;
+pub const receiving_plugin_option_string_t = extern struct {
     is_some: bool = false,
-    val: channel_plugin_string_t = @import("std").mem.zeroes(channel_plugin_string_t),
-    pub const channel_plugin_option_string_free = __root.channel_plugin_option_string_free;
-    pub const free = __root.channel_plugin_option_string_free;
+    val: receiving_plugin_string_t = @import("std").mem.zeroes(receiving_plugin_string_t),
+    pub const receiving_plugin_option_string_free = __root.receiving_plugin_option_string_free;
+    pub const free = __root.receiving_plugin_option_string_free;
 };
-pub const channel_plugin_list_u8_t = extern struct {
+pub const receiving_plugin_list_u8_t = extern struct {
     ptr: [*c]u8 = null,
     len: usize = 0,
     pub const gateway_plugin_inbound_body = __root.gateway_plugin_inbound_body;
-    pub const channel_plugin_list_u8_free = __root.channel_plugin_list_u8_free;
+    pub const receiving_plugin_list_u8_free = __root.receiving_plugin_list_u8_free;
     pub const body = __root.gateway_plugin_inbound_body;
-    pub const free = __root.channel_plugin_list_u8_free;
+    pub const free = __root.receiving_plugin_list_u8_free;
 };
-pub const channel_plugin_tuple2_string_string_t = extern struct {
-    f0: channel_plugin_string_t = @import("std").mem.zeroes(channel_plugin_string_t),
-    f1: channel_plugin_string_t = @import("std").mem.zeroes(channel_plugin_string_t),
-    pub const channel_plugin_tuple2_string_string_free = __root.channel_plugin_tuple2_string_string_free;
-    pub const free = __root.channel_plugin_tuple2_string_string_free;
+pub const receiving_plugin_tuple2_string_string_t = extern struct {
+    f0: receiving_plugin_string_t = @import("std").mem.zeroes(receiving_plugin_string_t),
+    f1: receiving_plugin_string_t = @import("std").mem.zeroes(receiving_plugin_string_t),
+    pub const receiving_plugin_tuple2_string_string_free = __root.receiving_plugin_tuple2_string_string_free;
+    pub const free = __root.receiving_plugin_tuple2_string_string_free;
 };
-pub const channel_plugin_list_tuple2_string_string_t = extern struct {
-    ptr: [*c]channel_plugin_tuple2_string_string_t = null,
+pub const receiving_plugin_list_tuple2_string_string_t = extern struct {
+    ptr: [*c]receiving_plugin_tuple2_string_string_t = null,
     len: usize = 0,
     pub const gateway_plugin_inbound_headers = __root.gateway_plugin_inbound_headers;
-    pub const channel_plugin_list_tuple2_string_string_free = __root.channel_plugin_list_tuple2_string_string_free;
+    pub const receiving_plugin_list_tuple2_string_string_free = __root.receiving_plugin_list_tuple2_string_string_free;
     pub const headers = __root.gateway_plugin_inbound_headers;
-    pub const free = __root.channel_plugin_list_tuple2_string_string_free;
+    pub const free = __root.receiving_plugin_list_tuple2_string_string_free;
 };
 pub const struct_gateway_plugin_state_error_t = extern struct {
-    code: channel_plugin_string_t = @import("std").mem.zeroes(channel_plugin_string_t),
-    message: channel_plugin_string_t = @import("std").mem.zeroes(channel_plugin_string_t),
+    code: receiving_plugin_string_t = @import("std").mem.zeroes(receiving_plugin_string_t),
+    message: receiving_plugin_string_t = @import("std").mem.zeroes(receiving_plugin_string_t),
     pub const gateway_plugin_state_error_free = __root.gateway_plugin_state_error_free;
     pub const free = __root.gateway_plugin_state_error_free;
 };
 pub const gateway_plugin_state_error_t = struct_gateway_plugin_state_error_t;
-pub const channel_plugin_option_list_u8_t = extern struct {
+pub const receiving_plugin_option_list_u8_t = extern struct {
     is_some: bool = false,
-    val: channel_plugin_list_u8_t = @import("std").mem.zeroes(channel_plugin_list_u8_t),
-    pub const channel_plugin_option_list_u8_free = __root.channel_plugin_option_list_u8_free;
-    pub const free = __root.channel_plugin_option_list_u8_free;
+    val: receiving_plugin_list_u8_t = @import("std").mem.zeroes(receiving_plugin_list_u8_t),
+    pub const receiving_plugin_option_list_u8_free = __root.receiving_plugin_option_list_u8_free;
+    pub const free = __root.receiving_plugin_option_list_u8_free;
 };
 const union_unnamed_1 = extern union {
     err: gateway_plugin_state_error_t,
@@ -130,21 +132,21 @@ pub const gateway_plugin_state_result_void_error_t = extern struct {
     pub const gateway_plugin_state_result_void_error_free = __root.gateway_plugin_state_result_void_error_free;
     pub const free = __root.gateway_plugin_state_result_void_error_free;
 };
-pub const channel_plugin_list_string_t = extern struct {
-    ptr: [*c]channel_plugin_string_t = null,
+pub const receiving_plugin_list_string_t = extern struct {
+    ptr: [*c]receiving_plugin_string_t = null,
     len: usize = 0,
-    pub const channel_plugin_list_string_free = __root.channel_plugin_list_string_free;
-    pub const free = __root.channel_plugin_list_string_free;
+    pub const receiving_plugin_list_string_free = __root.receiving_plugin_list_string_free;
+    pub const free = __root.receiving_plugin_list_string_free;
 };
 const union_unnamed_2 = extern union {
-    text: channel_plugin_string_t,
-    bytes: channel_plugin_list_u8_t,
+    text: receiving_plugin_string_t,
+    bytes: receiving_plugin_list_u8_t,
 };
 pub const struct_gateway_plugin_types_content_t = extern struct {
     tag: u8 = 0,
     val: union_unnamed_2 = @import("std").mem.zeroes(union_unnamed_2),
     pub const gateway_plugin_types_content_free = __root.gateway_plugin_types_content_free;
-    pub const exports_gateway_plugin_channel_content_free = __root.exports_gateway_plugin_channel_content_free;
+    pub const exports_gateway_plugin_receive_content_free = __root.exports_gateway_plugin_receive_content_free;
     pub const free = __root.gateway_plugin_types_content_free;
 };
 pub const gateway_plugin_types_content_t = struct_gateway_plugin_types_content_t;
@@ -156,113 +158,112 @@ pub const gateway_plugin_types_option_content_t = extern struct {
 };
 pub const struct_gateway_plugin_types_response_t = extern struct {
     status: u16 = 0,
-    headers: channel_plugin_list_tuple2_string_string_t = @import("std").mem.zeroes(channel_plugin_list_tuple2_string_string_t),
+    headers: receiving_plugin_list_tuple2_string_string_t = @import("std").mem.zeroes(receiving_plugin_list_tuple2_string_string_t),
     body: gateway_plugin_types_option_content_t = @import("std").mem.zeroes(gateway_plugin_types_option_content_t),
     pub const gateway_plugin_types_response_free = __root.gateway_plugin_types_response_free;
-    pub const exports_gateway_plugin_channel_response_free = __root.exports_gateway_plugin_channel_response_free;
+    pub const exports_gateway_plugin_receive_response_free = __root.exports_gateway_plugin_receive_response_free;
     pub const free = __root.gateway_plugin_types_response_free;
 };
 pub const gateway_plugin_types_response_t = struct_gateway_plugin_types_response_t;
-pub const exports_gateway_plugin_channel_content_t = gateway_plugin_types_content_t;
-pub const exports_gateway_plugin_channel_response_t = gateway_plugin_types_response_t;
-pub const exports_gateway_plugin_channel_option_content_t = extern struct {
+pub const exports_gateway_plugin_receive_content_t = gateway_plugin_types_content_t;
+pub const exports_gateway_plugin_receive_response_t = gateway_plugin_types_response_t;
+pub const exports_gateway_plugin_receive_option_content_t = extern struct {
     is_some: bool = false,
-    val: exports_gateway_plugin_channel_content_t = @import("std").mem.zeroes(exports_gateway_plugin_channel_content_t),
-    pub const exports_gateway_plugin_channel_option_content_free = __root.exports_gateway_plugin_channel_option_content_free;
-    pub const free = __root.exports_gateway_plugin_channel_option_content_free;
+    val: exports_gateway_plugin_receive_content_t = @import("std").mem.zeroes(exports_gateway_plugin_receive_content_t),
+    pub const exports_gateway_plugin_receive_option_content_free = __root.exports_gateway_plugin_receive_option_content_free;
+    pub const free = __root.exports_gateway_plugin_receive_option_content_free;
 };
-pub const struct_exports_gateway_plugin_channel_event_t = extern struct {
-    kind: channel_plugin_string_t = @import("std").mem.zeroes(channel_plugin_string_t),
-    subject: channel_plugin_option_string_t = @import("std").mem.zeroes(channel_plugin_option_string_t),
-    delivery_id: channel_plugin_option_string_t = @import("std").mem.zeroes(channel_plugin_option_string_t),
-    key: channel_plugin_option_string_t = @import("std").mem.zeroes(channel_plugin_option_string_t),
-    data: exports_gateway_plugin_channel_option_content_t = @import("std").mem.zeroes(exports_gateway_plugin_channel_option_content_t),
-    content_type: channel_plugin_option_string_t = @import("std").mem.zeroes(channel_plugin_option_string_t),
-    attributes: channel_plugin_list_tuple2_string_string_t = @import("std").mem.zeroes(channel_plugin_list_tuple2_string_string_t),
-    pub const exports_gateway_plugin_channel_event_free = __root.exports_gateway_plugin_channel_event_free;
-    pub const free = __root.exports_gateway_plugin_channel_event_free;
+pub const struct_exports_gateway_plugin_receive_event_t = extern struct {
+    kind: receiving_plugin_string_t = @import("std").mem.zeroes(receiving_plugin_string_t),
+    subject: receiving_plugin_option_string_t = @import("std").mem.zeroes(receiving_plugin_option_string_t),
+    delivery_id: receiving_plugin_option_string_t = @import("std").mem.zeroes(receiving_plugin_option_string_t),
+    key: receiving_plugin_option_string_t = @import("std").mem.zeroes(receiving_plugin_option_string_t),
+    data: exports_gateway_plugin_receive_option_content_t = @import("std").mem.zeroes(exports_gateway_plugin_receive_option_content_t),
+    content_type: receiving_plugin_option_string_t = @import("std").mem.zeroes(receiving_plugin_option_string_t),
+    attributes: receiving_plugin_list_tuple2_string_string_t = @import("std").mem.zeroes(receiving_plugin_list_tuple2_string_string_t),
+    pub const exports_gateway_plugin_receive_event_free = __root.exports_gateway_plugin_receive_event_free;
+    pub const free = __root.exports_gateway_plugin_receive_event_free;
 };
-pub const exports_gateway_plugin_channel_event_t = struct_exports_gateway_plugin_channel_event_t;
-pub const exports_gateway_plugin_channel_list_event_t = extern struct {
-    ptr: [*c]exports_gateway_plugin_channel_event_t = null,
+pub const exports_gateway_plugin_receive_event_t = struct_exports_gateway_plugin_receive_event_t;
+pub const exports_gateway_plugin_receive_list_event_t = extern struct {
+    ptr: [*c]exports_gateway_plugin_receive_event_t = null,
     len: usize = 0,
-    pub const exports_gateway_plugin_channel_list_event_free = __root.exports_gateway_plugin_channel_list_event_free;
-    pub const free = __root.exports_gateway_plugin_channel_list_event_free;
+    pub const exports_gateway_plugin_receive_list_event_free = __root.exports_gateway_plugin_receive_list_event_free;
+    pub const free = __root.exports_gateway_plugin_receive_list_event_free;
 };
-pub const exports_gateway_plugin_channel_option_response_t = extern struct {
+pub const exports_gateway_plugin_receive_option_response_t = extern struct {
     is_some: bool = false,
-    val: exports_gateway_plugin_channel_response_t = @import("std").mem.zeroes(exports_gateway_plugin_channel_response_t),
-    pub const exports_gateway_plugin_channel_option_response_free = __root.exports_gateway_plugin_channel_option_response_free;
-    pub const free = __root.exports_gateway_plugin_channel_option_response_free;
+    val: exports_gateway_plugin_receive_response_t = @import("std").mem.zeroes(exports_gateway_plugin_receive_response_t),
+    pub const exports_gateway_plugin_receive_option_response_free = __root.exports_gateway_plugin_receive_option_response_free;
+    pub const free = __root.exports_gateway_plugin_receive_option_response_free;
 };
-pub const struct_exports_gateway_plugin_channel_receipt_t = extern struct {
-    events: exports_gateway_plugin_channel_list_event_t = @import("std").mem.zeroes(exports_gateway_plugin_channel_list_event_t),
-    response: exports_gateway_plugin_channel_option_response_t = @import("std").mem.zeroes(exports_gateway_plugin_channel_option_response_t),
-    pub const exports_gateway_plugin_channel_receive = __root.exports_gateway_plugin_channel_receive;
-    pub const exports_gateway_plugin_channel_receipt_free = __root.exports_gateway_plugin_channel_receipt_free;
-    pub const receive = __root.exports_gateway_plugin_channel_receive;
-    pub const free = __root.exports_gateway_plugin_channel_receipt_free;
+pub const struct_exports_gateway_plugin_receive_receipt_t = extern struct {
+    events: exports_gateway_plugin_receive_list_event_t = @import("std").mem.zeroes(exports_gateway_plugin_receive_list_event_t),
+    response: exports_gateway_plugin_receive_option_response_t = @import("std").mem.zeroes(exports_gateway_plugin_receive_option_response_t),
+    pub const exports_gateway_plugin_receive_receipt_free = __root.exports_gateway_plugin_receive_receipt_free;
+    pub const free = __root.exports_gateway_plugin_receive_receipt_free;
 };
-pub const exports_gateway_plugin_channel_receipt_t = struct_exports_gateway_plugin_channel_receipt_t;
-pub const struct_exports_gateway_plugin_channel_rejection_t = extern struct {
+pub const exports_gateway_plugin_receive_receipt_t = struct_exports_gateway_plugin_receive_receipt_t;
+pub const struct_exports_gateway_plugin_receive_rejection_t = extern struct {
     status: u16 = 0,
-    detail: channel_plugin_string_t = @import("std").mem.zeroes(channel_plugin_string_t),
-    pub const exports_gateway_plugin_channel_rejection_free = __root.exports_gateway_plugin_channel_rejection_free;
-    pub const free = __root.exports_gateway_plugin_channel_rejection_free;
+    detail: receiving_plugin_string_t = @import("std").mem.zeroes(receiving_plugin_string_t),
+    pub const exports_gateway_plugin_receive_rejection_free = __root.exports_gateway_plugin_receive_rejection_free;
+    pub const free = __root.exports_gateway_plugin_receive_rejection_free;
 };
-pub const exports_gateway_plugin_channel_rejection_t = struct_exports_gateway_plugin_channel_rejection_t;
+pub const exports_gateway_plugin_receive_rejection_t = struct_exports_gateway_plugin_receive_rejection_t;
 const union_unnamed_3 = extern union {
-    ok: exports_gateway_plugin_channel_receipt_t,
-    err: exports_gateway_plugin_channel_rejection_t,
+    ok: exports_gateway_plugin_receive_receipt_t,
+    err: exports_gateway_plugin_receive_rejection_t,
 };
-pub const exports_gateway_plugin_channel_result_receipt_rejection_t = extern struct {
+pub const exports_gateway_plugin_receive_result_receipt_rejection_t = extern struct {
     is_err: bool = false,
     val: union_unnamed_3 = @import("std").mem.zeroes(union_unnamed_3),
-    pub const exports_gateway_plugin_channel_result_receipt_rejection_free = __root.exports_gateway_plugin_channel_result_receipt_rejection_free;
-    pub const free = __root.exports_gateway_plugin_channel_result_receipt_rejection_free;
+    pub const exports_gateway_plugin_receive_result_receipt_rejection_free = __root.exports_gateway_plugin_receive_result_receipt_rejection_free;
+    pub const free = __root.exports_gateway_plugin_receive_result_receipt_rejection_free;
 };
-pub extern fn gateway_plugin_host_log(level: [*c]channel_plugin_string_t, message: [*c]channel_plugin_string_t) void;
-pub extern fn gateway_plugin_host_config(key: [*c]channel_plugin_string_t, ret: [*c]channel_plugin_string_t) bool;
-pub extern fn gateway_plugin_host_now(ret: [*c]channel_plugin_string_t) void;
-pub extern fn gateway_plugin_host_random(count: u32, ret: [*c]channel_plugin_list_u8_t) void;
-pub extern fn gateway_plugin_inbound_method(ret: [*c]channel_plugin_string_t) void;
-pub extern fn gateway_plugin_inbound_path(ret: [*c]channel_plugin_string_t) void;
-pub extern fn gateway_plugin_inbound_query(ret: [*c]channel_plugin_string_t) void;
-pub extern fn gateway_plugin_inbound_header(name: [*c]channel_plugin_string_t, ret: [*c]channel_plugin_string_t) bool;
-pub extern fn gateway_plugin_inbound_headers(ret: [*c]channel_plugin_list_tuple2_string_string_t) void;
-pub extern fn gateway_plugin_inbound_body(ret: [*c]channel_plugin_list_u8_t) void;
-pub extern fn gateway_plugin_inbound_text(ret: [*c]channel_plugin_string_t) void;
-pub extern fn gateway_plugin_inbound_received_at(ret: [*c]channel_plugin_string_t) void;
-pub extern fn gateway_plugin_state_get(key: [*c]channel_plugin_string_t, ret: [*c]channel_plugin_list_u8_t) bool;
-pub extern fn gateway_plugin_state_set(key: [*c]channel_plugin_string_t, value: [*c]channel_plugin_list_u8_t, err: [*c]gateway_plugin_state_error_t) bool;
-pub extern fn gateway_plugin_state_delete(key: [*c]channel_plugin_string_t, err: [*c]gateway_plugin_state_error_t) bool;
-pub extern fn gateway_plugin_state_keys(prefix: [*c]channel_plugin_string_t, ret: [*c]channel_plugin_list_string_t) void;
-pub extern fn exports_gateway_plugin_channel_describe(ret: [*c]channel_plugin_string_t) void;
-pub extern fn exports_gateway_plugin_channel_receive(ret: [*c]exports_gateway_plugin_channel_receipt_t, err: [*c]exports_gateway_plugin_channel_rejection_t) bool;
-pub extern fn channel_plugin_option_string_free(ptr: [*c]channel_plugin_option_string_t) void;
-pub extern fn channel_plugin_list_u8_free(ptr: [*c]channel_plugin_list_u8_t) void;
-pub extern fn channel_plugin_tuple2_string_string_free(ptr: [*c]channel_plugin_tuple2_string_string_t) void;
-pub extern fn channel_plugin_list_tuple2_string_string_free(ptr: [*c]channel_plugin_list_tuple2_string_string_t) void;
+pub extern fn gateway_plugin_log_write(level: u32, bytes: u64) void;
+pub extern fn gateway_plugin_host_log(level: [*c]receiving_plugin_string_t, message: [*c]receiving_plugin_string_t) void;
+pub extern fn gateway_plugin_host_config(key: [*c]receiving_plugin_string_t, ret: [*c]receiving_plugin_string_t) bool;
+pub extern fn gateway_plugin_host_now(ret: [*c]receiving_plugin_string_t) void;
+pub extern fn gateway_plugin_host_random(count: u32, ret: [*c]receiving_plugin_list_u8_t) void;
+pub extern fn gateway_plugin_inbound_method(ret: [*c]receiving_plugin_string_t) void;
+pub extern fn gateway_plugin_inbound_path(ret: [*c]receiving_plugin_string_t) void;
+pub extern fn gateway_plugin_inbound_query(ret: [*c]receiving_plugin_string_t) void;
+pub extern fn gateway_plugin_inbound_header(name: [*c]receiving_plugin_string_t, ret: [*c]receiving_plugin_string_t) bool;
+pub extern fn gateway_plugin_inbound_headers(ret: [*c]receiving_plugin_list_tuple2_string_string_t) void;
+pub extern fn gateway_plugin_inbound_body(ret: [*c]receiving_plugin_list_u8_t) void;
+pub extern fn gateway_plugin_inbound_text(ret: [*c]receiving_plugin_string_t) void;
+pub extern fn gateway_plugin_inbound_received_at(ret: [*c]receiving_plugin_string_t) void;
+pub extern fn gateway_plugin_state_get(key: [*c]receiving_plugin_string_t, ret: [*c]receiving_plugin_list_u8_t) bool;
+pub extern fn gateway_plugin_state_set(key: [*c]receiving_plugin_string_t, value: [*c]receiving_plugin_list_u8_t, err: [*c]gateway_plugin_state_error_t) bool;
+pub extern fn gateway_plugin_state_delete(key: [*c]receiving_plugin_string_t, err: [*c]gateway_plugin_state_error_t) bool;
+pub extern fn gateway_plugin_state_keys(prefix: [*c]receiving_plugin_string_t, ret: [*c]receiving_plugin_list_string_t) void;
+pub extern fn exports_gateway_plugin_receive_describe(ret: [*c]receiving_plugin_string_t) void;
+pub extern fn exports_gateway_plugin_receive_receive(method: [*c]receiving_plugin_string_t, path: [*c]receiving_plugin_string_t, query: [*c]receiving_plugin_string_t, headers: [*c]receiving_plugin_string_t, body: [*c]receiving_plugin_list_u8_t, config: [*c]receiving_plugin_string_t, ret: [*c]exports_gateway_plugin_receive_receipt_t, err: [*c]exports_gateway_plugin_receive_rejection_t) bool;
+pub extern fn receiving_plugin_option_string_free(ptr: [*c]receiving_plugin_option_string_t) void;
+pub extern fn receiving_plugin_list_u8_free(ptr: [*c]receiving_plugin_list_u8_t) void;
+pub extern fn receiving_plugin_tuple2_string_string_free(ptr: [*c]receiving_plugin_tuple2_string_string_t) void;
+pub extern fn receiving_plugin_list_tuple2_string_string_free(ptr: [*c]receiving_plugin_list_tuple2_string_string_t) void;
 pub extern fn gateway_plugin_state_error_free(ptr: [*c]gateway_plugin_state_error_t) void;
-pub extern fn channel_plugin_option_list_u8_free(ptr: [*c]channel_plugin_option_list_u8_t) void;
+pub extern fn receiving_plugin_option_list_u8_free(ptr: [*c]receiving_plugin_option_list_u8_t) void;
 pub extern fn gateway_plugin_state_result_void_error_free(ptr: [*c]gateway_plugin_state_result_void_error_t) void;
-pub extern fn channel_plugin_list_string_free(ptr: [*c]channel_plugin_list_string_t) void;
+pub extern fn receiving_plugin_list_string_free(ptr: [*c]receiving_plugin_list_string_t) void;
 pub extern fn gateway_plugin_types_content_free(ptr: [*c]gateway_plugin_types_content_t) void;
 pub extern fn gateway_plugin_types_option_content_free(ptr: [*c]gateway_plugin_types_option_content_t) void;
 pub extern fn gateway_plugin_types_response_free(ptr: [*c]gateway_plugin_types_response_t) void;
-pub extern fn exports_gateway_plugin_channel_content_free(ptr: [*c]exports_gateway_plugin_channel_content_t) void;
-pub extern fn exports_gateway_plugin_channel_response_free(ptr: [*c]exports_gateway_plugin_channel_response_t) void;
-pub extern fn exports_gateway_plugin_channel_option_content_free(ptr: [*c]exports_gateway_plugin_channel_option_content_t) void;
-pub extern fn exports_gateway_plugin_channel_event_free(ptr: [*c]exports_gateway_plugin_channel_event_t) void;
-pub extern fn exports_gateway_plugin_channel_list_event_free(ptr: [*c]exports_gateway_plugin_channel_list_event_t) void;
-pub extern fn exports_gateway_plugin_channel_option_response_free(ptr: [*c]exports_gateway_plugin_channel_option_response_t) void;
-pub extern fn exports_gateway_plugin_channel_receipt_free(ptr: [*c]exports_gateway_plugin_channel_receipt_t) void;
-pub extern fn exports_gateway_plugin_channel_rejection_free(ptr: [*c]exports_gateway_plugin_channel_rejection_t) void;
-pub extern fn exports_gateway_plugin_channel_result_receipt_rejection_free(ptr: [*c]exports_gateway_plugin_channel_result_receipt_rejection_t) void;
-pub extern fn channel_plugin_string_set(ret: [*c]channel_plugin_string_t, s: [*c]const u8) void;
-pub extern fn channel_plugin_string_dup(ret: [*c]channel_plugin_string_t, s: [*c]const u8) void;
-pub extern fn channel_plugin_string_dup_n(ret: [*c]channel_plugin_string_t, s: [*c]const u8, len: usize) void;
-pub extern fn channel_plugin_string_free(ret: [*c]channel_plugin_string_t) void;
+pub extern fn exports_gateway_plugin_receive_content_free(ptr: [*c]exports_gateway_plugin_receive_content_t) void;
+pub extern fn exports_gateway_plugin_receive_response_free(ptr: [*c]exports_gateway_plugin_receive_response_t) void;
+pub extern fn exports_gateway_plugin_receive_option_content_free(ptr: [*c]exports_gateway_plugin_receive_option_content_t) void;
+pub extern fn exports_gateway_plugin_receive_event_free(ptr: [*c]exports_gateway_plugin_receive_event_t) void;
+pub extern fn exports_gateway_plugin_receive_list_event_free(ptr: [*c]exports_gateway_plugin_receive_list_event_t) void;
+pub extern fn exports_gateway_plugin_receive_option_response_free(ptr: [*c]exports_gateway_plugin_receive_option_response_t) void;
+pub extern fn exports_gateway_plugin_receive_receipt_free(ptr: [*c]exports_gateway_plugin_receive_receipt_t) void;
+pub extern fn exports_gateway_plugin_receive_rejection_free(ptr: [*c]exports_gateway_plugin_receive_rejection_t) void;
+pub extern fn exports_gateway_plugin_receive_result_receipt_rejection_free(ptr: [*c]exports_gateway_plugin_receive_result_receipt_rejection_t) void;
+pub extern fn receiving_plugin_string_set(ret: [*c]receiving_plugin_string_t, s: [*c]const u8) void;
+pub extern fn receiving_plugin_string_dup(ret: [*c]receiving_plugin_string_t, s: [*c]const u8) void;
+pub extern fn receiving_plugin_string_dup_n(ret: [*c]receiving_plugin_string_t, s: [*c]const u8, len: usize) void;
+pub extern fn receiving_plugin_string_free(ret: [*c]receiving_plugin_string_t) void;
 
 pub const __VERSION__ = "Aro aro-zig";
 pub const __Aro__ = "";
@@ -609,7 +610,7 @@ pub const __LDBL_MIN__ = @as(c_longdouble, 3.36210314311209350626267781732175260
 pub const __FLT_EVAL_METHOD__ = @as(c_int, 0);
 pub const __FLT_RADIX__ = @as(c_int, 2);
 pub const __DECIMAL_DIG__ = __LDBL_DECIMAL_DIG__;
-pub const __BINDINGS_CHANNEL_PLUGIN_H = "";
+pub const __BINDINGS_RECEIVING_PLUGIN_H = "";
 pub const __CLANG_STDINT_H = "";
 pub const _STDINT_H = "";
 pub const __NEED_int8_t = "";

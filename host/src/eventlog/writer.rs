@@ -260,7 +260,6 @@ impl Writer {
         self.recent.add(news.iter().filter(|news| news.is_appended).map(|news| &news.event));
         self.publisher.publish(|snapshot| self.builder.show(snapshot));
         self.builder.committed();
-        self.show_journal();
         for news in &news {
             for new in news.deliveries.iter().filter(|new| new.replay) {
                 self.metrics.replayed.get_or_create(&ByAgent::new(&new.agent)).inc();
@@ -270,18 +269,14 @@ impl Writer {
         answers.into_iter().for_each(Answer::send);
     }
 
-    /// Stops when the engine has failed at what it does behind the writes: nobody may write for a long time.
+    /// Shows what the engine does behind the writes, and stops when it has failed at that: nobody may write for a long time.
     fn look_behind(&mut self) {
-        self.show_journal();
+        if let Some(stats) = self.engine.journal() {
+            self.metrics.journal.show(stats);
+        }
         let accepts = self.publisher.read(|snapshot| snapshot.writer.accepts_upkeep().is_ok());
         if accepts && let Some(failure) = self.engine.failure() {
             self.stop(&failure);
-        }
-    }
-
-    fn show_journal(&self) {
-        if let Some(stats) = self.engine.journal() {
-            self.metrics.journal.show(stats);
         }
     }
 

@@ -31,8 +31,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tracing::{info, warn};
 
-use self::files::{SEGMENT, lock};
-pub(crate) use self::files::{forget_cached, put_in_place, set_aside, sync_directories, unavailable, write_failure};
+use self::files::{SEGMENT, forget_cached, lock, sync_directories};
+pub(crate) use self::files::{put_in_place, set_aside, unavailable, write_failure};
 pub(crate) use self::high_water::Confirmed;
 use self::high_water::HighWater;
 use self::reserve::Reserve;

@@ -15,7 +15,7 @@ const NO_LOG: [&str; 3] = ["compiled", "lock", "ballast"];
 pub(super) const SEGMENT: usize = 4 * 1024 * 1024;
 
 /// Makes the entries of `dir`, and its own, survive a power cut.
-pub(crate) fn sync_directories(dir: &Path) -> io::Result<()> {
+pub(super) fn sync_directories(dir: &Path) -> io::Result<()> {
     let dir = fs::canonicalize(dir)?;
     File::open(&dir)?.sync_all()?;
     dir.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
@@ -84,7 +84,7 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 }
 
 /// Makes the next read of `path` come from the disk: after a failed write-back the cache may hold what the disk does not.
-pub(crate) fn forget_cached(path: &Path) -> io::Result<()> {
+pub(super) fn forget_cached(path: &Path) -> io::Result<()> {
     match File::options().read(true).write(true).open(path) {
         Ok(file) => {
             file.sync_all()?;

@@ -68,17 +68,17 @@ async fn stats(config: &Config, output: OutputArguments) -> Result<(), Failure> 
         ("newest", shown(&stats["newest"])),
         ("on disk", size(&disk["used"])),
         ("free on disk", size(&disk["free"])),
-        ("segments", shown(&disk["segments"])),
+        ("store segments", shown(&disk["segments"])),
         ("journal", size(&journal["bytes"])),
-        ("its segments", shown(&journal["segments"])),
-        ("live in them", size(&journal["live"])),
+        ("journal segments", shown(&journal["segments"])),
+        ("journal in use", size(&journal["live"])),
         ("not applied", size(&journal["waiting"])),
         ("format", shown(&stats["format"])),
         ("epoch", shown(&stats["epoch"])),
     ];
     let mut text = String::new();
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
-        let _ = writeln!(text, "{name:<14} {value}");
+        let _ = writeln!(text, "{name:<16} {value}");
     }
     output::text(&text)
 }

@@ -21,6 +21,7 @@ use super::batch::{Batch, Live};
 use super::layer::Layer;
 use super::record::{Draft, Entry, Found};
 use super::segment::{self, START, Segment};
+use super::segments::Known;
 use super::shared::Shared;
 use crate::event::Seq;
 use crate::eventlog::engine::sled::write_failure;
@@ -252,9 +253,12 @@ impl Applier {
 
     /// Frees a segment that nobody needs, to be used again or removed. Returns whether there was one.
     fn free(&mut self) -> Result<bool, EngineError> {
-        let all = self.shared.segments.all();
-        let free = all.iter().find(|(id, known)| known.last <= self.applied && self.live.of(**id) == 0);
-        let Some((&id, &known)) = free else { return Ok(false) };
+        let is_free = |id: &u64, known: &Known| known.last <= self.applied && self.live.of(*id) == 0;
+        let free = self.shared.segments.look(|all| {
+            let free = all.iter().find(|(id, known)| is_free(id, known));
+            free.map(|(id, known)| (*id, *known))
+        });
+        let Some((id, known)) = free else { return Ok(false) };
         self.shared.segments.forget(id);
         let spares = self.shared.work().spares.len();
         if known.capacity == self.shared.sizes.segment && spares < Self::SPARES {
@@ -278,15 +282,18 @@ impl Applier {
     /// there was one.
     fn empty(&mut self) -> Result<bool, EngineError> {
         let target = self.target.as_ref().map(|target| target.segment.id);
-        let mut candidates: Vec<_> = self.shared.segments.all().into_iter().collect();
-        candidates.retain(|(id, known)| known.last <= self.applied && Some(*id) != target);
-        let taken: u64 = candidates.iter().map(|(_, known)| known.capacity).sum();
-        let live: u64 = candidates.iter().map(|(id, _)| self.live.of(*id)).sum();
-        if taken <= 2 * live + Self::SLACK * self.shared.sizes.segment {
-            return Ok(false);
-        }
-        candidates.retain(|(id, _)| !self.stuck.contains(id));
-        let least = candidates.into_iter().min_by_key(|(id, known)| self.live.of(*id) * 1024 / known.capacity.max(1));
+        let least = self.shared.segments.look(|all| {
+            let full = || all.iter().filter(|(id, known)| known.last <= self.applied && Some(**id) != target);
+            let taken: u64 = full().map(|(_, known)| known.capacity).sum();
+            let live: u64 = full().map(|(id, _)| self.live.of(*id)).sum();
+            if taken <= 2 * live + Self::SLACK * self.shared.sizes.segment {
+                return None;
+            }
+            let least = full()
+                .filter(|(id, _)| !self.stuck.contains(id))
+                .min_by_key(|(id, known)| self.live.of(**id) * 1024 / known.capacity.max(1));
+            least.map(|(id, known)| (*id, *known))
+        });
         let Some((id, known)) = least else { return Ok(false) };
         let worth = self.live.of(id) * 4 <= known.capacity * 3;
         if !worth || self.shared.store.room_for_file(self.shared.sizes.segment, Purpose::Removal).is_err() {

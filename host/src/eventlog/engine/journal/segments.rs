@@ -74,16 +74,17 @@ impl Segments {
         }
     }
 
-    pub(super) fn all(&self) -> BTreeMap<u64, Known> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What `look` finds in the list of all, by their ids. Nothing is added or forgotten meanwhile.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&BTreeMap<u64, Known>) -> T) -> T {
+        look(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn count(&self) -> u64 {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).len() as u64
+        self.look(|known| known.len() as u64)
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).values().map(|known| known.capacity).sum()
+        self.look(|known| known.values().map(|known| known.capacity).sum())
     }
 
     /// The value that `pointer` leads to.
@@ -128,7 +129,7 @@ impl Segments {
     }
 
     fn known(&self, id: u64) -> Option<Known> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
+        self.look(|known| known.get(&id).copied())
     }
 
     fn file(&self, id: u64) -> io::Result<Arc<File>> {

@@ -23,6 +23,7 @@ pub mod lifecycle;
 pub mod memory;
 pub mod metrics;
 pub mod plugin;
+mod priority;
 pub mod replay;
 pub mod sample;
 pub mod skill;

@@ -28,7 +28,6 @@ mod network;
 mod output;
 mod pool_permits;
 mod prepared;
-mod priority;
 mod registry;
 mod script;
 mod settings;

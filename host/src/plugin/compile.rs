@@ -18,7 +18,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::error::LoadError;
-use super::priority::spare_cores;
+use crate::priority::spare_cores;
 
 /// The command of the gateway that compiles the component on its stdin.
 pub const COMMAND: &str = "compile-plugin";

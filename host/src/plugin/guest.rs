@@ -27,7 +27,7 @@ use super::state::{StateChanges, StateError};
 pub(super) use self::limiter::Limiter;
 
 /// Ticks after which a call is long. In every language most calls end earlier.
-const SLOW: u64 = 5;
+const SLOW: u64 = 2;
 
 /// The input of a call.
 pub(super) enum Subject {

@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::instrument::WithSubscriber;
 
 use super::error::PluginError;
-use super::priority::{give_way, spare_cores};
+use crate::priority::{give_way_if_possible, spare_cores};
 
 /// A call that can move to another runtime.
 pub(super) type Call<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -30,7 +30,7 @@ impl LongCallRuntime {
         let runtime = Builder::new_multi_thread()
             .worker_threads(spare_cores())
             .thread_name("plugin-slow")
-            .on_thread_start(lower_priority)
+            .on_thread_start(give_way_if_possible)
             .enable_all()
             .build()
             .map_err(PluginError::Thread)?;
@@ -66,12 +66,6 @@ impl Drop for LongCallRuntime {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
-    }
-}
-
-fn lower_priority() {
-    if let Err(error) = give_way() {
-        tracing::warn!(%error, "Long plugin calls keep the normal priority");
     }
 }
 

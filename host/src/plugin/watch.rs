@@ -4,7 +4,7 @@
 //! because some file systems send no events. Files are loaded by one worker per processor, so that a file which takes long
 //! to compile does not delay the others.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, Metadata};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt;
@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use super::error::PluginError;
 use super::registry::{Registry, file_name};
 use super::signature::signature_path;
+use crate::priority::give_way_if_possible;
 
 /// How often the folder is scanned without an event.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -78,7 +79,10 @@ pub(super) async fn start(registry: Arc<Registry>) -> Result<Loader, PluginError
     };
     thread::Builder::new()
         .name("plugin-loader".to_owned())
-        .spawn(move || folder.run(&received, first))
+        .spawn(move || {
+            give_way_if_possible();
+            folder.run(&received, first);
+        })
         .map_err(PluginError::Thread)?;
     looked.await.map_err(|_| PluginError::Engine("the loader stopped while it loaded the first plugins".to_owned()))?;
     Ok(Loader { signals, _watcher: watcher })
@@ -171,6 +175,7 @@ impl Workers {
             let runtime = Handle::current();
             let next = move || received.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let work = move || {
+                give_way_if_possible();
                 while let Ok(path) = next() {
                     let load = AssertUnwindSafe(registry.load(&path)).catch_unwind();
                     if runtime.block_on(load).is_err() {
@@ -208,10 +213,9 @@ struct Folder {
 impl Folder {
     fn run(mut self, signals: &Receiver<Signal>, first: oneshot::Sender<()>) {
         let mut waiting = self.files();
-        waiting.reverse();
         loop {
             while !self.is_busy()
-                && let Some(path) = waiting.pop()
+                && let Some(path) = waiting.pop_first()
             {
                 self.act(&path);
             }
@@ -255,21 +259,16 @@ impl Folder {
         self.loading.len() >= self.workers.count
     }
 
-    fn files(&self) -> Vec<PathBuf> {
+    fn files(&self) -> BTreeSet<PathBuf> {
         let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        let mut files: Vec<_> = entries
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|end| end == "wasm"))
-            .collect();
-        files.sort();
-        files
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "wasm")).collect()
     }
 
     /// Loads or retires every changed file that is complete or has been unchanged for long enough.
     fn look(&mut self) {
         let complete = std::mem::take(&mut self.complete);
         let mut paths = self.files();
-        paths.extend(self.seen.keys().filter(|path| !paths.contains(path)).cloned().collect::<Vec<_>>());
+        paths.extend(self.seen.keys().cloned());
         for path in paths {
             let found = Fingerprint::of(&path, self.are_pairs);
             if self.seen.get(&path).copied().flatten() == found {

@@ -61,6 +61,7 @@ pub(crate) use self::shared::Sizes;
 use super::sled::{Confirmed, Sled, write_failure};
 use super::{Direction, Disk, Engine, EngineError, JournalStats, Op, Pair, Purpose};
 use crate::event::Seq;
+use crate::priority::give_way_if_possible;
 
 /// The folder of the segments, in that of the log.
 const SEGMENTS: &str = "journal";
@@ -133,7 +134,12 @@ impl Journal {
     /// Recovers what was written, and starts the thread that applies.
     fn start(&self) -> Result<(), EngineError> {
         let (applier, tail) = self.recover(Damage::Refused)?;
-        let thread = std::thread::Builder::new().name("eventlog-apply".to_owned()).spawn(move || applier.run());
+        let apply = move || {
+            // It may work for long at a time. A commit that waits for it leaves it the processor.
+            give_way_if_possible();
+            applier.run();
+        };
+        let thread = std::thread::Builder::new().name("eventlog-apply".to_owned()).spawn(apply);
         let thread = thread.map_err(|error| EngineError::Unavailable(format!("cannot start a thread: {error}")))?;
         *self.applier.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         *self.tail() = Some(tail);

@@ -7,7 +7,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::super::engine;
 use super::super::error::PluginError;
-use super::super::priority::give_way;
+use crate::priority::give_way;
 
 /// The last byte of a reply with machine code.
 pub(super) const CODE: u8 = b'C';

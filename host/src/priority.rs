@@ -1,7 +1,8 @@
-//! Lowers the priority of threads whose work can wait: long calls and compiling.
+//! Lowers the priority of threads whose work can wait: long calls, loading and compiling of plugins, and applying of the journal.
 //!
-//! A nice thread gets a small share of a busy core, but Linux lets it finish its time slice of some milliseconds while
-//! woken threads wait, and a request is woken several times. So the time slices are shortened too.
+//! A nice thread gets a small share of a busy core, but Linux lets a thread finish its turn while woken ones wait, up to the
+//! next tick of some milliseconds, and a request is woken several times. It interrupts a thread at once for one with shorter
+//! turns, so the turns of those that can wait are long.
 
 use std::io;
 use std::thread::available_parallelism;
@@ -9,25 +10,34 @@ use std::thread::available_parallelism;
 /// Beside a busy thread of normal priority, a thread with this niceness gets a tenth of a core.
 const NICE: i32 = 10;
 
-/// Nanoseconds of a time slice: the minimum of Linux 6.12 and later. Older versions ignore it.
-const TURN: u64 = 100_000;
+/// Nanoseconds of a turn: the longest that Linux 6.12 and later take. Older versions ignore it.
+#[cfg(target_os = "linux")]
+const TURN: u64 = 100_000_000;
 
 /// How many cores low-priority work may use: all but one. Niceness alone is not enough: the kernel threads that complete
 /// a write to disk compete with the gateway as a whole.
-pub(super) fn spare_cores() -> usize {
+pub(crate) fn spare_cores() -> usize {
     available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1))
 }
 
-/// Lowers the priority of the current thread and of the threads that it starts.
-pub(super) fn give_way() -> io::Result<()> {
-    // A sandbox may not allow time slices; niceness is always allowed. On Linux both apply to the thread.
-    take_short_turns().or_else(|_| Ok(rustix::process::nice(NICE).map(drop)?))
+/// Lowers the priority of the current thread and of the threads and processes that it starts.
+pub(crate) fn give_way() -> io::Result<()> {
+    // A sandbox may not allow turns; niceness is always allowed. On Linux both apply to the thread.
+    take_long_turns().or_else(|_| Ok(rustix::process::nice(NICE).map(drop)?))
 }
 
-/// Sets niceness and time slice.
+/// The same for a thread of the gateway, which goes on with the priority that it has if it cannot be lowered.
+pub(crate) fn give_way_if_possible() {
+    if let Err(error) = give_way() {
+        let thread = std::thread::current();
+        tracing::warn!(thread = thread.name(), %error, "Thread keeps the normal priority, and may delay requests");
+    }
+}
+
+/// Sets niceness and turns.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "no dependency has this system call")]
-fn take_short_turns() -> io::Result<()> {
+fn take_long_turns() -> io::Result<()> {
     // `struct sched_attr` of sched_setattr(2).
     #[repr(C)]
     struct Attributes {
@@ -57,6 +67,6 @@ fn take_short_turns() -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn take_short_turns() -> io::Result<()> {
+fn take_long_turns() -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -21,6 +21,8 @@ const HEADER: usize = 28;
 /// The end of the name of a segment, and of one that is being prepared.
 const NAME: &str = "segment";
 const PREPARED: &str = "new";
+/// Bytes of zeros that the disk gets at once: the sync of a commit waits for them.
+const ZEROS: usize = 1 << 20;
 
 /// An open segment.
 #[derive(Clone, Debug)]
@@ -175,11 +177,12 @@ fn reserve(file: &File, bytes: u64) -> io::Result<()> {
         Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
         Err(error) => return Err(error.into()),
     }
-    let zeros = vec![0; 64 * 1024];
+    let zeros = vec![0; ZEROS];
     let mut at = 0;
     while at < bytes {
         let part = usize::try_from(bytes - at).unwrap_or(zeros.len()).min(zeros.len());
         file.write_all_at(&zeros[..part], at)?;
+        file.sync_all()?;
         at += part as u64;
     }
     Ok(())

@@ -103,6 +103,12 @@ impl Repository {
     /// Cargo in the repository's root, building into the same target folder as this program.
     pub(crate) fn cargo<const N: usize>(&self, arguments: [&str; N]) -> Command {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        // `cargo run` describes this program to it. A build script that reads such variables would run again, and what depends on
+        // it be built again, whenever a shell and this program build in turn.
+        let described = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        for name in described.filter(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            cargo.env_remove(name);
+        }
         cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target).args(arguments);
         cargo
     }

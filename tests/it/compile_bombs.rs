@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use crate::priority::niceness;
 use crate::shared::suite::memory;
 use crate::support::{Bomb, Setup, TestGateway, built_in, guest};
 
@@ -117,8 +118,7 @@ async fn a_compiler_inherits_nothing_and_ends_with_the_gateway() {
     gateway
         .until("the compiler to step back", async || {
             let stat = String::from_utf8(of("stat")).unwrap();
-            let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-            (fields[16] == "10").then_some(())
+            (niceness(&stat) == 10).then_some(())
         })
         .await;
 

@@ -36,6 +36,7 @@ mod plugin_folder;
 mod plugin_test;
 mod plugin_trust;
 mod plugins;
+mod priority;
 mod replay;
 mod restart;
 mod sandbox;

@@ -65,7 +65,7 @@ async fn flood(door: &Door, time: Duration) -> usize {
     attackers.join_all().await.into_iter().sum()
 }
 
-/// The size of the store once it has stopped writing.
+/// The size of the store once it has applied its journal and stopped writing.
 async fn settled_disk(victim: &Victim) -> u64 {
     let mut last = (Instant::now(), victim.disk());
     victim
@@ -75,8 +75,8 @@ async fn settled_disk(victim: &Victim) -> u64 {
             if now != last.1 {
                 last = (Instant::now(), now);
             }
-            // Longer than the interval of the store's background writes.
-            (last.0.elapsed() > Duration::from_secs(1)).then_some(now)
+            let is_applied = victim.metric("gateway_eventlog_journal_waiting_bytes").await == Some(0.0);
+            (is_applied && last.0.elapsed() > Duration::from_secs(1)).then_some(now)
         })
         .await
 }

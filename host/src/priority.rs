@@ -1,8 +1,8 @@
 //! Lowers the priority of threads whose work can wait: long calls, loading and compiling of plugins, and applying of the journal.
 //!
 //! A nice thread gets a small share of a busy core, but Linux lets a thread finish its turn while woken ones wait, up to the
-//! next tick of some milliseconds, and a request is woken several times. It interrupts a thread at once for one with shorter
-//! turns, so the turns of those that can wait are long.
+//! next tick of some milliseconds, and a request is woken several times. One with shorter turns goes first more
+//! often, so the turns of those that can wait are long.
 
 use std::io;
 use std::thread::available_parallelism;

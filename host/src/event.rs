@@ -21,7 +21,7 @@ pub use self::envelope::{Envelope, SkillRef};
 pub use self::id::{EventId, RequestId, Seq};
 pub use self::level::Level;
 pub use self::name::{AgentName, ChannelName, NameError, PluginName};
-pub use self::time::Timestamp;
+pub use self::time::{Timestamp, parse_duration};
 
 /// One accepted fact in the log. Immutable once it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -82,11 +82,11 @@ fn values_are_what_their_keys_ask_for() {
         ("[http]\nbody_timeout = '0s'", "http.body_timeout: expected a duration, at least `1ms`, found `0s`"),
         (
             "[http]\nbody_timeout = '-5s'",
-            "http.body_timeout: expected a duration such as `500ms`, `5s`, `10m` or `72h`, found `-5s`",
+            "http.body_timeout: expected a duration such as `500ms`, `5s`, `10m`, `72h` or `30d`, found `-5s`",
         ),
         (
-            "[http]\nbody_timeout = '7d'",
-            "http.body_timeout: expected a duration such as `500ms`, `5s`, `10m` or `72h`, found `7d`",
+            "[http]\nbody_timeout = '7w'",
+            "http.body_timeout: expected a duration such as `500ms`, `5s`, `10m`, `72h` or `30d`, found `7w`",
         ),
         ("[http]\nbody_timeout = '5'", "http.body_timeout: expected a duration with a unit, found `5`"),
         ("http = 5", "http: expected a table, found `5`"),

@@ -14,6 +14,7 @@ use super::place::SettingPlace;
 use super::problem::{alternatives, quoted};
 use super::section::{Entry, Section, Shape, found};
 use super::unknown::nearest;
+use crate::event::parse_duration;
 
 impl Section<'_> {
     pub(super) fn text(&self, name: &str) -> Option<String> {
@@ -142,12 +143,12 @@ impl Section<'_> {
             place.problem_with_hint(expected, quoted(text), place.example(&format!("\"{number}s\"")));
             return None;
         }
-        let duration = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+        let duration = parse_duration(text);
         let Some(duration) = duration else {
             place.problem_with_hint(
-                "a duration such as `500ms`, `5s`, `10m` or `72h`",
+                "a duration such as `500ms`, `5s`, `10m`, `72h` or `30d`",
                 quoted(text),
-                "the units are `ms`, `s`, `m` and `h`; several can follow each other, as in `1h30m`",
+                "the units are `ms`, `s`, `m`, `h` and `d`; several can follow each other, as in `1h30m`",
             );
             return None;
         };

@@ -82,9 +82,43 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// Parses a duration with units, such as `500ms`, `1h30m` or `7d`; a day has 24 hours. `None` for any other text.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (days, rest) = match text[digits..].strip_prefix('d') {
+        Some(rest) if digits > 0 && !rest.starts_with(|c: char| c.is_alphabetic()) => {
+            (text[..digits].parse().ok()?, rest)
+        }
+        _ => (0_u64, text),
+    };
+    let days = Duration::from_secs(days.checked_mul(24 * 60 * 60)?);
+    if rest.trim().is_empty() && !text.is_empty() {
+        return Some(days);
+    }
+    days.checked_add(Duration::try_from(rest.parse::<jiff::SignedDuration>().ok()?).ok()?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duration_may_have_days() {
+        let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+        for (text, expected) in [
+            ("72h", hours(72)),
+            ("7d", hours(168)),
+            ("1d12h", hours(36)),
+            ("1h30m", Some(Duration::from_secs(5400))),
+            ("5", None),
+            ("d", None),
+            ("-1h", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_duration(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn a_timestamp_reads_back_what_it_writes() {

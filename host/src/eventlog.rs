@@ -78,6 +78,7 @@ pub(crate) mod contract;
 mod engine;
 mod epoch;
 mod error;
+mod find;
 mod identity;
 mod layout;
 mod maintenance;
@@ -109,6 +110,7 @@ pub use self::engine::{Disk, JournalStats};
 use self::engine::{Engine, REPAIR_HINT};
 pub use self::epoch::{Epoch, EpochError};
 pub use self::error::EventLogError;
+pub use self::find::Found;
 pub use self::identity::Identity;
 use self::layout::reader::Store;
 pub use self::maintenance::{

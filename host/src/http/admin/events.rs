@@ -6,7 +6,7 @@ use ::http::StatusCode;
 use serde::{Serialize, Serializer};
 
 use super::query::{BadParameter, CURSOR, DeliveryText, PAGE, each};
-use super::read::{blocking, event_id, json, read, unknown_event};
+use super::read::{blocking, event_name, json, only, read};
 use crate::event::{
     AgentName, Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Outcome,
     Payload, PluginName, Priority, RequestId, Seq, Timestamp,
@@ -139,9 +139,10 @@ async fn list(request: RouteRequest<'_>) -> Result<Response, Refusal> {
 }
 
 async fn show(request: RouteRequest<'_>) -> Result<Response, Refusal> {
-    let id = event_id(request.id)?;
-    let find = move |log: &EventLog| Ok(log.event(id)?.map(|stored| json(&detail(&stored))));
-    let text = blocking(request.shared, find).await?.ok_or_else(|| unknown_event(request.id))?;
+    let name = event_name(request.id)?;
+    let stored = only(blocking(request.shared, move |log| log.find(&name)).await?, request.id)?;
+    // A payload can be large, and its JSON larger.
+    let text = blocking(request.shared, move |_| Ok(json(&detail(&stored)))).await?;
     Ok(with_json_text(StatusCode::OK, text))
 }
 

@@ -7,8 +7,8 @@ use ::http::StatusCode;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::event::EventId;
-use crate::eventlog::{EventLog, EventLogError};
+use crate::event::EventName;
+use crate::eventlog::{EventLog, EventLogError, Found, Stored};
 use crate::http::answer::{Response, with_json_text};
 use crate::http::problem::{HttpProblem, shortened};
 use crate::http::refusal::{Refusal, Shortage};
@@ -52,11 +52,23 @@ pub(crate) fn json(value: &impl Serialize) -> Bytes {
     text.into()
 }
 
-/// A text that is not an id names no event either.
-pub(crate) fn event_id(id: &str) -> Result<EventId, Refusal> {
-    id.parse().map_err(|_| unknown_event(id).into())
+/// A text that is no name of an event names none either.
+pub(crate) fn event_name(text: &str) -> Result<EventName, Refusal> {
+    text.parse().map_err(|_| unknown_event(text).into())
 }
 
-pub(crate) fn unknown_event(id: &str) -> HttpProblem {
+/// The event that was found under a name.
+pub(crate) fn only(found: Found, name: &str) -> Result<Stored, Refusal> {
+    match found {
+        Found::One(stored) => Ok(*stored),
+        Found::None => Err(unknown_event(name).into()),
+        Found::Several => {
+            let detail = format!("several ids begin with `{}`", shortened(name));
+            Err(HttpProblem::conflict("ambiguous_event", "Ambiguous event", detail).into())
+        }
+    }
+}
+
+fn unknown_event(id: &str) -> HttpProblem {
     HttpProblem::not_found("unknown_event", "Unknown event", format!("there is no event `{}`", shortened(id)))
 }

@@ -7,7 +7,7 @@ use ::http::StatusCode;
 use serde::Serialize;
 
 use super::query::{BadParameter, DeliveryText, NAME, Parameter, each};
-use super::read::{blocking, event_id, unknown_event};
+use super::read::{blocking, event_name, only};
 use crate::event::{AgentName, ChannelName, DeliveryId, DeliveryState, EventId, Seq, Timestamp};
 use crate::eventlog::{Batch, DeliveryFilter, Redelivery, RedeliveryTarget, Selection, Stored};
 use crate::http::answer::{Response, with_json};
@@ -117,9 +117,9 @@ struct Replayed {
 async fn replay_event(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let RouteRequest { shared, id, .. } = request;
     let query = EventReplayQuery::parse(request.query())?;
-    let known = event_id(id)?;
-    let found = blocking(shared, move |log| log.event(known)).await?;
-    let Stored { event, .. } = found.ok_or_else(|| unknown_event(id))?;
+    let name = event_name(id)?;
+    let Stored { event, .. } = only(blocking(shared, move |log| log.find(&name)).await?, id)?;
+    let known = event.id;
     let mut recipients = shared.services.dispatch.recipients(&event.channel, &event.kind, &event.attributes);
     recipients.retain(|recipient| query.agent.as_ref().is_none_or(|only| *only == recipient.agent));
     if recipients.is_empty() {

@@ -8,6 +8,8 @@ mod arguments;
 mod cancel;
 mod check;
 mod client;
+mod completion;
+mod connection;
 mod event;
 mod failure;
 mod file;
@@ -17,6 +19,7 @@ mod offline;
 mod output;
 mod pinned;
 mod plugin;
+mod progress;
 mod query;
 mod replay;
 mod request;
@@ -24,16 +27,19 @@ mod send;
 mod serve;
 mod table;
 mod tail;
+mod terminal;
 mod timeline;
+mod version;
 mod webhook;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::FromArgMatches;
 
 use self::arguments::deliveries::DeliveriesCommand;
 use self::arguments::events::EventsCommand;
-use self::arguments::{Arguments, Command};
+use self::arguments::{Arguments, Command, ListArguments, SetUpArguments, grammar};
+use self::connection::Connection;
 use self::failure::Failure;
 use self::list::Listing;
 use self::request::{LogRequest, Request};
@@ -42,7 +48,10 @@ use crate::plugin::compile_stdin;
 
 /// Runs the command in the arguments of the process.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let mut grammar = grammar();
+    let parsed = grammar.try_get_matches_from_mut(std::env::args_os());
+    let parsed = parsed.and_then(|mut found| Arguments::from_arg_matches_mut(&mut found));
+    let arguments = match parsed.map_err(|error| error.format(&mut grammar)) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help goes to stdout and is not an error. A closed stdout is not one either.
@@ -57,65 +66,62 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { config: path, command } = arguments;
+    let Arguments { config: path, connection, color, command } = arguments;
+    terminal::decide(color);
     let path = path.as_deref();
-    let load = || config::load(path);
-    let list = |noun: Listing, request: &Request, output| block_on(list::run(&load()?, noun, request, output));
+    let asked = &Connection::new(path, connection)?;
+    let list = |noun: Listing, request: &Request, table| block_on(list::run(asked, noun, request, table));
+    let set_up = |noun: Listing, request: &Request, arguments: SetUpArguments| {
+        let SetUpArguments { all, list: ListArguments { table, .. } } = arguments;
+        if all { list(noun, request, table) } else { block_on(list::run_set_up(asked, noun, request, table)) }
+    };
     match command {
-        Command::Serve => serve::run(load()?),
-        Command::Check(arguments) => block_on(check::run(path, arguments)),
-        Command::Send(arguments) => block_on(send::run(&load()?, arguments)),
+        Command::Serve => serve::run(config::load(path)?),
+        Command::Check(arguments) => block_on(check::run(path, asked, arguments)),
+        Command::Send(arguments) => block_on(send::run(asked, arguments)),
         Command::Channels(arguments) | Command::ListChannels(arguments) => {
-            list(Listing::Channels, &Request::Channels, arguments.output)
+            set_up(Listing::Channels, &Request::Channels, arguments)
         }
-        Command::Agents(arguments) => list(Listing::Agents, &Request::Agents, arguments.output),
-        Command::Plugins(arguments) => list(Listing::Plugins, &Request::Plugins, arguments.output),
-        Command::Routes(arguments) => list(Listing::Routes, &Request::Routes, arguments.output),
+        Command::Agents(arguments) => list(Listing::Agents, &Request::Agents, arguments.table),
+        Command::Plugins(arguments) => set_up(Listing::Plugins, &Request::Plugins, arguments),
+        Command::Routes(arguments) => list(Listing::Routes, &Request::Routes, arguments.table),
         Command::Skills(arguments) | Command::ListSkills(arguments) => {
-            list(Listing::Skills, &Request::Skills, arguments.output)
+            list(Listing::Skills, &Request::Skills, arguments.table)
         }
         Command::Events { command: None, list: arguments }
         | Command::Events { command: Some(EventsCommand::List(arguments)), .. }
         | Command::ListEvents(arguments) => {
-            let (filter, output) = arguments.split();
-            list(Listing::Events, &Request::Log(LogRequest::Events(filter)), output)
+            let (filter, table) = arguments.split();
+            list(Listing::Events, &Request::Log(LogRequest::Events(filter)), table)
         }
         Command::Events { command: Some(EventsCommand::Show { id, output }), .. } => {
-            block_on(event::show(&load()?, id, output))
+            block_on(event::show(asked, id, output))
         }
-        Command::Events { command: Some(EventsCommand::Tail(arguments)), .. } => {
-            block_on(tail::run(&load()?, arguments))
-        }
+        Command::Events { command: Some(EventsCommand::Tail(arguments)), .. } => block_on(tail::run(asked, arguments)),
         Command::Events { command: Some(EventsCommand::Replay { id, agent, output }), .. } => {
-            block_on(event::replay(&load()?, id, agent.as_ref(), output))
+            block_on(event::replay(asked, &id, agent.as_ref(), output))
         }
         Command::Deliveries { command: None, list: arguments }
         | Command::Deliveries { command: Some(DeliveriesCommand::List(arguments)), .. } => {
-            let (page, output) = arguments.split();
-            list(Listing::Deliveries, &Request::Log(LogRequest::Deliveries(page)), output)
+            let (page, table) = arguments.split();
+            list(Listing::Deliveries, &Request::Log(LogRequest::Deliveries(page)), table)
         }
-        Command::Deliveries { command: Some(DeliveriesCommand::Replays { output }), .. } => {
-            list(Listing::Replays, &Request::Log(LogRequest::Replays), output)
+        Command::Deliveries { command: Some(DeliveriesCommand::Replays { table }), .. } => {
+            list(Listing::Replays, &Request::Log(LogRequest::Replays), table)
         }
         Command::Deliveries { command: Some(DeliveriesCommand::Replay(arguments)), .. } => {
-            block_on(replay::run(&load()?, arguments))
+            block_on(replay::run(asked, arguments))
         }
         Command::Deliveries { command: Some(DeliveriesCommand::Cancel(arguments)), .. } => {
-            block_on(cancel::run(&load()?, arguments))
+            block_on(cancel::run(asked, arguments))
         }
-        Command::Log { command } => block_on(log::run(&load()?, command)),
-        Command::Plugin { command } => block_on(plugin::run(path, command)),
+        Command::Log { command } => block_on(log::run(asked, command)),
+        Command::Plugin { command } => block_on(plugin::run(path, asked, command)),
         Command::CompilePlugin { memory, seconds } => {
             compile_stdin(memory, seconds).map_err(|error| anyhow::Error::from(error).into())
         }
-        Command::Completions { shell } => completions(shell),
+        Command::Completions { shell } => completion::print(shell),
     }
-}
-
-fn completions(shell: clap_complete::Shell) -> Result<(), Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "gateway", &mut script);
-    output::bytes(&script)
 }
 
 /// Runs a command other than `serve`.

@@ -18,6 +18,7 @@ mod delivery;
 mod grants;
 mod key;
 mod limits;
+mod parts;
 mod place;
 mod plugins;
 mod problem;
@@ -36,10 +37,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+pub use self::parts::{ChannelPart, Parts, SecretPart};
 pub use self::problem::{ConfigProblem, ConfigProblems};
 pub use self::settings::{Config, LogFormat, LogSettings};
 pub use self::unfit_secret::{depends_on_plugin, unfit_secrets};
 
+#[cfg(test)]
 use self::asked::Environment;
 use self::raw::Raw;
 
@@ -51,15 +54,29 @@ pub const FILE_NAME: &str = "gateway.toml";
 /// # Errors
 /// All problems of the configuration.
 pub fn load(path: Option<&Path>) -> Result<Config, ConfigProblems> {
-    let path = path.unwrap_or(Path::new(FILE_NAME));
-    let environment = std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value)).collect();
-    let fail = |problems| ConfigProblems { file: path.display().to_string(), problems };
-    let text = fs::read_to_string(path).map_err(|error| fail(vec![unreadable(&error)]))?;
-    let base = path.parent().unwrap_or(Path::new(""));
-    let config = read(&text, base, environment).map_err(fail)?;
-    Ok(Config { file: path.display().to_string(), ..config })
+    let Parts { file, raw } = parts(path)?;
+    match check::check(raw) {
+        Ok(config) => Ok(Config { file, ..config }),
+        Err(problems) => Err(ConfigProblems { file, problems }),
+    }
 }
 
+/// Opens the same file for commands that need only parts of it.
+///
+/// # Errors
+/// The file cannot be read or is not TOML.
+pub fn parts(path: Option<&Path>) -> Result<Parts, ConfigProblems> {
+    let path = path.unwrap_or(Path::new(FILE_NAME));
+    let environment = std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value)).collect();
+    let file = path.display().to_string();
+    let fail = |problems| ConfigProblems { file: file.clone(), problems };
+    let text = fs::read_to_string(path).map_err(|error| fail(vec![unreadable(&error)]))?;
+    let base = path.parent().unwrap_or(Path::new(""));
+    let raw = Raw::parse(&text, base, environment).map_err(fail)?;
+    Ok(Parts { file, raw })
+}
+
+#[cfg(test)]
 fn read(text: &str, base: &Path, environment: Environment) -> Result<Config, Vec<ConfigProblem>> {
     check::check(Raw::parse(text, base, environment)?)
 }

@@ -114,7 +114,8 @@ pub use self::find::Found;
 pub use self::identity::Identity;
 use self::layout::reader::Store;
 pub use self::maintenance::{
-    BackupSummary, LogStats, LostKind, LostRange, Pieces, Repaired, Verified, check_backup, repair, restore, verify,
+    BackupSummary, Covered, LogStats, LostKind, LostRange, Pieces, Repaired, Verified, check_backup, repair, restore,
+    verify,
 };
 use self::metrics::LogMetrics;
 pub use self::query::{

@@ -11,6 +11,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
+/// The commit that this was built from, if the builder said so: `cargo xtask build --dist` does.
+pub const COMMIT: Option<&str> = option_env!("GATEWAY_COMMIT");
+
 /// The media type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

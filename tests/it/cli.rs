@@ -104,7 +104,7 @@ fn wrong_usage_exits_with_2_and_a_failure_with_1() {
     let (code, _, error) = outcome(gateway(&["events", "--limit", "0"]));
     assert_eq!(code, 2, "{error}");
 
-    let (code, _, error) = outcome(gateway(&["events"]));
+    let (code, _, error) = outcome(gateway(&["serve"]));
     assert_eq!(code, 2);
     assert_eq!(
         error,

@@ -8,6 +8,7 @@ mod cancellation;
 mod channel_samples;
 mod check_live;
 mod cli;
+mod clients;
 mod cloud_events;
 mod compile_bombs;
 mod connections;

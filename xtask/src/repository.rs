@@ -50,7 +50,23 @@ impl Repository {
     pub(crate) fn build(&self, profile: Profile) -> Result<()> {
         self.build_plugins()?;
         step("building the gateway");
-        run(&mut self.cargo(["build", "--profile", profile.name(), "--package", "gateway"]))
+        let mut build = self.cargo(["build", "--profile", profile.name(), "--package", "gateway"]);
+        // Only what is released: every commit would build the gateway anew.
+        if profile == Profile::Dist
+            && let Some(commit) = self.commit()
+        {
+            build.env("GATEWAY_COMMIT", commit);
+        }
+        run(&mut build)
+    }
+
+    /// The commit that the repository is at, and whether it was changed since. `None` without git.
+    fn commit(&self) -> Option<String> {
+        let mut git = Command::new("git");
+        git.current_dir(&self.root).args(["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]);
+        let output = git.output().ok().filter(|output| output.status.success())?;
+        let commit = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+        (!commit.is_empty()).then_some(commit)
     }
 
     /// Builds the benchmark and the gateway that it measures.

@@ -1,5 +1,6 @@
 //! The grammar of the command line.
 
+pub(super) mod connection;
 pub(super) mod deliveries;
 pub(super) mod events;
 pub(super) mod log;
@@ -9,14 +10,18 @@ pub(super) mod select;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use self::connection::ConnectionArguments;
 use self::deliveries::{DeliveriesArguments, DeliveriesCommand};
 use self::events::{EventsArguments, EventsCommand};
 use self::log::LogCommand;
-use self::output::{Format, OutputArguments};
+use self::output::{Format, TableArguments};
 use self::plugin::PluginCommand;
+use super::connection::Origin;
+use super::terminal::ColorWhen;
+use super::version;
 use crate::event::ChannelName;
 use crate::plugin::COMPILE_COMMAND;
 
@@ -24,7 +29,7 @@ use crate::plugin::COMPILE_COMMAND;
 #[derive(Debug, Parser)]
 #[command(
     name = "gateway",
-    version,
+    version = version::text(),
     max_term_width = 100,
     disable_help_subcommand = true,
     after_help = "Exit codes: 0 success, 1 failure, 2 wrong usage or configuration"
@@ -40,6 +45,19 @@ pub(super) struct Arguments {
         display_order = 900
     )]
     pub(super) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) connection: ConnectionArguments,
+    /// When to use colours: auto, always or never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t = ColorWhen::Auto,
+        hide_possible_values = true,
+        display_order = 903
+    )]
+    pub(super) color: ColorWhen,
     #[command(subcommand)]
     pub(super) command: Command,
 }
@@ -54,11 +72,11 @@ pub(super) enum Command {
     /// Sign a webhook as its provider would and send it to a channel of the running gateway
     Send(SendArguments),
     /// List channels, which receive webhooks
-    Channels(ListArguments),
+    Channels(SetUpArguments),
     /// List agents, which receive events
     Agents(ListArguments),
     /// List plugin files, their state and their errors
-    Plugins(ListArguments),
+    Plugins(SetUpArguments),
     /// List routes, which send events to agents
     Routes(ListArguments),
     /// List skills, and folders that could not be loaded
@@ -98,7 +116,7 @@ pub(super) enum Command {
     #[command(hide = true, name = COMPILE_COMMAND)]
     CompilePlugin { memory: u64, seconds: u64 },
     #[command(hide = true)]
-    ListChannels(ListArguments),
+    ListChannels(SetUpArguments),
     #[command(hide = true)]
     ListEvents(EventsArguments),
     #[command(hide = true)]
@@ -109,9 +127,18 @@ pub(super) enum Command {
 pub(super) struct ListArguments {
     /// Optional word
     #[arg(value_parser = ["list"], hide = true)]
-    list: Option<String>,
+    pub(super) list: Option<String>,
     #[command(flatten)]
-    pub(super) output: OutputArguments,
+    pub(super) table: TableArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SetUpArguments {
+    /// List also what the plugin folder offers and nobody has set up
+    #[arg(long)]
+    pub(super) all: bool,
+    #[command(flatten)]
+    pub(super) list: ListArguments,
 }
 
 #[derive(Debug, Args)]
@@ -142,12 +169,36 @@ pub(super) struct SendArguments {
     /// Query string, without `?`
     #[arg(long)]
     pub(super) query: Option<String>,
+    /// Address to send to, such as the public one of a proxy; by default the gateway's own
+    #[arg(long, value_name = "URL", value_parser = Origin::parse)]
+    pub(super) to: Option<Origin>,
+}
+
+/// The grammar as users see it: commands that ask no gateway have no options for it.
+pub(super) fn grammar() -> clap::Command {
+    let mut grammar = Arguments::command();
+    grammar.build();
+    for command in ["serve", "completions", "plugin"] {
+        grammar = grammar.mut_subcommand(command, without_connection);
+    }
+    grammar
+}
+
+fn without_connection(command: clap::Command) -> clap::Command {
+    let command = if command.get_name() == "test" {
+        // `plugin test --record` asks the gateway.
+        command
+    } else {
+        command.mut_args(|argument| {
+            let is_hidden = matches!(argument.get_id().as_str(), "url" | "token" | "color");
+            if is_hidden { argument.hide(true) } else { argument }
+        })
+    };
+    command.mut_subcommands(without_connection)
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::cli::request::EventFilter;
 

@@ -5,16 +5,16 @@ use serde_json::{Value, json};
 use super::arguments::deliveries::CancelArguments;
 use super::arguments::output::{Format, OutputArguments};
 use super::client::Client;
+use super::connection::Connection;
 use super::failure::Failure;
 use super::list::shown;
 use super::output;
 use super::replay::{by, post, summary};
 use super::request::parameters;
-use crate::config::Config;
 use crate::event::AgentName;
 
-pub(super) async fn run(config: &Config, arguments: CancelArguments) -> Result<(), Failure> {
-    let client = Client::admin(config);
+pub(super) async fn run(connection: &Connection, arguments: CancelArguments) -> Result<(), Failure> {
+    let client = Client::admin(connection)?;
     match arguments {
         CancelArguments { agent: Some(agent), dry_run, output, .. } => {
             deliveries(&client, &agent, dry_run, output).await

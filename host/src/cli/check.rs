@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::arguments::CheckArguments;
+use super::connection::Connection;
 use super::failure::Failure;
 use super::output;
 use super::plugin::INSTANCES;
@@ -14,13 +15,17 @@ use crate::event::PluginName;
 use crate::plugin::{self, StandaloneHost};
 
 /// Checks the configuration, alone or against the running gateway.
-pub(super) async fn run(path: Option<&Path>, arguments: CheckArguments) -> Result<(), Failure> {
+pub(super) async fn run(
+    path: Option<&Path>,
+    connection: &Connection,
+    arguments: CheckArguments,
+) -> Result<(), Failure> {
+    if arguments.live {
+        return live::run(connection, arguments.format).await;
+    }
     let config = config::load(path)?;
     if let Some(tls) = &config.http.tls {
         tls.check().map_err(anyhow::Error::from)?;
-    }
-    if arguments.live {
-        return live::run(&config, arguments.format).await;
     }
     let mut warnings = warnings(&config);
     check_secrets(&config, &mut warnings).await?;

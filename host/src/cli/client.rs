@@ -1,9 +1,7 @@
-//! The client of the gateway that the configuration describes: its admin API and its channels.
+//! The client of a gateway: its admin API and its channels.
 
 use std::error::Error;
-use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use ::http::header::AUTHORIZATION;
@@ -17,9 +15,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use super::connection::{Connection, Origin, Reach};
+use super::failure::Failure;
 use super::pinned;
-use crate::config::Config;
-use crate::http;
 use crate::verify::Secret;
 
 /// The longest wait for a response.
@@ -28,25 +26,21 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// The largest response in bytes; nothing is larger than an event with its data.
 const MAX_RESPONSE: usize = 128 << 20;
 
-/// A client of the gateway that the configuration describes.
+/// A client of one gateway.
 pub(super) struct Client {
     origin: Origin,
     token: Option<Secret>,
+    when_absent: &'static str,
+    when_refused: String,
+    when_untrusted: &'static str,
     pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
-/// The address of a gateway.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Origin {
-    is_encrypted: bool,
-    address: SocketAddr,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.is_encrypted { "https" } else { "http" };
-        write!(f, "{scheme}://{}", self.address)
-    }
+/// Nothing listens at the address.
+pub(super) struct Absent {
+    pub(super) origin: Origin,
+    /// What to do about it.
+    pub(super) hint: &'static str,
 }
 
 /// A response of any status.
@@ -57,16 +51,21 @@ pub(super) struct Reply {
 
 /// Why a request failed.
 pub(super) enum NoAnswer {
-    /// Nothing listens at the address.
-    Refused(Origin),
+    Refused(Absent),
     Failed(anyhow::Error),
+}
+
+impl From<NoAnswer> for Failure {
+    fn from(reason: NoAnswer) -> Self {
+        anyhow::Error::from(reason).into()
+    }
 }
 
 impl From<NoAnswer> for anyhow::Error {
     fn from(reason: NoAnswer) -> Self {
         match reason {
-            NoAnswer::Refused(origin) => {
-                anyhow!("no gateway is running at {origin}\nhint: start it with `gateway serve`")
+            NoAnswer::Refused(Absent { origin, hint }) => {
+                anyhow!("no gateway is running at {origin}\nhint: {hint}")
             }
             NoAnswer::Failed(error) => error,
         }
@@ -75,30 +74,26 @@ impl From<NoAnswer> for anyhow::Error {
 
 impl Client {
     /// A client of the admin API.
-    pub(super) fn admin(config: &Config) -> Self {
-        let admin = &config.http.admin;
-        let is_encrypted = match admin.listen {
-            Some(address) => http::is_encrypted(&config.http, address),
-            None => config.http.tls.is_some(),
-        };
-        let address = reachable(admin.listen.unwrap_or(config.http.listen));
-        Self::new(config, Origin { is_encrypted, address }, admin.token.clone())
+    pub(super) fn admin(connection: &Connection) -> Result<Self, Failure> {
+        Ok(Self::new(connection.admin()?))
     }
 
-    /// A client of the channels.
-    pub(super) fn webhooks(config: &Config) -> Self {
-        let origin = Origin { is_encrypted: config.http.tls.is_some(), address: reachable(config.http.listen) };
-        Self::new(config, origin, None)
+    /// A client of the channels, at `to` if that is given.
+    pub(super) fn webhooks(connection: &Connection, to: Option<&Origin>) -> Result<Self, Failure> {
+        Ok(Self::new(connection.webhooks(to)?))
     }
 
-    fn new(config: &Config, origin: Origin, token: Option<Secret>) -> Self {
-        let tls = pinned::client_config(config.http.tls.as_ref());
+    fn new(reach: Reach) -> Self {
+        let Reach { origin, tls, token, when_absent, when_refused, when_untrusted } = reach;
+        // Without TLS nothing is trusted: the address is not encrypted.
+        let tls = tls.unwrap_or_else(|| pinned::to_certificate(None));
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
-        Self { origin, token, pool: Pool::builder(TokioExecutor::new()).build(connector) }
+        let pool = Pool::builder(TokioExecutor::new()).build(connector);
+        Self { origin, token, when_absent, when_refused, when_untrusted, pool }
     }
 
-    pub(super) fn origin(&self) -> Origin {
-        self.origin
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The JSON of a `GET` of the admin API.
@@ -184,14 +179,20 @@ impl Client {
 
     fn explain(&self, error: hyper_util::client::legacy::Error) -> NoAnswer {
         let mut source: Option<&(dyn Error + 'static)> = Some(&error);
+        let mut hint = self.when_absent;
         while let Some(cause) = source {
+            let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            if inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+                hint = self.when_untrusted;
+            }
             let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
             if cause.downcast_ref::<io::Error>().is_some_and(refused) {
-                return NoAnswer::Refused(self.origin);
+                return NoAnswer::Refused(Absent { origin: self.origin.clone(), hint: self.when_absent });
             }
             source = cause.source();
         }
-        NoAnswer::Failed(anyhow::Error::from(error).context(format!("cannot reach {}", self.origin)))
+        let chain = anyhow::Error::from(error);
+        NoAnswer::Failed(anyhow!("cannot reach {}: {chain:#}\nhint: {hint}", self.origin))
     }
 
     /// The JSON of a response, or the reason in its problem document.
@@ -206,43 +207,26 @@ impl Client {
         if reply.status.is_success() {
             return Ok(json);
         }
+        if json.is_null() && reply.status == StatusCode::BAD_REQUEST {
+            return Err(anyhow!(
+                "the server at {} does not understand HTTP\nhint: does it want `https://`?",
+                self.origin
+            ));
+        }
         let reason = json["detail"].as_str().or(json["title"].as_str()).unwrap_or("no reason given");
         let hint = match reply.status {
-            StatusCode::UNAUTHORIZED => "\nhint: `admin.token` must be the one that the gateway was started with",
+            StatusCode::UNAUTHORIZED => &format!("\nhint: {}", self.when_refused),
             StatusCode::NOT_FOUND if json["code"] == "unknown_channel" => "\nhint: `gateway channels` lists them",
             StatusCode::NOT_FOUND if json["code"] == "unknown_delivery" => "\nhint: `gateway deliveries` lists them",
             StatusCode::NOT_FOUND if json["code"] == "unknown_replay" => {
                 "\nhint: `gateway deliveries replays` lists them"
             }
             StatusCode::NOT_FOUND => "\nhint: `gateway events` lists them",
+            StatusCode::CONFLICT if json["code"] == "ambiguous_event" => "\nhint: `gateway events --wide` lists them",
             status if status.is_server_error() => "\nhint: see the gateway's log",
             _ => "",
         };
         let reason = super::output::clean(reason, false);
         Err(anyhow!("the gateway at {} answered {}: {reason}{hint}", self.origin, reply.status.as_u16()))
-    }
-}
-
-/// The address to connect to for a server that listens at `listen`: an unspecified address includes this machine.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_gateway_that_listens_everywhere_is_reached_here() {
-        for (listen, expected) in
-            [("0.0.0.0:80", "127.0.0.1:80"), ("[::]:80", "[::1]:80"), ("10.0.0.1:80", "10.0.0.1:80")]
-        {
-            assert_eq!(reachable(listen.parse().unwrap()).to_string(), expected);
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! Why a command failed; decides its exit code.
 
+use std::borrow::Cow;
+
 use crate::config::ConfigProblems;
 
 /// Why a command failed.
@@ -7,7 +9,7 @@ use crate::config::ConfigProblems;
 pub(super) enum Failure {
     Config(ConfigProblems),
     /// The arguments contradict each other in a way that the grammar does not cover.
-    Call(&'static str),
+    Call(Cow<'static, str>),
     /// Any other error; a line `hint:` at its end says what to do.
     Failed(anyhow::Error),
     /// A failure that the output already shows.

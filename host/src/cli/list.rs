@@ -1,16 +1,19 @@
 //! Lists of the admin API as tables.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::arguments::output::{Format, OutputArguments};
+use super::arguments::output::{Format, TableArguments};
+use super::client::Client;
+use super::connection::Connection;
 use super::failure::Failure;
 use super::output;
 use super::query;
 use super::request::Request;
-use super::table::table;
-use crate::config::Config;
+use super::table::fitted;
+use super::terminal::View;
 
 /// A list that a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,9 @@ pub(super) enum Listing {
     Deliveries,
     Replays,
 }
+
+/// The columns that hold times.
+const TIMES: [&str; 4] = ["last event", "received", "next attempt", "started"];
 
 /// A column: its heading and how to read it from a row.
 type Column = (&'static str, fn(&Value) -> String);
@@ -85,6 +91,7 @@ impl Listing {
                 ("description", |row| shown(&row["description"])),
             ],
             Self::Events => &[
+                ("seq", |row| shown(&row["seq"])),
                 ("id", |row| shown(&row["id"])),
                 ("received", |row| shown(&row["received_at"])),
                 ("status", |row| shown(&row["status"])),
@@ -114,6 +121,24 @@ impl Listing {
         }
     }
 
+    /// Columns that a terminal is too narrow for.
+    fn wide(self) -> &'static [&'static str] {
+        match self {
+            Self::Channels => &["plugin", "duplicates", "paths"],
+            Self::Agents => &["plugin"],
+            Self::Plugins => &["generation", "digest"],
+            Self::Events => &["id"],
+            Self::Deliveries => &["event", "kind"],
+            Self::Replays => &["by"],
+            Self::Routes | Self::Skills => &[],
+        }
+    }
+
+    /// Columns that stand for wider ones.
+    fn short(self) -> &'static [&'static str] {
+        if self == Self::Events { &["seq"] } else { &[] }
+    }
+
     /// What to print for an empty list.
     fn empty(self) -> &'static str {
         match self {
@@ -133,22 +158,68 @@ impl Listing {
 
 /// Prints a list.
 pub(super) async fn run(
-    config: &Config,
+    connection: &Connection,
     listing: Listing,
     request: &Request,
-    output: OutputArguments,
+    table: TableArguments,
 ) -> Result<(), Failure> {
-    let answer = query::fetch(config, request).await?;
-    if output.format == Format::Json {
+    let answer = query::fetch(connection, request).await?;
+    print(listing, &answer, table)
+}
+
+/// Prints the channels or plugins that somebody has set up.
+pub(super) async fn run_set_up(
+    connection: &Connection,
+    listing: Listing,
+    request: &Request,
+    table: TableArguments,
+) -> Result<(), Failure> {
+    let mut answer = query::fetch(connection, request).await?;
+    if table.output.format == Format::Json {
         return output::json(&answer);
     }
-    output::text(&text(listing, &answer))?;
-    notes(listing, &answer).iter().for_each(|line| output::note(line));
+    let used = if listing == Listing::Plugins { Some(used_plugins(&Client::admin(connection)?).await?) } else { None };
+    let is_shown = |row: &Value| match &used {
+        Some(used) => !row["error"].is_null() || used.contains(&file_name(&row["file"]).replace(".wasm", "")),
+        None => is_set_up(row),
+    };
+    let Some(rows) = answer[listing.member()].as_array_mut() else { return print(listing, &answer, table) };
+    let all = rows.len();
+    rows.retain(is_shown);
+    let hidden = all - rows.len();
+    if !rows.is_empty() || hidden == 0 {
+        print(listing, &answer, table)?;
+    }
+    if hidden > 0 {
+        output::note(&format!("{hidden} more in the plugin folder are not set up; `--all` lists them"));
+    }
+    Ok(())
+}
+
+/// Whether somebody has set up this channel: one that was mounted automatically counts once it serves.
+pub(super) fn is_set_up(channel: &Value) -> bool {
+    channel["automatic"] != true || channel["state"] == "serving"
+}
+
+/// The plugins of channels that are set up, and of agents.
+async fn used_plugins(client: &Client) -> Result<BTreeSet<String>, Failure> {
+    let (channels, agents) = (client.get("/admin/channels").await?, client.get("/admin/agents").await?);
+    let channels = channels["channels"].as_array().into_iter().flatten().filter(|row| is_set_up(row));
+    let agents = agents["agents"].as_array().into_iter().flatten();
+    Ok(channels.chain(agents).map(|row| shown(&row["plugin"])).collect())
+}
+
+fn print(listing: Listing, answer: &Value, table: TableArguments) -> Result<(), Failure> {
+    if table.output.format == Format::Json {
+        return output::json(answer);
+    }
+    output::text(&text(listing, answer, View::of(table)))?;
+    notes(listing, answer).iter().for_each(|line| output::note(line));
     Ok(())
 }
 
 /// The rows as a table; an empty text if there are none.
-fn text(listing: Listing, answer: &Value) -> String {
+fn text(listing: Listing, answer: &Value, view: View) -> String {
     let rows = answer[listing.member()].as_array().map(Vec::as_slice).unwrap_or_default();
     if rows.is_empty() {
         return String::new();
@@ -156,12 +227,20 @@ fn text(listing: Listing, answer: &Value) -> String {
     let columns = listing.columns();
     // A column that is empty in every row is left out.
     let cells: Vec<Vec<String>> = rows.iter().map(|row| columns.iter().map(|(_, read)| read(row)).collect()).collect();
-    let is_used = |column: &usize| cells.iter().any(|row| !row[*column].is_empty());
+    let left_out = if view.is_narrow() { listing.wide() } else { listing.short() };
+    let is_used =
+        |column: &usize| !left_out.contains(&columns[*column].0) && cells.iter().any(|row| !row[*column].is_empty());
     let used: Vec<usize> = (0..columns.len()).filter(is_used).collect();
     let headings: Vec<&str> = used.iter().map(|column| columns[*column].0).collect();
-    let cells: Vec<Vec<String>> =
-        cells.into_iter().map(|row| used.iter().map(|column| row[*column].clone()).collect()).collect();
-    table(&headings, &cells)
+    let cells: Vec<Vec<String>> = cells
+        .into_iter()
+        .map(|row| used.iter().map(|column| cell(columns[*column].0, &row[*column], view)).collect())
+        .collect();
+    fitted(&headings, &cells, view)
+}
+
+fn cell(heading: &str, text: &str, view: View) -> String {
+    if TIMES.contains(&heading) { view.time(text) } else { text.to_owned() }
 }
 
 /// Remarks below the list.
@@ -228,17 +307,36 @@ mod tests {
         ]});
 
         assert_eq!(
-            text(Listing::Agents, &answer),
+            text(Listing::Agents, &answer, View::whole()),
             "NAME  PLUGIN  STATE    QUEUED  IN FLIGHT\nstub  stub    serving  0       2\n"
         );
         assert_eq!(notes(Listing::Agents, &answer), Vec::<String>::new());
     }
 
     #[test]
+    fn a_list_fits_into_a_terminal() {
+        let id = "018bcfe5-6800-7000-8000-000000000011";
+        let row = json!({
+            "id": id, "seq": 17, "received_at": "2026-01-31T11:59:18.000Z", "status": "delivered",
+            "kind": "github.pull_request_review_comment.created", "subject": "acme/".repeat(30),
+        });
+        let answer = json!({"events": [row], "next": null});
+        let now = "2026-01-31T12:00:00Z".parse().unwrap();
+
+        let narrow = text(Listing::Events, &answer, View::narrow(80, now));
+        assert!(narrow.starts_with("SEQ  RECEIVED  STATUS     KIND"), "{narrow}");
+        assert!(narrow.contains("\n17   42s ago   delivered  github.pull_request_"), "{narrow}");
+        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+
+        let whole = text(Listing::Events, &answer, View::whole());
+        assert!(whole.contains(&format!("\n{id}  2026-01-31T11:59:18.000Z  delivered  ")), "{whole}");
+    }
+
+    #[test]
     fn an_empty_list_says_what_to_do() {
         let answer = json!({"routes": []});
 
-        assert_eq!(text(Listing::Routes, &answer), "");
+        assert_eq!(text(Listing::Routes, &answer, View::whole()), "");
         assert_eq!(notes(Listing::Routes, &answer), [Listing::Routes.empty()]);
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write as _};
+use std::io::{self, BufReader, BufWriter, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 
 use ::http::Method;
@@ -14,42 +14,43 @@ use serde_json::{Value, json};
 
 use super::arguments::log::LogCommand;
 use super::arguments::output::{Format, OutputArguments};
-use super::client::{Client, NoAnswer};
+use super::client::{Absent, Client, NoAnswer};
+use super::connection::Connection;
 use super::failure::Failure;
 use super::file::put_in_place;
 use super::list::shown;
 use super::offline::{STORE, open_log};
-use super::output::{self, Progress, note};
-use crate::config::Config;
+use super::output::{self, note};
+use super::progress::{Measured, Progress};
 use crate::event::Timestamp;
-use crate::eventlog::{self, BackupSummary, EngineKind, EventLogError, Pieces, Verified};
+use crate::eventlog::{self, BackupSummary, EngineKind, EventLogError, Pieces, Settings, Verified};
 
 /// The route of the admin API that streams a backup.
 const BACKUP: &str = "/admin/log/backup";
 
-pub(super) async fn run(config: &Config, command: LogCommand) -> Result<(), Failure> {
+/// A file name that stands for stdin or stdout.
+const STDIO: &str = "-";
+
+pub(super) async fn run(connection: &Connection, command: LogCommand) -> Result<(), Failure> {
     match command {
-        LogCommand::Stats { output } => stats(config, output).await,
-        LogCommand::Verify { output } => verify(config, output).await,
-        LogCommand::Backup { file, output } => backup(config, &file, output).await,
-        LogCommand::Restore { file, output } => restore(config, &file, output),
-        LogCommand::Repair { output } => repair(config, output),
+        LogCommand::Stats { output } => stats(connection, output).await,
+        LogCommand::Verify { output } => verify(connection, output).await,
+        LogCommand::Backup { file, output } => backup(connection, &file, output).await,
+        LogCommand::Restore { file, output } => restore(connection, &file, output),
+        LogCommand::Repair { output } => repair(connection, output),
     }
 }
 
-async fn stats(config: &Config, output: OutputArguments) -> Result<(), Failure> {
-    let client = Client::admin(config);
+async fn stats(connection: &Connection, output: OutputArguments) -> Result<(), Failure> {
+    let client = Client::admin(connection)?;
     let stats = match client.get("/admin/stats").await {
         Ok(json) => {
             note(&format!("from the gateway at {}", client.origin()));
             json["eventlog"].clone()
         }
-        Err(NoAnswer::Refused(_)) => {
-            let dir = offline(config, &client)?;
-            if !dir.join(STORE).exists() {
-                return Err(no_log(dir).into());
-            }
-            to_json(&open_log(config)?.stats())
+        Err(NoAnswer::Refused(absent)) => {
+            let (log, _) = offline(connection, absent)?;
+            to_json(&open_log(&log)?.stats())
         }
         Err(NoAnswer::Failed(error)) => return Err(error.into()),
     };
@@ -83,8 +84,8 @@ async fn stats(config: &Config, output: OutputArguments) -> Result<(), Failure> 
     output::text(&text)
 }
 
-async fn verify(config: &Config, output: OutputArguments) -> Result<(), Failure> {
-    let client = Client::admin(config);
+async fn verify(connection: &Connection, output: OutputArguments) -> Result<(), Failure> {
+    let client = Client::admin(connection)?;
     let verified = match read_running(&client).await {
         Ok(contents) => {
             note(&format!(
@@ -93,13 +94,10 @@ async fn verify(config: &Config, output: OutputArguments) -> Result<(), Failure>
             ));
             Verified { contents, ..Verified::default() }
         }
-        Err(NoAnswer::Refused(_)) => {
-            let dir = offline(config, &client)?;
-            if !dir.join(STORE).exists() {
-                return Err(no_log(dir).into());
-            }
-            let mut progress = Progress::new("verified up to event");
-            eventlog::verify(dir, &mut |seq| progress.at(seq)).map_err(explain)?
+        Err(NoAnswer::Refused(absent)) => {
+            let (_, dir) = offline(connection, absent)?;
+            let mut progress = Progress::new("verified events:");
+            eventlog::verify(&dir, &mut |at| progress.at(at.seq.0, at.head.0)).map_err(explain)?
         }
         Err(NoAnswer::Failed(error)) => return Err(error.into()),
     };
@@ -141,16 +139,17 @@ fn lost_text(contents: &BackupSummary) -> String {
     text
 }
 
-async fn backup(config: &Config, file: &Path, output: OutputArguments) -> Result<(), Failure> {
+async fn backup(connection: &Connection, file: &Path, output: OutputArguments) -> Result<(), Failure> {
+    if file == Path::new(STDIO) {
+        return stream_backup(connection, output).await;
+    }
     if file.exists() {
         return Err(anyhow!("`{}` already exists\nhint: choose another file name", file.display()).into());
     }
     let part = with_part(file);
-    let made = write_backup(config, &part).await.and_then(|()| {
+    let made = write_backup(connection, &part).await.and_then(|()| {
         // A backup counts only if it can be read back.
-        let input = File::open(&part).with_context(|| format!("cannot read `{}`", part.display()))?;
-        let mut progress = Progress::new("checked up to event");
-        let contents = eventlog::check_backup(BufReader::new(input), &mut |seq| progress.at(seq)).map_err(explain)?;
+        let contents = check(&part)?;
         put_in_place(&part, file)?;
         Ok(contents)
     });
@@ -160,32 +159,85 @@ async fn backup(config: &Config, file: &Path, output: OutputArguments) -> Result
     report(&made?, &[("file", file)], &format!("`{}` has", file.display()), output)
 }
 
-async fn write_backup(config: &Config, part: &Path) -> anyhow::Result<()> {
+async fn write_backup(connection: &Connection, part: &Path) -> Result<(), Failure> {
     let failed = || format!("cannot write `{}`", part.display());
     let mut writer = BufWriter::new(File::create(part).with_context(failed)?);
-    let client = Client::admin(config);
-    let mut sink = |piece: Bytes| writer.write_all(&piece).with_context(failed);
-    match client.stream(Method::GET, BACKUP, &mut sink).await {
-        Ok(()) => note(&format!("from the gateway at {}", client.origin())),
-        Err(NoAnswer::Refused(_)) => {
-            let dir = offline(config, &client)?;
-            if !dir.join(STORE).exists() {
-                return Err(no_log(dir));
-            }
-            let mut progress = Progress::new("written up to event");
-            let mut sink = |piece: Bytes| {
-                writer.write_all(&piece).map_err(|error| EventLogError::Io(format!("{}: {error}", failed())))
-            };
-            open_log(config)?.backup(&mut sink, &mut |seq| progress.at(seq)).map_err(explain)?;
-        }
-        Err(NoAnswer::Failed(error)) => return Err(error),
-    }
+    copy(connection, &mut |piece| writer.write_all(&piece).with_context(failed)).await?;
     let file = writer.into_inner().map_err(io::IntoInnerError::into_error).with_context(failed)?;
-    file.sync_all().with_context(failed)
+    Ok(file.sync_all().with_context(failed)?)
 }
 
-fn restore(config: &Config, file: &Path, output: OutputArguments) -> Result<(), Failure> {
-    let dir = folder(config)?;
+/// Writes a backup to stdout and reads it back on the way; the report goes to stderr.
+async fn stream_backup(connection: &Connection, output: OutputArguments) -> Result<(), Failure> {
+    if io::stdout().is_terminal() {
+        return Err(Failure::Call(
+            "a backup is not for a terminal\nhint: redirect it: `gateway log backup - > FILE`".into(),
+        ));
+    }
+    let (sender, pieces) = Pieces::channel();
+    let checking = std::thread::spawn(move || eventlog::check_backup(pieces, &mut |_| {}));
+    let copied = copy(connection, &mut |piece| {
+        output::bytes(&piece).map_err(|failure| match failure {
+            Failure::Failed(error) => error,
+            _ => anyhow!("stdout was closed before the end of the backup"),
+        })?;
+        sender.send(piece).map_err(|_| anyhow!("what was written is not a backup"))
+    })
+    .await;
+    drop(sender);
+    let checked = checking.join().unwrap_or_else(|_| Err(EventLogError::Io("a thread panicked".to_owned())));
+    copied?;
+    let contents = checked.map_err(explain)?;
+    match output.format {
+        Format::Json => note(&format!("{:#}", to_json(&contents))),
+        Format::Text => note(contents_text("stdout has", &contents).trim_end()),
+    }
+    if contents.lost.is_empty() { Ok(()) } else { Err(Failure::Reported) }
+}
+
+/// Gives a backup to `sink`, from the running gateway or from its log.
+async fn copy(
+    connection: &Connection,
+    sink: &mut (dyn FnMut(Bytes) -> anyhow::Result<()> + Send),
+) -> Result<(), Failure> {
+    let client = Client::admin(connection)?;
+    // A backup is somewhat larger than what is in it.
+    let expected = match client.get("/admin/stats").await {
+        Ok(stats) => stats["eventlog"]["bytes"].as_u64().unwrap_or(0),
+        Err(NoAnswer::Refused(absent)) => {
+            let (log, _) = offline(connection, absent)?;
+            let mut progress = Progress::new("written events:");
+            let mut sink = |piece: Bytes| sink(piece).map_err(|error| EventLogError::Io(format!("{error:#}")));
+            let written = open_log(&log)?.backup(&mut sink, &mut |at| progress.at(at.seq.0, at.head.0));
+            return Ok(written.map(drop).map_err(explain)?);
+        }
+        Err(NoAnswer::Failed(error)) => return Err(error.into()),
+    };
+    let mut progress = Progress::new("received");
+    let mut received = 0;
+    let mut sink = |piece: Bytes| {
+        received += piece.len() as u64;
+        progress.bytes(received, expected.max(received + 1));
+        sink(piece)
+    };
+    client.stream(Method::GET, BACKUP, &mut sink).await?;
+    drop(progress);
+    note(&format!("from the gateway at {}", client.origin()));
+    Ok(())
+}
+
+/// Reads a backup file, whole.
+fn check(file: &Path) -> anyhow::Result<BackupSummary> {
+    let failed = || format!("cannot read `{}`", file.display());
+    let input = File::open(file).with_context(failed)?;
+    let size = input.metadata().with_context(failed)?.len();
+    let input = BufReader::new(Measured::new(input, size, "checked"));
+    eventlog::check_backup(input, &mut |_| {}).map_err(explain)
+}
+
+fn restore(connection: &Connection, file: &Path, output: OutputArguments) -> Result<(), Failure> {
+    let dir = local(connection)?;
+    let dir = dir.as_path();
     if dir.join(STORE).exists() {
         return Err(anyhow!(
             "`{}` already holds an event log\nhint: stop the gateway and move the folder away, or set `eventlog.dir` to another folder",
@@ -193,23 +245,37 @@ fn restore(config: &Config, file: &Path, output: OutputArguments) -> Result<(), 
         )
         .into());
     }
-    let open = || File::open(file).with_context(|| format!("cannot read `{}`", file.display()));
-    // The whole file is checked before anything is written.
-    let mut progress = Progress::new("checked up to event");
-    eventlog::check_backup(BufReader::new(open()?), &mut |seq| progress.at(seq)).map_err(explain)?;
-    let mut progress = Progress::new("restored up to event");
-    let restored = eventlog::restore(BufReader::new(open()?), dir, &mut |seq| progress.at(seq)).map_err(explain)?;
+    if file != Path::new(STDIO) {
+        return restore_file(file, dir, output);
+    }
+    // The whole backup is checked before anything is written, so it is kept until then.
+    let part = with_part(&dir.with_extension("backup"));
+    let failed = || format!("cannot write `{}`", part.display());
+    let kept =
+        File::create(&part).and_then(|mut file| io::copy(&mut io::stdin().lock(), &mut file)).with_context(failed);
+    let restored = kept.map_err(Failure::from).and_then(|_| restore_file(&part, dir, output));
+    let _ = fs::remove_file(&part);
+    restored
+}
+
+fn restore_file(file: &Path, dir: &Path, output: OutputArguments) -> Result<(), Failure> {
+    let head = check(file)?.head.0;
+    let input = File::open(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let mut progress = Progress::new("restored events:");
+    let restored =
+        eventlog::restore(BufReader::new(input), dir, &mut |seq| progress.at(seq.0, head)).map_err(explain)?;
     drop(progress);
     report(&restored, &[("dir", dir)], &format!("`{}` has", dir.display()), output)
 }
 
-fn repair(config: &Config, output: OutputArguments) -> Result<(), Failure> {
-    let dir = folder(config)?;
+fn repair(connection: &Connection, output: OutputArguments) -> Result<(), Failure> {
+    let dir = local(connection)?;
+    let dir = dir.as_path();
     if !dir.exists() {
         return Err(no_log(dir).into());
     }
-    let mut progress = Progress::new("recovered up to event");
-    let repaired = eventlog::repair(dir, Timestamp::now(), &mut |seq| progress.at(seq)).map_err(|error| {
+    let mut progress = Progress::new("recovered events:");
+    let repaired = eventlog::repair(dir, Timestamp::now(), &mut |at| progress.at(at.seq.0, at.head.0)).map_err(|error| {
         let hint = "hint: nothing can be recovered: move the folder away, then run `gateway log restore FILE` with the latest backup";
         match error {
             EventLogError::Corrupt { key, detail } => {
@@ -242,20 +308,23 @@ fn report(
         }
         output::json(&json)?;
     } else {
-        let BackupSummary { events, bytes, head, .. } = contents;
-        let size = ByteSize::b(*bytes);
-        let lost = lost_text(contents);
-        output::text(&format!("{lost}{begin} {events} events ({size}) up to position {head}\n"))?;
+        output::text(&contents_text(begin, contents))?;
     }
     if contents.lost.is_empty() { Ok(()) } else { Err(Failure::Reported) }
 }
 
+fn contents_text(begin: &str, contents: &BackupSummary) -> String {
+    let BackupSummary { events, bytes, head, .. } = contents;
+    format!("{}{begin} {events} events ({}) up to position {head}\n", lost_text(contents), ByteSize::b(*bytes))
+}
+
 /// Reads everything through the running gateway and checks it.
 async fn read_running(client: &Client) -> Result<BackupSummary, NoAnswer> {
+    let head = client.get("/admin/stats").await?["head"].as_u64().unwrap_or(0);
     let (sender, pieces) = Pieces::channel();
     let checking = std::thread::spawn(move || {
-        let mut progress = Progress::new("verified up to event");
-        eventlog::check_backup(pieces, &mut |seq| progress.at(seq))
+        let mut progress = Progress::new("verified events:");
+        eventlog::check_backup(pieces, &mut |seq| progress.at(seq.0, head.max(seq.0)))
     });
     let mut sink = |piece| sender.send(piece).map_err(|_| anyhow!("the gateway did not send a log"));
     let streamed = client.stream(Method::GET, BACKUP, &mut sink).await;
@@ -269,15 +338,31 @@ async fn read_running(client: &Client) -> Result<BackupSummary, NoAnswer> {
     }
 }
 
-/// The folder of the log, to be read directly because no gateway is running.
-fn offline<'a>(config: &'a Config, client: &Client) -> anyhow::Result<&'a Path> {
-    let dir = folder(config)?;
-    note(&format!("no gateway is running at {}, reading the event log in `{}`", client.origin(), dir.display()));
-    Ok(dir)
+/// The log and its folder, to be read directly because no gateway is running.
+fn offline(connection: &Connection, absent: Absent) -> Result<(Settings, PathBuf), Failure> {
+    let Some(log) = connection.eventlog()? else { return Err(NoAnswer::Refused(absent).into()) };
+    let dir = folder(&log)?.to_owned();
+    note(&format!("no gateway is running at {}, reading the event log in `{}`", absent.origin, dir.display()));
+    if !dir.join(STORE).exists() {
+        return Err(no_log(&dir).into());
+    }
+    Ok((log, dir))
 }
 
-fn folder(config: &Config) -> anyhow::Result<&Path> {
-    match &config.eventlog.engine {
+/// The log of this machine, which no gateway may use meanwhile.
+fn local(connection: &Connection) -> Result<PathBuf, Failure> {
+    match connection.eventlog()? {
+        Some(log) => Ok(folder(&log)?.to_owned()),
+        None => Err(anyhow!(
+            "this command works on the folder in `eventlog.dir`, and there is no configuration that names it\n\
+             hint: name the configuration with `--config`, and leave out `--url`"
+        )
+        .into()),
+    }
+}
+
+fn folder(settings: &Settings) -> anyhow::Result<&Path> {
+    match &settings.engine {
         EngineKind::Sled { dir, .. } => Ok(dir),
         EngineKind::Memory => {
             bail!("an event log in memory has no folder\nhint: set `engine = \"sled\"` in `[eventlog]`")

@@ -7,8 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::request::LogRequest;
-use crate::config::Config;
-use crate::eventlog::{EngineKind, EventLog, EventLogError};
+use crate::eventlog::{EngineKind, EventLog, EventLogError, Found, Settings};
 use crate::http::admin;
 use crate::http::admin::deliveries::DeliveriesQuery;
 use crate::http::admin::events::EventsQuery;
@@ -19,30 +18,31 @@ use crate::replay;
 pub(super) const STORE: &str = "db";
 
 /// Where the answer comes from, as the end of a sentence.
-pub(super) fn fallback(config: &Config) -> String {
-    match &config.eventlog.engine {
+pub(super) fn fallback(settings: &Settings) -> String {
+    match &settings.engine {
         EngineKind::Sled { dir, .. } => format!("reading the event log in `{}`", dir.display()),
         EngineKind::Memory => "and an event log in memory ends with its gateway".to_owned(),
     }
 }
 
 /// The response that the admin API would give.
-pub(super) fn answer(config: &Config, request: &LogRequest) -> anyhow::Result<Value> {
+pub(super) fn answer(settings: &Settings, request: &LogRequest) -> anyhow::Result<Value> {
     match request {
         LogRequest::Events(filter) => {
             let query = EventsQuery::parse(&filter.query())?;
-            Ok(to_json(&admin::events::page(&open_log(config)?, &query)?))
+            Ok(to_json(&admin::events::page(&open_log(settings)?, &query)?))
         }
-        LogRequest::Event(id) => match open_log(config)?.event(*id)? {
-            Some(stored) => Ok(to_json(&admin::events::detail(&stored))),
-            None => bail!("there is no event `{id}`\nhint: `gateway events` lists them"),
+        LogRequest::Event(name) => match open_log(settings)?.find(name)? {
+            Found::One(stored) => Ok(to_json(&admin::events::detail(&stored))),
+            Found::None => bail!("there is no event `{name}`\nhint: `gateway events` lists them"),
+            Found::Several => bail!("several ids begin with `{name}`\nhint: `gateway events --wide` lists them"),
         },
         LogRequest::Deliveries(list) => {
             let query = DeliveriesQuery::parse(&list.query())?;
-            Ok(to_json(&admin::deliveries::page(&open_log(config)?, &query)?))
+            Ok(to_json(&admin::deliveries::page(&open_log(settings)?, &query)?))
         }
         LogRequest::Replays => {
-            let mut replays = replay::kept(&open_log(config)?)?;
+            let mut replays = replay::kept(&open_log(settings)?)?;
             replays.reverse();
             Ok(to_json(&admin::replays::list(replays)))
         }
@@ -51,8 +51,8 @@ pub(super) fn answer(config: &Config, request: &LogRequest) -> anyhow::Result<Va
 
 /// Opens the log as a gateway does, because the store has no read-only mode. A log that does not exist yet is replaced by
 /// an empty one in memory, so that reading creates nothing.
-pub(super) fn open_log(config: &Config) -> anyhow::Result<EventLog> {
-    let mut settings = config.eventlog.clone();
+pub(super) fn open_log(settings: &Settings) -> anyhow::Result<EventLog> {
+    let mut settings = settings.clone();
     if let EngineKind::Sled { dir, .. } = &settings.engine
         && !dir.join(STORE).exists()
     {

@@ -1,9 +1,7 @@
 //! Data on stdout, everything else on stderr, and nothing that commands the terminal.
 
-use std::fmt::Display;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -64,38 +62,6 @@ pub(super) fn report(failure: &Failure) -> ExitCode {
         }
         Failure::Reported => ExitCode::FAILURE,
         Failure::Closed => ExitCode::SUCCESS,
-    }
-}
-
-/// Progress of long work, on one line of stderr if that is a terminal.
-pub(super) struct Progress {
-    what: &'static str,
-    last: Option<Instant>,
-    is_shown: bool,
-}
-
-impl Progress {
-    const EVERY: Duration = Duration::from_millis(200);
-
-    /// `what` is printed before the number.
-    pub(super) fn new(what: &'static str) -> Self {
-        Self { what, last: io::stderr().is_terminal().then(Instant::now), is_shown: false }
-    }
-
-    /// Shows `number`, if the last one is old enough.
-    pub(super) fn at(&mut self, number: impl Display) {
-        if self.last.is_some_and(|last| last.elapsed() >= Self::EVERY) {
-            (self.last, self.is_shown) = (Some(Instant::now()), true);
-            let _ = write!(io::stderr().lock(), "\r{} {number}", self.what);
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.is_shown {
-            let _ = write!(io::stderr().lock(), "\r\u{1b}[K");
-        }
     }
 }
 

@@ -1,8 +1,10 @@
-//! TLS to the gateway: its certificate is the one in the configuration.
+//! TLS to the gateway: its certificate is the one in the configuration, or one that the system trusts.
 
 use std::fs;
 use std::sync::Arc;
 
+use anyhow::Context;
+use hyper_rustls::ConfigBuilderExt;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
@@ -22,8 +24,18 @@ struct Pinned {
     provider: Arc<CryptoProvider>,
 }
 
-/// The TLS configuration of a client of a gateway with these settings.
-pub(super) fn client_config(settings: Option<&TlsSettings>) -> ClientConfig {
+/// Trusts the authorities of the system, for a gateway elsewhere.
+pub(super) fn by_authorities() -> anyhow::Result<ClientConfig> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider knows the versions")
+        .with_native_roots()
+        .context("no certificate authorities: install ca-certificates or set SSL_CERT_FILE")?;
+    Ok(builder.with_no_client_auth())
+}
+
+/// Trusts the certificate of a gateway with these settings, and nothing else.
+pub(super) fn to_certificate(settings: Option<&TlsSettings>) -> ClientConfig {
     let provider = Arc::new(ring::default_provider());
     let pem = settings.and_then(|settings| fs::read(&settings.certificate).ok());
     let certificate = pem.and_then(|pem| CertificateDer::from_pem_slice(&pem).ok());

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use super::arguments::plugin::{PluginCommand, TestArguments};
+use super::connection::Connection;
 use super::failure::Failure;
 use crate::config::{self, FILE_NAME};
 use crate::plugin::Settings;
@@ -26,7 +27,7 @@ use crate::plugin::Settings;
 /// Pooled instances: the commands call one plugin at a time.
 pub(super) const INSTANCES: usize = 16;
 
-pub(super) async fn run(config: Option<&Path>, command: PluginCommand) -> Result<(), Failure> {
+pub(super) async fn run(config: Option<&Path>, connection: &Connection, command: PluginCommand) -> Result<(), Failure> {
     match command {
         PluginCommand::New(arguments) => new::run(arguments),
         PluginCommand::Build(arguments) => build::run(&arguments),
@@ -34,7 +35,7 @@ pub(super) async fn run(config: Option<&Path>, command: PluginCommand) -> Result
         PluginCommand::Inspect { file, output } => inspect::run(settings(config)?, &file, output).await,
         PluginCommand::Test(TestArguments { record: Some(channel), count, samples, .. }) => {
             let dir = samples.unwrap_or_else(|| PathBuf::from("samples"));
-            sample::record(&config::load(config)?, &channel, count, &dir).await
+            sample::record(connection, &channel, count, &dir).await
         }
         PluginCommand::Test(TestArguments { paths, samples, runs, accept, output, .. }) => {
             let options = test::Options { samples, runs, accept };
@@ -53,15 +54,19 @@ fn has_config(config: Option<&Path>) -> bool {
 
 /// The plugin settings of the configuration, so that a plugin that passes here also passes there; without one, the defaults.
 fn settings(config: Option<&Path>) -> Result<Settings, Failure> {
-    let mut settings = if has_config(config) {
-        config::load(config)?.plugins
-    } else {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-        let cache = cache
-            .context("no folder for compiled plugins: `HOME` is not set\nhint: name a configuration with `--config`")?;
-        Settings::new("plugins".into(), cache.join("gateway"))
-    };
+    if !has_config(config) {
+        return Ok(default_settings("plugins".into())?);
+    }
+    let mut settings = config::parts(config)?.plugins()?;
     settings.instances = settings.instances.min(INSTANCES);
     Ok(settings)
+}
+
+/// The settings for plugins in `dir` without a configuration. Compiled plugins are kept where the user's caches are.
+fn default_settings(dir: PathBuf) -> anyhow::Result<Settings> {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    let cache = cache
+        .context("no folder for compiled plugins: `HOME` is not set\nhint: name a configuration with `--config`")?;
+    Ok(Settings { instances: INSTANCES, ..Settings::new(dir, cache.join("gateway")) })
 }

@@ -2,27 +2,29 @@
 
 use serde_json::Value;
 
-use super::client::{Client, NoAnswer};
+use super::client::{Absent, Client, NoAnswer};
+use super::connection::Connection;
 use super::failure::Failure;
 use super::offline;
 use super::output::note;
 use super::request::Request;
-use crate::config::Config;
 
 /// The answer to `request`; stderr says where it comes from.
 ///
 /// Without a gateway only the event log can be read. Other requests fail and say that no gateway is running.
-pub(super) async fn fetch(config: &Config, request: &Request) -> Result<Value, Failure> {
-    let client = Client::admin(config);
+pub(super) async fn fetch(connection: &Connection, request: &Request) -> Result<Value, Failure> {
+    let client = Client::admin(connection)?;
     match (client.get(&request.path()).await, request) {
         (Ok(json), _) => {
             note(&format!("from the gateway at {}", client.origin()));
             Ok(json)
         }
-        (Err(NoAnswer::Refused(origin)), Request::Log(request)) => {
-            note(&format!("no gateway is running at {origin}, {}", offline::fallback(config)));
-            Ok(offline::answer(config, request)?)
+        (Err(NoAnswer::Refused(absent)), Request::Log(request)) => {
+            let Some(log) = connection.eventlog()? else { return Err(NoAnswer::Refused(absent).into()) };
+            let Absent { origin, .. } = absent;
+            note(&format!("no gateway is running at {origin}, {}", offline::fallback(&log)));
+            Ok(offline::answer(&log, request)?)
         }
-        (Err(error), _) => Err(anyhow::Error::from(error).into()),
+        (Err(error), _) => Err(error.into()),
     }
 }

@@ -9,19 +9,20 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::arguments::deliveries::ReplayArguments;
 use super::arguments::output::{Format, OutputArguments};
-use super::client::{Client, NoAnswer};
+use super::client::{Absent, Client, NoAnswer};
+use super::connection::Connection;
 use super::failure::Failure;
 use super::list::shown;
 use super::output;
+use super::progress::{Progress, percent};
 use super::request::{filtering, parameters};
-use crate::config::Config;
 
 /// How often the progress is polled.
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Replays one delivery, or those that match the filters.
-pub(super) async fn run(config: &Config, arguments: ReplayArguments) -> Result<(), Failure> {
-    let client = Client::admin(config);
+pub(super) async fn run(connection: &Connection, arguments: ReplayArguments) -> Result<(), Failure> {
+    let client = Client::admin(connection)?;
     let ReplayArguments { id, selected, dry_run, rate, detach, output } = arguments;
     if let Some(id) = id {
         let query = parameters(&[("by", Some(by()))]);
@@ -30,7 +31,8 @@ pub(super) async fn run(config: &Config, arguments: ReplayArguments) -> Result<(
     let Some(filter) = selected.filter() else {
         return Err(Failure::Call(
             "expected a delivery id or a filter\n\
-             hint: `--all` replays every dead delivery, or every one in the given state; `--dry-run` counts them first",
+             hint: `--all` replays every dead delivery, or every one in the given state; `--dry-run` counts them first"
+                .into(),
         ));
     };
     let mut pairs = filtering(&filter);
@@ -88,10 +90,9 @@ pub(super) fn by() -> String {
 /// Asks the running gateway to `deed`.
 pub(super) async fn post(client: &Client, path: &str, deed: &str) -> anyhow::Result<Value> {
     client.post(path, &json!({})).await.map_err(|reason| match reason {
-        NoAnswer::Refused(origin) => anyhow!(
-            "no gateway is running at {origin}, and only a running one can {deed}\n\
-             hint: start it with `gateway serve`"
-        ),
+        NoAnswer::Refused(Absent { origin, hint }) => {
+            anyhow!("no gateway is running at {origin}, and only a running one can {deed}\nhint: {hint}")
+        }
         NoAnswer::Failed(error) => error,
     })
 }
@@ -100,21 +101,27 @@ pub(super) async fn post(client: &Client, path: &str, deed: &str) -> anyhow::Res
 async fn follow(client: &Client, mut replay: Value) -> Result<Value, Failure> {
     let path = format!("/admin/replays/{}", shown(&replay["id"]));
     let mut shown_before = String::new();
+    let mut line = Progress::new("replayed");
     while replay["state"] == "running" {
         let progress = progress(&replay);
-        if progress != shown_before {
+        if line.is_live() {
+            let count = |name: &str| replay[name].as_u64().unwrap_or(0);
+            line.at(count("replayed"), count("matched"));
+        } else if progress != shown_before {
             output::note(&progress);
             shown_before = progress;
         }
         tokio::time::sleep(INTERVAL).await;
-        replay = client.get(&path).await.map_err(anyhow::Error::from)?;
+        replay = client.get(&path).await?;
     }
     Ok(replay)
 }
 
 fn progress(replay: &Value) -> String {
     let [id, replayed, matched, rate] = ["id", "replayed", "matched", "rate"].map(|name| shown(&replay[name]));
-    format!("replay {id}: {replayed} of {matched}, at most {rate}/s")
+    let count = |name: &str| replay[name].as_u64().unwrap_or(0);
+    let percent = percent(count("replayed"), count("matched"));
+    format!("replay {id}: {replayed} of {matched} ({percent} %), at most {rate}/s")
 }
 
 /// Prints the final state of a replay. A failed or cancelled one is a failure of the command.
@@ -178,7 +185,7 @@ mod tests {
     fn a_replay_is_summed_up_with_what_it_skipped_and_why_it_ended() {
         let replay = |state: &str, skipped: u64, error: Option<&str>| json!({"id": 3, "state": state, "replayed": 1, "matched": 5, "rate": 9, "skipped": skipped, "error": error});
 
-        assert_eq!(progress(&replay("running", 0, None)), "replay 3: 1 of 5, at most 9/s");
+        assert_eq!(progress(&replay("running", 0, None)), "replay 3: 1 of 5 (20 %), at most 9/s");
         assert_eq!(summary(&replay("done", 0, None)), "replay 3 done: 1 delivery replayed\n");
         assert_eq!(
             summary(&replay("failed", 2, Some("damaged\u{1b}"))),

@@ -2,7 +2,8 @@
 
 use url::form_urlencoded::Serializer;
 
-use crate::event::{EventId, EventStatus};
+pub(super) use crate::event::EventName;
+use crate::event::EventStatus;
 pub(super) use crate::eventlog::{DeliveryFilter, Selection};
 
 /// A `GET` of the admin API.
@@ -20,7 +21,7 @@ pub(super) enum Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LogRequest {
     Events(EventFilter),
-    Event(EventId),
+    Event(EventName),
     Deliveries(DeliveryList),
     Replays,
 }
@@ -113,7 +114,7 @@ impl LogRequest {
     pub(super) fn path(&self) -> String {
         match self {
             Self::Events(filter) => format!("/admin/events?{}", filter.query()),
-            Self::Event(id) => format!("/admin/events/{id}"),
+            Self::Event(name) => format!("/admin/events/{name}"),
             Self::Deliveries(list) => format!("/admin/deliveries?{}", list.query()),
             Self::Replays => "/admin/replays".to_owned(),
         }

@@ -9,27 +9,38 @@ use anyhow::{Context, anyhow, bail};
 
 use super::arguments::SendArguments;
 use super::client::Client;
+use super::connection::Connection;
 use super::failure::Failure;
 use super::output;
 use super::table::table;
 use super::webhook::{Known, Webhook};
-use crate::config::Config;
+use crate::plugin::Settings;
 use crate::sample;
 use crate::verify::Recipe;
 
-pub(super) async fn run(config: &Config, arguments: SendArguments) -> Result<(), Failure> {
-    let SendArguments { channel, file, sample, list_samples, headers, query } = arguments;
-    let listed = Client::admin(config).get("/admin/channels").await.map_err(anyhow::Error::from)?;
-    let channel = Known::find(&channel, config, &listed)?;
+pub(super) async fn run(connection: &Connection, arguments: SendArguments) -> Result<(), Failure> {
+    let SendArguments { channel, file, sample, list_samples, headers, query, to } = arguments;
+    let listed = Client::admin(connection)?.get("/admin/channels").await?;
+    let parts = connection.parts()?;
+    let part = parts.as_ref().map(|parts| parts.channel(channel.as_str())).transpose()?.flatten();
+    let channel = Known::find(&channel, part, &listed)?;
+    let plugins = || match &parts {
+        Some(parts) => parts.plugins().map_err(Failure::from),
+        None => Err(anyhow!(
+            "the samples are in the plugin folder, and there is no configuration that names it\n\
+             hint: name the configuration with `--config`, or a file with the body"
+        )
+        .into()),
+    };
     if list_samples {
-        return list(&channel, config);
+        return list(&channel, &plugins()?);
     }
     let recipe = channel.recipe()?;
     let body = if sample.is_some() { None } else { read_body(file.as_deref())? };
     let path = channel.paths().into_iter().next().context("the channel has no path")?;
     let mut webhook = match body {
         Some(body) => channel.with_body(&path, body),
-        None => of_sample(&channel, config, &recipe, &path, sample.as_deref())?,
+        None => of_sample(&channel, &plugins()?, &recipe, &path, sample.as_deref())?,
     };
     let given = read_headers(&headers)?;
     webhook.headers.retain(|(name, _)| !given.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
@@ -40,8 +51,7 @@ pub(super) async fn run(config: &Config, arguments: SendArguments) -> Result<(),
     channel.sign(&mut webhook, &recipe)?;
     let Webhook { method, path, query, headers, body } = webhook;
     let target = if query.is_empty() { path } else { format!("{path}?{query}") };
-    let reply =
-        Client::webhooks(config).send(method, &target, headers, body.into()).await.map_err(anyhow::Error::from)?;
+    let reply = Client::webhooks(connection, to.as_ref())?.send(method, &target, headers, body.into()).await?;
     output::note(&reply.status.to_string());
     output::bytes(&reply.body)?;
     if !reply.body.is_empty() && !reply.body.ends_with(b"\n") {
@@ -70,12 +80,12 @@ fn read_body(file: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
 /// The request of a sample inside the plugin file: the one of this name, or a typical one.
 fn of_sample(
     channel: &Known<'_>,
-    config: &Config,
+    plugins: &Settings,
     recipe: &Recipe,
     path: &str,
     name: Option<&str>,
 ) -> anyhow::Result<Webhook> {
-    let samples = channel.samples(config)?;
+    let samples = channel.samples(plugins)?;
     let named = |name: &str| samples.iter().find(|(own, _)| own == name);
     let Some((found, sample)) = name.map_or_else(|| channel.typical(&samples), named) else {
         let names: Vec<_> = samples.iter().map(|(name, _)| format!("`{name}`")).collect();
@@ -95,8 +105,8 @@ fn of_sample(
 }
 
 /// Prints the samples inside the plugin file.
-fn list(channel: &Known<'_>, config: &Config) -> Result<(), Failure> {
-    let samples = channel.samples(config)?;
+fn list(channel: &Known<'_>, plugins: &Settings) -> Result<(), Failure> {
+    let samples = channel.samples(plugins)?;
     if samples.is_empty() {
         output::note(&format!("the plugin file of channel `{}` has no samples", channel.name));
         return Ok(());

@@ -8,11 +8,11 @@ use super::arguments::events::TailArguments;
 use super::arguments::output::Format;
 use super::arguments::select::SelectArguments;
 use super::client::Client;
+use super::connection::Connection;
 use super::failure::Failure;
 use super::list::shown;
 use super::output;
 use super::request::{EventFilter, LogRequest};
-use crate::config::Config;
 
 /// The interval between polls.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -21,15 +21,15 @@ const INTERVAL: Duration = Duration::from_millis(500);
 const PAGE: u32 = 100;
 
 /// Prints new events until Ctrl-C.
-pub(super) async fn run(config: &Config, arguments: TailArguments) -> Result<(), Failure> {
+pub(super) async fn run(connection: &Connection, arguments: TailArguments) -> Result<(), Failure> {
     tokio::select! {
-        followed = follow(config, &arguments) => followed,
+        followed = follow(connection, &arguments) => followed,
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted.map_err(anyhow::Error::from)?),
     }
 }
 
-async fn follow(config: &Config, arguments: &TailArguments) -> Result<(), Failure> {
-    let client = Client::admin(config);
+async fn follow(connection: &Connection, arguments: &TailArguments) -> Result<(), Failure> {
+    let client = Client::admin(connection)?;
     let newest = page(&client, EventFilter { limit: 1, ..EventFilter::new() }).await?;
     let mut last = newest["events"][0]["seq"].as_u64().unwrap_or(0);
     output::note(&format!("following {}, press Ctrl-C to stop", client.origin()));
@@ -68,7 +68,7 @@ async fn newer(client: &Client, last: u64) -> Result<Vec<Value>, Failure> {
 }
 
 async fn page(client: &Client, filter: EventFilter) -> Result<Value, Failure> {
-    Ok(client.get(&LogRequest::Events(filter).path()).await.map_err(anyhow::Error::from)?)
+    Ok(client.get(&LogRequest::Events(filter).path()).await?)
 }
 
 fn seq(row: &Value) -> u64 {

@@ -6,10 +6,9 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 
 use super::list::shown;
-use crate::config::Config;
+use crate::config::{ChannelPart, SecretPart};
 use crate::event::{ChannelName, Timestamp};
-use crate::ingest::ChannelSettings;
-use crate::plugin;
+use crate::plugin::{self, Settings};
 use crate::sample::{self, Content, RequestSample};
 use crate::verify::{Draft, Recipe, Scheme, SignError, standard_webhooks};
 
@@ -23,31 +22,30 @@ pub(super) struct Webhook {
     pub(super) body: Vec<u8>,
 }
 
-/// A channel of this configuration and of the running gateway.
+/// A channel of the running gateway, and what the configuration says of it.
 pub(super) struct Known<'a> {
     pub(super) name: ChannelName,
-    /// `None` for a channel without a table in the configuration.
-    pub(super) settings: Option<&'a ChannelSettings>,
+    /// `None` for a channel without a table in the configuration, or without a configuration.
+    pub(super) part: Option<ChannelPart>,
     /// Its row in `/admin/channels`.
     pub(super) row: &'a Value,
 }
 
 impl<'a> Known<'a> {
     /// Finds the channel of this name among those that the gateway lists.
-    pub(super) fn find(name: &ChannelName, config: &'a Config, listed: &'a Value) -> anyhow::Result<Self> {
+    pub(super) fn find(name: &ChannelName, part: Option<ChannelPart>, listed: &'a Value) -> anyhow::Result<Self> {
         let rows = listed["channels"].as_array().map(Vec::as_slice).unwrap_or_default();
         let row = rows.iter().find(|row| row["name"] == name.as_str()).ok_or_else(|| {
             let names: Vec<_> = rows.iter().map(|row| format!("`{}`", shown(&row["name"]))).collect();
             let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             anyhow!("the gateway has no channel `{name}`, expected {known}\nhint: `gateway channels` lists them")
         })?;
-        let settings = config.ingest.channels.iter().find(|settings| settings.name == *name);
-        Ok(Self { name: name.clone(), settings, row })
+        Ok(Self { name: name.clone(), part, row })
     }
 
     /// The verification of its requests.
     pub(super) fn recipe(&self) -> anyhow::Result<Recipe> {
-        if let Some(recipe) = self.settings.and_then(|settings| settings.verification.clone()) {
+        if let Some(recipe) = self.part.as_ref().and_then(|part| part.verification.clone()) {
             return Ok(recipe);
         }
         let schemes: Vec<Scheme> = match &self.row["verification"] {
@@ -58,9 +56,9 @@ impl<'a> Known<'a> {
     }
 
     /// The sample requests inside its plugin file, by name.
-    pub(super) fn samples(&self, config: &Config) -> anyhow::Result<Vec<(String, Box<RequestSample>)>> {
-        let file = config.plugins.dir.join(format!("{}.wasm", shown(&self.row["plugin"])));
-        let bytes = plugin::read_file(&file, config.plugins.max_file)
+    pub(super) fn samples(&self, plugins: &Settings) -> anyhow::Result<Vec<(String, Box<RequestSample>)>> {
+        let file = plugins.dir.join(format!("{}.wasm", shown(&self.row["plugin"])));
+        let bytes = plugin::read_file(&file, plugins.max_file)
             .map_err(|error| anyhow!("{}: {error}", file.display()))
             .with_context(|| format!("cannot read the samples of channel `{}`", self.name))?;
         let requests = sample::embedded(&bytes).into_iter().filter_map(|sample| match sample.content {
@@ -76,7 +74,7 @@ impl<'a> Known<'a> {
         samples: &'s [(String, Box<RequestSample>)],
     ) -> Option<&'s (String, Box<RequestSample>)> {
         let fits = |sample: &RequestSample| {
-            let config = self.settings.map(|settings| &settings.config);
+            let config = self.part.as_ref().map(|part| &part.config);
             sample.config().iter().all(|(key, value)| config.and_then(|config| config.get(key)) == Some(value))
         };
         let is_event = |sample: &RequestSample| sample.kind().is_some();
@@ -120,15 +118,16 @@ impl<'a> Known<'a> {
             return Ok(());
         }
         let channel = &self.name;
-        let Some(secret) = self.settings.and_then(|settings| settings.secrets.first()) else {
-            match self.settings.and_then(|settings| settings.missing_secret.as_deref()) {
-                Some(reason) => bail!(
-                    "cannot sign for channel `{channel}`: {reason}\nhint: run this command with the secret that the gateway uses"
-                ),
-                None => bail!(
-                    "cannot sign for channel `{channel}`: it has no secret\nhint: add `[channels.{channel}]` with `secret = {{ env = \"...\" }}` to the configuration"
-                ),
-            }
+        let secret = match self.part.as_ref().map_or(&SecretPart::Absent, |part| &part.secret) {
+            SecretPart::Present(secret) => secret,
+            // The caller has passed a signature.
+            _ if webhook.headers.iter().any(|(name, _)| recipe.hides_header(name)) => return Ok(()),
+            SecretPart::Missing(reason) => bail!(
+                "cannot sign for channel `{channel}`: {reason}\nhint: run this command with the secret that the gateway uses"
+            ),
+            SecretPart::Absent => bail!(
+                "cannot sign for channel `{channel}`: it has no secret\nhint: add `[channels.{channel}]` with `secret = {{ env = \"...\" }}` to the configuration"
+            ),
         };
         let Webhook { method, path, query, headers, body } = &*webhook;
         let id = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(standard_webhooks::ID));

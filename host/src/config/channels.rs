@@ -127,7 +127,8 @@ fn poll(section: &Section<'_>) -> PollSettings {
     }
 }
 
-fn paths(name: &str, section: &Section<'_>, claimed: &mut BTreeMap<String, String>) -> Vec<String> {
+/// `path` or `paths`, or else the usual one. `claimed` holds the paths of all channels, each with its owner.
+pub(super) fn paths(name: &str, section: &Section<'_>, claimed: &mut BTreeMap<String, String>) -> Vec<String> {
     let single = section.entry("path", &[Shape::Text]);
     let several = section.texts("paths");
     let written = match (single, several) {
@@ -194,7 +195,8 @@ fn path_problem(path: &str) -> Option<String> {
     Some(format!("a path outside `{reserved}`, which is reserved"))
 }
 
-fn verification(section: &Section<'_>) -> Option<Recipe> {
+/// `verification`, if it is there.
+pub(super) fn verification(section: &Section<'_>) -> Option<Recipe> {
     let entry = section.entry("verification", &[Shape::List])?;
     let expected = "`none` or a list of tables";
     match &*entry.value {

@@ -39,7 +39,7 @@ pub(super) fn check(raw: Raw) -> Result<Config, Vec<ConfigProblem>> {
 pub(super) fn assemble(raw: &Raw) -> Config {
     let root = Section::root(raw);
     let http = http_settings(&root);
-    let (eventlog, dir) = eventlog_settings(&root.section("eventlog"), &http);
+    let (eventlog, dir) = eventlog_settings(&root.section("eventlog"), http.max_body);
     let plugins = plugins::plugin_settings(&root.section("plugins"), &dir);
     let limits = PluginLimits { limits: &plugins.limits, overrides: &plugins.overrides };
     let channels = channels::channels(&root, &limits, &access::callers(&root), http.max_body);
@@ -67,7 +67,7 @@ pub(super) fn assemble(raw: &Raw) -> Config {
 
 fn http_settings(root: &Section<'_>) -> http::Settings {
     let section = root.section("http");
-    let listen = section.address("listen").unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080)));
+    let listen = section.address("listen").unwrap_or_else(|| SocketAddr::from(http::Settings::LISTEN));
     let default = http::Settings::new(listen);
     let settings = http::Settings {
         listen,
@@ -143,7 +143,8 @@ fn admin_settings(section: &Section<'_>, http: &Section<'_>, public: SocketAddr)
     AdminSettings { listen, token: token.map(|(secret, _)| secret) }
 }
 
-fn eventlog_settings(section: &Section<'_>, http: &http::Settings) -> (eventlog::Settings, PathBuf) {
+/// `max_body` is `http.max_body`.
+pub(super) fn eventlog_settings(section: &Section<'_>, max_body: usize) -> (eventlog::Settings, PathBuf) {
     let is_memory = section.choice("engine", &[("sled", false), ("memory", true)]).unwrap_or(false);
     let dir = section.path("dir").unwrap_or_else(|| section.raw().resolve("data"));
     let cache_bytes = section.size("cache", MIB..).unwrap_or(32 << 20);
@@ -175,11 +176,11 @@ fn eventlog_settings(section: &Section<'_>, http: &http::Settings) -> (eventlog:
         retention: retention(&section.section("retention"), default.retention),
         engine: default.engine,
     };
-    if settings.queue_bytes <= http.max_body {
+    if settings.queue_bytes <= max_body {
         section.place("queue_bytes").problem(
             format!(
                 "a size above `http.max_body` ({}): a larger body could never be stored",
-                show_size(http.max_body as u64)
+                show_size(max_body as u64)
             ),
             show_size(settings.queue_bytes as u64),
         );

@@ -73,6 +73,11 @@ impl Raw {
         self.notes.borrow_mut().asked.keys.insert(key, Role::Table);
     }
 
+    /// The problems that were noted so far; they are forgotten.
+    pub(super) fn take_problems(&self) -> Vec<ConfigProblem> {
+        std::mem::take(&mut self.notes.borrow_mut().problems)
+    }
+
     /// Returns the warnings or all problems, including unknown keys and variables.
     pub(super) fn finish(self) -> Result<Vec<String>, Vec<ConfigProblem>> {
         let Notes { mut problems, warnings, asked } = self.notes.into_inner();

@@ -54,6 +54,15 @@ pub struct LogStats {
     pub journal: Option<JournalStats>,
 }
 
+/// How far long work on a log has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// The position that it is at.
+    pub seq: Seq,
+    /// The last position.
+    pub head: Seq,
+}
+
 /// What a look at all of a store has found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verified {
@@ -114,7 +123,7 @@ impl EventLog {
     pub fn backup(
         &self,
         sink: &mut dyn FnMut(Bytes) -> Result<(), EventLogError>,
-        progress: &mut dyn FnMut(Seq),
+        progress: &mut dyn FnMut(Covered),
     ) -> Result<BackupSummary, EventLogError> {
         let store = &self.0.reader.store;
         let mut values = values(store);
@@ -123,8 +132,9 @@ impl EventLog {
         // not. What is later than they are is left out by whoever reads it.
         values.retain(|value| !matches!(value, Ok((space, _, _)) if space == STATES));
         values.extend(values_of(store, STATES));
-        let source = Source { store, values, head: counts.head, channels: Some((*counts.channels).clone()) };
-        export(source, sink, progress)
+        let head = counts.head;
+        let source = Source { store, values, head, channels: Some((*counts.channels).clone()) };
+        export(source, sink, &mut |seq| progress(Covered { seq, head }))
     }
 }
 
@@ -132,7 +142,7 @@ impl EventLog {
 ///
 /// # Errors
 /// `Corrupt` when it cannot be opened at all, and those of [`EventLog::open`].
-pub fn verify(dir: &Path, progress: &mut dyn FnMut(Seq)) -> Result<Verified, EventLogError> {
+pub fn verify(dir: &Path, progress: &mut dyn FnMut(Covered)) -> Result<Verified, EventLogError> {
     let engine: Arc<dyn Engine> = Arc::new(Journal::open(dir, CACHE, 0, 0)?);
     let store = Store::new(Arc::clone(&engine));
     let verified = refuse_later(&store).map(|()| verify_store(&store, progress));
@@ -148,7 +158,7 @@ fn refuse_later(store: &Store) -> Result<(), EventLogError> {
     }
 }
 
-pub(crate) fn verify_store(store: &Store, progress: &mut dyn FnMut(Seq)) -> Verified {
+pub(crate) fn verify_store(store: &Store, progress: &mut dyn FnMut(Covered)) -> Verified {
     let mut found = Verified::default();
     let problems = &mut found.problems;
     let mut note = |error: EventLogError| problems.push(error.to_string());
@@ -164,7 +174,7 @@ pub(crate) fn verify_store(store: &Store, progress: &mut dyn FnMut(Seq)) -> Veri
     let head = state.as_ref().map_or_else(|| last_position(store), |state| state.head);
     let channels = channels(store);
     let source = Source { store, values: values(store), head, channels: None };
-    match export(source, &mut |_| Ok(()), progress) {
+    match export(source, &mut |_| Ok(()), &mut |seq| progress(Covered { seq, head })) {
         Ok(contents) => found.contents = contents,
         Err(error) => found.problems.push(error.to_string()),
     }
@@ -291,7 +301,7 @@ fn written(engine: &Arc<dyn Engine>, contents: BackupSummary) -> Result<BackupSu
 ///
 /// # Errors
 /// `Corrupt` when nothing of it can be opened; `Locked`, `Full` and `Io`. The store is as it was then.
-pub fn repair(dir: &Path, now: Timestamp, progress: &mut dyn FnMut(Seq)) -> Result<Repaired, EventLogError> {
+pub fn repair(dir: &Path, now: Timestamp, progress: &mut dyn FnMut(Covered)) -> Result<Repaired, EventLogError> {
     let lock = Sled::lock_folder(dir)?;
     let work = beside(dir, "repairing")?;
     let saved = save(dir, &work, progress);
@@ -306,7 +316,7 @@ pub fn repair(dir: &Path, now: Timestamp, progress: &mut dyn FnMut(Seq)) -> Resu
     repaired
 }
 
-fn save(dir: &Path, work: &Path, progress: &mut dyn FnMut(Seq)) -> Result<BackupSummary, EventLogError> {
+fn save(dir: &Path, work: &Path, progress: &mut dyn FnMut(Covered)) -> Result<BackupSummary, EventLogError> {
     let (old, confirmed) = salvage(dir, &work.join("old"))?;
     let old: Arc<dyn Engine> = Arc::new(Journal::salvage(old, dir)?);
     let store = Store::new(Arc::clone(&old));
@@ -319,7 +329,8 @@ fn save(dir: &Path, work: &Path, progress: &mut dyn FnMut(Seq)) -> Result<Backup
         let written = scope.spawn(|| restore_into(pieces, &new, &mut |_| {}));
         let source = Source { store: &store, values: values(&store), head, channels: Some(channels(&store)) };
         let gone = |_| EventLogError::Io("the new store takes nothing".to_owned());
-        let contents = export(source, &mut |bytes| sender.send(bytes).map_err(gone), progress);
+        let contents =
+            export(source, &mut |bytes| sender.send(bytes).map_err(gone), &mut |seq| progress(Covered { seq, head }));
         drop(sender);
         let written = written.join().unwrap_or_else(|_| Err(EventLogError::Io("a thread panicked".to_owned())));
         written.and(contents)

@@ -69,6 +69,9 @@ pub struct AdminSettings {
 }
 
 impl Settings {
+    /// The default of `listen`.
+    pub const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
+
     /// The defaults around `listen`.
     pub fn new(listen: SocketAddr) -> Self {
         Self {

@@ -1,5 +1,6 @@
 //! The help of every command, word for word.
 
+mod events;
 mod plugin;
 
 use super::{gateway, outcome};
@@ -38,6 +39,9 @@ Commands:
 
 Options:
       --config <FILE>  Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>      Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>  Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>   When to use colours: auto, always or never [default: auto]
   -h, --help           Print help
   -V, --version        Print version
 
@@ -68,6 +72,9 @@ Options:
                          without sending one
       --format <FORMAT>  Output format of `--live`: text or json [default: text]
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>     When to use colours: auto, always or never [default: auto]
   -h, --help             Print help
 ",
     );
@@ -88,7 +95,12 @@ Options:
       --list-samples     List the samples inside the plugin file and the events they become
   -H, --header <HEADER>  Header as `Name: value`, or `@FILE` with one per line; repeatable
       --query <QUERY>    Query string, without `?`
+      --to <URL>         Address to send to, such as the public one of a proxy; by default the
+                         gateway's own
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>     When to use colours: auto, always or never [default: auto]
   -h, --help             Print help
 ",
     );
@@ -100,8 +112,14 @@ List channels, which receive webhooks
 Usage: gateway channels [OPTIONS]
 
 Options:
+      --all              List also what the plugin folder offers and nobody has set up
+      --wide             Show every column with full ids and times, and cut nothing
+      --utc              Show times in UTC instead of how long ago
       --format <FORMAT>  Output format: text or json [default: text]
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>     When to use colours: auto, always or never [default: auto]
   -h, --help             Print help
 ",
     );
@@ -113,8 +131,13 @@ List agents, which receive events
 Usage: gateway agents [OPTIONS]
 
 Options:
+      --wide             Show every column with full ids and times, and cut nothing
+      --utc              Show times in UTC instead of how long ago
       --format <FORMAT>  Output format: text or json [default: text]
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>     When to use colours: auto, always or never [default: auto]
   -h, --help             Print help
 ",
     );
@@ -126,8 +149,14 @@ List plugin files, their state and their errors
 Usage: gateway plugins [OPTIONS]
 
 Options:
+      --all              List also what the plugin folder offers and nobody has set up
+      --wide             Show every column with full ids and times, and cut nothing
+      --utc              Show times in UTC instead of how long ago
       --format <FORMAT>  Output format: text or json [default: text]
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>     When to use colours: auto, always or never [default: auto]
   -h, --help             Print help
 ",
     );
@@ -139,8 +168,13 @@ List routes, which send events to agents
 Usage: gateway routes [OPTIONS]
 
 Options:
+      --wide             Show every column with full ids and times, and cut nothing
+      --utc              Show times in UTC instead of how long ago
       --format <FORMAT>  Output format: text or json [default: text]
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>     When to use colours: auto, always or never [default: auto]
   -h, --help             Print help
 ",
     );
@@ -152,260 +186,14 @@ List skills, and folders that could not be loaded
 Usage: gateway skills [OPTIONS]
 
 Options:
+      --wide             Show every column with full ids and times, and cut nothing
+      --utc              Show times in UTC instead of how long ago
       --format <FORMAT>  Output format: text or json [default: text]
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>     When to use colours: auto, always or never [default: auto]
   -h, --help             Print help
-",
-    );
-    check_help(
-        &["events"],
-        r"
-List, show, follow or replay events
-
-Usage: gateway events [OPTIONS]
-       gateway events <COMMAND>
-
-Commands:
-  list    List events, newest first
-  show    Show one event: its timeline, its deliveries and its data
-  tail    Print new events as they are stored, until Ctrl-C
-  replay  Replay an event: deliver it again
-
-Options:
-      --limit <LIMIT>      Maximum number of rows, 1 to 500 [default: 50]
-      --cursor <CURSOR>    Continue where an earlier list ended
-      --channel <CHANNEL>  Filter by channel
-      --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --status <STATUS>    Filter by status: accepted, pending, dead, delivered, held or dropped
-      --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (15m)
-      --until <TIME>       Received before this time or this long ago
-      --format <FORMAT>    Output format: text or json [default: text]
-      --config <FILE>      Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help               Print help
-",
-    );
-    check_help(
-        &["events", "list"],
-        r"
-List events, newest first
-
-Usage: gateway events list [OPTIONS]
-
-Options:
-      --limit <LIMIT>      Maximum number of rows, 1 to 500 [default: 50]
-      --cursor <CURSOR>    Continue where an earlier list ended
-      --channel <CHANNEL>  Filter by channel
-      --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --status <STATUS>    Filter by status: accepted, pending, dead, delivered, held or dropped
-      --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (15m)
-      --until <TIME>       Received before this time or this long ago
-      --format <FORMAT>    Output format: text or json [default: text]
-      --config <FILE>      Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help               Print help
-",
-    );
-    check_help(
-        &["events", "show"],
-        r"
-Show one event: its timeline, its deliveries and its data
-
-Usage: gateway events show [OPTIONS] <ID>
-
-Arguments:
-  <ID>  Event id, as listed by `gateway events`
-
-Options:
-      --format <FORMAT>  Output format: text or json [default: text]
-      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help             Print help
-",
-    );
-    check_help(
-        &["events", "tail"],
-        r"
-Print new events as they are stored, until Ctrl-C
-
-Usage: gateway events tail [OPTIONS]
-
-Options:
-      --channel <CHANNEL>  Filter by channel
-      --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --format <FORMAT>    Output format: text or json [default: text]
-      --config <FILE>      Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help               Print help
-",
-    );
-    check_help(
-        &["events", "replay"],
-        r"
-Replay an event: deliver it again
-
-Usage: gateway events replay [OPTIONS] <ID>
-
-Arguments:
-  <ID>  Event id, as listed by `gateway events`
-
-Options:
-      --agent <AGENT>    Deliver to this agent only; by default to all agents of its routes
-      --format <FORMAT>  Output format: text or json [default: text]
-      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help             Print help
-",
-    );
-    check_help(
-        &["deliveries"],
-        r"
-List or replay deliveries of events to agents
-
-Usage: gateway deliveries [OPTIONS]
-       gateway deliveries <COMMAND>
-
-Commands:
-  list     List deliveries, newest event first
-  replay   Replay one delivery, or all dead letters that match the filters
-  replays  List replays and their progress, latest first
-  cancel   Cancel a replay, or the open deliveries to an agent that is gone
-
-Options:
-      --limit <LIMIT>      Maximum number of rows, 1 to 500 [default: 50]
-      --cursor <CURSOR>    Continue where an earlier list ended
-      --channel <CHANNEL>  Filter by channel
-      --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --state <STATE>      Filter by state: pending, retrying, delivered or dead
-      --agent <AGENT>      Filter by agent
-      --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (15m)
-      --until <TIME>       Received before this time or this long ago
-      --format <FORMAT>    Output format: text or json [default: text]
-      --config <FILE>      Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help               Print help
-",
-    );
-    check_help(
-        &["deliveries", "list"],
-        r"
-List deliveries, newest event first
-
-Usage: gateway deliveries list [OPTIONS]
-
-Options:
-      --limit <LIMIT>      Maximum number of rows, 1 to 500 [default: 50]
-      --cursor <CURSOR>    Continue where an earlier list ended
-      --channel <CHANNEL>  Filter by channel
-      --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --state <STATE>      Filter by state: pending, retrying, delivered or dead
-      --agent <AGENT>      Filter by agent
-      --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (15m)
-      --until <TIME>       Received before this time or this long ago
-      --format <FORMAT>    Output format: text or json [default: text]
-      --config <FILE>      Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help               Print help
-",
-    );
-    check_help(
-        &["deliveries", "replay"],
-        r"
-Replay one delivery, or all dead letters that match the filters
-
-Usage: gateway deliveries replay [OPTIONS] [ID]
-
-Arguments:
-  [ID]  Delivery id, as listed by `gateway deliveries`; by default the filters select
-
-Options:
-      --channel <CHANNEL>  Filter by channel
-      --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --state <STATE>      Filter by state: dead (default) or delivered
-      --agent <AGENT>      Filter by agent
-      --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (15m)
-      --until <TIME>       Received before this time or this long ago
-      --all                Every delivery in that state; required when no other filter is given
-      --dry-run            Count the matching deliveries by agent and channel without replaying them
-      --rate <RATE>        Deliveries per second, 1 to 10000; by default as configured
-      --detach             Return at once instead of waiting for the end
-      --format <FORMAT>    Output format: text or json [default: text]
-      --config <FILE>      Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help               Print help
-",
-    );
-    check_help(
-        &["deliveries", "replays"],
-        r"
-List replays and their progress, latest first
-
-Usage: gateway deliveries replays [OPTIONS]
-
-Options:
-      --format <FORMAT>  Output format: text or json [default: text]
-      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help             Print help
-",
-    );
-    check_help(
-        &["deliveries", "cancel"],
-        r"
-Cancel a replay, or the open deliveries to an agent that is gone
-
-Usage: gateway deliveries cancel [OPTIONS] [REPLAY]
-
-Arguments:
-  [REPLAY]  Replay id, as listed by `gateway deliveries replays`
-
-Options:
-      --agent <AGENT>    Cancel the open deliveries to this agent, which left the configuration
-      --dry-run          Count the deliveries without cancelling them
-      --format <FORMAT>  Output format: text or json [default: text]
-      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help             Print help
-",
-    );
-    check_help(
-        &["log"],
-        r"
-Inspect, verify, back up, restore or repair the event log
-
-Usage: gateway log [OPTIONS] <COMMAND>
-
-Commands:
-  stats    Show how many events the log holds and how much disk space it uses
-  verify   Read every record and report damage
-  backup   Back up the log to a file, with the gateway running or not
-  restore  Restore a backup into an empty log directory
-  repair   Copy all readable records of a damaged log into a new one, and keep the damaged one
-
-Options:
-      --config <FILE>  Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help           Print help
-",
-    );
-    check_help(
-        &["log", "backup"],
-        r"
-Back up the log to a file, with the gateway running or not
-
-Usage: gateway log backup [OPTIONS] <FILE>
-
-Arguments:
-  <FILE>  Backup file; must not exist yet
-
-Options:
-      --format <FORMAT>  Output format: text or json [default: text]
-      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help             Print help
-",
-    );
-    check_help(
-        &["completions"],
-        r"
-Print a shell completion script
-
-Usage: gateway completions [OPTIONS] <SHELL>
-
-Arguments:
-  <SHELL>  Shell [possible values: bash, elvish, fish, powershell, zsh]
-
-Options:
-      --config <FILE>  Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help           Print help
 ",
     );
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::super::request::{DeliveryFilter, DeliveryList};
-use super::output::OutputArguments;
+use super::output::{OutputArguments, TableArguments};
 use super::select::{ReceivedArguments, SelectArguments};
 use crate::event::{AgentName, DeliveryState};
 
@@ -16,7 +16,7 @@ pub(in crate::cli) enum DeliveriesCommand {
     /// List replays and their progress, latest first
     Replays {
         #[command(flatten)]
-        output: OutputArguments,
+        table: TableArguments,
     },
     /// Cancel a replay, or the open deliveries to an agent that is gone
     Cancel(CancelArguments),
@@ -41,14 +41,14 @@ pub(in crate::cli) struct DeliveriesArguments {
     #[command(flatten)]
     received: ReceivedArguments,
     #[command(flatten)]
-    output: OutputArguments,
+    table: TableArguments,
 }
 
 impl DeliveriesArguments {
-    pub(in crate::cli) fn split(self) -> (DeliveryList, OutputArguments) {
-        let Self { limit, cursor, select, state, agent, received, output } = self;
+    pub(in crate::cli) fn split(self) -> (DeliveryList, TableArguments) {
+        let Self { limit, cursor, select, state, agent, received, table } = self;
         let filter = DeliveryFilter { events: received.with(select), state, agent };
-        (DeliveryList { limit, cursor, filter }, output)
+        (DeliveryList { limit, cursor, filter }, table)
     }
 }
 

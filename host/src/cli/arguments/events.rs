@@ -2,10 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use super::super::request::EventFilter;
-use super::output::OutputArguments;
+use super::super::request::{EventFilter, EventName};
+use super::output::{OutputArguments, TableArguments};
 use super::select::{ReceivedArguments, SelectArguments};
-use crate::event::{AgentName, EventId, EventStatus};
+use crate::event::{AgentName, EventStatus};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum EventsCommand {
@@ -13,9 +13,8 @@ pub(in crate::cli) enum EventsCommand {
     List(EventsArguments),
     /// Show one event: its timeline, its deliveries and its data
     Show {
-        /// Event id, as listed by `gateway events`
-        #[arg(value_parser = event_id)]
-        id: EventId,
+        /// Event id as listed by `gateway events`, its beginning, its position, or `latest`
+        id: EventName,
         #[command(flatten)]
         output: OutputArguments,
     },
@@ -23,9 +22,8 @@ pub(in crate::cli) enum EventsCommand {
     Tail(TailArguments),
     /// Replay an event: deliver it again
     Replay {
-        /// Event id, as listed by `gateway events`
-        #[arg(value_parser = event_id)]
-        id: EventId,
+        /// Event id as listed by `gateway events`, its beginning, its position, or `latest`
+        id: EventName,
         /// Deliver to this agent only; by default to all agents of its routes
         #[arg(long)]
         agent: Option<AgentName>,
@@ -50,13 +48,13 @@ pub(in crate::cli) struct EventsArguments {
     #[command(flatten)]
     received: ReceivedArguments,
     #[command(flatten)]
-    output: OutputArguments,
+    table: TableArguments,
 }
 
 impl EventsArguments {
-    pub(in crate::cli) fn split(self) -> (EventFilter, OutputArguments) {
-        let Self { limit, cursor, select, status, received, output } = self;
-        (EventFilter { limit, cursor, events: received.with(select), status }, output)
+    pub(in crate::cli) fn split(self) -> (EventFilter, TableArguments) {
+        let Self { limit, cursor, select, status, received, table } = self;
+        (EventFilter { limit, cursor, events: received.with(select), status }, table)
     }
 }
 
@@ -66,10 +64,6 @@ pub(in crate::cli) struct TailArguments {
     pub(in crate::cli) select: SelectArguments,
     #[command(flatten)]
     pub(in crate::cli) output: OutputArguments,
-}
-
-fn event_id(text: &str) -> Result<EventId, String> {
-    text.parse().map_err(|_| "expected an id as listed by `gateway events`".to_owned())
 }
 
 fn status(text: &str) -> Result<EventStatus, String> {

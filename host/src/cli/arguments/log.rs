@@ -20,14 +20,14 @@ pub(in crate::cli) enum LogCommand {
     },
     /// Back up the log to a file, with the gateway running or not
     Backup {
-        /// Backup file; must not exist yet
+        /// Backup file, which must not exist yet; `-` for stdout
         file: PathBuf,
         #[command(flatten)]
         output: OutputArguments,
     },
     /// Restore a backup into an empty log directory
     Restore {
-        /// Backup file, written by `gateway log backup`
+        /// Backup file, written by `gateway log backup`; `-` for stdin
         file: PathBuf,
         #[command(flatten)]
         output: OutputArguments,

@@ -9,6 +9,18 @@ pub(in crate::cli) struct OutputArguments {
     pub(in crate::cli) format: Format,
 }
 
+#[derive(Clone, Copy, Debug, Args)]
+pub(in crate::cli) struct TableArguments {
+    /// Show every column with full ids and times, and cut nothing
+    #[arg(long, display_order = 798)]
+    pub(in crate::cli) wide: bool,
+    /// Show times in UTC instead of how long ago
+    #[arg(long, display_order = 799)]
+    pub(in crate::cli) utc: bool,
+    #[command(flatten)]
+    pub(in crate::cli) output: OutputArguments,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Format {
     #[value(help = None)]

@@ -1,19 +1,16 @@
 //! Which events a command is about.
 
-use std::time::Duration;
-
 use clap::Args;
-use jiff::SignedDuration;
 
 use super::super::request::Selection;
-use crate::event::{ChannelName, Timestamp};
+use crate::event::{ChannelName, Timestamp, parse_duration};
 
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct ReceivedArguments {
-    /// Received since this time (2026-01-31T12:00:00Z) or this long ago (15m)
+    /// Received since this time (2026-01-31T12:00:00Z) or this long ago (1d)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Timestamp>,
-    /// Received before this time or this long ago
+    /// Received before this time or this long ago (1d)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<Timestamp>,
 }
@@ -40,12 +37,11 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 
 /// Parses a time, or a duration before `now`.
 fn moment_before(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    let ago = text.parse::<SignedDuration>().ok().and_then(|ago| Duration::try_from(ago).ok());
-    match ago {
+    match parse_duration(text) {
         Some(ago) => Ok(now.before(ago)),
-        None => text
-            .parse()
-            .map_err(|_| "expected a time such as `2026-01-31T12:00:00Z`, or a duration such as `15m`".to_owned()),
+        None => text.parse().map_err(|_| {
+            "expected a time such as `2026-01-31T12:00:00Z`, or a duration such as `15m`, `2h` or `1d`".to_owned()
+        }),
     }
 }
 
@@ -59,6 +55,7 @@ mod tests {
         for (text, expected) in [
             ("15m", Some(1_699_999_100_000)),
             ("1h30m", Some(1_699_994_600_000)),
+            ("1d", Some(1_699_913_600_000)),
             ("2023-11-14T22:13:20Z", Some(1_700_000_000_000)),
             ("yesterday", None),
             ("", None),

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 
 use crate::cli::arguments::output::Format;
 use crate::cli::client::Client;
+use crate::cli::connection::Connection;
 use crate::cli::failure::Failure;
-use crate::cli::list::shown;
+use crate::cli::list::{is_set_up, shown};
 use crate::cli::output;
 use crate::cli::table::table;
 use crate::cli::webhook::{Known, Webhook};
-use crate::config::Config;
+use crate::config::Parts;
 use crate::event::ChannelName;
 use crate::sample::RequestSample;
 use crate::verify::SignError;
@@ -37,18 +38,18 @@ struct Finding {
 }
 
 /// Tries a webhook of each channel and prints the results.
-pub(super) async fn run(config: &Config, format: Format) -> Result<(), Failure> {
-    let client = Client::admin(config);
-    let listed = client.get("/admin/channels").await.map_err(anyhow::Error::from)?;
-    let configured = config.ingest.channels.iter().map(|settings| settings.name.clone());
-    // A channel that was mounted automatically counts only once it serves: nobody has set it up.
-    let is_meant = |row: &&Value| row["automatic"] != true || row["state"] == "serving";
-    let rows = listed["channels"].as_array().into_iter().flatten().filter(is_meant);
+pub(super) async fn run(connection: &Connection, format: Format) -> Result<(), Failure> {
+    let client = Client::admin(connection)?;
+    let parts = connection.parts()?;
+    let listed = client.get("/admin/channels").await?;
+    let configured = parts.as_ref().map(|parts| parts.names()[0].clone()).unwrap_or_default();
+    let configured = configured.iter().filter_map(|name| name.parse().ok());
+    let rows = listed["channels"].as_array().into_iter().flatten().filter(|row| is_set_up(row));
     let running = rows.filter_map(|row| shown(&row["name"]).parse().ok());
     let names: BTreeSet<ChannelName> = configured.chain(running).collect();
     let mut findings = Vec::new();
     for name in names {
-        findings.push(find(&client, config, &listed, name).await?);
+        findings.push(find(&client, parts.as_ref(), &listed, name).await?);
     }
     match format {
         Format::Json => output::json(&json!({ "channels": findings.iter().map(Finding::json).collect::<Vec<_>>() }))?,
@@ -57,7 +58,7 @@ pub(super) async fn run(config: &Config, format: Format) -> Result<(), Failure> 
     if findings.iter().all(|finding| finding.accepted != Some(false)) { Ok(()) } else { Err(Failure::Reported) }
 }
 
-async fn find(client: &Client, config: &Config, listed: &Value, name: ChannelName) -> Result<Finding, Failure> {
+async fn find(client: &Client, parts: Option<&Parts>, listed: &Value, name: ChannelName) -> Result<Finding, Failure> {
     let mut finding = Finding {
         channel: name.clone(),
         accepted: Some(false),
@@ -68,14 +69,15 @@ async fn find(client: &Client, config: &Config, listed: &Value, name: ChannelNam
         asks: Vec::new(),
         detail: String::new(),
     };
-    let Ok(channel) = Known::find(&name, config, listed) else {
+    let part = parts.map(|parts| parts.channel(name.as_str())).transpose()?.flatten();
+    let Ok(channel) = Known::find(&name, part, listed) else {
         "unknown to the running gateway: restart it with this configuration".clone_into(&mut finding.detail);
         return Ok(finding);
     };
     finding.paths = channel.paths();
     finding.verified =
         channel.row["verification"].as_array().into_iter().flatten().map(|scheme| shown(&scheme["scheme"])).collect();
-    if channel.settings.is_some_and(|settings| settings.paths != finding.paths) {
+    if channel.part.as_ref().is_some_and(|part| part.paths != finding.paths) {
         "other paths in the configuration: restart the gateway".clone_into(&mut finding.detail);
         return Ok(finding);
     }
@@ -84,14 +86,15 @@ async fn find(client: &Client, config: &Config, listed: &Value, name: ChannelNam
         return Ok(finding);
     }
     // The secret can be tried even if the plugin folder cannot be read here.
-    let samples = channel.samples(config).unwrap_or_default();
+    let plugins = parts.and_then(|parts| parts.plugins().ok());
+    let samples = plugins.and_then(|plugins| channel.samples(&plugins).ok()).unwrap_or_default();
     let sample = channel.typical(&samples);
     finding.sample = sample.map(|(name, _)| name.clone());
     for path in finding.paths.clone() {
         match signed(&channel, sample.map(|(_, sample)| &**sample), &path) {
             Ok(webhook) => {
                 let report = client.post(&format!("/admin/channels/{name}/try"), &described(&webhook)).await;
-                judge(&mut finding, &report.map_err(anyhow::Error::from)?);
+                judge(&mut finding, &report?);
             }
             Err(error) => {
                 let only_its_provider_can =

@@ -40,7 +40,7 @@ struct Pin {
 /// Pins plugins, or compares them with their pins.
 pub(super) fn run(path: Option<&Path>, arguments: PinArguments) -> Result<(), Failure> {
     if arguments.file.is_some() && arguments.names.len() != 1 {
-        return Err(Failure::Call("`--file` needs exactly one plugin name"));
+        return Err(Failure::Call("`--file` needs exactly one plugin name".into()));
     }
     let config = config::load(path)?;
     let path = path.unwrap_or(Path::new(FILE_NAME));

@@ -110,6 +110,9 @@ Options:
       --count <COUNT>     Number of samples to record, 1 to 100 [default: 1]
       --format <FORMAT>   Output format: text or json [default: text]
       --config <FILE>     Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>         Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>     Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>      When to use colours: auto, always or never [default: auto]
   -h, --help              Print help
 ",
     );

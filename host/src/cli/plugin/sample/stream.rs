@@ -8,19 +8,19 @@ use serde_json::Value;
 
 use super::record::write;
 use crate::cli::client::Client;
+use crate::cli::connection::Connection;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::config::Config;
 use crate::event::ChannelName;
 
 /// Records the next `count` requests of a channel.
 pub(in crate::cli::plugin) async fn run(
-    config: &Config,
+    connection: &Connection,
     channel: &ChannelName,
     count: u32,
     dir: &Path,
 ) -> Result<(), Failure> {
-    let client = Client::admin(config);
+    let client = Client::admin(connection)?;
     let mut written = 0;
     let recorded = tokio::select! {
         recorded = record(&client, channel, count, dir, &mut written) => recorded,

@@ -1,0 +1,169 @@
+//! Commands that ask a gateway: what they need, and how they are used by hand.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::support::{BINARY, Setup, TO_STUB, TestGateway, built_in};
+
+/// `gateway ARGS` in an empty folder, as on another machine.
+fn elsewhere(arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.args(arguments).current_dir(std::env::temp_dir()).stdin(Stdio::null());
+    for name in ["GATEWAY_CONFIG", "GATEWAY_URL", "GATEWAY_ADMIN_TOKEN", "NO_COLOR"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The exit code, stdout and stderr.
+fn outcome(output: Output) -> (i32, String, String) {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn url(gateway: &TestGateway) -> String {
+    format!("http://{}", gateway.client.address())
+}
+
+/// An address and a token are all that it takes, and a wrong one is told apart from a missing one.
+#[tokio::test]
+async fn an_address_and_a_token_are_all_that_a_client_needs() {
+    let setup = Setup::new().plugin(built_in::DUMMY).env("THE_TOKEN", "s3cret-token");
+    let gateway = setup.config("[admin]\ntoken = { env = \"THE_TOKEN\" }").start().await;
+    let url = url(&gateway);
+
+    let run = |command: &mut Command| outcome(command.output().unwrap());
+    let given = run(&mut elsewhere(&["channels", "--url", &url, "--token", "s3cret-token"]));
+    assert_eq!(given.0, 0, "{}", given.2);
+    assert!(given.1.contains("dummy"), "{}", given.1);
+    let of_environment =
+        run(elsewhere(&["channels"]).env("GATEWAY_URL", &url).env("GATEWAY_ADMIN_TOKEN", "s3cret-token"));
+    assert_eq!((of_environment.0, of_environment.1), (0, given.1));
+
+    let (code, _, error) = run(&mut elsewhere(&["events", "--url", &url]));
+    assert_eq!(code, 1);
+    let hint = "hint: pass the token of the admin API with `--token` or `GATEWAY_ADMIN_TOKEN`\n";
+    assert!(error.contains(" answered 401: ") && error.ends_with(hint), "{error}");
+    let (code, _, error) = run(&mut elsewhere(&["events", "--url", &url, "--token", "wrong"]));
+    assert_eq!(code, 1);
+    assert!(error.ends_with("the one that the gateway was started with?\n"), "{error}");
+}
+
+#[test]
+fn a_gateway_that_is_not_there_is_an_error_with_the_next_step() {
+    let run = |arguments: &[&str]| outcome(elsewhere(arguments).output().unwrap());
+
+    let (code, data, error) = run(&["events", "--url", "127.0.0.1:1"]);
+    assert_eq!((code, data.as_str()), (1, ""));
+    assert_eq!(
+        error,
+        "error: no gateway is running at http://127.0.0.1:1\n\
+         hint: is the address in `--url` or `GATEWAY_URL` the one of its admin API?\n"
+    );
+    let (code, _, error) = run(&["events", "--url", "ftp://here"]);
+    assert_eq!(code, 2);
+    let expected = "error: `--url`: expected an address such as `http://127.0.0.1:8080`, found `ftp://here`\n";
+    assert_eq!(error, expected);
+    let (code, _, error) = run(&["log", "restore", "nothing"]);
+    assert_eq!(code, 1);
+    assert!(error.ends_with("hint: name the configuration with `--config`, and leave out `--url`\n"), "{error}");
+}
+
+/// The file of the gateway may need secrets that whoever asks does not have, and keys that an older program does not know.
+#[tokio::test]
+async fn a_client_reads_of_a_file_only_what_it_needs() {
+    let setup = Setup::new().github().packed_plugin(built_in::GITHUB);
+    let gateway = setup
+        .config("[channels.other]\nplugin = \"github\"\nsecret = { env = \"OTHER\" }")
+        .env("OTHER", "other-secret");
+    let gateway = gateway.start().await;
+    let file = gateway.path().join("partial.toml");
+    let listen = gateway.client.address();
+    let text = format!(
+        "[http]\nlisten = \"{listen}\"\nmax_body = 7\n[future]\nkey = 1\n[agents.x]\ntimeout = true\n\
+         [channels.other]\nplugin = \"github\"\nsecret = {{ env = \"OTHER\" }}\n\
+         [channels.github]\nsecret = {{ env = \"NOBODY_HAS_THIS\" }}\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = elsewhere(arguments);
+        outcome(command.arg("--config").arg(&file).env("OTHER", "other-secret").output().unwrap())
+    };
+
+    for list in [&["channels"][..], &["events"], &["deliveries"], &["log", "stats"]] {
+        let (code, _, error) = run(list);
+        assert_eq!(code, 0, "{list:?}: {error}");
+    }
+    let (code, _, error) = run(&["send", "other"]);
+    assert_eq!(code, 0, "{error}");
+    let (code, _, error) = run(&["send", "github"]);
+    assert_eq!(code, 1);
+    assert!(error.contains("environment variable `NOBODY_HAS_THIS` is not set"), "{error}");
+    // The command that checks it still does.
+    assert_eq!(run(&["check"]).0, 2);
+}
+
+#[tokio::test]
+async fn an_event_is_named_by_its_id_its_beginning_its_position_or_as_the_latest() {
+    let gateway = Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).config(TO_STUB).start().await;
+    let first = gateway.post("dummy", r#"{"number":1}"#).await.expect_accepted();
+    let second = gateway.post("dummy", r#"{"number":2}"#).await.expect_accepted();
+    gateway.event_until(&second, "delivered").await;
+    let show = |name: &str| {
+        let (code, data, error) = gateway.cli(&["events", "show", name, "--format", "json"]);
+        let id = serde_json::from_str::<Value>(&data).map(|event| event["id"].clone()).unwrap_or_default();
+        (code, id.as_str().unwrap_or_default().to_owned(), error)
+    };
+
+    for (name, expected) in
+        [("latest", &second), ("1", &first), ("2", &second), (&first, &first), (&first[..35], &first)]
+    {
+        let (code, id, error) = show(name);
+        assert_eq!((code, &id), (0, expected), "{name}: {error}");
+    }
+    let (code, _, error) = show("0");
+    assert_eq!(code, 1);
+    assert!(error.contains("409: several ids begin with `0`\nhint: `gateway events --wide` lists them"), "{error}");
+    assert_eq!(show("3").0, 1);
+    assert_eq!(show("00000000-0000-7").0, 1);
+    let (code, _, error) = gateway.cli(&["events", "replay", "latest"]);
+    assert_eq!(code, 0, "{error}");
+
+    let (_, setup) = gateway.stop().await;
+    let offline = |name: &str| outcome(setup.command(&["events", "show", name]).output().unwrap());
+    assert!(offline("latest").1.contains(&second));
+    assert!(offline(&first[..35]).1.contains(&first));
+    assert!(offline("0").2.contains("several ids begin with `0`"));
+}
+
+#[tokio::test]
+async fn a_backup_goes_through_a_pipe() {
+    let gateway = Setup::new().plugin(built_in::DUMMY).start().await;
+    let id = gateway.post("dummy", "{}").await.expect_accepted();
+    let output = gateway.cli_command(&["log", "backup", "-"]).output().unwrap();
+    assert!(output.status.success() && output.stdout.starts_with(b"gateway event log backup "));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("stdout has 1 events"), "{error}");
+
+    let copy = Setup::new();
+    let mut restore = copy.command(&["log", "restore", "-"]);
+    let mut child = restore.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&output.stdout).unwrap();
+    let (code, _, error) = outcome(child.wait_with_output().unwrap());
+    assert_eq!(code, 0, "{error}");
+    assert!(outcome(copy.command(&["events"]).output().unwrap()).1.contains(&id));
+    let left: Vec<_> = std::fs::read_dir(copy.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("backup")), "{left:?}");
+
+    let cut = &output.stdout[..output.stdout.len() / 2];
+    let empty = Setup::new();
+    let mut restore = empty.command(&["log", "restore", "-"]);
+    let mut child = restore.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(cut).unwrap();
+    assert!(!child.wait().unwrap().success());
+    assert!(!empty.path().join("data/db").exists());
+}

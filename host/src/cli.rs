@@ -13,6 +13,7 @@ mod connection;
 mod event;
 mod failure;
 mod file;
+mod follow;
 mod list;
 mod log;
 mod offline;

@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -27,6 +27,16 @@ fn outcome(output: Output) -> (i32, String, String) {
 
 fn url(gateway: &TestGateway) -> String {
     format!("http://{}", gateway.client.address())
+}
+
+/// A child that ends with its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// An address and a token are all that it takes, and a wrong one is told apart from a missing one.
@@ -166,4 +176,26 @@ async fn a_backup_goes_through_a_pipe() {
     child.stdin.take().unwrap().write_all(cut).unwrap();
     assert!(!child.wait().unwrap().success());
     assert!(!empty.path().join("data/db").exists());
+}
+
+/// A tail begins where it is told to, shows what becomes of an event, and waits for a gateway that is gone.
+#[tokio::test]
+async fn a_tail_shows_subject_and_outcome_and_waits_for_the_gateway() {
+    let gateway = Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).config(TO_STUB).start().await;
+    let id = gateway.post("dummy", "{}").await.expect_accepted();
+    gateway.event_until(&id, "delivered").await;
+    let mut command = gateway.cli_command(&["events", "tail", "--since", "1d"]);
+    let mut tail = Running(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(tail.0.stdout.take().unwrap()).lines();
+    let mut notes = BufReader::new(tail.0.stderr.take().unwrap()).lines();
+
+    let first = lines.next().unwrap().unwrap();
+    assert!(first.contains("       1  delivered  dummy."), "{first}");
+    gateway.post("dummy", "{}").await.expect_accepted();
+    let last = lines.find(|line| line.as_ref().unwrap().contains("       2  delivered  dummy."));
+    assert!(last.is_some());
+
+    drop(gateway.stop().await);
+    let note = notes.find(|note| note.as_ref().unwrap().ends_with("; trying again until it answers"));
+    assert!(note.is_some());
 }

@@ -4,8 +4,8 @@ use clap::{Args, Subcommand};
 
 use super::super::request::{EventFilter, EventName};
 use super::output::{OutputArguments, TableArguments};
-use super::select::{ReceivedArguments, SelectArguments};
-use crate::event::{AgentName, EventStatus};
+use super::select::{ReceivedArguments, SelectArguments, moment};
+use crate::event::{AgentName, EventStatus, Timestamp};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum EventsCommand {
@@ -62,6 +62,9 @@ impl EventsArguments {
 pub(in crate::cli) struct TailArguments {
     #[command(flatten)]
     pub(in crate::cli) select: SelectArguments,
+    /// Begin this long ago (1d) or at this time (2026-01-31T12:00:00Z)
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(in crate::cli) since: Option<Timestamp>,
     #[command(flatten)]
     pub(in crate::cli) output: OutputArguments,
 }

@@ -90,6 +90,7 @@ Usage: gateway events tail [OPTIONS]
 Options:
       --channel <CHANNEL>  Filter by channel
       --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
+      --since <TIME>       Begin this long ago (1d) or at this time (2026-01-31T12:00:00Z)
       --format <FORMAT>    Output format: text or json [default: text]
       --config <FILE>      Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
       --url <URL>          Address of the admin API, if not as configured [env: GATEWAY_URL]

@@ -97,6 +97,13 @@ impl RequestSample {
         &self.config
     }
 
+    /// What the plugin takes the identity of the expected events from: delivery ids and keys.
+    pub fn identities(&self) -> Vec<&str> {
+        let events = self.expected.as_ref().and_then(|expected| expected["receipt"]["events"].as_array());
+        let names = events.into_iter().flatten().flat_map(|event| [&event["delivery_id"], &event["key"]]);
+        names.filter_map(Value::as_str).collect()
+    }
+
     /// The kind of the first expected event, without the channel.
     pub fn kind(&self) -> Option<&str> {
         self.expected.as_ref()?["receipt"]["events"][0]["kind"].as_str()

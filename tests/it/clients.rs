@@ -151,6 +151,19 @@ async fn an_event_is_named_by_its_id_its_beginning_its_position_or_as_the_latest
 }
 
 #[tokio::test]
+async fn a_sample_sent_twice_is_two_events_unless_its_id_is_kept() {
+    let gateway = Setup::new().github().packed_plugin(built_in::GITHUB).start().await;
+    let status = |arguments: &[&str]| {
+        let (code, data, error) = gateway.cli(&[&["send", "github"], arguments].concat());
+        assert_eq!(code, 0, "{error}");
+        serde_json::from_str::<Value>(&data).unwrap()["events"][0]["status"].as_str().unwrap().to_owned()
+    };
+
+    assert_eq!([status(&[]), status(&[])], ["accepted", "accepted"]);
+    assert_eq!([status(&["--same-id"]), status(&["--same-id"])], ["accepted", "duplicate"]);
+}
+
+#[tokio::test]
 async fn a_backup_goes_through_a_pipe() {
     let gateway = Setup::new().plugin(built_in::DUMMY).start().await;
     let id = gateway.post("dummy", "{}").await.expect_accepted();

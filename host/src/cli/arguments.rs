@@ -169,6 +169,9 @@ pub(super) struct SendArguments {
     /// Query string, without `?`
     #[arg(long)]
     pub(super) query: Option<String>,
+    /// Keep the delivery id of the sample, so that sending it again is a duplicate
+    #[arg(long, conflicts_with = "file")]
+    pub(super) same_id: bool,
     /// Address to send to, such as the public one of a proxy; by default the gateway's own
     #[arg(long, value_name = "URL", value_parser = Origin::parse)]
     pub(super) to: Option<Origin>,

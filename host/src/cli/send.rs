@@ -1,5 +1,7 @@
 //! `gateway send`: a signed webhook, as the provider would send it.
 
+mod fresh_id;
+
 use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
@@ -19,7 +21,7 @@ use crate::sample;
 use crate::verify::Recipe;
 
 pub(super) async fn run(connection: &Connection, arguments: SendArguments) -> Result<(), Failure> {
-    let SendArguments { channel, file, sample, list_samples, headers, query, to } = arguments;
+    let SendArguments { channel, file, sample, list_samples, headers, query, same_id, to } = arguments;
     let listed = Client::admin(connection)?.get("/admin/channels").await?;
     let parts = connection.parts()?;
     let part = parts.as_ref().map(|parts| parts.channel(channel.as_str())).transpose()?.flatten();
@@ -40,7 +42,7 @@ pub(super) async fn run(connection: &Connection, arguments: SendArguments) -> Re
     let path = channel.paths().into_iter().next().context("the channel has no path")?;
     let mut webhook = match body {
         Some(body) => channel.with_body(&path, body),
-        None => of_sample(&channel, &plugins()?, &recipe, &path, sample.as_deref())?,
+        None => of_sample(&channel, &plugins()?, &recipe, &path, sample.as_deref(), same_id)?,
     };
     let given = read_headers(&headers)?;
     webhook.headers.retain(|(name, _)| !given.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
@@ -84,6 +86,7 @@ fn of_sample(
     recipe: &Recipe,
     path: &str,
     name: Option<&str>,
+    same_id: bool,
 ) -> anyhow::Result<Webhook> {
     let samples = channel.samples(plugins)?;
     let named = |name: &str| samples.iter().find(|(own, _)| own == name);
@@ -101,7 +104,11 @@ fn of_sample(
     if name.is_none() {
         output::note(&format!("sample `{found}`"));
     }
-    Ok(channel.with_sample(path, sample, recipe))
+    let mut webhook = channel.with_sample(path, sample, recipe);
+    if !same_id {
+        fresh_id::renew(&mut webhook, &sample.identities());
+    }
+    Ok(webhook)
 }
 
 /// Prints the samples inside the plugin file.

@@ -95,6 +95,7 @@ Options:
       --list-samples     List the samples inside the plugin file and the events they become
   -H, --header <HEADER>  Header as `Name: value`, or `@FILE` with one per line; repeatable
       --query <QUERY>    Query string, without `?`
+      --same-id          Keep the delivery id of the sample, so that sending it again is a duplicate
       --to <URL>         Address to send to, such as the public one of a proxy; by default the
                          gateway's own
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]

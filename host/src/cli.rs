@@ -26,6 +26,7 @@ mod replay;
 mod request;
 mod send;
 mod serve;
+mod status;
 mod table;
 mod tail;
 mod terminal;
@@ -79,6 +80,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     match command {
         Command::Serve => serve::run(config::load(path)?),
         Command::Check(arguments) => block_on(check::run(path, asked, arguments)),
+        Command::Status { output } => block_on(status::run(asked, output)),
         Command::Send(arguments) => block_on(send::run(asked, arguments)),
         Command::Channels(arguments) | Command::ListChannels(arguments) => {
             set_up(Listing::Channels, &Request::Channels, arguments)

@@ -104,7 +104,7 @@ async fn a_client_reads_of_a_file_only_what_it_needs() {
         outcome(command.arg("--config").arg(&file).env("OTHER", "other-secret").output().unwrap())
     };
 
-    for list in [&["channels"][..], &["events"], &["deliveries"], &["log", "stats"]] {
+    for list in [&["channels"][..], &["events"], &["deliveries"], &["status"], &["log", "stats"]] {
         let (code, _, error) = run(list);
         assert_eq!(code, 0, "{list:?}: {error}");
     }
@@ -211,4 +211,25 @@ async fn a_tail_shows_subject_and_outcome_and_waits_for_the_gateway() {
     drop(gateway.stop().await);
     let note = notes.find(|note| note.as_ref().unwrap().ends_with("; trying again until it answers"));
     assert!(note.is_some());
+}
+
+#[tokio::test]
+async fn a_status_says_whether_all_is_well() {
+    let gateway = Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).config(TO_STUB).start().await;
+    let id = gateway.post("dummy", "{}").await.expect_accepted();
+    gateway.event_until(&id, "delivered").await;
+
+    let (code, data, error) = gateway.cli(&["status"]);
+
+    assert_eq!(code, 0, "{error}");
+    for part in
+        ["\nready     yes\n", "\nevents    1 delivered\n", "\nreceived  1 in the last minute, 1 in the last hour"]
+    {
+        assert!(data.contains(part), "{part} is missing in\n{data}");
+    }
+    let (_, data, _) = gateway.cli(&["status", "--format", "json"]);
+    let report: Value = serde_json::from_str(&data).unwrap();
+    assert_eq!((&report["ready"], &report["stats"]["received"]["day"]), (&true.into(), &1.into()));
+    let (_, colored, _) = gateway.cli(&["status", "--color", "always"]);
+    assert!(colored.contains("ready     \u{1b}[32myes\u{1b}[0m"), "{colored}");
 }

@@ -17,7 +17,7 @@ use self::connection::ConnectionArguments;
 use self::deliveries::{DeliveriesArguments, DeliveriesCommand};
 use self::events::{EventsArguments, EventsCommand};
 use self::log::LogCommand;
-use self::output::{Format, TableArguments};
+use self::output::{Format, OutputArguments, TableArguments};
 use self::plugin::PluginCommand;
 use super::connection::Origin;
 use super::terminal::ColorWhen;
@@ -69,6 +69,11 @@ pub(super) enum Command {
     Serve,
     /// Check the configuration and report all problems
     Check(CheckArguments),
+    /// Show whether the gateway is ready, what it has done, and what to do next
+    Status {
+        #[command(flatten)]
+        output: OutputArguments,
+    },
     /// Sign a webhook as its provider would and send it to a channel of the running gateway
     Send(SendArguments),
     /// List channels, which receive webhooks

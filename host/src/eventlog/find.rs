@@ -54,6 +54,14 @@ impl EventLog {
         Ok(found.map_or(Found::None, |stored| Found::One(Box::new(stored))))
     }
 
+    /// About how many events were received after `time`.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::event`].
+    pub fn received_since(&self, time: Timestamp) -> Result<u64, EventLogError> {
+        Ok((self.head().0 + 1).saturating_sub(self.first_after(time)?.0))
+    }
+
     /// About the first position whose event was received after `time`: events are nearly in the order of their times.
     fn first_after(&self, time: Timestamp) -> Result<Seq, EventLogError> {
         let (mut low, mut high) = (1, self.head().0 + 1);

@@ -25,6 +25,7 @@ Usage: gateway [OPTIONS] <COMMAND>
 Commands:
   serve        Run the gateway until SIGTERM or Ctrl-C [alias: run]
   check        Check the configuration and report all problems
+  status       Show whether the gateway is ready, what it has done, and what to do next
   send         Sign a webhook as its provider would and send it to a channel of the running gateway
   channels     List channels, which receive webhooks
   agents       List agents, which receive events
@@ -189,6 +190,22 @@ Usage: gateway skills [OPTIONS]
 Options:
       --wide             Show every column with full ids and times, and cut nothing
       --utc              Show times in UTC instead of how long ago
+      --format <FORMAT>  Output format: text or json [default: text]
+      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>     When to use colours: auto, always or never [default: auto]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["status"],
+        r"
+Show whether the gateway is ready, what it has done, and what to do next
+
+Usage: gateway status [OPTIONS]
+
+Options:
       --format <FORMAT>  Output format: text or json [default: text]
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
       --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]

@@ -1,15 +1,18 @@
 //! `/admin/stats`
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::read::read;
 use crate::event::{ChannelName, EventStatus, Seq, Timestamp};
-use crate::eventlog::{ChannelCounts, EventLog, LogStats};
+use crate::eventlog::{ChannelCounts, EventLog, EventLogError, LogStats};
 use crate::http::answer::Response;
 use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
+use crate::metrics::COMMIT;
+use crate::plugin::SERVED;
 
 pub(crate) const ROUTES: &[Route] = &[Route::get("/admin/stats", |request| Box::pin(answer(request)))];
 
@@ -17,6 +20,10 @@ pub(crate) const ROUTES: &[Route] = &[Route::get("/admin/stats", |request| Box::
 struct Stats {
     /// Of this program.
     version: &'static str,
+    /// That it was built from, if that is known.
+    commit: Option<&'static str>,
+    /// The version of the contract with plugins that it serves.
+    plugin_world: &'static str,
     /// When the process started.
     started_at: Timestamp,
     uptime_seconds: u64,
@@ -24,26 +31,40 @@ struct Stats {
     head: Seq,
     /// Stored events by status.
     events: BTreeMap<&'static str, u64>,
+    received: Received,
     eventlog: LogStats,
     /// A channel appears with its first event.
     channels: BTreeMap<ChannelName, ChannelCounts>,
 }
 
+/// About how many events were received of late; removed ones count too.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Received {
+    minute: u64,
+    hour: u64,
+    day: u64,
+}
+
 async fn answer(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let started_at = request.shared.services.started_at;
-    read(request.shared, move |log| Ok(stats(log, started_at, Timestamp::now()))).await
+    read(request.shared, move |log| stats(log, started_at, Timestamp::now())).await
 }
 
 /// May wait for the disk.
-fn stats(log: &EventLog, started_at: Timestamp, now: Timestamp) -> Stats {
+fn stats(log: &EventLog, started_at: Timestamp, now: Timestamp) -> Result<Stats, EventLogError> {
     let snapshot = log.snapshot();
-    Stats {
+    let received =
+        |hours: u64, minutes: u64| log.received_since(now.before(Duration::from_secs((hours * 60 + minutes) * 60)));
+    Ok(Stats {
         version: env!("CARGO_PKG_VERSION"),
+        commit: COMMIT,
+        plugin_world: SERVED,
         started_at,
         uptime_seconds: now.since(started_at).as_secs(),
         head: snapshot.head,
         events: EventStatus::ALL.into_iter().map(|status| (status.as_str(), snapshot.with_status(status))).collect(),
+        received: Received { minute: received(0, 1)?, hour: received(1, 0)?, day: received(24, 0)? },
         eventlog: log.stats(),
         channels: (*snapshot.channels).clone(),
-    }
+    })
 }

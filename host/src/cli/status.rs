@@ -1,0 +1,236 @@
+//! `gateway status`: whether the gateway is fine, and what to do if it is not.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use ::http::Method;
+use bytes::Bytes;
+use bytesize::ByteSize;
+use serde_json::{Value, json};
+
+use super::arguments::output::{Format, OutputArguments};
+use super::client::Client;
+use super::connection::Connection;
+use super::failure::Failure;
+use super::list::{is_set_up, shown};
+use super::output;
+use super::terminal::{painted, rough};
+
+/// What a gateway says of itself.
+struct Report {
+    at: String,
+    ready: Value,
+    stats: Value,
+    agents: Vec<Value>,
+    channels: Vec<Value>,
+}
+
+/// Prints the status. A gateway that is not ready is a failure.
+pub(super) async fn run(connection: &Connection, output: OutputArguments) -> Result<(), Failure> {
+    let client = Client::admin(connection)?;
+    // The first request also says whether the token is right.
+    let stats = client.get("/admin/stats").await?;
+    let reply = client.send(Method::GET, "/health/ready", Vec::new(), Bytes::new()).await?;
+    let rows = |answer: Value, noun: &str| answer[noun].as_array().cloned().unwrap_or_default();
+    let report = Report {
+        at: client.origin().to_string(),
+        ready: serde_json::from_slice(&reply.body).unwrap_or_else(|_| json!({"status": "failing", "failing": []})),
+        stats,
+        agents: rows(client.get("/admin/agents").await?, "agents"),
+        channels: rows(client.get("/admin/channels").await?, "channels").into_iter().filter(is_set_up).collect(),
+    };
+    match output.format {
+        Format::Json => output::json(&report.json())?,
+        Format::Text => output::text(&report.text())?,
+    }
+    if report.is_ready() { Ok(()) } else { Err(Failure::Reported) }
+}
+
+impl Report {
+    fn is_ready(&self) -> bool {
+        self.ready["status"] == "ok"
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "address": self.at,
+            "ready": self.is_ready(),
+            "failing": self.ready["failing"],
+            "stats": self.stats,
+            "agents": self.agents,
+            "channels": self.channels,
+            "next_steps": self.next_steps(),
+        })
+    }
+
+    fn text(&self) -> String {
+        let stats = &self.stats;
+        let up = Duration::from_secs(stats["uptime_seconds"].as_u64().unwrap_or(0));
+        let mut lines = vec![
+            ("gateway", format!("{} at {}", self.version(), self.at)),
+            ("ready", self.readiness()),
+            ("up", format!("{}, since {}", rough(up), shown(&stats["started_at"]))),
+            ("received", self.received()),
+            ("events", self.events()),
+            ("channels", self.states(&self.channels)),
+            ("agents", self.agents()),
+            ("store", self.store()),
+        ];
+        lines.extend(self.next_steps().into_iter().map(|step| ("next", step)));
+        let mut text = String::new();
+        let mut before = "";
+        for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
+            let label = if *name == before { "" } else { name };
+            let _ = writeln!(text, "{label:<9} {value}");
+            before = name;
+        }
+        text
+    }
+
+    fn version(&self) -> String {
+        let commit = &self.stats["commit"];
+        let commit = if commit.is_null() { String::new() } else { format!(" (commit {})", shown(commit)) };
+        output::clean(&format!("{}{commit}", shown(&self.stats["version"])), false)
+    }
+
+    fn readiness(&self) -> String {
+        if self.is_ready() {
+            return painted("yes");
+        }
+        let failing = self.ready["failing"].as_array().into_iter().flatten().filter(|part| part["required"] == true);
+        let parts: Vec<_> = failing
+            .map(|part| match shown(&part["detail"]) {
+                detail if detail.is_empty() => shown(&part["part"]),
+                detail => format!("{}: {detail}", shown(&part["part"])),
+            })
+            .collect();
+        format!("{}, {}", painted("no"), output::clean(&parts.join("; "), false))
+    }
+
+    fn received(&self) -> String {
+        let spans = [("minute", "minute"), ("hour", "hour"), ("day", "day")];
+        let count = |(name, word)| Some(format!("{} in the last {word}", self.stats["received"][name].as_u64()?));
+        spans.into_iter().filter_map(count).collect::<Vec<_>>().join(", ")
+    }
+
+    fn events(&self) -> String {
+        let counts = self.stats["events"].as_object().into_iter().flatten();
+        let counts = counts.filter(|(_, count)| count.as_u64() != Some(0));
+        let counts: Vec<_> = counts.map(|(status, count)| format!("{count} {}", painted(status))).collect();
+        if counts.is_empty() { "none yet".to_owned() } else { counts.join(", ") }
+    }
+
+    /// How many are in which state.
+    fn states(&self, rows: &[Value]) -> String {
+        let is = |row: &&Value, state: &str| row["state"] == state;
+        let counts = ["serving", "waiting"].map(|state| (state, rows.iter().filter(|row| is(row, state)).count()));
+        let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+        let counts: Vec<_> = counts.map(|(state, count)| format!("{count} {}", painted(state))).collect();
+        if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
+    }
+
+    fn agents(&self) -> String {
+        let mut text = self.states(&self.agents);
+        for agent in self.agents.iter().filter(|agent| is_broken(agent)) {
+            let wait = agent["breaker"]["retry_in_ms"].as_u64().map(Duration::from_millis);
+            let wait = wait.map_or_else(String::new, |wait| format!(", tried again in {}", rough(wait)));
+            let _ = write!(text, "; breaker of {} {}{wait}", shown(&agent["name"]), painted("open"));
+        }
+        text
+    }
+
+    fn store(&self) -> String {
+        let log = &self.stats["eventlog"];
+        let size = |bytes: &Value| bytes.as_u64().map(|bytes| ByteSize::b(bytes).to_string());
+        let parts = [
+            size(&log["bytes"]).map(|size| format!("{size} of events")),
+            size(&log["disk"]["used"]).map(|size| format!("{size} on disk")),
+            size(&log["disk"]["free"]).map(|size| format!("{size} free")),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// What an operator may want to do now.
+    fn next_steps(&self) -> Vec<String> {
+        let mut steps = Vec::new();
+        for part in self.ready["failing"].as_array().into_iter().flatten() {
+            let [name, detail] = ["part", "detail"].map(|member| output::clean(&shown(&part[member]), false));
+            // Channels of plugins that nobody has set up are of no interest.
+            let channel = name.strip_prefix("channel:");
+            let is_meant = channel.is_none_or(|name| self.channels.iter().any(|channel| channel["name"] == name));
+            if part["required"] != true && is_meant {
+                steps.push(format!("{} waits: {detail}", name.replace(':', " ")));
+            }
+        }
+        if self.stats["events"]["dead"].as_u64().is_some_and(|dead| dead > 0) {
+            steps.push(
+                "`gateway deliveries --state dead` says why, `gateway deliveries replay --all` tries again".to_owned(),
+            );
+        }
+        if self.agents.iter().any(is_broken) {
+            steps.push("`gateway deliveries --state retrying` says why the agent fails".to_owned());
+        }
+        if self.channels.is_empty() {
+            steps.push("add `[channels.NAME]` to the configuration: nothing can be received".to_owned());
+        } else if self.agents.is_empty() {
+            steps.push("add `[agents.NAME]` and `[[routes]]` to the configuration: events are only stored".to_owned());
+        }
+        steps
+    }
+}
+
+fn is_broken(agent: &Value) -> bool {
+    !matches!(agent["breaker"]["state"].as_str(), None | Some("closed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        Report {
+            at: "http://127.0.0.1:8080".to_owned(),
+            ready: json!({"status": "ok", "failing": [
+                {"part": "channel:github", "detail": "environment variable `X` is not set", "required": false},
+                {"part": "channel:slack", "detail": "no secret", "required": false},
+            ]}),
+            stats: json!({
+                "version": "0.1.0", "commit": "15c9d63", "uptime_seconds": 7300, "started_at": "2026-01-31T10:00:00.000Z",
+                "received": {"minute": 1, "hour": 20, "day": 300},
+                "events": {"accepted": 0, "dead": 2, "delivered": 298, "pending": 0},
+                "eventlog": {"bytes": 2048, "disk": {"used": 1_048_576, "free": 1_073_741_824}},
+            }),
+            agents: vec![
+                json!({"name": "triage", "state": "serving", "breaker": {"state": "open", "retry_in_ms": 5000}}),
+            ],
+            channels: vec![json!({"name": "github", "state": "waiting"}), json!({"name": "dummy", "state": "serving"})],
+        }
+    }
+
+    #[test]
+    fn a_status_says_what_to_do_next() {
+        assert_eq!(
+            report().text(),
+            "gateway   0.1.0 (commit 15c9d63) at http://127.0.0.1:8080\n\
+             ready     yes\n\
+             up        2h, since 2026-01-31T10:00:00.000Z\n\
+             received  1 in the last minute, 20 in the last hour, 300 in the last day\n\
+             events    2 dead, 298 delivered\n\
+             channels  1 serving, 1 waiting\n\
+             agents    1 serving; breaker of triage open, tried again in 5s\n\
+             store     2.0 KiB of events, 1.0 MiB on disk, 1.0 GiB free\n\
+             next      channel github waits: environment variable `X` is not set\n          \
+             `gateway deliveries --state dead` says why, `gateway deliveries replay --all` tries again\n          \
+             `gateway deliveries --state retrying` says why the agent fails\n"
+        );
+    }
+
+    #[test]
+    fn what_makes_it_unready_stands_first() {
+        let ready = json!({"status": "failing", "failing": [{"part": "eventlog", "detail": "the disk is full", "required": true}]});
+        let report = Report { ready, ..report() };
+
+        assert!(report.text().contains("\nready     no, eventlog: the disk is full\n"), "{}", report.text());
+        assert!(!report.is_ready());
+    }
+}

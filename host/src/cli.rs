@@ -14,6 +14,7 @@ mod event;
 mod failure;
 mod file;
 mod follow;
+mod init;
 mod list;
 mod log;
 mod offline;
@@ -79,6 +80,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     match command {
         Command::Serve => serve::run(config::load(path)?),
+        Command::Init(arguments) => block_on(init::run(path, arguments)),
         Command::Check(arguments) => block_on(check::run(path, asked, arguments)),
         Command::Status { output } => block_on(status::run(asked, output)),
         Command::Send(arguments) => block_on(send::run(asked, arguments)),

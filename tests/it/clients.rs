@@ -233,3 +233,41 @@ async fn a_status_says_whether_all_is_well() {
     let (_, colored, _) = gateway.cli(&["status", "--color", "always"]);
     assert!(colored.contains("ready     \u{1b}[32myes\u{1b}[0m"), "{colored}");
 }
+
+/// What is written passes the check, and a file that exists is not touched.
+#[test]
+fn a_configuration_is_written_for_what_one_has() {
+    let setup = Setup::new().plugin(built_in::GITHUB).plugin(built_in::DUMMY).plugin(built_in::HTTP);
+    let file = setup.path().join("new.toml");
+    // The variable for clients is no unknown key of the configuration.
+    let run = |arguments: &[&str]| {
+        let mut command = elsewhere(arguments);
+        outcome(command.arg("--config").arg(&file).env("GATEWAY_URL", "http://127.0.0.1:1").output().unwrap())
+    };
+    let init = ["init", "--channel", "github", "--channel", "inbox:dummy", "--channel", "slack"];
+    let init = [&init[..], &["--agent", "http=http://127.0.0.1:9000/events"]].concat();
+
+    let (code, _, error) = run(&init);
+
+    assert_eq!(code, 0, "{error}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    for part in [
+        "[channels.github]\n",
+        "secret = { env = \"GITHUB_WEBHOOK_SECRET\" }\noptional = true\n",
+        "[channels.inbox]\nplugin = \"dummy\"\n",
+        "# This plugin verifies nothing: anyone who can connect can post.\n",
+        "config = { url = \"http://127.0.0.1:9000/events\" }\n",
+        "allow_hosts = [\"http://127.0.0.1:9000\"]\n",
+        "channels = [\"github\", \"inbox\", \"slack\"]\nagents = [\"http\"]\n",
+    ] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    let (code, data, error) = run(&["check"]);
+    assert_eq!(code, 0, "{error}");
+    assert!(data.ends_with("is valid: 3 channels, 1 agent, 1 route\n"), "{data}");
+
+    let (code, _, error) = run(&init);
+    assert_eq!(code, 1);
+    assert!(error.ends_with("already exists\nhint: name another file with `--config`\n"), "{error}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+}

@@ -3,6 +3,7 @@
 pub(super) mod connection;
 pub(super) mod deliveries;
 pub(super) mod events;
+pub(super) mod init;
 pub(super) mod log;
 pub(super) mod output;
 pub(super) mod plugin;
@@ -16,6 +17,7 @@ use clap_complete::Shell;
 use self::connection::ConnectionArguments;
 use self::deliveries::{DeliveriesArguments, DeliveriesCommand};
 use self::events::{EventsArguments, EventsCommand};
+use self::init::InitArguments;
 use self::log::LogCommand;
 use self::output::{Format, OutputArguments, TableArguments};
 use self::plugin::PluginCommand;
@@ -67,6 +69,8 @@ pub(super) enum Command {
     /// Run the gateway until SIGTERM or Ctrl-C
     #[command(visible_alias = "run")]
     Serve,
+    /// Write a small configuration for the channels and agents that you name
+    Init(InitArguments),
     /// Check the configuration and report all problems
     Check(CheckArguments),
     /// Show whether the gateway is ready, what it has done, and what to do next
@@ -186,7 +190,7 @@ pub(super) struct SendArguments {
 pub(super) fn grammar() -> clap::Command {
     let mut grammar = Arguments::command();
     grammar.build();
-    for command in ["serve", "completions", "plugin"] {
+    for command in ["serve", "init", "completions", "plugin"] {
         grammar = grammar.mut_subcommand(command, without_connection);
     }
     grammar

@@ -63,7 +63,7 @@ fn settings(config: Option<&Path>) -> Result<Settings, Failure> {
 }
 
 /// The settings for plugins in `dir` without a configuration. Compiled plugins are kept where the user's caches are.
-fn default_settings(dir: PathBuf) -> anyhow::Result<Settings> {
+pub(super) fn default_settings(dir: PathBuf) -> anyhow::Result<Settings> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
     let cache = cache

@@ -24,6 +24,7 @@ Usage: gateway [OPTIONS] <COMMAND>
 
 Commands:
   serve        Run the gateway until SIGTERM or Ctrl-C [alias: run]
+  init         Write a small configuration for the channels and agents that you name
   check        Check the configuration and report all problems
   status       Show whether the gateway is ready, what it has done, and what to do next
   send         Sign a webhook as its provider would and send it to a channel of the running gateway
@@ -196,6 +197,20 @@ Options:
       --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
       --color <WHEN>     When to use colours: auto, always or never [default: auto]
   -h, --help             Print help
+",
+    );
+    check_help(
+        &["init"],
+        r"
+Write a small configuration for the channels and agents that you name
+
+Usage: gateway init [OPTIONS]
+
+Options:
+      --channel <PLUGIN>    Channel to receive webhooks with, as PLUGIN or NAME:PLUGIN; repeatable
+      --agent <PLUGIN=URL>  Agent to deliver events to, as PLUGIN or PLUGIN=URL; repeatable
+      --config <FILE>       Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+  -h, --help                Print help
 ",
     );
     check_help(

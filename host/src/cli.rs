@@ -17,6 +17,8 @@ mod follow;
 mod init;
 mod list;
 mod log;
+mod man;
+mod names;
 mod offline;
 mod output;
 mod pinned;
@@ -51,6 +53,7 @@ use crate::plugin::compile_stdin;
 
 /// Runs the command in the arguments of the process.
 pub fn main() -> ExitCode {
+    completion::answer_shell();
     let mut grammar = grammar();
     let parsed = grammar.try_get_matches_from_mut(std::env::args_os());
     let parsed = parsed.and_then(|mut found| Arguments::from_arg_matches_mut(&mut found));
@@ -126,6 +129,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             compile_stdin(memory, seconds).map_err(|error| anyhow::Error::from(error).into())
         }
         Command::Completions { shell } => completion::print(shell),
+        Command::Man(arguments) => man::run(&arguments),
     }
 }
 

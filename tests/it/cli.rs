@@ -300,5 +300,5 @@ fn completions_are_a_script_of_the_shell() {
     let (code, script, error) = outcome(gateway(&["completions", "bash"]));
 
     assert_eq!((code, error.as_str()), (0, ""));
-    assert!(script.starts_with("_gateway() {"), "{script}");
+    assert!(script.starts_with("_clap_complete_gateway() {"), "{script}");
 }

@@ -271,3 +271,42 @@ fn a_configuration_is_written_for_what_one_has() {
     assert!(error.ends_with("already exists\nhint: name another file with `--config`\n"), "{error}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
 }
+
+#[tokio::test]
+async fn a_shell_completes_the_names_of_channels_and_agents() {
+    let gateway = Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).config(TO_STUB).start().await;
+    let url = url(&gateway);
+    let complete = |words: &[&str]| {
+        let mut command = elsewhere(&[&["--"], words].concat());
+        let index = (words.len() - 1).to_string();
+        command.env("GATEWAY_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", index).env("_CLAP_IFS", "\n");
+        let (code, data, error) = outcome(command.env("GATEWAY_URL", &url).output().unwrap());
+        assert_eq!(code, 0, "{error}");
+        data.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+
+    assert_eq!(complete(&["gateway", "send", "d"]), ["dummy"]);
+    assert!(complete(&["gateway", "deliveries", "--agent", ""]).contains(&"stub".to_owned()));
+    assert!(complete(&["gateway", "events", "ta"]).contains(&"tail".to_owned()));
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, script, error) = outcome(elsewhere(&["completions", shell]).output().unwrap());
+        assert_eq!(code, 0, "{error}");
+        assert!(script.contains("GATEWAY_COMPLETE"), "{script}");
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let dir = tempfile::tempdir().unwrap();
+
+    let (code, page, error) = outcome(elsewhere(&["man", "events", "tail"]).output().unwrap());
+    assert_eq!(code, 0, "{error}");
+    assert!(page.contains(".TH") && page.contains("Begin this long ago"), "{page}");
+    let (code, _, error) = outcome(elsewhere(&["man", "--dir"]).arg(dir.path()).output().unwrap());
+    assert_eq!(code, 0, "{error}");
+    for name in ["gateway.1", "gateway-log-backup.1", "gateway-status.1"] {
+        assert!(dir.path().join(name).is_file(), "{name}");
+    }
+    assert!(!dir.path().join("gateway-list-events.1").exists());
+    assert_eq!(outcome(elsewhere(&["man", "evnts"]).output().unwrap()).0, 1);
+}

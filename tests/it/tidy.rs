@@ -38,7 +38,7 @@ const FENCES: &[(&[&str], &[&str])] = &[
     (&["sled"], &["eventlog/engine/sled"]),
     (&["hyper", "hyper_util", "hyper_rustls"], &["http", "egress", "cli"]),
     (&["listenfd"], &["systemd"]),
-    (&["clap", "clap_complete"], &["cli"]),
+    (&["clap", "clap_complete", "clap_mangen"], &["cli"]),
     (&["wit_component", "wit_parser"], &["cli/plugin/build/component"]),
     (&["anyhow"], &["cli", "main"]),
 ];

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use clap_complete::engine::ArgValueCandidates;
 
 use self::connection::ConnectionArguments;
 use self::deliveries::{DeliveriesArguments, DeliveriesCommand};
@@ -23,9 +24,14 @@ use self::output::{Format, OutputArguments, TableArguments};
 use self::plugin::PluginCommand;
 use super::connection::Origin;
 use super::terminal::ColorWhen;
-use super::version;
+use super::{names, version};
 use crate::event::ChannelName;
 use crate::plugin::COMPILE_COMMAND;
+
+const COMPLETIONS: &str = "\
+bash:  echo 'source <(gateway completions bash)' >> ~/.bashrc
+zsh:   echo 'source <(gateway completions zsh)' >> ~/.zshrc
+fish:  echo 'gateway completions fish | source' > ~/.config/fish/completions/gateway.fish";
 
 /// Webhooks in, durable events, agents out
 #[derive(Debug, Parser)]
@@ -116,11 +122,14 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: PluginCommand,
     },
-    /// Print a shell completion script
+    /// Print a script that completes commands, options, and names of channels and agents
+    #[command(after_help = COMPLETIONS)]
     Completions {
         /// Shell
         shell: Shell,
     },
+    /// Print the manual page of a command, or write those of all commands
+    Man(ManArguments),
     /// Compile the component on stdin; the gateway starts this for each new plugin
     #[command(hide = true, name = COMPILE_COMMAND)]
     CompilePlugin { memory: u64, seconds: u64 },
@@ -163,6 +172,7 @@ pub(super) struct CheckArguments {
 #[derive(Debug, Args)]
 pub(super) struct SendArguments {
     /// Channel name, as listed by `gateway channels`
+    #[arg(add = ArgValueCandidates::new(names::channels))]
     pub(super) channel: ChannelName,
     /// File with the body, `-` for stdin; by default piped input, or else a sample of the plugin
     pub(super) file: Option<PathBuf>,
@@ -186,11 +196,21 @@ pub(super) struct SendArguments {
     pub(super) to: Option<Origin>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct ManArguments {
+    /// Command, such as `events tail`; by default the gateway itself
+    #[arg(conflicts_with = "dir")]
+    pub(super) command: Vec<String>,
+    /// Write the pages of all commands into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+}
+
 /// The grammar as users see it: commands that ask no gateway have no options for it.
 pub(super) fn grammar() -> clap::Command {
     let mut grammar = Arguments::command();
     grammar.build();
-    for command in ["serve", "init", "completions", "plugin"] {
+    for command in ["serve", "init", "completions", "man", "plugin"] {
         grammar = grammar.mut_subcommand(command, without_connection);
     }
     grammar

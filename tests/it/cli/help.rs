@@ -37,7 +37,8 @@ Commands:
   deliveries   List or replay deliveries of events to agents
   log          Inspect, verify, back up, restore or repair the event log
   plugin       Create, build, check, test, pin and sign plugins
-  completions  Print a shell completion script
+  completions  Print a script that completes commands, options, and names of channels and agents
+  man          Print the manual page of a command, or write those of all commands
 
 Options:
       --config <FILE>  Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
@@ -227,6 +228,41 @@ Options:
       --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
       --color <WHEN>     When to use colours: auto, always or never [default: auto]
   -h, --help             Print help
+",
+    );
+    check_help(
+        &["man"],
+        r"
+Print the manual page of a command, or write those of all commands
+
+Usage: gateway man [OPTIONS] [COMMAND]...
+
+Arguments:
+  [COMMAND]...  Command, such as `events tail`; by default the gateway itself
+
+Options:
+      --dir <DIR>      Write the pages of all commands into this folder
+      --config <FILE>  Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+  -h, --help           Print help
+",
+    );
+    check_help(
+        &["completions"],
+        r"
+Print a script that completes commands, options, and names of channels and agents
+
+Usage: gateway completions [OPTIONS] <SHELL>
+
+Arguments:
+  <SHELL>  Shell [possible values: bash, elvish, fish, powershell, zsh]
+
+Options:
+      --config <FILE>  Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+  -h, --help           Print help
+
+bash:  echo 'source <(gateway completions bash)' >> ~/.bashrc
+zsh:   echo 'source <(gateway completions zsh)' >> ~/.zshrc
+fish:  echo 'gateway completions fish | source' > ~/.config/fish/completions/gateway.fish
 ",
     );
 }

@@ -1,7 +1,9 @@
 //! `gateway deliveries`.
 
 use clap::{Args, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
 
+use super::super::names;
 use super::super::request::{DeliveryFilter, DeliveryList};
 use super::output::{OutputArguments, TableArguments};
 use super::select::{ReceivedArguments, SelectArguments};
@@ -36,7 +38,7 @@ pub(in crate::cli) struct DeliveriesArguments {
     #[arg(long, alias = "status", value_parser = state)]
     state: Option<DeliveryState>,
     /// Filter by agent
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(names::agents))]
     agent: Option<AgentName>,
     #[command(flatten)]
     received: ReceivedArguments,
@@ -82,7 +84,7 @@ pub(in crate::cli) struct CancelArguments {
     #[arg(value_name = "REPLAY", required_unless_present = "agent", conflicts_with = "agent")]
     pub(in crate::cli) id: Option<u64>,
     /// Cancel the open deliveries to this agent, which left the configuration
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(names::agents))]
     pub(in crate::cli) agent: Option<AgentName>,
     /// Count the deliveries without cancelling them
     #[arg(long, requires = "agent", conflicts_with = "id")]
@@ -99,7 +101,7 @@ pub(in crate::cli) struct Selected {
     #[arg(long, alias = "status", value_parser = settled)]
     state: Option<DeliveryState>,
     /// Filter by agent
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(names::agents))]
     agent: Option<AgentName>,
     #[command(flatten)]
     received: ReceivedArguments,

@@ -1,7 +1,9 @@
 //! `gateway events`.
 
 use clap::{Args, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
 
+use super::super::names;
 use super::super::request::{EventFilter, EventName};
 use super::output::{OutputArguments, TableArguments};
 use super::select::{ReceivedArguments, SelectArguments, moment};
@@ -25,7 +27,7 @@ pub(in crate::cli) enum EventsCommand {
         /// Event id as listed by `gateway events`, its beginning, its position, or `latest`
         id: EventName,
         /// Deliver to this agent only; by default to all agents of its routes
-        #[arg(long)]
+        #[arg(long, add = ArgValueCandidates::new(names::agents))]
         agent: Option<AgentName>,
         #[command(flatten)]
         output: OutputArguments,

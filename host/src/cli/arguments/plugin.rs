@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
 
 use super::output::OutputArguments;
+use crate::cli::names;
 use crate::cli::plugin::build::BuildArguments;
 use crate::cli::plugin::new::NewArguments;
 use crate::cli::plugin::pack::PackArguments;
@@ -61,7 +63,7 @@ pub(in crate::cli) struct TestArguments {
     #[arg(long)]
     pub(in crate::cli) accept: bool,
     /// Record samples of what this channel of the running gateway receives, without credentials
-    #[arg(long, value_name = "CHANNEL", conflicts_with_all = TRYING)]
+    #[arg(long, value_name = "CHANNEL", conflicts_with_all = TRYING, add = ArgValueCandidates::new(names::channels))]
     pub(in crate::cli) record: Option<ChannelName>,
     /// Number of samples to record, 1 to 100
     #[arg(long, requires = "record", value_parser = clap::value_parser!(u32).range(1..=100), default_value_t = 1)]

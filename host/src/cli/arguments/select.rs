@@ -1,7 +1,9 @@
 //! Which events a command is about.
 
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 
+use super::super::names;
 use super::super::request::Selection;
 use crate::event::{ChannelName, Timestamp, parse_duration};
 
@@ -24,7 +26,7 @@ impl ReceivedArguments {
 #[derive(Clone, Debug, Args)]
 pub(in crate::cli) struct SelectArguments {
     /// Filter by channel
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(names::channels))]
     pub(in crate::cli) channel: Option<ChannelName>,
     /// Filter by kind; a trailing `*` matches any suffix
     #[arg(long)]

@@ -1,0 +1,104 @@
+//! Names to complete: those of channels and agents, from the running gateway, or else from the configuration.
+//!
+//! A slow gateway holds nobody up, and whatever is wrong is no candidate.
+
+use std::env;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap_complete::engine::CompletionCandidate;
+
+use super::arguments::connection::ConnectionArguments;
+use super::client::Client;
+use super::connection::Connection;
+use super::failure::Failure;
+use super::list::{is_set_up, shown};
+
+/// How long a key press may wait for the gateway.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A table of the configuration and of the admin API.
+#[derive(Clone, Copy)]
+enum NameOf {
+    Channels,
+    Agents,
+}
+
+pub(super) fn channels() -> Vec<CompletionCandidate> {
+    names(NameOf::Channels)
+}
+
+pub(super) fn agents() -> Vec<CompletionCandidate> {
+    names(NameOf::Agents)
+}
+
+fn names(of: NameOf) -> Vec<CompletionCandidate> {
+    let connection = of_line();
+    let Ok(connection) = connection else { return Vec::new() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let running = runtime.ok().and_then(|runtime| {
+        runtime.block_on(async { tokio::time::timeout(PATIENCE, of_gateway(&connection, of)).await.ok()? })
+    });
+    let names = running.unwrap_or_else(|| {
+        let parts = connection.parts().ok().flatten();
+        parts
+            .map(|parts| parts.names())
+            .map(|[channels, agents]| match of {
+                NameOf::Channels => channels,
+                NameOf::Agents => agents,
+            })
+            .unwrap_or_default()
+    });
+    names.into_iter().map(CompletionCandidate::new).collect()
+}
+
+async fn of_gateway(connection: &Connection, of: NameOf) -> Option<Vec<String>> {
+    let client = Client::admin(connection).ok()?;
+    let (path, member) = match of {
+        NameOf::Channels => ("/admin/channels", "channels"),
+        NameOf::Agents => ("/admin/agents", "agents"),
+    };
+    let answer = client.get(path).await.ok()?;
+    Some(answer[member].as_array()?.iter().filter(|row| is_set_up(row)).map(|row| shown(&row["name"])).collect())
+}
+
+/// The connection that the line names so far.
+fn of_line() -> Result<Connection, Failure> {
+    let words: Vec<String> = env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let given = |option: &str| option_of(&words, option).or_else(|| env::var(variable_of(option)).ok());
+    let file = given("--config").filter(|file| !file.is_empty()).map(PathBuf::from);
+    let arguments = ConnectionArguments { url: given("--url"), token: given("--token") };
+    Connection::new(file.as_deref(), arguments)
+}
+
+fn variable_of(option: &str) -> &'static str {
+    match option {
+        "--config" => "GATEWAY_CONFIG",
+        "--url" => "GATEWAY_URL",
+        _ => "GATEWAY_ADMIN_TOKEN",
+    }
+}
+
+/// The value of `option` among the words of a line.
+fn option_of(words: &[String], option: &str) -> Option<String> {
+    let joined = format!("{option}=");
+    words.iter().enumerate().find_map(|(index, word)| match word.strip_prefix(&joined) {
+        Some(value) => Some(value.to_owned()),
+        None if word == option => words.get(index + 1).cloned(),
+        None => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_of_the_line_is_found() {
+        let words: Vec<String> = ["gateway", "--url=http://a", "send", "--config", "x.toml"].map(str::to_owned).into();
+
+        assert_eq!(option_of(&words, "--url").as_deref(), Some("http://a"));
+        assert_eq!(option_of(&words, "--config").as_deref(), Some("x.toml"));
+        assert_eq!(option_of(&words, "--token"), None);
+    }
+}

@@ -16,6 +16,7 @@ mod file;
 mod follow;
 mod init;
 mod list;
+mod listen;
 mod log;
 mod man;
 mod names;
@@ -86,6 +87,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Init(arguments) => block_on(init::run(path, arguments)),
         Command::Check(arguments) => block_on(check::run(path, asked, arguments)),
         Command::Status { output } => block_on(status::run(asked, output)),
+        Command::Listen(arguments) => block_on(listen::run(asked, arguments)),
         Command::Send(arguments) => block_on(send::run(asked, arguments)),
         Command::Channels(arguments) | Command::ListChannels(arguments) => {
             set_up(Listing::Channels, &Request::Channels, arguments)

@@ -310,3 +310,50 @@ fn every_command_has_a_manual_page() {
     assert!(!dir.path().join("gateway-list-events.1").exists());
     assert_eq!(outcome(elsewhere(&["man", "evnts"]).output().unwrap()).0, 1);
 }
+
+/// A program on this machine gets what a gateway elsewhere accepts; Enter repeats it.
+#[tokio::test]
+async fn listen_posts_events_to_a_local_port() {
+    let gateway = Setup::new().plugin(built_in::DUMMY).start().await;
+    let program = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = program.local_addr().unwrap().port().to_string();
+    let answering = std::thread::spawn(move || {
+        let mut requests = Vec::new();
+        while requests.len() < 2 {
+            let (stream, _) = program.accept().unwrap();
+            let mut reader = BufReader::new(stream);
+            let (mut head, mut length) = (String::new(), 0);
+            while !head.ends_with("\r\n\r\n") {
+                let before = head.len();
+                assert!(reader.read_line(&mut head).unwrap() > 0);
+                if let Some(value) = head[before..].to_ascii_lowercase().strip_prefix("content-length: ") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            let mut body = vec![0; length];
+            std::io::Read::read_exact(&mut reader, &mut body).unwrap();
+            requests.push(format!("{head}{}", String::from_utf8(body).unwrap()));
+            reader.get_mut().write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap();
+        }
+        requests
+    });
+    let mut listen = elsewhere(&["listen", &port, "--path", "/hook", "--url", &url(&gateway)]);
+    listen.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut listen = Running(listen.spawn().unwrap());
+    let mut notes = BufReader::new(listen.0.stderr.take().unwrap()).lines();
+    assert!(notes.any(|note| note.unwrap().starts_with("forwarding to ")));
+
+    let id = gateway.post("dummy", r#"{"number":1}"#).await.expect_accepted();
+
+    let mut lines = BufReader::new(listen.0.stdout.take().unwrap()).lines();
+    let line = lines.next().unwrap().unwrap();
+    assert!(line.contains("Z  dummy.") && line.contains("  204  ") && line.ends_with(" ms"), "{line}");
+    listen.0.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    assert!(lines.next().unwrap().unwrap().contains("  204  "));
+    let requests = answering.join().unwrap();
+    for request in &requests {
+        assert!(request.starts_with("POST /hook HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains(&format!("ce-id: {id}\r\n")) && request.ends_with("{\"number\":1}"), "{request}");
+    }
+    assert_eq!(gateway.json("/admin/consumers").await["consumers"], serde_json::json!([]));
+}

@@ -4,6 +4,7 @@ pub(super) mod connection;
 pub(super) mod deliveries;
 pub(super) mod events;
 pub(super) mod init;
+pub(super) mod listen;
 pub(super) mod log;
 pub(super) mod output;
 pub(super) mod plugin;
@@ -19,6 +20,7 @@ use self::connection::ConnectionArguments;
 use self::deliveries::{DeliveriesArguments, DeliveriesCommand};
 use self::events::{EventsArguments, EventsCommand};
 use self::init::InitArguments;
+use self::listen::ListenArguments;
 use self::log::LogCommand;
 use self::output::{Format, OutputArguments, TableArguments};
 use self::plugin::PluginCommand;
@@ -86,6 +88,8 @@ pub(super) enum Command {
     },
     /// Sign a webhook as its provider would and send it to a channel of the running gateway
     Send(SendArguments),
+    /// Post events to a port on this machine until Ctrl-C; Enter repeats the last one
+    Listen(ListenArguments),
     /// List channels, which receive webhooks
     Channels(SetUpArguments),
     /// List agents, which receive events

@@ -28,6 +28,7 @@ Commands:
   check        Check the configuration and report all problems
   status       Show whether the gateway is ready, what it has done, and what to do next
   send         Sign a webhook as its provider would and send it to a channel of the running gateway
+  listen       Post events to a port on this machine until Ctrl-C; Enter repeats the last one
   channels     List channels, which receive webhooks
   agents       List agents, which receive events
   plugins      List plugin files, their state and their errors
@@ -228,6 +229,27 @@ Options:
       --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
       --color <WHEN>     When to use colours: auto, always or never [default: auto]
   -h, --help             Print help
+",
+    );
+    check_help(
+        &["listen"],
+        r"
+Post events to a port on this machine until Ctrl-C; Enter repeats the last one
+
+Usage: gateway listen [OPTIONS] <PORT>
+
+Arguments:
+  <PORT>  Port on this machine that the events are posted to
+
+Options:
+      --path <PATH>        Path that the events are posted to [default: /]
+      --channel <CHANNEL>  Filter by channel
+      --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
+      --config <FILE>      Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>          Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>      Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>       When to use colours: auto, always or never [default: auto]
+  -h, --help               Print help
 ",
     );
     check_help(

@@ -12,14 +12,14 @@ mod proxies;
 mod rate;
 
 pub use self::addresses::{AddressLimit, Addresses, network_of};
-pub use self::allow_list::{AllowList, HostName, NotAllowed, follow_names};
+pub use self::allow_list::{AllowList, HostName, NotAllowed, look_up_names};
 pub use self::identity::{Caller, CallerError, Certificate, Proof, identify};
 pub use self::network::parse_network;
 pub use self::proxies::{ForwardedHeader, TrustedProxies};
 pub use self::rate::{Bucket, Rate, Standing};
 
 /// The access rules of a channel, in addition to the verification of its plugin.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     /// Allowed addresses; `None` means any.
     pub from: Option<AllowList>,

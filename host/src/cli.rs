@@ -26,6 +26,7 @@ mod pinned;
 mod plugin;
 mod progress;
 mod query;
+mod reload;
 mod replay;
 mod request;
 mod send;
@@ -85,6 +86,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     match command {
         Command::Serve => serve::run(config::load(path)?),
         Command::Init(arguments) => block_on(init::run(path, arguments)),
+        Command::Reload { output } => block_on(reload::run(asked, output)),
         Command::Check(arguments) => block_on(check::run(path, asked, arguments)),
         Command::Status { output } => block_on(status::run(asked, output)),
         Command::Listen(arguments) => block_on(listen::run(asked, arguments)),

@@ -23,10 +23,12 @@ mod place;
 mod plugins;
 mod problem;
 mod raw;
+mod restart;
 mod routes;
 mod secret;
 mod section;
 mod settings;
+mod source;
 #[cfg(test)]
 mod tests;
 mod unfit_secret;
@@ -39,7 +41,9 @@ use std::path::Path;
 
 pub use self::parts::{ChannelPart, Parts, SecretPart};
 pub use self::problem::{ConfigProblem, ConfigProblems};
-pub use self::settings::{Config, LogFormat, LogSettings};
+pub use self::restart::restart_keys;
+pub use self::settings::{Config, LogFormat, LogSettings, ReloadSettings};
+pub use self::source::Source;
 pub use self::unfit_secret::{depends_on_plugin, unfit_secrets};
 
 #[cfg(test)]
@@ -56,7 +60,7 @@ pub const FILE_NAME: &str = "gateway.toml";
 pub fn load(path: Option<&Path>) -> Result<Config, ConfigProblems> {
     let Parts { file, raw } = parts(path)?;
     match check::check(raw) {
-        Ok(config) => Ok(Config { file, ..config }),
+        Ok(config) => Ok(Config { source: Source { file: file.into(), ..config.source }, ..config }),
         Err(problems) => Err(ConfigProblems { file, problems }),
     }
 }
@@ -73,6 +77,7 @@ pub fn parts(path: Option<&Path>) -> Result<Parts, ConfigProblems> {
     let text = fs::read_to_string(path).map_err(|error| fail(vec![unreadable(&error)]))?;
     let base = path.parent().unwrap_or(Path::new(""));
     let raw = Raw::parse(&text, base, environment).map_err(fail)?;
+    raw.note_file(path, Some(text.as_bytes()));
     Ok(Parts { file, raw })
 }
 

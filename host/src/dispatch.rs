@@ -20,12 +20,16 @@ mod respond;
 mod retry;
 mod route;
 mod settings;
+mod supervisor;
 mod task;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::event::{ChannelName, Event, Recipient, RequestId};
+use arc_swap::ArcSwap;
+
+use crate::event::{AgentName, ChannelName, Event, Recipient, RequestId, Seq};
 use crate::eventlog::{CommitSink, EventLog, NewDelivery};
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
@@ -40,90 +44,149 @@ pub use self::route::{Mode, OnTimeout, Pattern, PatternError, RouteSettings, Rou
 pub use self::settings::{AgentSettings, Settings};
 pub use self::watch::{SyncOutcome, Watch};
 
-use self::agent::Agent;
-use self::context::Context;
+use self::agent::{Agent, Setup};
+use self::context::{Agents, Context};
 use self::memory_budget::MemoryBudget;
 use self::metrics::DispatchMetrics;
-use self::recovery::Recovery;
 use self::route::Routes;
-use self::task::AgentTask;
+use self::supervisor::{AgentChange, Changes, Supervisor};
 
 /// The name of the tasks of [`Dispatch::start`].
 pub const DELIVERIES: &str = "deliveries";
 
 /// The front of the module.
 #[derive(Clone)]
-pub struct Dispatch(Arc<Context>);
+pub struct Dispatch {
+    context: Arc<Context>,
+    changes: Arc<Changes>,
+}
+
+/// Routes and agents that can replace those in force. They change nothing until then.
+pub struct PreparedDispatch {
+    routes: Routes,
+    /// What each agent is set up with; `None` if nothing changes for it.
+    setups: BTreeMap<AgentName, Option<Setup>>,
+}
 
 impl Dispatch {
     /// Prepares routes and agents. Deliveries start with [`Dispatch::start`]; until then the log keeps them.
     pub fn new(settings: Settings, plugins: PluginHost, skills: Skills, metrics: &Metrics) -> Self {
-        let budget = Arc::new(MemoryBudget::new(settings.held_bytes));
-        let agents =
-            settings.agents.into_iter().map(|agent| Arc::new(Agent::new(agent, &plugins, Arc::clone(&budget))));
-        let agents = agents.map(|agent| (agent.settings.name.clone(), agent)).collect();
-        let routes = Routes::new(settings.routes);
-        Self(Arc::new(Context {
-            routes,
-            agents,
+        let context = Context {
+            routes: ArcSwap::from_pointee(Routes::new(Vec::new())),
+            agents: ArcSwap::default(),
+            budget: Arc::new(MemoryBudget::new(settings.held_bytes)),
             plugins,
             skills,
             watchers: Arc::default(),
             metrics: DispatchMetrics::register(metrics),
-        }))
+        };
+        let dispatch = Self { context: Arc::new(context), changes: Arc::default() };
+        let prepared = dispatch.prepare(settings);
+        dispatch.replace(prepared, Seq(0));
+        dispatch
+    }
+
+    /// Prepares other routes and agents.
+    pub fn prepare(&self, settings: Settings) -> PreparedDispatch {
+        let agents = self.context.agents.load();
+        let is_new = |settings: &AgentSettings| {
+            agents.get(&settings.name).is_none_or(|agent| agent.setup().settings != *settings)
+        };
+        let configured = settings.agents.into_iter();
+        let setup = |settings: AgentSettings| {
+            let setup = is_new(&settings).then(|| Setup::new(settings.clone(), &self.context.plugins));
+            (settings.name, setup)
+        };
+        PreparedDispatch { routes: Routes::new(settings.routes), setups: configured.map(setup).collect() }
+    }
+
+    /// Replaces routes and agents. Attempts in flight end as they began. An agent that is gone gets no further attempt, and its
+    /// open deliveries stay in the log; one that is new gets what the log has for it. No delivery overtakes another.
+    ///
+    /// `head` is the last position of the log.
+    pub fn replace(&self, prepared: PreparedDispatch, head: Seq) {
+        let PreparedDispatch { routes, setups } = prepared;
+        let Context { agents, budget, metrics, .. } = &*self.context;
+        let before = agents.load_full();
+        let mut after = Agents::new();
+        let mut change = AgentChange::default();
+        for (name, setup) in setups {
+            let agent = match (before.get(&name), setup) {
+                (Some(agent), None) => Arc::clone(agent),
+                (Some(agent), Some(setup)) => {
+                    agent.replace(setup);
+                    Arc::clone(agent)
+                }
+                (None, Some(setup)) => {
+                    let agent = Arc::new(Agent::new(setup, Arc::clone(budget)));
+                    agent.inbox.begin(head);
+                    agent.show_breaker(&agent.breaker(), metrics);
+                    change.started.push(Arc::clone(&agent));
+                    agent
+                }
+                (None, None) => continue,
+            };
+            after.insert(name, agent);
+        }
+        change.retired = before.values().filter(|agent| !after.contains_key(&agent.name)).cloned().collect();
+        // Agents come before the routes to them, and go after them.
+        let all: Agents =
+            change.retired.iter().map(|agent| (agent.name.clone(), Arc::clone(agent))).chain(after.clone()).collect();
+        agents.store(Arc::new(all));
+        self.context.routes.store(Arc::new(routes));
+        agents.store(Arc::new(after));
+        for agent in &change.retired {
+            agent.retired.cancel();
+            metrics.forget(&agent.name);
+        }
+        self.changes.add(change);
     }
 
     /// Starts the deliveries of `log`, old and new. Attempts that are aborted at the stop are retried after the next start.
     pub fn start(&self, log: &EventLog) -> Tasks {
         let mut tasks = Tasks::new(DELIVERIES)
             .warn_when_cut_off("Attempts were cut off, their deliveries go on after the next start");
-        let recovery = Arc::new(Recovery::new());
-        for agent in self.0.agents.values() {
-            agent.inbox.begin(log.head());
-            agent.show_breaker(&agent.breaker(), &self.0.metrics);
-            if let Some(task) = AgentTask::new(agent, &self.0, log, &recovery) {
-                tasks.spawn(|stop| task.run(stop));
-            }
-        }
-        tasks.spawn(|stop| recovery.run(self.0.agents.clone(), log.clone(), stop));
+        let supervisor = Supervisor::new(&self.context, &self.changes, log);
+        tasks.spawn(|stop| supervisor.run(stop));
         tasks
     }
 
     /// The recipients of such an event, each agent once.
     pub fn recipients(&self, channel: &ChannelName, kind: &str, attributes: &[(String, String)]) -> Vec<Recipient> {
-        self.0.routes.recipients(channel, kind, attributes)
+        self.context.routes.load().recipients(channel, kind, attributes)
     }
 
     /// Whether a synchronous route covers the channel.
     pub fn may_wait(&self, channel: &ChannelName) -> bool {
-        self.0.routes.may_wait(channel)
+        self.context.routes.load().may_wait(channel)
     }
 
     /// How the caller waits for the agent's answer. `None` if several routes match the event, or the route is asynchronous.
     pub fn sync_mode(&self, channel: &ChannelName, kind: &str) -> Option<SyncMode> {
-        self.0.routes.sync_mode(channel, kind)
+        self.context.routes.load().sync_mode(channel, kind)
     }
 
     /// Waits for the end of a delivery of `request`. Call it before the events are committed.
     pub fn watch(&self, request: RequestId) -> Watch {
-        Watch::new(&self.0.watchers, request)
+        Watch::new(&self.context.watchers, request)
     }
 
     /// Every agent, by name.
     pub fn agents(&self) -> Vec<AgentStatus> {
-        self.0.agents.values().map(|agent| agent.status(&self.0.plugins)).collect()
+        self.context.agents.load().values().map(|agent| agent.status(&self.context.plugins)).collect()
     }
 
     /// Every route, in the order of the configuration.
     pub fn routes(&self) -> Vec<RouteStatus> {
-        self.0.routes.list()
+        self.context.routes.load().list()
     }
 }
 
 impl CommitSink for Dispatch {
     fn committed(&self, event: &Arc<Event>, deliveries: &[NewDelivery]) {
+        let agents = self.context.agents.load();
         for delivery in deliveries {
-            if let Some(agent) = self.0.agents.get(&delivery.agent) {
+            if let Some(agent) = agents.get(&delivery.agent) {
                 agent.inbox.put(delivery, event);
             }
         }

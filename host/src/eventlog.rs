@@ -95,6 +95,7 @@ mod writer;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
@@ -147,6 +148,8 @@ struct Log {
     reader: Arc<Reader>,
     metrics: Arc<LogMetrics>,
     queue_bytes: usize,
+    /// The writer follows it.
+    retention: Arc<ArcSwap<RetentionLimits>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -211,6 +214,7 @@ impl EventLog {
     ) -> Result<Self, EventLogError> {
         let store = Store::new(Arc::clone(&engine));
         let limits = WriterLimits::new(settings);
+        let retention = Arc::new(ArcSwap::from_pointee(settings.retention));
         let builder = limits.load(&store, &metrics).inspect_err(|_| engine.close())?;
         let publisher = Arc::new(Publisher::new(builder.snapshot(WriterState::Serving)));
         let queue = Arc::new(Queue::new(settings.queue, settings.queue_bytes));
@@ -225,6 +229,7 @@ impl EventLog {
             sinks,
             metrics: Arc::clone(&metrics),
             limits,
+            retention: Arc::clone(&retention),
             clock,
             in_doubt: Vec::new(),
         };
@@ -240,8 +245,14 @@ impl EventLog {
             claims: watch::Sender::new(Claims::EVERYTHING),
             metrics,
             queue_bytes: settings.queue_bytes,
+            retention,
             writer: Mutex::new(Some(thread)),
         })))
+    }
+
+    /// Replaces the retention limits. What is due by them is removed bit by bit, from a second later on.
+    pub fn set_retention(&self, limits: RetentionLimits) {
+        self.0.retention.store(Arc::new(limits));
     }
 
     /// Makes a batch durable, as a whole and together with those of others, and returns what became of it.

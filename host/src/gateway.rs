@@ -1,22 +1,24 @@
 //! The composition root: the only place where neighbours meet.
 
+mod reload;
+
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 
-use crate::config::{Config, ConfigProblems, unfit_secrets};
+use self::reload::{RELOADS, Reloader};
+use crate::config::{Config, ConfigProblems, Source, unfit_secrets};
 use crate::dispatch::{DELIVERIES, Dispatch};
 use crate::event::{ChannelName, Recipient, Timestamp};
 use crate::eventlog::{CommitSink, EventLog, EventLogError, Space};
-use crate::http::{HttpError, Server, Services};
+use crate::http::{self, HttpError, Server, ServerControl, Services};
 use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, POLLING, Router};
 use crate::lifecycle::{Running, Step, Tasks, Within};
 use crate::memory;
 use crate::metrics::Metrics;
 use crate::plugin::{PluginError, PluginHost};
 use crate::replay::{REPLAYS, Replays};
-use crate::skill::{self, Skills};
+use crate::skill::{self, SkillMetrics, Skills};
 use crate::systemd::{Inherited, Notifier, NotifyError, SocketError};
 
 /// Why the gateway does not start, or stopped.
@@ -43,19 +45,23 @@ pub enum GatewayError {
     System(#[from] std::io::Error),
 }
 
+/// Changes the level of the log, given like `log.level`.
+pub type SetLogLevel = Box<dyn Fn(&str) + Send + Sync>;
+
 /// Serves until SIGTERM or SIGINT, or until the event log cannot be trusted any more. A second signal ends it at once.
-pub async fn run(config: Config, inherited: Inherited) -> Result<(), GatewayError> {
+pub async fn run(config: Config, inherited: Inherited, set_log_level: SetLogLevel) -> Result<(), GatewayError> {
     let mut signals = Signals::new()?;
+    let hangups = signal(SignalKind::hangup())?;
     let notifier = Arc::new(Notifier::from_environment()?);
     let started = tokio::select! {
         name = signals.received() => {
             tracing::info!("Stopping on {name}, nothing was served yet");
             return Ok(());
         }
-        started = Parts::start(config, inherited) => started?,
+        started = Parts::start(config, inherited, set_log_level) => started?,
     };
     let leaving = started.server.leaving();
-    let serving = started.serve(&notifier);
+    let serving = started.serve(&notifier, hangups);
     let failure = tokio::select! {
         name = signals.received() => {
             tracing::info!("Stopping on {name}");
@@ -84,28 +90,21 @@ struct Parts {
     dispatch: Dispatch,
     replays: Replays,
     log: EventLog,
-    skills_watcher: skill::Watcher,
-    times: StopTimes,
-}
-
-/// Time limits of an orderly stop.
-#[derive(Clone, Copy)]
-struct StopTimes {
-    drain: Duration,
-    grace: Duration,
+    reloader: Reloader,
 }
 
 impl Parts {
-    async fn start(config: Config, inherited: Inherited) -> Result<Self, GatewayError> {
+    async fn start(config: Config, inherited: Inherited, set_log_level: SetLogLevel) -> Result<Self, GatewayError> {
         let started_at = Timestamp::now();
-        let times = StopTimes { drain: config.http.drain, grace: config.http.shutdown_grace };
+        let started = config.clone();
         let sockets = inherited.assign(config.http.listen, config.http.admin.listen)?;
         let metrics = Metrics::new();
         let skills = Skills::default();
-        let skills_watcher = skill::watch(config.skills, skills.clone(), &metrics)?;
-        let guard = Arc::new(DowngradeCheck::new(&config.ingest));
-        let plugins = PluginHost::start(config.plugins, &metrics, guard).await?;
-        check_secrets(config.file, &config.ingest, &plugins)?;
+        let skill_metrics = SkillMetrics::register(&metrics);
+        let skills_watcher = skill::watch(config.skills, skills.clone(), &skill_metrics)?;
+        let downgrade_check = Arc::new(DowngradeCheck::new(&config.ingest));
+        let plugins = PluginHost::start(config.plugins, &metrics, Arc::clone(&downgrade_check) as _).await?;
+        check_secrets(&config.source, &config.ingest, &plugins)?;
         let agents = config.dispatch.agents.iter().map(|agent| agent.name.clone()).collect();
         let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), &metrics);
         let log = open_log(config.eventlog, &metrics, &dispatch).await?;
@@ -113,24 +112,44 @@ impl Parts {
         let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, &metrics);
         load_states(&plugins, &log)?;
         let replays = Replays::load(config.replay, log.clone(), agents, &metrics)?;
+        let (reload, reload_requests) = http::reloads(config.warnings, &metrics);
         let services = Services {
+            ingest: ingest.clone(),
+            dispatch: dispatch.clone(),
+            replays: replays.clone(),
+            reload,
+            log: log.clone(),
+            plugins: plugins.clone(),
+            skills: skills.clone(),
+            metrics,
+            started_at,
+        };
+        let server = Server::bind(config.http, services, sockets).await?;
+        let reloader = Reloader {
+            seen: started.source.read().clone(),
+            current: started.clone(),
+            started,
+            requests: reload_requests,
+            server: server.control(),
             ingest: ingest.clone(),
             dispatch: dispatch.clone(),
             replays: replays.clone(),
             log: log.clone(),
             plugins,
+            downgrade_check,
             skills,
-            metrics,
-            started_at,
+            skill_metrics,
+            skills_watcher,
+            set_log_level,
         };
-        let server = Server::bind(config.http, services, sockets).await?;
-        Ok(Self { server, ingest, dispatch, replays, log, skills_watcher, times })
+        Ok(Self { server, ingest, dispatch, replays, log, reloader })
     }
 
     /// Starts to accept requests and to deliver.
-    fn serve(self, notifier: &Arc<Notifier>) -> Serving {
-        let Self { server, ingest, dispatch, replays, log, skills_watcher, times } = self;
+    fn serve(self, notifier: &Arc<Notifier>, hangups: unix::Signal) -> Serving {
+        let Self { server, ingest, dispatch, replays, log, reloader } = self;
         let addresses = server.urls();
+        let control = server.control();
         let mut running = Running::new(STOP_ORDER);
         running.add(dispatch.start(&log));
         running.add(replays.start());
@@ -141,15 +160,17 @@ impl Parts {
         running.add(requests(server));
         running.add(watchdog(notifier, &log));
         running.add(memory_returned());
-        running.add(Tasks::keep(SKILLS, skills_watcher));
+        let status = format!("Serving on {}", addresses.join(" and "));
+        notifier.ready(&status);
+        running.add(reloader.start(Arc::clone(notifier), status, hangups));
         running.add(closing(&log));
-        notifier.ready(&format!("Serving on {}", addresses.join(" and ")));
-        Serving { running, log, times }
+        Serving { running, log, control }
     }
 }
 
 /// The order in which the parts stop.
 const STOP_ORDER: &[Step] = &[
+    Step(RELOADS, Within::Rest),
     Step(REQUESTS, Within::Signal),
     Step(REPLAYS, Within::Grace),
     Step(POLLING, Within::HalfOfRest),
@@ -160,28 +181,26 @@ const STOP_ORDER: &[Step] = &[
     Step(LOG, Within::Unlimited),
     Step(WATCHDOG, Within::Unlimited),
     Step(MEMORY, Within::Unlimited),
-    Step(SKILLS, Within::Unlimited),
 ];
 
 const REQUESTS: &str = "requests";
 const LOG: &str = "log";
 const WATCHDOG: &str = "watchdog";
 const MEMORY: &str = "memory";
-const SKILLS: &str = "skills";
 
 /// A serving gateway.
 struct Serving {
     running: Running,
     log: EventLog,
-    times: StopTimes,
+    control: ServerControl,
 }
 
 impl Serving {
     async fn stop(self) {
-        let StopTimes { drain, grace } = self.times;
+        let http::Settings { drain, shutdown_grace, .. } = self.control.settings();
         // A failed log ends the draining: no request can be served.
         drop(tokio::time::timeout(drain, self.log.failed()).await);
-        self.running.stop(grace).await;
+        self.running.stop(shutdown_grace).await;
     }
 }
 
@@ -229,13 +248,13 @@ async fn answer_watchdog(notifier: Arc<Notifier>, log: EventLog) {
 }
 
 /// A secret that can never verify a webhook is an error of the configuration, not of the first webhook.
-fn check_secrets(file: String, settings: &ingest::Settings, plugins: &PluginHost) -> Result<(), ConfigProblems> {
+fn check_secrets(source: &Source, settings: &ingest::Settings, plugins: &PluginHost) -> Result<(), ConfigProblems> {
     let unfit = |channel: &ChannelSettings| {
         let generation = plugins.serving(channel.plugin.as_str())?;
         Some(unfit_secrets(channel, &generation.manifest.recipe))
     };
     let problems: Vec<_> = settings.channels.iter().filter_map(unfit).flatten().collect();
-    if problems.is_empty() { Ok(()) } else { Err(ConfigProblems { file, problems }) }
+    if problems.is_empty() { Ok(()) } else { Err(ConfigProblems { file: source.file.display().to_string(), problems }) }
 }
 
 /// Opens the log on a blocking thread: it reads the disk, and recovers after a crash.
@@ -249,9 +268,9 @@ async fn open_log(
     Ok(opened.map_err(std::io::Error::other)??)
 }
 
-/// Loads the states of plugins from the log.
+/// Loads the states of plugins that are not loaded yet from the log.
 fn load_states(plugins: &PluginHost, log: &EventLog) -> Result<(), EventLogError> {
-    for state in plugins.states() {
+    for state in plugins.unloaded_states() {
         state.load(log.values(&Space::of_plugin(&state.owner), "")?);
     }
     Ok(())

@@ -44,9 +44,9 @@ pub use self::settings::{ChannelSettings, PollSettings, Settings};
 pub use self::standalone::StandaloneChannel;
 
 use self::metrics::IngestMetrics;
-use self::mount::Mounts;
+use self::mount::{MountTable, Mounts};
 use self::pipeline::Pipeline;
-use crate::caller::AllowList;
+use crate::caller::look_up_names;
 use crate::eventlog::EventLog;
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
@@ -55,9 +55,12 @@ use crate::plugin::PluginHost;
 /// The handle of the module.
 #[derive(Clone)]
 pub struct Ingest {
-    mounts: Arc<Mounts>,
+    mounts: Arc<MountTable>,
     pipeline: Arc<Pipeline>,
 }
+
+/// Channels that can replace those in force. They change nothing until then.
+pub struct PreparedChannels(Mounts);
 
 impl Ingest {
     pub fn new(
@@ -67,14 +70,26 @@ impl Ingest {
         router: Arc<dyn Router>,
         metrics: &Metrics,
     ) -> Self {
-        let mounts = Arc::new(Mounts::new(settings, plugins.clone()));
+        let mounts = Mounts::none(plugins.clone()).with(settings);
         let pipeline = Pipeline::new(plugins, log, router, IngestMetrics::register(metrics));
-        Self { mounts, pipeline: Arc::new(pipeline) }
+        Self { mounts: Arc::new(MountTable::new(mounts)), pipeline: Arc::new(pipeline) }
+    }
+
+    /// Prepares the channels of other settings: looks up the host names in their allow lists, which takes five seconds at most.
+    pub async fn prepare(&self, settings: Settings) -> PreparedChannels {
+        let mounts = self.mounts.load().with(settings);
+        look_up_names(&mounts.host_names()).await;
+        PreparedChannels(mounts)
+    }
+
+    /// Replaces the channels. A request goes on with the channel that it began with.
+    pub fn replace(&self, PreparedChannels(mounts): PreparedChannels) {
+        self.mounts.replace(mounts);
     }
 
     /// The channel that serves `path`, and the rest of the path below it.
     pub fn mount(&self, path: &str) -> Option<Mount> {
-        self.mounts.find(path)
+        self.mounts.load().find(path)
     }
 
     /// What the channel accepts right now, before anything of the body is read.
@@ -85,9 +100,9 @@ impl Ingest {
         ReadyChannel::new(&mount.channel, &self.pipeline.plugins)
     }
 
-    /// The allow lists of the configured channels.
-    pub fn allow_lists(&self) -> impl Iterator<Item = &AllowList> {
-        self.mounts.configured().filter_map(|channel| channel.access().from.as_ref())
+    /// Looks up the host names in the allow lists of channels.
+    pub async fn look_up_names(&self) {
+        look_up_names(&self.mounts.load().host_names()).await;
     }
 
     /// Whether the log accepts events right now. Cheap: asked before anything is done for a request.
@@ -100,12 +115,12 @@ impl Ingest {
 
     /// Every channel with its state, by name.
     pub fn channels(&self) -> Vec<ChannelStatus> {
-        self.mounts.channels().iter().map(|channel| channel.status(&self.pipeline.plugins)).collect()
+        self.mounts.load().channels().iter().map(|channel| channel.status(&self.pipeline.plugins)).collect()
     }
 
     /// Starts to poll the sources of channels whose plugins do that.
     pub fn start(&self) -> Tasks {
-        poll::start(self.mounts.configured(), &self.pipeline)
+        poll::start(&self.mounts, &self.pipeline)
     }
 
     /// Records what the channel receives from now on, until the recording is dropped.
@@ -113,7 +128,7 @@ impl Ingest {
     /// # Errors
     /// `Unknown`, and `Busy` while another recording of the channel is under way.
     pub fn record(&self, channel: &str) -> Result<Recording, RecordError> {
-        let found = self.mounts.channels().into_iter().find(|known| known.name().as_str() == channel);
+        let found = self.mounts.load().channels().into_iter().find(|known| known.name().as_str() == channel);
         Recording::start(found.ok_or_else(|| RecordError::Unknown(channel.to_owned()))?)
     }
 

@@ -60,7 +60,7 @@ pub use self::manifest::{ConfigKey, Manifest, ManifestError, OnUnknown, config_t
 pub use self::network::Network;
 pub use self::registry::PluginStatus;
 pub use self::script::{Script, Sent};
-pub use self::settings::Settings;
+pub use self::settings::{PluginRules, Settings};
 pub use self::signature::{KeyError, SignatureError, SignatureState, TrustedKey, sign, signature_path};
 pub use self::standalone::{Inspection, StandaloneHost, read_file};
 pub use self::state::{PluginState, StateChanges, StateError};
@@ -76,7 +76,7 @@ pub struct PluginHost {
     registry: Arc<Registry>,
     /// By owner. Each is filled once the event log is open.
     states: Arc<Mutex<BTreeMap<String, Arc<PluginState>>>>,
-    _loader: Arc<watch::Loader>,
+    loader: Arc<watch::Loader>,
 }
 
 impl PluginHost {
@@ -88,7 +88,14 @@ impl PluginHost {
     ) -> Result<Self, PluginError> {
         let registry = Arc::new(Registry::new(settings, metrics, swap_policy)?);
         let loader = watch::start(Arc::clone(&registry)).await?;
-        Ok(Self { registry, states: Arc::default(), _loader: Arc::new(loader) })
+        Ok(Self { registry, states: Arc::default(), loader: Arc::new(loader) })
+    }
+
+    /// Replaces what is accepted and what calls may use. Every file is loaded again by the new rules; what they refuse leaves the
+    /// serving generation as it is.
+    pub fn replace_rules(&self, rules: PluginRules) {
+        self.registry.replace_rules(rules);
+        self.loader.wake();
     }
 
     /// The serving generation of a plugin. Hold it for one call only, so that a swap takes effect.
@@ -96,16 +103,18 @@ impl PluginHost {
         self.registry.serving(plugin)
     }
 
-    /// The state of `owner`, such as `channels/github`. `None` when `quota` is 0.
+    /// The state of `owner`, such as `channels/github`, from now on with this quota. `None` when `quota` is 0.
     pub fn state(&self, owner: &str, quota: usize) -> Option<Arc<PluginState>> {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let state = || Arc::new(PluginState::new(owner.to_owned(), quota));
-        (quota > 0).then(|| Arc::clone(states.entry(owner.to_owned()).or_insert_with(state)))
+        let state = (quota > 0).then(|| Arc::clone(states.entry(owner.to_owned()).or_insert_with(state)));
+        state.inspect(|state| state.set_quota(quota))
     }
 
-    /// All states that [`PluginHost::state`] has returned.
-    pub fn states(&self) -> Vec<Arc<PluginState>> {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    /// The states that [`PluginHost::state`] has returned and that nobody has loaded yet.
+    pub fn unloaded_states(&self) -> Vec<Arc<PluginState>> {
+        let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.values().filter(|state| !state.is_loaded()).cloned().collect()
     }
 
     /// The serving generations of all channel plugins, in no order.

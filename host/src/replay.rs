@@ -20,6 +20,7 @@ mod throttle;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
 use self::cancellation::Cancellation;
@@ -30,6 +31,7 @@ pub use self::error::ReplayError;
 use self::record::Records;
 pub use self::record::{Replay, ReplayId, ReplayState};
 use self::run::Runner;
+use self::settings::Rules;
 pub use self::settings::Settings;
 use crate::event::{AgentName, DeliveryId, DeliveryState};
 use crate::eventlog::{Batch, DeliveryFilter, EventLog, EventLogError, Redelivery, RedeliveryTarget, Stored};
@@ -44,9 +46,8 @@ pub const REPLAYS: &str = "replays";
 pub struct Replays(Arc<Inner>);
 
 struct Inner {
-    settings: Settings,
     log: EventLog,
-    agents: Arc<BTreeSet<AgentName>>,
+    rules: Arc<ArcSwap<Rules>>,
     runner: Arc<Runner>,
     counter: Counter,
     cancellation: Cancellation,
@@ -66,11 +67,16 @@ impl Replays {
         agents: BTreeSet<AgentName>,
         metrics: &Metrics,
     ) -> Result<Self, EventLogError> {
-        let agents = Arc::new(agents);
-        let runner = Arc::new(Runner::load(log.clone(), Arc::clone(&agents), settings.open, metrics)?);
-        let counter = Counter::new(log.clone(), Arc::clone(&agents));
+        let rules = Arc::new(ArcSwap::from_pointee(Rules { settings, agents }));
+        let runner = Arc::new(Runner::load(log.clone(), Arc::clone(&rules), metrics)?);
+        let counter = Counter::new(log.clone(), Arc::clone(&rules));
         let (cancellation, beginning) = (Cancellation::default(), Mutex::default());
-        Ok(Self(Arc::new(Inner { settings, log, agents, runner, counter, cancellation, beginning })))
+        Ok(Self(Arc::new(Inner { log, rules, runner, counter, cancellation, beginning })))
+    }
+
+    /// Replaces the settings and the agents. Replays that run keep their rate.
+    pub fn replace(&self, settings: Settings, agents: BTreeSet<AgentName>) {
+        self.0.rules.store(Arc::new(Rules { settings, agents }));
     }
 
     /// Goes on with the replays that the log holds, and with those to come. What is cut off at the end goes on after the
@@ -94,7 +100,8 @@ impl Replays {
     /// # Errors
     /// `TooMany`, and those of [`Replays::count`].
     pub async fn begin(&self, filter: &DeliveryFilter, by: String, rate: Option<u32>) -> Result<Replay, ReplayError> {
-        let Inner { settings, log, runner, counter, beginning, .. } = &*self.0;
+        let Inner { rules, log, runner, counter, beginning, .. } = &*self.0;
+        let settings = rules.load().settings.clone();
         let check = || match runner.records.running().len() {
             running if running >= settings.running => Err(ReplayError::TooMany { running }),
             _ => Ok(()),
@@ -165,7 +172,11 @@ impl Replays {
 
     /// An agent that is configured may be attempting a delivery right now.
     fn check_is_gone(&self, agent: &AgentName) -> Result<(), ReplayError> {
-        if self.0.agents.contains(agent) { Err(ReplayError::ConfiguredAgent(agent.clone())) } else { Ok(()) }
+        if self.0.rules.load().agents.contains(agent) {
+            Err(ReplayError::ConfiguredAgent(agent.clone()))
+        } else {
+            Ok(())
+        }
     }
 
     /// Redelivers the delivery `index` of a stored event to its agent.
@@ -177,7 +188,7 @@ impl Replays {
         if delivery.state.is_open() {
             return Err(ReplayError::Open);
         }
-        if !self.0.agents.contains(&delivery.agent) {
+        if !self.0.rules.load().agents.contains(&delivery.agent) {
             return Err(ReplayError::UnknownAgent(delivery.agent.clone()));
         }
         let (event, target) = (Arc::new(stored.event), RedeliveryTarget::Repeat { index, state: None });

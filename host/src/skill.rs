@@ -21,7 +21,7 @@ use serde::Serialize;
 
 pub use self::catalog::{Catalog, Skills};
 pub use self::scan::scan;
-pub use self::watch::{WatchError, Watcher, watch};
+pub use self::watch::{SkillMetrics, WatchError, Watcher, watch};
 
 /// The file that marks a folder as a skill.
 pub const FILE_NAME: &str = "SKILL.md";

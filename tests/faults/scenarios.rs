@@ -15,6 +15,7 @@ mod overload;
 mod power_cut;
 pub(crate) mod processor;
 mod recovery_crash;
+mod reloads;
 mod restart;
 mod segments;
 mod slow_disk;
@@ -141,5 +142,11 @@ pub(crate) const ALL: &[Scenario<Report>] = &[
         claim: "one dead agent among a hundred: the others are not affected",
         rounds: [1, 3],
         run: |scale| Box::pin(dead_agent::run(scale)),
+    },
+    Scenario {
+        name: "DEL7",
+        claim: "reloads under load, also of broken files and with a kill: no refusal, no loss, order is kept",
+        rounds: [12, 200],
+        run: |scale| Box::pin(reloads::run(scale)),
     },
 ];

@@ -4,11 +4,9 @@
 
 use std::fs;
 
-use hmac::{Hmac, Mac};
 use serde_json::Value;
-use sha2::Sha256;
 
-use crate::support::{Setup, npm_packages};
+use crate::support::{Setup, github_signature, npm_packages};
 
 /// The number of payloads of that version, in `api.github.com`.
 const PAYLOADS: usize = 329;
@@ -33,7 +31,7 @@ async fn every_recorded_payload_is_an_event_of_the_right_kind_and_subject() {
             ("content-type", "application/json"),
             ("x-github-event", event),
             ("x-github-delivery", &delivery),
-            ("x-hub-signature-256", &signature(&body)),
+            ("x-hub-signature-256", &github_signature("mysecret", &body)),
         ];
 
         let id = gateway.client.post("/webhooks/github", &headers, body).await.expect_accepted();
@@ -51,7 +49,7 @@ async fn every_recorded_payload_is_an_event_of_the_right_kind_and_subject() {
 async fn a_webhook_of_gitea_is_an_event_of_github() {
     let body = include_bytes!("../../plugins/github/samples/gitea.issue_comment.created.json");
     let gateway = Setup::new().github().start().await;
-    let signature = signature(body);
+    let signature = github_signature("mysecret", body);
     let post = async |signature: &str| {
         let headers = [
             ("content-type", "application/json"),
@@ -76,11 +74,6 @@ async fn a_webhook_of_gitea_is_an_event_of_github() {
 }
 
 /// The signature as `sign` of `@octokit/webhooks-methods` makes it.
-fn signature(body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(b"mysecret").unwrap();
-    mac.update(body);
-    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
-}
 
 fn kind(event: &str, payload: &Value) -> String {
     let action = payload["action"].as_str().map(|action| format!(".{action}")).unwrap_or_default();

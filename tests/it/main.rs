@@ -38,6 +38,7 @@ mod plugin_test;
 mod plugin_trust;
 mod plugins;
 mod priority;
+mod reload;
 mod replay;
 mod restart;
 mod sandbox;

@@ -8,6 +8,16 @@ use crate::support::{Setup, TO_STUB, built_in, guest};
 const SHOWN: &[(&str, &str, &str)] = &[
     ("gateway_build", "info", "The running version."),
     ("gateway_circuit_breaker_state", "gauge", "Whether an agent is tried: 0 closed, 1 open, 2 half-open."),
+    (
+        "gateway_config_last_reload_success_timestamp_seconds",
+        "gauge",
+        "When the configuration in force was read, in seconds since 1970.",
+    ),
+    (
+        "gateway_config_last_reload_successful",
+        "gauge",
+        "Whether the configuration in the file is in force: 1, or 0 after it was refused.",
+    ),
     ("gateway_delivery_attempts", "counter", "Attempts by what they came to."),
     ("gateway_eventlog_bytes", "gauge", "Bytes of the events that are held, with their payloads."),
     ("gateway_eventlog_commit_duration_seconds", "histogram", "Time of a commit, fsync included."),

@@ -29,7 +29,7 @@ use tempfile::TempDir;
 
 pub(crate) use self::agent::{Delivered, RemoteAgent};
 pub(crate) use self::bomb::Bomb;
-pub(crate) use self::client::{Client, Reply};
+pub(crate) use self::client::{Client, Reply, github_signature};
 pub(crate) use self::component::{Guest, built_in, channel_of, guest};
 pub(crate) use self::packages::{npm_packages, pypi_packages};
 pub(crate) use self::slow_agent::SlowAgent;
@@ -416,6 +416,26 @@ impl TestGateway {
         self.reader.take().unwrap().join().unwrap();
         let log = self.log();
         Ended { code: status.code(), log, setup: std::mem::replace(&mut self.setup, Setup::new()) }
+    }
+
+    /// Replaces a part of the configuration file, as an editor does. The gateway sees it when it looks or is asked to.
+    pub(crate) fn reconfigure(&mut self, from: &str, to: &str) {
+        assert!(self.setup.config.contains(from), "{from} is not in the configuration");
+        self.setup.config = self.setup.config.replacen(from, to, 1);
+        let new = self.setup.path().join("gateway.toml.part");
+        fs::write(&new, &self.setup.config).unwrap();
+        fs::rename(new, self.setup.path().join("gateway.toml")).unwrap();
+    }
+
+    /// Asks for a reload.
+    pub(crate) async fn reload(&self) -> Reply {
+        self.client.post("/admin/reload", &[], "").await
+    }
+
+    /// Sends SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
     }
 
     /// Sends SIGTERM.

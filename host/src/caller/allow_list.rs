@@ -9,18 +9,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
-use tokio_util::sync::CancellationToken;
 
 use super::network::parse_network;
-
-/// The interval between lookups.
-const LOOK_UP_EVERY: Duration = Duration::from_secs(60);
 
 /// The time limit of one lookup.
 const LOOK_UP_TIME: Duration = Duration::from_secs(5);
 
 /// Addresses, networks and host names whose requests are accepted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowList {
     networks: Vec<IpNet>,
     names: Vec<Arc<HostName>>,
@@ -58,11 +54,20 @@ impl AllowList {
             || self.names.iter().any(|name| name.addresses.load().contains(&address))
     }
 
-    /// The host names. They have no addresses before [`follow_names`] has looked them up.
+    /// The host names. They have no addresses before [`look_up_names`] has looked them up.
     pub fn names(&self) -> impl Iterator<Item = &Arc<HostName>> {
         self.names.iter()
     }
 }
+
+/// Names are equal, whatever addresses they have at the moment.
+impl PartialEq for HostName {
+    fn eq(&self, other: &Self) -> bool {
+        self.host == other.host
+    }
+}
+
+impl Eq for HostName {}
 
 impl FromStr for HostName {
     type Err = NotAllowed;
@@ -103,17 +108,9 @@ impl HostName {
     }
 }
 
-/// Looks names up once, then returns a future that repeats it every minute until `stop`.
-pub async fn follow_names(names: Vec<Arc<HostName>>, stop: CancellationToken) -> impl Future<Output = ()> {
-    let look_up = async |names: &[Arc<HostName>]| {
-        futures_util::future::join_all(names.iter().map(|name| name.look_up())).await;
-    };
-    look_up(&names).await;
-    async move {
-        while !names.is_empty() && stop.run_until_cancelled(tokio::time::sleep(LOOK_UP_EVERY)).await.is_some() {
-            look_up(&names).await;
-        }
-    }
+/// Looks all of these names up at once. It takes five seconds at most.
+pub async fn look_up_names(names: &[Arc<HostName>]) {
+    futures_util::future::join_all(names.iter().map(|name| name.look_up())).await;
 }
 
 #[cfg(test)]
@@ -170,12 +167,9 @@ mod tests {
         let here = "127.0.0.1".parse().unwrap();
         assert!(!list.contains(here));
 
-        let stop = CancellationToken::new();
-        let following = follow_names(list.names().cloned().collect(), stop.clone()).await;
+        look_up_names(&list.names().cloned().collect::<Vec<_>>()).await;
 
         assert!(list.contains(here));
         assert!(!list.contains("192.0.2.1".parse().unwrap()));
-        stop.cancel();
-        following.await;
     }
 }

@@ -8,7 +8,7 @@ use crate::event::Timestamp;
 use crate::verify::{Recipe, Secret, Signed, VerifyError};
 
 /// A caller, and how it authenticates.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The name in `[callers]`, for the log.
     pub name: String,
@@ -17,7 +17,7 @@ pub struct Caller {
 }
 
 /// How a caller authenticates.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// With one of the secrets, as a token.
     Token {

@@ -19,7 +19,7 @@ pub enum ForwardedHeader {
 }
 
 /// Proxies whose forwarding header is trusted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
     /// Their addresses.
     pub networks: Vec<IpNet>,

@@ -79,6 +79,11 @@ pub(super) enum Command {
     Serve,
     /// Write a small configuration for the channels and agents that you name
     Init(InitArguments),
+    /// Have the running gateway read its configuration again
+    Reload {
+        #[command(flatten)]
+        output: OutputArguments,
+    },
     /// Check the configuration and report all problems
     Check(CheckArguments),
     /// Show whether the gateway is ready, what it has done, and what to do next

@@ -32,7 +32,7 @@ pub(super) async fn run(
     for warning in warnings {
         output::note(&format!("warning: {warning}"));
     }
-    let file = &config.file;
+    let file = config.source.file.display();
     let counts = [
         counted(config.ingest.channels.len(), "channel"),
         counted(config.dispatch.agents.len(), "agent"),
@@ -82,7 +82,11 @@ async fn check_secrets(config: &Config, warnings: &mut Vec<String>) -> Result<()
             Err(error) => warnings.push(format!("plugin `{plugin}` cannot be loaded, its channels will wait: {error}")),
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(ConfigProblems { file: config.file.clone(), problems }.into()) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(ConfigProblems { file: config.source.file.display().to_string(), problems }.into())
+    }
 }
 
 fn counted(count: usize, noun: &str) -> String {

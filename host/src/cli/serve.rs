@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use super::failure::Failure;
 use crate::config::{Config, LogFormat, LogSettings};
-use crate::gateway::{self, GatewayError};
+use crate::gateway::{self, GatewayError, SetLogLevel};
 use crate::memory;
 use crate::systemd::Inherited;
 
@@ -20,7 +22,7 @@ const OTHER_FILES: u64 = 512;
 const LEFTOVERS: Duration = Duration::from_millis(500);
 
 pub(super) fn run(config: Config) -> Result<(), Failure> {
-    start_log(&config.log)?;
+    let set_log_level = start_log(&config.log)?;
     memory::keep_little();
     for warning in &config.warnings {
         tracing::warn!("Configuration: {warning}");
@@ -28,7 +30,7 @@ pub(super) fn run(config: Config) -> Result<(), Failure> {
     raise_open_files(config.http.max_connections);
     let inherited = Inherited::from_environment().map_err(anyhow::Error::from)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
-    let ended = runtime.block_on(gateway::run(config, inherited));
+    let ended = runtime.block_on(gateway::run(config, inherited, set_log_level));
     // Tasks that still run have used up their grace period.
     runtime.shutdown_timeout(LEFTOVERS);
     ended.map_err(|error| match error {
@@ -58,15 +60,27 @@ fn raise_open_files(connections: usize) {
     }
 }
 
-/// Log lines go to stderr; stdout is for data.
-fn start_log(settings: &LogSettings) -> Result<(), Failure> {
-    let filter = EnvFilter::builder().parse(filter_of(&settings.level)).context("`log.level` is not a filter")?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    let started = match settings.format {
-        LogFormat::Text => builder.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+/// Log lines go to stderr; stdout is for data. Returns what changes the level.
+fn start_log(settings: &LogSettings) -> Result<SetLogLevel, Failure> {
+    let filter = filter(&settings.level).context("`log.level` is not a filter")?;
+    let (filter, handle) = tracing_subscriber::reload::Layer::new(filter);
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let lines = match settings.format {
+        LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    Ok(started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))?)
+    let started = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))?;
+    Ok(Box::new(move |level| {
+        let filter = self::filter(level).map_err(anyhow::Error::from);
+        if let Err(error) = filter.and_then(|filter| Ok(handle.reload(filter)?)) {
+            tracing::error!("The level of the log stays as it is: {error}");
+        }
+    }))
+}
+
+fn filter(level: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    EnvFilter::builder().parse(filter_of(level))
 }
 
 /// A bare level applies to the gateway alone: below a warning, log lines of libraries do not help an operator.

@@ -11,7 +11,8 @@ use super::problem::{ConfigProblem, quoted};
 use super::raw::Raw;
 use super::secret::{is_header_text, required_secret};
 use super::section::Section;
-use super::settings::{Config, LogFormat, LogSettings};
+use super::settings::{Config, LogFormat, LogSettings, ReloadSettings};
+use super::source::Source;
 use super::value::show_size;
 use super::{access, agents, channels, plugins, routes};
 use crate::eventlog::{EngineKind, RetentionLimits};
@@ -31,8 +32,8 @@ const MEMORY_EVENTS: u64 = 100_000;
 /// Checks `raw`.
 pub(super) fn check(raw: Raw) -> Result<Config, Vec<ConfigProblem>> {
     let config = assemble(&raw);
-    let warnings = raw.finish()?;
-    Ok(Config { warnings, ..config })
+    let (warnings, source) = raw.finish()?;
+    Ok(Config { warnings, source, ..config })
 }
 
 /// Reads all settings. Missing and invalid values become defaults; `raw` collects the problems.
@@ -41,15 +42,16 @@ pub(super) fn assemble(raw: &Raw) -> Config {
     let http = http_settings(&root);
     let (eventlog, dir) = eventlog_settings(&root.section("eventlog"), http.max_body);
     let plugins = plugins::plugin_settings(&root.section("plugins"), &dir);
-    let limits = PluginLimits { limits: &plugins.limits, overrides: &plugins.overrides };
+    let limits = PluginLimits(&plugins.rules);
     let channels = channels::channels(&root, &limits, &access::callers(&root), http.max_body);
     let mut agents = agents::agents(&root, &limits);
     let routes = routes::routes(&root, &channels, &agents);
     agents.extend(agents::responders(&root, &channels, &routes));
     let auto_mount = root.section("plugins").flag("auto_mount").unwrap_or(true);
     Config {
-        file: String::new(),
-        ingest: ingest::Settings { channels, auto_mount, auto_limits: plugins.limits.clone() },
+        source: Source::default(),
+        reload: reload_settings(&root.section("reload")),
+        ingest: ingest::Settings { channels, auto_mount, auto_limits: plugins.rules.limits.clone() },
         dispatch: dispatch::Settings {
             agents,
             routes,
@@ -216,6 +218,13 @@ fn skill_settings(section: &Section<'_>) -> skill::Settings {
         dir: section.path("dir").unwrap_or_else(|| section.raw().resolve("skills")),
         max_file_bytes: section.size("max_file", KIB..=16 * MIB).unwrap_or(default.max_file_bytes),
         max_skills: section.count("max_skills", 1..=100_000).unwrap_or(default.max_skills),
+    }
+}
+
+fn reload_settings(section: &Section<'_>) -> ReloadSettings {
+    ReloadSettings {
+        watch: section.flag("watch").unwrap_or(true),
+        interval: section.duration("interval", 100 * MILLISECOND..=3600 * SECOND).unwrap_or(SECOND),
     }
 }
 

@@ -6,20 +6,17 @@ use std::time::Duration;
 use super::problem::quoted;
 use super::section::Section;
 use crate::event::PluginName;
-use crate::plugin::{CallLimits, MAX_MEMORY, MAX_TABLE_ELEMENTS, Reuse};
+use crate::plugin::{CallLimits, MAX_MEMORY, MAX_TABLE_ELEMENTS, PluginRules, Reuse};
 
 /// One page of WebAssembly, the smallest memory.
 const PAGE: u64 = 64 << 10;
 
 /// The limits of all plugins.
-pub(super) struct PluginLimits<'a> {
-    pub(super) limits: &'a CallLimits,
-    pub(super) overrides: &'a BTreeMap<PluginName, CallLimits>,
-}
+pub(super) struct PluginLimits<'a>(pub(super) &'a PluginRules);
 
 impl PluginLimits<'_> {
     pub(super) fn of(&self, plugin: &PluginName) -> CallLimits {
-        self.overrides.get(plugin).unwrap_or(self.limits).clone()
+        self.0.limits_of(plugin).clone()
     }
 }
 

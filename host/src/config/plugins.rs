@@ -1,7 +1,6 @@
 //! `[plugins]`: folders, compilation, trust.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::limits;
 use super::place::SettingPlace;
 use super::section::{Section, Shape, found};
 use crate::event::PluginName;
-use crate::plugin::{CallLimits, CompileSettings, Digest, Settings, Trust, TrustedKey};
+use crate::plugin::{CallLimits, CompileSettings, Digest, PluginRules, Settings, Trust, TrustedKey};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -33,12 +32,10 @@ pub(super) fn plugin_settings(section: &Section<'_>, data: &Path) -> Settings {
         cache_dir: section.path("cache_dir").unwrap_or(default.cache_dir),
         cache_max: section.size("cache_max", ..).map_or(default.cache_max, |size| size as u64),
         compile,
-        trust: trust(section),
         debounce: section.duration("debounce", Duration::ZERO..=10 * SECOND).unwrap_or(default.debounce),
         max_file: section.size("max_file", KIB..=GIB).map_or(default.max_file, |size| size as u64),
         instances: section.count("instances", 1..=10_000).unwrap_or(default.instances),
-        overrides: limits::overrides(section, &limits),
-        limits,
+        rules: PluginRules { trust: trust(section), overrides: limits::overrides(section, &limits), limits },
     }
 }
 
@@ -85,7 +82,7 @@ fn key(place: &SettingPlace<'_>, value: &Value) -> Option<TrustedKey> {
         Value::String(text) => TrustedKey::parse(text).map_err(|_| place.problem(KEY, "another text")).ok(),
         Value::Table(table) if table.len() == 1 && table.get("file").is_some_and(Value::is_str) => {
             let path = place.raw().resolve(table.get("file")?.as_str()?);
-            let found = match fs::read_to_string(&path) {
+            let found = match place.raw().read_file(&path).and_then(utf8) {
                 Ok(text) => match TrustedKey::parse(&text) {
                     Ok(key) => return Some(key),
                     Err(_) => format!("other content in `{}`", path.display()),
@@ -100,4 +97,8 @@ fn key(place: &SettingPlace<'_>, value: &Value) -> Option<TrustedKey> {
             None
         }
     }
+}
+
+fn utf8(bytes: Vec<u8>) -> std::io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
 }

@@ -1,15 +1,18 @@
-//! The parsed file and the environment. Opens nothing, knows no defaults.
+//! The parsed file and the environment. Knows no defaults.
 //!
 //! Every key is optional here. Code reads it by name, and keys that no code reads are unknown. So each key appears once in
 //! the code, with its default and its bounds, and there is no list of keys to maintain.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use toml::Table;
 
 use super::asked::{Asked, Environment, PREFIX, Role};
 use super::problem::ConfigProblem;
+use super::source::{Digest, Source, digest};
 use super::unknown::{unknown_keys, unknown_variables};
 
 /// The raw configuration.
@@ -26,6 +29,7 @@ struct Notes {
     problems: Vec<ConfigProblem>,
     warnings: Vec<String>,
     asked: Asked,
+    files: BTreeMap<PathBuf, Option<Digest>>,
 }
 
 impl Raw {
@@ -53,6 +57,18 @@ impl Raw {
         self.base.join(path)
     }
 
+    /// Reads a file that the configuration refers to.
+    pub(super) fn read_file(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let read = fs::read(path);
+        self.note_file(path, read.as_ref().ok().map(Vec::as_slice));
+        read
+    }
+
+    /// Notes that the configuration depends on this file, and what it holds.
+    pub(super) fn note_file(&self, path: &Path, content: Option<&[u8]>) {
+        self.notes.borrow_mut().files.insert(path.to_owned(), content.map(digest));
+    }
+
     pub(super) fn warn(&self, warning: String) {
         self.notes.borrow_mut().warnings.push(warning);
     }
@@ -78,12 +94,16 @@ impl Raw {
         std::mem::take(&mut self.notes.borrow_mut().problems)
     }
 
-    /// Returns the warnings or all problems, including unknown keys and variables.
-    pub(super) fn finish(self) -> Result<Vec<String>, Vec<ConfigProblem>> {
-        let Notes { mut problems, warnings, asked } = self.notes.into_inner();
+    /// Returns the warnings and the source, or all problems, including unknown keys and variables.
+    pub(super) fn finish(self) -> Result<(Vec<String>, Source), Vec<ConfigProblem>> {
+        let Notes { mut problems, warnings, asked, files } = self.notes.into_inner();
         unknown_keys(&self.table, "", &asked, &mut problems);
         unknown_variables(&format!("{PREFIX}__"), &self.environment, &asked, &mut problems);
-        if problems.is_empty() { Ok(warnings) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok((warnings, Source { files, document: self.table, ..Source::default() }))
+        } else {
+            Err(problems)
+        }
     }
 
     /// Every known key, except those inside lists.

@@ -188,14 +188,14 @@ fn from_file(place: &SettingPlace<'_>, path: &str) -> Result<Vec<u8>, String> {
         ErrorKind::NotFound => "does not exist".to_owned(),
         _ => format!("cannot be read: {error}"),
     };
-    let meta = fs::metadata(&path).map_err(explain)?;
+    let meta = fs::metadata(&path).inspect_err(|_| place.raw().note_file(&path, None)).map_err(explain)?;
     if !meta.is_file() {
         return Err("is not a file".to_owned());
     }
     if meta.len() > MAX_FILE {
         return Err("is too large for a secret".to_owned());
     }
-    let mut bytes = fs::read(&path).map_err(explain)?;
+    let mut bytes = place.raw().read_file(&path).map_err(explain)?;
     if bytes.pop_if(|last| *last == b'\n').is_some() {
         bytes.pop_if(|last| *last == b'\r');
     }

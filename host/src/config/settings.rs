@@ -1,12 +1,15 @@
 //! The valid configuration.
 
+use std::time::Duration;
+
+use super::source::Source;
 use crate::{dispatch, eventlog, http, ingest, plugin, replay, skill};
 
 /// The settings of every module, valid as a whole.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The path of the file, as given.
-    pub file: String,
+    /// Where it comes from.
+    pub source: Source,
     /// `[http]` and `[admin]`.
     pub http: http::Settings,
     /// `[eventlog]`.
@@ -23,8 +26,19 @@ pub struct Config {
     pub skills: skill::Settings,
     /// `[log]`.
     pub log: LogSettings,
+    /// `[reload]`.
+    pub reload: ReloadSettings,
     /// Valid settings that are probably mistakes, one sentence each.
     pub warnings: Vec<String>,
+}
+
+/// Whether files are watched for changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReloadSettings {
+    /// Whether a change of the file, or of a file that it refers to, is a request to reload.
+    pub watch: bool,
+    /// How often they are looked at.
+    pub interval: Duration,
 }
 
 /// The log of the gateway.

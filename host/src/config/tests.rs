@@ -170,7 +170,7 @@ fn variables_override_keys() {
     assert_eq!(config.http.max_connections, 7);
     assert_eq!(config.plugins.cache_dir, Path::new("/etc/gateway/5/compiled"));
     assert!(!config.ingest.auto_mount);
-    assert_eq!(config.plugins.limits.time, Duration::from_secs(7));
+    assert_eq!(config.plugins.rules.limits.time, Duration::from_secs(7));
     assert_eq!(config.ingest.channels[0].max_body, Some(1 << 20));
     assert_eq!(config.ingest.channels[0].methods.as_deref(), Some([::http::Method::PUT].as_slice()));
     assert!(config.http.admin.token.is_some());

@@ -15,7 +15,7 @@ use crate::eventlog::{
 use crate::metrics::ByAgent;
 use crate::plugin::{Answer, CallError, Failure, Generation, Outgoing, StateChanges, StateError};
 
-use super::agent::Agent;
+use super::agent::{Agent, Setup};
 use super::breaker::AgentVerdict;
 use super::context::Context;
 use super::job::{Age, Job};
@@ -36,6 +36,8 @@ const MAX_CODE: usize = 64;
 
 pub(super) struct AttemptRunner {
     pub(super) agent: Arc<Agent>,
+    /// The agent's setup at the start.
+    pub(super) setup: Arc<Setup>,
     pub(super) dispatch: Arc<Context>,
     pub(super) log: EventLog,
     pub(super) generation: Arc<Generation>,
@@ -76,7 +78,7 @@ impl AttemptRunner {
         let (agent, dispatch, epoch) = (Arc::clone(&self.agent), Arc::clone(&self.dispatch), self.epoch);
         // A bug must not block the lane: the delivery is open in the log and is retried like any other.
         let disposition = AssertUnwindSafe(self.attempt(&mut job, permit)).catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!(agent = %agent.settings.name, delivery = ?job.id, "Attempt panicked, retrying");
+            tracing::error!(agent = %agent.name, delivery = ?job.id, "Attempt panicked, retrying");
             agent.report(epoch, AgentVerdict::Unknown, &dispatch.metrics);
             Disposition::RetryAt(Instant::now() + RECORD_AGAIN)
         });
@@ -108,16 +110,16 @@ impl AttemptRunner {
         let started_at = Timestamp::now();
         let number = NonZeroU32::MIN.saturating_add(job.attempts);
         let counted = InFlight::new(&self.agent.in_flight);
-        let called = if self.agent.settings.name.channel().is_some() {
+        let called = if self.agent.name.channel().is_some() {
             self.respond(&event, number).await
         } else {
             let outgoing = Outgoing {
                 event: Arc::clone(&event),
                 skills: self.skills(&event),
                 attempt: number.get(),
-                wants_answer: self.dispatch.routes.wants_answer(&event.channel, &event.kind, &self.agent.settings.name),
+                wants_answer: self.dispatch.routes.load().wants_answer(&event.channel, &event.kind, &self.agent.name),
             };
-            self.generation.deliver(&self.agent.binding, outgoing).await
+            self.generation.deliver(&self.setup.binding, outgoing).await
         };
         drop((counted, permit));
         let Evaluation { attempt, wait, answer, verdict } = self.evaluate(number, started_at, job.age, called);
@@ -137,7 +139,7 @@ impl AttemptRunner {
             return Disposition::Unrecorded;
         }
         if let Some(outcome) = settled
-            && self.agent.settings.name.channel().is_none()
+            && self.agent.name.channel().is_none()
         {
             self.dispatch.watchers.settle(event.request_id, outcome);
         }
@@ -152,7 +154,7 @@ impl AttemptRunner {
     }
 
     fn skills(&self, event: &Event) -> Arc<[SkillRef]> {
-        let allowed = self.dispatch.routes.skills(&event.channel, &event.kind, &self.agent.settings.name);
+        let allowed = self.dispatch.routes.load().skills(&event.channel, &event.kind, &self.agent.name);
         if allowed.is_empty() {
             return Arc::default();
         }
@@ -206,7 +208,7 @@ impl AttemptRunner {
             let attempt = attempt(Outcome::Dead, &code, &message);
             return Evaluation { attempt, wait: None, answer: None, verdict: AgentVerdict::Answered };
         }
-        let policy = &self.agent.settings.retry;
+        let policy = &self.setup.settings.retry;
         let asked = asked.map(|asked| asked.min(policy.max_retry_after));
         let verdict = if asked_agent { AgentVerdict::Failed { after: asked } } else { AgentVerdict::Unknown };
         match policy.next(number, &code, asked, age.at(Instant::now()), retry::jitter()) {
@@ -249,7 +251,7 @@ impl AttemptRunner {
     /// back. Returns whether the log still accepts records.
     async fn record(&self, finished: FinishedAttempt, changes: StateChanges, reply: Option<NewEvent>) -> bool {
         let batch = Batch { attempts: vec![finished], events: reply.into_iter().collect(), ..Batch::default() };
-        let committed = match self.agent.binding.state.as_ref().filter(|_| !changes.is_empty()) {
+        let committed = match self.setup.binding.state.as_ref().filter(|_| !changes.is_empty()) {
             Some(state) => {
                 let write = async |entries| {
                     let values = ValueChange::all(&Space::of_plugin(&state.owner), entries);
@@ -258,7 +260,7 @@ impl AttemptRunner {
                 match state.keep(changes, write).await {
                     Ok(committed) => committed,
                     Err(error) => {
-                        tracing::warn!(agent = %self.agent.settings.name, "State of the plugin was not stored: {error}");
+                        tracing::warn!(agent = %self.agent.name, "State of the plugin was not stored: {error}");
                         self.commit(batch).await
                     }
                 }
@@ -268,7 +270,7 @@ impl AttemptRunner {
         if let Some(Committed { events, .. }) = &committed
             && let Some(Appended::Accepted(answer)) = events.first()
         {
-            tracing::debug!(agent = %self.agent.settings.name, answer = %answer.id, "Answer goes back");
+            tracing::debug!(agent = %self.agent.name, answer = %answer.id, "Answer goes back");
         }
         committed.is_some()
     }
@@ -276,7 +278,7 @@ impl AttemptRunner {
     /// Commits, and waits for the log where it cannot accept the batch now: the agent has the event, so the delivery must
     /// not be retried because of that. What can never be stored is left out. `None` if the log has ended before.
     async fn commit(&self, mut batch: Batch) -> Option<Committed> {
-        let agent = &self.agent.settings.name;
+        let agent = &self.agent.name;
         let mut warned = false;
         loop {
             match self.log.commit(batch.clone()).await {
@@ -301,7 +303,7 @@ impl AttemptRunner {
     }
 
     fn count(&self, event: &Event, attempt: &Attempt) {
-        let (name, metrics) = (&self.agent.settings.name, &self.dispatch.metrics);
+        let (name, metrics) = (&self.agent.name, &self.dispatch.metrics);
         let outcome = match attempt.outcome {
             Outcome::Delivered => "delivered",
             Outcome::Retry => "retry",

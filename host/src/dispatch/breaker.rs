@@ -72,6 +72,12 @@ impl Breaker {
         Self { settings, state: Phase::Closed, failures: 0, open_for, epoch: 0 }
     }
 
+    /// Changes its settings. An open breaker keeps its pause.
+    pub(super) fn reconfigure(&mut self, settings: BreakerSettings) {
+        self.open_for = self.open_for.clamp(settings.first_open, settings.max_open);
+        self.settings = settings;
+    }
+
     /// Whether an attempt may start now.
     pub(super) fn allows(&mut self, now: Instant) -> bool {
         if let Phase::Open { until } = self.state

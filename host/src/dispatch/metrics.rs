@@ -6,6 +6,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Unit;
 
+use crate::event::AgentName;
 use crate::metrics::{ByAgent, Durations, Metrics, labels};
 
 labels! {
@@ -43,5 +44,11 @@ impl DispatchMetrics {
                 Family::default(),
             ),
         }
+    }
+    /// Removes what describes an agent at the moment. What counts stays.
+    pub(super) fn forget(&self, agent: &AgentName) {
+        let by = ByAgent::new(agent);
+        self.tasks_in_queue.remove(&by);
+        self.breaker_state.remove(&by);
     }
 }

@@ -1,5 +1,6 @@
 //! Permits for concurrent attempts.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -14,7 +15,7 @@ use super::job::Class;
 pub(super) struct Permits(Arc<Shared>);
 
 struct Shared {
-    limit: usize,
+    limit: AtomicUsize,
     taken: Mutex<Taken>,
     returned: Notify,
 }
@@ -44,13 +45,22 @@ pub(super) struct Permit {
 
 impl Permits {
     pub(super) fn new(limit: usize) -> Self {
-        Self(Arc::new(Shared { limit: limit.max(1), taken: Mutex::default(), returned: Notify::new() }))
+        Self(Arc::new(Shared {
+            limit: AtomicUsize::new(limit.max(1)),
+            taken: Mutex::default(),
+            returned: Notify::new(),
+        }))
+    }
+
+    /// Changes the limit. Attempts in flight beyond a lower one finish.
+    pub(super) fn resize(&self, limit: usize) {
+        self.0.limit.store(limit.max(1), Ordering::Relaxed);
     }
 
     /// Whether an attempt of this class may start.
     pub(super) fn is_free(&self, class: Class) -> bool {
         let taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let limit = self.0.limit;
+        let limit = self.0.limit.load(Ordering::Relaxed);
         let share = (limit / 4).max(1);
         taken.first + taken.retry + taken.replay < limit
             && match class {

@@ -107,7 +107,7 @@ impl Queues {
         Self {
             on_failure,
             limit,
-            lane_limit: (limit / 64).max(4),
+            lane_limit: lane_limit(limit),
             lanes: HashMap::new(),
             due: Default::default(),
             credit: [0; Level::ALL.len()],
@@ -117,6 +117,11 @@ impl Queues {
             known: HashSet::new(),
             counts: [0; Level::ALL.len()],
         }
+    }
+
+    /// Changes what [`Queues::new`] was given. A lane that waits for a retry by the rule of before goes on waiting for it.
+    pub(super) fn reconfigure(&mut self, on_failure: OnFailure, limit: usize) {
+        (self.on_failure, self.limit, self.lane_limit) = (on_failure, limit, lane_limit(limit));
     }
 
     /// Deliveries in memory.
@@ -370,6 +375,11 @@ impl Queues {
         };
         order.into_iter().find(|class| has(*class))
     }
+}
+
+/// The most deliveries of one lane in memory.
+fn lane_limit(limit: usize) -> usize {
+    (limit / 64).max(4)
 }
 
 impl Due {

@@ -1,4 +1,4 @@
-//! The scan of the log at a start: finds the first open delivery of each agent.
+//! The scan of the log for agents that start: finds the first open delivery of each.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use crate::event::{AgentName, Level, Seq};
 use crate::eventlog::{DeliverySelection, EventLog, EventLogError, Page, Query, Range, ScanLimits};
 
 use super::agent::Agent;
+use super::context::Agents;
 
 /// How long to wait before the log is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -31,10 +32,11 @@ impl Recovery {
         Seq(self.position.load(Ordering::Acquire))
     }
 
-    /// Scans the log once, and sets where each agent is behind.
+    /// Scans the log once, and sets where each of the agents that `start` is behind. `configured` are all agents.
     pub(super) async fn run(
         self: Arc<Self>,
-        agents: BTreeMap<AgentName, Arc<Agent>>,
+        start: Vec<Arc<Agent>>,
+        configured: Arc<Agents>,
         log: EventLog,
         stop: CancellationToken,
     ) {
@@ -59,17 +61,16 @@ impl Recovery {
             };
             for (id, delivery, _) in page.deliveries(&open) {
                 let level = Level::of(delivery);
-                match agents.get(&delivery.agent) {
-                    Some(agent) if told.insert((&agent.settings.name, level)) => {
-                        agent.inbox.fall_behind(level, id.seq);
-                    }
+                match start.iter().find(|agent| agent.name == delivery.agent) {
+                    Some(agent) if told.insert((&agent.name, level)) => agent.inbox.fall_behind(level, id.seq),
                     Some(_) => {}
+                    None if configured.contains_key(&delivery.agent) => {}
                     None => *strangers.entry(delivery.agent.clone()).or_default() += 1,
                 }
             }
             let position = page.next.map_or(u64::MAX, |next| next.0);
             self.position.store(position, Ordering::Release);
-            agents.values().filter(|agent| agent.inbox.is_behind()).for_each(|agent| agent.inbox.lag.notify_one());
+            start.iter().filter(|agent| agent.inbox.is_behind()).for_each(|agent| agent.inbox.lag.notify_one());
             match page.next {
                 Some(next) => from = next,
                 None => break,

@@ -25,15 +25,15 @@ const AGENT: &str = "agent";
 impl AttemptRunner {
     /// The agent's answer to `event` as an event for its channel. `None` if no route sends it back.
     pub(super) fn answer_event(&self, job: &Job, event: &Event, answer: &Answer) -> Option<NewEvent> {
-        let agent = &self.agent.settings.name;
+        let agent = &self.agent.name;
         let channel = AgentName::of_channel(&event.channel);
         let wanted = !answer.body.is_empty()
             && agent.channel().is_none()
-            && self.dispatch.routes.responds(&event.channel, &event.kind, agent);
+            && self.dispatch.routes.load().responds(&event.channel, &event.kind, agent);
         if !wanted {
             return None;
         }
-        if !self.dispatch.agents.contains_key(&channel) {
+        if !self.dispatch.agents.load().contains_key(&channel) {
             tracing::warn!(channel = %event.channel, "Answer has no way back, add the table `[channels.{}]`", event.channel);
             return None;
         }
@@ -51,7 +51,7 @@ impl AttemptRunner {
             Err(failure) => return Ok(Err(failure)),
         };
         let responding = Responding { event, answer: Arc::clone(answer), agent, attempt: attempt.get() };
-        self.generation.respond(&self.agent.binding, responding).await
+        self.generation.respond(&self.setup.binding, responding).await
     }
 
     /// The answered event, and the name of the agent.

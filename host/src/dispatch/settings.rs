@@ -20,7 +20,7 @@ pub struct Settings {
 }
 
 /// One configured agent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AgentSettings {
     pub name: AgentName,
     pub plugin: PluginName,

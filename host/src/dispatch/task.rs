@@ -15,7 +15,7 @@ use crate::eventlog::{Claims, DeliverySelection, EventLog, EventLogError, Order,
 use crate::metrics::ByAgent;
 use crate::plugin::Generation;
 
-use super::agent::Agent;
+use super::agent::{Agent, Setup};
 use super::attempt::{AttemptRunner, Disposition, Finished};
 use super::breaker::BreakerState;
 use super::context::Context;
@@ -36,6 +36,9 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 /// The task of one agent.
 pub(super) struct AgentTask {
     agent: Arc<Agent>,
+    setup: Arc<Setup>,
+    /// An agent of the same name that was retired before. Its attempts must have ended.
+    predecessor: Option<Arc<Agent>>,
     dispatch: Arc<Context>,
     log: EventLog,
     recovery: Arc<Recovery>,
@@ -86,8 +89,10 @@ impl AgentTask {
         dispatch: &Arc<Context>,
         log: &EventLog,
         recovery: &Arc<Recovery>,
+        predecessor: Option<Arc<Agent>>,
     ) -> Option<Self> {
-        let settings = &agent.settings;
+        let setup = agent.setup();
+        let settings = &setup.settings;
         Some(Self {
             inbox: agent.inbox.receiver()?,
             plugins: dispatch.plugins.subscribe(),
@@ -101,7 +106,9 @@ impl AgentTask {
             refill_took: Duration::ZERO,
             refill_from: Instant::now(),
             log_ended: false,
-            queue_length: dispatch.metrics.tasks_in_queue.get_or_create_owned(&ByAgent::new(&settings.name)),
+            queue_length: dispatch.metrics.tasks_in_queue.get_or_create_owned(&ByAgent::new(&agent.name)),
+            setup,
+            predecessor,
             agent: Arc::clone(agent),
             dispatch: Arc::clone(dispatch),
             log: log.clone(),
@@ -110,10 +117,16 @@ impl AgentTask {
         })
     }
 
-    /// Delivers until `stop` or the end of the log, then waits for the attempts in flight.
+    /// Delivers until `stop`, the end of the log or of the agent, then waits for the attempts in flight.
     pub(super) async fn run(mut self, stop: CancellationToken) {
+        // However the task ends.
+        let _ended = self.agent.ended.clone().drop_guard();
+        if let Some(predecessor) = self.predecessor.take() {
+            stop.run_until_cancelled(predecessor.ended.cancelled()).await;
+        }
+        let retired = self.agent.retired.clone();
         self.plugins.mark_changed();
-        while !stop.is_cancelled() && !self.log_ended {
+        while !stop.is_cancelled() && !retired.is_cancelled() && !self.log_ended {
             self.queues.wake(Instant::now());
             let breaker_wakes = self.start_attempts();
             self.start_reading();
@@ -123,6 +136,8 @@ impl AgentTask {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
+                () = retired.cancelled() => {}
+                () = self.agent.changed.notified() => self.take_setup(),
                 Ok(()) = self.plugins.changed() => self.look_up_plugin(),
                 Some(ended) = self.running.join_next() => self.end(ended),
                 Some(read) = self.reading.join_next() => self.take_page(read),
@@ -135,10 +150,19 @@ impl AgentTask {
         while self.running.join_next().await.is_some() {}
     }
 
+    /// Goes on with the setup that the agent has now.
+    fn take_setup(&mut self) {
+        self.setup = self.agent.setup();
+        let settings = &self.setup.settings;
+        self.permits.resize(settings.limits.concurrency);
+        self.queues.reconfigure(settings.on_failure, settings.queue);
+        self.look_up_plugin();
+    }
+
     /// Finds the generation for the next attempts, and logs when deliveries start or stop waiting for one.
     fn look_up_plugin(&mut self) {
-        let found = self.agent.generation(&self.dispatch.plugins);
-        let name = &self.agent.settings.name;
+        let found = self.setup.generation(&self.dispatch.plugins);
+        let name = &self.agent.name;
         match (&self.generation, &found) {
             (Err(before), Err(reason)) if before == reason => {}
             (_, Err(reason)) => tracing::warn!(agent = %name, "Agent waits, its deliveries stay in the log: {reason}"),
@@ -151,7 +175,7 @@ impl AgentTask {
     /// Starts attempts. If the breaker prevents more, returns when it allows the next one.
     fn start_attempts(&mut self) -> Option<Instant> {
         let Ok(generation) = &self.generation else { return None };
-        while self.running.len() < self.agent.settings.limits.concurrency + MAX_SETTLING {
+        while self.running.len() < self.setup.settings.limits.concurrency + MAX_SETTLING {
             let mut breaker = self.agent.breaker();
             if !breaker.allows(Instant::now()) {
                 return breaker.open_until();
@@ -162,6 +186,7 @@ impl AgentTask {
             let job = self.queues.next(|class| self.permits.is_free(class))?;
             let attempt = AttemptRunner {
                 agent: Arc::clone(&self.agent),
+                setup: Arc::clone(&self.setup),
                 dispatch: Arc::clone(&self.dispatch),
                 log: self.log.clone(),
                 generation: Arc::clone(generation),
@@ -205,7 +230,7 @@ impl AgentTask {
 
     /// Reads open deliveries to this agent from `from` up to `until`, which is not included.
     fn read(&mut self, reading: Reading, from: Seq, until: Seq, limit: usize, selection: DeliverySelection) {
-        let (log, agent) = (self.log.clone(), Some(self.agent.settings.name.clone()));
+        let (log, agent) = (self.log.clone(), Some(self.agent.name.clone()));
         let query = Query { deliveries: Some(DeliverySelection { agent, ..selection }), ..Query::default() };
         let range = Range { first: from, last: Seq(until.0.saturating_sub(1)), order: Order::OldestFirst };
         self.reading.spawn_blocking(move || {
@@ -221,7 +246,7 @@ impl AgentTask {
             Ok(ReadPage { page: Ok(page), reading, took, selection, until }) => (reading, took, selection, until, page),
             Err(error) => return self.read_later(&error),
         };
-        let longest = self.agent.settings.retry.longest_wait();
+        let longest = self.setup.settings.retry.longest_wait();
         let meanwhile = std::mem::take(&mut self.settled_meanwhile);
         let open = page.deliveries(&selection).filter(|(id, ..)| !meanwhile.contains(id));
         let jobs: Vec<Job> = open
@@ -257,7 +282,7 @@ impl AgentTask {
     }
 
     fn read_later(&mut self, error: &dyn std::fmt::Display) {
-        tracing::warn!(agent = %self.agent.settings.name, "Open deliveries cannot be read now: {error}");
+        tracing::warn!(agent = %self.agent.name, "Open deliveries cannot be read now: {error}");
         self.read_again = Some(Instant::now() + READ_AGAIN);
     }
 
@@ -292,7 +317,7 @@ impl AgentTask {
             }
             Ok(Finished { disposition: Disposition::Unrecorded, .. }) => self.log_ended = true,
             // Only an aborted task: the attempt catches panics.
-            Err(error) => tracing::error!(agent = %self.agent.settings.name, "Attempt ended without a result: {error}"),
+            Err(error) => tracing::error!(agent = %self.agent.name, "Attempt ended without a result: {error}"),
         }
     }
 

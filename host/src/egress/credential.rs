@@ -12,7 +12,7 @@ use super::error::EgressError;
 use super::grant::Grant;
 
 /// A secret that the host adds to requests that name it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
     pub kind: CredentialKind,
     pub secret: Secret,

@@ -7,7 +7,7 @@ use super::credential::Credential;
 use super::grant::Grant;
 
 /// What one client may reach.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EgressSettings {
     pub grants: Vec<Grant>,
     /// Credentials by the name that plugins use.

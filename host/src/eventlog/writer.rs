@@ -14,6 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
@@ -95,6 +96,8 @@ pub(crate) struct Writer {
     pub(crate) sinks: Vec<Arc<dyn CommitSink>>,
     pub(crate) metrics: Arc<LogMetrics>,
     pub(crate) limits: WriterLimits,
+    /// The retention limits that are asked for.
+    pub(crate) retention: Arc<ArcSwap<RetentionLimits>>,
     pub(crate) clock: Clock,
     /// What the sinks have not heard of a commit whose outcome is unknown.
     pub(crate) in_doubt: Vec<News>,
@@ -282,6 +285,8 @@ impl Writer {
 
     /// Removes events whose time is over, when the commits of others do not.
     fn collect(&mut self) {
+        self.limits.retention = **self.retention.load();
+        self.builder.limit(self.limits.retention);
         let accepts = self.publisher.read(|snapshot| snapshot.writer.accepts_upkeep().is_ok());
         if !accepts || !self.limits.retention.any() || self.engine.room(Self::COLLECT_BYTES, Purpose::Removal).is_err()
         {

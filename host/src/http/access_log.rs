@@ -48,7 +48,7 @@ impl AccessEntry {
 impl Shared {
     /// Whether a line is written for each request.
     pub(crate) fn logs_access(&self) -> bool {
-        self.settings.access_log || tracing::enabled!(target: TARGET, Level::DEBUG)
+        self.live().settings.access_log || tracing::enabled!(target: TARGET, Level::DEBUG)
     }
 
     /// `None` when no line is written.
@@ -82,6 +82,6 @@ impl Shared {
                 )
             };
         }
-        if self.settings.access_log { line!(Level::INFO) } else { line!(Level::DEBUG) }
+        if self.live().settings.access_log { line!(Level::INFO) } else { line!(Level::DEBUG) }
     }
 }

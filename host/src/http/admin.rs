@@ -16,6 +16,7 @@ mod plugins;
 pub(crate) mod query;
 mod read;
 mod record;
+mod reload;
 pub mod replays;
 mod routes;
 mod skills;
@@ -35,6 +36,7 @@ pub(crate) const NOUNS: &[&[Route]] = &[
     events::ROUTES,
     plugins::ROUTES,
     record::ROUTES,
+    reload::ROUTES,
     replays::ROUTES,
     routes::ROUTES,
     skills::ROUTES,

@@ -47,7 +47,7 @@ fn live() -> Response {
 
 fn ready(request: &RouteRequest<'_>) -> Response {
     let RouteRequest { shared, context, .. } = request;
-    let is_operator = access::check(shared.settings.admin.token.as_ref(), &context.peer, &context.head).is_ok();
+    let is_operator = access::check(context.live.settings.admin.token.as_ref(), &context.peer, &context.head).is_ok();
     let (status, readiness) = Readiness::of(failing(shared, is_operator));
     with_json(status, &readiness)
 }
@@ -62,6 +62,9 @@ fn failing(shared: &Shared, is_operator: bool) -> Vec<FailingPart> {
     }
     if let Err(error) = shared.services.log.health() {
         fails("eventlog".to_owned(), error.to_string(), true);
+    }
+    if let Some(problem) = shared.services.reload.last().problem {
+        fails("configuration".to_owned(), format!("the last good one is in force: {problem}"), false);
     }
     for channel in shared.services.ingest.channels() {
         if channel.state == ChannelState::Waiting {

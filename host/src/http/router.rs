@@ -40,13 +40,14 @@ impl Router {
     /// Answers one request. What it does not read of `body` is left to the connection.
     pub(crate) async fn serve(&self, head: Parts, body: &mut Incoming, surface: Surface, peer: &Peer) -> Response {
         let shared = &self.shared;
+        let live = shared.live();
         let client = match peer.origin {
-            Origin::Named => shared.settings.trusted_proxies.client(peer.remote.ip(), &head.headers),
+            Origin::Named => live.settings.trusted_proxies.client(peer.remote.ip(), &head.headers),
             // Behind the PROXY protocol the headers are the caller's own.
             Origin::Unnamed => peer.remote.ip().to_canonical(),
         };
         let context =
-            RequestContext { id: RequestId::new(), started: Instant::now(), head, peer: peer.clone(), client };
+            RequestContext { id: RequestId::new(), started: Instant::now(), head, peer: peer.clone(), client, live };
         let (id, started) = (context.id, context.started);
         let is_head = context.head.method == Method::HEAD;
         let is_http1 = context.head.version < Version::HTTP_2;
@@ -95,7 +96,7 @@ impl Router {
 
     /// Answers at a path of the admin API; refusals as well are kept out of caches.
     async fn answer_operator(&self, found: &Found<'_>, context: &RequestContext, body: &mut Incoming) -> Response {
-        let answered = match access::check(self.shared.settings.admin.token.as_ref(), &context.peer, &context.head) {
+        let answered = match access::check(context.live.settings.admin.token.as_ref(), &context.peer, &context.head) {
             Ok(()) => self.call(found, context, body).await,
             Err(refusal) => Err(refusal),
         };

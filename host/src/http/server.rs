@@ -22,22 +22,81 @@ use tokio_util::task::TaskTracker;
 
 use self::error::HttpError;
 use self::listener::Listener;
-use self::tls::Tls;
+use self::tls::{Loaded, Tls};
 use super::router::Router;
 use super::settings::Settings;
 use super::shared::{Services, Shared};
 use super::surface::Surface;
-use crate::caller::{AllowList, HostName, follow_names};
+use crate::ingest::Ingest;
 use crate::systemd::Sockets;
 
 /// Connections that an address of the admin API accepts at once.
 const ADMIN_CONNECTIONS: usize = 64;
+
+/// How often host names in allow lists are looked up.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(60);
 
 /// A server that listens; it answers from [`Server::run`] on.
 pub struct Server {
     router: Router,
     listeners: Vec<Listener>,
     tls: Option<Arc<Tls>>,
+    /// Where the admin API answers.
+    admin: Option<SocketAddr>,
+}
+
+/// Replaces the settings of a server that runs.
+#[derive(Clone)]
+pub struct ServerControl {
+    shared: Arc<Shared>,
+    tls: Option<Arc<Tls>>,
+    admin: Option<SocketAddr>,
+}
+
+/// Settings that can replace those in force. They change nothing until then.
+pub struct PreparedServer {
+    settings: Settings,
+    certificates: Option<Loaded>,
+}
+
+impl ServerControl {
+    /// Prepares other settings, and reads the certificates. Addresses stay as they are, and so does whether there is TLS.
+    ///
+    /// # Errors
+    /// `Exposed` and `Tls`.
+    pub fn prepare(&self, settings: Settings) -> Result<PreparedServer, HttpError> {
+        check_exposed(&settings, self.admin)?;
+        let tls = settings.tls.clone().filter(|_| self.tls.is_some());
+        Ok(PreparedServer { certificates: tls.map(Loaded::read).transpose()?, settings })
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Settings {
+        self.shared.live().settings.clone()
+    }
+
+    /// Replaces the settings, for the connections and requests that begin from now on.
+    pub fn replace(&self, prepared: PreparedServer) {
+        let PreparedServer { settings, certificates } = prepared;
+        if let (Some(tls), Some(certificates)) = (&self.tls, certificates) {
+            tls.replace(certificates);
+        }
+        self.shared.replace(settings);
+    }
+}
+
+/// Refuses settings that would show the admin API to other machines without a token.
+fn check_exposed(settings: &Settings, admin: Option<SocketAddr>) -> Result<(), HttpError> {
+    match admin.filter(|address| !address.ip().to_canonical().is_loopback()) {
+        Some(address) if settings.admin.token.is_none() => Err(HttpError::Exposed { address }),
+        _ => Ok(()),
+    }
+}
+
+async fn follow_names(ingest: Ingest, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK_UP_EVERY)).await.is_some() {
+        ingest.look_up_names().await;
+    }
 }
 
 /// Whether an address of the admin API alone is encrypted: wherever other machines can connect.
@@ -63,14 +122,14 @@ impl Server {
             let bound = Listener::bind(address, sockets.admin, Surface::Admin, tls, ADMIN_CONNECTIONS);
             listeners.push(bound.await?);
         }
-        let exposed =
-            |listener: &&Listener| listener.surface.has_admin() && !listener.address.ip().to_canonical().is_loopback();
-        if settings.admin.token.is_none()
-            && let Some(Listener { address, .. }) = listeners.iter().find(exposed)
-        {
-            return Err(HttpError::Exposed { address: *address });
-        }
-        Ok(Self { router: Router::new(Shared::new(settings, services)), listeners, tls })
+        let admin = listeners.iter().find(|listener| listener.surface.has_admin()).map(|listener| listener.address);
+        check_exposed(&settings, admin)?;
+        Ok(Self { router: Router::new(Shared::new(settings, services)), listeners, tls, admin })
+    }
+
+    /// What replaces the settings while the server runs.
+    pub fn control(&self) -> ServerControl {
+        ServerControl { shared: Arc::clone(self.router.shared()), tls: self.tls.clone(), admin: self.admin }
     }
 
     /// The URLs it answers at: webhooks first, then the admin API's own address.
@@ -86,14 +145,13 @@ impl Server {
 
     /// Serves until `shutdown`, then lets requests in flight finish within [`Settings::shutdown_grace`].
     pub async fn run(self, shutdown: CancellationToken) {
-        let Self { router, listeners, tls } = self;
+        let Self { router, listeners, tls, .. } = self;
         let router = Arc::new(router);
         let shared = router.shared();
         let tasks = TaskTracker::new();
-        let names: Vec<Arc<HostName>> =
-            shared.services.ingest.allow_lists().flat_map(AllowList::names).cloned().collect();
         // The names of allow lists are resolved before the first request is answered.
-        tasks.spawn(follow_names(names, shutdown.clone()).await);
+        shared.services.ingest.look_up_names().await;
+        tasks.spawn(follow_names(shared.services.ingest.clone(), shutdown.clone()));
         if let Some(tls) = tls {
             tasks.spawn(tls.follow(shutdown.clone()));
         }
@@ -104,7 +162,7 @@ impl Server {
         shared.leaving.cancel();
         tasks.close();
         // Connections end themselves when the grace is over; what they started may take a moment longer.
-        let patience = shared.settings.shutdown_grace + Duration::from_secs(2);
+        let patience = shared.live().settings.shutdown_grace + Duration::from_secs(2);
         if tokio::time::timeout(patience, tasks.wait()).await.is_err() {
             tracing::warn!(tasks = tasks.len(), "Requests were cut off at the end of the grace");
         }

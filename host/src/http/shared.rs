@@ -1,30 +1,29 @@
-//! What all requests share: settings, limits, and the handles of other modules.
+//! What all requests share: the settings in force, and the handles of other modules.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ::http::HeaderValue;
 use ::http::request::Parts;
+use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Response;
+use super::live_settings::LiveSettings;
 use super::log_throttle::LogThrottle;
 use super::metrics::HttpMetrics;
-use super::problem::{HttpProblem, whole_seconds};
+use super::problem::HttpProblem;
 use super::refusal::Refusal;
-use super::server::connection_limit::ConnectionLimit;
+use super::reload::ReloadHandle;
 use super::server::peer::Peer;
 use super::settings::Settings;
-use super::webhook::admission::Admission;
 use super::webhook::metrics::WebhookMetrics;
-use super::webhook::rate_limit::RateLimits;
 use crate::dispatch::Dispatch;
 use crate::event::{RequestId, Timestamp};
 use crate::eventlog::EventLog;
-use crate::ingest::{BodyBudget, Ingest};
+use crate::ingest::Ingest;
 use crate::metrics::{ByReason, Metrics};
 use crate::plugin::PluginHost;
 use crate::replay::Replays;
@@ -38,6 +37,7 @@ pub struct Services {
     pub ingest: Ingest,
     pub dispatch: Dispatch,
     pub replays: Replays,
+    pub reload: ReloadHandle,
     pub log: EventLog,
     pub plugins: PluginHost,
     pub skills: Skills,
@@ -47,22 +47,15 @@ pub struct Services {
 }
 
 pub(crate) struct Shared {
-    pub(crate) settings: Settings,
     pub(crate) services: Services,
     pub(crate) metrics: Arc<HttpMetrics>,
     pub(crate) webhook_metrics: WebhookMetrics,
-    pub(crate) admission: Admission,
-    /// Callers that may wait for an agent's answer.
-    pub(crate) answers: Semaphore,
-    pub(crate) body_budget: Arc<BodyBudget>,
-    pub(crate) rate_limits: RateLimits,
-    pub(crate) connection_limit: Arc<ConnectionLimit>,
     pub(crate) store_reads: Arc<Semaphore>,
     /// Backups under way: each reads the whole log.
     pub(crate) backups: Arc<Semaphore>,
-    pub(crate) retry_after: HeaderValue,
     /// Cancelled when the gateway is about to end and reports that it is not ready.
     pub(crate) leaving: CancellationToken,
+    live: ArcSwap<LiveSettings>,
     log_throttle: LogThrottle,
 }
 
@@ -72,6 +65,7 @@ pub(crate) struct RequestContext {
     pub(crate) started: Instant,
     pub(crate) head: Parts,
     pub(crate) peer: Peer,
+    pub(crate) live: Arc<LiveSettings>,
     /// The address of the client, as far as trusted proxies report it.
     pub(crate) client: IpAddr,
 }
@@ -82,19 +76,24 @@ impl Shared {
         Self {
             webhook_metrics: WebhookMetrics::new(Arc::clone(&metrics)),
             metrics,
-            admission: Admission::new(settings.max_requests, settings.max_waiting, settings.turn_timeout),
-            answers: Semaphore::new(settings.max_requests.min(Semaphore::MAX_PERMITS)),
-            body_budget: Arc::new(BodyBudget::new(settings.max_buffered)),
-            rate_limits: RateLimits::new(settings.rate_limit, settings.address_limit),
-            connection_limit: ConnectionLimit::new(settings.max_connections_per_address),
             store_reads: Arc::new(Semaphore::new(STORE_READS)),
             backups: Arc::new(Semaphore::new(1)),
-            retry_after: HeaderValue::from(whole_seconds(settings.retry_after).max(1)),
             leaving: CancellationToken::new(),
+            live: ArcSwap::from_pointee(LiveSettings::new(settings)),
             log_throttle: LogThrottle::new(),
-            settings,
             services,
         }
+    }
+
+    /// The settings in force. A request or a connection keeps those that it began with.
+    pub(crate) fn live(&self) -> Arc<LiveSettings> {
+        self.live.load_full()
+    }
+
+    /// Replaces the settings, for the requests and connections that begin from now on.
+    pub(crate) fn replace(&self, settings: Settings) {
+        let live = self.live().with(settings);
+        self.live.store(Arc::new(live));
     }
 
     /// Logs what an operator should know, a few lines a second at most.
@@ -118,6 +117,6 @@ impl Shared {
         } else {
             tracing::debug!(request_id = %id, code = problem.code, status = problem.status.as_u16(), internal, "Request refused");
         }
-        problem.response(id, &self.retry_after)
+        problem.response(id, &self.live().retry_after)
     }
 }

@@ -28,7 +28,7 @@ use crate::skill::Skills;
 use crate::systemd::Sockets;
 use crate::verify::Secret;
 
-use super::{Server, Services, Settings};
+use super::{Server, Services, Settings, reloads};
 
 /// Long enough for every test, short enough for a person.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -105,6 +105,7 @@ impl Gateway {
         let services = Services {
             ingest,
             dispatch,
+            reload: reloads(Vec::new(), &metrics).0,
             replays,
             log: log.clone(),
             plugins,

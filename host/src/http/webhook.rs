@@ -37,6 +37,7 @@ pub(crate) const WEBHOOKS: &str = "/webhooks/";
 /// Answers a request to a channel and counts it.
 pub(crate) async fn answer(shared: &Arc<Shared>, context: RequestContext, body: &mut Incoming) -> Response {
     let RequestContext { id, started, client, .. } = context;
+    let live = Arc::clone(&context.live);
     let path = context.head.uri.path();
     let mount = shared.services.ingest.mount(path);
     let metrics = mount.as_ref().map(|mount| shared.webhook_metrics.of(mount.channel.name()));
@@ -48,10 +49,10 @@ pub(crate) async fn answer(shared: &Arc<Shared>, context: RequestContext, body: 
     let mut rate = RateStatus::default();
     let mut caller = None;
     let result = match &mount {
-        _ if !is_addressed_to(&shared.settings.hosts, &context.head) => Err(Refusal::Misdirected),
+        _ if !is_addressed_to(&live.settings.hosts, &context.head) => Err(Refusal::Misdirected),
         Some(mount) if !admits_address(mount, client) => Err(Refusal::Address),
         mount => {
-            rate = shared.rate_limits.take(client, bucket, &shared.metrics);
+            rate = live.rate_limits.take(client, bucket, &shared.metrics);
             match (rate.wait(), mount) {
                 (Some(wait), mount) => Err(rate_limited(shared, mount.as_ref(), wait)),
                 (None, None) if path.starts_with(WEBHOOKS) => Err(Refusal::UnknownChannel),
@@ -92,20 +93,20 @@ async fn receive(
     body: &mut Incoming,
     caller: &mut Option<String>,
 ) -> Result<Response, Refusal> {
-    let RequestContext { id, head, peer, .. } = context;
+    let RequestContext { id, head, peer, live, .. } = context;
     let received_at = Timestamp::now();
     let services = &shared.services;
     services.ingest.admits()?;
-    let place = shared.admission.enter().await?;
+    let place = live.admission.enter().await?;
     let channel = services.ingest.open(mount)?;
     if let Some(response) = handshake(&channel, &head) {
         return Ok(response);
     }
     let known = caller::identify(&mount.channel.access().callers, &head.headers, peer.certificate.as_deref());
     *caller = known.map_err(Refusal::Caller)?.map(|known| known.name.clone());
-    let policy = channel.check_head(&head.method, &head.headers)?.at_most(shared.settings.max_body);
-    let limits = BodyLimits { max: policy.max(), time: shared.settings.body_timeout };
-    let (body, share) = body::read(body, limits, &shared.body_budget).await?;
+    let policy = channel.check_head(&head.method, &head.headers)?.at_most(live.settings.max_body);
+    let limits = BodyLimits { max: policy.max(), time: live.settings.body_timeout };
+    let (body, share) = body::read(body, limits, &live.body_budget).await?;
     let name = mount.channel.name();
     let watch = services.dispatch.may_wait(name).then(|| services.dispatch.watch(id));
     let query = head.uri.query().unwrap_or_default().to_owned();
@@ -119,7 +120,7 @@ async fn receive(
         received_at,
         id,
     };
-    let received = services.ingest.receive(&channel, policy, request, &shared.body_budget).await?;
+    let received = services.ingest.receive(&channel, policy, request, &live.body_budget).await?;
     drop(share);
     if let Some(response) = received.response {
         return plugin_response(response);
@@ -130,7 +131,7 @@ async fn receive(
     {
         // An agent may take its time; the event is stored, and the place is for another request.
         drop(place);
-        return Ok(agent_answer(shared, id, &received, event.id, watch, mode).await);
+        return Ok(agent_answer(shared, &live, id, &received, event.id, watch, mode).await);
     }
     Ok(accepted(id, &received.events))
 }

@@ -20,18 +20,18 @@ use crate::verify::Scheme;
 /// Failures of one channel are logged once in this many milliseconds: forged requests must not fill the log.
 const WARN_EVERY: i64 = 10_000;
 
-/// Lives as long as the gateway.
+/// Lives until its settings change. What is known of its polls, and a recording, pass on to the channel that replaces it.
 pub struct Channel {
     pub(super) settings: ChannelSettings,
     pub(super) binding: Arc<Binding>,
     /// What `poll` is called with: it has the network and a time limit of its own.
     pub(super) polled: Arc<Binding>,
-    pub(super) polling: Polling,
+    pub(super) polling: Arc<Polling>,
     /// Whether it was mounted without a table in the configuration.
     pub(super) automatic: bool,
     policy: ArcSwapOption<ChannelPolicy>,
-    recorder: ArcSwapOption<Recorder>,
-    bucket: Option<Bucket>,
+    recorder: Arc<ArcSwapOption<Recorder>>,
+    bucket: Option<Arc<Bucket>>,
     warned_at: AtomicI64,
 }
 
@@ -77,16 +77,24 @@ impl Channel {
         let network = Network::Granted(Box::new(Egress::new(settings.egress.clone())));
         let polled = Binding::new(name, config, network, &polled);
         Self {
-            bucket: settings.rate_limit.map(Bucket::new),
+            bucket: settings.rate_limit.map(Bucket::new).map(Arc::new),
             settings,
             binding: Arc::new(binding.with_state(state.clone())),
             polled: Arc::new(polled.with_state(state)),
-            polling: Polling::default(),
+            polling: Arc::default(),
             automatic,
             policy: ArcSwapOption::empty(),
-            recorder: ArcSwapOption::empty(),
+            recorder: Arc::default(),
             warned_at: AtomicI64::new(0),
         }
+    }
+
+    /// The channel in the place of `before`, which has other settings.
+    pub(super) fn instead_of(self, before: &Self) -> Self {
+        let bucket =
+            if before.settings.rate_limit == self.settings.rate_limit { before.bucket.clone() } else { self.bucket };
+        let (polling, recorder) = (Arc::clone(&before.polling), Arc::clone(&before.recorder));
+        Self { polling, recorder, bucket, ..self }
     }
 
     pub(super) fn status(&self, plugins: &PluginHost) -> ChannelStatus {
@@ -154,7 +162,7 @@ impl Channel {
 
     /// `None` when its rate has no limit.
     pub fn bucket(&self) -> Option<&Bucket> {
-        self.bucket.as_ref()
+        self.bucket.as_deref()
     }
 
     pub(super) fn recorder(&self) -> Option<Arc<Recorder>> {

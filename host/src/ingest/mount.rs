@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
 use super::channel::Channel;
 use super::settings::{ChannelSettings, PREFIX, Settings};
+use crate::caller::{AllowList, HostName};
 use crate::event::ChannelName;
 use crate::plugin::{CallLimits, PluginHost};
 
@@ -26,12 +30,59 @@ pub(super) struct Mounts {
     automatic: RwLock<BTreeMap<ChannelName, Arc<Channel>>>,
 }
 
+/// The table in force.
+pub(super) struct MountTable {
+    current: ArcSwap<Mounts>,
+    replaced: watch::Sender<()>,
+}
+
+impl MountTable {
+    pub(super) fn new(mounts: Mounts) -> Self {
+        Self { current: ArcSwap::from_pointee(mounts), replaced: watch::Sender::new(()) }
+    }
+
+    pub(super) fn load(&self) -> Arc<Mounts> {
+        self.current.load_full()
+    }
+
+    pub(super) fn replace(&self, mounts: Mounts) {
+        self.current.store(Arc::new(mounts));
+        self.replaced.send_replace(());
+    }
+
+    /// Changes whenever the table was replaced.
+    pub(super) fn subscribe(&self) -> watch::Receiver<()> {
+        self.replaced.subscribe()
+    }
+}
+
 impl Mounts {
-    pub(super) fn new(settings: Settings, plugins: PluginHost) -> Self {
+    /// No paths.
+    pub(super) fn none(plugins: PluginHost) -> Self {
+        Self {
+            configured: BTreeMap::new(),
+            paths: Vec::new(),
+            plugins,
+            auto_limits: None,
+            automatic: RwLock::default(),
+        }
+    }
+
+    /// The table of other settings. Channels whose settings are the same go on.
+    pub(super) fn with(&self, settings: Settings) -> Self {
+        let plugins = self.plugins.clone();
         let auto_limits = settings.auto_mount.then_some(settings.auto_limits);
         let channel = |settings: ChannelSettings| {
+            let before = self.configured.get(&settings.name);
+            if let Some(same) = before.filter(|before| before.settings == settings) {
+                return Arc::clone(same);
+            }
             let state = plugins.state(&format!("channels/{}", settings.name), settings.state);
-            Arc::new(Channel::new(settings, state, false))
+            let channel = Channel::new(settings, state, false);
+            Arc::new(match before {
+                Some(before) => channel.instead_of(before),
+                None => channel,
+            })
         };
         let channels = settings.channels.into_iter().map(channel);
         let configured: BTreeMap<_, _> = channels.map(|channel| (channel.settings.name.clone(), channel)).collect();
@@ -54,9 +105,15 @@ impl Mounts {
         Some(Mount { channel, rest })
     }
 
-    /// The channels of the configuration.
-    pub(super) fn configured(&self) -> impl Iterator<Item = &Arc<Channel>> {
-        self.configured.values()
+    /// The channels of the configuration, by name.
+    pub(super) fn configured(&self) -> &BTreeMap<ChannelName, Arc<Channel>> {
+        &self.configured
+    }
+
+    /// The host names in allow lists.
+    pub(super) fn host_names(&self) -> Vec<Arc<HostName>> {
+        let lists = self.configured.values().filter_map(|channel| channel.access().from.as_ref());
+        lists.flat_map(AllowList::names).cloned().collect()
     }
 
     /// Every channel, by name.

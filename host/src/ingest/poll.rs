@@ -2,19 +2,22 @@
 
 pub(crate) mod status;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::status::Polled;
 use super::channel::Channel;
 use super::error::IngestError;
 use super::metrics::ByPoll;
+use super::mount::MountTable;
 use super::pipeline::Pipeline;
 use super::receipt::{self, Context};
-use crate::event::{RequestId, Timestamp};
+use crate::event::{ChannelName, RequestId, Timestamp};
 use crate::lifecycle::Tasks;
 use crate::plugin::{Batch, Failure, Generation};
 
@@ -31,19 +34,46 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 pub const POLLING: &str = "polling";
 
 /// Starts to poll. A call that is cut off at the end is made again after the next start.
-pub(super) fn start<'a>(channels: impl Iterator<Item = &'a Arc<Channel>>, pipeline: &Arc<Pipeline>) -> Tasks {
+pub(super) fn start(mounts: &Arc<MountTable>, pipeline: &Arc<Pipeline>) -> Tasks {
     let mut tasks = Tasks::new(POLLING)
         .debug_when_cut_off("Polls were cut off, their sources are polled again after the next start");
-    for channel in channels.filter(|channel| !channel.settings.poll.every.is_zero()) {
-        let poller = Poller { channel: Arc::clone(channel), pipeline: Arc::clone(pipeline) };
-        tasks.spawn(|stop| poller.run(stop));
-    }
+    let (mounts, pipeline) = (Arc::clone(mounts), Arc::clone(pipeline));
+    tasks.spawn(|stop| supervise(mounts, pipeline, stop));
     tasks
 }
 
-/// Polls one source, one call at a time.
+/// Keeps one task for every channel that polls.
+async fn supervise(mounts: Arc<MountTable>, pipeline: Arc<Pipeline>, stop: CancellationToken) {
+    let mut replaced = mounts.subscribe();
+    let mut pollers: JoinSet<ChannelName> = JoinSet::new();
+    let mut active = BTreeSet::new();
+    while !stop.is_cancelled() {
+        for channel in mounts.load().configured().values().filter(|channel| polls(channel)) {
+            if active.insert(channel.name().clone()) {
+                let (channel, mounts, pipeline) = (Arc::clone(channel), Arc::clone(&mounts), Arc::clone(&pipeline));
+                pollers.spawn(Poller { channel, mounts, pipeline }.run(stop.clone()));
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            Ok(()) = replaced.changed() => {}
+            Some(ended) = pollers.join_next() => match ended {
+                Ok(name) => drop(active.remove(&name)),
+                Err(error) => tracing::error!("Polling ended badly: {error}"),
+            },
+        }
+    }
+    while pollers.join_next().await.is_some() {}
+}
+
+fn polls(channel: &Channel) -> bool {
+    !channel.settings.poll.every.is_zero()
+}
+
+/// Polls one source, one call at a time, until its channel polls no more.
 struct Poller {
     channel: Arc<Channel>,
+    mounts: Arc<MountTable>,
     pipeline: Arc<Pipeline>,
 }
 
@@ -59,11 +89,11 @@ enum PollError {
 }
 
 impl Poller {
-    async fn run(self, stop: CancellationToken) {
+    async fn run(mut self, stop: CancellationToken) -> ChannelName {
         let mut plugins = self.pipeline.plugins.subscribe();
+        let mut replaced = self.mounts.subscribe();
         let mut rounds = 0;
         loop {
-            let every = self.channel.settings.poll.every;
             let wait = match self.generation() {
                 None => None,
                 Some(generation) => match self.poll(&generation).await {
@@ -73,7 +103,7 @@ impl Poller {
                     }
                     Ok(_) => {
                         rounds = 0;
-                        Some(every)
+                        Some(self.channel.settings.poll.every)
                     }
                     Err(error) => Some(self.failed(&error)),
                 },
@@ -85,9 +115,22 @@ impl Poller {
                     None => drop(plugins.changed().await),
                 }
             };
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = next => {}
+            let mut next = std::pin::pin!(next);
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return self.channel.name().clone(),
+                    () = &mut next => break,
+                    Ok(()) = replaced.changed() => {}
+                }
+                match self.mounts.load().configured().get(self.channel.name()) {
+                    Some(channel) if Arc::ptr_eq(channel, &self.channel) => {}
+                    // Other settings: called at once.
+                    Some(channel) if polls(channel) => {
+                        self.channel = Arc::clone(channel);
+                        break;
+                    }
+                    _ => return self.channel.name().clone(),
+                }
             }
         }
     }

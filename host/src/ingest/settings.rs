@@ -26,7 +26,7 @@ pub struct Settings {
 }
 
 /// One configured channel.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ChannelSettings {
     pub name: ChannelName,
     pub plugin: PluginName,

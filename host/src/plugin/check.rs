@@ -53,7 +53,7 @@ async fn look(registry: &Registry, path: &Path, report: &mut Report) {
     let size = ByteSize(file.bytes.len() as u64);
     report.good("size", format!("{size} of at most {}", ByteSize(registry.settings().max_file)));
     let language = Language::of(&file.bytes);
-    if let Some(refusal) = name.as_ref().ok().and_then(|name| registry.settings().trust.admit(name, &file).err()) {
+    if let Some(refusal) = name.as_ref().ok().and_then(|name| registry.rules().trust.admit(name, &file).err()) {
         report.bad("trust", vec![refusal.to_string()]);
     }
     let component = match registry.compile(&file) {
@@ -81,7 +81,7 @@ async fn look(registry: &Registry, path: &Path, report: &mut Report) {
     let (Ok(name), true) = (name, keeps_contract) else { return };
     let (generation, seen) = collect_stats(registry.prepare(&name, &component, file.digest)).await;
     report.good("resources", resources(&component, seen.core_instances));
-    let limit = ByteSize(registry.limits(&name).memory as u64);
+    let limit = ByteSize(registry.rules().limits_of(&name).memory as u64);
     match generation {
         Ok(Generation { manifest, .. }) => {
             report.good("memory", format!("{} of at most {limit} at the start", ByteSize(seen.memory)));

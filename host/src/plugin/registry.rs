@@ -20,13 +20,12 @@ use super::engine::WasmRuntime;
 use super::error::{LoadError, PluginError};
 use super::file::{FilePlace, check_header};
 use super::generation::{Generation, Parts};
-use super::limits::CallLimits;
 use super::linkers::Linkers;
 use super::long_calls::LongCallRuntime;
 use super::manifest::Manifest;
 use super::metrics::{ByLimit, ByPlugin, PluginMetrics};
 use super::pool_permits::PoolPermits;
-use super::settings::Settings;
+use super::settings::{PluginRules, Settings};
 use super::swap_policy::SwapPolicy;
 use super::trust::PluginFile;
 
@@ -92,6 +91,8 @@ impl Slot {
 /// Loads files, several at a time, and holds what serves. Requests read it; only the loader writes it.
 pub(super) struct Registry {
     settings: Settings,
+    /// Those of the settings, until they are replaced.
+    rules: ArcSwap<PluginRules>,
     runtime: WasmRuntime,
     linkers: Linkers,
     compiler: Compiler,
@@ -129,6 +130,7 @@ impl Registry {
         let cache = Cache::open(&settings.cache_dir, engine, settings.cache_max)?;
         let permits = Arc::new(PoolPermits::new(runtime.instances));
         Ok(Self {
+            rules: ArcSwap::from_pointee(settings.rules.clone()),
             settings,
             runtime,
             linkers,
@@ -146,6 +148,17 @@ impl Registry {
 
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    pub(super) fn rules(&self) -> Arc<PluginRules> {
+        self.rules.load_full()
+    }
+
+    /// Replaces the rules. The loader loads every file again when it sees other ones.
+    pub(super) fn replace_rules(&self, rules: PluginRules) {
+        if *self.rules() != rules {
+            self.rules.store(Arc::new(rules));
+        }
     }
 
     pub(super) fn serving(&self, name: &str) -> Option<Arc<Generation>> {
@@ -168,11 +181,7 @@ impl Registry {
 
     /// Reads a file at any path, with its signature.
     pub(super) fn read(&self, path: &Path) -> Result<PluginFile, LoadError> {
-        PluginFile::read(path, FilePlace::Anywhere, self.settings.max_file, &self.settings.trust)
-    }
-
-    pub(super) fn limits(&self, name: &PluginName) -> &CallLimits {
-        self.settings.overrides.get(name).unwrap_or(&self.settings.limits)
+        PluginFile::read(path, FilePlace::Anywhere, self.settings.max_file, &self.rules().trust)
     }
 
     /// Loads a new or changed file. If that fails, the serving generation stays and the reason is logged.
@@ -255,10 +264,13 @@ impl Registry {
         path: &Path,
         serving: Option<&Arc<Generation>>,
     ) -> Result<Option<Generation>, LoadError> {
-        let Settings { dir, max_file, trust, .. } = &self.settings;
-        let file = PluginFile::read(path, FilePlace::Folder(dir), *max_file, trust)?;
-        trust.admit(name, &file)?;
-        if serving.is_some_and(|serving| serving.digest == file.digest) {
+        let Settings { dir, max_file, .. } = &self.settings;
+        let rules = self.rules();
+        let file = PluginFile::read(path, FilePlace::Folder(dir), *max_file, &rules.trust)?;
+        rules.trust.admit(name, &file)?;
+        let is_same =
+            |serving: &&Arc<Generation>| serving.digest == file.digest && serving.limits == *rules.limits_of(name);
+        if serving.filter(is_same).is_some() {
             return Ok(None);
         }
         let mut generation = self.build(name, &file).await?;
@@ -285,7 +297,7 @@ impl Registry {
         let engine = component.engine();
         let kind = classify(component)?;
         let prepared = self.linkers.prepare(component, kind).map_err(|error| LoadError::Link(format!("{error:#}")))?;
-        let limits = self.limits(name).clone();
+        let limits = self.rules().limits_of(name).clone();
         let text = prepared
             .describe(engine, name, &limits, self.runtime.activity.clone())
             .await

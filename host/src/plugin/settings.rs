@@ -19,16 +19,29 @@ pub struct Settings {
     /// Bytes of compiled code that are kept, besides the code of serving plugins.
     pub cache_max: u64,
     pub compile: CompileSettings,
-    pub trust: Trust,
     /// How long a file must be unchanged before it is loaded, unless an event says that it is complete.
     pub debounce: Duration,
     /// Bytes of the largest plugin file.
     pub max_file: u64,
     /// The size of the pool: instances of all plugins together.
     pub instances: usize,
+    pub rules: PluginRules,
+}
+
+/// What is accepted, and what its calls may use. They can be replaced while the host runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PluginRules {
+    pub trust: Trust,
     pub limits: CallLimits,
     /// Complete limits of single plugins.
     pub overrides: BTreeMap<PluginName, CallLimits>,
+}
+
+impl PluginRules {
+    /// The limits of calls of this plugin.
+    pub fn limits_of(&self, plugin: &PluginName) -> &CallLimits {
+        self.overrides.get(plugin).unwrap_or(&self.limits)
+    }
 }
 
 impl Settings {
@@ -39,12 +52,10 @@ impl Settings {
             cache_dir,
             cache_max: 4 << 30,
             compile: CompileSettings::default(),
-            trust: Trust::default(),
             debounce: Duration::from_millis(50),
             max_file: 64 << 20,
             instances: 1000,
-            limits: CallLimits::default(),
-            overrides: BTreeMap::new(),
+            rules: PluginRules::default(),
         }
     }
 }

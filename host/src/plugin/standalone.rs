@@ -58,7 +58,7 @@ impl StandaloneHost {
 
     pub async fn inspect(&self, path: &Path) -> Result<Inspection, LoadError> {
         let (name, file) = (plugin_name(path)?, self.registry.read(path)?);
-        let refusal = self.registry.settings().trust.admit(&name, &file).err();
+        let refusal = self.registry.rules().trust.admit(&name, &file).err();
         let (generation, observed) = collect_stats(self.registry.build(&name, &file)).await;
         let generation = generation?;
         let (imports, exports) = generation.interfaces();

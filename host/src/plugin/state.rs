@@ -1,6 +1,7 @@
 //! The state of a channel or agent: a small key-value store for its plugin.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
@@ -53,7 +54,9 @@ pub struct PluginState {
     /// The name under which the event log keeps it, such as `channels/github`.
     pub owner: String,
     /// Bytes of all keys and values together.
-    pub quota: usize,
+    quota: AtomicUsize,
+    /// Whether it has the entries of earlier runs.
+    loaded: AtomicBool,
     kept: RwLock<Kept>,
     /// Locked while changes are written, so that memory and disk get them in the same order.
     writing: Mutex<()>,
@@ -68,13 +71,24 @@ struct Kept {
 
 impl PluginState {
     pub fn new(owner: String, quota: usize) -> Self {
-        Self { owner, quota, kept: RwLock::default(), writing: Mutex::default() }
+        let (quota, loaded) = (AtomicUsize::new(quota), AtomicBool::new(false));
+        Self { owner, quota, loaded, kept: RwLock::default(), writing: Mutex::default() }
     }
 
     /// Loads the entries of an earlier run.
     pub fn load(&self, entries: impl IntoIterator<Item = (String, Bytes)>) {
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         entries.into_iter().for_each(|(key, value)| kept.put(key, Some(value)));
+        self.loaded.store(true, Ordering::Release);
+    }
+
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.load(Ordering::Acquire)
+    }
+
+    /// Changes the quota in bytes. A state above it may still shrink.
+    pub(super) fn set_quota(&self, quota: usize) {
+        self.quota.store(quota, Ordering::Relaxed);
     }
 
     pub fn used(&self) -> usize {
@@ -151,8 +165,9 @@ impl PluginState {
     /// Refuses growth beyond the quota. A state above a lowered quota may still shrink step by step.
     fn check(&self, growth: isize) -> Result<(), StateError> {
         let used = self.used().saturating_add_signed(growth);
-        if growth > 0 && used > self.quota {
-            return Err(StateError::Quota { used, quota: self.quota });
+        let quota = self.quota.load(Ordering::Relaxed);
+        if growth > 0 && used > quota {
+            return Err(StateError::Quota { used, quota });
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::file::{self, FilePlace};
 use super::signature::{self, SignatureState, TrustedKey, signature_path};
 
 /// The operator's rules for plugin files. By default every file is accepted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     /// The only accepted file of each of these plugins.
     pub pins: BTreeMap<PluginName, Digest>,

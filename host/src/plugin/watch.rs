@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 
 use super::error::PluginError;
 use super::registry::{Registry, file_name};
+use super::settings::PluginRules;
 use super::signature::signature_path;
 use crate::priority::give_way_if_possible;
 
@@ -52,6 +53,13 @@ pub(super) struct Loader {
     _watcher: Option<RecommendedWatcher>,
 }
 
+impl Loader {
+    /// Looks at the folder soon. If too many signals wait already, the next scan comes all the same.
+    pub(super) fn wake(&self) {
+        let _ = self.signals.try_send(Signal::Look);
+    }
+}
+
 impl Drop for Loader {
     fn drop(&mut self) {
         let _ = self.signals.try_send(Signal::Stop);
@@ -68,7 +76,7 @@ pub(super) async fn start(registry: Arc<Registry>) -> Result<Loader, PluginError
     warn_of_strangers(&dir);
     let folder = Folder {
         debounce: registry.settings().debounce,
-        are_pairs: !registry.settings().trust.keys.is_empty(),
+        rules: registry.rules(),
         workers: Workers::start(&registry, &signals)?,
         registry,
         dir,
@@ -197,8 +205,8 @@ struct Folder {
     registry: Arc<Registry>,
     dir: PathBuf,
     debounce: Duration,
-    /// Whether signatures are checked: then a complete file may still wait for its signature.
-    are_pairs: bool,
+    /// The rules by which files were loaded or rejected.
+    rules: Arc<PluginRules>,
     workers: Workers,
     /// Files that were loaded or rejected.
     seen: BTreeMap<PathBuf, Option<Fingerprint>>,
@@ -259,6 +267,11 @@ impl Folder {
         self.loading.len() >= self.workers.count
     }
 
+    /// Whether signatures are checked: then a complete file may still wait for its signature.
+    fn are_pairs(&self) -> bool {
+        !self.rules.trust.keys.is_empty()
+    }
+
     fn files(&self) -> BTreeSet<PathBuf> {
         let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "wasm")).collect()
@@ -266,11 +279,16 @@ impl Folder {
 
     /// Loads or retires every changed file that is complete or has been unchanged for long enough.
     fn look(&mut self) {
+        let rules = self.registry.rules();
+        if !Arc::ptr_eq(&rules, &self.rules) {
+            self.rules = rules;
+            self.seen.values_mut().for_each(|seen| *seen = None);
+        }
         let complete = std::mem::take(&mut self.complete);
         let mut paths = self.files();
         paths.extend(self.seen.keys().cloned());
         for path in paths {
-            let found = Fingerprint::of(&path, self.are_pairs);
+            let found = Fingerprint::of(&path, self.are_pairs());
             if self.seen.get(&path).copied().flatten() == found {
                 self.unsettled.remove(&path);
                 continue;
@@ -279,7 +297,7 @@ impl Folder {
                 Some((before, since)) if *before == found => *since,
                 _ => Instant::now(),
             };
-            let is_complete = found.is_some() && complete.contains(&path) && !self.are_pairs;
+            let is_complete = found.is_some() && complete.contains(&path) && !self.are_pairs();
             let is_due = is_complete || since.elapsed() >= self.debounce;
             if is_due && !self.is_busy() && !self.loading.contains(&path) {
                 self.act(&path);
@@ -305,7 +323,7 @@ impl Folder {
     /// Sends a file to the workers, or retires its plugin if the file was removed.
     fn act(&mut self, path: &Path) {
         self.unsettled.remove(path);
-        let found = Fingerprint::of(path, self.are_pairs);
+        let found = Fingerprint::of(path, self.are_pairs());
         if found.is_none() {
             self.seen.remove(path);
             self.registry.retire(&file_name(path));

@@ -1,12 +1,14 @@
 //! What a replay would redeliver.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
 
 use super::error::ReplayError;
+use super::settings::Rules;
 use crate::event::{AgentName, ChannelName, Seq};
 use crate::eventlog::{DeliveryFilter, DeliveryStage, EventLog, EventLogError, Order, Page, Query, Range, ScanLimits};
 
@@ -29,13 +31,13 @@ pub struct Count {
 /// Counts for one caller at a time: it reads the whole log.
 pub(super) struct Counter {
     log: EventLog,
-    agents: Arc<BTreeSet<AgentName>>,
+    rules: Arc<ArcSwap<Rules>>,
     turn: Mutex<()>,
 }
 
 impl Counter {
-    pub(super) fn new(log: EventLog, agents: Arc<BTreeSet<AgentName>>) -> Self {
-        Self { log, agents, turn: Mutex::default() }
+    pub(super) fn new(log: EventLog, rules: Arc<ArcSwap<Rules>>) -> Self {
+        Self { log, rules, turn: Mutex::default() }
     }
 
     /// Counts what `filter` matches up to the event at `last`.
@@ -50,12 +52,13 @@ impl Counter {
         let mut count = Count::default();
         let query = filter.query(DeliveryStage::Repeatable);
         let selection = query.deliveries.clone().unwrap_or_default();
+        let rules = self.rules.load_full();
         let mut from = Some(Seq(1));
         while let Some(first) = from {
             let range = Range { first, last, order: Order::OldestFirst };
             let page = scan(&self.log, query.clone(), range, ScanLimits::items(ScanLimits::PAGE)).await?;
             for (_, delivery, stored) in page.deliveries(&selection) {
-                if self.agents.contains(&delivery.agent) {
+                if rules.agents.contains(&delivery.agent) {
                     count.matched += 1;
                     *count.by_agent.entry(delivery.agent.clone()).or_default() += 1;
                     *count.by_channel.entry(stored.event.channel.clone()).or_default() += 1;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -12,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::count::scan;
 use super::record::{Records, Replay, ReplayId, ReplayState};
+use super::settings::{Rules, Settings};
 use super::step::{Step, scan_of};
 use super::throttle::Throttle;
-use crate::event::AgentName;
 use crate::eventlog::{EventLog, EventLogError};
 use crate::metrics::Metrics;
 
@@ -31,23 +32,16 @@ pub(super) struct Runner {
     /// Somebody has begun a replay.
     pub(super) begun: Notify,
     log: EventLog,
-    agents: Arc<BTreeSet<AgentName>>,
-    /// Redeliveries to one agent that may be open at once.
-    open: u64,
+    rules: Arc<ArcSwap<Rules>>,
     /// How many replays run.
     running: Gauge,
 }
 
 impl Runner {
-    pub(super) fn load(
-        log: EventLog,
-        agents: Arc<BTreeSet<AgentName>>,
-        open: u64,
-        metrics: &Metrics,
-    ) -> Result<Self, EventLogError> {
+    pub(super) fn load(log: EventLog, rules: Arc<ArcSwap<Rules>>, metrics: &Metrics) -> Result<Self, EventLogError> {
         let running = metrics.register("gateway_replays_running", "Replays that go on", Gauge::default());
         let records = Records::load(log.clone())?;
-        Ok(Self { records, begun: Notify::new(), log, agents, open, running })
+        Ok(Self { records, begun: Notify::new(), log, rules, running })
     }
 
     /// Runs every replay that is to run, until `stop`.
@@ -126,7 +120,9 @@ impl Run {
 
     /// Takes the next step. `None` if the replay was ended before the step had its turn.
     async fn step(&mut self, replay: Replay) -> Result<Option<Replay>, EventLogError> {
-        let Runner { records, log, agents, open, .. } = &*Arc::clone(&self.runner);
+        let Runner { records, log, rules, .. } = &*Arc::clone(&self.runner);
+        let rules = rules.load_full();
+        let Rules { agents, settings: Settings { open, .. } } = &*rules;
         let (query, range, limits) = scan_of(&replay, self.throttle.portion());
         let selection = query.deliveries.clone().unwrap_or_default();
         let mut step = Step::of(scan(log, query, range, limits).await?, &selection);

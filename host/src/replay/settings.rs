@@ -1,6 +1,9 @@
 //! Limits of replays.
 
+use std::collections::BTreeSet;
+
 use super::record::Replay;
+use crate::event::AgentName;
 
 /// Valid input of the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,4 +27,11 @@ impl Settings {
     pub const MAX_RATE: u32 = 10_000;
     /// The most that [`Settings::running`] can be; all of them are kept, with some that ended.
     pub const MAX_RUNNING: usize = Replay::KEPT / 2;
+}
+
+/// What holds for replays now. A reload replaces it as a whole.
+pub(super) struct Rules {
+    pub(super) settings: Settings,
+    /// The configured agents. Deliveries to others are left alone.
+    pub(super) agents: BTreeSet<AgentName>,
 }

@@ -45,6 +45,18 @@ pub enum WatchError {
     Thread(#[source] io::Error),
 }
 
+/// The metrics of skills, which outlive each [`Watcher`].
+#[derive(Clone, Debug)]
+pub struct SkillMetrics {
+    found: Gauge,
+}
+
+impl SkillMetrics {
+    pub fn register(metrics: &Metrics) -> Self {
+        Self { found: metrics.register("gateway_skills", "Skills found", Gauge::default()) }
+    }
+}
+
 /// Watches until it is dropped.
 #[derive(Debug)]
 pub struct Watcher {
@@ -64,9 +76,8 @@ impl Drop for Watcher {
 ///
 /// # Errors
 /// The watcher cannot start. A file system that cannot be watched is not an error: it is polled.
-pub fn watch(settings: Settings, skills: Skills, metrics: &Metrics) -> Result<Watcher, WatchError> {
-    let found = metrics.register("gateway_skills", "Skills found", Gauge::default());
-    watch_with(settings, skills, found, arm, POLL)
+pub fn watch(settings: Settings, skills: Skills, metrics: &SkillMetrics) -> Result<Watcher, WatchError> {
+    watch_with(settings, skills, metrics.found.clone(), arm, POLL)
 }
 
 /// Creates the source of events, which stops when it is dropped.

@@ -48,6 +48,11 @@ impl Notifier {
         self.send(&format!("READY=1\nSTATUS={}\n", one_line(status)));
     }
 
+    /// The configuration is read again; [`Notifier::ready`] tells that this is over.
+    pub fn reloading(&self) {
+        self.send("RELOADING=1\n");
+    }
+
     /// Resets the watchdog. If this is not called for too long, the service manager ends the process.
     pub fn well(&self) {
         self.send("WATCHDOG=1\n");

@@ -5,7 +5,9 @@ use std::fmt;
 use thiserror::Error;
 
 /// A secret shared with a provider, or a provider's public key. Never empty; `Debug` prints `***`.
-#[derive(Clone)]
+///
+/// Two of them are compared only to see whether the configuration has changed, never with what a caller sends.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 
 /// Prefixes of public keys: in PEM, and in Standard Webhooks.

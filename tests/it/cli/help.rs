@@ -25,6 +25,7 @@ Usage: gateway [OPTIONS] <COMMAND>
 Commands:
   serve        Run the gateway until SIGTERM or Ctrl-C [alias: run]
   init         Write a small configuration for the channels and agents that you name
+  reload       Have the running gateway read its configuration again
   check        Check the configuration and report all problems
   status       Show whether the gateway is ready, what it has done, and what to do next
   send         Sign a webhook as its provider would and send it to a channel of the running gateway
@@ -62,6 +63,22 @@ Usage: gateway serve [OPTIONS]
 Options:
       --config <FILE>  Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
   -h, --help           Print help
+",
+    );
+    check_help(
+        &["reload"],
+        r"
+Have the running gateway read its configuration again
+
+Usage: gateway reload [OPTIONS]
+
+Options:
+      --format <FORMAT>  Output format: text or json [default: text]
+      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>     When to use colours: auto, always or never [default: auto]
+  -h, --help             Print help
 ",
     );
     check_help(

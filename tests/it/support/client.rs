@@ -33,6 +33,13 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
 }
 
+/// The header `x-hub-signature-256` of GitHub.
+pub(crate) fn github_signature(secret: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body);
+    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
+}
+
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
         Self { scheme: "http", ..Self::over_tls(address, &Authority::new(), None) }
@@ -71,9 +78,7 @@ impl Client {
     /// Posts to the channel `github` of [`Setup::github`](super::Setup::github), signed as GitHub does.
     pub(crate) async fn post_github(&self, event: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Reply {
         let body = body.into();
-        let mut mac = Hmac::<Sha256>::new_from_slice(b"mysecret").unwrap();
-        mac.update(&body);
-        let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
+        let signature = github_signature("mysecret", &body);
         let own = [("x-github-event", event), ("x-hub-signature-256", &signature)];
         self.post("/webhooks/github", &[&own, headers].concat(), body).await
     }

@@ -68,7 +68,7 @@ pub(super) fn run(path: Option<&Path>, arguments: PinArguments) -> Result<(), Fa
         output::text(&format!("{plugin}: {state}\n"))?;
     }
     let config = config::load(Some(path))?;
-    if let Some(pin) = pins.iter().find(|pin| config.plugins.trust.pins.get(&pin.plugin) != Some(&pin.found)) {
+    if let Some(pin) = pins.iter().find(|pin| config.plugins.rules.trust.pins.get(&pin.plugin) != Some(&pin.found)) {
         let plugin = &pin.plugin;
         return Err(anyhow!("an environment variable overrides `plugins.overrides.{plugin}.sha256`").into());
     }
@@ -83,7 +83,7 @@ fn pins(config: &Config, arguments: &PinArguments) -> Result<Vec<Pin>, Failure> 
         let file = arguments.file.clone().unwrap_or_else(|| folder.join(format!("{plugin}.wasm")));
         let bytes = plugin::read_file(&file, config.plugins.max_file);
         let bytes = bytes.map_err(|error| anyhow!("{}: {error}", file.display()))?;
-        Ok(Pin { old: config.plugins.trust.pins.get(&plugin).copied(), plugin, found: Digest::of(&bytes) })
+        Ok(Pin { old: config.plugins.rules.trust.pins.get(&plugin).copied(), plugin, found: Digest::of(&bytes) })
     };
     names.into_iter().map(pin).collect()
 }

@@ -63,7 +63,7 @@ fn a_channel_narrows_its_plugin() {
     assert!(channel.required);
     assert_eq!(serde_json::to_string(&channel.config).unwrap(), r#"{"depth":2,"ignore":["x"],"since":"2020-01-01"}"#);
     assert_eq!(channel.limits.time, Duration::from_secs(1));
-    assert_eq!(config.plugins.limits.time, Duration::from_secs(10));
+    assert_eq!(config.plugins.rules.limits.time, Duration::from_secs(10));
 
     check_problems(
         "[channels.a]\nmethods = ['post']",

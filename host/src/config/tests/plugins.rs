@@ -14,8 +14,8 @@ fn a_pin_belongs_to_its_plugin_and_is_no_limit() {
 
     let plugins = config(&format!("[plugins.overrides.github]\nsha256 = '{digest}'")).plugins;
 
-    assert_eq!(plugins.trust.pins["github"], digest);
-    assert_eq!(plugins.overrides["github"], plugins.limits);
+    assert_eq!(plugins.rules.trust.pins["github"], digest);
+    assert_eq!(plugins.rules.overrides["github"], plugins.rules.limits);
     check_problems(
         "[plugins.overrides.github]\nsha256 = 'abc'",
         &["plugins.overrides.github.sha256: expected the SHA-256 of a plugin file, 64 hexadecimal digits, found `abc`"],
@@ -28,7 +28,7 @@ fn a_trusted_key_is_a_text_or_a_file() {
     fs::write(dir.path().join("plugins.pub"), KEY).unwrap();
     let keys = |text: &str| {
         let config = read(&format!("[plugins]\n{text}"), dir.path(), environment(&[])).unwrap();
-        config.plugins.trust.keys
+        config.plugins.rules.trust.keys
     };
     let key = TrustedKey::parse(KEY).unwrap();
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{config, config_with, environment};
 use crate::config::raw::Raw;
-use crate::config::{Config, LogFormat, check};
+use crate::config::{Config, LogFormat, check, restart_keys};
 use crate::eventlog::EngineKind;
 use crate::http;
 use crate::plugin::{CallLimits, Reuse};
@@ -67,6 +67,45 @@ fn the_shipped_file_works_as_it_is() {
     assert_eq!(config.dispatch.routes[0].agents[0].as_str(), "stub");
 }
 
+/// Keys whose description ends with `(restart)`, and those of `[eventlog]` outside of `retention`, are the ones that differ.
+#[test]
+fn the_shipped_file_says_what_needs_a_restart() {
+    let mut marked = BTreeSet::new();
+    let (mut table, mut is_marked) = (String::new(), false);
+    for line in SHIPPED.lines() {
+        let code = line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line);
+        if let Some(comment) = line.strip_prefix("# ") {
+            is_marked = comment.ends_with("(restart)");
+        } else if let Some(name) = code.strip_prefix('[') {
+            table = name.trim_matches(['[', ']']).to_owned();
+            if is_marked {
+                marked.insert(table.clone());
+            }
+        } else if let Some((key, _)) = code.split_once(" = ") {
+            if (is_marked && table != "http.tls") || table == "eventlog" {
+                marked.insert(format!("{table}.{key}"));
+            }
+        } else {
+            is_marked = false;
+        }
+    }
+    let other = config(
+        "[http]\nlisten = '127.0.0.1:9'\nmax_connections = 9\ntls = { certificate = 'c', key = 'k' }\n\
+         [admin]\nlisten = '127.0.0.1:10'\n\
+         [eventlog]\ndir = 'd'\ncache = '9MiB'\nballast = '9MiB'\nmin_free = '99MiB'\ndedup_window = '9h'\ndedup_max = 9\n\
+         states_max = 9\nheld_max = 9\nbatch_events = 9\nbatch_bytes = '9MiB'\nqueue = 9\nqueue_bytes = '99MiB'\n\
+         [dispatch]\nheld_bytes = '9MiB'\n\
+         [plugins]\ndir = 'p'\ncache_dir = 'c'\ncache_max = '9MiB'\ncompile_memory = '99MiB'\ncompile_time = '9s'\n\
+         debounce = '9ms'\nmax_file = '9MiB'\ninstances = 9\n\
+         [log]\nformat = 'json'",
+    );
+    let default = config("");
+    let in_memory = config("[eventlog]\nengine = 'memory'");
+    let keys = restart_keys(&default, &other).into_iter().chain(restart_keys(&default, &in_memory));
+
+    assert_eq!(keys.map(str::to_owned).collect::<BTreeSet<_>>(), marked);
+}
+
 #[test]
 fn the_shipped_file_documents_the_defaults() {
     let documented = config_with(&with_everything_on(), SECRETS).unwrap();
@@ -89,18 +128,18 @@ fn the_shipped_file_documents_the_defaults() {
     assert_eq!(documented.log, defaults.log);
     assert_eq!(documented.dispatch.held_bytes, defaults.dispatch.held_bytes);
     assert_eq!(documented.ingest.auto_mount, defaults.ingest.auto_mount);
-    assert_eq!(documented.plugins.limits, CallLimits::default());
-    assert_eq!(defaults.plugins.limits, CallLimits::default());
+    assert_eq!(documented.plugins.rules.limits, CallLimits::default());
+    assert_eq!(defaults.plugins.rules.limits, CallLimits::default());
     let plugins = |config: &Config| {
         let plugins = &config.plugins;
         let folders = (plugins.dir.clone(), plugins.cache_dir.clone(), plugins.cache_max, plugins.compile.clone());
-        let trust = (plugins.trust.keys.clone(), plugins.trust.require_signature);
+        let trust = (plugins.rules.trust.keys.clone(), plugins.rules.trust.require_signature);
         (folders, trust, plugins.debounce, plugins.max_file, plugins.instances)
     };
     assert_eq!(plugins(&documented), plugins(&defaults));
-    assert!(defaults.plugins.trust.pins.is_empty() && documented.plugins.trust.pins.contains_key("github"));
+    assert!(defaults.plugins.rules.trust.pins.is_empty() && documented.plugins.rules.trust.pins.contains_key("github"));
     let reuse = Some(Reuse { max_calls: 1000, max_memory: 32 << 20 });
-    assert_eq!(documented.plugins.overrides["github"], CallLimits { reuse, ..CallLimits::default() });
+    assert_eq!(documented.plugins.rules.overrides["github"], CallLimits { reuse, ..CallLimits::default() });
 
     let channel = |name: &str| documented.ingest.channels.iter().find(|channel| channel.name.as_str() == name).unwrap();
     let [dummy, hook] = ["dummy", "hook"].map(channel);

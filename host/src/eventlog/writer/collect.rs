@@ -36,6 +36,11 @@ impl CommitBuilder {
         self.retention.unfinished
     }
 
+    /// Replaces the retention limits.
+    pub(crate) fn limit(&mut self, limits: RetentionLimits) {
+        self.retention.replace(limits, self.state.floor);
+    }
+
     /// Removes settled events whose time is over at `now`, as part of the commit; a bounded number of them.
     pub(crate) fn collect(&mut self, now: Timestamp) {
         if let Err(error) = self.advance_floor().and_then(|()| self.collect_due(now)) {

@@ -52,6 +52,13 @@ impl Retention {
     /// How long a store that cannot be read is left alone.
     pub(super) const PAUSE: Duration = Duration::from_secs(60);
 
+    /// Replaces the limits. What is due by them is removed with the next commits.
+    pub(super) fn replace(&mut self, limits: RetentionLimits, floor: Seq) {
+        if self.limits != limits {
+            (self.limits, self.cursor, self.not_before, self.unfinished) = (limits, floor, None, true);
+        }
+    }
+
     pub(super) fn new(limits: RetentionLimits, floor: Seq) -> Self {
         Self {
             limits,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::caller::Access;
 use crate::event::{RequestId, Timestamp};
 use crate::http::answer::{Response, with_json};
+use crate::http::live_settings::LiveSettings;
 use crate::http::problem::HttpProblem;
 use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
@@ -56,14 +57,15 @@ struct EventReport {
 
 async fn answer(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let RouteRequest { shared, context, id: name, body } = request;
-    let max = shared.settings.max_body.saturating_mul(4) / 3 + FRAME;
-    let limits = BodyLimits { max, time: shared.settings.body_timeout };
-    let (body, _share) = body::read(body, limits, &shared.body_budget).await?;
+    let LiveSettings { settings, body_budget, .. } = &*context.live;
+    let max = settings.max_body.saturating_mul(4) / 3 + FRAME;
+    let limits = BodyLimits { max, time: settings.body_timeout };
+    let (body, _share) = body::read(body, limits, body_budget).await?;
     let asked: DryRunRequest = serde_json::from_slice(&body).map_err(|error| Refusal::Malformed(error.to_string()))?;
     let webhook = asked.webhook(context.id)?;
     let mount = shared.services.ingest.mount(&webhook.path);
     let asks = mount.map(|mount| asks(mount.channel.access())).unwrap_or_default();
-    let report = match dry_run(shared, name, webhook).await {
+    let report = match dry_run(shared, &context.live, name, webhook).await {
         Ok(DryRun { response, events }) => {
             let events: Vec<_> = events.into_iter().map(|(kind, subject)| EventReport { kind, subject }).collect();
             let usual = if events.is_empty() { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -79,15 +81,20 @@ async fn answer(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     Ok(with_json(StatusCode::OK, &report))
 }
 
-async fn dry_run(shared: &Shared, name: &str, mut webhook: WebhookRequest) -> Result<DryRun, Refusal> {
+async fn dry_run(
+    shared: &Shared,
+    live: &LiveSettings,
+    name: &str,
+    mut webhook: WebhookRequest,
+) -> Result<DryRun, Refusal> {
     let ingest = &shared.services.ingest;
     ingest.admits()?;
     let mount = ingest.mount(&webhook.path).filter(|mount| mount.channel.name().as_str() == name);
     let mount = mount.ok_or(Refusal::UnknownChannel)?;
     let channel = ingest.open(&mount)?;
-    let policy = channel.check_head(&webhook.method, &webhook.headers)?.at_most(shared.settings.max_body);
+    let policy = channel.check_head(&webhook.method, &webhook.headers)?.at_most(live.settings.max_body);
     webhook.path = mount.rest;
-    Ok(ingest.dry_run(&channel, policy, webhook, &shared.body_budget).await?)
+    Ok(ingest.dry_run(&channel, policy, webhook, &live.body_budget).await?)
 }
 
 fn asks(access: &Access) -> Vec<String> {

@@ -27,6 +27,7 @@ use super::turn_away::{SPEAK_TLS, turn_away};
 use super::unread::read_rest;
 use super::upgrade::Upgrade;
 use crate::http::answer::{CLOSE, Response};
+use crate::http::live_settings::LiveSettings;
 use crate::http::router::Router;
 use crate::http::settings::Settings;
 use crate::http::surface::Surface;
@@ -55,6 +56,8 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// A connection that was accepted.
 pub(crate) struct Connection {
     pub(crate) router: Arc<Router>,
+    /// The settings when it was accepted.
+    pub(crate) live: Arc<LiveSettings>,
     pub(crate) surface: Surface,
     pub(crate) remote: SocketAddr,
     pub(crate) tls: Option<Arc<Tls>>,
@@ -116,28 +119,29 @@ impl Connection {
         let shared = Arc::clone(self.router.shared());
         let open = OpenConnection::new(&shared.metrics.connections);
         let Some((remote, origin)) = self.origin(&mut stream).await else { return };
-        let Self { router, surface, remote: accepted, tls, tasks, place, mut counted, stop } = self;
+        let Self { router, live, surface, remote: accepted, tls, tasks, place, mut counted, stop } = self;
+        let settings = &live.settings;
         // A client that a proxy speaks for counts as if it had connected itself.
-        if remote != accepted && !shared.settings.trusted_proxies.trusts(remote.ip().to_canonical()) {
-            counted = shared.connection_limit.enter(remote.ip());
+        if remote != accepted && !settings.trusted_proxies.trusts(remote.ip().to_canonical()) {
+            counted = live.connection_limit.enter(remote.ip());
             if counted.is_none() {
                 shared.metrics.refused.get_or_create(&ByReason::new("connections_per_address")).inc();
                 return;
             }
         }
-        let occupancy = Arc::new(Occupancy::new(place, counted, open, tasks, stop, shared.settings.shutdown_grace));
+        let occupancy = Arc::new(Occupancy::new(place, counted, open, tasks, stop, settings.shutdown_grace));
         let peer = Peer { local, remote, origin, is_encrypted: tls.is_some(), certificate: None };
         match tls {
-            None => serve_on(stream, router, surface, peer, occupancy).await,
+            None => serve_on(stream, router, live, surface, peer, occupancy).await,
             // Boxed, so that a connection in the clear has no room for it.
-            Some(tls) => Box::pin(encrypt(&tls, stream, router, surface, peer, occupancy)).await,
+            Some(tls) => Box::pin(encrypt(&tls, stream, router, live, surface, peer, occupancy)).await,
         }
     }
 
     /// The caller, or the client that a trusted proxy speaks for; `None` when the proxy sends no valid header.
     async fn origin(&self, stream: &mut TcpStream) -> Option<(SocketAddr, Origin)> {
         let shared = self.router.shared();
-        let settings = &shared.settings;
+        let settings = &self.live.settings;
         let is_proxied = settings.proxy_protocol && self.surface.has_webhooks();
         if !is_proxied || !settings.trusted_proxies.trusts(self.remote.ip().to_canonical()) {
             return Some((self.remote, Origin::Named));
@@ -159,14 +163,14 @@ async fn encrypt(
     tls: &Tls,
     stream: TcpStream,
     router: Arc<Router>,
+    live: Arc<LiveSettings>,
     surface: Surface,
     peer: Peer,
     occupancy: Arc<Occupancy>,
 ) {
-    let limit = router.shared().settings.header_timeout;
-    match in_time(limit, &occupancy.stop, tls.accept(stream)).await {
+    match in_time(live.settings.header_timeout, &occupancy.stop, tls.accept(stream)).await {
         Some(Ok(Encrypted { stream, certificate })) => {
-            serve_on(stream, router, surface, Peer { certificate, ..peer }, occupancy).await;
+            serve_on(stream, router, live, surface, Peer { certificate, ..peer }, occupancy).await;
         }
         Some(Err(NoTls::Plain(stream))) => turn_away(stream, SPEAK_TLS, FAREWELL).await,
         Some(Err(NoTls::Failed(error))) => tracing::debug!(peer = %peer.remote, "No TLS connection: {error}"),
@@ -174,12 +178,17 @@ async fn encrypt(
     }
 }
 
-async fn serve_on<S>(stream: S, router: Arc<Router>, surface: Surface, peer: Peer, occupancy: Arc<Occupancy>)
-where
+async fn serve_on<S>(
+    stream: S,
+    router: Arc<Router>,
+    live: Arc<LiveSettings>,
+    surface: Surface,
+    peer: Peer,
+    occupancy: Arc<Occupancy>,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let shared = Arc::clone(router.shared());
-    let settings = &shared.settings;
+    let settings = &live.settings;
     let (remote, stop) = (peer.remote, occupancy.stop.clone());
     let builder = builder(settings, occupancy.tasks.clone());
     let activity = Arc::new(Activity::new());

@@ -19,9 +19,9 @@ pub enum HttpError {
     /// Connections cannot be encrypted.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// An inherited socket would show the admin API to other machines.
+    /// A socket that is open, or was inherited, would show the admin API to other machines.
     #[error(
-        "the inherited socket at `{address}` serves the admin API, which needs a token beyond this machine\nhint: set `admin.token`, or give the admin API an address of its own with `admin.listen`"
+        "the socket at `{address}` serves the admin API, which needs a token beyond this machine\nhint: set `admin.token`, or give the admin API an address of its own with `admin.listen`"
     )]
     Exposed {
         /// Where it listens.

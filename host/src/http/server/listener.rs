@@ -77,13 +77,15 @@ impl Listener {
                     continue;
                 }
             };
-            let is_proxy = shared.settings.trusted_proxies.trusts(remote.ip().to_canonical());
-            let counted = if is_proxy { Some(None) } else { shared.connection_limit.enter(remote.ip()).map(Some) };
+            let live = shared.live();
+            let is_proxy = live.settings.trusted_proxies.trusts(remote.ip().to_canonical());
+            let counted = if is_proxy { Some(None) } else { live.connection_limit.enter(remote.ip()).map(Some) };
             let place = Arc::clone(&self.connections).try_acquire_owned().ok();
             let reason = if counted.is_some() { "connections" } else { "connections_per_address" };
             if let (Some(counted), Some(place)) = (counted, place) {
                 let connection = Connection {
                     router: Arc::clone(&router),
+                    live,
                     surface: self.surface,
                     remote,
                     tls: self.tls.clone(),
@@ -102,7 +104,7 @@ impl Listener {
             if self.tls.is_none()
                 && let Ok(place) = Arc::clone(&turned_away).try_acquire_owned()
             {
-                let busy = busy(&shared.retry_after);
+                let busy = busy(&live.retry_after);
                 tasks.spawn(async move {
                     turn_away(stream, busy.as_bytes(), FAREWELL).await;
                     drop(place);

@@ -48,7 +48,7 @@ pub struct TlsSettings {
 impl TlsSettings {
     /// Checks the files as the start of a server does.
     pub fn check(&self) -> Result<(), TlsError> {
-        Files::read(self)?.config(self).map(drop)
+        Loaded::read(self.clone()).map(drop)
     }
 }
 
@@ -65,10 +65,24 @@ pub enum TlsError {
 }
 
 pub(crate) struct Tls {
+    current: ArcSwap<Loaded>,
+}
+
+/// Certificates in use, or ready to be.
+pub(crate) struct Loaded {
     settings: TlsSettings,
-    current: ArcSwap<ServerConfig>,
-    /// Of the files that it started with.
+    config: Arc<ServerConfig>,
+    /// Of the files.
     digest: [u8; 32],
+}
+
+impl Loaded {
+    /// Reads the files.
+    pub(crate) fn read(settings: TlsSettings) -> Result<Self, TlsError> {
+        let files = Files::read(&settings)?;
+        let config = Arc::new(files.config(&settings)?);
+        Ok(Self { settings, config, digest: files.digest() })
+    }
 }
 
 /// An encrypted connection, and the certificate of its caller.
@@ -86,28 +100,36 @@ pub(crate) enum NoTls {
 
 impl Tls {
     pub(crate) fn new(settings: TlsSettings) -> Result<Self, TlsError> {
-        let files = Files::read(&settings)?;
-        let current = ArcSwap::from_pointee(files.config(&settings)?);
-        Ok(Self { settings, current, digest: files.digest() })
+        Ok(Self { current: ArcSwap::from_pointee(Loaded::read(settings)?) })
+    }
+
+    /// Uses these certificates for the handshakes from now on.
+    pub(crate) fn replace(&self, loaded: Loaded) {
+        self.current.store(Arc::new(loaded));
     }
 
     /// Reads the files again whenever they change. Files that cannot be used leave the last good ones in place.
     pub(crate) async fn follow(self: Arc<Self>, stop: CancellationToken) {
-        let mut seen = Some(self.digest);
+        let mut failed = None;
         while stop.run_until_cancelled(tokio::time::sleep(CHECK_EVERY)).await.is_some() {
-            let own = Arc::clone(&self);
-            let Ok(read) = tokio::task::spawn_blocking(move || Files::read(&own.settings)).await else { return };
-            let digest = read.as_ref().map(Files::digest).ok();
-            if digest == seen {
-                continue;
-            }
-            seen = digest;
-            match read.and_then(|files| files.config(&self.settings)) {
-                Ok(config) => {
-                    self.current.store(Arc::new(config));
-                    tracing::info!(certificate = %self.settings.certificate.display(), "Certificate replaced");
+            let before = self.current.load_full();
+            let settings = before.settings.clone();
+            let Ok(read) = tokio::task::spawn_blocking(move || Loaded::read(settings)).await else { return };
+            match read {
+                Ok(loaded) if loaded.digest == before.digest => failed = None,
+                Ok(loaded) => {
+                    tracing::info!(certificate = %loaded.settings.certificate.display(), "Certificate replaced");
+                    // A reload may have brought other files meanwhile.
+                    self.current.compare_and_swap(&before, Arc::new(loaded));
+                    failed = None;
                 }
-                Err(error) => tracing::warn!("Certificate not replaced, the last one stays in use: {error}"),
+                Err(error) => {
+                    let reason = Some(error.to_string());
+                    if failed != reason {
+                        tracing::warn!("Certificate not replaced, the last one stays in use: {error}");
+                    }
+                    failed = reason;
+                }
             }
         }
     }
@@ -118,7 +140,7 @@ impl Tls {
         if stream.peek(&mut first).await.map_err(NoTls::Failed)? == 1 && first != [HANDSHAKE] {
             return Err(NoTls::Plain(stream));
         }
-        let acceptor = TlsAcceptor::from(self.current.load_full());
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.current.load().config));
         let stream = acceptor.accept(stream).await.map_err(NoTls::Failed)?;
         let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let certificate = shown.map(|shown| Arc::new(Certificate { names: dns_names(shown) }));
@@ -128,7 +150,7 @@ impl Tls {
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Tls").field("settings", &self.current.load().settings).finish_non_exhaustive()
     }
 }
 

@@ -7,6 +7,7 @@ use super::plugin_response::{OCTETS, disarm};
 use crate::dispatch::{OnTimeout, SyncMode, SyncOutcome, Watch};
 use crate::event::{EventId, RequestId};
 use crate::http::answer::{Response, with_body};
+use crate::http::live_settings::LiveSettings;
 use crate::http::refusal::Refusal;
 use crate::http::shared::Shared;
 use crate::ingest::Received;
@@ -18,13 +19,14 @@ const GATEWAY_EVENT_ID: HeaderName = HeaderName::from_static("gateway-event-id")
 /// Waits for the agent that gets the event, within the time of its route.
 pub(crate) async fn agent_answer(
     shared: &Shared,
+    live: &LiveSettings,
     id: RequestId,
     received: &Received,
     event: EventId,
     mut watch: Watch,
     mode: SyncMode,
 ) -> Response {
-    let outcome = match shared.answers.try_acquire() {
+    let outcome = match live.answers.try_acquire() {
         Ok(_waits) => tokio::time::timeout(mode.timeout, watch.outcome()).await.ok(),
         // Too many wait already; the delivery goes on as after a timeout.
         Err(_) => None,

@@ -11,6 +11,7 @@ mod client;
 mod event;
 mod failure;
 mod file;
+mod find;
 mod list;
 mod log;
 mod offline;
@@ -25,6 +26,7 @@ mod serve;
 mod table;
 mod tail;
 mod timeline;
+mod transfer;
 mod webhook;
 
 use std::process::ExitCode;
@@ -82,6 +84,16 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Events { command: Some(EventsCommand::Show { id, output }), .. } => {
             block_on(event::show(&load()?, id, output))
+        }
+        Command::Events { command: Some(EventsCommand::Find(arguments)), .. } => {
+            let (filter, output) = arguments.split();
+            block_on(find::run(&load()?, filter, output))
+        }
+        Command::Events { command: Some(EventsCommand::Export(arguments)), .. } => {
+            block_on(transfer::export(&load()?, arguments))
+        }
+        Command::Events { command: Some(EventsCommand::Import(arguments)), .. } => {
+            block_on(transfer::import(&load()?, arguments))
         }
         Command::Events { command: Some(EventsCommand::Tail(arguments)), .. } => {
             block_on(tail::run(&load()?, arguments))

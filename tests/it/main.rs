@@ -15,6 +15,7 @@ mod delivery;
 mod egress;
 mod examples;
 mod faults;
+mod find;
 mod formats;
 mod front_door;
 mod github;

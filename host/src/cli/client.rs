@@ -114,6 +114,13 @@ impl Client {
         self.read(&reply).map_err(NoAnswer::Failed)
     }
 
+    /// The JSON of a `POST` of lines to the admin API.
+    pub(super) async fn post_lines(&self, path: &str, lines: Vec<u8>) -> Result<Value, NoAnswer> {
+        let ndjson = vec![("content-type".to_owned(), HeaderValue::from_static("application/x-ndjson"))];
+        let reply = self.send(Method::POST, path, ndjson, lines.into()).await?;
+        self.read(&reply).map_err(NoAnswer::Failed)
+    }
+
     /// Sends a request and returns the response, whatever its status.
     pub(super) async fn send(
         &self,

@@ -21,6 +21,8 @@ pub(super) enum Listing {
     Routes,
     Skills,
     Events,
+    /// Events with a text.
+    Found,
     Deliveries,
     Replays,
 }
@@ -37,7 +39,7 @@ impl Listing {
             Self::Plugins => "plugins",
             Self::Routes => "routes",
             Self::Skills => "skills",
-            Self::Events => "events",
+            Self::Events | Self::Found => "events",
             Self::Deliveries => "deliveries",
             Self::Replays => "replays",
         }
@@ -91,6 +93,14 @@ impl Listing {
                 ("kind", |row| shown(&row["kind"])),
                 ("subject", |row| shown(&row["subject"])),
             ],
+            Self::Found => &[
+                ("id", |row| shown(&row["id"])),
+                ("received", |row| shown(&row["received_at"])),
+                ("status", |row| shown(&row["status"])),
+                ("kind", |row| shown(&row["kind"])),
+                ("delivery id", |row| shown(&row["delivery_id"])),
+                ("found in", |row| shown(&row["found_in"]).replace('_', " ")),
+            ],
             Self::Deliveries => &[
                 ("id", |row| shown(&row["id"])),
                 ("event", |row| shown(&row["event"])),
@@ -125,6 +135,7 @@ impl Listing {
             Self::Routes => "no routes, so events are stored and not delivered: add `[[routes]]` to the configuration",
             Self::Skills => "no skills: add a folder with a SKILL.md to the skill folder",
             Self::Events => "no events found; `gateway send CHANNEL FILE` sends one",
+            Self::Found => "no event has this text",
             Self::Deliveries => "no deliveries found",
             Self::Replays => "no replays; `gateway deliveries replay` starts one",
         }
@@ -138,12 +149,16 @@ pub(super) async fn run(
     request: &Request,
     output: OutputArguments,
 ) -> Result<(), Failure> {
-    let answer = query::fetch(config, request).await?;
+    show(listing, &query::fetch(config, request).await?, output)
+}
+
+/// Prints the rows of an answer.
+pub(super) fn show(listing: Listing, answer: &Value, output: OutputArguments) -> Result<(), Failure> {
     if output.format == Format::Json {
-        return output::json(&answer);
+        return output::json(answer);
     }
-    output::text(&text(listing, &answer))?;
-    notes(listing, &answer).iter().for_each(|line| output::note(line));
+    output::text(&text(listing, answer))?;
+    notes(listing, answer).iter().for_each(|line| output::note(line));
     Ok(())
 }
 
@@ -169,6 +184,11 @@ fn notes(listing: Listing, answer: &Value) -> Vec<String> {
     let mut notes = Vec::new();
     if answer[listing.member()].as_array().is_none_or(Vec::is_empty) && answer["next"].is_null() {
         notes.push(listing.empty().to_owned());
+    }
+    if let Some(searched) = answer["searched"].as_object() {
+        let (events, back_to) = (shown(&searched["events"]), shown(&searched["back_to"]));
+        let back_to = if back_to.is_empty() { back_to } else { format!(", back to {back_to}") };
+        notes.push(format!("searched {events} events{back_to}"));
     }
     if !answer["next"].is_null() {
         notes.push(format!("more rows: add `--cursor {}`", shown(&answer["next"])));

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ::http::Method;
 use anyhow::{Context, anyhow, bail};
@@ -16,7 +16,7 @@ use super::arguments::log::LogCommand;
 use super::arguments::output::{Format, OutputArguments};
 use super::client::{Client, NoAnswer};
 use super::failure::Failure;
-use super::file::put_in_place;
+use super::file::{part_of, put_in_place};
 use super::list::shown;
 use super::offline::{STORE, open_log};
 use super::output::{self, Progress, note};
@@ -145,7 +145,7 @@ async fn backup(config: &Config, file: &Path, output: OutputArguments) -> Result
     if file.exists() {
         return Err(anyhow!("`{}` already exists\nhint: choose another file name", file.display()).into());
     }
-    let part = with_part(file);
+    let part = part_of(file);
     let made = write_backup(config, &part).await.and_then(|()| {
         // A backup counts only if it can be read back.
         let input = File::open(&part).with_context(|| format!("cannot read `{}`", part.display()))?;
@@ -294,12 +294,6 @@ fn explain(error: EventLogError) -> anyhow::Error {
         EventLogError::Locked { .. } => anyhow!("{error}\nhint: stop the gateway that uses it"),
         error => error.into(),
     }
-}
-
-fn with_part(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".part");
-    name.into()
 }
 
 fn to_json(value: &impl Serialize) -> Value {

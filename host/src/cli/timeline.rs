@@ -32,6 +32,7 @@ fn facts(event: &Value) -> Vec<(&'static str, String)> {
         ("channel", format!("{} (plugin {})", shown(&event["channel"]), shown(&event["plugin"]))),
         ("seq", shown(&event["seq"])),
         ("request", shown(&event["request_id"])),
+        ("delivery id", shown(&event["delivery_id"])),
     ];
     for (name, value) in event["attributes"].as_object().into_iter().flatten() {
         facts.push(("attribute", format!("{name} = {}", shown(value))));

@@ -58,7 +58,7 @@ pub(crate) struct Shared {
     pub(crate) rate_limits: RateLimits,
     pub(crate) connection_limit: Arc<ConnectionLimit>,
     pub(crate) store_reads: Arc<Semaphore>,
-    /// Backups under way: each reads the whole log.
+    /// Backups and exports under way: each reads the whole log.
     pub(crate) backups: Arc<Semaphore>,
     pub(crate) retry_after: HeaderValue,
     /// Cancelled when the gateway is about to end and reports that it is not ready.

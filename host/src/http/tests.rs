@@ -158,9 +158,11 @@ impl Gateway {
             attributes: Vec::new(),
             headers: Vec::new(),
             request_id: RequestId::new(),
+            delivery_id: None,
             traceparent: None,
             identity: None,
             statement: None,
+            is_imported: false,
             recipients: Vec::new(),
         };
         self.log.commit(vec![event].into()).await.unwrap().events.remove(0).id()

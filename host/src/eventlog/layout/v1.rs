@@ -56,6 +56,7 @@ impl Event<'_> {
             attributes: self.attributes,
             headers: self.headers,
             request_id: self.request_id,
+            delivery_id: None,
             traceparent: None,
         })
     }

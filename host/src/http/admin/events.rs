@@ -11,7 +11,7 @@ use crate::event::{
     AgentName, Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Outcome,
     Payload, PluginName, Priority, RequestId, Seq, Timestamp,
 };
-use crate::eventlog::{EventLog, EventLogError, Query, Range, ScanLimits, Stored};
+use crate::eventlog::{EventLog, EventLogError, Place, Query, Range, ScanLimits, Search, Stored};
 use crate::http::answer::{Response, with_json_text};
 use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
@@ -37,6 +37,17 @@ pub struct EventsPage {
     pub events: Vec<EventRow>,
     /// The cursor of the next page; `None` at the end.
     pub next: Option<String>,
+    /// How far a search has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub searched: Option<Searched>,
+}
+
+/// What one request of a search has looked at.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Searched {
+    pub events: u64,
+    /// When the last of them was received: later ones are done with.
+    pub back_to: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -48,6 +59,10 @@ pub struct EventRow {
     pub subject: Option<String>,
     pub status: EventStatus,
     pub received_at: Timestamp,
+    pub delivery_id: Option<String>,
+    /// Where the text of a search is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found_in: Option<Place>,
 }
 
 /// `GET /admin/events/{id}`.
@@ -67,6 +82,8 @@ pub struct EventDetail<'a> {
     pub verified_at: Option<Timestamp>,
     pub stored_at: Timestamp,
     pub request_id: RequestId,
+    /// What its provider calls the delivery.
+    pub delivery_id: Option<&'a str>,
     pub content_type: &'a str,
     #[serde(serialize_with = "as_object")]
     pub attributes: &'a [(String, String)],
@@ -133,6 +150,9 @@ pub struct Moment<'a> {
     pub duration_ms: Option<u64>,
 }
 
+/// What may be searched for: [`Search::MAX`].
+const TEXT: &str = "a text of 1 to 256 bytes";
+
 async fn list(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let query = EventsQuery::parse(request.query())?;
     read(request.shared, move |log| page(log, &query)).await
@@ -152,7 +172,7 @@ impl Default for EventsQuery {
 }
 
 impl EventsQuery {
-    /// Reads `limit`, `cursor`, `channel`, `kind`, `status`, `since` and `until`.
+    /// Reads `limit`, `cursor`, `q`, `channel`, `kind`, `status`, `since` and `until`.
     ///
     /// # Errors
     /// The first parameter that is unknown, given twice or malformed.
@@ -162,10 +182,13 @@ impl EventsQuery {
             match &*parameter.name {
                 "limit" => parsed.limit = parameter.limit()?,
                 "cursor" => parsed.before = Some(Seq(parameter.read(CURSOR)?)),
+                "q" => parsed.filter.search = Some(Search::new(parameter.value()).ok_or_else(|| parameter.bad(TEXT))?),
                 "status" => parsed.filter.status = Some(parameter.status()?),
                 _ if parameter.select(&mut parsed.filter.events)? => {}
                 _ => {
-                    return Err(parameter.bad("`limit`, `cursor`, `channel`, `kind`, `status`, `since` or `until`"));
+                    return Err(
+                        parameter.bad("`limit`, `cursor`, `q`, `channel`, `kind`, `status`, `since` or `until`")
+                    );
                 }
             }
             Ok(())
@@ -180,7 +203,9 @@ impl EventsQuery {
 /// Those of [`EventLog::scan`].
 pub fn page(log: &EventLog, query: &EventsQuery) -> Result<EventsPage, EventLogError> {
     let found = log.scan(&query.filter, Range::down_from(query.before), ScanLimits::items(query.limit))?;
+    let search = query.filter.search.as_ref();
     let row = |stored: Stored| EventRow {
+        found_in: search.map(|search| search.in_header(&stored.event).unwrap_or(Place::Data)),
         status: stored.status(),
         id: stored.event.id,
         seq: stored.event.seq,
@@ -188,10 +213,12 @@ pub fn page(log: &EventLog, query: &EventsQuery) -> Result<EventsPage, EventLogE
         kind: stored.event.kind,
         subject: stored.event.subject,
         received_at: stored.event.time,
+        delivery_id: stored.event.delivery_id,
     };
     Ok(EventsPage {
         events: found.items.into_iter().map(row).collect(),
         next: found.next.map(|seq| seq.next().to_string()),
+        searched: search.map(|_| Searched { events: found.progress.events, back_to: found.progress.last }),
     })
 }
 
@@ -215,6 +242,7 @@ pub fn detail(stored: &Stored) -> EventDetail<'_> {
         verified_at: event.verified_at,
         stored_at: event.stored_at,
         request_id: event.request_id,
+        delivery_id: event.delivery_id.as_deref(),
         content_type: &event.content_type,
         attributes: &event.attributes,
         headers: &event.headers,
@@ -358,6 +386,7 @@ mod tests {
             attributes: vec![("severity".to_owned(), "high".to_owned())],
             headers: vec![("x-github-event".to_owned(), "push".to_owned())],
             request_id: RequestId::new(),
+            delivery_id: None,
             traceparent: None,
         };
         let recipient = |agent: &str| Recipient { agent: agent.parse().unwrap(), priority: Priority::Normal };
@@ -468,10 +497,11 @@ mod tests {
                 "`status`: expected `accepted`, `pending`, `dead`, `delivered`, `held` or `dropped`, found `done`",
             ),
             ("since=yesterday", "`since`: expected a time such as `2026-01-31T12:00:00Z`, found `yesterday`"),
+            ("q=", "`q`: expected a text of 1 to 256 bytes, found `nothing`"),
             ("kind=", "`kind`: expected a kind, or the beginning of one and `*`, found `nothing`"),
             (
                 "sort=up",
-                "`sort`: expected `limit`, `cursor`, `channel`, `kind`, `status`, `since` or `until`, found `up`",
+                "`sort`: expected `limit`, `cursor`, `q`, `channel`, `kind`, `status`, `since` or `until`, found `up`",
             ),
         ] {
             assert_eq!(EventsQuery::parse(query).unwrap_err().to_string(), expected);

@@ -4,6 +4,7 @@
 //! configuration. Deliberately absent: changes to events that the admin API does not offer. Only `plugin pin` changes the
 //! configuration.
 
+mod agents;
 mod arguments;
 mod cancel;
 mod check;
@@ -70,7 +71,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Channels(arguments) | Command::ListChannels(arguments) => {
             list(Listing::Channels, &Request::Channels, arguments.output)
         }
-        Command::Agents(arguments) => list(Listing::Agents, &Request::Agents, arguments.output),
+        Command::Agents { command: None, list: arguments } => list(Listing::Agents, &Request::Agents, arguments.output),
+        Command::Agents { command: Some(command), .. } => block_on(agents::run(&load()?, command)),
         Command::Plugins(arguments) => list(Listing::Plugins, &Request::Plugins, arguments.output),
         Command::Routes(arguments) => list(Listing::Routes, &Request::Routes, arguments.output),
         Command::Skills(arguments) | Command::ListSkills(arguments) => {
@@ -106,7 +108,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             let (page, output) = arguments.split();
             list(Listing::Deliveries, &Request::Log(LogRequest::Deliveries(page)), output)
         }
-        Command::Deliveries { command: Some(DeliveriesCommand::Replays { output }), .. } => {
+        Command::Deliveries { command: Some(DeliveriesCommand::Replays { id: Some(id), output }), .. } => {
+            block_on(replay::show(&load()?, id, output))
+        }
+        Command::Deliveries { command: Some(DeliveriesCommand::Replays { output, .. }), .. } => {
             list(Listing::Replays, &Request::Log(LogRequest::Replays), output)
         }
         Command::Deliveries { command: Some(DeliveriesCommand::Replay(arguments)), .. } => {

@@ -9,10 +9,13 @@ mod agent;
 mod attempt;
 mod breaker;
 mod context;
+mod hold;
 mod inbox;
 mod job;
 mod memory_budget;
 mod metrics;
+mod pace;
+mod pause;
 mod permits;
 mod queues;
 mod recovery;
@@ -25,8 +28,8 @@ mod watch;
 
 use std::sync::Arc;
 
-use crate::event::{ChannelName, Event, Recipient, RequestId};
-use crate::eventlog::{CommitSink, EventLog, NewDelivery};
+use crate::event::{AgentName, ChannelName, Event, Recipient, RequestId};
+use crate::eventlog::{CommitSink, EventLog, EventLogError, NewDelivery};
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
 use crate::plugin::PluginHost;
@@ -34,6 +37,8 @@ use crate::skill::Skills;
 
 pub use self::agent::{AgentState, AgentStatus, BreakerStatus};
 pub use self::breaker::{BreakerSettings, BreakerState};
+pub use self::hold::{AgentFailure, Hold, Holder};
+pub use self::pause::Pause;
 pub use self::queues::OnFailure;
 pub use self::retry::RetrySettings;
 pub use self::route::{Mode, OnTimeout, Pattern, PatternError, RouteSettings, RouteStatus, SyncMode};
@@ -44,6 +49,7 @@ use self::agent::Agent;
 use self::context::Context;
 use self::memory_budget::MemoryBudget;
 use self::metrics::DispatchMetrics;
+use self::pause::Pauses;
 use self::recovery::Recovery;
 use self::route::Routes;
 use self::task::AgentTask;
@@ -68,6 +74,7 @@ impl Dispatch {
             agents,
             plugins,
             skills,
+            pauses: Pauses::default(),
             watchers: Arc::default(),
             metrics: DispatchMetrics::register(metrics),
         }))
@@ -111,7 +118,62 @@ impl Dispatch {
 
     /// Every agent, by name.
     pub fn agents(&self) -> Vec<AgentStatus> {
-        self.0.agents.values().map(|agent| agent.status(&self.0.plugins)).collect()
+        self.0.agents.values().map(|agent| self.status_of(agent)).collect()
+    }
+
+    /// One agent; `None` if it is not configured.
+    pub fn agent(&self, name: &AgentName) -> Option<AgentStatus> {
+        self.0.agents.get(name).map(|agent| self.status_of(agent))
+    }
+
+    fn status_of(&self, agent: &Agent) -> AgentStatus {
+        agent.status(&self.0.plugins, self.0.pauses.of(&agent.settings.name))
+    }
+
+    /// What holds the deliveries of an agent right now, if anything does.
+    pub fn hold(&self, name: &AgentName) -> Option<Hold> {
+        let agent = self.0.agents.get(name)?;
+        agent.hold(self.0.pauses.of(name))
+    }
+
+    /// Reads which agents are paused. Waits for the disk.
+    ///
+    /// # Errors
+    /// Those of reads.
+    pub fn load_pauses(&self, log: &EventLog) -> Result<(), EventLogError> {
+        self.0.pauses.load(log)
+    }
+
+    /// Starts no more attempts to an agent, also after a restart; those in flight end.
+    ///
+    /// # Errors
+    /// Those of a commit.
+    pub async fn pause(&self, log: &EventLog, name: &AgentName, by: &str) -> Result<Pause, EventLogError> {
+        let pause = self.0.pauses.set(log, name, by).await?;
+        tracing::info!(agent = %name, by, "Agent paused, its deliveries wait");
+        Ok(pause)
+    }
+
+    /// Ends the pause of an agent.
+    ///
+    /// # Errors
+    /// Those of a commit.
+    pub async fn resume(&self, log: &EventLog, name: &AgentName, by: &str) -> Result<(), EventLogError> {
+        if self.0.pauses.clear(log, name).await? {
+            tracing::info!(agent = %name, by, "Agent resumed");
+        }
+        if let Some(agent) = self.0.agents.get(name) {
+            agent.inbox.lag.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Tries an agent now: its breaker allows an attempt, and deliveries that wait for a retry are due.
+    pub fn retry(&self, name: &AgentName, by: &str) {
+        if let Some(agent) = self.0.agents.get(name) {
+            tracing::info!(agent = %name, by, "Agent is tried now");
+            agent.hurry(&self.0.metrics);
+        }
     }
 
     /// Every route, in the order of the configuration.

@@ -112,6 +112,7 @@ impl Parts {
         let router = Arc::new(Routing(dispatch.clone()));
         let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, &metrics);
         load_states(&plugins, &log)?;
+        dispatch.load_pauses(&log)?;
         let replays = Replays::load(config.replay, log.clone(), agents, &metrics)?;
         let services = Services {
             ingest: ingest.clone(),

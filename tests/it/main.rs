@@ -42,6 +42,7 @@ mod replay;
 mod restart;
 mod sandbox;
 mod secrets;
+mod see_why;
 mod shutdown;
 mod signatures;
 mod signers;

@@ -1,5 +1,6 @@
 //! The grammar of the command line.
 
+pub(super) mod agents;
 pub(super) mod deliveries;
 pub(super) mod events;
 pub(super) mod log;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use self::agents::AgentsCommand;
 use self::deliveries::{DeliveriesArguments, DeliveriesCommand};
 use self::events::{EventsArguments, EventsCommand};
 use self::log::LogCommand;
@@ -55,8 +57,14 @@ pub(super) enum Command {
     Send(SendArguments),
     /// List channels, which receive webhooks
     Channels(ListArguments),
-    /// List agents, which receive events
-    Agents(ListArguments),
+    /// List, retry, pause or resume agents, which receive events
+    #[command(args_conflicts_with_subcommands = true)]
+    Agents {
+        #[command(subcommand)]
+        command: Option<AgentsCommand>,
+        #[command(flatten)]
+        list: ListArguments,
+    },
     /// List plugin files, their state and their errors
     Plugins(ListArguments),
     /// List routes, which send events to agents

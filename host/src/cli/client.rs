@@ -217,6 +217,7 @@ impl Client {
         let hint = match reply.status {
             StatusCode::UNAUTHORIZED => "\nhint: `admin.token` must be the one that the gateway was started with",
             StatusCode::NOT_FOUND if json["code"] == "unknown_channel" => "\nhint: `gateway channels` lists them",
+            StatusCode::NOT_FOUND if json["code"] == "unknown_agent" => "\nhint: `gateway agents` lists them",
             StatusCode::NOT_FOUND if json["code"] == "unknown_delivery" => "\nhint: `gateway deliveries` lists them",
             StatusCode::NOT_FOUND if json["code"] == "unknown_replay" => {
                 "\nhint: `gateway deliveries replays` lists them"

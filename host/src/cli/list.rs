@@ -54,6 +54,8 @@ impl Listing {
                 ("accepted", |row| shown(&row["accepted"])),
                 ("duplicates", |row| shown(&row["duplicates"])),
                 ("last event", |row| shown(&row["last_event_at"])),
+                ("failures", |row| failures(row)),
+                ("last failure", |row| last_failure(row)),
                 ("paths", |row| shown(&row["paths"])),
                 ("detail", |row| shown(&row["detail"])),
             ],
@@ -61,9 +63,10 @@ impl Listing {
                 ("name", |row| shown(&row["name"])),
                 ("plugin", |row| shown(&row["plugin"])),
                 ("state", |row| shown(&row["state"])),
-                ("queued", |row| shown(&row["queued"])),
+                ("breaker", |row| breaker(row)),
+                ("queued", |row| shown(&row["queued"]) + if row["behind"] == true { "+" } else { "" }),
                 ("in flight", |row| shown(&row["in_flight"])),
-                ("detail", |row| shown(&row["detail"])),
+                ("detail", |row| detail(row)),
             ],
             Self::Plugins => &[
                 ("file", |row| file_name(&row["file"])),
@@ -107,7 +110,7 @@ impl Listing {
                 ("agent", |row| shown(&row["agent"])),
                 ("state", |row| shown(&row["state"])),
                 ("attempts", |row| shown(&row["attempts"])),
-                ("next attempt", |row| shown(&row["next_attempt_at"])),
+                ("next attempt", |row| next_attempt(row)),
                 ("kind", |row| shown(&row["kind"])),
                 ("failure", |row| failure(row)),
             ],
@@ -214,6 +217,57 @@ pub(super) fn shown(value: &Value) -> String {
     }
 }
 
+/// The breaker of an agent; empty while it is closed.
+fn breaker(row: &Value) -> String {
+    let breaker = &row["breaker"];
+    match breaker["state"].as_str() {
+        Some("open") => format!("open until {}", shown(&breaker["retry_at"])),
+        Some("half-open") => "half-open".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Why an agent does not get its deliveries.
+fn detail(row: &Value) -> String {
+    if !row["detail"].is_null() {
+        return shown(&row["detail"]);
+    }
+    match &row["paused"] {
+        Value::Null => shown(&row["breaker"]["reason"]),
+        pause => format!("paused by {} at {}", shown(&pause["by"]), shown(&pause["since"])),
+    }
+}
+
+/// When a delivery is attempted next, as far as that is known.
+fn next_attempt(row: &Value) -> String {
+    let (due, held) = (shown(&row["next_attempt_at"]), &row["held"]);
+    match held["by"].as_str() {
+        Some("pause") => "paused".to_owned(),
+        // Both are in UTC with milliseconds, so that the later one is the greater.
+        Some(by) => format!("{} ({by})", due.max(shown(&held["until"]))),
+        None => due,
+    }
+}
+
+/// Refused requests of a channel by cause, the most frequent first.
+fn failures(row: &Value) -> String {
+    let mut all: Vec<&Value> = row["failures"].as_array().into_iter().flatten().collect();
+    all.sort_by_key(|failure| std::cmp::Reverse(failure["count"].as_u64()));
+    let each = all.iter().map(|failure| {
+        let [count, status, code] = ["count", "status", "code"].map(|name| shown(&failure[name]));
+        format!("{count} x {status} {code}")
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+fn last_failure(row: &Value) -> String {
+    let last = &row["last_failure"];
+    if last.is_null() {
+        return String::new();
+    }
+    format!("{}: {}", shown(&last["at"]), first_line(&last["reason"]))
+}
+
 /// Why the latest attempt failed, on one line.
 fn failure(row: &Value) -> String {
     let parts = [shown(&row["code"]), first_line(&row["message"])];
@@ -252,6 +306,41 @@ mod tests {
             "NAME  PLUGIN  STATE    QUEUED  IN FLIGHT\nstub  stub    serving  0       2\n"
         );
         assert_eq!(notes(Listing::Agents, &answer), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_agent_and_its_deliveries_say_what_they_wait_for() {
+        let open = json!({"state": "open", "retry_at": "2026-01-31T12:00:05.000Z", "reason": "timeout: no answer"});
+        let row = json!({"breaker": open, "detail": null, "paused": null});
+        assert_eq!(
+            (breaker(&row), detail(&row)),
+            ("open until 2026-01-31T12:00:05.000Z".to_owned(), "timeout: no answer".to_owned())
+        );
+        let row = json!({"breaker": {"state": "closed"}, "paused": {"by": "ann", "since": "then"}});
+        assert_eq!((breaker(&row), detail(&row)), (String::new(), "paused by ann at then".to_owned()));
+        for (due, held, expected) in [
+            (json!("2026-01-31T12:00:01.000Z"), json!(null), "2026-01-31T12:00:01.000Z"),
+            (
+                json!("2026-01-31T12:00:01.000Z"),
+                json!({"by": "breaker", "until": "2026-01-31T12:00:05.000Z"}),
+                "2026-01-31T12:00:05.000Z (breaker)",
+            ),
+            (json!(null), json!({"by": "pause", "until": null}), "paused"),
+            (json!(null), json!(null), ""),
+        ] {
+            assert_eq!(next_attempt(&json!({"next_attempt_at": due, "held": held})), expected);
+        }
+    }
+
+    #[test]
+    fn a_channel_says_what_went_wrong() {
+        let row = json!({
+            "failures": [{"status": 400, "code": "malformed", "count": 1}, {"status": 401, "code": "verification_failed", "count": 3}],
+            "last_failure": {"at": "then", "status": 401, "code": "verification_failed", "reason": "no header\nmore"},
+        });
+        assert_eq!(failures(&row), "3 x 401 verification_failed, 1 x 400 malformed");
+        assert_eq!(last_failure(&row), "then: no header");
+        assert_eq!((failures(&json!({})), last_failure(&json!({}))), (String::new(), String::new()));
     }
 
     #[test]

@@ -34,12 +34,12 @@ pub(super) fn answer(config: &Config, request: &LogRequest) -> anyhow::Result<Va
             Ok(to_json(&admin::events::page(&open_log(config)?, &query)?))
         }
         LogRequest::Event(id) => match open_log(config)?.event(*id)? {
-            Some(stored) => Ok(to_json(&admin::events::detail(&stored))),
+            Some(stored) => Ok(to_json(&admin::events::detail(&stored, &|_| None))),
             None => bail!("there is no event `{id}`\nhint: `gateway events` lists them"),
         },
         LogRequest::Deliveries(list) => {
             let query = DeliveriesQuery::parse(&list.query())?;
-            Ok(to_json(&admin::deliveries::page(&open_log(config)?, &query)?))
+            Ok(to_json(&admin::deliveries::page(&open_log(config)?, &query, &|_| None)?))
         }
         LogRequest::Replays => {
             let mut replays = replay::kept(&open_log(config)?)?;

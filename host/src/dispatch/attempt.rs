@@ -121,6 +121,9 @@ impl AttemptRunner {
         };
         drop((counted, permit));
         let Evaluation { attempt, wait, answer, verdict } = self.evaluate(number, started_at, job.age, called);
+        if matches!(verdict, AgentVerdict::Failed { .. }) {
+            self.agent.failed(attempt.ended_at, &attempt.code, &attempt.message);
+        }
         self.report(verdict);
         let next_at = wait.map(|wait| (attempt.ended_at.after(wait), Instant::now() + wait));
         job.attempts = number.get();

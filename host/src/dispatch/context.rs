@@ -9,6 +9,7 @@ use crate::skill::Skills;
 
 use super::agent::Agent;
 use super::metrics::DispatchMetrics;
+use super::pause::Pauses;
 use super::route::Routes;
 use super::watch::Watchers;
 
@@ -17,6 +18,7 @@ pub(super) struct Context {
     pub(super) agents: BTreeMap<AgentName, Arc<Agent>>,
     pub(super) plugins: PluginHost,
     pub(super) skills: Skills,
+    pub(super) pauses: Pauses,
     pub(super) watchers: Arc<Watchers>,
     pub(super) metrics: DispatchMetrics,
 }

@@ -194,7 +194,7 @@ impl DeliverySelection {
     ) -> impl Iterator<Item = (u32, &'a Delivery)> {
         let is_meant = move |place: u32, delivery: &Delivery| {
             self.agent.as_ref().is_none_or(|agent| *agent == delivery.agent)
-                && self.state.is_none_or(|state| state == delivery.state)
+                && self.state.is_none_or(|state| Delivery::state_at(deliveries, place as usize) == Some(state))
                 && self.is_in_stage(place, delivery, deliveries)
                 && self.level.is_none_or(|level| level == Level::of(delivery))
                 && self.subjects.as_ref().is_none_or(|lanes| lanes.hold(subject, delivery))

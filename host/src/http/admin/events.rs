@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::query::{BadParameter, CURSOR, DeliveryText, PAGE, each};
 use super::read::{blocking, event_id, json, read, unknown_event};
+use crate::dispatch::Hold;
 use crate::event::{
     AgentName, Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Outcome,
     Payload, PluginName, Priority, RequestId, Seq, Timestamp,
@@ -109,6 +110,9 @@ pub struct DeliveryView<'a> {
     pub replayed_by: Option<&'a str>,
     pub created_at: Timestamp,
     pub next_attempt_at: Option<Timestamp>,
+    /// What holds it besides, while it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<Hold>,
     pub attempts_made: u32,
     /// The latest ones, oldest first.
     pub attempts: Vec<AttemptView<'a>>,
@@ -160,7 +164,9 @@ async fn list(request: RouteRequest<'_>) -> Result<Response, Refusal> {
 
 async fn show(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let id = event_id(request.id)?;
-    let find = move |log: &EventLog| Ok(log.event(id)?.map(|stored| json(&detail(&stored))));
+    let dispatch = request.shared.services.dispatch.clone();
+    let find =
+        move |log: &EventLog| Ok(log.event(id)?.map(|stored| json(&detail(&stored, &|agent| dispatch.hold(agent)))));
     let text = blocking(request.shared, find).await?.ok_or_else(|| unknown_event(request.id))?;
     Ok(with_json_text(StatusCode::OK, text))
 }
@@ -223,8 +229,15 @@ pub fn page(log: &EventLog, query: &EventsQuery) -> Result<EventsPage, EventLogE
 }
 
 /// The event with everything that the log holds of it.
-pub fn detail(stored: &Stored) -> EventDetail<'_> {
+///
+/// `hold` knows what holds the deliveries of an agent.
+pub fn detail<'a>(stored: &'a Stored, hold: &dyn Fn(&AgentName) -> Option<Hold>) -> EventDetail<'a> {
     let Stored { event, deliveries, .. } = stored;
+    let view = |(index, delivery): (u32, &'a Delivery)| DeliveryView {
+        state: Delivery::state_at(deliveries, index as usize).unwrap_or(delivery.state),
+        held: Some(&delivery.agent).filter(|_| delivery.state.is_open()).and_then(hold),
+        ..delivery_view(event.seq, index, delivery)
+    };
     let (data, data_base64) = match event.payload() {
         payload @ Payload::Base64(_) => (None, Some(payload)),
         payload => (Some(payload), None),
@@ -248,7 +261,7 @@ pub fn detail(stored: &Stored) -> EventDetail<'_> {
         headers: &event.headers,
         data,
         data_base64,
-        deliveries: (0..).zip(deliveries).map(|(index, delivery)| delivery_view(event.seq, index, delivery)).collect(),
+        deliveries: (0..).zip(deliveries).map(view).collect(),
         timeline: timeline(event, deliveries),
     }
 }
@@ -262,6 +275,7 @@ fn delivery_view(seq: Seq, index: u32, delivery: &Delivery) -> DeliveryView<'_> 
         replayed_by: delivery.replayed_by.as_deref(),
         created_at: delivery.created_at,
         next_attempt_at: delivery.next_attempt_at,
+        held: None,
         attempts_made: delivery.attempts_made,
         attempts: delivery.attempts.iter().map(attempt_view).collect(),
     }
@@ -403,7 +417,7 @@ mod tests {
     fn the_timeline_is_in_order() {
         let stored = stored();
 
-        let detail = detail(&stored);
+        let detail = detail(&stored, &|_| None);
 
         let listed: Vec<_> = detail
             .timeline
@@ -435,7 +449,7 @@ mod tests {
             open.record(attempt(number, 5000 + i64::from(number) * 10, Outcome::Retry), None);
         }
 
-        let timeline = detail(&stored).timeline;
+        let timeline = detail(&stored, &|_| None).timeline;
 
         let place = timeline.iter().position(|moment| moment.what == "omitted").unwrap();
         assert_eq!(timeline[place].attempts, Some([1, 12]));
@@ -448,7 +462,7 @@ mod tests {
     fn the_detail_of_an_event_is_readable_json() {
         let stored = stored();
 
-        let json = serde_json::to_value(detail(&stored)).unwrap();
+        let json = serde_json::to_value(detail(&stored, &|_| None)).unwrap();
 
         assert_eq!(json["status"], "pending");
         assert_eq!(json["data"], serde_json::json!({"a": 1}));

@@ -32,6 +32,7 @@ use crate::event::{AgentName, ChannelName, Event, Recipient, RequestId};
 use crate::eventlog::{CommitSink, EventLog, EventLogError, NewDelivery};
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
+use crate::notice::Notices;
 use crate::plugin::PluginHost;
 use crate::skill::Skills;
 
@@ -63,7 +64,7 @@ pub struct Dispatch(Arc<Context>);
 
 impl Dispatch {
     /// Prepares routes and agents. Deliveries start with [`Dispatch::start`]; until then the log keeps them.
-    pub fn new(settings: Settings, plugins: PluginHost, skills: Skills, metrics: &Metrics) -> Self {
+    pub fn new(settings: Settings, plugins: PluginHost, skills: Skills, notices: Notices, metrics: &Metrics) -> Self {
         let budget = Arc::new(MemoryBudget::new(settings.held_bytes));
         let agents =
             settings.agents.into_iter().map(|agent| Arc::new(Agent::new(agent, &plugins, Arc::clone(&budget))));
@@ -74,6 +75,7 @@ impl Dispatch {
             agents,
             plugins,
             skills,
+            notices,
             pauses: Pauses::default(),
             watchers: Arc::default(),
             metrics: DispatchMetrics::register(metrics),
@@ -168,9 +170,9 @@ impl Dispatch {
         Ok(())
     }
 
-    /// Tries an agent now: its breaker allows an attempt, and deliveries that wait for a retry are due.
+    /// Tries an agent now, unless it is paused: its breaker allows an attempt, and deliveries that wait for a retry are due.
     pub fn retry(&self, name: &AgentName, by: &str) {
-        if let Some(agent) = self.0.agents.get(name) {
+        if let Some(agent) = self.0.agents.get(name).filter(|_| !self.0.pauses.has(name)) {
             tracing::info!(agent = %name, by, "Agent is tried now");
             agent.hurry(&self.0.metrics);
         }

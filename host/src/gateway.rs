@@ -1,5 +1,7 @@
 //! The composition root: the only place where neighbours meet.
 
+mod watch;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, POLLING, Rout
 use crate::lifecycle::{Running, Step, Tasks, Within};
 use crate::memory;
 use crate::metrics::Metrics;
+use crate::notice::{NOTICES, Notices};
 use crate::plugin::{PluginError, PluginHost};
 use crate::replay::{REPLAYS, Replays};
 use crate::skill::{self, Skills};
@@ -84,6 +87,8 @@ struct Parts {
     dispatch: Dispatch,
     replays: Replays,
     log: EventLog,
+    plugins: PluginHost,
+    notices: Notices,
     skills_watcher: skill::Watcher,
     times: StopTimes,
 }
@@ -107,7 +112,8 @@ impl Parts {
         let plugins = PluginHost::start(config.plugins, &metrics, guard).await?;
         check_secrets(config.file, &config.ingest, &plugins)?;
         let agents = config.dispatch.agents.iter().map(|agent| agent.name.clone()).collect();
-        let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), &metrics);
+        let notices = Notices::new(config.notices, &metrics);
+        let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), notices.clone(), &metrics);
         let log = open_log(config.eventlog, &metrics, &dispatch).await?;
         let router = Arc::new(Routing(dispatch.clone()));
         let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, &metrics);
@@ -119,22 +125,26 @@ impl Parts {
             dispatch: dispatch.clone(),
             replays: replays.clone(),
             log: log.clone(),
-            plugins,
+            plugins: plugins.clone(),
             skills,
             metrics,
             started_at,
         };
         let server = Server::bind(config.http, services, sockets).await?;
-        Ok(Self { server, ingest, dispatch, replays, log, skills_watcher, times })
+        Ok(Self { server, ingest, dispatch, replays, log, plugins, notices, skills_watcher, times })
     }
 
     /// Starts to accept requests and to deliver.
     fn serve(self, notifier: &Arc<Notifier>) -> Serving {
-        let Self { server, ingest, dispatch, replays, log, skills_watcher, times } = self;
+        let Self { server, ingest, dispatch, replays, log, plugins, notices, skills_watcher, times } = self;
         let addresses = server.urls();
         let mut running = Running::new(STOP_ORDER);
         running.add(dispatch.start(&log));
         running.add(replays.start());
+        let routes = dispatch.clone();
+        let recipients = Box::new(move |channel: &ChannelName, kind: &str| routes.recipients(channel, kind, &[]));
+        let sources = vec![watch::failed_plugins(plugins), watch::silent_channels(ingest.clone(), log.clone())];
+        running.add(notices.start(&log, recipients, sources));
         running.add(ingest.start());
         for address in &addresses {
             tracing::info!("Serving on {address}");
@@ -158,6 +168,7 @@ const STOP_ORDER: &[Step] = &[
     Step(REQUESTS, Within::HalfOfGrace),
     Step(DELIVERIES, Within::Rest),
     Step(REQUESTS, Within::Unlimited),
+    Step(NOTICES, Within::Rest),
     Step(LOG, Within::Unlimited),
     Step(WATCHDOG, Within::Unlimited),
     Step(MEMORY, Within::Unlimited),

@@ -25,6 +25,7 @@ mod standalone;
 mod unknown;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use self::budget::{BodyBudget, BodyShare, NoRoom};
 pub use self::channel::{Channel, ChannelState, ChannelStatus};
@@ -47,6 +48,7 @@ use self::metrics::IngestMetrics;
 use self::mount::Mounts;
 use self::pipeline::Pipeline;
 use crate::caller::AllowList;
+use crate::event::ChannelName;
 use crate::eventlog::EventLog;
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
@@ -101,6 +103,12 @@ impl Ingest {
     /// Every channel with its state, by name.
     pub fn channels(&self) -> Vec<ChannelStatus> {
         self.mounts.channels().iter().map(|channel| channel.status(&self.pipeline.plugins)).collect()
+    }
+
+    /// The channels that may be silent, and from when on they are.
+    pub fn silence_limits(&self) -> Vec<(ChannelName, Duration)> {
+        let channels = self.mounts.configured();
+        channels.filter_map(|channel| Some((channel.name().clone(), channel.settings.silent_after?))).collect()
     }
 
     /// Starts to poll the sources of channels whose plugins do that.

@@ -30,6 +30,7 @@ mod media_types;
 mod memory;
 mod messages;
 mod metrics;
+mod notices;
 mod odd_payloads;
 mod overload;
 mod plugin_dev;

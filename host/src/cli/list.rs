@@ -265,7 +265,7 @@ fn last_failure(row: &Value) -> String {
     if last.is_null() {
         return String::new();
     }
-    format!("{}: {}", shown(&last["at"]), first_line(&last["reason"]))
+    format!("{} {}: {}", shown(&last["at"]), shown(&last["status"]), first_line(&last["reason"]))
 }
 
 /// Why the latest attempt failed, on one line.
@@ -339,7 +339,7 @@ mod tests {
             "last_failure": {"at": "then", "status": 401, "code": "verification_failed", "reason": "no header\nmore"},
         });
         assert_eq!(failures(&row), "3 x 401 verification_failed, 1 x 400 malformed");
-        assert_eq!(last_failure(&row), "then: no header");
+        assert_eq!(last_failure(&row), "then 401: no header");
         assert_eq!((failures(&json!({})), last_failure(&json!({}))), (String::new(), String::new()));
     }
 

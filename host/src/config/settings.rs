@@ -1,6 +1,6 @@
 //! The valid configuration.
 
-use crate::{dispatch, eventlog, http, ingest, plugin, replay, skill};
+use crate::{dispatch, eventlog, http, ingest, notice, plugin, replay, skill};
 
 /// The settings of every module, valid as a whole.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Config {
     pub dispatch: dispatch::Settings,
     /// `[dispatch] replay_*`.
     pub replay: replay::Settings,
+    /// `[notices]`.
+    pub notices: notice::Settings,
     /// `[skills]`.
     pub skills: skill::Settings,
     /// `[log]`.

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::Serialize;
+use serde_json::json;
 
 use crate::egress::Egress;
 use crate::event::Timestamp;
 use crate::metrics::ByAgent;
+use crate::notice::Notice;
 use crate::plugin::{Binding, Generation, Kind, Network, PluginHost, config_text};
 
 use super::breaker::{AgentVerdict, Breaker, BreakerState};
@@ -115,12 +117,14 @@ impl Agent {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reports the result of an attempt that started in `epoch` to the breaker.
-    pub(super) fn report(&self, epoch: u64, verdict: AgentVerdict, metrics: &DispatchMetrics) {
+    /// Reports the result of an attempt that started in `epoch` to the breaker. Returns what there is to notice: a breaker that
+    /// opens or closes, but not one that opens again after a probe.
+    pub(super) fn report(&self, epoch: u64, verdict: AgentVerdict, metrics: &DispatchMetrics) -> Option<Notice> {
         let now = Instant::now();
         let mut breaker = self.breaker();
+        let before = breaker.state();
         if !breaker.ended(epoch, verdict, now) {
-            return;
+            return None;
         }
         let name = &self.settings.name;
         match breaker.open_until() {
@@ -132,6 +136,17 @@ impl Agent {
             None => tracing::info!(agent = %name, "Breaker closes, the agent answers again"),
         }
         self.show_breaker(&breaker, metrics);
+        let (failures, until) = (breaker.failures(), breaker.open_until());
+        drop(breaker);
+        match until {
+            Some(until) if before == BreakerState::Closed => {
+                let retry_at = Timestamp::now().after(until.saturating_duration_since(now));
+                let data = json!({"agent": name, "failures": failures, "retry_at": retry_at, "last_failure": self.last_failure()});
+                Some(Notice::new("agent.breaker_opened", name, data))
+            }
+            Some(_) => None,
+            None => Some(Notice::new("agent.breaker_closed", name, json!({"agent": name}))),
+        }
     }
 
     /// Remembers why an attempt failed.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::event::AgentName;
+use crate::notice::Notices;
 use crate::plugin::PluginHost;
 use crate::skill::Skills;
 
@@ -19,6 +20,7 @@ pub(super) struct Context {
     pub(super) plugins: PluginHost,
     pub(super) skills: Skills,
     pub(super) pauses: Pauses,
+    pub(super) notices: Notices,
     pub(super) watchers: Arc<Watchers>,
     pub(super) metrics: DispatchMetrics,
 }

@@ -1,5 +1,6 @@
 //! The help of every command, word for word.
 
+mod events;
 mod plugin;
 
 use super::{gateway, outcome};
@@ -26,7 +27,7 @@ Commands:
   check        Check the configuration and report all problems
   send         Sign a webhook as its provider would and send it to a channel of the running gateway
   channels     List channels, which receive webhooks
-  agents       List agents, which receive events
+  agents       List, retry, pause or resume agents, which receive events
   plugins      List plugin files, their state and their errors
   routes       List routes, which send events to agents
   skills       List skills, and folders that could not be loaded
@@ -108,9 +109,63 @@ Options:
     check_help(
         &["agents"],
         r"
-List agents, which receive events
+List, retry, pause or resume agents, which receive events
 
 Usage: gateway agents [OPTIONS]
+       gateway agents <COMMAND>
+
+Commands:
+  retry   Try an agent now: end the waits of its breaker and of its failed deliveries
+  pause   Pause the deliveries to an agent, also across restarts
+  resume  Resume the deliveries to a paused agent
+
+Options:
+      --format <FORMAT>  Output format: text or json [default: text]
+      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["agents", "retry"],
+        r"
+Try an agent now: end the waits of its breaker and of its failed deliveries
+
+Usage: gateway agents retry [OPTIONS] <NAME>
+
+Arguments:
+  <NAME>  Agent name, as listed by `gateway agents`
+
+Options:
+      --format <FORMAT>  Output format: text or json [default: text]
+      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["agents", "pause"],
+        r"
+Pause the deliveries to an agent, also across restarts
+
+Usage: gateway agents pause [OPTIONS] <NAME>
+
+Arguments:
+  <NAME>  Agent name, as listed by `gateway agents`
+
+Options:
+      --format <FORMAT>  Output format: text or json [default: text]
+      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["agents", "resume"],
+        r"
+Resume the deliveries to a paused agent
+
+Usage: gateway agents resume [OPTIONS] <NAME>
+
+Arguments:
+  <NAME>  Agent name, as listed by `gateway agents`
 
 Options:
       --format <FORMAT>  Output format: text or json [default: text]
@@ -158,164 +213,6 @@ Options:
 ",
     );
     check_help(
-        &["events"],
-        r"
-List, show, follow or replay events
-
-Usage: gateway events [OPTIONS]
-       gateway events <COMMAND>
-
-Commands:
-  list    List events, newest first
-  show    Show one event: its timeline, its deliveries and its data
-  find    Find events by a text in them: an id, a subject, an attribute or the data
-  tail    Print new events as they are stored, until Ctrl-C
-  replay  Replay an event: deliver it again
-  export  Export events as CloudEvents, one line of JSON each
-  import  Import events of an export into the running gateway, each once
-
-Options:
-      --limit <LIMIT>      Maximum number of rows, 1 to 500 [default: 50]
-      --cursor <CURSOR>    Continue where an earlier list ended
-      --channel <CHANNEL>  Filter by channel
-      --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --status <STATUS>    Filter by status: accepted, pending, dead, delivered, held or dropped
-      --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (15m)
-      --until <TIME>       Received before this time or this long ago
-      --format <FORMAT>    Output format: text or json [default: text]
-      --config <FILE>      Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help               Print help
-",
-    );
-    check_help(
-        &["events", "list"],
-        r"
-List events, newest first
-
-Usage: gateway events list [OPTIONS]
-
-Options:
-      --limit <LIMIT>      Maximum number of rows, 1 to 500 [default: 50]
-      --cursor <CURSOR>    Continue where an earlier list ended
-      --channel <CHANNEL>  Filter by channel
-      --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --status <STATUS>    Filter by status: accepted, pending, dead, delivered, held or dropped
-      --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (15m)
-      --until <TIME>       Received before this time or this long ago
-      --format <FORMAT>    Output format: text or json [default: text]
-      --config <FILE>      Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help               Print help
-",
-    );
-    check_help(
-        &["events", "show"],
-        r"
-Show one event: its timeline, its deliveries and its data
-
-Usage: gateway events show [OPTIONS] <ID>
-
-Arguments:
-  <ID>  Event id, as listed by `gateway events`
-
-Options:
-      --format <FORMAT>  Output format: text or json [default: text]
-      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help             Print help
-",
-    );
-    check_help(
-        &["events", "tail"],
-        r"
-Print new events as they are stored, until Ctrl-C
-
-Usage: gateway events tail [OPTIONS]
-
-Options:
-      --channel <CHANNEL>  Filter by channel
-      --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --format <FORMAT>    Output format: text or json [default: text]
-      --config <FILE>      Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help               Print help
-",
-    );
-    check_help(
-        &["events", "replay"],
-        r"
-Replay an event: deliver it again
-
-Usage: gateway events replay [OPTIONS] <ID>
-
-Arguments:
-  <ID>  Event id, as listed by `gateway events`
-
-Options:
-      --agent <AGENT>    Deliver to this agent only; by default to all agents of its routes
-      --format <FORMAT>  Output format: text or json [default: text]
-      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help             Print help
-",
-    );
-    check_help(
-        &["events", "find"],
-        r"
-Find events by a text in them: an id, a subject, an attribute or the data
-
-Usage: gateway events find [OPTIONS] <TEXT>
-
-Arguments:
-  <TEXT>  The text, in upper or lower case: the provider's delivery id, a request id, the beginning
-          of an event id, or a part of the subject, of an attribute or of the data
-
-Options:
-      --limit <LIMIT>      Maximum number of rows, 1 to 500 [default: 50]
-      --cursor <CURSOR>    Continue where an earlier search ended
-      --channel <CHANNEL>  Filter by channel
-      --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (15m)
-      --until <TIME>       Received before this time or this long ago
-      --format <FORMAT>    Output format: text or json [default: text]
-      --config <FILE>      Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help               Print help
-",
-    );
-    check_help(
-        &["events", "export"],
-        r"
-Export events as CloudEvents, one line of JSON each
-
-Usage: gateway events export [OPTIONS] [FILE]
-
-Arguments:
-  [FILE]  File to write, `-` for stdout; must not exist yet
-
-Options:
-      --channel <CHANNEL>  Filter by channel
-      --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (15m)
-      --until <TIME>       Received before this time or this long ago
-      --data               Export the data too, not only what is known about it
-      --config <FILE>      Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help               Print help
-",
-    );
-    check_help(
-        &["events", "import"],
-        r"
-Import events of an export into the running gateway, each once
-
-Usage: gateway events import [OPTIONS] <FILE>
-
-Arguments:
-  <FILE>  File written by `gateway events export`, `-` for stdin
-
-Options:
-      --route            Deliver the events by the routes; by default they are only stored
-      --format <FORMAT>  Output format: text or json [default: text]
-      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
-  -h, --help             Print help
-",
-    );
-    check_help(
         &["deliveries"],
         r"
 List or replay deliveries of events to agents
@@ -326,7 +223,7 @@ Usage: gateway deliveries [OPTIONS]
 Commands:
   list     List deliveries, newest event first
   replay   Replay one delivery, or all dead letters that match the filters
-  replays  List replays and their progress, latest first
+  replays  List replays and their progress, latest first, or show what became of one
   cancel   Cancel a replay, or the open deliveries to an agent that is gone
 
 Options:
@@ -334,7 +231,7 @@ Options:
       --cursor <CURSOR>    Continue where an earlier list ended
       --channel <CHANNEL>  Filter by channel
       --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --state <STATE>      Filter by state: pending, retrying, delivered or dead
+      --state <STATE>      Filter by state: pending, retrying, delivered, dead or replayed
       --agent <AGENT>      Filter by agent
       --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (15m)
       --until <TIME>       Received before this time or this long ago
@@ -355,7 +252,7 @@ Options:
       --cursor <CURSOR>    Continue where an earlier list ended
       --channel <CHANNEL>  Filter by channel
       --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --state <STATE>      Filter by state: pending, retrying, delivered or dead
+      --state <STATE>      Filter by state: pending, retrying, delivered, dead or replayed
       --agent <AGENT>      Filter by agent
       --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (15m)
       --until <TIME>       Received before this time or this long ago
@@ -393,9 +290,12 @@ Options:
     check_help(
         &["deliveries", "replays"],
         r"
-List replays and their progress, latest first
+List replays and their progress, latest first, or show what became of one
 
-Usage: gateway deliveries replays [OPTIONS]
+Usage: gateway deliveries replays [OPTIONS] [REPLAY]
+
+Arguments:
+  [REPLAY]  Replay id; by default all are listed
 
 Options:
       --format <FORMAT>  Output format: text or json [default: text]

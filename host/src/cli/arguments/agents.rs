@@ -7,7 +7,7 @@ use crate::event::AgentName;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum AgentsCommand {
-    /// Try an agent now: close the wait of its breaker and of its failed deliveries
+    /// Try an agent now: end the waits of its breaker and of its failed deliveries
     Retry(AgentArguments),
     /// Pause the deliveries to an agent, also across restarts
     Pause(AgentArguments),

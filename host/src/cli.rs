@@ -4,6 +4,7 @@
 //! configuration. Deliberately absent: changes to events that the admin API does not offer. Only `plugin pin` changes the
 //! configuration.
 
+mod agents;
 mod arguments;
 mod cancel;
 mod check;
@@ -13,6 +14,7 @@ mod connection;
 mod event;
 mod failure;
 mod file;
+mod find;
 mod follow;
 mod init;
 mod list;
@@ -36,6 +38,7 @@ mod table;
 mod tail;
 mod terminal;
 mod timeline;
+mod transfer;
 mod version;
 mod webhook;
 
@@ -94,7 +97,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Channels(arguments) | Command::ListChannels(arguments) => {
             set_up(Listing::Channels, &Request::Channels, arguments)
         }
-        Command::Agents(arguments) => list(Listing::Agents, &Request::Agents, arguments.table),
+        Command::Agents { command: None, list: arguments } => list(Listing::Agents, &Request::Agents, arguments.table),
+        Command::Agents { command: Some(command), .. } => block_on(agents::run(asked, command)),
         Command::Plugins(arguments) => set_up(Listing::Plugins, &Request::Plugins, arguments),
         Command::Routes(arguments) => list(Listing::Routes, &Request::Routes, arguments.table),
         Command::Skills(arguments) | Command::ListSkills(arguments) => {
@@ -109,6 +113,16 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Events { command: Some(EventsCommand::Show { id, output }), .. } => {
             block_on(event::show(asked, id, output))
         }
+        Command::Events { command: Some(EventsCommand::Find(arguments)), .. } => {
+            let (filter, table) = arguments.split();
+            block_on(find::run(asked, filter, table))
+        }
+        Command::Events { command: Some(EventsCommand::Export(arguments)), .. } => {
+            block_on(transfer::export(asked, arguments))
+        }
+        Command::Events { command: Some(EventsCommand::Import(arguments)), .. } => {
+            block_on(transfer::import(asked, arguments))
+        }
         Command::Events { command: Some(EventsCommand::Tail(arguments)), .. } => block_on(tail::run(asked, arguments)),
         Command::Events { command: Some(EventsCommand::Replay { id, agent, output }), .. } => {
             block_on(event::replay(asked, &id, agent.as_ref(), output))
@@ -118,7 +132,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             let (page, table) = arguments.split();
             list(Listing::Deliveries, &Request::Log(LogRequest::Deliveries(page)), table)
         }
-        Command::Deliveries { command: Some(DeliveriesCommand::Replays { table }), .. } => {
+        Command::Deliveries { command: Some(DeliveriesCommand::Replays { id: Some(id), table }), .. } => {
+            block_on(replay::show(asked, id, table.output))
+        }
+        Command::Deliveries { command: Some(DeliveriesCommand::Replays { table, .. }), .. } => {
             list(Listing::Replays, &Request::Log(LogRequest::Replays), table)
         }
         Command::Deliveries { command: Some(DeliveriesCommand::Replay(arguments)), .. } => {

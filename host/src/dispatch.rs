@@ -9,10 +9,13 @@ mod agent;
 mod attempt;
 mod breaker;
 mod context;
+mod hold;
 mod inbox;
 mod job;
 mod memory_budget;
 mod metrics;
+mod pace;
+mod pause;
 mod permits;
 mod queues;
 mod recovery;
@@ -30,14 +33,17 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::event::{AgentName, ChannelName, Event, Recipient, RequestId, Seq};
-use crate::eventlog::{CommitSink, EventLog, NewDelivery};
+use crate::eventlog::{CommitSink, EventLog, EventLogError, NewDelivery};
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
+use crate::notice::Notices;
 use crate::plugin::PluginHost;
 use crate::skill::Skills;
 
 pub use self::agent::{AgentState, AgentStatus, BreakerStatus};
 pub use self::breaker::{BreakerSettings, BreakerState};
+pub use self::hold::{AgentFailure, Hold, Holder};
+pub use self::pause::Pause;
 pub use self::queues::OnFailure;
 pub use self::retry::RetrySettings;
 pub use self::route::{Mode, OnTimeout, Pattern, PatternError, RouteSettings, RouteStatus, SyncMode};
@@ -48,6 +54,7 @@ use self::agent::{Agent, Setup};
 use self::context::{Agents, Context};
 use self::memory_budget::MemoryBudget;
 use self::metrics::DispatchMetrics;
+use self::pause::Pauses;
 use self::route::Routes;
 use self::supervisor::{AgentChange, Changes, Supervisor};
 
@@ -70,13 +77,15 @@ pub struct PreparedDispatch {
 
 impl Dispatch {
     /// Prepares routes and agents. Deliveries start with [`Dispatch::start`]; until then the log keeps them.
-    pub fn new(settings: Settings, plugins: PluginHost, skills: Skills, metrics: &Metrics) -> Self {
+    pub fn new(settings: Settings, plugins: PluginHost, skills: Skills, notices: Notices, metrics: &Metrics) -> Self {
         let context = Context {
             routes: ArcSwap::from_pointee(Routes::new(Vec::new())),
             agents: ArcSwap::default(),
             budget: Arc::new(MemoryBudget::new(settings.held_bytes)),
             plugins,
             skills,
+            notices,
+            pauses: Pauses::default(),
             watchers: Arc::default(),
             metrics: DispatchMetrics::register(metrics),
         };
@@ -173,7 +182,62 @@ impl Dispatch {
 
     /// Every agent, by name.
     pub fn agents(&self) -> Vec<AgentStatus> {
-        self.context.agents.load().values().map(|agent| agent.status(&self.context.plugins)).collect()
+        self.context.agents.load().values().map(|agent| self.status_of(agent)).collect()
+    }
+
+    /// One agent; `None` if it is not configured.
+    pub fn agent(&self, name: &AgentName) -> Option<AgentStatus> {
+        self.context.agents.load().get(name).map(|agent| self.status_of(agent))
+    }
+
+    fn status_of(&self, agent: &Agent) -> AgentStatus {
+        agent.status(&self.context.plugins, self.context.pauses.of(&agent.name))
+    }
+
+    /// What holds the deliveries of an agent right now, if anything does.
+    pub fn hold(&self, name: &AgentName) -> Option<Hold> {
+        let agent = self.context.agents.load().get(name).cloned()?;
+        agent.hold(self.context.pauses.of(name))
+    }
+
+    /// Reads which agents are paused. Waits for the disk.
+    ///
+    /// # Errors
+    /// Those of reads.
+    pub fn load_pauses(&self, log: &EventLog) -> Result<(), EventLogError> {
+        self.context.pauses.load(log)
+    }
+
+    /// Starts no more attempts to an agent, also after a restart; those in flight end.
+    ///
+    /// # Errors
+    /// Those of a commit.
+    pub async fn pause(&self, log: &EventLog, name: &AgentName, by: &str) -> Result<Pause, EventLogError> {
+        let pause = self.context.pauses.set(log, name, by).await?;
+        tracing::info!(agent = %name, by, "Agent paused, its deliveries wait");
+        Ok(pause)
+    }
+
+    /// Ends the pause of an agent.
+    ///
+    /// # Errors
+    /// Those of a commit.
+    pub async fn resume(&self, log: &EventLog, name: &AgentName, by: &str) -> Result<(), EventLogError> {
+        if self.context.pauses.clear(log, name).await? {
+            tracing::info!(agent = %name, by, "Agent resumed");
+        }
+        if let Some(agent) = self.context.agents.load().get(name) {
+            agent.inbox.lag.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Tries an agent now, unless it is paused: its breaker allows an attempt, and deliveries that wait for a retry are due.
+    pub fn retry(&self, name: &AgentName, by: &str) {
+        if let Some(agent) = self.context.agents.load().get(name).filter(|_| !self.context.pauses.has(name)) {
+            tracing::info!(agent = %name, by, "Agent is tried now");
+            agent.hurry(&self.context.metrics);
+        }
     }
 
     /// Every route, in the order of the configuration.

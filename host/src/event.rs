@@ -9,6 +9,7 @@ mod envelope;
 mod id;
 mod level;
 mod name;
+mod portable;
 mod reference;
 mod surrogate;
 mod time;
@@ -22,6 +23,7 @@ pub use self::envelope::{Envelope, SkillRef};
 pub use self::id::{EventId, RequestId, Seq};
 pub use self::level::Level;
 pub use self::name::{AgentName, ChannelName, NameError, PluginName};
+pub use self::portable::PortableEvent;
 pub use self::reference::{EventName, IdPrefix, NoEventName};
 pub use self::time::{Timestamp, parse_duration};
 
@@ -56,6 +58,8 @@ pub struct Event {
     pub headers: Vec<(String, String)>,
     /// The request that carried it.
     pub request_id: RequestId,
+    /// What its provider calls the delivery; `None` if the plugin named none.
+    pub delivery_id: Option<String>,
     /// The W3C trace context that its processing belongs to.
     pub traceparent: Option<String>,
 }

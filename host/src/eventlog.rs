@@ -85,6 +85,7 @@ mod maintenance;
 mod metrics;
 mod query;
 mod scan;
+mod search;
 mod settings;
 mod sink;
 mod snapshot;
@@ -120,10 +121,11 @@ pub use self::maintenance::{
 };
 use self::metrics::LogMetrics;
 pub use self::query::{
-    DeliveryFilter, DeliverySelection, DeliveryStage, EventKey, LaneSubjects, Order, Page, Query, Range, ScanLimits,
-    Selection, SkipReason, Skipped, Stored, Withheld,
+    DeliveryFilter, DeliverySelection, DeliveryStage, EventKey, LaneSubjects, Order, Page, Progress, Query, Range,
+    ScanLimits, Selection, SkipReason, Skipped, Stored, Withheld,
 };
 use self::scan::Reader;
+pub use self::search::{Place, Search};
 pub use self::settings::{EngineKind, RetentionLimits, Settings};
 pub use self::sink::CommitSink;
 use self::snapshot::Publisher;

@@ -1,6 +1,7 @@
 //! The composition root: the only place where neighbours meet.
 
 mod reload;
+mod watch;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, POLLING, Rout
 use crate::lifecycle::{Running, Step, Tasks, Within};
 use crate::memory;
 use crate::metrics::Metrics;
+use crate::notice::{NOTICES, Notices};
 use crate::plugin::{PluginError, PluginHost};
 use crate::replay::{REPLAYS, Replays};
 use crate::skill::{self, SkillMetrics, Skills};
@@ -90,6 +92,8 @@ struct Parts {
     dispatch: Dispatch,
     replays: Replays,
     log: EventLog,
+    plugins: PluginHost,
+    notices: Notices,
     reloader: Reloader,
 }
 
@@ -106,11 +110,13 @@ impl Parts {
         let plugins = PluginHost::start(config.plugins, &metrics, Arc::clone(&downgrade_check) as _).await?;
         check_secrets(&config.source, &config.ingest, &plugins)?;
         let agents = config.dispatch.agents.iter().map(|agent| agent.name.clone()).collect();
-        let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), &metrics);
+        let notices = Notices::new(config.notices, &metrics);
+        let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), notices.clone(), &metrics);
         let log = open_log(config.eventlog, &metrics, &dispatch).await?;
         let router = Arc::new(Routing(dispatch.clone()));
         let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, &metrics);
         load_states(&plugins, &log)?;
+        dispatch.load_pauses(&log)?;
         let replays = Replays::load(config.replay, log.clone(), agents, &metrics)?;
         let (reload, reload_requests) = http::reloads(config.warnings, &metrics);
         let services = Services {
@@ -135,24 +141,28 @@ impl Parts {
             dispatch: dispatch.clone(),
             replays: replays.clone(),
             log: log.clone(),
-            plugins,
+            plugins: plugins.clone(),
             downgrade_check,
             skills,
             skill_metrics,
             skills_watcher,
             set_log_level,
         };
-        Ok(Self { server, ingest, dispatch, replays, log, reloader })
+        Ok(Self { server, ingest, dispatch, replays, log, plugins, notices, reloader })
     }
 
     /// Starts to accept requests and to deliver.
     fn serve(self, notifier: &Arc<Notifier>, hangups: unix::Signal) -> Serving {
-        let Self { server, ingest, dispatch, replays, log, reloader } = self;
+        let Self { server, ingest, dispatch, replays, log, plugins, notices, reloader } = self;
         let addresses = server.urls();
         let control = server.control();
         let mut running = Running::new(STOP_ORDER);
         running.add(dispatch.start(&log));
         running.add(replays.start());
+        let routes = dispatch.clone();
+        let recipients = Box::new(move |channel: &ChannelName, kind: &str| routes.recipients(channel, kind, &[]));
+        let sources = vec![watch::failed_plugins(plugins), watch::silent_channels(ingest.clone(), log.clone())];
+        running.add(notices.start(&log, recipients, sources));
         running.add(ingest.start());
         for address in &addresses {
             tracing::info!("Serving on {address}");
@@ -178,6 +188,7 @@ const STOP_ORDER: &[Step] = &[
     Step(REQUESTS, Within::HalfOfGrace),
     Step(DELIVERIES, Within::Rest),
     Step(REQUESTS, Within::Unlimited),
+    Step(NOTICES, Within::Rest),
     Step(LOG, Within::Unlimited),
     Step(WATCHDOG, Within::Unlimited),
     Step(MEMORY, Within::Unlimited),

@@ -25,6 +25,7 @@ mod standalone;
 mod unknown;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use self::budget::{BodyBudget, BodyShare, NoRoom};
 pub use self::channel::{Channel, ChannelState, ChannelStatus};
@@ -47,6 +48,7 @@ use self::metrics::IngestMetrics;
 use self::mount::{MountTable, Mounts};
 use self::pipeline::Pipeline;
 use crate::caller::look_up_names;
+use crate::event::ChannelName;
 use crate::eventlog::EventLog;
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
@@ -116,6 +118,13 @@ impl Ingest {
     /// Every channel with its state, by name.
     pub fn channels(&self) -> Vec<ChannelStatus> {
         self.mounts.load().channels().iter().map(|channel| channel.status(&self.pipeline.plugins)).collect()
+    }
+
+    /// The channels that may be silent, and from when on they are.
+    pub fn silence_limits(&self) -> Vec<(ChannelName, Duration)> {
+        let mounts = self.mounts.load();
+        let channels = mounts.configured().values();
+        channels.filter_map(|channel| Some((channel.name().clone(), channel.settings.silent_after?))).collect()
     }
 
     /// Starts to poll the sources of channels whose plugins do that.

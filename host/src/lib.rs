@@ -1,6 +1,6 @@
 //! A self-hosted event gateway: webhooks in, durable events, agents out, every adapter a sandboxed Wasm component.
 //!
-//! To read it in order: `event`, `metrics`, `systemd`, `lifecycle`, `memory`, `coding`, `verify`, `caller`, `egress`, `eventlog`, `plugin`, `skill`, `ingest`, `dispatch`,
+//! To read it in order: `event`, `metrics`, `systemd`, `lifecycle`, `memory`, `coding`, `verify`, `caller`, `egress`, `eventlog`, `plugin`, `skill`, `notice`, `ingest`, `dispatch`,
 //! `replay`, `sample`, `http`, `config`, `gateway`, `cli`. Each imports only from those before it (`ARCHITECTURE.md` says why).
 
 #![expect(
@@ -22,6 +22,7 @@ pub mod ingest;
 pub mod lifecycle;
 pub mod memory;
 pub mod metrics;
+pub mod notice;
 pub mod plugin;
 mod priority;
 pub mod replay;

@@ -9,6 +9,7 @@
 mod cancellation;
 mod count;
 mod error;
+mod outcome;
 mod record;
 mod run;
 mod settings;
@@ -19,6 +20,7 @@ mod throttle;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
@@ -28,6 +30,7 @@ pub use self::cancellation::Cancelled;
 pub use self::count::Count;
 use self::count::Counter;
 pub use self::error::ReplayError;
+pub use self::outcome::Outcomes;
 use self::record::Records;
 pub use self::record::{Replay, ReplayId, ReplayState};
 use self::run::Runner;
@@ -149,6 +152,14 @@ impl Replays {
         }
     }
 
+    /// What became of the deliveries of a replay; `None` if there are too many events to look at.
+    ///
+    /// # Errors
+    /// `Log`.
+    pub async fn outcomes(&self, replay: &Replay) -> Result<Option<Outcomes>, ReplayError> {
+        Outcomes::of(&self.0.log, replay).await
+    }
+
     /// Counts what [`Replays::cancel_deliveries`] would cancel.
     ///
     /// # Errors
@@ -156,6 +167,16 @@ impl Replays {
     pub async fn count_open(&self, agent: &AgentName) -> Result<u64, ReplayError> {
         self.check_is_gone(agent)?;
         self.0.cancellation.count(&self.0.log, agent).await
+    }
+
+    /// Counts the open deliveries to any agent.
+    ///
+    /// # Errors
+    /// `TooSlow` when they cannot be counted in a moment, and `Log`.
+    pub async fn open_to(&self, agent: &AgentName) -> Result<u64, ReplayError> {
+        const LIMIT: Duration = Duration::from_secs(2);
+        let counted = tokio::time::timeout(LIMIT, self.0.cancellation.count(&self.0.log, agent)).await;
+        counted.unwrap_or(Err(ReplayError::TooSlow { within: LIMIT }))
     }
 
     /// Ends the open deliveries to an agent that is not configured any more: they are dead. What is left when the time of a

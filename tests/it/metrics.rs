@@ -55,6 +55,16 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("gateway_events_duplicate", "counter", "Events that were in the log already."),
     ("gateway_events_held", "gauge", "Events that nobody is told of yet, because their state may be late."),
     ("gateway_http_connections", "gauge", "Open connections."),
+    (
+        "gateway_notices_dropped",
+        "counter",
+        "Notices that were not stored, because the queue was full or the log refused them.",
+    ),
+    (
+        "gateway_notices_throttled",
+        "counter",
+        "Notices that were left out, because there was one of the same kind about the same thing.",
+    ),
     ("gateway_plugin_call_duration_seconds", "histogram", "Time of a plugin call, instantiation included."),
     ("gateway_plugin_calls", "counter", "Plugin calls by how they ended."),
     ("gateway_plugin_generation", "gauge", "The serving generation."),

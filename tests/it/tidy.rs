@@ -22,6 +22,7 @@ const ORDER: &[&[&str]] = &[
     &["verify"],
     &["caller", "egress"],
     &["eventlog", "plugin", "skill"],
+    &["notice"],
     &["ingest", "dispatch", "replay"],
     &["sample"],
     &["http"],

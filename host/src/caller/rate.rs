@@ -1,5 +1,6 @@
 //! Rates with a burst.
 
+use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -51,6 +52,19 @@ impl Rate {
         match room {
             Some(room) => (Some(next), standing(room / self.interval, filled, 0)),
             None => (None, standing(0, filled - self.interval, filled - self.span())),
+        }
+    }
+}
+
+impl fmt::Display for Rate {
+    /// In the largest unit with a whole count.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const HOUR: u64 = 3600 * 1_000_000_000;
+        let per_hour = (HOUR + self.interval / 2) / self.interval;
+        match per_hour {
+            count if count % 3600 == 0 => write!(f, "{}/s", count / 3600),
+            count if count % 60 == 0 => write!(f, "{}/m", count / 60),
+            count => write!(f, "{count}/h"),
         }
     }
 }
@@ -134,6 +148,13 @@ mod tests {
     use super::*;
 
     const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_rate_is_shown_as_it_is_written() {
+        for text in ["1/s", "7/s", "100/s", "90/m", "1000/h", "1/h"] {
+            assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
+        }
+    }
 
     #[test]
     fn a_rate_is_a_count_and_a_unit() {

@@ -1,5 +1,6 @@
 //! The grammar of the command line.
 
+pub(super) mod agents;
 pub(super) mod connection;
 pub(super) mod deliveries;
 pub(super) mod events;
@@ -16,6 +17,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use clap_complete::engine::ArgValueCandidates;
 
+use self::agents::AgentsCommand;
 use self::connection::ConnectionArguments;
 use self::deliveries::{DeliveriesArguments, DeliveriesCommand};
 use self::events::{EventsArguments, EventsCommand};
@@ -97,8 +99,14 @@ pub(super) enum Command {
     Listen(ListenArguments),
     /// List channels, which receive webhooks
     Channels(SetUpArguments),
-    /// List agents, which receive events
-    Agents(ListArguments),
+    /// List, retry, pause or resume agents, which receive events
+    #[command(args_conflicts_with_subcommands = true)]
+    Agents {
+        #[command(subcommand)]
+        command: Option<AgentsCommand>,
+        #[command(flatten)]
+        list: ListArguments,
+    },
     /// List plugin files, their state and their errors
     Plugins(SetUpArguments),
     /// List routes, which send events to agents

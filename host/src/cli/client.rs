@@ -109,6 +109,13 @@ impl Client {
         self.read(&reply).map_err(NoAnswer::Failed)
     }
 
+    /// The JSON of a `POST` of lines to the admin API.
+    pub(super) async fn post_lines(&self, path: &str, lines: Vec<u8>) -> Result<Value, NoAnswer> {
+        let ndjson = vec![("content-type".to_owned(), HeaderValue::from_static("application/x-ndjson"))];
+        let reply = self.send(Method::POST, path, ndjson, lines.into()).await?;
+        self.read(&reply).map_err(NoAnswer::Failed)
+    }
+
     /// Sends a request and returns the response, whatever its status.
     pub(super) async fn send(
         &self,
@@ -217,6 +224,7 @@ impl Client {
         let hint = match reply.status {
             StatusCode::UNAUTHORIZED => &format!("\nhint: {}", self.when_refused),
             StatusCode::NOT_FOUND if json["code"] == "unknown_channel" => "\nhint: `gateway channels` lists them",
+            StatusCode::NOT_FOUND if json["code"] == "unknown_agent" => "\nhint: `gateway agents` lists them",
             StatusCode::NOT_FOUND if json["code"] == "unknown_delivery" => "\nhint: `gateway deliveries` lists them",
             StatusCode::NOT_FOUND if json["code"] == "unknown_replay" => {
                 "\nhint: `gateway deliveries replays` lists them"

@@ -18,6 +18,16 @@ pub(super) enum Failure {
     Closed,
 }
 
+impl Failure {
+    /// The failure of writing data, as an error for whoever produces the data.
+    pub(super) fn of_writing(self) -> anyhow::Error {
+        match self {
+            Self::Failed(error) => error,
+            _ => anyhow::anyhow!("nobody reads what is written"),
+        }
+    }
+}
+
 impl From<ConfigProblems> for Failure {
     fn from(problems: ConfigProblems) -> Self {
         Self::Config(problems)

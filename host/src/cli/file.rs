@@ -11,9 +11,7 @@ pub(super) fn replace(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let failed = || format!("cannot write `{}`", file.display());
     // A symbolic link stays one.
     let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
-    let mut part = file.clone().into_os_string();
-    part.push(".part");
-    let part = PathBuf::from(part);
+    let part = part_of(&file);
     let permissions: Option<Permissions> = fs::metadata(&file).ok().map(|metadata| metadata.permissions());
     let written = File::create(&part).and_then(|mut new| {
         if let Some(permissions) = permissions {
@@ -27,6 +25,13 @@ pub(super) fn replace(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         let _ = fs::remove_file(&part);
     }
     replaced
+}
+
+/// Where a file is written until it is complete.
+pub(super) fn part_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
 }
 
 /// Renames a complete file and syncs its folder.

@@ -24,12 +24,14 @@ pub(super) enum Listing {
     Routes,
     Skills,
     Events,
+    /// Events with a text.
+    Found,
     Deliveries,
     Replays,
 }
 
 /// The columns that hold times.
-const TIMES: [&str; 4] = ["last event", "received", "next attempt", "started"];
+const TIMES: [&str; 6] = ["breaker", "last event", "last failure", "received", "next attempt", "started"];
 
 /// A column: its heading and how to read it from a row.
 type Column = (&'static str, fn(&Value) -> String);
@@ -43,7 +45,7 @@ impl Listing {
             Self::Plugins => "plugins",
             Self::Routes => "routes",
             Self::Skills => "skills",
-            Self::Events => "events",
+            Self::Events | Self::Found => "events",
             Self::Deliveries => "deliveries",
             Self::Replays => "replays",
         }
@@ -58,6 +60,8 @@ impl Listing {
                 ("accepted", |row| shown(&row["accepted"])),
                 ("duplicates", |row| shown(&row["duplicates"])),
                 ("last event", |row| shown(&row["last_event_at"])),
+                ("failures", |row| failures(row)),
+                ("last failure", |row| last_failure(row)),
                 ("paths", |row| shown(&row["paths"])),
                 ("detail", |row| shown(&row["detail"])),
             ],
@@ -65,9 +69,10 @@ impl Listing {
                 ("name", |row| shown(&row["name"])),
                 ("plugin", |row| shown(&row["plugin"])),
                 ("state", |row| shown(&row["state"])),
-                ("queued", |row| shown(&row["queued"])),
+                ("breaker", |row| breaker(row)),
+                ("queued", |row| shown(&row["queued"]) + if row["behind"] == true { "+" } else { "" }),
                 ("in flight", |row| shown(&row["in_flight"])),
-                ("detail", |row| shown(&row["detail"])),
+                ("detail", |row| detail(row)),
             ],
             Self::Plugins => &[
                 ("file", |row| file_name(&row["file"])),
@@ -98,13 +103,22 @@ impl Listing {
                 ("kind", |row| shown(&row["kind"])),
                 ("subject", |row| shown(&row["subject"])),
             ],
+            Self::Found => &[
+                ("seq", |row| shown(&row["seq"])),
+                ("id", |row| shown(&row["id"])),
+                ("received", |row| shown(&row["received_at"])),
+                ("status", |row| shown(&row["status"])),
+                ("kind", |row| shown(&row["kind"])),
+                ("delivery id", |row| shown(&row["delivery_id"])),
+                ("found in", |row| shown(&row["found_in"]).replace('_', " ")),
+            ],
             Self::Deliveries => &[
                 ("id", |row| shown(&row["id"])),
                 ("event", |row| shown(&row["event"])),
                 ("agent", |row| shown(&row["agent"])),
                 ("state", |row| shown(&row["state"])),
                 ("attempts", |row| shown(&row["attempts"])),
-                ("next attempt", |row| shown(&row["next_attempt_at"])),
+                ("next attempt", |row| next_attempt(row)),
                 ("kind", |row| shown(&row["kind"])),
                 ("failure", |row| failure(row)),
             ],
@@ -124,10 +138,11 @@ impl Listing {
     /// Columns that a terminal is too narrow for.
     fn wide(self) -> &'static [&'static str] {
         match self {
-            Self::Channels => &["plugin", "duplicates", "paths"],
+            Self::Channels => &["plugin", "duplicates", "last failure", "paths"],
             Self::Agents => &["plugin"],
             Self::Plugins => &["generation", "digest"],
             Self::Events => &["id"],
+            Self::Found => &["id", "delivery id"],
             Self::Deliveries => &["event", "kind"],
             Self::Replays => &["by"],
             Self::Routes | Self::Skills => &[],
@@ -136,7 +151,7 @@ impl Listing {
 
     /// Columns that stand for wider ones.
     fn short(self) -> &'static [&'static str] {
-        if self == Self::Events { &["seq"] } else { &[] }
+        if matches!(self, Self::Events | Self::Found) { &["seq"] } else { &[] }
     }
 
     /// What to print for an empty list.
@@ -150,6 +165,7 @@ impl Listing {
             Self::Routes => "no routes, so events are stored and not delivered: add `[[routes]]` to the configuration",
             Self::Skills => "no skills: add a folder with a SKILL.md to the skill folder",
             Self::Events => "no events found; `gateway send CHANNEL FILE` sends one",
+            Self::Found => "no event has this text",
             Self::Deliveries => "no deliveries found",
             Self::Replays => "no replays; `gateway deliveries replay` starts one",
         }
@@ -209,7 +225,8 @@ async fn used_plugins(client: &Client) -> Result<BTreeSet<String>, Failure> {
     Ok(channels.chain(agents).map(|row| shown(&row["plugin"])).collect())
 }
 
-fn print(listing: Listing, answer: &Value, table: TableArguments) -> Result<(), Failure> {
+/// Prints the rows of an answer.
+pub(super) fn print(listing: Listing, answer: &Value, table: TableArguments) -> Result<(), Failure> {
     if table.output.format == Format::Json {
         return output::json(answer);
     }
@@ -249,6 +266,11 @@ fn notes(listing: Listing, answer: &Value) -> Vec<String> {
     if answer[listing.member()].as_array().is_none_or(Vec::is_empty) && answer["next"].is_null() {
         notes.push(listing.empty().to_owned());
     }
+    if let Some(searched) = answer["searched"].as_object() {
+        let (events, back_to) = (shown(&searched["events"]), shown(&searched["back_to"]));
+        let back_to = if back_to.is_empty() { back_to } else { format!(", back to {back_to}") };
+        notes.push(format!("searched {events} events{back_to}"));
+    }
     if !answer["next"].is_null() {
         notes.push(format!("more rows: add `--cursor {}`", shown(&answer["next"])));
     }
@@ -271,6 +293,57 @@ pub(super) fn shown(value: &Value) -> String {
         Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }
+}
+
+/// The breaker of an agent; empty while it is closed.
+fn breaker(row: &Value) -> String {
+    let breaker = &row["breaker"];
+    match breaker["state"].as_str() {
+        Some("open") => format!("open, next try {}", shown(&breaker["retry_at"])),
+        Some("half-open") => "half-open".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Why an agent does not get its deliveries.
+fn detail(row: &Value) -> String {
+    if !row["detail"].is_null() {
+        return shown(&row["detail"]);
+    }
+    match &row["paused"] {
+        Value::Null => shown(&row["breaker"]["reason"]),
+        pause => format!("paused by {} at {}", shown(&pause["by"]), shown(&pause["since"])),
+    }
+}
+
+/// When a delivery is attempted next, as far as that is known.
+fn next_attempt(row: &Value) -> String {
+    let (due, held) = (shown(&row["next_attempt_at"]), &row["held"]);
+    match held["by"].as_str() {
+        Some("pause") => "paused".to_owned(),
+        // Both are in UTC with milliseconds, so that the later one is the greater.
+        Some(by) => format!("{} ({by})", due.max(shown(&held["until"]))),
+        None => due,
+    }
+}
+
+/// Refused requests of a channel by cause, the most frequent first.
+fn failures(row: &Value) -> String {
+    let mut all: Vec<&Value> = row["failures"].as_array().into_iter().flatten().collect();
+    all.sort_by_key(|failure| std::cmp::Reverse(failure["count"].as_u64()));
+    let each = all.iter().map(|failure| {
+        let [count, status, code] = ["count", "status", "code"].map(|name| shown(&failure[name]));
+        format!("{count} x {status} {code}")
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+fn last_failure(row: &Value) -> String {
+    let last = &row["last_failure"];
+    if last.is_null() {
+        return String::new();
+    }
+    format!("{} {}: {}", shown(&last["at"]), shown(&last["status"]), first_line(&last["reason"]))
 }
 
 /// Why the latest attempt failed, on one line.
@@ -330,6 +403,41 @@ mod tests {
 
         let whole = text(Listing::Events, &answer, View::whole());
         assert!(whole.contains(&format!("\n{id}  2026-01-31T11:59:18.000Z  delivered  ")), "{whole}");
+    }
+
+    #[test]
+    fn an_agent_and_its_deliveries_say_what_they_wait_for() {
+        let open = json!({"state": "open", "retry_at": "2026-01-31T12:00:05.000Z", "reason": "timeout: no answer"});
+        let row = json!({"breaker": open, "detail": null, "paused": null});
+        assert_eq!(
+            (breaker(&row), detail(&row)),
+            ("open, next try 2026-01-31T12:00:05.000Z".to_owned(), "timeout: no answer".to_owned())
+        );
+        let row = json!({"breaker": {"state": "closed"}, "paused": {"by": "ann", "since": "then"}});
+        assert_eq!((breaker(&row), detail(&row)), (String::new(), "paused by ann at then".to_owned()));
+        for (due, held, expected) in [
+            (json!("2026-01-31T12:00:01.000Z"), json!(null), "2026-01-31T12:00:01.000Z"),
+            (
+                json!("2026-01-31T12:00:01.000Z"),
+                json!({"by": "breaker", "until": "2026-01-31T12:00:05.000Z"}),
+                "2026-01-31T12:00:05.000Z (breaker)",
+            ),
+            (json!(null), json!({"by": "pause", "until": null}), "paused"),
+            (json!(null), json!(null), ""),
+        ] {
+            assert_eq!(next_attempt(&json!({"next_attempt_at": due, "held": held})), expected);
+        }
+    }
+
+    #[test]
+    fn a_channel_says_what_went_wrong() {
+        let row = json!({
+            "failures": [{"status": 400, "code": "malformed", "count": 1}, {"status": 401, "code": "verification_failed", "count": 3}],
+            "last_failure": {"at": "then", "status": 401, "code": "verification_failed", "reason": "no header\nmore"},
+        });
+        assert_eq!(failures(&row), "3 x 401 verification_failed, 1 x 400 malformed");
+        assert_eq!(last_failure(&row), "then 401: no header");
+        assert_eq!((failures(&json!({})), last_failure(&json!({}))), (String::new(), String::new()));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::arguments::output::{Format, OutputArguments};
 use super::client::{Absent, Client, NoAnswer};
 use super::connection::Connection;
 use super::failure::Failure;
-use super::file::put_in_place;
+use super::file::{part_of, put_in_place};
 use super::list::shown;
 use super::offline::{STORE, open_log};
 use super::output::{self, note};
@@ -146,7 +146,7 @@ async fn backup(connection: &Connection, file: &Path, output: OutputArguments) -
     if file.exists() {
         return Err(anyhow!("`{}` already exists\nhint: choose another file name", file.display()).into());
     }
-    let part = with_part(file);
+    let part = part_of(file);
     let made = write_backup(connection, &part).await.and_then(|()| {
         // A backup counts only if it can be read back.
         let contents = check(&part)?;
@@ -249,7 +249,7 @@ fn restore(connection: &Connection, file: &Path, output: OutputArguments) -> Res
         return restore_file(file, dir, output);
     }
     // The whole backup is checked before anything is written, so it is kept until then.
-    let part = with_part(&dir.with_extension("backup"));
+    let part = part_of(&dir.with_extension("backup"));
     let failed = || format!("cannot write `{}`", part.display());
     let kept =
         File::create(&part).and_then(|mut file| io::copy(&mut io::stdin().lock(), &mut file)).with_context(failed);
@@ -379,12 +379,6 @@ fn explain(error: EventLogError) -> anyhow::Error {
         EventLogError::Locked { .. } => anyhow!("{error}\nhint: stop the gateway that uses it"),
         error => error.into(),
     }
-}
-
-fn with_part(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".part");
-    name.into()
 }
 
 fn to_json(value: &impl Serialize) -> Value {

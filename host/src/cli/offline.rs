@@ -33,13 +33,13 @@ pub(super) fn answer(settings: &Settings, request: &LogRequest) -> anyhow::Resul
             Ok(to_json(&admin::events::page(&open_log(settings)?, &query)?))
         }
         LogRequest::Event(name) => match open_log(settings)?.find(name)? {
-            Found::One(stored) => Ok(to_json(&admin::events::detail(&stored))),
+            Found::One(stored) => Ok(to_json(&admin::events::detail(&stored, &|_| None))),
             Found::None => bail!("there is no event `{name}`\nhint: `gateway events` lists them"),
             Found::Several => bail!("several ids begin with `{name}`\nhint: `gateway events --wide` lists them"),
         },
         LogRequest::Deliveries(list) => {
             let query = DeliveriesQuery::parse(&list.query())?;
-            Ok(to_json(&admin::deliveries::page(&open_log(settings)?, &query)?))
+            Ok(to_json(&admin::deliveries::page(&open_log(settings)?, &query, &|_| None)?))
         }
         LogRequest::Replays => {
             let mut replays = replay::kept(&open_log(settings)?)?;

@@ -38,6 +38,11 @@ impl Progress {
         self.show(|| format!("{done} of {total} ({} %)", percent(done, total)));
     }
 
+    /// Shows how many are done, where nobody knows of how many.
+    pub(super) fn count(&mut self, done: u64) {
+        self.show(|| done.to_string());
+    }
+
     /// The same in bytes.
     pub(super) fn bytes(&mut self, done: u64, total: u64) {
         self.show(|| format!("{} of {} ({} %)", ByteSize::b(done), ByteSize::b(total), percent(done, total)));

@@ -67,6 +67,15 @@ pub(super) async fn run(connection: &Connection, arguments: ReplayArguments) -> 
     result(&last, output)
 }
 
+/// Shows one replay and what became of its deliveries.
+pub(super) async fn show(connection: &Connection, id: u64, output: OutputArguments) -> Result<(), Failure> {
+    let replay = Client::admin(connection)?.get(&format!("/admin/replays/{id}")).await?;
+    match output.format {
+        Format::Json => output::json(&replay),
+        Format::Text => output::text(&summary(&replay)),
+    }
+}
+
 /// Prints the new deliveries.
 pub(super) fn added(answer: &Value, output: OutputArguments) -> Result<(), Failure> {
     if output.format == Format::Json {
@@ -143,6 +152,14 @@ pub(super) fn summary(replay: &Value) -> String {
     if replay["skipped"].as_u64().is_some_and(|skipped| skipped > 0) {
         let _ = write!(text, ", {} skipped", shown(&replay["skipped"]));
     }
+    if let Some(outcomes) = replay["outcomes"].as_object() {
+        let states = ["queued", "retrying", "delivered", "dead"].map(|state| (state, shown(&outcomes[state])));
+        let told = states.iter().filter(|(_, count)| count != "0").map(|(state, count)| format!("{count} {state}"));
+        let told = told.collect::<Vec<_>>().join(", ");
+        if !told.is_empty() {
+            let _ = write!(text, " ({told})");
+        }
+    }
     if !replay["error"].is_null() {
         let _ = write!(text, ": {}", output::clean(&shown(&replay["error"]), false));
     }
@@ -187,6 +204,9 @@ mod tests {
 
         assert_eq!(progress(&replay("running", 0, None)), "replay 3: 1 of 5 (20 %), at most 9/s");
         assert_eq!(summary(&replay("done", 0, None)), "replay 3 done: 1 delivery replayed\n");
+        let mut known = replay("done", 0, None);
+        known["outcomes"] = json!({"queued": 2, "retrying": 0, "delivered": 7, "dead": 1});
+        assert_eq!(summary(&known), "replay 3 done: 1 delivery replayed (2 queued, 7 delivered, 1 dead)\n");
         assert_eq!(
             summary(&replay("failed", 2, Some("damaged\u{1b}"))),
             "replay 3 failed: 1 delivery replayed, 2 skipped: damaged\u{fffd}\n"

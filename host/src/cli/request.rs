@@ -31,6 +31,8 @@ pub(super) enum LogRequest {
 pub(super) struct EventFilter {
     pub(super) limit: u32,
     pub(super) cursor: Option<String>,
+    /// A text in the event.
+    pub(super) text: Option<String>,
     pub(super) events: Selection,
     pub(super) status: Option<EventStatus>,
 }
@@ -48,7 +50,7 @@ type Parameter = (&'static str, Option<String>);
 impl EventFilter {
     /// The first page of all events.
     pub(super) fn new() -> Self {
-        Self { limit: 50, cursor: None, events: Selection::default(), status: None }
+        Self { limit: 50, cursor: None, text: None, events: Selection::default(), status: None }
     }
 
     /// The query string.
@@ -56,6 +58,7 @@ impl EventFilter {
         let page = [
             ("limit", Some(self.limit.to_string())),
             ("cursor", self.cursor.clone()),
+            ("q", self.text.clone()),
             ("status", self.status.map(|status| status.to_string())),
         ];
         parameters(&[&page[..], &selecting(&self.events)].concat())
@@ -80,7 +83,7 @@ pub(super) fn filtering(filter: &DeliveryFilter) -> Vec<Parameter> {
     pairs
 }
 
-fn selecting(events: &Selection) -> [Parameter; 4] {
+pub(super) fn selecting(events: &Selection) -> [Parameter; 4] {
     [
         ("channel", events.channel.as_ref().map(ToString::to_string)),
         ("kind", events.kind.clone()),

@@ -119,8 +119,12 @@ impl View {
         self.width.is_some()
     }
 
-    /// A time as this view shows it; any other text as it is.
+    /// Each time in the text as this view shows it, and every other word as it is.
     pub(super) fn time(self, text: &str) -> String {
+        text.split(' ').map(|word| self.word(word)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn word(self, text: &str) -> String {
         let Some(time) = text.parse::<Timestamp>().ok().filter(|_| self.is_narrow()) else { return text.to_owned() };
         if self.utc {
             return text.split('.').next().map_or_else(String::new, |seconds| format!("{seconds}Z"));

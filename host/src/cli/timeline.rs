@@ -32,6 +32,7 @@ fn facts(event: &Value) -> Vec<(&'static str, String)> {
         ("channel", format!("{} (plugin {})", shown(&event["channel"]), shown(&event["plugin"]))),
         ("seq", shown(&event["seq"])),
         ("request", shown(&event["request_id"])),
+        ("delivery id", shown(&event["delivery_id"])),
     ];
     for (name, value) in event["attributes"].as_object().into_iter().flatten() {
         facts.push(("attribute", format!("{name} = {}", shown(value))));
@@ -73,15 +74,27 @@ fn timeline(event: &Value) -> String {
         let agent = shown(&delivery["agent"]);
         match delivery["state"].as_str() {
             Some("pending") => {
-                let _ = writeln!(text, "waiting for the first attempt to {agent}");
+                let _ = writeln!(text, "waiting for the first attempt to {agent}{}", held(&delivery["held"]));
             }
             Some("retrying") => {
-                let _ = writeln!(text, "next attempt to {agent} at {}", shown(&delivery["next_attempt_at"]));
+                let at = shown(&delivery["next_attempt_at"]);
+                let _ = writeln!(text, "next attempt to {agent} at {at}{}", held(&delivery["held"]));
             }
             _ => {}
         }
     }
     text
+}
+
+/// What holds a delivery, as the end of a line.
+fn held(hold: &Value) -> String {
+    let reason = clean(&shown(&hold["reason"]), false);
+    match hold["by"].as_str() {
+        Some("breaker") if reason.is_empty() => format!(", its breaker is open until {}", shown(&hold["until"])),
+        Some("breaker") => format!(", its breaker is open until {}: {reason}", shown(&hold["until"])),
+        Some("pause") => format!(", {reason}"),
+        _ => String::new(),
+    }
 }
 
 fn time(moment: &Value) -> Option<Timestamp> {
@@ -218,6 +231,23 @@ mod tests {
             last("dropped", Value::Null),
             "dropped, because the last state was confirmed or another one followed"
         );
+    }
+
+    #[test]
+    fn a_delivery_says_what_holds_it() {
+        let last = |state: &str, held: Value| {
+            let delivery = json!({"agent": "a", "state": state, "next_attempt_at": "then", "held": held});
+            let event = json!({"status": "pending", "deliveries": [delivery], "timeline": []});
+            timeline(&event)
+        };
+
+        let breaker = json!({"by": "breaker", "until": "later", "reason": "timeout: no answer"});
+        assert_eq!(
+            last("retrying", breaker),
+            "next attempt to a at then, its breaker is open until later: timeout: no answer\n"
+        );
+        let pause = json!({"by": "pause", "until": null, "reason": "paused by ann at noon"});
+        assert_eq!(last("pending", pause), "waiting for the first attempt to a, paused by ann at noon\n");
     }
 
     #[test]

@@ -68,7 +68,19 @@ fn channel(
     let late_window = section.duration("late_window", Duration::ZERO..=HOUR).unwrap_or(ChannelSettings::LATE_WINDOW);
     delivery::check_policy(&section.section("respond"));
     let plugin = plugin_name(name, section);
+    let silent_after = section.duration("silent_after", Duration::from_secs(1)..);
     let name: ChannelName = parsed_name(name, section)?;
+    if name.is_built_in() {
+        let hint = format!(
+            "rename the table, such as `[channels.my-{name}]`; `paths = [\"/webhooks/{name}\"]` keeps its address"
+        );
+        section.own_place().problem_with_hint(
+            "another name, because the gateway has a channel of this name itself",
+            quoted(name.as_str()),
+            hint,
+        );
+        return None;
+    }
     let plugin = plugin?;
     let limits = plugins.of(&plugin);
     Some(ChannelSettings {
@@ -89,6 +101,7 @@ fn channel(
         encodings,
         states,
         late_window,
+        silent_after,
         keep_headers,
         config,
         limits,

@@ -17,7 +17,7 @@ use super::value::show_size;
 use super::{access, agents, channels, plugins, routes};
 use crate::eventlog::{EngineKind, RetentionLimits};
 use crate::http::AdminSettings;
-use crate::{dispatch, eventlog, http, ingest, replay, skill};
+use crate::{dispatch, eventlog, http, ingest, notice, replay, skill};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -58,6 +58,7 @@ pub(super) fn assemble(raw: &Raw) -> Config {
             held_bytes: root.section("dispatch").size("held_bytes", MIB..).unwrap_or(32 << 20),
         },
         replay: replay_settings(&root.section("dispatch")),
+        notices: notice_settings(&root.section("notices")),
         skills: skill_settings(&root.section("skills")),
         log: log_settings(&root.section("log")),
         http,
@@ -209,6 +210,14 @@ fn replay_settings(section: &Section<'_>) -> replay::Settings {
         rate: section.count("replay_rate", 1..=max_rate).unwrap_or(default.rate),
         open: section.count("replay_open", 1..).unwrap_or(default.open),
         running: section.count("replay_running", 1..=max_running).unwrap_or(default.running),
+    }
+}
+
+fn notice_settings(section: &Section<'_>) -> notice::Settings {
+    let default = notice::Settings::default();
+    notice::Settings {
+        every: section.duration("every", Duration::ZERO..).unwrap_or(default.every),
+        queue: section.count("queue", 1..=100_000).unwrap_or(default.queue),
     }
 }
 

@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use super::section::Section;
 use super::value::show_duration;
+use crate::caller::Rate;
 use crate::dispatch::{AgentSettings, BreakerSettings, OnFailure, RetrySettings};
 use crate::egress::EgressSettings;
 use crate::event::{AgentName, PluginName};
 use crate::plugin::CallLimits;
+
+/// How a rate is written.
+const RATE: &str = "a count and a unit, such as `10/s`, `600/m` or `1000/h`";
 
 const LEAST: Duration = Duration::from_millis(1);
 
@@ -25,6 +29,7 @@ pub(super) struct Policy {
     on_failure: OnFailure,
     time: Duration,
     concurrency: usize,
+    rate: Option<Rate>,
     queue: usize,
 }
 
@@ -47,16 +52,17 @@ impl Policy {
             on_failure: on_failure.unwrap_or(OnFailure::Block),
             time: section.duration("timeout", LEAST..).unwrap_or(Duration::from_secs(30)),
             concurrency: section.count("concurrency", 1..).unwrap_or(16),
+            rate: section.parsed("rate", RATE, str::parse),
             queue: section.count("queue", 1..).unwrap_or(10_000),
         }
     }
 
     /// Completes the settings of an agent.
     pub(super) fn of(self, parts: AgentParts) -> AgentSettings {
-        let Self { retry, breaker, on_failure, time, concurrency, queue } = self;
+        let Self { retry, breaker, on_failure, time, concurrency, rate, queue } = self;
         let AgentParts { name, plugin, config, egress, state, limits } = parts;
         let limits = CallLimits { time, concurrency, ..limits };
-        AgentSettings { name, plugin, config, egress, state, limits, retry, on_failure, breaker, queue }
+        AgentSettings { name, plugin, config, egress, state, limits, retry, on_failure, breaker, rate, queue }
     }
 }
 

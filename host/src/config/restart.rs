@@ -37,6 +37,8 @@ pub fn restart_keys(started: &Config, next: &Config) -> Vec<&'static str> {
     compare("plugins.debounce", a.debounce == b.debounce);
     compare("plugins.max_file", a.max_file == b.max_file);
     compare("plugins.instances", a.instances == b.instances);
+    compare("notices.every", started.notices.every == next.notices.every);
+    compare("notices.queue", started.notices.queue == next.notices.queue);
     compare("log.format", started.log.format == next.log.format);
     keys
 }

@@ -6,7 +6,7 @@ use super::problem::quoted;
 use super::section::Section;
 use super::unknown::nearest;
 use crate::dispatch::{AgentSettings, Mode, OnTimeout, Pattern, RouteSettings, SyncMode};
-use crate::event::{AgentName, Priority};
+use crate::event::{AgentName, ChannelName, Priority};
 use crate::ingest::ChannelSettings;
 
 const PRIORITIES: [(&str, Priority); 3] = [
@@ -35,7 +35,10 @@ fn route(
     let patterns = patterns(section, "channels");
     for pattern in &patterns {
         let is_exact = !pattern.as_str().contains(['*', '?', '[', '{']);
-        if is_exact && !channels.iter().any(|channel| pattern.matches(channel.name.as_str())) {
+        if is_exact
+            && !ChannelName::BUILT_IN.contains(&pattern.as_str())
+            && !channels.iter().any(|channel| pattern.matches(channel.name.as_str()))
+        {
             let key = section.key("channels");
             section.raw().warn(format!("{key}: channel `{}` does not exist yet", pattern.as_str()));
         }

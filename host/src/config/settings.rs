@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::source::Source;
-use crate::{dispatch, eventlog, http, ingest, plugin, replay, skill};
+use crate::{dispatch, eventlog, http, ingest, notice, plugin, replay, skill};
 
 /// The settings of every module, valid as a whole.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Config {
     pub dispatch: dispatch::Settings,
     /// `[dispatch] replay_*`.
     pub replay: replay::Settings,
+    /// `[notices]`.
+    pub notices: notice::Settings,
     /// `[skills]`.
     pub skills: skill::Settings,
     /// `[log]`.

@@ -1,23 +1,27 @@
 //! One agent: settings, breaker and counters.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
+use serde_json::json;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::egress::Egress;
-use crate::event::AgentName;
+use crate::event::{AgentName, Timestamp};
 use crate::metrics::ByAgent;
+use crate::notice::Notice;
 use crate::plugin::{Binding, Generation, Kind, Network, PluginHost, config_text};
 
 use super::breaker::{AgentVerdict, Breaker, BreakerState};
+use super::hold::{AgentFailure, Hold, Holder};
 use super::inbox::Inbox;
 use super::memory_budget::MemoryBudget;
 use super::metrics::DispatchMetrics;
+use super::pause::Pause;
 use super::queues::OnFailure;
 use super::settings::AgentSettings;
 
@@ -29,6 +33,8 @@ pub(super) struct Agent {
     pub(super) queued: AtomicUsize,
     /// Attempts in flight.
     pub(super) in_flight: AtomicUsize,
+    /// Whether deliveries that wait for a retry are due.
+    pub(super) hurries: AtomicBool,
     /// The setup was replaced.
     pub(super) changed: Notify,
     /// Cancelled when the agent is no longer configured: no attempt starts.
@@ -37,6 +43,7 @@ pub(super) struct Agent {
     pub(super) ended: CancellationToken,
     setup: ArcSwap<Setup>,
     breaker: Mutex<Breaker>,
+    last_failure: Mutex<Option<AgentFailure>>,
 }
 
 /// The settings of an agent, and what its plugin is called with. An attempt keeps the setup that it began with.
@@ -86,6 +93,8 @@ pub enum AgentState {
     Serving,
     /// Something is missing. Its deliveries stay in the log.
     Waiting,
+    /// An operator has paused it. Its deliveries stay in the log.
+    Paused,
 }
 
 /// One row of `/admin/agents`.
@@ -105,10 +114,15 @@ pub struct AgentStatus {
     /// Whether some open deliveries are only in the log.
     pub behind: bool,
     pub breaker: BreakerStatus,
+    /// Why the last attempt that failed did.
+    pub last_failure: Option<AgentFailure>,
+    pub paused: Option<Pause>,
     pub on_failure: &'static str,
     pub attempts: u32,
     pub timeout_ms: u64,
     pub concurrency: usize,
+    /// Attempts that start per time; `None` limits them by concurrency alone.
+    pub rate: Option<String>,
     /// Bytes of state, used and granted.
     pub state_used: usize,
     pub state_quota: usize,
@@ -124,6 +138,10 @@ pub struct BreakerStatus {
     pub failures: u32,
     /// How long the breaker stays open. `None` if it is not open.
     pub retry_in_ms: Option<u64>,
+    /// The moment of that.
+    pub retry_at: Option<Timestamp>,
+    /// Why the last attempt failed, unless the breaker is closed.
+    pub reason: Option<String>,
 }
 
 impl Agent {
@@ -134,6 +152,8 @@ impl Agent {
             inbox: Inbox::new(settings.queue, budget),
             queued: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
+            hurries: AtomicBool::new(false),
+            last_failure: Mutex::default(),
             changed: Notify::new(),
             retired: CancellationToken::new(),
             ended: CancellationToken::new(),
@@ -157,12 +177,14 @@ impl Agent {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reports the result of an attempt that started in `epoch` to the breaker.
-    pub(super) fn report(&self, epoch: u64, verdict: AgentVerdict, metrics: &DispatchMetrics) {
+    /// Reports the result of an attempt that started in `epoch` to the breaker. Returns what there is to notice: a breaker that
+    /// opens or closes, but not one that opens again after a probe.
+    pub(super) fn report(&self, epoch: u64, verdict: AgentVerdict, metrics: &DispatchMetrics) -> Option<Notice> {
         let now = Instant::now();
         let mut breaker = self.breaker();
+        let before = breaker.state();
         if !breaker.ended(epoch, verdict, now) {
-            return;
+            return None;
         }
         let name = &self.name;
         match breaker.open_until() {
@@ -174,6 +196,49 @@ impl Agent {
             None => tracing::info!(agent = %name, "Breaker closes, the agent answers again"),
         }
         self.show_breaker(&breaker, metrics);
+        let (failures, until) = (breaker.failures(), breaker.open_until());
+        drop(breaker);
+        match until {
+            Some(until) if before == BreakerState::Closed => {
+                let retry_at = Timestamp::now().after(until.saturating_duration_since(now));
+                let data = json!({"agent": name, "failures": failures, "retry_at": retry_at, "last_failure": self.last_failure()});
+                Some(Notice::new("agent.breaker_opened", name, data))
+            }
+            Some(_) => None,
+            None => Some(Notice::new("agent.breaker_closed", name, json!({"agent": name}))),
+        }
+    }
+
+    /// Remembers why an attempt failed.
+    pub(super) fn failed(&self, at: Timestamp, code: &str, message: &str) {
+        let failure = AgentFailure { at, code: code.to_owned(), message: message.to_owned() };
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+    }
+
+    fn last_failure(&self) -> Option<AgentFailure> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has the agent's task try at once what waits.
+    pub(super) fn hurry(&self, metrics: &DispatchMetrics) {
+        let mut breaker = self.breaker();
+        if breaker.probe_now() {
+            self.show_breaker(&breaker, metrics);
+        }
+        drop(breaker);
+        self.hurries.store(true, Ordering::Release);
+        self.inbox.lag.notify_one();
+    }
+
+    /// What holds its deliveries, if anything does.
+    pub(super) fn hold(&self, pause: Option<Pause>) -> Option<Hold> {
+        if let Some(Pause { since, by }) = pause {
+            let reason = Some(format!("paused by {by} at {since}"));
+            return Some(Hold { by: Holder::Pause, until: None, reason });
+        }
+        let wait = self.breaker().open_until()?.saturating_duration_since(Instant::now());
+        let reason = self.last_failure().map(|failure| failure.text());
+        Some(Hold { by: Holder::Breaker, until: Some(Timestamp::now().after(wait)), reason })
     }
 
     /// Updates the metric of the breaker's state.
@@ -181,10 +246,11 @@ impl Agent {
         metrics.breaker_state.get_or_create(&ByAgent::new(&self.name)).set(breaker.state() as i64);
     }
 
-    pub(super) fn status(&self, plugins: &PluginHost) -> AgentStatus {
+    pub(super) fn status(&self, plugins: &PluginHost, paused: Option<Pause>) -> AgentStatus {
         let setup = self.setup();
         let generation = setup.generation(plugins);
         let AgentSettings { name, plugin, limits, retry, on_failure, state, .. } = &setup.settings;
+        let last_failure = self.last_failure();
         let breaker = self.breaker();
         let pause = breaker.open_until().map(|until| until.saturating_duration_since(Instant::now()));
         let breaker = BreakerStatus {
@@ -192,17 +258,26 @@ impl Agent {
             code: breaker.state() as u8,
             failures: breaker.failures(),
             retry_in_ms: pause.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
+            retry_at: pause.map(|pause| Timestamp::now().after(pause)),
+            reason: last_failure.as_ref().filter(|_| breaker.state() != BreakerState::Closed).map(AgentFailure::text),
         };
         AgentStatus {
             name: name.to_string(),
             plugin: plugin.to_string(),
-            state: if generation.is_ok() { AgentState::Serving } else { AgentState::Waiting },
+            state: match &generation {
+                Err(_) => AgentState::Waiting,
+                Ok(_) if paused.is_some() => AgentState::Paused,
+                Ok(_) => AgentState::Serving,
+            },
             detail: generation.as_ref().err().cloned(),
             generation: generation.as_ref().ok().map(|generation| generation.number),
             queued: self.queued.load(Ordering::Relaxed),
             in_flight: self.in_flight.load(Ordering::Relaxed),
             behind: self.inbox.is_behind(),
             breaker,
+            last_failure,
+            paused,
+            rate: setup.settings.rate.map(|rate| rate.to_string()),
             on_failure: match on_failure {
                 OnFailure::Block => "block",
                 OnFailure::Skip => "skip",

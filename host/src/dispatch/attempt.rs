@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use serde_json::json;
 
 use crate::event::{Attempt, DeliveryId, Event, Outcome, SkillRef, Timestamp};
 use crate::eventlog::{
     Appended, Batch, Committed, EventLog, EventLogError, FinishedAttempt, NewEvent, Space, ValueChange,
 };
 use crate::metrics::ByAgent;
+use crate::notice::Notice;
 use crate::plugin::{Answer, CallError, Failure, Generation, Outgoing, StateChanges, StateError};
 
 use super::agent::{Agent, Setup};
@@ -79,7 +81,7 @@ impl AttemptRunner {
         // A bug must not block the lane: the delivery is open in the log and is retried like any other.
         let disposition = AssertUnwindSafe(self.attempt(&mut job, permit)).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(agent = %agent.name, delivery = ?job.id, "Attempt panicked, retrying");
-            agent.report(epoch, AgentVerdict::Unknown, &dispatch.metrics);
+            drop(agent.report(epoch, AgentVerdict::Unknown, &dispatch.metrics));
             Disposition::RetryAt(Instant::now() + RECORD_AGAIN)
         });
         Finished { job, disposition }
@@ -123,6 +125,9 @@ impl AttemptRunner {
         };
         drop((counted, permit));
         let Evaluation { attempt, wait, answer, verdict } = self.evaluate(number, started_at, job.age, called);
+        if matches!(verdict, AgentVerdict::Failed { .. }) {
+            self.agent.failed(attempt.ended_at, &attempt.code, &attempt.message);
+        }
         self.report(verdict);
         let next_at = wait.map(|wait| (attempt.ended_at.after(wait), Instant::now() + wait));
         job.attempts = number.get();
@@ -134,10 +139,12 @@ impl AttemptRunner {
             Outcome::Delivered => answer.map(SyncOutcome::Delivered),
             Outcome::Dead => Some(SyncOutcome::Dead { code: attempt.code.clone(), message: attempt.message.clone() }),
         };
+        let dead = self.dead_notice(job.id, &event, &attempt);
         let finished = FinishedAttempt { delivery: job.id, attempt, next_attempt_at: next_at.map(|(at, _)| at) };
         if !self.record(finished, state, reply).await {
             return Disposition::Unrecorded;
         }
+        dead.into_iter().for_each(|notice| self.dispatch.notices.tell(notice));
         if let Some(outcome) = settled
             && self.agent.name.channel().is_none()
         {
@@ -223,8 +230,24 @@ impl AttemptRunner {
         }
     }
 
+    /// The notice of a delivery that this attempt leaves dead, unless the event is a notice itself.
+    fn dead_notice(&self, id: DeliveryId, event: &Event, attempt: &Attempt) -> Option<Notice> {
+        if attempt.outcome != Outcome::Dead || event.channel.is_built_in() {
+            return None;
+        }
+        let agent = &self.agent.name;
+        let data = json!({
+            "agent": agent, "event": event.id, "seq": event.seq, "delivery": format!("{}.{}", id.seq, id.index),
+            "channel": event.channel, "kind": event.kind, "subject": event.subject,
+            "attempts": attempt.number, "code": attempt.code, "message": attempt.message,
+        });
+        Some(Notice::new("delivery.dead", agent, data))
+    }
+
     fn report(&self, verdict: AgentVerdict) {
-        self.agent.report(self.epoch, verdict, &self.dispatch.metrics);
+        if let Some(notice) = self.agent.report(self.epoch, verdict, &self.dispatch.metrics) {
+            self.dispatch.notices.tell(notice);
+        }
     }
 
     async fn give_up(&self, job: &Job, code: &str, message: &str) -> Disposition {

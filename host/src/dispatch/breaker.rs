@@ -132,6 +132,11 @@ impl Breaker {
         }
     }
 
+    /// Allows a probe now. Returns whether that changes anything.
+    pub(super) fn probe_now(&mut self) -> bool {
+        matches!(self.state, Phase::Open { .. }) && self.change(Phase::HalfOpen { probing: false })
+    }
+
     /// When the next probe may start. `None` if the breaker is not open.
     pub(super) const fn open_until(&self) -> Option<Instant> {
         match self.state {
@@ -200,6 +205,20 @@ mod tests {
         assert!(!breaker.allows(start + Duration::from_secs(5)), "one probe at a time");
         assert!(breaker.ended(epoch, AgentVerdict::Answered, start + Duration::from_secs(6)));
         assert_eq!((breaker.state(), breaker.failures()), (BreakerState::Closed, 0));
+    }
+
+    #[test]
+    fn an_open_breaker_can_be_told_to_probe_now() {
+        let (mut breaker, start) = (breaker(), Instant::now());
+        assert!(!breaker.probe_now());
+        attempt(&mut breaker, start, FAILED);
+        attempt(&mut breaker, start, FAILED);
+        assert!(!breaker.allows(start));
+
+        assert!(breaker.probe_now());
+
+        assert!(breaker.allows(start));
+        assert_eq!(breaker.state(), BreakerState::HalfOpen);
     }
 
     #[test]

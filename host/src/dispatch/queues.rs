@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::job::{Class, Job, LaneKey};
 use crate::event::{DeliveryId, Level, Seq};
@@ -186,6 +186,12 @@ impl Queues {
             }
             self.schedule(&key, now);
         }
+    }
+
+    /// Makes all jobs due that wait for their retry.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        const LONGER_THAN_ANY_WAIT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+        self.wake(now + LONGER_THAN_ANY_WAIT);
     }
 
     /// When to call [`Queues::wake`] next.

@@ -91,10 +91,12 @@ fn new_answer(job: &Job, event: &Event, agent: &AgentName, channel: AgentName, a
         attributes: own.into_iter().chain(said).collect(),
         headers: Vec::new(),
         request_id: event.request_id,
+        delivery_id: None,
         traceparent: None,
         // No plugin can use such a key: keys of plugins have no control characters.
         identity: Some(Identity::of_key(&event.channel, &format!("\u{1}answer/{}/{}", job.id.seq, job.id.index))),
         statement: None,
+        is_imported: false,
         recipients: vec![Recipient { agent: channel, priority: Priority::Normal }],
     }
 }

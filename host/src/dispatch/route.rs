@@ -84,6 +84,11 @@ impl Pattern {
         self.matcher.as_ref().is_none_or(|matcher| matcher.is_match(name))
     }
 
+    /// Whether the channel is meant: one of the gateway itself only by its name.
+    pub fn matches_channel(&self, channel: &ChannelName) -> bool {
+        if channel.is_built_in() { self.text == channel.as_str() } else { self.matches(channel.as_str()) }
+    }
+
     /// The original text.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -125,8 +130,10 @@ impl Routes {
     }
 
     fn matching(&self, channel: &ChannelName, kind: &str) -> impl Iterator<Item = &RouteSettings> {
-        let covers = |patterns: &[Pattern], name: &str| patterns.iter().any(|pattern| pattern.matches(name));
-        self.0.iter().filter(move |route| covers(&route.channels, channel.as_str()) && covers(&route.kinds, kind))
+        self.0.iter().filter(move |route| {
+            route.channels.iter().any(|pattern| pattern.matches_channel(channel))
+                && route.kinds.iter().any(|pattern| pattern.matches(kind))
+        })
     }
 
     /// Whether `agent`'s answer to such an event goes back to its source.
@@ -170,7 +177,7 @@ impl Routes {
 
     pub(super) fn may_wait(&self, channel: &ChannelName) -> bool {
         let sync = self.0.iter().filter(|route| route.mode != Mode::Async);
-        sync.flat_map(|route| &route.channels).any(|pattern| pattern.matches(channel.as_str()))
+        sync.flat_map(|route| &route.channels).any(|pattern| pattern.matches_channel(channel))
     }
 
     pub(super) fn sync_mode(&self, channel: &ChannelName, kind: &str) -> Option<SyncMode> {
@@ -253,6 +260,15 @@ mod tests {
         assert_eq!(names("github.push"), ["a", "b", "c"]);
         assert_eq!(names("github.ping"), ["a", "b"]);
         assert_eq!(routes.skills(&channel, "github.push", &"b".parse().unwrap()), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_built_in_channel_must_be_named() {
+        for (pattern, expected) in [("*", 0), ("g*", 0), ("{gateway,github}", 0), ("gateway", 1)] {
+            let routes = Routes::new(vec![route(&[pattern], &["*"], &["a"], Mode::Async)]);
+            let recipients = routes.recipients(&"gateway".parse().unwrap(), "gateway.delivery.dead", &[]);
+            assert_eq!(recipients.len(), expected, "{pattern}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::caller::Rate;
 use crate::egress::EgressSettings;
 use crate::event::{AgentName, PluginName};
 use crate::plugin::CallLimits;
@@ -35,6 +36,8 @@ pub struct AgentSettings {
     /// What happens to later deliveries of the subject until a retry.
     pub on_failure: OnFailure,
     pub breaker: BreakerSettings,
+    /// How many attempts start per time.
+    pub rate: Option<Rate>,
     /// Waiting deliveries in memory per priority. More stay in the log until there is room.
     pub queue: usize,
 }

@@ -20,6 +20,7 @@ use super::attempt::{AttemptRunner, Disposition, Finished};
 use super::breaker::BreakerState;
 use super::context::Context;
 use super::job::Job;
+use super::pace::Pace;
 use super::permits::Permits;
 use super::queues::{Offered, Queues};
 use super::recovery::Recovery;
@@ -49,6 +50,7 @@ pub(super) struct AgentTask {
     generation: Result<Arc<Generation>, String>,
     queues: Queues,
     permits: Permits,
+    pace: Pace,
     running: JoinSet<Finished>,
     /// The page that is being read. There is at most one.
     reading: JoinSet<ReadPage>,
@@ -99,6 +101,7 @@ impl AgentTask {
             generation: Err(String::new()),
             queues: Queues::new(settings.on_failure, settings.queue),
             permits: Permits::new(settings.limits.concurrency),
+            pace: Pace::default(),
             running: JoinSet::new(),
             reading: JoinSet::new(),
             settled_meanwhile: HashSet::new(),
@@ -128,6 +131,9 @@ impl AgentTask {
         self.plugins.mark_changed();
         while !stop.is_cancelled() && !retired.is_cancelled() && !self.log_ended {
             self.queues.wake(Instant::now());
+            if self.agent.hurries.swap(false, Ordering::AcqRel) {
+                self.queues.hurry(Instant::now());
+            }
             let breaker_wakes = self.start_attempts();
             self.start_reading();
             let wakes = [self.queues.next_wake(), breaker_wakes, self.read_again.or_else(|| self.refill_wakes())];
@@ -172,9 +178,12 @@ impl AgentTask {
         self.generation = found;
     }
 
-    /// Starts attempts. If the breaker prevents more, returns when it allows the next one.
+    /// Starts attempts. If the breaker or the rate prevents more, returns when it allows the next one.
     fn start_attempts(&mut self) -> Option<Instant> {
         let Ok(generation) = &self.generation else { return None };
+        if self.dispatch.pauses.has(&self.agent.name) {
+            return None;
+        }
         while self.running.len() < self.setup.settings.limits.concurrency + MAX_SETTLING {
             let mut breaker = self.agent.breaker();
             if !breaker.allows(Instant::now()) {
@@ -183,7 +192,11 @@ impl AgentTask {
             if breaker.state() != BreakerState::Closed {
                 self.agent.show_breaker(&breaker, &self.dispatch.metrics);
             }
+            if let Err(at) = self.pace.take(self.setup.settings.rate) {
+                return Some(at);
+            }
             let job = self.queues.next(|class| self.permits.is_free(class))?;
+            self.pace.used();
             let attempt = AttemptRunner {
                 agent: Arc::clone(&self.agent),
                 setup: Arc::clone(&self.setup),

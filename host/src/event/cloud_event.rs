@@ -77,7 +77,7 @@ impl Event {
     fn json(&self) -> Option<Cow<'_, RawValue>> {
         // A byte order mark is allowed before JSON, and not within.
         let data = self.data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.data);
-        if !self.is_json() {
+        if !is_json(&self.content_type) {
             return None;
         }
         match String::from_utf8_lossy(data) {
@@ -85,11 +85,12 @@ impl Event {
             Cow::Owned(text) => RawValue::from_string(text).ok().map(|json| Cow::Owned(readable(&json).into_owned())),
         }
     }
+}
 
-    fn is_json(&self) -> bool {
-        let essence = self.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
-    }
+/// Whether a media type is that of JSON.
+pub(super) fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
 }
 
 fn readable(json: &RawValue) -> Cow<'_, RawValue> {
@@ -160,6 +161,7 @@ mod tests {
             attributes: vec![("severity".to_owned(), "high".to_owned()), ("id".to_owned(), "mine".to_owned())],
             headers: Vec::new(),
             request_id: RequestId::new(),
+            delivery_id: None,
             traceparent: None,
         }
     }

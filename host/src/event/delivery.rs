@@ -65,6 +65,8 @@ pub enum DeliveryState {
     Delivered,
     /// No more attempts; an operator can replay it.
     Dead,
+    /// It was dead, and a later delivery of the event to the agent has taken its place. Not stored: its place says so.
+    Replayed,
 }
 
 impl DeliveryState {
@@ -80,7 +82,19 @@ impl DeliveryState {
             Self::Retrying => "retrying",
             Self::Delivered => "delivered",
             Self::Dead => "dead",
+            Self::Replayed => "replayed",
         }
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Retrying, Self::Delivered, Self::Dead, Self::Replayed];
+
+    /// The names of all of them, for a message.
+    pub const NAMES: &'static str = "`pending`, `retrying`, `delivered`, `dead` or `replayed`";
+
+    /// The state with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 }
 
@@ -177,6 +191,17 @@ impl Delivery {
         places.filter(move |(index, (_, delivery))| is_latest(*index, delivery)).map(|(_, placed)| placed)
     }
 
+    /// The state of the delivery at `index` of all of its event, oldest first.
+    pub fn state_at(deliveries: &[Self], index: usize) -> Option<DeliveryState> {
+        let delivery = deliveries.get(index)?;
+        let is_replaced = || deliveries[index + 1..].iter().any(|later| later.agent == delivery.agent);
+        Some(if delivery.state == DeliveryState::Dead && is_replaced() {
+            DeliveryState::Replayed
+        } else {
+            delivery.state
+        })
+    }
+
     /// Adds a finished attempt. `next_attempt_at` applies to [`Outcome::Retry`] only.
     pub fn record(&mut self, attempt: Attempt, next_attempt_at: Option<Timestamp>) {
         (self.state, self.next_attempt_at) = match attempt.outcome {
@@ -229,7 +254,7 @@ impl EventStatus {
             match delivery.state {
                 DeliveryState::Pending | DeliveryState::Retrying => return Self::Pending,
                 DeliveryState::Dead => status = Self::Dead,
-                DeliveryState::Delivered => {}
+                DeliveryState::Delivered | DeliveryState::Replayed => {}
             }
         }
         status
@@ -278,6 +303,17 @@ mod tests {
 
             assert_eq!(EventStatus::of(&deliveries), expected, "{deliveries:?}");
         }
+    }
+
+    #[test]
+    fn a_dead_delivery_that_has_a_successor_was_replayed() {
+        use DeliveryState::{Dead, Delivered, Pending, Replayed};
+        let all = [("a", Dead), ("b", Dead), ("a", Dead), ("c", Delivered), ("a", Pending), ("c", Pending)];
+        let deliveries: Vec<_> = all.into_iter().map(|(agent, state)| delivery(agent, state)).collect();
+
+        let states: Vec<_> = (0..6).filter_map(|index| Delivery::state_at(&deliveries, index)).collect();
+
+        assert_eq!(states, [Replayed, Dead, Replayed, Delivered, Pending, Pending]);
     }
 
     #[test]

@@ -95,6 +95,14 @@ impl RequestId {
     }
 }
 
+impl FromStr for RequestId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
 thread_local! {
     static RANDOM: RefCell<Randomness> = const { RefCell::new(Randomness::EMPTY) };
 }

@@ -88,6 +88,19 @@ name! {
     PluginName if is_name
 }
 
+impl ChannelName {
+    /// The built-in channel of notices.
+    pub const GATEWAY: &'static str = "gateway";
+
+    /// Channels of the gateway itself: no table has such a name, and a route must name them.
+    pub const BUILT_IN: [&'static str; 3] = [Self::GATEWAY, "alerts", "web"];
+
+    /// Whether it is a channel of the gateway itself.
+    pub fn is_built_in(&self) -> bool {
+        Self::BUILT_IN.contains(&self.as_str())
+    }
+}
+
 impl AgentName {
     /// The agent that represents `channel`.
     pub fn of_channel(channel: &ChannelName) -> Self {

@@ -62,11 +62,16 @@ pub struct NewEvent {
     pub attributes: Vec<(String, String)>,
     pub headers: Vec<(String, String)>,
     pub request_id: RequestId,
+    /// What its provider calls the delivery.
+    pub delivery_id: Option<String>,
     pub traceparent: Option<String>,
     /// What it has in common with a repetition of itself. Without one it is never a duplicate.
     pub identity: Option<Identity>,
     /// What it says of a thing. With one it is also a duplicate if that was the last thing told.
     pub statement: Option<Statement>,
+    /// Whether it comes from another log, with its time: its id is of today, so that its identity is known for a whole window,
+    /// and retention counts from today.
+    pub is_imported: bool,
     pub recipients: Vec<Recipient>,
 }
 
@@ -88,7 +93,14 @@ impl NewEvent {
         let recipients = self.recipients.iter().map(|recipient| recipient.agent.as_str().len() + 2);
         let subject = self.subject.as_ref().map_or(0, String::len);
         let traceparent = self.traceparent.as_ref().map_or(0, String::len);
-        200 + names + subject + traceparent + self.content_type.len() + pairs.sum::<usize>() + recipients.sum::<usize>()
+        let delivery_id = self.delivery_id.as_ref().map_or(0, String::len);
+        200 + names
+            + subject
+            + traceparent
+            + delivery_id
+            + self.content_type.len()
+            + pairs.sum::<usize>()
+            + recipients.sum::<usize>()
     }
 }
 

@@ -267,9 +267,11 @@ pub(crate) fn new_event(data: impl Into<Bytes>) -> NewEvent {
         attributes: vec![("action".to_owned(), "created".to_owned())],
         headers: Vec::new(),
         request_id: RequestId::new(),
+        delivery_id: None,
         traceparent: None,
         identity: None,
         statement: None,
+        is_imported: false,
         recipients: Vec::new(),
     }
 }

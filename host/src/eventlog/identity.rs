@@ -28,6 +28,11 @@ impl Identity {
         )
     }
 
+    /// The identity of an event that another log had under the id `original`.
+    pub fn of_import(channel: &ChannelName, original: &str) -> Self {
+        Self::of_parts(b"import", &[channel.as_str().as_bytes(), original.as_bytes()])
+    }
+
     /// The identity of a thing that the states of `group` are about: what names it within the channel.
     pub fn of_thing<'a>(channel: &'a ChannelName, group: &'a str, names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut parts = vec![channel.as_str().as_bytes(), group.as_bytes()];
@@ -78,6 +83,7 @@ mod tests {
             Identity::of_thing(&b, "c", ["d"]),
             Identity::of_state(b"bc"),
             Identity::of_peer("bc"),
+            Identity::of_import(&a, "bc"),
         ];
 
         for (index, identity) in all.iter().enumerate() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::search::Search;
 use crate::event::{
     AgentName, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Level, Seq, Timestamp,
 };
@@ -80,6 +81,8 @@ impl Stored {
 pub struct Query {
     pub events: Selection,
     pub status: Option<EventStatus>,
+    /// Only events with this text.
+    pub search: Option<Search>,
     /// Only events with such a delivery.
     pub deliveries: Option<DeliverySelection>,
     /// Whether to read the payloads too.
@@ -191,7 +194,7 @@ impl DeliverySelection {
     ) -> impl Iterator<Item = (u32, &'a Delivery)> {
         let is_meant = move |place: u32, delivery: &Delivery| {
             self.agent.as_ref().is_none_or(|agent| *agent == delivery.agent)
-                && self.state.is_none_or(|state| state == delivery.state)
+                && self.state.is_none_or(|state| Delivery::state_at(deliveries, place as usize) == Some(state))
                 && self.is_in_stage(place, delivery, deliveries)
                 && self.level.is_none_or(|level| level == Level::of(delivery))
                 && self.subjects.as_ref().is_none_or(|lanes| lanes.hold(subject, delivery))
@@ -254,7 +257,7 @@ pub struct ScanLimits {
     pub items: usize,
     /// Events that are read.
     pub scanned: usize,
-    /// Bytes of the payloads, unless the first is larger.
+    /// Bytes of the payloads that are returned, unless the first is larger, and of those that are searched.
     pub bytes: usize,
 }
 
@@ -278,6 +281,17 @@ pub struct Page {
     pub next: Option<Seq>,
     /// The head at the time of the scan: nothing above was scanned.
     pub head: Seq,
+    /// What was read for it.
+    pub progress: Progress,
+}
+
+/// How far a scan has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Events that were looked at.
+    pub events: u64,
+    /// When the last of them was received.
+    pub last: Option<Timestamp>,
 }
 
 impl Page {

@@ -55,7 +55,7 @@ impl Reader {
         let mut positions = Positions::new(query, range, &snapshot);
         let mut cursor = EventCursor::new(&self.store);
         let mut page = Page { head: snapshot.head, ..Page::default() };
-        let (mut matched, mut scanned, mut bytes) = (0, 0, 0_usize);
+        let (mut matched, mut scanned, mut bytes, mut searched) = (0, 0, 0_usize, 0_usize);
         while let Some(seq) = positions.current() {
             if matched >= limits.items || scanned >= limits.scanned {
                 page.next = Some(seq);
@@ -68,6 +68,8 @@ impl Reader {
                 continue;
             };
             positions.step(seq);
+            page.progress.events += 1;
+            page.progress.last = Some(header.event.time);
             if !query.events.matches(&header.event) {
                 continue;
             }
@@ -76,6 +78,19 @@ impl Reader {
             let count = query.matches(header.event.subject.as_deref(), withheld, &deliveries);
             if count == 0 {
                 continue;
+            }
+            if let Some(search) = &query.search
+                && search.in_header(&header.event).is_none()
+            {
+                searched = searched.saturating_add(size(&header));
+                if searched > limits.bytes && page.progress.events > 1 {
+                    page.progress.events -= 1;
+                    page.next = Some(seq);
+                    break;
+                }
+                if !self.payload(&header)?.is_some_and(|data| search.is_in(&data)) {
+                    continue;
+                }
             }
             bytes = bytes.saturating_add(size(&header));
             if query.payloads && bytes > limits.bytes && !page.items.is_empty() {
@@ -98,6 +113,15 @@ impl Reader {
         Ok(Skipped { first, last: tombstone.last, reason })
     }
 
+    /// The payload of an event. `None` if it was removed meanwhile.
+    fn payload(&self, header: &EventHeader) -> Result<Option<Bytes>, EventLogError> {
+        match self.store.payload(header) {
+            Ok(data) => Ok(Some(data)),
+            Err(_) if EventCursor::new(&self.store).header(header.event.seq)?.is_none() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The event of `header`. `None` if it was removed meanwhile.
     fn stored(
         &self,
@@ -108,11 +132,8 @@ impl Reader {
     ) -> Result<Option<Stored>, EventLogError> {
         let size = size(&header);
         header.event.data = if payload {
-            match self.store.payload(&header) {
-                Ok(data) => data,
-                Err(_) if EventCursor::new(&self.store).header(header.event.seq)?.is_none() => return Ok(None),
-                Err(error) => return Err(error),
-            }
+            let Some(data) = self.payload(&header)? else { return Ok(None) };
+            data
         } else {
             // What is in the block would keep all of it in memory.
             Bytes::new()

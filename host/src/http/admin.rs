@@ -12,6 +12,8 @@ mod consumers;
 pub mod deliveries;
 mod dry_run;
 pub mod events;
+pub mod export;
+mod import;
 mod plugins;
 pub(crate) mod query;
 mod read;
@@ -34,6 +36,8 @@ pub(crate) const NOUNS: &[&[Route]] = &[
     deliveries::ROUTES,
     dry_run::ROUTES,
     events::ROUTES,
+    export::ROUTES,
+    import::ROUTES,
     plugins::ROUTES,
     record::ROUTES,
     reload::ROUTES,

@@ -51,7 +51,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<HttpMetrics>,
     pub(crate) webhook_metrics: WebhookMetrics,
     pub(crate) store_reads: Arc<Semaphore>,
-    /// Backups under way: each reads the whole log.
+    /// Backups and exports under way: each reads the whole log.
     pub(crate) backups: Arc<Semaphore>,
     /// Cancelled when the gateway is about to end and reports that it is not ready.
     pub(crate) leaving: CancellationToken,

@@ -22,6 +22,7 @@ use crate::event::{ChannelName, EventId, Recipient, RequestId, Timestamp};
 use crate::eventlog::{self, EngineKind, EventLog, NewEvent};
 use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, PollSettings, Router};
 use crate::metrics::Metrics;
+use crate::notice::Notices;
 use crate::plugin::{self, CallLimits, PluginHost};
 use crate::replay::{self, Replays};
 use crate::skill::Skills;
@@ -97,7 +98,13 @@ impl Gateway {
         let check = Arc::new(DowngradeCheck::new(&ingest));
         let plugins = PluginHost::start(plugins, &metrics, check).await.unwrap();
         let dispatch = dispatch::Settings { agents: Vec::new(), routes: Vec::new(), held_bytes: 1 << 20 };
-        let dispatch = Dispatch::new(dispatch, plugins.clone(), Skills::default(), &metrics);
+        let dispatch = Dispatch::new(
+            dispatch,
+            plugins.clone(),
+            Skills::default(),
+            Notices::new(Default::default(), &metrics),
+            &metrics,
+        );
         let memory = eventlog::Settings::new(EngineKind::Memory);
         let log = EventLog::open(&memory, &metrics, vec![Arc::new(dispatch.clone())]).unwrap();
         let ingest = Ingest::new(ingest, plugins.clone(), log.clone(), Arc::new(NoRoutes), &metrics);
@@ -159,9 +166,11 @@ impl Gateway {
             attributes: Vec::new(),
             headers: Vec::new(),
             request_id: RequestId::new(),
+            delivery_id: None,
             traceparent: None,
             identity: None,
             statement: None,
+            is_imported: false,
             recipients: Vec::new(),
         };
         self.log.commit(vec![event].into()).await.unwrap().events.remove(0).id()
@@ -187,6 +196,7 @@ fn waiting(name: &str, required: bool) -> ChannelSettings {
         encodings: Vec::new(),
         states: None,
         late_window: Duration::ZERO,
+        silent_after: None,
         keep_headers: Vec::new(),
         config: BTreeMap::new(),
         limits: CallLimits::default(),

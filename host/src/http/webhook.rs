@@ -3,6 +3,7 @@
 mod accepted;
 pub(crate) mod admission;
 pub(crate) mod body;
+pub(crate) mod failures;
 mod handshake;
 pub(crate) mod metrics;
 mod plugin_response;
@@ -25,6 +26,7 @@ use self::sync_mode::agent_answer;
 use super::access_log::WebhookEntry;
 use super::answer::Response;
 use super::authority::is_addressed_to;
+use super::problem::HttpProblem;
 use super::refusal::Refusal;
 use super::shared::{RequestContext, Shared};
 use crate::caller;
@@ -61,7 +63,10 @@ pub(crate) async fn answer(shared: &Arc<Shared>, context: RequestContext, body: 
             }
         }
     };
-    let mut response = result.unwrap_or_else(|refusal| shared.refuse(id, &refusal));
+    let mut response = result.unwrap_or_else(|refusal| {
+        metrics.failures.note(&HttpProblem::from(&refusal));
+        shared.refuse(id, &refusal)
+    });
     metrics.count(response.status(), started);
     rate.write(response.headers_mut());
     if let (Some(mount), Some(path)) = (mount, logged) {

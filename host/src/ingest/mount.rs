@@ -130,7 +130,7 @@ impl Mounts {
 
     /// The channel of a serving plugin that no configured channel is named after.
     fn automatic(&self, name: &ChannelName) -> Option<Arc<Channel>> {
-        let limits = self.auto_limits.as_ref()?;
+        let limits = self.auto_limits.as_ref().filter(|_| !name.is_built_in())?;
         if self.configured.contains_key(name)
             || self.configured.values().any(|own| own.settings.plugin.as_str() == name.as_str())
         {

@@ -89,9 +89,11 @@ fn complete(
             attributes: event.attributes,
             headers: context.headers.clone(),
             request_id: context.request_id,
+            delivery_id: event.delivery_id,
             traceparent: None,
             identity,
             statement,
+            is_imported: false,
         });
     }
     Ok(complete)

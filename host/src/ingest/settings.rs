@@ -60,6 +60,8 @@ pub struct ChannelSettings {
     pub states: Option<Vec<StateGroup>>,
     /// How long after a state was told another one may be late; zero means that none is.
     pub late_window: Duration,
+    /// When a channel from which nothing comes is silent; `None` means never.
+    pub silent_after: Option<Duration>,
     /// Request headers that are kept with the event.
     pub keep_headers: Vec<HeaderName>,
     /// Settings of the plugin.
@@ -109,6 +111,7 @@ impl ChannelSettings {
             encodings: Vec::new(),
             states: None,
             late_window: Self::LATE_WINDOW,
+            silent_after: None,
             keep_headers: Vec::new(),
             config: BTreeMap::new(),
             limits: limits.clone(),

@@ -113,6 +113,7 @@ mod tests {
             attributes: Vec::new(),
             headers: Vec::new(),
             request_id: RequestId::new(),
+            delivery_id: None,
             traceparent: None,
         };
         let delivery = |agent: &&str| Delivery {

@@ -174,6 +174,7 @@ fn event(json: &Object) -> Result<Event, String> {
         attributes: attributes.collect::<Result<_, _>>()?,
         headers: Vec::new(),
         request_id: RequestId::new(),
+        delivery_id: None,
         traceparent: None,
     })
 }

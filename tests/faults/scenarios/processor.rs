@@ -203,9 +203,11 @@ fn event(channel: &str, of: Seq) -> NewEvent {
         attributes: Vec::new(),
         headers: Vec::new(),
         request_id: RequestId::new(),
+        delivery_id: None,
         traceparent: None,
         identity: None,
         statement: None,
+        is_imported: false,
         recipients: Vec::new(),
     }
 }

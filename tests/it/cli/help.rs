@@ -31,7 +31,7 @@ Commands:
   send         Sign a webhook as its provider would and send it to a channel of the running gateway
   listen       Post events to a port on this machine until Ctrl-C; Enter repeats the last one
   channels     List channels, which receive webhooks
-  agents       List agents, which receive events
+  agents       List, retry, pause or resume agents, which receive events
   plugins      List plugin files, their state and their errors
   routes       List routes, which send events to agents
   skills       List skills, and folders that could not be loaded
@@ -148,9 +148,63 @@ Options:
     check_help(
         &["agents"],
         r"
-List agents, which receive events
+List, retry, pause or resume agents, which receive events
 
 Usage: gateway agents [OPTIONS]
+       gateway agents <COMMAND>
+
+Commands:
+  retry   Try an agent now: end the waits of its breaker and of its failed deliveries
+  pause   Pause the deliveries to an agent, also across restarts
+  resume  Resume the deliveries to a paused agent
+
+Options:
+      --format <FORMAT>  Output format: text or json [default: text]
+      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["agents", "retry"],
+        r"
+Try an agent now: end the waits of its breaker and of its failed deliveries
+
+Usage: gateway agents retry [OPTIONS] <NAME>
+
+Arguments:
+  <NAME>  Agent name, as listed by `gateway agents`
+
+Options:
+      --format <FORMAT>  Output format: text or json [default: text]
+      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["agents", "pause"],
+        r"
+Pause the deliveries to an agent, also across restarts
+
+Usage: gateway agents pause [OPTIONS] <NAME>
+
+Arguments:
+  <NAME>  Agent name, as listed by `gateway agents`
+
+Options:
+      --format <FORMAT>  Output format: text or json [default: text]
+      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+  -h, --help             Print help
+",
+    );
+    check_help(
+        &["agents", "resume"],
+        r"
+Resume the deliveries to a paused agent
+
+Usage: gateway agents resume [OPTIONS] <NAME>
+
+Arguments:
+  <NAME>  Agent name, as listed by `gateway agents`
 
 Options:
       --wide             Show every column with full ids and times, and cut nothing

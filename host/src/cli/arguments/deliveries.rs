@@ -15,8 +15,11 @@ pub(in crate::cli) enum DeliveriesCommand {
     List(DeliveriesArguments),
     /// Replay one delivery, or all dead letters that match the filters
     Replay(ReplayArguments),
-    /// List replays and their progress, latest first
+    /// List replays and their progress, latest first, or show what became of one
     Replays {
+        /// Replay id; by default all are listed
+        #[arg(value_name = "REPLAY")]
+        id: Option<u64>,
         #[command(flatten)]
         table: TableArguments,
     },
@@ -34,7 +37,7 @@ pub(in crate::cli) struct DeliveriesArguments {
     cursor: Option<String>,
     #[command(flatten)]
     select: SelectArguments,
-    /// Filter by state: pending, retrying, delivered or dead
+    /// Filter by state: pending, retrying, delivered, dead or replayed
     #[arg(long, alias = "status", value_parser = state)]
     state: Option<DeliveryState>,
     /// Filter by agent
@@ -129,12 +132,10 @@ fn delivery_id(text: &str) -> Result<String, String> {
 }
 
 fn state(text: &str) -> Result<DeliveryState, String> {
-    use DeliveryState::{Dead, Delivered, Pending, Retrying};
-    let found = [Pending, Retrying, Delivered, Dead].into_iter().find(|state| state.as_str() == text);
-    found.ok_or_else(|| "expected `pending`, `retrying`, `delivered` or `dead`".to_owned())
+    DeliveryState::named(text).ok_or_else(|| format!("expected {}", DeliveryState::NAMES))
 }
 
 fn settled(text: &str) -> Result<DeliveryState, String> {
-    let found = state(text).ok().filter(|state| !state.is_open());
-    found.ok_or_else(|| "expected `dead` or `delivered`: other deliveries are still open".to_owned())
+    let found = state(text).ok().filter(|state| matches!(state, DeliveryState::Dead | DeliveryState::Delivered));
+    found.ok_or_else(|| "expected `dead` or `delivered`: others are still open, or were replayed".to_owned())
 }

@@ -1,10 +1,12 @@
 //! `gateway events`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use clap_complete::engine::ArgValueCandidates;
 
 use super::super::names;
-use super::super::request::{EventFilter, EventName};
+use super::super::request::{EventFilter, EventName, Selection};
 use super::output::{OutputArguments, TableArguments};
 use super::select::{ReceivedArguments, SelectArguments, moment};
 use crate::event::{AgentName, EventStatus, Timestamp};
@@ -20,6 +22,8 @@ pub(in crate::cli) enum EventsCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// Find events by a text in them: an id, a subject, an attribute or the data
+    Find(FindArguments),
     /// Print new events as they are stored, until Ctrl-C
     Tail(TailArguments),
     /// Replay an event: deliver it again
@@ -32,6 +36,10 @@ pub(in crate::cli) enum EventsCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// Export events as CloudEvents, one line of JSON each
+    Export(ExportArguments),
+    /// Import events of an export into the running gateway, each once
+    Import(ImportArguments),
 }
 
 #[derive(Debug, Args)]
@@ -56,8 +64,66 @@ pub(in crate::cli) struct EventsArguments {
 impl EventsArguments {
     pub(in crate::cli) fn split(self) -> (EventFilter, TableArguments) {
         let Self { limit, cursor, select, status, received, table } = self;
-        (EventFilter { limit, cursor, events: received.with(select), status }, table)
+        (EventFilter { limit, cursor, text: None, events: received.with(select), status }, table)
     }
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct FindArguments {
+    /// The text, in upper or lower case: the provider's delivery id, a request id, the beginning of an event id, or a part of the
+    /// subject, of an attribute or of the data
+    text: String,
+    /// Maximum number of rows, 1 to 500
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500), default_value_t = 50)]
+    limit: u32,
+    /// Continue where an earlier search ended
+    #[arg(long)]
+    cursor: Option<String>,
+    #[command(flatten)]
+    select: SelectArguments,
+    #[command(flatten)]
+    received: ReceivedArguments,
+    #[command(flatten)]
+    table: TableArguments,
+}
+
+impl FindArguments {
+    pub(in crate::cli) fn split(self) -> (EventFilter, TableArguments) {
+        let Self { text, limit, cursor, select, received, table } = self;
+        (EventFilter { limit, cursor, text: Some(text), events: received.with(select), status: None }, table)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ExportArguments {
+    /// File to write, `-` for stdout; must not exist yet
+    #[arg(default_value = "-", hide_default_value = true)]
+    file: PathBuf,
+    #[command(flatten)]
+    select: SelectArguments,
+    #[command(flatten)]
+    received: ReceivedArguments,
+    /// Export the data too, not only what is known about it
+    #[arg(long)]
+    data: bool,
+}
+
+impl ExportArguments {
+    pub(in crate::cli) fn split(self) -> (Selection, bool, PathBuf) {
+        let Self { file, select, received, data } = self;
+        (received.with(select), data, file)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ImportArguments {
+    /// File written by `gateway events export`, `-` for stdin
+    pub(in crate::cli) file: PathBuf,
+    /// Deliver the events by the routes; by default they are only stored
+    #[arg(long)]
+    pub(in crate::cli) route: bool,
+    #[command(flatten)]
+    pub(in crate::cli) output: OutputArguments,
 }
 
 #[derive(Debug, Args)]

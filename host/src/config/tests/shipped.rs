@@ -97,6 +97,7 @@ fn the_shipped_file_says_what_needs_a_restart() {
          [dispatch]\nheld_bytes = '9MiB'\n\
          [plugins]\ndir = 'p'\ncache_dir = 'c'\ncache_max = '9MiB'\ncompile_memory = '99MiB'\ncompile_time = '9s'\n\
          debounce = '9ms'\nmax_file = '9MiB'\ninstances = 9\n\
+         [notices]\nevery = '9s'\nqueue = 9\n\
          [log]\nformat = 'json'",
     );
     let default = config("");

@@ -11,8 +11,7 @@ use serde::ser::{Serialize, Serializer};
 /// The first tag that nobody may skip.
 const REQUIRED: u8 = 128;
 
-/// What a later program has added to a stored type: only the highest tag is kept, because this program knows none. It
-/// writes no additions.
+/// What a later program has added to a stored type of which this one knows no additions: only the highest tag is kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Additions(Option<u8>);
 
@@ -65,6 +64,82 @@ impl<'de> Visitor<'de> for Tags {
             highest = highest.max(Some(tag));
         }
         Ok(Additions(highest))
+    }
+}
+
+/// The additions of an event: what its provider calls the delivery, under [`Self::DELIVERY_ID`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventAdditions<'a> {
+    delivery_id: Option<&'a [u8]>,
+    /// The highest tag that this program does not know.
+    unknown: Option<u8>,
+}
+
+impl<'a> EventAdditions<'a> {
+    const DELIVERY_ID: u8 = 1;
+
+    pub(crate) fn new(delivery_id: Option<&'a str>) -> Self {
+        Self { delivery_id: delivery_id.map(str::as_bytes), unknown: None }
+    }
+
+    /// The provider's name of the delivery; an error if there is an addition that must not be skipped.
+    pub(crate) fn delivery_id(self) -> Result<Option<&'a str>, Unreadable> {
+        Additions(self.unknown).skip()?;
+        let text = self.delivery_id.map(std::str::from_utf8).transpose();
+        text.map_err(|error| Unreadable::Damaged(format!("delivery id: {error}")))
+    }
+
+    /// What a later program would write.
+    #[cfg(test)]
+    pub(crate) fn of(tag: u8) -> Self {
+        Self { delivery_id: None, unknown: Some(tag) }
+    }
+}
+
+impl Serialize for EventAdditions<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match (self.delivery_id, self.unknown) {
+            (Some(id), _) => serializer.collect_seq([(Self::DELIVERY_ID, Text(id))]),
+            (None, unknown) => Additions(unknown).serialize(serializer),
+        }
+    }
+}
+
+/// Bytes as a text of postcard: the length before them.
+struct Text<'a>(&'a [u8]);
+
+impl Serialize for Text<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for EventAdditions<'a> {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(EventTags)
+    }
+}
+
+struct EventTags;
+
+impl<'de> Visitor<'de> for EventTags {
+    type Value = EventAdditions<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of additions")
+    }
+
+    #[inline]
+    fn visit_seq<A: SeqAccess<'de>>(self, mut additions: A) -> Result<Self::Value, A::Error> {
+        let mut read = EventAdditions { delivery_id: None, unknown: None };
+        while let Some((tag, content)) = additions.next_element::<(u8, &[u8])>()? {
+            match tag {
+                EventAdditions::DELIVERY_ID => read.delivery_id = Some(content),
+                unknown => read.unknown = read.unknown.max(Some(unknown)),
+            }
+        }
+        Ok(read)
     }
 }
 

@@ -56,6 +56,7 @@ impl Event<'_> {
             attributes: self.attributes,
             headers: self.headers,
             request_id: self.request_id,
+            delivery_id: None,
             traceparent: None,
         })
     }
@@ -150,13 +151,16 @@ impl ChannelCounts {
 
 /// An enum of the domain and the numbers that stand for it: the places of the variants here.
 macro_rules! numbered {
-    ($name:ident { $($variant:ident)+ }) => {
+    ($name:ident { $($variant:ident)+ } $($other:ident => $stored:ident)?) => {
         #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
         pub(crate) enum $name { $($variant),+ }
 
         impl From<event::$name> for $name {
             fn from(value: event::$name) -> Self {
-                match value { $(event::$name::$variant => Self::$variant),+ }
+                match value {
+                    $(event::$name::$variant => Self::$variant,)+
+                    $(event::$name::$other => Self::$stored,)?
+                }
             }
         }
 
@@ -169,5 +173,6 @@ macro_rules! numbered {
 }
 
 numbered!(Priority { Low Normal High });
-numbered!(DeliveryState { Pending Retrying Delivered Dead });
+// That a delivery was replayed follows from those after it.
+numbered!(DeliveryState { Pending Retrying Delivered Dead } Replayed => Dead);
 numbered!(Outcome { Delivered Retry Dead });

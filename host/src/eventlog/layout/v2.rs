@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::additions::{Additions, Unreadable};
+use super::additions::{Additions, EventAdditions, Unreadable};
 use super::list::{List, Stored};
 use super::v1::{DeliveryState, Outcome, Priority, Recipient};
 use crate::event;
@@ -38,7 +38,8 @@ pub(crate) struct EventHeader<'a> {
     recipients: Vec<Recipient<'a>>,
     /// Bytes of a payload that is in records of its own; 0 if it follows.
     pub(crate) overflow: u64,
-    additions: Additions,
+    #[serde(borrow)]
+    additions: EventAdditions<'a>,
 }
 
 impl<'a> EventHeader<'a> {
@@ -66,13 +67,13 @@ impl<'a> EventHeader<'a> {
             identity,
             recipients: recipients.iter().map(Recipient::of).collect(),
             overflow,
-            additions: Additions::NONE,
+            additions: EventAdditions::new(event.delivery_id.as_deref()),
         }
     }
 
     /// The event, still without its payload, and its recipients.
     pub(crate) fn into_event(self) -> Result<(event::Event, Vec<event::Recipient>), Unreadable> {
-        self.additions.skip()?;
+        let delivery_id = self.additions.delivery_id()?;
         let event = event::Event {
             id: self.id,
             seq: self.seq,
@@ -88,6 +89,7 @@ impl<'a> EventHeader<'a> {
             attributes: self.attributes.into_owned(),
             headers: self.headers.into_owned(),
             request_id: self.request_id,
+            delivery_id: delivery_id.map(str::to_owned),
             traceparent: self.traceparent.map(str::to_owned),
         };
         Ok((event, self.recipients.into_iter().map(Recipient::into_recipient).collect::<Result<_, _>>()?))
@@ -273,6 +275,7 @@ mod tests {
             attributes: vec![("action".to_owned(), "created".to_owned())],
             headers: Vec::new(),
             request_id: postcard::from_bytes(&[&[16][..], &[5; 16]].concat()).unwrap(),
+            delivery_id: None,
             traceparent: Some("00-1-2-01".to_owned()),
         }
     }
@@ -318,6 +321,20 @@ mod tests {
         assert_eq!(read.into_values().as_deref(), Ok(&deliveries[..]));
     }
 
+    /// A delivery id is an addition: an older program skips it.
+    #[test]
+    fn a_delivery_id_is_an_addition() {
+        let event = event::Event { delivery_id: Some("d-1".to_owned()), ..event() };
+        let header = postcard::to_stdvec(&EventHeader::new(&event, None, &[], 0)).unwrap();
+
+        assert!(
+            hex(&header).ends_with("000000010103642d31"),
+            "no identity, recipients or overflow; one addition, tag 1"
+        );
+        let read: EventHeader<'_> = postcard::from_bytes(&header).unwrap();
+        assert_eq!(read.into_event(), Ok((event, Vec::new())));
+    }
+
     fn with<'a>(delivery: &'a event::Delivery, attempts: Vec<Attempt<'a>>, additions: Additions) -> Vec<u8> {
         let stored = Delivery::of(delivery, attempts, additions);
         postcard::to_stdvec(&[stored]).map(|bytes| [&[1], &bytes[..]].concat()).unwrap()
@@ -333,7 +350,7 @@ mod tests {
         let deliveries = [delivery()];
         for (tag, expected) in [(127, None), (128, Some(Unreadable::Addition(128)))] {
             let event = event();
-            let header = EventHeader { additions: Additions::of(tag), ..EventHeader::new(&event, None, &[], 0) };
+            let header = EventHeader { additions: EventAdditions::of(tag), ..EventHeader::new(&event, None, &[], 0) };
             let header = postcard::to_stdvec(&header).unwrap();
             let stored: EventHeader<'_> = postcard::from_bytes(&header).unwrap();
             assert_eq!(stored.into_event().err(), expected);

@@ -161,7 +161,8 @@ impl CommitBuilder {
         if over.is_some() {
             return over;
         }
-        let time = header.event.time;
+        // Of an imported event, when it came into this log.
+        let time = header.event.id.received_at();
         let max_age = self.retention.limits.max_age?;
         // One from a clock that was far ahead must not stay for ever.
         if now.since(time).max(time.since(now)) >= max_age {
@@ -212,7 +213,7 @@ impl CommitBuilder {
             let held = block.as_ref().and_then(|block| block.held().find(|seq| *seq >= floor));
             if let (Some(block), Some(seq)) = (&block, held) {
                 self.state.floor = seq;
-                self.retention.oldest = block.header(seq)?.map(|header| header.event.time);
+                self.retention.oldest = block.header(seq)?.map(|header| header.event.id.received_at());
                 self.retention.floor_moves = false;
             } else if let Some(block) = block {
                 self.state.floor = block.last().next();

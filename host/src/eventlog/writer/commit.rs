@@ -243,7 +243,7 @@ impl CommitBuilder {
         let is_held = answer == Ruling::Hold;
         let seq = self.state.head.next();
         let event = Event {
-            id: EventId::new(new.time, seq, self.next_random()),
+            id: EventId::new(if new.is_imported { now } else { new.time }, seq, self.next_random()),
             seq,
             channel: new.channel,
             plugin: new.plugin,
@@ -257,6 +257,7 @@ impl CommitBuilder {
             attributes: new.attributes,
             headers: new.headers,
             request_id: new.request_id,
+            delivery_id: new.delivery_id,
             traceparent: new.traceparent,
         };
         let slot = Slot::new(if is_held { Vec::new() } else { first_deliveries(&event, &new.recipients) });
@@ -270,7 +271,7 @@ impl CommitBuilder {
         let ops = &mut self.commit.ops;
         let put = &mut |key, value| ops.push(Op::Put(key, value));
         self.state.bytes += self.block.add(&event, new.identity, &new.recipients, put);
-        self.retention.oldest.get_or_insert(event.time);
+        self.retention.oldest.get_or_insert(event.id.received_at());
         if let Some(identity) = new.identity {
             self.identities.add(identity, event.id);
         }

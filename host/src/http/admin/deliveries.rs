@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use super::query::{BadParameter, DeliveryText, PAGE, each};
 use super::read::read;
+use crate::dispatch::Hold;
 use crate::event::{
     AgentName, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, Priority, Seq, Timestamp,
 };
-use crate::eventlog::{DeliveryFilter, DeliveryStage, EventLog, EventLogError, Order, Range, ScanLimits};
+use crate::eventlog::{DeliveryFilter, DeliveryStage, EventLog, EventLogError, Order, Range, ScanLimits, Stored};
 use crate::http::answer::Response;
 use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
@@ -50,6 +51,9 @@ pub struct DeliveryRow {
     pub attempts: u32,
     pub created_at: Timestamp,
     pub next_attempt_at: Option<Timestamp>,
+    /// What holds it besides, while it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<Hold>,
     /// Why the latest attempt failed.
     pub code: Option<String>,
     pub message: Option<String>,
@@ -57,7 +61,8 @@ pub struct DeliveryRow {
 
 async fn list(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let query = DeliveriesQuery::parse(request.query())?;
-    read(request.shared, move |log| page(log, &query)).await
+    let dispatch = request.shared.services.dispatch.clone();
+    read(request.shared, move |log| page(log, &query, &|agent| dispatch.hold(agent))).await
 }
 
 impl Default for DeliveriesQuery {
@@ -90,11 +95,15 @@ impl DeliveriesQuery {
     }
 }
 
-/// A page of deliveries. May wait for the disk.
+/// A page of deliveries; `hold` knows what holds those of an agent. May wait for the disk.
 ///
 /// # Errors
 /// Those of [`EventLog::scan`].
-pub fn page(log: &EventLog, query: &DeliveriesQuery) -> Result<DeliveriesPage, EventLogError> {
+pub fn page(
+    log: &EventLog,
+    query: &DeliveriesQuery,
+    hold: &dyn Fn(&AgentName) -> Option<Hold>,
+) -> Result<DeliveriesPage, EventLogError> {
     let DeliveriesQuery { before, limit, ref filter } = *query;
     // The event of the cursor may have more deliveries before it.
     let last = before.map_or(Seq(u64::MAX), |id| if id.index == 0 { Seq(id.seq.0.saturating_sub(1)) } else { id.seq });
@@ -112,7 +121,12 @@ pub fn page(log: &EventLog, query: &DeliveriesQuery) -> Result<DeliveriesPage, E
     } else {
         scanned.next.map(|seq| DeliveryId { seq: seq.next(), index: 0 })
     };
-    let deliveries = found.into_iter().map(|(id, delivery, stored)| row(id, delivery, &stored.event)).collect();
+    let row = |(id, delivery, stored): (DeliveryId, &Delivery, &Stored)| DeliveryRow {
+        state: Delivery::state_at(&stored.deliveries, id.index as usize).unwrap_or(delivery.state),
+        held: Some(&delivery.agent).filter(|_| delivery.state.is_open()).and_then(hold),
+        ..row(id, delivery, &stored.event)
+    };
+    let deliveries = found.into_iter().map(row).collect();
     Ok(DeliveriesPage { deliveries, next: next.map(|id| DeliveryText(id).to_string()) })
 }
 
@@ -131,6 +145,7 @@ fn row(id: DeliveryId, delivery: &Delivery, event: &Event) -> DeliveryRow {
         attempts: delivery.attempts_made,
         created_at: delivery.created_at,
         next_attempt_at: delivery.next_attempt_at,
+        held: None,
         code: failure.map(|attempt| attempt.code.clone()),
         message: failure.map(|attempt| attempt.message.clone()),
         agent: delivery.agent.clone(),

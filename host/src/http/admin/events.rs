@@ -7,11 +7,12 @@ use serde::{Serialize, Serializer};
 
 use super::query::{BadParameter, CURSOR, DeliveryText, PAGE, each};
 use super::read::{blocking, event_name, json, only, read};
+use crate::dispatch::Hold;
 use crate::event::{
     AgentName, Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Outcome,
     Payload, PluginName, Priority, RequestId, Seq, Timestamp,
 };
-use crate::eventlog::{EventLog, EventLogError, Query, Range, ScanLimits, Stored};
+use crate::eventlog::{EventLog, EventLogError, Place, Query, Range, ScanLimits, Search, Stored};
 use crate::http::answer::{Response, with_json_text};
 use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
@@ -37,6 +38,17 @@ pub struct EventsPage {
     pub events: Vec<EventRow>,
     /// The cursor of the next page; `None` at the end.
     pub next: Option<String>,
+    /// How far a search has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub searched: Option<Searched>,
+}
+
+/// What one request of a search has looked at.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Searched {
+    pub events: u64,
+    /// When the last of them was received: later ones are done with.
+    pub back_to: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -48,6 +60,10 @@ pub struct EventRow {
     pub subject: Option<String>,
     pub status: EventStatus,
     pub received_at: Timestamp,
+    pub delivery_id: Option<String>,
+    /// Where the text of a search is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found_in: Option<Place>,
 }
 
 /// `GET /admin/events/{id}`.
@@ -67,6 +83,8 @@ pub struct EventDetail<'a> {
     pub verified_at: Option<Timestamp>,
     pub stored_at: Timestamp,
     pub request_id: RequestId,
+    /// What its provider calls the delivery.
+    pub delivery_id: Option<&'a str>,
     pub content_type: &'a str,
     #[serde(serialize_with = "as_object")]
     pub attributes: &'a [(String, String)],
@@ -92,6 +110,9 @@ pub struct DeliveryView<'a> {
     pub replayed_by: Option<&'a str>,
     pub created_at: Timestamp,
     pub next_attempt_at: Option<Timestamp>,
+    /// What holds it besides, while it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<Hold>,
     pub attempts_made: u32,
     /// The latest ones, oldest first.
     pub attempts: Vec<AttemptView<'a>>,
@@ -133,6 +154,9 @@ pub struct Moment<'a> {
     pub duration_ms: Option<u64>,
 }
 
+/// What may be searched for: [`Search::MAX`].
+const TEXT: &str = "a text of 1 to 256 bytes";
+
 async fn list(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let query = EventsQuery::parse(request.query())?;
     read(request.shared, move |log| page(log, &query)).await
@@ -141,8 +165,9 @@ async fn list(request: RouteRequest<'_>) -> Result<Response, Refusal> {
 async fn show(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let name = event_name(request.id)?;
     let stored = only(blocking(request.shared, move |log| log.find(&name)).await?, request.id)?;
+    let dispatch = request.shared.services.dispatch.clone();
     // A payload can be large, and its JSON larger.
-    let text = blocking(request.shared, move |_| Ok(json(&detail(&stored)))).await?;
+    let text = blocking(request.shared, move |_| Ok(json(&detail(&stored, &|agent| dispatch.hold(agent))))).await?;
     Ok(with_json_text(StatusCode::OK, text))
 }
 
@@ -153,7 +178,7 @@ impl Default for EventsQuery {
 }
 
 impl EventsQuery {
-    /// Reads `limit`, `cursor`, `channel`, `kind`, `status`, `since` and `until`.
+    /// Reads `limit`, `cursor`, `q`, `channel`, `kind`, `status`, `since` and `until`.
     ///
     /// # Errors
     /// The first parameter that is unknown, given twice or malformed.
@@ -163,10 +188,13 @@ impl EventsQuery {
             match &*parameter.name {
                 "limit" => parsed.limit = parameter.limit()?,
                 "cursor" => parsed.before = Some(Seq(parameter.read(CURSOR)?)),
+                "q" => parsed.filter.search = Some(Search::new(parameter.value()).ok_or_else(|| parameter.bad(TEXT))?),
                 "status" => parsed.filter.status = Some(parameter.status()?),
                 _ if parameter.select(&mut parsed.filter.events)? => {}
                 _ => {
-                    return Err(parameter.bad("`limit`, `cursor`, `channel`, `kind`, `status`, `since` or `until`"));
+                    return Err(
+                        parameter.bad("`limit`, `cursor`, `q`, `channel`, `kind`, `status`, `since` or `until`")
+                    );
                 }
             }
             Ok(())
@@ -181,7 +209,9 @@ impl EventsQuery {
 /// Those of [`EventLog::scan`].
 pub fn page(log: &EventLog, query: &EventsQuery) -> Result<EventsPage, EventLogError> {
     let found = log.scan(&query.filter, Range::down_from(query.before), ScanLimits::items(query.limit))?;
+    let search = query.filter.search.as_ref();
     let row = |stored: Stored| EventRow {
+        found_in: search.map(|search| search.in_header(&stored.event).unwrap_or(Place::Data)),
         status: stored.status(),
         id: stored.event.id,
         seq: stored.event.seq,
@@ -189,16 +219,25 @@ pub fn page(log: &EventLog, query: &EventsQuery) -> Result<EventsPage, EventLogE
         kind: stored.event.kind,
         subject: stored.event.subject,
         received_at: stored.event.time,
+        delivery_id: stored.event.delivery_id,
     };
     Ok(EventsPage {
         events: found.items.into_iter().map(row).collect(),
         next: found.next.map(|seq| seq.next().to_string()),
+        searched: search.map(|_| Searched { events: found.progress.events, back_to: found.progress.last }),
     })
 }
 
 /// The event with everything that the log holds of it.
-pub fn detail(stored: &Stored) -> EventDetail<'_> {
+///
+/// `hold` knows what holds the deliveries of an agent.
+pub fn detail<'a>(stored: &'a Stored, hold: &dyn Fn(&AgentName) -> Option<Hold>) -> EventDetail<'a> {
     let Stored { event, deliveries, .. } = stored;
+    let view = |(index, delivery): (u32, &'a Delivery)| DeliveryView {
+        state: Delivery::state_at(deliveries, index as usize).unwrap_or(delivery.state),
+        held: Some(&delivery.agent).filter(|_| delivery.state.is_open()).and_then(hold),
+        ..delivery_view(event.seq, index, delivery)
+    };
     let (data, data_base64) = match event.payload() {
         payload @ Payload::Base64(_) => (None, Some(payload)),
         payload => (Some(payload), None),
@@ -216,12 +255,13 @@ pub fn detail(stored: &Stored) -> EventDetail<'_> {
         verified_at: event.verified_at,
         stored_at: event.stored_at,
         request_id: event.request_id,
+        delivery_id: event.delivery_id.as_deref(),
         content_type: &event.content_type,
         attributes: &event.attributes,
         headers: &event.headers,
         data,
         data_base64,
-        deliveries: (0..).zip(deliveries).map(|(index, delivery)| delivery_view(event.seq, index, delivery)).collect(),
+        deliveries: (0..).zip(deliveries).map(view).collect(),
         timeline: timeline(event, deliveries),
     }
 }
@@ -235,6 +275,7 @@ fn delivery_view(seq: Seq, index: u32, delivery: &Delivery) -> DeliveryView<'_> 
         replayed_by: delivery.replayed_by.as_deref(),
         created_at: delivery.created_at,
         next_attempt_at: delivery.next_attempt_at,
+        held: None,
         attempts_made: delivery.attempts_made,
         attempts: delivery.attempts.iter().map(attempt_view).collect(),
     }
@@ -359,6 +400,7 @@ mod tests {
             attributes: vec![("severity".to_owned(), "high".to_owned())],
             headers: vec![("x-github-event".to_owned(), "push".to_owned())],
             request_id: RequestId::new(),
+            delivery_id: None,
             traceparent: None,
         };
         let recipient = |agent: &str| Recipient { agent: agent.parse().unwrap(), priority: Priority::Normal };
@@ -375,7 +417,7 @@ mod tests {
     fn the_timeline_is_in_order() {
         let stored = stored();
 
-        let detail = detail(&stored);
+        let detail = detail(&stored, &|_| None);
 
         let listed: Vec<_> = detail
             .timeline
@@ -407,7 +449,7 @@ mod tests {
             open.record(attempt(number, 5000 + i64::from(number) * 10, Outcome::Retry), None);
         }
 
-        let timeline = detail(&stored).timeline;
+        let timeline = detail(&stored, &|_| None).timeline;
 
         let place = timeline.iter().position(|moment| moment.what == "omitted").unwrap();
         assert_eq!(timeline[place].attempts, Some([1, 12]));
@@ -420,7 +462,7 @@ mod tests {
     fn the_detail_of_an_event_is_readable_json() {
         let stored = stored();
 
-        let json = serde_json::to_value(detail(&stored)).unwrap();
+        let json = serde_json::to_value(detail(&stored, &|_| None)).unwrap();
 
         assert_eq!(json["status"], "pending");
         assert_eq!(json["data"], serde_json::json!({"a": 1}));
@@ -469,10 +511,11 @@ mod tests {
                 "`status`: expected `accepted`, `pending`, `dead`, `delivered`, `held` or `dropped`, found `done`",
             ),
             ("since=yesterday", "`since`: expected a time such as `2026-01-31T12:00:00Z`, found `yesterday`"),
+            ("q=", "`q`: expected a text of 1 to 256 bytes, found `nothing`"),
             ("kind=", "`kind`: expected a kind, or the beginning of one and `*`, found `nothing`"),
             (
                 "sort=up",
-                "`sort`: expected `limit`, `cursor`, `channel`, `kind`, `status`, `since` or `until`, found `up`",
+                "`sort`: expected `limit`, `cursor`, `q`, `channel`, `kind`, `status`, `since` or `until`, found `up`",
             ),
         ] {
             assert_eq!(EventsQuery::parse(query).unwrap_err().to_string(), expected);

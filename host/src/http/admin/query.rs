@@ -82,9 +82,7 @@ impl Parameter {
     }
 
     pub(crate) fn state(&self) -> Result<DeliveryState, BadParameter> {
-        use DeliveryState::{Dead, Delivered, Pending, Retrying};
-        let found = [Pending, Retrying, Delivered, Dead].into_iter().find(|state| state.as_str() == self.value);
-        found.ok_or_else(|| self.bad("`pending`, `retrying`, `delivered` or `dead`"))
+        DeliveryState::named(&self.value).ok_or_else(|| self.bad(DeliveryState::NAMES))
     }
 
     /// Reads the parameter into `events`; false when it does not select events.

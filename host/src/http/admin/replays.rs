@@ -14,7 +14,7 @@ use crate::http::answer::{Response, with_json};
 use crate::http::problem::{HttpProblem, shortened};
 use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
-use crate::replay::{Count, Replay, ReplayError, ReplayId, ReplayState, Settings};
+use crate::replay::{Count, Outcomes, Replay, ReplayError, ReplayId, ReplayState, Settings};
 
 /// Who asked, when the query does not say.
 pub(super) const BY: &str = "admin API";
@@ -26,7 +26,7 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::post("/admin/deliveries/replay", |request| Box::pin(replay_deliveries(request))).with_query(),
     Route::post("/admin/deliveries/{id}/replay", |request| Box::pin(replay_delivery(request))).with_query(),
     Route::get("/admin/replays", |request| Box::pin(async move { Ok(answer(&request)) })),
-    Route::get("/admin/replays/{id}", |request| Box::pin(async move { show(&request) })),
+    Route::get("/admin/replays/{id}", |request| Box::pin(show(request))),
     Route::post("/admin/replays/{id}/cancel", |request| Box::pin(cancel(request))),
 ];
 
@@ -70,6 +70,9 @@ pub struct ReplayRow {
     pub replayed: u64,
     /// Deliveries that it left alone.
     pub skipped: u64,
+    /// How far the added deliveries are, for one replay that is asked for; `None` if there are too many events to look at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcomes: Option<Outcomes>,
     /// The next event that it scans.
     pub next: Seq,
     /// The last event that it scans.
@@ -161,9 +164,15 @@ fn answer(request: &RouteRequest<'_>) -> Response {
     with_json(StatusCode::OK, &list(request.shared.services.replays.list()))
 }
 
-fn show(request: &RouteRequest<'_>) -> Result<Response, Refusal> {
-    let found = request.shared.services.replays.find(replay_id(request.id)?).map_err(refusal)?;
-    Ok(with_json(StatusCode::OK, &row(found)))
+async fn show(request: RouteRequest<'_>) -> Result<Response, Refusal> {
+    let replays = &request.shared.services.replays;
+    let found = replays.find(replay_id(request.id)?).map_err(refusal)?;
+    // While it runs its progress is asked for often.
+    let outcomes = match found.state {
+        ReplayState::Running => None,
+        _ => replays.outcomes(&found).await.map_err(refusal)?,
+    };
+    Ok(with_json(StatusCode::OK, &ReplayRow { outcomes, ..row(found) }))
 }
 
 async fn cancel(request: RouteRequest<'_>) -> Result<Response, Refusal> {
@@ -226,6 +235,7 @@ fn row(replay: Replay) -> ReplayRow {
         matched: replay.total,
         replayed: replay.replayed,
         skipped: replay.skipped,
+        outcomes: None,
         next: replay.next,
         last: replay.last,
         created_at: replay.created_at,

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
+use super::failures::{FailureReport, Failures};
 use crate::event::ChannelName;
 use crate::http::metrics::{ByRequest, HttpMetrics};
 use crate::metrics::ByProvider;
@@ -29,6 +30,7 @@ pub(crate) struct ChannelMetrics {
     accepted: Counter,
     ok: Counter,
     duration: Histogram,
+    pub(crate) failures: Failures,
 }
 
 impl WebhookMetrics {
@@ -51,6 +53,11 @@ impl WebhookMetrics {
         new
     }
 
+    /// What went wrong in a channel, if it has had requests.
+    pub(crate) fn failures(&self, channel: &str) -> FailureReport {
+        self.channels.load().get(channel).map(|known| known.failures.report()).unwrap_or_default()
+    }
+
     /// The metrics of all requests that match no channel.
     pub(crate) fn unmatched(&self) -> &ChannelMetrics {
         &self.unmatched
@@ -62,7 +69,7 @@ impl ChannelMetrics {
         let counter = |status: u16| metrics.requests.get_or_create(&ByRequest::new(provider, status)).clone();
         let (accepted, ok) = (counter(202), counter(200));
         let duration = metrics.request_duration.get_or_create(&ByProvider::new(provider)).clone();
-        Self { provider: provider.to_owned(), metrics, accepted, ok, duration }
+        Self { provider: provider.to_owned(), metrics, accepted, ok, duration, failures: Failures::default() }
     }
 
     /// Counts one answered request.

@@ -120,6 +120,21 @@ Options:
 ",
     );
     check_help(
+        &["events", "find"],
+        r"
+",
+    );
+    check_help(
+        &["events", "export"],
+        r"
+",
+    );
+    check_help(
+        &["events", "import"],
+        r"
+",
+    );
+    check_help(
         &["deliveries"],
         r"
 List or replay deliveries of events to agents

@@ -1,0 +1,60 @@
+//! What the gateway notices of its own parts by looking at them: plugins that cannot be loaded, and channels that are silent.
+
+use std::collections::HashMap;
+
+use serde_json::json;
+
+use crate::event::{ChannelName, Timestamp};
+use crate::eventlog::EventLog;
+use crate::ingest::Ingest;
+use crate::notice::{Notice, Source};
+use crate::plugin::PluginHost;
+
+/// Tells once of each load of a plugin that failed.
+pub(super) fn failed_plugins(plugins: PluginHost) -> Source {
+    let mut told: HashMap<String, Timestamp> = HashMap::new();
+    Box::new(move |_| {
+        let listed = plugins.list();
+        told.retain(|file, _| listed.iter().any(|plugin| plugin.file == *file));
+        let mut notices = Vec::new();
+        for plugin in listed {
+            let (Some(error), Some(at)) = (&plugin.error, plugin.failed_at) else { continue };
+            if told.insert(plugin.file.clone(), at) == Some(at) {
+                continue;
+            }
+            let subject = plugin.name.clone().unwrap_or_else(|| plugin.file.clone());
+            let data = json!({
+                "file": plugin.file, "error": error, "failed_at": at, "serving_generation": plugin.generation,
+            });
+            notices.push(Notice::new("plugin.failed", subject, data));
+        }
+        notices
+    })
+}
+
+/// Tells once of each time in which nothing came from a channel for `silent_after`.
+pub(super) fn silent_channels(ingest: Ingest, log: EventLog) -> Source {
+    let started = Timestamp::now();
+    let mut told: HashMap<ChannelName, Timestamp> = HashMap::new();
+    Box::new(move |now| {
+        let limits = ingest.silence_limits();
+        if limits.is_empty() {
+            return Vec::new();
+        }
+        let snapshot = log.snapshot();
+        let mut notices = Vec::new();
+        for (channel, limit) in limits {
+            let last = snapshot.channels.get(channel.as_str()).and_then(|counts| counts.last_event_at);
+            // A gateway that was down has not listened.
+            let since = last.map_or(started, |last| last.max(started));
+            if now.since(since) < limit || told.insert(channel.clone(), since) == Some(since) {
+                continue;
+            }
+            let data = json!({
+                "channel": channel, "last_event_at": last, "silent_after_seconds": limit.as_secs(),
+            });
+            notices.push(Notice::new("channel.silent", channel, data));
+        }
+        notices
+    })
+}

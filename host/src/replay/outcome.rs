@@ -13,6 +13,9 @@ use crate::eventlog::{DeliverySelection, EventLog, Order, Query, Range, ScanLimi
 /// How long a look at them may take.
 const LIMIT: Duration = Duration::from_secs(2);
 
+/// The last deliveries are committed after the end that is stored with them: how long that may take.
+const COMMIT: Duration = Duration::from_secs(10);
+
 /// Deliveries that a replay has added, by how far they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Outcomes {
@@ -59,6 +62,6 @@ impl Outcomes {
 
 /// Whether the replay has added the delivery: somebody else's, and those at other times, are not its own.
 fn is_of(replay: &Replay, delivery: &Delivery) -> bool {
-    let until = replay.ended_at.unwrap_or_else(Timestamp::now);
+    let until = replay.ended_at.unwrap_or_else(Timestamp::now).after(COMMIT);
     delivery.replayed_by.as_deref() == Some(&*replay.by) && (replay.created_at..=until).contains(&delivery.created_at)
 }

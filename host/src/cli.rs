@@ -20,6 +20,7 @@ mod plugin;
 mod query;
 mod replay;
 mod request;
+mod route_test;
 mod send;
 mod serve;
 mod table;
@@ -33,6 +34,7 @@ use clap::{CommandFactory, Parser};
 
 use self::arguments::deliveries::DeliveriesCommand;
 use self::arguments::events::EventsCommand;
+use self::arguments::routes::RoutesCommand;
 use self::arguments::{Arguments, Command};
 use self::failure::Failure;
 use self::list::Listing;
@@ -70,7 +72,13 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Agents(arguments) => list(Listing::Agents, &Request::Agents, arguments.output),
         Command::Plugins(arguments) => list(Listing::Plugins, &Request::Plugins, arguments.output),
-        Command::Routes(arguments) => list(Listing::Routes, &Request::Routes, arguments.output),
+        Command::Routes { command: None, output }
+        | Command::Routes { command: Some(RoutesCommand::List { output }), .. } => {
+            list(Listing::Routes, &Request::Routes, output)
+        }
+        Command::Routes { command: Some(RoutesCommand::Test(arguments)), .. } => {
+            block_on(route_test::run(&load()?, arguments))
+        }
         Command::Skills(arguments) | Command::ListSkills(arguments) => {
             list(Listing::Skills, &Request::Skills, arguments.output)
         }

@@ -14,6 +14,7 @@ mod asked;
 mod binding;
 mod channels;
 mod check;
+mod conditions;
 mod delivery;
 mod grants;
 mod key;

@@ -25,7 +25,7 @@ mod watch;
 
 use std::sync::Arc;
 
-use crate::event::{ChannelName, Event, Recipient, RequestId};
+use crate::event::{ChannelName, Destination, Event, Facts, RequestId};
 use crate::eventlog::{CommitSink, EventLog, NewDelivery};
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
@@ -36,7 +36,10 @@ pub use self::agent::{AgentState, AgentStatus, BreakerStatus};
 pub use self::breaker::{BreakerSettings, BreakerState};
 pub use self::queues::OnFailure;
 pub use self::retry::RetrySettings;
-pub use self::route::{Mode, OnTimeout, Pattern, PatternError, RouteSettings, RouteStatus, SyncMode};
+pub use self::route::{
+    Condition, Explanation, Field, Mode, Number, Pattern, PatternError, Pointer, RouteSettings, RouteStatus, Routes,
+    Scalar, Test,
+};
 pub use self::settings::{AgentSettings, Settings};
 pub use self::watch::{SyncOutcome, Watch};
 
@@ -45,7 +48,6 @@ use self::context::Context;
 use self::memory_budget::MemoryBudget;
 use self::metrics::DispatchMetrics;
 use self::recovery::Recovery;
-use self::route::Routes;
 use self::task::AgentTask;
 
 /// The name of the tasks of [`Dispatch::start`].
@@ -89,19 +91,19 @@ impl Dispatch {
         tasks
     }
 
-    /// The recipients of such an event, each agent once.
-    pub fn recipients(&self, channel: &ChannelName, kind: &str, attributes: &[(String, String)]) -> Vec<Recipient> {
-        self.0.routes.recipients(channel, kind, attributes)
+    /// Where such an event goes.
+    pub fn route(&self, facts: &Facts<'_>) -> Destination {
+        self.0.routes.destination(facts)
+    }
+
+    /// The same, and why.
+    pub fn explain(&self, facts: &Facts<'_>) -> Explanation {
+        self.0.routes.explain(facts)
     }
 
     /// Whether a synchronous route covers the channel.
     pub fn may_wait(&self, channel: &ChannelName) -> bool {
         self.0.routes.may_wait(channel)
-    }
-
-    /// How the caller waits for the agent's answer. `None` if several routes match the event, or the route is asynchronous.
-    pub fn sync_mode(&self, channel: &ChannelName, kind: &str) -> Option<SyncMode> {
-        self.0.routes.sync_mode(channel, kind)
     }
 
     /// Waits for the end of a delivery of `request`. Call it before the events are committed.

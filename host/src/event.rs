@@ -9,6 +9,7 @@ mod envelope;
 mod id;
 mod level;
 mod name;
+mod routing;
 mod surrogate;
 mod time;
 
@@ -21,6 +22,7 @@ pub use self::envelope::{Envelope, SkillRef};
 pub use self::id::{EventId, RequestId, Seq};
 pub use self::level::Level;
 pub use self::name::{AgentName, ChannelName, NameError, PluginName};
+pub use self::routing::{Destination, Facts, OnTimeout, SyncMode};
 pub use self::time::Timestamp;
 
 /// One accepted fact in the log. Immutable once it is stored.

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, ConfigProblems, unfit_secrets};
 use crate::dispatch::{DELIVERIES, Dispatch};
-use crate::event::{ChannelName, Recipient, Timestamp};
+use crate::event::{Destination, Facts, Timestamp};
 use crate::eventlog::{CommitSink, EventLog, EventLogError, Space};
 use crate::http::{HttpError, Server, Services};
 use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, POLLING, Router};
@@ -261,8 +261,8 @@ fn load_states(plugins: &PluginHost, log: &EventLog) -> Result<(), EventLogError
 struct Routing(Dispatch);
 
 impl Router for Routing {
-    fn recipients(&self, channel: &ChannelName, kind: &str, attributes: &[(String, String)]) -> Vec<Recipient> {
-        self.0.recipients(channel, kind, attributes)
+    fn route(&self, facts: &Facts<'_>) -> Destination {
+        self.0.route(facts)
     }
 }
 

@@ -39,6 +39,7 @@ mod plugins;
 mod priority;
 mod replay;
 mod restart;
+mod routing;
 mod sandbox;
 mod secrets;
 mod shutdown;

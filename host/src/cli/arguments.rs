@@ -5,6 +5,7 @@ pub(super) mod events;
 pub(super) mod log;
 pub(super) mod output;
 pub(super) mod plugin;
+pub(super) mod routes;
 pub(super) mod select;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use self::events::{EventsArguments, EventsCommand};
 use self::log::LogCommand;
 use self::output::{Format, OutputArguments};
 use self::plugin::PluginCommand;
+use self::routes::RoutesCommand;
 use crate::event::ChannelName;
 use crate::plugin::COMPILE_COMMAND;
 
@@ -59,8 +61,14 @@ pub(super) enum Command {
     Agents(ListArguments),
     /// List plugin files, their state and their errors
     Plugins(ListArguments),
-    /// List routes, which send events to agents
-    Routes(ListArguments),
+    /// List routes, which send events to agents, or say where an event goes
+    #[command(args_conflicts_with_subcommands = true)]
+    Routes {
+        #[command(subcommand)]
+        command: Option<RoutesCommand>,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
     /// List skills, and folders that could not be loaded
     Skills(ListArguments),
     /// List, show, follow or replay events

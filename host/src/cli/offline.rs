@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::request::LogRequest;
 use crate::config::Config;
+use crate::dispatch::Routes;
 use crate::eventlog::{EngineKind, EventLog, EventLogError};
 use crate::http::admin;
 use crate::http::admin::deliveries::DeliveriesQuery;
@@ -34,7 +35,10 @@ pub(super) fn answer(config: &Config, request: &LogRequest) -> anyhow::Result<Va
             Ok(to_json(&admin::events::page(&open_log(config)?, &query)?))
         }
         LogRequest::Event(id) => match open_log(config)?.event(*id)? {
-            Some(stored) => Ok(to_json(&admin::events::detail(&stored))),
+            Some(stored) => {
+                let routes = Routes::new(config.dispatch.routes.clone());
+                Ok(to_json(&admin::events::explained(&stored, &|facts| routes.explain(facts))))
+            }
             None => bail!("there is no event `{id}`\nhint: `gateway events` lists them"),
         },
         LogRequest::Deliveries(list) => {

@@ -28,7 +28,7 @@ Commands:
   channels     List channels, which receive webhooks
   agents       List agents, which receive events
   plugins      List plugin files, their state and their errors
-  routes       List routes, which send events to agents
+  routes       List routes, which send events to agents, or say where an event goes
   skills       List skills, and folders that could not be loaded
   events       List, show, follow or replay events
   deliveries   List or replay deliveries of events to agents
@@ -134,14 +134,40 @@ Options:
     check_help(
         &["routes"],
         r"
-List routes, which send events to agents
+List routes, which send events to agents, or say where an event goes
 
 Usage: gateway routes [OPTIONS]
+       gateway routes <COMMAND>
+
+Commands:
+  list  List routes
+  test  Say where an event goes with this configuration, or why no route takes it (exit code 1)
 
 Options:
       --format <FORMAT>  Output format: text or json [default: text]
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
   -h, --help             Print help
+",
+    );
+    check_help(
+        &["routes", "test"],
+        r"
+Say where an event goes with this configuration, or why no route takes it (exit code 1)
+
+Usage: gateway routes test [OPTIONS] <--sample <CHANNEL/NAME>|--event <ID>|--kind <KIND>>
+
+Options:
+      --sample <CHANNEL/NAME>   Sample in the plugin of a channel, such as `github/push`
+      --event <ID>              Event id, as listed by `gateway events`
+      --kind <KIND>             Kind, such as `github.push`
+      --channel <CHANNEL>       Channel of the kind; by default its part before the first dot
+      --subject <SUBJECT>       Subject of the event
+      --attribute <NAME=VALUE>  Attribute of the event; repeatable
+      --data <FILE>             File with the JSON data of the event
+      --format <FORMAT>         Output format: text or json [default: text]
+      --config <FILE>           Configuration file, `./gateway.toml` by default [env:
+                                GATEWAY_CONFIG]
+  -h, --help                    Print help
 ",
     );
     check_help(

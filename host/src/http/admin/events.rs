@@ -7,8 +7,9 @@ use serde::{Serialize, Serializer};
 
 use super::query::{BadParameter, CURSOR, DeliveryText, PAGE, each};
 use super::read::{blocking, event_id, json, read, unknown_event};
+use crate::dispatch::Explanation;
 use crate::event::{
-    AgentName, Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Outcome,
+    AgentName, Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Facts, Outcome,
     Payload, PluginName, Priority, RequestId, Seq, Timestamp,
 };
 use crate::eventlog::{EventLog, EventLogError, Query, Range, ScanLimits, Stored};
@@ -78,6 +79,9 @@ pub struct EventDetail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_base64: Option<Payload<'a>>,
     pub deliveries: Vec<DeliveryView<'a>>,
+    /// Why no route takes it, as the routes are now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unrouted: Option<String>,
     /// In the order in which it happened.
     pub timeline: Vec<Moment<'a>>,
 }
@@ -140,7 +144,9 @@ async fn list(request: RouteRequest<'_>) -> Result<Response, Refusal> {
 
 async fn show(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let id = event_id(request.id)?;
-    let find = move |log: &EventLog| Ok(log.event(id)?.map(|stored| json(&detail(&stored))));
+    let dispatch = request.shared.services.dispatch.clone();
+    let explain = move |facts: &Facts<'_>| dispatch.explain(facts);
+    let find = move |log: &EventLog| Ok(log.event(id)?.map(|stored| json(&explained(&stored, &explain))));
     let text = blocking(request.shared, find).await?.ok_or_else(|| unknown_event(request.id))?;
     Ok(with_json_text(StatusCode::OK, text))
 }
@@ -195,8 +201,13 @@ pub fn page(log: &EventLog, query: &EventsQuery) -> Result<EventsPage, EventLogE
     })
 }
 
-/// The event with everything that the log holds of it.
-pub fn detail(stored: &Stored) -> EventDetail<'_> {
+/// The event with everything that the log holds of it, and what `explain` says of its routes as they are now.
+pub fn explained<'a>(stored: &'a Stored, explain: &dyn Fn(&Facts<'_>) -> Explanation) -> EventDetail<'a> {
+    let is_unrouted = stored.status() == EventStatus::Accepted;
+    EventDetail { unrouted: is_unrouted.then(|| unrouted(&explain(&stored.event.facts()))), ..detail(stored) }
+}
+
+fn detail(stored: &Stored) -> EventDetail<'_> {
     let Stored { event, deliveries, .. } = stored;
     let (data, data_base64) = match event.payload() {
         payload @ Payload::Base64(_) => (None, Some(payload)),
@@ -221,7 +232,16 @@ pub fn detail(stored: &Stored) -> EventDetail<'_> {
         data,
         data_base64,
         deliveries: (0..).zip(deliveries).map(|(index, delivery)| delivery_view(event.seq, index, delivery)).collect(),
+        unrouted: None,
         timeline: timeline(event, deliveries),
+    }
+}
+
+/// The sentence about an event that no route took when it came.
+fn unrouted(now: &Explanation) -> String {
+    match &now.unrouted {
+        Some(sentence) => sentence.clone(),
+        None => format!("no route took it; `{}` would now", now.routes.join("`, `")),
     }
 }
 

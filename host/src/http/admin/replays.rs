@@ -120,7 +120,7 @@ async fn replay_event(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let known = event_id(id)?;
     let found = blocking(shared, move |log| log.event(known)).await?;
     let Stored { event, .. } = found.ok_or_else(|| unknown_event(id))?;
-    let mut recipients = shared.services.dispatch.recipients(&event.channel, &event.kind, &event.attributes);
+    let mut recipients = shared.services.dispatch.route(&event.facts()).recipients;
     recipients.retain(|recipient| query.agent.as_ref().is_none_or(|only| *only == recipient.agent));
     if recipients.is_empty() {
         return Err(unrouted().into());

@@ -16,6 +16,7 @@ mod channels;
 mod check;
 mod conditions;
 mod delivery;
+mod findings;
 mod grants;
 mod key;
 mod limits;
@@ -37,9 +38,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+pub use self::findings::{Described, Finding, Judged};
 pub use self::problem::{ConfigProblem, ConfigProblems};
 pub use self::settings::{Config, LogFormat, LogSettings};
-pub use self::unfit_secret::{depends_on_plugin, unfit_secrets};
+pub use self::unfit_secret::unfit_secrets;
+pub use self::unknown::nearest;
 
 use self::asked::Environment;
 use self::raw::Raw;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{Config, ConfigProblems, unfit_secrets};
-use crate::dispatch::{DELIVERIES, Dispatch};
-use crate::event::{Destination, Facts, Timestamp};
+use crate::config::{Config, ConfigProblems, Described, Judged, unfit_secrets};
+use crate::dispatch::{self, DELIVERIES, Dispatch};
+use crate::event::{Destination, Facts, PluginName, Timestamp};
 use crate::eventlog::{CommitSink, EventLog, EventLogError, Space};
 use crate::http::{HttpError, Server, Services};
 use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, POLLING, Router};
@@ -106,6 +106,7 @@ impl Parts {
         let guard = Arc::new(DowngradeCheck::new(&config.ingest));
         let plugins = PluginHost::start(config.plugins, &metrics, guard).await?;
         check_secrets(config.file, &config.ingest, &plugins)?;
+        warn_of_findings(&config.ingest, &config.dispatch, &plugins, &skills);
         let agents = config.dispatch.agents.iter().map(|agent| agent.name.clone()).collect();
         let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), &metrics);
         let log = open_log(config.eventlog, &metrics, &dispatch).await?;
@@ -236,6 +237,18 @@ fn check_secrets(file: String, settings: &ingest::Settings, plugins: &PluginHost
     };
     let problems: Vec<_> = settings.channels.iter().filter_map(unfit).flatten().collect();
     if problems.is_empty() { Ok(()) } else { Err(ConfigProblems { file, problems }) }
+}
+
+/// Logs what `gateway check` reports about plugins and skills. What concerns it waits, and everything else is served.
+fn warn_of_findings(ingest: &ingest::Settings, dispatch: &dispatch::Settings, plugins: &PluginHost, skills: &Skills) {
+    let judged = Judged { channels: &ingest.channels, agents: &dispatch.agents, routes: &dispatch.routes };
+    let describe = |plugin: &PluginName| {
+        let generation = plugins.serving(plugin.as_str())?;
+        Some(Described { kind: generation.kind(), manifest: Arc::clone(&generation.manifest) })
+    };
+    for finding in judged.findings(&describe, &skills.current()) {
+        tracing::warn!("Configuration: {finding}");
+    }
 }
 
 /// Opens the log on a blocking thread: it reads the disk, and recovers after a crash.

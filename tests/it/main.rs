@@ -6,6 +6,7 @@ mod alertmanager;
 mod bodies;
 mod cancellation;
 mod channel_samples;
+mod check;
 mod check_live;
 mod cli;
 mod cloud_events;

@@ -116,6 +116,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::CompilePlugin { memory, seconds } => {
             compile_stdin(memory, seconds).map_err(|error| anyhow::Error::from(error).into())
         }
+        Command::Schema => output::text(&format!("{:#}\n", config::schema())),
         Command::Completions { shell } => completions(shell),
     }
 }

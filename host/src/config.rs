@@ -25,6 +25,7 @@ mod plugins;
 mod problem;
 mod raw;
 mod routes;
+mod schema;
 mod secret;
 mod section;
 mod settings;
@@ -40,6 +41,7 @@ use std::path::Path;
 
 pub use self::findings::{Described, Finding, Judged};
 pub use self::problem::{ConfigProblem, ConfigProblems};
+pub use self::schema::schema;
 pub use self::settings::{Config, LogFormat, LogSettings};
 pub use self::unfit_secret::unfit_secrets;
 pub use self::unknown::nearest;

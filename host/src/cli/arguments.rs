@@ -97,6 +97,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: PluginCommand,
     },
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
     /// Print a shell completion script
     Completions {
         /// Shell

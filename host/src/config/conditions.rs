@@ -1,5 +1,6 @@
 //! `where` of a route.
 
+use serde_json::json;
 use toml::{Table, Value};
 
 use super::place::SettingPlace;
@@ -16,9 +17,32 @@ const DATA: &str = "data.";
 const EXPECTED: &str = "a text, a number, `true`, `false`, a list of these, or a table";
 const MEMBERS: [&str; 4] = ["pattern", "min", "max", "not"];
 
+fn table_schema() -> serde_json::Value {
+    json!({ "type": "object", "maxProperties": Condition::MAX, "additionalProperties": { "$ref": "#/$defs/condition" } })
+}
+
+/// The schema of one condition, `#/$defs/condition`.
+pub(super) fn schema() -> serde_json::Value {
+    let pattern =
+        json!({ "anyOf": [{ "type": "string" }, { "type": "array", "minItems": 1, "items": { "type": "string" } }] });
+    let table = json!({
+        "type": "object",
+        "properties": {
+            "pattern": pattern,
+            "min": { "type": "number" },
+            "max": { "type": "number" },
+            "not": { "$ref": "#/$defs/condition" },
+        },
+        "additionalProperties": false,
+        "minProperties": 1,
+    });
+    let list = json!({ "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/condition" } });
+    json!({ "anyOf": [{ "type": ["string", "number", "boolean"] }, list, table] })
+}
+
 /// Reads `where`.
 pub(super) fn conditions(section: &Section<'_>) -> Vec<Condition> {
-    let Some(entry) = section.entry("where", &[Shape::Table]) else { return Vec::new() };
+    let Some(entry) = section.entry("where", &[Shape::Table], table_schema()) else { return Vec::new() };
     let Value::Table(table) = &*entry.value else {
         entry.place.problem_with_hint(
             "a table",

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use toml::Table;
 
 use super::asked::{Asked, Environment, PREFIX, Role};
@@ -37,7 +38,12 @@ impl Raw {
             return Err(errors.iter().map(|error| syntax_problem(text, error)).collect());
         }
         let table = text.parse().map_err(|error| vec![syntax_problem(text, &error)])?;
-        Ok(Self { table, environment, base: base.to_owned(), notes: RefCell::default() })
+        Ok(Self::of(table, base, environment))
+    }
+
+    /// The same of a parsed file.
+    pub(super) fn of(table: Table, base: &Path, environment: Environment) -> Self {
+        Self { table, environment, base: base.to_owned(), notes: RefCell::default() }
     }
 
     pub(super) fn table(&self) -> &Table {
@@ -68,9 +74,14 @@ impl Raw {
         asked.variables.insert(variable, key);
     }
 
+    /// Marks `key` as one whose value fits a JSON Schema.
+    pub(super) fn expect(&self, key: String, schema: Value) {
+        self.notes.borrow_mut().asked.values.insert(key, schema);
+    }
+
     /// Marks `key` as a known table or list of tables.
-    pub(super) fn ask_table(&self, key: String) {
-        self.notes.borrow_mut().asked.keys.insert(key, Role::Table);
+    pub(super) fn ask_table(&self, key: String, role: Role) {
+        self.notes.borrow_mut().asked.keys.insert(key, role);
     }
 
     /// Returns the warnings or all problems, including unknown keys and variables.
@@ -81,10 +92,15 @@ impl Raw {
         if problems.is_empty() { Ok(warnings) } else { Err(problems) }
     }
 
-    /// Every known key, except those inside lists.
-    #[cfg(test)]
-    pub(super) fn asked_keys(&self) -> Vec<String> {
-        self.notes.borrow().asked.keys.keys().cloned().collect()
+    /// Everything that was asked.
+    pub(super) fn asked(&self) -> Asked {
+        self.notes.borrow().asked.clone()
+    }
+
+    /// The problems and warnings so far.
+    pub(super) fn notes(&self) -> (Vec<ConfigProblem>, Vec<String>) {
+        let notes = self.notes.borrow();
+        (notes.problems.clone(), notes.warnings.clone())
     }
 }
 

@@ -34,6 +34,7 @@ Commands:
   deliveries   List or replay deliveries of events to agents
   log          Inspect, verify, back up, restore or repair the event log
   plugin       Create, build, check, test, pin and sign plugins
+  schema       Print the JSON Schema of the configuration, for editors
   completions  Print a shell completion script
 
 Options:
@@ -69,6 +70,18 @@ Options:
       --format <FORMAT>  Output format of `--live`: text or json [default: text]
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
   -h, --help             Print help
+",
+    );
+    check_help(
+        &["schema"],
+        r"
+Print the JSON Schema of the configuration, for editors
+
+Usage: gateway schema [OPTIONS]
+
+Options:
+      --config <FILE>  Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+  -h, --help           Print help
 ",
     );
     check_help(

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::event::{AgentName, ChannelName, Event, Recipient, RequestId, Seq};
+use crate::event::{AgentName, ChannelName, Destination, Event, Facts, RequestId, Seq};
 use crate::eventlog::{CommitSink, EventLog, NewDelivery};
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
@@ -40,7 +40,10 @@ pub use self::agent::{AgentState, AgentStatus, BreakerStatus};
 pub use self::breaker::{BreakerSettings, BreakerState};
 pub use self::queues::OnFailure;
 pub use self::retry::RetrySettings;
-pub use self::route::{Mode, OnTimeout, Pattern, PatternError, RouteSettings, RouteStatus, SyncMode};
+pub use self::route::{
+    Condition, Explanation, Field, Mode, Number, Pattern, PatternError, Pointer, RouteSettings, RouteStatus, Routes,
+    Scalar, Test,
+};
 pub use self::settings::{AgentSettings, Settings};
 pub use self::watch::{SyncOutcome, Watch};
 
@@ -48,7 +51,6 @@ use self::agent::{Agent, Setup};
 use self::context::{Agents, Context};
 use self::memory_budget::MemoryBudget;
 use self::metrics::DispatchMetrics;
-use self::route::Routes;
 use self::supervisor::{AgentChange, Changes, Supervisor};
 
 /// The name of the tasks of [`Dispatch::start`].
@@ -151,19 +153,19 @@ impl Dispatch {
         tasks
     }
 
-    /// The recipients of such an event, each agent once.
-    pub fn recipients(&self, channel: &ChannelName, kind: &str, attributes: &[(String, String)]) -> Vec<Recipient> {
-        self.context.routes.load().recipients(channel, kind, attributes)
+    /// Where such an event goes.
+    pub fn route(&self, facts: &Facts<'_>) -> Destination {
+        self.context.routes.load().destination(facts)
+    }
+
+    /// The same, and why.
+    pub fn explain(&self, facts: &Facts<'_>) -> Explanation {
+        self.context.routes.load().explain(facts)
     }
 
     /// Whether a synchronous route covers the channel.
     pub fn may_wait(&self, channel: &ChannelName) -> bool {
         self.context.routes.load().may_wait(channel)
-    }
-
-    /// How the caller waits for the agent's answer. `None` if several routes match the event, or the route is asynchronous.
-    pub fn sync_mode(&self, channel: &ChannelName, kind: &str) -> Option<SyncMode> {
-        self.context.routes.load().sync_mode(channel, kind)
     }
 
     /// Waits for the end of a delivery of `request`. Call it before the events are committed.

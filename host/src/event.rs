@@ -10,6 +10,7 @@ mod id;
 mod level;
 mod name;
 mod reference;
+mod routing;
 mod surrogate;
 mod time;
 
@@ -23,6 +24,7 @@ pub use self::id::{EventId, RequestId, Seq};
 pub use self::level::Level;
 pub use self::name::{AgentName, ChannelName, NameError, PluginName};
 pub use self::reference::{EventName, IdPrefix, NoEventName};
+pub use self::routing::{Destination, Facts, OnTimeout, SyncMode};
 pub use self::time::{Timestamp, parse_duration};
 
 /// One accepted fact in the log. Immutable once it is stored.

@@ -5,15 +5,18 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::access;
-use super::binding::config_table;
+use super::binding::{config_table, plugin_name};
 use super::channels::{paths, verification};
-use super::check::eventlog_settings;
+use super::check::{assemble, eventlog_settings};
 use super::plugins::plugin_settings;
 use super::problem::ConfigProblems;
 use super::raw::Raw;
 use super::secret::{Secrets, secrets};
 use super::section::Section;
+use super::settings::Config;
+use super::{access, routes};
+use crate::dispatch::RouteSettings;
+use crate::event::PluginName;
 use crate::http::{self, AdminSettings};
 use crate::verify::{Recipe, Secret};
 use crate::{eventlog, plugin};
@@ -39,6 +42,8 @@ pub enum SecretPart {
 /// Where the requests of one channel go, and what they are signed with.
 #[derive(Clone, Debug)]
 pub struct ChannelPart {
+    /// `None` if the name is not one of a plugin.
+    pub plugin: Option<PluginName>,
     /// Never empty.
     pub paths: Vec<String>,
     /// The first of its secrets.
@@ -100,9 +105,24 @@ impl Parts {
             let (_, section) = root.named("channels").into_iter().find(|(known, _)| *known == name)?;
             let variable = format!("{}_WEBHOOK_SECRET", name.to_ascii_uppercase().replace('-', "_"));
             let secret = first(secrets(&section, "secret", &variable));
-            let paths = paths(name, &section, &mut BTreeMap::new());
-            Some(ChannelPart { paths, secret, verification: verification(&section), config: config_table(&section) })
+            Some(ChannelPart {
+                plugin: plugin_name(name, &section),
+                paths: paths(name, &section, &mut BTreeMap::new()),
+                secret,
+                verification: verification(&section),
+                config: config_table(&section),
+            })
         })
+    }
+
+    /// `[[routes]]`, to the agents of the file.
+    ///
+    /// # Errors
+    /// The problems of these tables.
+    pub fn routes(&self) -> Result<Vec<RouteSettings>, ConfigProblems> {
+        let Config { ingest, mut dispatch, .. } = assemble(&self.raw);
+        dispatch.agents.retain(|agent| agent.name.channel().is_none());
+        self.read(|root| routes::routes(root, &ingest.channels, &dispatch.agents))
     }
 
     /// The names in `[channels.*]` and `[agents.*]`.

@@ -7,8 +7,9 @@ use serde::{Serialize, Serializer};
 
 use super::query::{BadParameter, CURSOR, DeliveryText, PAGE, each};
 use super::read::{blocking, event_name, json, only, read};
+use crate::dispatch::Explanation;
 use crate::event::{
-    AgentName, Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Outcome,
+    AgentName, Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Facts, Outcome,
     Payload, PluginName, Priority, RequestId, Seq, Timestamp,
 };
 use crate::eventlog::{EventLog, EventLogError, Query, Range, ScanLimits, Stored};
@@ -78,6 +79,9 @@ pub struct EventDetail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_base64: Option<Payload<'a>>,
     pub deliveries: Vec<DeliveryView<'a>>,
+    /// Why no route takes it, as the routes are now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unrouted: Option<String>,
     /// In the order in which it happened.
     pub timeline: Vec<Moment<'a>>,
 }
@@ -141,8 +145,10 @@ async fn list(request: RouteRequest<'_>) -> Result<Response, Refusal> {
 async fn show(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let name = event_name(request.id)?;
     let stored = only(blocking(request.shared, move |log| log.find(&name)).await?, request.id)?;
+    let dispatch = request.shared.services.dispatch.clone();
+    let explain = move |facts: &Facts<'_>| dispatch.explain(facts);
     // A payload can be large, and its JSON larger.
-    let text = blocking(request.shared, move |_| Ok(json(&detail(&stored)))).await?;
+    let text = blocking(request.shared, move |_| Ok(json(&explained(&stored, &explain)))).await?;
     Ok(with_json_text(StatusCode::OK, text))
 }
 
@@ -196,6 +202,12 @@ pub fn page(log: &EventLog, query: &EventsQuery) -> Result<EventsPage, EventLogE
     })
 }
 
+/// The event with everything that the log holds of it, and what `explain` says of its routes as they are now.
+pub fn explained<'a>(stored: &'a Stored, explain: &dyn Fn(&Facts<'_>) -> Explanation) -> EventDetail<'a> {
+    let is_unrouted = stored.status() == EventStatus::Accepted;
+    EventDetail { unrouted: is_unrouted.then(|| explain(&stored.event.facts()).of_unrouted()), ..detail(stored) }
+}
+
 /// The event with everything that the log holds of it.
 pub fn detail(stored: &Stored) -> EventDetail<'_> {
     let Stored { event, deliveries, .. } = stored;
@@ -222,6 +234,7 @@ pub fn detail(stored: &Stored) -> EventDetail<'_> {
         data,
         data_base64,
         deliveries: (0..).zip(deliveries).map(|(index, delivery)| delivery_view(event.seq, index, delivery)).collect(),
+        unrouted: None,
         timeline: timeline(event, deliveries),
     }
 }

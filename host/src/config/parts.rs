@@ -14,6 +14,7 @@ use super::raw::Raw;
 use super::secret::{Secrets, secrets};
 use super::section::Section;
 use super::settings::Config;
+use super::unknown::unknown_keys;
 use super::{access, routes};
 use crate::dispatch::RouteSettings;
 use crate::event::PluginName;
@@ -122,7 +123,13 @@ impl Parts {
     pub fn routes(&self) -> Result<Vec<RouteSettings>, ConfigProblems> {
         let Config { ingest, mut dispatch, .. } = assemble(&self.raw);
         dispatch.agents.retain(|agent| agent.name.channel().is_none());
-        self.read(|root| routes::routes(root, &ingest.channels, &dispatch.agents))
+        self.read(|root| {
+            let routes = routes::routes(root, &ingest.channels, &dispatch.agents);
+            let mut unknown = Vec::new();
+            unknown_keys(self.raw.table(), "", &self.raw.asked(), &mut unknown);
+            unknown.into_iter().filter(|problem| problem.key.starts_with("routes[")).for_each(|it| self.raw.note(it));
+            routes
+        })
     }
 
     /// The names in `[channels.*]` and `[agents.*]`.
@@ -204,6 +211,22 @@ mod tests {
         assert!(channel("grafana").unwrap().verification.unwrap().is_open());
         assert!(channel("other").is_none());
         assert_eq!(parts.names(), [vec!["github".to_owned(), "grafana".to_owned()], vec!["http".to_owned()]]);
+    }
+
+    #[test]
+    fn routes_are_read_without_the_secrets_of_their_agents() {
+        let text = |key: &str| {
+            format!(
+                "typo = 1\n[channels.c]\nsecret = {{ env = 'UNSET' }}\n[agents.a]\ntimeout = 5\nallow_hosts = ['h']\n\
+                 credentials.k = {{ kind = 'bearer', secret = {{ env = 'UNSET' }} }}\n\
+                 [[routes]]\nagents = ['a']\n{key} = {{ severity = 'high' }}"
+            )
+        };
+
+        let routes = parts(&text("where"), &[]).routes().unwrap();
+        assert_eq!((routes[0].agents[0].as_str(), routes[0].conditions.len()), ("a", 1));
+        let problems = parts(&text("wher"), &[]).routes().unwrap_err().problems;
+        assert_eq!(problems.iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>(), ["routes[0].wher"]);
     }
 
     #[test]

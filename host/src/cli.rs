@@ -31,6 +31,7 @@ mod query;
 mod reload;
 mod replay;
 mod request;
+mod route_test;
 mod send;
 mod serve;
 mod status;
@@ -48,6 +49,7 @@ use clap::FromArgMatches;
 
 use self::arguments::deliveries::DeliveriesCommand;
 use self::arguments::events::EventsCommand;
+use self::arguments::routes::RoutesCommand;
 use self::arguments::{Arguments, Command, ListArguments, SetUpArguments, grammar};
 use self::connection::Connection;
 use self::failure::Failure;
@@ -100,7 +102,13 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Agents { command: None, list: arguments } => list(Listing::Agents, &Request::Agents, arguments.table),
         Command::Agents { command: Some(command), .. } => block_on(agents::run(asked, command)),
         Command::Plugins(arguments) => set_up(Listing::Plugins, &Request::Plugins, arguments),
-        Command::Routes(arguments) => list(Listing::Routes, &Request::Routes, arguments.table),
+        Command::Routes { command: None, table }
+        | Command::Routes { command: Some(RoutesCommand::List { table }), .. } => {
+            list(Listing::Routes, &Request::Routes, table)
+        }
+        Command::Routes { command: Some(RoutesCommand::Test(arguments)), .. } => {
+            block_on(route_test::run(asked, arguments))
+        }
         Command::Skills(arguments) | Command::ListSkills(arguments) => {
             list(Listing::Skills, &Request::Skills, arguments.table)
         }
@@ -149,6 +157,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::CompilePlugin { memory, seconds } => {
             compile_stdin(memory, seconds).map_err(|error| anyhow::Error::from(error).into())
         }
+        Command::Schema => output::text(&format!("{:#}\n", config::schema())),
         Command::Completions { shell } => completion::print(shell),
         Command::Man(arguments) => man::run(&arguments),
     }

@@ -2,8 +2,8 @@
 //!
 //! This module owns the names of keys, their defaults, and which values are valid together. It promises that a [`Config`] is
 //! valid as a whole, that all problems of an invalid one are reported at once, and that no secret is ever shown.
-//! Deliberately absent: checks that need a plugin, such as those of the settings in its manifest; only the secrets are checked
-//! here once it is loaded ([`unfit_secrets`]).
+//! What needs a plugin or a skill is checked once they are loaded ([`unfit_secrets`], [`Judged`]).
+//! Deliberately absent: what needs this machine, such as folders and ports; `gateway check` looks at these.
 //!
 //! The environment variable of its path overrides a key: `GATEWAY__HTTP__LISTEN` overrides `http.listen`,
 //! `GATEWAY__CHANNELS__MY_HOOK__MAX_BODY` overrides `channels.my-hook.max_body`.
@@ -14,7 +14,9 @@ mod asked;
 mod binding;
 mod channels;
 mod check;
+mod conditions;
 mod delivery;
+mod findings;
 mod grants;
 mod key;
 mod limits;
@@ -25,6 +27,7 @@ mod problem;
 mod raw;
 mod restart;
 mod routes;
+mod schema;
 mod secret;
 mod section;
 mod settings;
@@ -39,12 +42,15 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+pub use self::findings::{Described, Finding, Judged};
 pub use self::parts::{ChannelPart, Parts, SecretPart};
 pub use self::problem::{ConfigProblem, ConfigProblems};
 pub use self::restart::restart_keys;
+pub use self::schema::schema;
 pub use self::settings::{Config, LogFormat, LogSettings, ReloadSettings};
 pub use self::source::Source;
-pub use self::unfit_secret::{depends_on_plugin, unfit_secrets};
+pub use self::unfit_secret::unfit_secrets;
+pub use self::unknown::nearest;
 
 #[cfg(test)]
 use self::asked::Environment;

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::event::{AgentName, ChannelName, Event, Recipient, RequestId, Seq};
+use crate::event::{AgentName, ChannelName, Destination, Event, Facts, RequestId, Seq};
 use crate::eventlog::{CommitSink, EventLog, EventLogError, NewDelivery};
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
@@ -46,7 +46,10 @@ pub use self::hold::{AgentFailure, Hold, Holder};
 pub use self::pause::Pause;
 pub use self::queues::OnFailure;
 pub use self::retry::RetrySettings;
-pub use self::route::{Mode, OnTimeout, Pattern, PatternError, RouteSettings, RouteStatus, SyncMode};
+pub use self::route::{
+    Condition, Explanation, Field, Mode, Number, Pattern, PatternError, Pointer, RouteSettings, RouteStatus, Routes,
+    Scalar, Test,
+};
 pub use self::settings::{AgentSettings, Settings};
 pub use self::watch::{SyncOutcome, Watch};
 
@@ -55,7 +58,6 @@ use self::context::{Agents, Context};
 use self::memory_budget::MemoryBudget;
 use self::metrics::DispatchMetrics;
 use self::pause::Pauses;
-use self::route::Routes;
 use self::supervisor::{AgentChange, Changes, Supervisor};
 
 /// The name of the tasks of [`Dispatch::start`].
@@ -160,19 +162,19 @@ impl Dispatch {
         tasks
     }
 
-    /// The recipients of such an event, each agent once.
-    pub fn recipients(&self, channel: &ChannelName, kind: &str, attributes: &[(String, String)]) -> Vec<Recipient> {
-        self.context.routes.load().recipients(channel, kind, attributes)
+    /// Where such an event goes.
+    pub fn route(&self, facts: &Facts<'_>) -> Destination {
+        self.context.routes.load().destination(facts)
+    }
+
+    /// The same, and why.
+    pub fn explain(&self, facts: &Facts<'_>) -> Explanation {
+        self.context.routes.load().explain(facts)
     }
 
     /// Whether a synchronous route covers the channel.
     pub fn may_wait(&self, channel: &ChannelName) -> bool {
         self.context.routes.load().may_wait(channel)
-    }
-
-    /// How the caller waits for the agent's answer. `None` if several routes match the event, or the route is asynchronous.
-    pub fn sync_mode(&self, channel: &ChannelName, kind: &str) -> Option<SyncMode> {
-        self.context.routes.load().sync_mode(channel, kind)
     }
 
     /// Waits for the end of a delivery of `request`. Call it before the events are committed.

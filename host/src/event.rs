@@ -11,6 +11,7 @@ mod level;
 mod name;
 mod portable;
 mod reference;
+mod routing;
 mod surrogate;
 mod time;
 
@@ -25,6 +26,7 @@ pub use self::level::Level;
 pub use self::name::{AgentName, ChannelName, NameError, PluginName};
 pub use self::portable::PortableEvent;
 pub use self::reference::{EventName, IdPrefix, NoEventName};
+pub use self::routing::{Destination, Facts, OnTimeout, SyncMode};
 pub use self::time::{Timestamp, parse_duration};
 
 /// One accepted fact in the log. Immutable once it is stored.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use tokio::signal::unix::{self, SignalKind, signal};
 
 use self::reload::{RELOADS, Reloader};
-use crate::config::{Config, ConfigProblems, Source, unfit_secrets};
+use crate::config::{Config, ConfigProblems, Described, Judged, Source, unfit_secrets};
 use crate::dispatch::{DELIVERIES, Dispatch};
-use crate::event::{ChannelName, Recipient, Timestamp};
+use crate::event::{Destination, Facts, PluginName, Timestamp};
 use crate::eventlog::{CommitSink, EventLog, EventLogError, Space};
 use crate::http::{self, HttpError, Server, ServerControl, Services};
 use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, POLLING, Router};
@@ -100,7 +100,7 @@ struct Parts {
 impl Parts {
     async fn start(config: Config, inherited: Inherited, set_log_level: SetLogLevel) -> Result<Self, GatewayError> {
         let started_at = Timestamp::now();
-        let started = config.clone();
+        let mut started = config.clone();
         let sockets = inherited.assign(config.http.listen, config.http.admin.listen)?;
         let metrics = Metrics::new();
         let skills = Skills::default();
@@ -109,6 +109,9 @@ impl Parts {
         let downgrade_check = Arc::new(DowngradeCheck::new(&config.ingest));
         let plugins = PluginHost::start(config.plugins, &metrics, Arc::clone(&downgrade_check) as _).await?;
         check_secrets(&config.source, &config.ingest, &plugins)?;
+        let findings = findings(&started, &plugins).await?;
+        findings.iter().for_each(|finding| tracing::warn!("Configuration: {finding}"));
+        started.warnings.extend(findings);
         let agents = config.dispatch.agents.iter().map(|agent| agent.name.clone()).collect();
         let notices = Notices::new(config.notices, &metrics);
         let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), notices.clone(), &metrics);
@@ -118,7 +121,7 @@ impl Parts {
         load_states(&plugins, &log)?;
         dispatch.load_pauses(&log)?;
         let replays = Replays::load(config.replay, log.clone(), agents, &metrics)?;
-        let (reload, reload_requests) = http::reloads(config.warnings, &metrics);
+        let (reload, reload_requests) = http::reloads(started.warnings.clone(), &metrics);
         let services = Services {
             ingest: ingest.clone(),
             dispatch: dispatch.clone(),
@@ -160,7 +163,7 @@ impl Parts {
         running.add(dispatch.start(&log));
         running.add(replays.start());
         let routes = dispatch.clone();
-        let recipients = Box::new(move |channel: &ChannelName, kind: &str| routes.recipients(channel, kind, &[]));
+        let recipients = Box::new(move |facts: &Facts<'_>| routes.route(facts).recipients);
         let sources = vec![watch::failed_plugins(plugins), watch::silent_channels(ingest.clone(), log.clone())];
         running.add(notices.start(&log, recipients, sources));
         running.add(ingest.start());
@@ -268,6 +271,20 @@ fn check_secrets(source: &Source, settings: &ingest::Settings, plugins: &PluginH
     if problems.is_empty() { Ok(()) } else { Err(ConfigProblems { file: source.file.display().to_string(), problems }) }
 }
 
+/// What `gateway check` reports about plugins and skills. What concerns it waits, and everything else is served.
+async fn findings(config: &Config, plugins: &PluginHost) -> Result<Vec<String>, std::io::Error> {
+    let skills = config.skills.clone();
+    // The watcher may not have looked yet.
+    let skills = tokio::task::spawn_blocking(move || skill::scan(&skills)).await?;
+    let judged =
+        Judged { channels: &config.ingest.channels, agents: &config.dispatch.agents, routes: &config.dispatch.routes };
+    let describe = |plugin: &PluginName| {
+        let generation = plugins.serving(plugin.as_str())?;
+        Some(Described { kind: generation.kind(), manifest: Arc::clone(&generation.manifest) })
+    };
+    Ok(judged.findings(&describe, &skills).iter().map(ToString::to_string).collect())
+}
+
 /// Opens the log on a blocking thread: it reads the disk, and recovers after a crash.
 async fn open_log(
     settings: crate::eventlog::Settings,
@@ -291,8 +308,8 @@ fn load_states(plugins: &PluginHost, log: &EventLog) -> Result<(), EventLogError
 struct Routing(Dispatch);
 
 impl Router for Routing {
-    fn recipients(&self, channel: &ChannelName, kind: &str, attributes: &[(String, String)]) -> Vec<Recipient> {
-        self.0.recipients(channel, kind, attributes)
+    fn route(&self, facts: &Facts<'_>) -> Destination {
+        self.0.route(facts)
     }
 }
 

@@ -10,13 +10,14 @@ mod throttle;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use prometheus_client::metrics::counter::Counter;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use self::throttle::Throttle;
-use crate::event::{ChannelName, Recipient, RequestId, Timestamp};
+use crate::event::{ChannelName, Facts, Recipient, RequestId, Timestamp};
 use crate::eventlog::{EventLog, NewEvent};
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
@@ -64,7 +65,7 @@ impl Notice {
 }
 
 /// Where the events of the channel go: the routes.
-pub type Recipients = Box<dyn Fn(&ChannelName, &str) -> Vec<Recipient> + Send + Sync>;
+pub type Recipients = Box<dyn Fn(&Facts<'_>) -> Vec<Recipient> + Send + Sync>;
 
 /// Is asked every second what there is to notice.
 pub type Source = Box<dyn FnMut(Timestamp) -> Vec<Notice> + Send>;
@@ -157,16 +158,18 @@ fn event(notice: Notice, left_out: u64, recipients: &Recipients) -> NewEvent {
     if left_out > 0 {
         data.insert("left_out".to_owned(), json!(left_out));
     }
+    let data = Bytes::from(Value::Object(data).to_string());
+    let facts = Facts { channel: &channel, kind: &kind, subject: Some(&subject), attributes: &[], data: &data };
     NewEvent {
         plugin: ChannelName::GATEWAY.parse().expect("names of channels and plugins follow the same rule"),
-        recipients: recipients(&channel, &kind),
+        recipients: recipients(&facts),
         channel,
         kind,
         subject: Some(subject),
         time: Timestamp::now(),
         verified_at: None,
         content_type: "application/json".to_owned(),
-        data: Value::Object(data).to_string().into(),
+        data,
         attributes: Vec::new(),
         headers: Vec::new(),
         request_id: RequestId::new(),

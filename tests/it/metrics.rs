@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::support::{Setup, TO_STUB, built_in, guest};
+use crate::support::{Setup, built_in, guest};
 
-/// Every metric that a delivered event, a forged request and an idle gateway show, as its `HELP` and `TYPE` lines.
+/// Every metric that a delivered event, an unrouted one, a forged request and an idle gateway show, as its `HELP` and `TYPE` lines.
 const SHOWN: &[(&str, &str, &str)] = &[
     ("gateway_build", "info", "The running version."),
     ("gateway_circuit_breaker_state", "gauge", "Whether an agent is tried: 0 closed, 1 open, 2 half-open."),
@@ -54,6 +54,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("gateway_events", "counter", "Events accepted."),
     ("gateway_events_duplicate", "counter", "Events that were in the log already."),
     ("gateway_events_held", "gauge", "Events that nobody is told of yet, because their state may be late."),
+    ("gateway_events_unrouted", "counter", "Events that no route took."),
     ("gateway_http_connections", "gauge", "Open connections."),
     (
         "gateway_notices_dropped",
@@ -88,13 +89,14 @@ async fn metrics_keep_their_names_types_and_help() {
         .plugin(built_in::DUMMY)
         .plugin(built_in::STUB)
         .plugin(guest::SEALED)
-        .config(TO_STUB)
+        .config("\n[agents.stub]\n[[routes]]\nagents = [\"stub\"]\nwhere = { subject = { not = \"unrouted\" } }\n")
         .config("\n[channels.dummy]\n[channels.sealed]\nsecret = { env = \"SEALED_SECRET\" }\n")
         .env("SEALED_SECRET", "secret")
         .start()
         .await;
     let id = gateway.post("dummy", "{}").await.expect_accepted();
     gateway.event_until(&id, "delivered").await;
+    gateway.post("dummy?subject=unrouted", "{}").await.expect_accepted();
     gateway.post("sealed", "{}").await.expect_status(401);
 
     let text = gateway.metrics().await;

@@ -9,6 +9,7 @@ pub(super) mod listen;
 pub(super) mod log;
 pub(super) mod output;
 pub(super) mod plugin;
+pub(super) mod routes;
 pub(super) mod select;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use self::listen::ListenArguments;
 use self::log::LogCommand;
 use self::output::{Format, OutputArguments, TableArguments};
 use self::plugin::PluginCommand;
+use self::routes::RoutesCommand;
 use super::connection::Origin;
 use super::terminal::ColorWhen;
 use super::{names, version};
@@ -109,8 +111,14 @@ pub(super) enum Command {
     },
     /// List plugin files, their state and their errors
     Plugins(SetUpArguments),
-    /// List routes, which send events to agents
-    Routes(ListArguments),
+    /// List routes, which send events to agents, or say where an event goes
+    #[command(args_conflicts_with_subcommands = true)]
+    Routes {
+        #[command(subcommand)]
+        command: Option<RoutesCommand>,
+        #[command(flatten)]
+        table: TableArguments,
+    },
     /// List skills, and folders that could not be loaded
     Skills(ListArguments),
     /// List, show, follow or replay events
@@ -139,6 +147,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: PluginCommand,
     },
+    /// Print the JSON Schema of the configuration, for editors
+    Schema,
     /// Print a script that completes commands, options, and names of channels and agents
     #[command(after_help = COMPLETIONS)]
     Completions {
@@ -227,7 +237,7 @@ pub(super) struct ManArguments {
 pub(super) fn grammar() -> clap::Command {
     let mut grammar = Arguments::command();
     grammar.build();
-    for command in ["serve", "init", "completions", "man", "plugin"] {
+    for command in ["serve", "init", "schema", "completions", "man", "plugin"] {
         grammar = grammar.mut_subcommand(command, without_connection);
     }
     grammar

@@ -1,18 +1,24 @@
 //! `gateway check`.
 
 mod live;
+mod surroundings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::arguments::CheckArguments;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::output;
 use super::plugin::INSTANCES;
-use crate::config::{self, Config, ConfigProblems, depends_on_plugin, unfit_secrets};
+use crate::config::{self, Config, ConfigProblem, ConfigProblems, Described, Finding, Judged, unfit_secrets};
 use crate::event::PluginName;
+use crate::ingest::ChannelSettings;
 use crate::plugin::{self, StandaloneHost};
+use crate::skill;
 
 /// Checks the configuration, alone or against the running gateway.
 pub(super) async fn run(
@@ -27,12 +33,31 @@ pub(super) async fn run(
     if let Some(tls) = &config.http.tls {
         tls.check().map_err(anyhow::Error::from)?;
     }
+    let mut problems = surroundings::problems(&config);
     let mut warnings = warnings(&config);
-    check_secrets(&config, &mut warnings).await?;
+    warnings.extend(surroundings::warnings(&config));
+    let plugins = match load(&config, &mut warnings).await {
+        Ok(plugins) => plugins,
+        // Whatever keeps plugins from being loaded is probably among them.
+        Err(_) if !problems.is_empty() => BTreeMap::new(),
+        Err(error) => return Err(error),
+    };
+    problems.extend(unfit(&config, &plugins));
+    let judged =
+        Judged { channels: &config.ingest.channels, agents: &config.dispatch.agents, routes: &config.dispatch.routes };
+    for finding in judged.findings(&|plugin| plugins.get(plugin).cloned(), &skill::scan(&config.skills)) {
+        match finding {
+            Finding::Problem(problem) => problems.push(problem),
+            Finding::Warning(warning) => warnings.push(warning),
+        }
+    }
     for warning in warnings {
         output::note(&format!("warning: {warning}"));
     }
-    let file = config.source.file.display();
+    let file = config.source.file.display().to_string();
+    if !problems.is_empty() {
+        return Err(ConfigProblems { file, problems }.into());
+    }
     let counts = [
         counted(config.ingest.channels.len(), "channel"),
         counted(config.dispatch.agents.len(), "agent"),
@@ -53,40 +78,55 @@ fn warnings(config: &Config) -> Vec<String> {
     let agents = config.dispatch.agents.iter().map(|agent| ("agent", agent.name.as_str(), &agent.plugin));
     for (noun, name, plugin) in channels.chain(agents) {
         let file = config.plugins.dir.join(format!("{plugin}.wasm"));
-        if !file.is_file() {
-            warnings.push(format!("{noun} `{name}` will wait: the plugin `{}` does not exist", file.display()));
+        // Whatever else is wrong with the file is said when it is loaded.
+        if fs::metadata(&file).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            let near = similar_plugin(&config.plugins.dir, plugin);
+            let hint = near.map(|near| format!("; did you mean `plugin = \"{near}\"`?")).unwrap_or_default();
+            warnings.push(format!("{noun} `{name}` will wait: the plugin `{}` does not exist{hint}", file.display()));
         }
     }
     warnings
 }
 
-/// Loads the plugins of channels with a secret, and checks that their verification can use it.
-async fn check_secrets(config: &Config, warnings: &mut Vec<String>) -> Result<(), Failure> {
-    let channels = config.ingest.channels.iter().filter(|channel| depends_on_plugin(channel));
-    let mut by_plugin = BTreeMap::<_, Vec<_>>::new();
-    channels.for_each(|channel| by_plugin.entry(&channel.plugin).or_default().push(channel));
-    let file = |plugin: &PluginName| config.plugins.dir.join(format!("{plugin}.wasm"));
-    by_plugin.retain(|plugin, _| file(plugin).is_file());
-    if by_plugin.is_empty() {
-        return Ok(());
-    }
+/// The plugin in the folder whose name is most similar.
+fn similar_plugin(dir: &Path, plugin: &PluginName) -> Option<String> {
+    let files = fs::read_dir(dir).into_iter().flatten().flatten();
+    let names: Vec<_> =
+        files.filter_map(|file| file.file_name().to_str()?.strip_suffix(".wasm").map(str::to_owned)).collect();
+    config::nearest(plugin.as_str(), names.iter().map(String::as_str)).map(str::to_owned)
+}
+
+/// Loads the plugins of channels and agents, and says which ones cannot be.
+async fn load(config: &Config, warnings: &mut Vec<String>) -> Result<BTreeMap<PluginName, Described>, Failure> {
+    let channels = config.ingest.channels.iter().map(|channel| &channel.plugin);
+    let agents = config.dispatch.agents.iter().map(|agent| &agent.plugin);
+    let named: BTreeSet<_> = channels.chain(agents).collect();
     let settings = plugin::Settings { instances: config.plugins.instances.min(INSTANCES), ..config.plugins.clone() };
     let host = StandaloneHost::new(settings).map_err(anyhow::Error::from)?;
-    let mut problems = Vec::new();
-    for (plugin, channels) in by_plugin {
-        match host.load(&file(plugin)).await {
+    let mut plugins = BTreeMap::new();
+    for plugin in named {
+        let file = config.plugins.dir.join(format!("{plugin}.wasm"));
+        if !file.exists() {
+            continue;
+        }
+        match host.load(&file).await {
             Ok(generation) => {
-                let unfit = |channel| unfit_secrets(channel, &generation.manifest.recipe);
-                problems.extend(channels.into_iter().flat_map(unfit));
+                let described = Described { kind: generation.kind(), manifest: Arc::clone(&generation.manifest) };
+                plugins.insert(plugin.clone(), described);
             }
-            Err(error) => warnings.push(format!("plugin `{plugin}` cannot be loaded, its channels will wait: {error}")),
+            Err(error) => {
+                warnings.push(format!("plugin `{plugin}` cannot be loaded, what uses it will wait: {error}"));
+            }
         }
     }
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(ConfigProblems { file: config.source.file.display().to_string(), problems }.into())
-    }
+    Ok(plugins)
+}
+
+/// Secrets that the verification of a plugin can never use.
+fn unfit(config: &Config, plugins: &BTreeMap<PluginName, Described>) -> Vec<ConfigProblem> {
+    let unfit =
+        |channel: &ChannelSettings| Some(unfit_secrets(channel, &plugins.get(&channel.plugin)?.manifest.recipe));
+    config.ingest.channels.iter().filter_map(unfit).flatten().collect()
 }
 
 fn counted(count: usize, noun: &str) -> String {

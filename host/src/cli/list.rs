@@ -86,8 +86,12 @@ impl Listing {
             Self::Routes => &[
                 ("channels", |row| shown(&row["channels"])),
                 ("kinds", |row| shown(&row["kinds"])),
+                ("where", |row| shown(&row["where"])),
                 ("agents", |row| shown(&row["agents"])),
-                ("mode", |row| shown(&row["mode"])),
+                ("mode", |row| match (shown(&row["mode"]), &row["fallback"]) {
+                    (mode, Value::Bool(true)) => format!("{mode}, fallback"),
+                    (mode, _) => mode,
+                }),
                 ("skills", |row| shown(&row["skills"])),
             ],
             Self::Skills => &[

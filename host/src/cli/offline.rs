@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::request::LogRequest;
+use crate::dispatch::Routes;
 use crate::eventlog::{EngineKind, EventLog, EventLogError, Found, Settings};
 use crate::http::admin;
 use crate::http::admin::deliveries::DeliveriesQuery;
@@ -25,15 +26,22 @@ pub(super) fn fallback(settings: &Settings) -> String {
     }
 }
 
-/// The response that the admin API would give.
-pub(super) fn answer(settings: &Settings, request: &LogRequest) -> anyhow::Result<Value> {
+/// The response that the admin API would give. `routes` are those of now, if they are known.
+pub(super) fn answer(
+    settings: &Settings,
+    routes: &dyn Fn() -> Option<Routes>,
+    request: &LogRequest,
+) -> anyhow::Result<Value> {
     match request {
         LogRequest::Events(filter) => {
             let query = EventsQuery::parse(&filter.query())?;
             Ok(to_json(&admin::events::page(&open_log(settings)?, &query)?))
         }
         LogRequest::Event(name) => match open_log(settings)?.find(name)? {
-            Found::One(stored) => Ok(to_json(&admin::events::detail(&stored, &|_| None))),
+            Found::One(stored) => Ok(to_json(&match routes() {
+                Some(routes) => admin::events::explained(&stored, &|_| None, &|facts| routes.explain(facts)),
+                None => admin::events::detail(&stored, &|_| None),
+            })),
             Found::None => bail!("there is no event `{name}`\nhint: `gateway events` lists them"),
             Found::Several => bail!("several ids begin with `{name}`\nhint: `gateway events --wide` lists them"),
         },

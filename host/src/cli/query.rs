@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::offline;
 use super::output::note;
 use super::request::Request;
+use crate::dispatch::Routes;
 
 /// The answer to `request`; stderr says where it comes from.
 ///
@@ -23,7 +24,9 @@ pub(super) async fn fetch(connection: &Connection, request: &Request) -> Result<
             let Some(log) = connection.eventlog()? else { return Err(NoAnswer::Refused(absent).into()) };
             let Absent { origin, .. } = absent;
             note(&format!("no gateway is running at {origin}, {}", offline::fallback(&log)));
-            Ok(offline::answer(&log, request)?)
+            // Routes that are not valid explain nothing, and the log can be read all the same.
+            let routes = || Some(Routes::new(connection.parts().ok()??.routes().ok()?));
+            Ok(offline::answer(&log, &routes, request)?)
         }
         (Err(error), _) => Err(error.into()),
     }

@@ -67,6 +67,13 @@ fn timeline(event: &Value) -> String {
                 "held until {until}, because its state may be late; dropped if the last one is confirmed"
             );
         }
+        Some("accepted") => {
+            let sentence = shown(&event["unrouted"]);
+            let hint = if sentence.ends_with("would now") { ": `gateway events replay` delivers it" } else { "" };
+            if !sentence.is_empty() {
+                let _ = writeln!(text, "{}{hint}", clean(&sentence, false));
+            }
+        }
         Some("dropped") => text.push_str("dropped, because the last state was confirmed or another one followed\n"),
         _ => {}
     }
@@ -218,6 +225,7 @@ mod tests {
         let last = |status: &str, until: Value| {
             let event = json!({
                 "status": status, "held_until": until, "deliveries": [],
+                "unrouted": "no route took it; `routes[1]` would now",
                 "timeline": [{"at": "2026-01-31T12:00:00.000Z", "what": "received"}],
             });
             timeline(&event).lines().last().unwrap().to_owned()
@@ -226,6 +234,10 @@ mod tests {
         assert_eq!(
             last("held", json!("2026-01-31T12:01:30.000Z")),
             "held until 2026-01-31T12:01:30.000Z, because its state may be late; dropped if the last one is confirmed"
+        );
+        assert_eq!(
+            last("accepted", Value::Null),
+            "no route took it; `routes[1]` would now: `gateway events replay` delivers it"
         );
         assert_eq!(
             last("dropped", Value::Null),

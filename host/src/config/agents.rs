@@ -41,7 +41,7 @@ pub(super) fn responders(
 ) -> Vec<AgentSettings> {
     let tables: BTreeMap<_, _> = root.named("channels").into_iter().collect();
     let responding = |channel: &&ChannelSettings| {
-        let takes = |pattern: &Pattern| pattern.matches(channel.name.as_str());
+        let takes = |pattern: &Pattern| pattern.matches_channel(&channel.name);
         routes.iter().any(|route| route.respond && route.channels.iter().any(takes))
     };
     let responder = |channel: &ChannelSettings| {

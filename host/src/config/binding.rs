@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
 use toml::Value;
 
 use super::problem::quoted;
 use super::section::{Section, Shape, found};
+use super::value::text;
 use crate::event::PluginName;
 
 /// The key `plugin`, or else the name of the table.
 pub(super) fn plugin_name(name: &str, section: &Section<'_>) -> Option<PluginName> {
-    match section.entry("plugin", &[Shape::Text]) {
+    match section.entry("plugin", &[Shape::Text], text()) {
         None => name.parse().ok(),
         Some(entry) => {
             let text = entry.text("the name of a plugin")?;
@@ -29,7 +31,9 @@ pub(super) fn plugin_name(name: &str, section: &Section<'_>) -> Option<PluginNam
 
 /// The free table `config`, as the plugin gets it.
 pub(super) fn config_table(section: &Section<'_>) -> BTreeMap<String, serde_json::Value> {
-    let Some(entry) = section.entry("config", &[Shape::Table]) else { return BTreeMap::new() };
+    let Some(entry) = section.entry("config", &[Shape::Table], json!({ "type": "object" })) else {
+        return BTreeMap::new();
+    };
     match &*entry.value {
         Value::Table(table) => table.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
         other => {
@@ -39,7 +43,8 @@ pub(super) fn config_table(section: &Section<'_>) -> BTreeMap<String, serde_json
     }
 }
 
-fn json(value: &Value) -> serde_json::Value {
+/// A value as JSON.
+pub(super) fn json(value: &Value) -> serde_json::Value {
     match value {
         Value::String(text) => text.as_str().into(),
         Value::Integer(number) => (*number).into(),

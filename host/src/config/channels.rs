@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ::http::{HeaderName, Method};
+use serde_json::json;
 use toml::Value;
 
 use super::access::{self, Callers};
@@ -13,7 +14,7 @@ use super::place::SettingPlace;
 use super::problem::quoted;
 use super::secret::secrets;
 use super::section::{Section, Shape, found};
-use super::value::show_size;
+use super::value::{show_size, text};
 use super::{delivery, grants};
 use crate::coding::Coding;
 use crate::event::ChannelName;
@@ -142,7 +143,7 @@ fn poll(section: &Section<'_>) -> PollSettings {
 
 /// `path` or `paths`, or else the usual one. `claimed` holds the paths of all channels, each with its owner.
 pub(super) fn paths(name: &str, section: &Section<'_>, claimed: &mut BTreeMap<String, String>) -> Vec<String> {
-    let single = section.entry("path", &[Shape::Text]);
+    let single = section.entry("path", &[Shape::Text], text());
     let several = section.texts("paths");
     let written = match (single, several) {
         (None, None) => vec![(format!("/webhooks/{name}"), section.place("paths"))],
@@ -208,9 +209,14 @@ fn path_problem(path: &str) -> Option<String> {
     Some(format!("a path outside `{reserved}`, which is reserved"))
 }
 
+fn verification_schema() -> serde_json::Value {
+    let scheme = json!({ "type": "object", "required": ["scheme"], "properties": { "scheme": text() } });
+    json!({ "anyOf": [{ "const": "none" }, { "type": "array", "minItems": 1, "items": scheme }] })
+}
+
 /// `verification`, if it is there.
 pub(super) fn verification(section: &Section<'_>) -> Option<Recipe> {
-    let entry = section.entry("verification", &[Shape::List])?;
+    let entry = section.entry("verification", &[Shape::List], verification_schema())?;
     let expected = "`none` or a list of tables";
     match &*entry.value {
         Value::String(text) if text == "none" => Some(Recipe::open()),

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ::http::{HeaderName, Method};
+use serde_json::json;
 use toml::{Table, Value};
 
 use super::place::SettingPlace;
 use super::problem::quoted;
 use super::secret::{is_header_text, required_secret};
 use super::section::{Section, Shape, found};
+use super::value::text;
 use crate::egress::{Credential, CredentialKind, EgressSettings, Grant};
 use crate::verify::{Secret, standard_webhooks};
 
@@ -113,9 +115,26 @@ fn check_secret(kind: &CredentialKind, secret: &Secret, place: &SettingPlace<'_>
     }
 }
 
+fn schema() -> serde_json::Value {
+    let table = json!({
+        "type": "object",
+        "required": ["host"],
+        "properties": {
+            "host": text(),
+            "port": { "type": "integer", "minimum": 1, "maximum": 65535 },
+            "scheme": { "enum": ["http", "https"] },
+            "path": { "type": "string", "pattern": "^/" },
+            "methods": { "type": "array", "minItems": 1, "items": { "type": "string", "pattern": "^[A-Z]+$" } },
+            "private": { "type": "boolean" },
+        },
+        "additionalProperties": false,
+    });
+    json!({ "type": "array", "items": { "anyOf": [text(), table] } })
+}
+
 /// The destinations at `name`: texts, or tables with more than a host and a port.
 fn grants(section: &Section<'_>, name: &str) -> Option<Vec<Grant>> {
-    let entry = section.entry(name, &[Shape::List])?;
+    let entry = section.entry(name, &[Shape::List], schema())?;
     let items = match &*entry.value {
         Value::Array(items) => items.as_slice(),
         other => {

@@ -5,15 +5,19 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::access;
-use super::binding::config_table;
+use super::binding::{config_table, plugin_name};
 use super::channels::{paths, verification};
-use super::check::eventlog_settings;
+use super::check::{assemble, eventlog_settings};
 use super::plugins::plugin_settings;
 use super::problem::ConfigProblems;
 use super::raw::Raw;
 use super::secret::{Secrets, secrets};
 use super::section::Section;
+use super::settings::Config;
+use super::unknown::unknown_keys;
+use super::{access, routes};
+use crate::dispatch::RouteSettings;
+use crate::event::PluginName;
 use crate::http::{self, AdminSettings};
 use crate::verify::{Recipe, Secret};
 use crate::{eventlog, plugin};
@@ -39,6 +43,8 @@ pub enum SecretPart {
 /// Where the requests of one channel go, and what they are signed with.
 #[derive(Clone, Debug)]
 pub struct ChannelPart {
+    /// `None` if the name is not one of a plugin.
+    pub plugin: Option<PluginName>,
     /// Never empty.
     pub paths: Vec<String>,
     /// The first of its secrets.
@@ -100,8 +106,29 @@ impl Parts {
             let (_, section) = root.named("channels").into_iter().find(|(known, _)| *known == name)?;
             let variable = format!("{}_WEBHOOK_SECRET", name.to_ascii_uppercase().replace('-', "_"));
             let secret = first(secrets(&section, "secret", &variable));
-            let paths = paths(name, &section, &mut BTreeMap::new());
-            Some(ChannelPart { paths, secret, verification: verification(&section), config: config_table(&section) })
+            Some(ChannelPart {
+                plugin: plugin_name(name, &section),
+                paths: paths(name, &section, &mut BTreeMap::new()),
+                secret,
+                verification: verification(&section),
+                config: config_table(&section),
+            })
+        })
+    }
+
+    /// `[[routes]]`, to the agents of the file.
+    ///
+    /// # Errors
+    /// The problems of these tables.
+    pub fn routes(&self) -> Result<Vec<RouteSettings>, ConfigProblems> {
+        let Config { ingest, mut dispatch, .. } = assemble(&self.raw);
+        dispatch.agents.retain(|agent| agent.name.channel().is_none());
+        self.read(|root| {
+            let routes = routes::routes(root, &ingest.channels, &dispatch.agents);
+            let mut unknown = Vec::new();
+            unknown_keys(self.raw.table(), "", &self.raw.asked(), &mut unknown);
+            unknown.into_iter().filter(|problem| problem.key.starts_with("routes[")).for_each(|it| self.raw.note(it));
+            routes
         })
     }
 
@@ -184,6 +211,22 @@ mod tests {
         assert!(channel("grafana").unwrap().verification.unwrap().is_open());
         assert!(channel("other").is_none());
         assert_eq!(parts.names(), [vec!["github".to_owned(), "grafana".to_owned()], vec!["http".to_owned()]]);
+    }
+
+    #[test]
+    fn routes_are_read_without_the_secrets_of_their_agents() {
+        let text = |key: &str| {
+            format!(
+                "typo = 1\n[channels.c]\nsecret = {{ env = 'UNSET' }}\n[agents.a]\ntimeout = 5\nallow_hosts = ['h']\n\
+                 credentials.k = {{ kind = 'bearer', secret = {{ env = 'UNSET' }} }}\n\
+                 [[routes]]\nagents = ['a']\n{key} = {{ severity = 'high' }}"
+            )
+        };
+
+        let routes = parts(&text("where"), &[]).routes().unwrap();
+        assert_eq!((routes[0].agents[0].as_str(), routes[0].conditions.len()), ("a", 1));
+        let problems = parts(&text("wher"), &[]).routes().unwrap_err().problems;
+        assert_eq!(problems.iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>(), ["routes[0].wher"]);
     }
 
     #[test]

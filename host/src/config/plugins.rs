@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::json;
 use toml::Value;
 
 use super::limits;
 use super::place::SettingPlace;
 use super::section::{Section, Shape, found};
+use super::value::text;
 use crate::event::PluginName;
 use crate::plugin::{CallLimits, CompileSettings, Digest, PluginRules, Settings, Trust, TrustedKey};
 
@@ -62,9 +64,14 @@ fn pins(section: &Section<'_>) -> BTreeMap<PluginName, Digest> {
     overrides.filter_map(pin).collect()
 }
 
+fn keys_schema() -> serde_json::Value {
+    let file = json!({ "type": "object", "required": ["file"], "properties": { "file": text() }, "maxProperties": 1 });
+    json!({ "anyOf": [text(), file, { "type": "array", "items": { "anyOf": [text(), file] } }] })
+}
+
 /// The valid keys; `None` if no keys are configured at all.
 fn keys(section: &Section<'_>) -> Option<Vec<TrustedKey>> {
-    let entry = section.entry("trusted_keys", &[Shape::List])?;
+    let entry = section.entry("trusted_keys", &[Shape::List], keys_schema())?;
     match &*entry.value {
         Value::Array(items) if items.is_empty() => None,
         Value::Array(items) => {

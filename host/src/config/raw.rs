@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use serde_json::Value;
 use toml::Table;
 
 use super::asked::{Asked, Environment, PREFIX, Role};
@@ -41,7 +42,12 @@ impl Raw {
             return Err(errors.iter().map(|error| syntax_problem(text, error)).collect());
         }
         let table = text.parse().map_err(|error| vec![syntax_problem(text, &error)])?;
-        Ok(Self { table, environment, base: base.to_owned(), notes: RefCell::default() })
+        Ok(Self::of(table, base, environment))
+    }
+
+    /// The same of a parsed file.
+    pub(super) fn of(table: Table, base: &Path, environment: Environment) -> Self {
+        Self { table, environment, base: base.to_owned(), notes: RefCell::default() }
     }
 
     pub(super) fn table(&self) -> &Table {
@@ -84,9 +90,14 @@ impl Raw {
         asked.variables.insert(variable, key);
     }
 
+    /// Marks `key` as one whose value fits a JSON Schema.
+    pub(super) fn expect(&self, key: String, schema: Value) {
+        self.notes.borrow_mut().asked.values.insert(key, schema);
+    }
+
     /// Marks `key` as a known table or list of tables.
-    pub(super) fn ask_table(&self, key: String) {
-        self.notes.borrow_mut().asked.keys.insert(key, Role::Table);
+    pub(super) fn ask_table(&self, key: String, role: Role) {
+        self.notes.borrow_mut().asked.keys.insert(key, role);
     }
 
     /// The problems that were noted so far; they are forgotten.
@@ -106,10 +117,15 @@ impl Raw {
         }
     }
 
-    /// Every known key, except those inside lists.
-    #[cfg(test)]
-    pub(super) fn asked_keys(&self) -> Vec<String> {
-        self.notes.borrow().asked.keys.keys().cloned().collect()
+    /// Everything that was asked.
+    pub(super) fn asked(&self) -> Asked {
+        self.notes.borrow().asked.clone()
+    }
+
+    /// The problems and warnings so far.
+    pub(super) fn notes(&self) -> (Vec<ConfigProblem>, Vec<String>) {
+        let notes = self.notes.borrow();
+        (notes.problems.clone(), notes.warnings.clone())
     }
 }
 

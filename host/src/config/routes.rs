@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::conditions::conditions;
 use super::problem::quoted;
 use super::section::Section;
 use super::unknown::nearest;
-use crate::dispatch::{AgentSettings, Mode, OnTimeout, Pattern, RouteSettings, SyncMode};
-use crate::event::{AgentName, ChannelName, Priority};
+use crate::dispatch::{AgentSettings, Mode, Pattern, RouteSettings};
+use crate::event::{AgentName, ChannelName, OnTimeout, Priority, SyncMode};
 use crate::ingest::ChannelSettings;
 
 const PRIORITIES: [(&str, Priority); 3] = [
@@ -34,13 +35,14 @@ fn route(
 ) -> RouteSettings {
     let patterns = patterns(section, "channels");
     for pattern in &patterns {
-        let is_exact = !pattern.as_str().contains(['*', '?', '[', '{']);
-        if is_exact
+        if pattern.is_exact()
             && !ChannelName::BUILT_IN.contains(&pattern.as_str())
             && !channels.iter().any(|channel| pattern.matches(channel.name.as_str()))
         {
             let key = section.key("channels");
-            section.raw().warn(format!("{key}: channel `{}` does not exist yet", pattern.as_str()));
+            let near = nearest(pattern.as_str(), channels.iter().map(|channel| channel.name.as_str()));
+            let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            section.raw().warn(format!("{key}: channel `{}` does not exist yet{hint}", pattern.as_str()));
         }
     }
     let agents = route_agents(section, agents, agent_tables);
@@ -48,6 +50,8 @@ fn route(
     RouteSettings {
         channels: patterns,
         kinds: self::patterns(section, "kinds"),
+        conditions: conditions(section),
+        fallback: section.flag("fallback").unwrap_or(false),
         mode: mode(section, agents.len()),
         priority: section.choice("priority", &PRIORITIES),
         respond: section.flag("respond").unwrap_or(false),

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 
 use ::http::HeaderValue;
+use serde_json::json;
 use toml::Value;
 
 use super::place::SettingPlace;
@@ -47,11 +48,23 @@ enum Reference<'a> {
     File(&'a str),
 }
 
+fn schema() -> serde_json::Value {
+    let place = json!({ "type": "string", "minLength": 1 });
+    let reference = json!({
+        "type": "object",
+        "properties": { "env": place, "file": place },
+        "additionalProperties": false,
+        "minProperties": 1,
+        "maxProperties": 1,
+    });
+    json!({ "anyOf": [reference, { "type": "array", "minItems": 1, "items": reference }] })
+}
+
 /// Resolves the references at `name`: one, or a list of them. `None` if the key is missing.
 ///
 /// Hints suggest `variable`.
 pub(super) fn secrets<'a>(section: &Section<'a>, name: &str, variable: &str) -> Option<Secrets<'a>> {
-    let entry = section.entry(name, &[Shape::Table, Shape::List])?;
+    let entry = section.entry(name, &[Shape::Table, Shape::List], schema())?;
     let mut secrets = Secrets::default();
     match &*entry.value {
         Value::Array(items) if items.is_empty() => {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use toml::{Table, Value};
 
-use super::asked::PREFIX;
+use super::asked::{PREFIX, Role};
 use super::key::join;
 use super::place::SettingPlace;
 use super::problem::quoted;
@@ -96,7 +96,7 @@ impl<'a> Section<'a> {
 
     /// The table `name`.
     pub(super) fn section(&self, name: &str) -> Self {
-        let table = self.ask_table(name).and_then(|value| match value {
+        let table = self.ask_table(name, Role::Table).and_then(|value| match value {
             Value::Table(table) => Some(table),
             other => {
                 self.place(name).problem("a table", found(other));
@@ -109,13 +109,14 @@ impl<'a> Section<'a> {
     /// The tables inside the table `name`, with their names.
     pub(super) fn named(&self, name: &str) -> Vec<(&'a str, Self)> {
         let all = self.section(name);
+        self.raw.ask_table(self.key(name), Role::Named);
         let names = all.table.into_iter().flat_map(Table::keys);
         names.map(|name| (name.as_str(), all.section(name))).collect()
     }
 
     /// The list of tables `name`.
     pub(super) fn list(&self, name: &str) -> Vec<Self> {
-        match self.ask_table(name) {
+        match self.ask_table(name, Role::List) {
             None => Vec::new(),
             Some(Value::Array(items)) => {
                 let item = |(index, value): (usize, &'a Value)| {
@@ -143,10 +144,17 @@ impl<'a> Section<'a> {
 
     /// The value of `name` from its environment variable, or else from the file.
     ///
-    /// The text of a variable is parsed as TOML. It stays a text unless the result has one of `shapes`.
-    pub(super) fn entry(&self, name: &str, shapes: &[Shape]) -> Option<Entry<'a>> {
+    /// The text of a variable is parsed as TOML. It stays a text unless the result has one of `shapes`. `schema` is the JSON Schema
+    /// of the values that the caller accepts.
+    pub(super) fn entry(
+        &self,
+        name: &str,
+        shapes: &[Shape],
+        schema: impl Into<serde_json::Value>,
+    ) -> Option<Entry<'a>> {
         let variable = self.variable_of(name);
         self.raw.ask_value(self.key(name), variable.clone());
+        self.raw.expect(self.key(name), schema.into());
         let place = self.place(name);
         if let Some(text) = self.raw.environment().get(&variable) {
             let text = text.to_string_lossy();
@@ -163,8 +171,8 @@ impl<'a> Section<'a> {
         Some(Entry { value: Cow::Borrowed(value), place })
     }
 
-    fn ask_table(&self, name: &str) -> Option<&'a Value> {
-        self.raw.ask_table(self.key(name));
+    fn ask_table(&self, name: &str, role: Role) -> Option<&'a Value> {
+        self.raw.ask_table(self.key(name), role);
         self.table?.get(name)
     }
 

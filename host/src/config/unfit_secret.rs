@@ -8,7 +8,7 @@ use crate::ingest::ChannelSettings;
 use crate::verify::Recipe;
 
 /// Whether the secrets of `channel` depend on the verification of its plugin, rather than on one in the configuration.
-pub fn depends_on_plugin(channel: &ChannelSettings) -> bool {
+fn depends_on_plugin(channel: &ChannelSettings) -> bool {
     channel.verification.is_none() && !channel.secrets.is_empty()
 }
 

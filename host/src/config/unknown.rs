@@ -15,15 +15,15 @@ pub(super) fn unknown_keys(table: &Table, path: &str, asked: &Asked, problems: &
         let key = join(path, name);
         match (asked.keys.get(&key), value) {
             (Some(Role::Leaf), _) => {}
-            (Some(Role::Table), Value::Table(inner)) => unknown_keys(inner, &key, asked, problems),
-            (Some(Role::Table), Value::Array(items)) => {
+            (Some(_), Value::Table(inner)) => unknown_keys(inner, &key, asked, problems),
+            (Some(_), Value::Array(items)) => {
                 for (index, item) in items.iter().enumerate() {
                     if let Value::Table(inner) = item {
                         unknown_keys(inner, &format!("{key}[{index}]"), asked, problems);
                     }
                 }
             }
-            (Some(Role::Table), _) => {}
+            (Some(_), _) => {}
             (None, _) => problems.push(unknown_key(path, name, asked)),
         }
     }
@@ -79,7 +79,7 @@ fn unknown_key(path: &str, name: &str, asked: &Asked) -> ConfigProblem {
 }
 
 /// The known text that is most similar to `name`, if one is close.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.map(|known| (strsim::jaro_winkler(name, known), known)).filter(|(score, _)| *score > 0.85);
     scored.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, known)| known)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use jiff::SignedDuration;
+use serde_json::{Value as Json, json};
 use toml::Value;
 
 use super::place::SettingPlace;
@@ -18,12 +19,12 @@ use crate::event::parse_duration;
 
 impl Section<'_> {
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        self.entry(name, &[Shape::Text])?.text("a text")
+        self.entry(name, &[Shape::Text], text())?.text("a text")
     }
 
     /// A text that `parse` accepts; problems say `expected`.
     pub(super) fn parsed<T, E>(&self, name: &str, expected: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
-        let entry = self.entry(name, &[Shape::Text])?;
+        let entry = self.entry(name, &[Shape::Text], text())?;
         let text = entry.text(expected)?;
         let parsed = parse(&text).ok();
         if parsed.is_none() {
@@ -35,7 +36,9 @@ impl Section<'_> {
     pub(super) fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Option<T> {
         let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
         let expected = alternatives(&words);
-        let entry = self.entry(name, &[Shape::Text])?;
+        let numbers = words.iter().filter_map(|word| word.parse::<i64>().ok()).map(Into::into);
+        let accepted: Vec<Json> = words.iter().map(|word| (*word).into()).chain(numbers).collect();
+        let entry = self.entry(name, &[Shape::Text], json!({ "enum": accepted }))?;
         let text = match &*entry.value {
             Value::Integer(number) => number.to_string(),
             _ => entry.text(&expected)?,
@@ -53,7 +56,7 @@ impl Section<'_> {
     }
 
     pub(super) fn flag(&self, name: &str) -> Option<bool> {
-        let entry = self.entry(name, &[Shape::Flag])?;
+        let entry = self.entry(name, &[Shape::Flag], json!({ "type": "boolean" }))?;
         let flag = entry.value.as_bool();
         if flag.is_none() {
             entry.place.problem("`true` or `false`", found(&entry.value));
@@ -62,7 +65,14 @@ impl Section<'_> {
     }
 
     pub(super) fn count<T: TryFrom<i64>>(&self, name: &str, range: impl RangeBounds<i64>) -> Option<T> {
-        let entry = self.entry(name, &[Shape::Number])?;
+        let mut schema = json!({ "type": "integer" });
+        if let Bound::Included(least) = range.start_bound() {
+            schema["minimum"] = (*least).into();
+        }
+        if let Bound::Included(most) = range.end_bound() {
+            schema["maximum"] = (*most).into();
+        }
+        let entry = self.entry(name, &[Shape::Number], schema)?;
         let number = entry.value.as_integer().filter(|number| range.contains(number));
         let count = number.and_then(|number| T::try_from(number).ok());
         if count.is_none() {
@@ -73,7 +83,7 @@ impl Section<'_> {
 
     /// A number from 0 to 1.
     pub(super) fn fraction(&self, name: &str) -> Option<f64> {
-        let entry = self.entry(name, &[Shape::Number])?;
+        let entry = self.entry(name, &[Shape::Number], json!({ "type": "number", "minimum": 0, "maximum": 1 }))?;
         let number = match &*entry.value {
             Value::Float(number) => Some(*number),
             Value::Integer(0) => Some(0.0),
@@ -89,7 +99,8 @@ impl Section<'_> {
 
     /// A size with a unit, within `range`, in bytes.
     pub(super) fn size(&self, name: &str, range: impl RangeBounds<u64>) -> Option<usize> {
-        let entry = self.entry(name, &[Shape::Text])?;
+        let schema = with_unit("A size with a unit", &range, |size| show_size(*size));
+        let entry = self.entry(name, &[Shape::Text], schema)?;
         let place = &entry.place;
         let expected = "a size with a unit";
         let text = match &*entry.value {
@@ -124,7 +135,8 @@ impl Section<'_> {
 
     /// A duration with a unit, within `range`.
     pub(super) fn duration(&self, name: &str, range: impl RangeBounds<Duration>) -> Option<Duration> {
-        let entry = self.entry(name, &[Shape::Text])?;
+        let schema = with_unit("A duration with a unit", &range, |limit| show_duration(*limit));
+        let entry = self.entry(name, &[Shape::Text], schema)?;
         let place = &entry.place;
         let expected = "a duration with a unit";
         let text = match &*entry.value {
@@ -160,7 +172,7 @@ impl Section<'_> {
     }
 
     pub(super) fn address(&self, name: &str) -> Option<SocketAddr> {
-        let entry = self.entry(name, &[Shape::Text])?;
+        let entry = self.entry(name, &[Shape::Text], json!({ "type": "string", "pattern": ":[0-9]+$" }))?;
         let expected = "`ip:port`";
         let text = match &*entry.value {
             Value::String(text) => text.clone(),
@@ -181,7 +193,7 @@ impl Section<'_> {
 
     /// A path, relative to the folder of the file.
     pub(super) fn path(&self, name: &str) -> Option<PathBuf> {
-        let entry = self.entry(name, &[Shape::Text])?;
+        let entry = self.entry(name, &[Shape::Text], json!({ "type": "string", "minLength": 1 }))?;
         let text = entry.text("a path")?;
         if text.is_empty() {
             entry.place.problem("a path", quoted(&text));
@@ -192,7 +204,8 @@ impl Section<'_> {
 
     /// A list of texts with their places. A single text counts as a list of one.
     pub(super) fn texts(&self, name: &str) -> Option<Vec<(String, SettingPlace<'_>)>> {
-        let entry = self.entry(name, &[Shape::List])?;
+        let schema = json!({ "anyOf": [text(), { "type": "array", "items": text() }] });
+        let entry = self.entry(name, &[Shape::List], schema)?;
         match &*entry.value {
             Value::String(text) => Some(vec![(text.clone(), entry.place.clone())]),
             Value::Array(items) => {
@@ -223,6 +236,16 @@ impl Entry<'_> {
             }
         }
     }
+}
+
+/// The schema of any text.
+pub(super) fn text() -> Json {
+    json!({ "type": "string" })
+}
+
+/// A number and a unit; the limits are for people.
+fn with_unit<T>(what: &str, range: &impl RangeBounds<T>, show: impl Fn(&T) -> String) -> Json {
+    json!({ "type": "string", "pattern": "[0-9].*[A-Za-z]", "$comment": format!("{what}{}", limits(range, show)) })
 }
 
 fn limits<T>(range: &impl RangeBounds<T>, show: impl Fn(&T) -> String) -> String {

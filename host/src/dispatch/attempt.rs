@@ -112,14 +112,17 @@ impl AttemptRunner {
         let started_at = Timestamp::now();
         let number = NonZeroU32::MIN.saturating_add(job.attempts);
         let counted = InFlight::new(&self.agent.in_flight);
+        let mut responds = false;
         let called = if self.agent.name.channel().is_some() {
             self.respond(&event, number).await
         } else {
+            let terms = self.dispatch.routes.load().terms(&event.facts(), &self.agent.name);
+            responds = terms.responds;
             let outgoing = Outgoing {
                 event: Arc::clone(&event),
-                skills: self.skills(&event),
+                skills: self.skills(&terms.skills),
                 attempt: number.get(),
-                wants_answer: self.dispatch.routes.load().wants_answer(&event.channel, &event.kind, &self.agent.name),
+                wants_answer: terms.wants_answer,
             };
             self.generation.deliver(&self.setup.binding, outgoing).await
         };
@@ -133,7 +136,7 @@ impl AttemptRunner {
         job.attempts = number.get();
         self.count(&event, &attempt);
         let state = answer.as_ref().map(|answer| answer.state.clone()).unwrap_or_default();
-        let reply = answer.as_ref().and_then(|answer| self.answer_event(job, &event, answer));
+        let reply = answer.as_ref().filter(|_| responds).and_then(|answer| self.answer_event(job, &event, answer));
         let settled = match attempt.outcome {
             Outcome::Retry => None,
             Outcome::Delivered => answer.map(SyncOutcome::Delivered),
@@ -160,12 +163,11 @@ impl AttemptRunner {
         stored.map(|stored| Arc::new(stored.event)).ok_or(EventLogError::NotFound)
     }
 
-    fn skills(&self, event: &Event) -> Arc<[SkillRef]> {
-        let allowed = self.dispatch.routes.load().skills(&event.channel, &event.kind, &self.agent.name);
+    fn skills(&self, allowed: &[String]) -> Arc<[SkillRef]> {
         if allowed.is_empty() {
             return Arc::default();
         }
-        let skills = self.dispatch.skills.select(&allowed);
+        let skills = self.dispatch.skills.select(allowed);
         let reference = |skill: &Arc<crate::skill::Skill>| SkillRef {
             name: skill.name.clone(),
             description: skill.description.clone(),

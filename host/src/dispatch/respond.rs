@@ -23,14 +23,11 @@ const ANSWERED: &str = "answerto";
 const AGENT: &str = "agent";
 
 impl AttemptRunner {
-    /// The agent's answer to `event` as an event for its channel. `None` if no route sends it back.
+    /// The agent's answer to `event` as an event for its channel. `None` if there is nothing to send back, or no way.
     pub(super) fn answer_event(&self, job: &Job, event: &Event, answer: &Answer) -> Option<NewEvent> {
         let agent = &self.agent.name;
         let channel = AgentName::of_channel(&event.channel);
-        let wanted = !answer.body.is_empty()
-            && agent.channel().is_none()
-            && self.dispatch.routes.load().responds(&event.channel, &event.kind, agent);
-        if !wanted {
+        if answer.body.is_empty() {
             return None;
         }
         if !self.dispatch.agents.load().contains_key(&channel) {

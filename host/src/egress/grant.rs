@@ -67,7 +67,8 @@ impl Grant {
             && self.methods.as_ref().is_none_or(|methods| methods.contains(method))
     }
 
-    fn covers(&self, url: &Url) -> bool {
+    /// Whether the grant covers the origin of a URL.
+    pub fn covers(&self, url: &Url) -> bool {
         let default_port = if url.scheme() == "https" { 443 } else { 80 };
         url.host().is_some_and(|host| canonical(host.to_owned()) == self.host)
             && self.scheme.as_deref().is_none_or(|scheme| scheme == url.scheme())

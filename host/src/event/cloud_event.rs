@@ -27,7 +27,7 @@ const RESERVED: &[&str] = &[
 ];
 
 /// U+FEFF in UTF-8.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An event as a CloudEvent 1.0 in structured JSON. `correlationid`, `seq` and the attributes are extensions.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +64,9 @@ impl Event {
 
     /// The payload in its most readable form.
     pub fn payload(&self) -> Payload<'_> {
-        if let Some(json) = self.json() {
+        if is_json(&self.content_type)
+            && let Some(json) = json(&self.data)
+        {
             return Payload::Json(json);
         }
         match std::str::from_utf8(&self.data) {
@@ -72,18 +74,15 @@ impl Event {
             Err(_) => Payload::Base64(STANDARD.encode(&self.data)),
         }
     }
+}
 
-    /// The payload as JSON that any reader can read.
-    fn json(&self) -> Option<Cow<'_, RawValue>> {
-        // A byte order mark is allowed before JSON, and not within.
-        let data = self.data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.data);
-        if !is_json(&self.content_type) {
-            return None;
-        }
-        match String::from_utf8_lossy(data) {
-            Cow::Borrowed(text) => serde_json::from_str(text).ok().map(readable),
-            Cow::Owned(text) => RawValue::from_string(text).ok().map(|json| Cow::Owned(readable(&json).into_owned())),
-        }
+/// `data` as JSON that any reader can read. `None` if it is none.
+pub(super) fn json(data: &[u8]) -> Option<Cow<'_, RawValue>> {
+    // A byte order mark is allowed before JSON, and not within.
+    let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
+    match String::from_utf8_lossy(data) {
+        Cow::Borrowed(text) => serde_json::from_str(text).ok().map(readable),
+        Cow::Owned(text) => RawValue::from_string(text).ok().map(|json| Cow::Owned(readable(&json).into_owned())),
     }
 }
 

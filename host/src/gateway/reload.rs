@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::signal::unix;
 use tokio_util::sync::CancellationToken;
 
-use super::{GatewayError, SetLogLevel, check_secrets, load_states};
+use super::{GatewayError, SetLogLevel, check_secrets, findings, load_states};
 use crate::config::{self, Config, restart_keys};
 use crate::dispatch::{Dispatch, PreparedDispatch};
 use crate::event::{AgentName, Timestamp};
@@ -104,14 +104,20 @@ impl Reloader {
             problem: None,
             warnings: self.current.warnings.clone(),
         };
-        let next = match loaded {
+        let mut next = match loaded {
             Ok(next) => next,
             Err(problems) => return Reload { problem: Some(problems.to_string()), ..reload },
         };
         self.seen = next.source.read().clone();
+        match findings(&next, &self.plugins).await {
+            Ok(findings) => next.warnings.extend(findings),
+            Err(error) => return Reload { problem: Some(error.to_string()), ..reload },
+        }
         let changed = self.current.source.changes(&next.source);
         if changed.is_empty() {
-            return Reload { outcome: ReloadOutcome::Unchanged, ..reload };
+            // Plugins and skills may have changed.
+            self.current.warnings = next.warnings;
+            return Reload { outcome: ReloadOutcome::Unchanged, warnings: self.current.warnings.clone(), ..reload };
         }
         match self.prepare(&next).await {
             Ok(prepared) => self.apply(prepared, next),

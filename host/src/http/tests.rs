@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::caller::Access;
 use crate::dispatch::{self, Dispatch};
 use crate::egress::EgressSettings;
-use crate::event::{ChannelName, EventId, Recipient, RequestId, Timestamp};
+use crate::event::{Destination, EventId, Facts, RequestId, Timestamp};
 use crate::eventlog::{self, EngineKind, EventLog, NewEvent};
 use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, PollSettings, Router};
 use crate::metrics::Metrics;
@@ -37,8 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 struct NoRoutes;
 
 impl Router for NoRoutes {
-    fn recipients(&self, _: &ChannelName, _: &str, _: &[(String, String)]) -> Vec<Recipient> {
-        Vec::new()
+    fn route(&self, _: &Facts<'_>) -> Destination {
+        Destination::default()
     }
 }
 

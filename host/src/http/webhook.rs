@@ -132,7 +132,7 @@ async fn receive(
     }
     if let (Some(watch), [event]) = (watch, received.events.as_slice())
         && event.outcome == Outcome::Accepted
-        && let Some(mode) = services.dispatch.sync_mode(name, &event.kind)
+        && let Some(mode) = event.wait
     {
         // An agent may take its time; the event is stored, and the place is for another request.
         drop(place);

@@ -13,6 +13,7 @@ labels! {
 pub(super) struct IngestMetrics {
     pub(super) signature_failures: Family<ByProvider, Counter>,
     pub(super) unknown_bodies: Family<ByProvider, Counter>,
+    pub(super) unrouted: Family<ByProvider, Counter>,
     pub(super) polls: Family<ByPoll, Counter>,
 }
 
@@ -29,6 +30,7 @@ impl IngestMetrics {
                 "Verified bodies that the plugin refused and that were kept as events",
                 Family::default(),
             ),
+            unrouted: metrics.register("gateway_events_unrouted", "Events that no route took", Family::default()),
             polls: metrics.register("gateway_polls", "Polls by how they ended", Family::default()),
         }
     }

@@ -10,19 +10,19 @@ use super::error::IngestError;
 use super::metrics::IngestMetrics;
 use super::policy::BodyPolicy;
 use super::ready::ReadyChannel;
-use super::receipt::new_events;
+use super::receipt::{Routed, new_events};
 use super::request::WebhookRequest;
 use super::unknown;
 use crate::egress::Response;
-use crate::event::{ChannelName, EventId, Recipient, Timestamp};
+use crate::event::{Destination, EventId, Facts, SyncMode, Timestamp};
 use crate::eventlog::{Appended, Batch, EventLog, NewEvent, Space, ValueChange};
 use crate::metrics::ByProvider;
 use crate::plugin::{Binding, Inbound, PluginHost, Receipt, StateChanges};
 
 /// Where events go, as far as ingest must know: their first deliveries are part of their commit.
 pub trait Router: Send + Sync {
-    /// The recipients of an event of this channel, each agent once.
-    fn recipients(&self, channel: &ChannelName, kind: &str, attributes: &[(String, String)]) -> Vec<Recipient>;
+    /// Where such an event goes.
+    fn route(&self, facts: &Facts<'_>) -> Destination;
 }
 
 /// What became of a request.
@@ -39,6 +39,8 @@ pub struct ReceivedEvent {
     /// Of a duplicate, the id of the first one.
     pub id: EventId,
     pub kind: String,
+    /// How the caller waits for the agent. `None` if it does not.
+    pub wait: Option<SyncMode>,
     pub outcome: Outcome,
 }
 
@@ -81,7 +83,7 @@ enum Mode {
 
 /// The events that the plugin made of a request.
 struct Evaluated {
-    events: Vec<NewEvent>,
+    events: Vec<Routed>,
     response: Option<Response>,
     state: StateChanges,
     /// The memory of the decoded body, which the events refer to.
@@ -124,17 +126,18 @@ impl Pipeline {
     ) -> Result<Received, IngestError> {
         let evaluated = self.evaluate(channel, policy, request, budget, Mode::Commit).await?;
         let Evaluated { events, response, state, _decoded } = evaluated;
-        let kinds: Vec<_> = events.iter().map(|event| event.kind.clone()).collect();
+        let known: Vec<_> = events.iter().map(|routed| (routed.event.kind.clone(), routed.wait)).collect();
+        let events = events.into_iter().map(|routed| routed.event).collect();
         let appended = self.append(&channel.channel().binding, events, state).await?;
-        let received = |(appended, kind): (Appended, String)| {
+        let received = |(appended, (kind, wait)): (Appended, (String, Option<SyncMode>))| {
             let outcome = match appended {
                 Appended::Accepted(_) => Outcome::Accepted,
                 Appended::Held(_) => Outcome::Held,
                 Appended::Duplicate(_) => Outcome::Duplicate,
             };
-            ReceivedEvent { id: appended.id(), kind, outcome }
+            ReceivedEvent { id: appended.id(), kind, wait, outcome }
         };
-        Ok(Received { events: appended.into_iter().zip(kinds).map(received).collect(), response })
+        Ok(Received { events: appended.into_iter().zip(known).map(received).collect(), response })
     }
 
     pub(super) async fn dry_run(
@@ -145,7 +148,8 @@ impl Pipeline {
         budget: &Arc<BodyBudget>,
     ) -> Result<DryRun, IngestError> {
         let evaluated = self.evaluate(channel, policy, request, budget, Mode::DryRun).await?;
-        let events = evaluated.events.into_iter().map(|event| (event.kind, event.subject)).collect();
+        let named = |Routed { event, .. }| (event.kind, event.subject);
+        let events = evaluated.events.into_iter().map(named).collect();
         Ok(DryRun { events, response: evaluated.response })
     }
 
@@ -178,8 +182,7 @@ impl Pipeline {
             Err(error) if channel.keeps_unknown() => self.keep(channel, error, &context.body, mode)?,
             called => called?,
         };
-        let recipients = |kind: &str, attributes: &[_]| self.router.recipients(context.channel, kind, attributes);
-        let events = new_events(events, &context, recipients).map_err(IngestError::Receipt)?;
+        let events = new_events(events, &context, |facts| self.router.route(facts)).map_err(IngestError::Receipt)?;
         Ok(Evaluated { events, response, state, _decoded: decoded })
     }
 
@@ -233,6 +236,23 @@ impl Pipeline {
 
     /// Stores events in one commit with the changes that their call made to the plugin's state.
     pub(super) async fn append(
+        &self,
+        binding: &Binding,
+        events: Vec<NewEvent>,
+        changes: StateChanges,
+    ) -> Result<Vec<Appended>, IngestError> {
+        let unrouted = |event: &NewEvent| event.recipients.is_empty().then(|| event.channel.clone());
+        let unrouted: Vec<_> = events.iter().map(unrouted).collect();
+        let appended = self.commit(binding, events, changes).await?;
+        for (appended, channel) in appended.iter().zip(unrouted) {
+            if let (Appended::Accepted(_) | Appended::Held(_), Some(channel)) = (appended, channel) {
+                self.metrics.unrouted.get_or_create(&ByProvider::new(channel)).inc();
+            }
+        }
+        Ok(appended)
+    }
+
+    async fn commit(
         &self,
         binding: &Binding,
         events: Vec<NewEvent>,

@@ -162,9 +162,8 @@ impl Poller {
             headers: Vec::new(),
             body: Bytes::new(),
         };
-        let recipients =
-            |kind: &str, attributes: &[_]| self.pipeline.router.recipients(context.channel, kind, attributes);
-        let events = receipt::fetched_events(events, &context, recipients).map_err(IngestError::Receipt)?;
+        let routed = receipt::fetched_events(events, &context, |facts| self.pipeline.router.route(facts));
+        let events: Vec<_> = routed.map_err(IngestError::Receipt)?.into_iter().map(|routed| routed.event).collect();
         let fetched = events.len();
         self.pipeline.append(&channel.polled, events, state).await?;
         tracing::debug!(channel = %channel.settings.name, fetched, more, "Source polled");

@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use super::error::IngestError;
 use super::identity::Dedup;
 use crate::event::{
-    ChannelName, MAX_ATTRIBUTE, MAX_ATTRIBUTES, PluginName, Recipient, RequestId, Timestamp, is_attribute_name,
+    ChannelName, Destination, Facts, MAX_ATTRIBUTE, MAX_ATTRIBUTES, PluginName, RequestId, SyncMode, Timestamp,
+    is_attribute_name,
 };
 use crate::eventlog::{Identity, NewEvent};
 use crate::plugin::{Generation, ReceiptEvent};
@@ -31,6 +32,13 @@ pub(super) struct Context<'a> {
     pub(super) body: Bytes,
 }
 
+/// An event to store, with its recipients.
+pub(super) struct Routed {
+    pub(super) event: NewEvent,
+    /// How the caller waits for the agent.
+    pub(super) wait: Option<SyncMode>,
+}
+
 /// Refuses a receipt or a batch with more events than `limit`.
 pub(super) fn check_count(generation: &Generation, events: usize, limit: usize) -> Result<(), IngestError> {
     if generation.allows_events(events, limit) { Ok(()) } else { Err(IngestError::TooManyEvents { events, limit }) }
@@ -40,20 +48,18 @@ pub(super) fn check_count(generation: &Generation, events: usize, limit: usize) 
 pub(super) fn new_events(
     events: Vec<ReceiptEvent>,
     context: &Context<'_>,
-    recipients: impl Fn(&str, &[(String, String)]) -> Vec<Recipient>,
-) -> Result<Vec<NewEvent>, String> {
-    complete(events, context, recipients, |index, id, _, body| {
-        Identity::of_delivery(context.channel, id, &body(), index)
-    })
+    route: impl Fn(&Facts<'_>) -> Destination,
+) -> Result<Vec<Routed>, String> {
+    complete(events, context, route, |index, id, _, body| Identity::of_delivery(context.channel, id, &body(), index))
 }
 
 /// The events of a poll: each is identified by its own data, in whatever order they come.
 pub(super) fn fetched_events(
     events: Vec<ReceiptEvent>,
     context: &Context<'_>,
-    recipients: impl Fn(&str, &[(String, String)]) -> Vec<Recipient>,
-) -> Result<Vec<NewEvent>, String> {
-    complete(events, context, recipients, |index, id, data, body| match data {
+    route: impl Fn(&Facts<'_>) -> Destination,
+) -> Result<Vec<Routed>, String> {
+    complete(events, context, route, |index, id, data, body| match data {
         Some(data) => Identity::of_delivery(context.channel, id, &digest(data), 0),
         None => Identity::of_delivery(context.channel, id, &body(), index),
     })
@@ -64,9 +70,9 @@ pub(super) fn fetched_events(
 fn complete(
     events: Vec<ReceiptEvent>,
     context: &Context<'_>,
-    recipients: impl Fn(&str, &[(String, String)]) -> Vec<Recipient>,
+    route: impl Fn(&Facts<'_>) -> Destination,
     delivery: impl Fn(u32, &str, Option<&Bytes>, &dyn Fn() -> [u8; 32]) -> Identity,
-) -> Result<Vec<NewEvent>, String> {
+) -> Result<Vec<Routed>, String> {
     let body_digest = OnceCell::new();
     let body = || *body_digest.get_or_init(|| digest(&context.body));
     let mut complete = Vec::with_capacity(events.len());
@@ -76,16 +82,25 @@ fn complete(
         let delivery = |id: &str| delivery(index, id, event.data.as_ref(), &body);
         let (identity, statement) = context.dedup.identify(context.channel, &event, content, delivery);
         let kind = format!("{}.{}", context.channel, event.kind);
-        complete.push(NewEvent {
+        let content_type = event.content_type.unwrap_or_else(|| context.content_type.clone());
+        let data = event.data.unwrap_or_else(|| context.body.clone());
+        let Destination { recipients, wait } = route(&Facts {
+            channel: context.channel,
+            kind: &kind,
+            subject: event.subject.as_deref(),
+            attributes: &event.attributes,
+            data: &data,
+        });
+        let event = NewEvent {
             channel: context.channel.clone(),
             plugin: context.plugin.clone(),
-            recipients: recipients(&kind, &event.attributes),
+            recipients,
             kind,
             subject: event.subject,
             time: context.time,
             verified_at: context.verified_at,
-            content_type: event.content_type.unwrap_or_else(|| context.content_type.clone()),
-            data: event.data.unwrap_or_else(|| context.body.clone()),
+            content_type,
+            data,
             attributes: event.attributes,
             headers: context.headers.clone(),
             request_id: context.request_id,
@@ -94,7 +109,8 @@ fn complete(
             identity,
             statement,
             is_imported: false,
-        });
+        };
+        complete.push(Routed { event, wait });
     }
     Ok(complete)
 }
@@ -148,12 +164,12 @@ mod tests {
     }
 
     fn complete(events: Vec<ReceiptEvent>) -> Result<Vec<NewEvent>, String> {
-        complete_with(events, |events, context| new_events(events, context, |_, _| Vec::new()))
+        complete_with(events, |events, context| new_events(events, context, |_| Destination::default()))
     }
 
     fn complete_with(
         events: Vec<ReceiptEvent>,
-        complete: impl Fn(Vec<ReceiptEvent>, &Context<'_>) -> Result<Vec<NewEvent>, String>,
+        complete: impl Fn(Vec<ReceiptEvent>, &Context<'_>) -> Result<Vec<Routed>, String>,
     ) -> Result<Vec<NewEvent>, String> {
         let [channel, plugin] = ["github", "github"];
         let context = Context {
@@ -167,7 +183,7 @@ mod tests {
             headers: Vec::new(),
             body: Bytes::from_static(b"{}"),
         };
-        complete(events, &context)
+        Ok(complete(events, &context)?.into_iter().map(|routed| routed.event).collect())
     }
 
     #[test]
@@ -206,7 +222,7 @@ mod tests {
             ..event()
         };
         let identities = |events: Vec<ReceiptEvent>| {
-            complete_with(events, |events, context| fetched_events(events, context, |_, _| Vec::new()))
+            complete_with(events, |events, context| fetched_events(events, context, |_| Destination::default()))
                 .unwrap()
                 .into_iter()
                 .map(|event| event.identity.unwrap())

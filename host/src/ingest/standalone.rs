@@ -11,7 +11,7 @@ use super::ready::ReadyChannel;
 use super::receipt::new_events;
 use super::request::WebhookRequest;
 use super::settings::ChannelSettings;
-use crate::event::ChannelName;
+use crate::event::{ChannelName, Destination};
 use crate::plugin::{Generation, Inbound, PluginState, Receipt};
 
 /// Bytes of state that a plugin is lent.
@@ -54,7 +54,7 @@ impl StandaloneChannel {
     pub fn check(&self, receipt: &Receipt, request: &WebhookRequest) -> Result<(), IngestError> {
         self.0.check_count(receipt.events.len())?;
         let context = self.0.context(request, None);
-        let events = new_events(receipt.events.clone(), &context, |_, _| Vec::new());
+        let events = new_events(receipt.events.clone(), &context, |_| Destination::default());
         events.map(drop).map_err(IngestError::Receipt)
     }
 }

@@ -26,6 +26,8 @@ pub struct Manifest {
     /// The answer to a caller that exceeds its rate.
     pub overload_status: StatusCode,
     pub recipe: Recipe,
+    /// All kinds of its events, without the channel's name; a `*` at the end stands for any rest. `None` if it does not say.
+    pub kinds: Option<Vec<String>>,
     /// Kinds whose keys name states.
     pub states: Vec<StateGroup>,
     /// Requests that the provider does not sign, to see whether the address answers.
@@ -104,6 +106,7 @@ struct Raw {
     content_types: Vec<String>,
     max_body: Option<String>,
     overload_status: Option<u16>,
+    kinds: Option<Vec<String>>,
     #[serde(default)]
     verification: Vec<Scheme>,
     #[serde(default)]
@@ -166,10 +169,20 @@ impl Manifest {
             on_unknown: raw.on_unknown,
             name: raw.name,
             summary: raw.summary,
+            kinds: raw.kinds,
             states: raw.states,
             config: raw.config,
             hosts: raw.hosts,
         })
+    }
+
+    /// Whether events of this kind, without the channel's name, are among those that the plugin says it has.
+    pub fn declares(&self, kind: &str) -> bool {
+        let covers = |declared: &String| match declared.strip_suffix('*') {
+            Some(start) => kind.starts_with(start),
+            None => declared == kind,
+        };
+        self.kinds.as_ref().is_none_or(|kinds| kinds.iter().any(covers))
     }
 
     /// The problems of a `config` table, one sentence each.
@@ -248,6 +261,18 @@ mod tests {
         for wrong in [r#""on_unknown": "drop""#, r#""probes": [{"in": "header", "name": "a", "value": "1"}]"#] {
             assert!(Manifest::parse(&format!("{start}, {wrong}}}")).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_manifest_may_say_which_kinds_there_are() {
+        let start = r#"{"name": "n", "version": "1.0.0", "summary": "s""#;
+        let open = Manifest::parse(&format!("{start}}}")).unwrap();
+        let closed = Manifest::parse(&format!(r#"{start}, "kinds": ["push", "issues.*"]}}"#)).unwrap();
+
+        for (kind, expected) in [("push", true), ("issues.opened", true), ("pushed", false), ("issues", false)] {
+            assert_eq!((open.declares(kind), closed.declares(kind)), (true, expected), "{kind}");
+        }
+        assert!(Manifest::parse(&format!(r#"{start}, "kinds": []}}"#)).is_err());
     }
 
     #[test]

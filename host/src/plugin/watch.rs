@@ -74,6 +74,9 @@ pub(super) async fn start(registry: Arc<Registry>) -> Result<Loader, PluginError
     let watcher = watch(&dir, signals.clone());
     let (first, looked) = oneshot::channel();
     warn_of_strangers(&dir);
+    if let Err(error) = fs::read_dir(&dir) {
+        tracing::warn!("Plugin folder `{}` cannot be read, so nothing of it is served: {error}", dir.display());
+    }
     let folder = Folder {
         debounce: registry.settings().debounce,
         rules: registry.rules(),

@@ -118,7 +118,7 @@ impl PluginUnderTest {
         };
         let inbound = channel.inbound(webhook.clone());
         let (called, seen) = collect_stats(channel.receive(inbound.clone())).await;
-        let found = judge(&channel, called, &webhook, self.advice);
+        let found = judge(&channel, called, &webhook, self.advice).and_then(|found| self.check_kinds(found));
         let can_repeat = found.is_ok();
         let verdict = verdict(&found, &request.expected, |expected, found| {
             let mut differences = differences("", expected, found);
@@ -134,6 +134,16 @@ impl PluginUnderTest {
             }
         }
         trial
+    }
+
+    /// An event of a kind that the manifest does not list would be called a mistake in a route.
+    fn check_kinds(&self, found: Value) -> Result<Value, String> {
+        let mut kinds =
+            found["receipt"]["events"].as_array().into_iter().flatten().filter_map(|event| event["kind"].as_str());
+        match kinds.find(|kind| !self.fresh.manifest.declares(kind)).map(str::to_owned) {
+            Some(kind) => Err(format!("the kind `{kind}` is not in `kinds` of the manifest")),
+            None => Ok(found),
+        }
     }
 
     async fn deliver(&self, sample: &Sample, delivery: &DeliverySample) -> Trial {

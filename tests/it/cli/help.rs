@@ -33,12 +33,13 @@ Commands:
   channels     List channels, which receive webhooks
   agents       List, retry, pause or resume agents, which receive events
   plugins      List plugin files, their state and their errors
-  routes       List routes, which send events to agents
+  routes       List routes, which send events to agents, or say where an event goes
   skills       List skills, and folders that could not be loaded
   events       List, show, follow or replay events
   deliveries   List or replay deliveries of events to agents
   log          Inspect, verify, back up, restore or repair the event log
   plugin       Create, build, check, test, pin and sign plugins
+  schema       Print the JSON Schema of the configuration, for editors
   completions  Print a script that completes commands, options, and names of channels and agents
   man          Print the manual page of a command, or write those of all commands
 
@@ -97,6 +98,18 @@ Options:
       --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
       --color <WHEN>     When to use colours: auto, always or never [default: auto]
   -h, --help             Print help
+",
+    );
+    check_help(
+        &["schema"],
+        r"
+Print the JSON Schema of the configuration, for editors
+
+Usage: gateway schema [OPTIONS]
+
+Options:
+      --config <FILE>  Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+  -h, --help           Print help
 ",
     );
     check_help(
@@ -239,9 +252,14 @@ Options:
     check_help(
         &["routes"],
         r"
-List routes, which send events to agents
+List routes, which send events to agents, or say where an event goes
 
 Usage: gateway routes [OPTIONS]
+       gateway routes <COMMAND>
+
+Commands:
+  list  List routes
+  test  Say where an event goes with this configuration, or why no route takes it (exit code 1)
 
 Options:
       --wide             Show every column with full ids and times, and cut nothing
@@ -252,6 +270,31 @@ Options:
       --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
       --color <WHEN>     When to use colours: auto, always or never [default: auto]
   -h, --help             Print help
+",
+    );
+    check_help(
+        &["routes", "test"],
+        r"
+Say where an event goes with this configuration, or why no route takes it (exit code 1)
+
+Usage: gateway routes test [OPTIONS] <--sample <CHANNEL/NAME>|--event <ID>|--kind <KIND>>
+
+Options:
+      --sample <CHANNEL/NAME>   Sample in the plugin of a channel, such as `github/push`
+      --event <ID>              Event id as listed by `gateway events`, its beginning, its position,
+                                or `latest`
+      --kind <KIND>             Kind, such as `github.push`
+      --channel <CHANNEL>       Channel of the kind; by default its part before the first dot
+      --subject <SUBJECT>       Subject of the event
+      --attribute <NAME=VALUE>  Attribute of the event; repeatable
+      --data <FILE>             File with the JSON data of the event
+      --format <FORMAT>         Output format: text or json [default: text]
+      --config <FILE>           Configuration file, `./gateway.toml` by default [env:
+                                GATEWAY_CONFIG]
+      --url <URL>               Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>           Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>            When to use colours: auto, always or never [default: auto]
+  -h, --help                    Print help
 ",
     );
     check_help(

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{check_problems, config, config_with};
-use crate::dispatch::{Mode, OnTimeout};
+use crate::dispatch::Mode;
 use crate::egress::CredentialKind;
+use crate::event::OnTimeout;
 
 #[test]
 fn agents_reach_what_they_are_granted() {
@@ -126,10 +127,81 @@ fn routes_name_agents_that_exist() {
         check_problems(&route(text), &[expected]);
     }
 
+    let typo = "[agents.a]\n[channels.github]\n[[routes]]\nchannels = ['gihub']\nagents = ['a']";
+    assert_eq!(
+        config(typo).warnings,
+        ["routes[0].channels: channel `gihub` does not exist yet; did you mean `github`?"]
+    );
     let config = config(&route(
         "channels = ['c', 'later', 'gh*']\nagents = ['a']\nmode = 'sync'\ntimeout = '1s'\non_timeout = 504",
     ));
     assert_eq!(config.warnings, ["routes[0].channels: channel `later` does not exist yet"]);
     let Mode::Sync(sync) = config.dispatch.routes[0].mode else { panic!("sync") };
     assert_eq!((sync.timeout, sync.on_timeout), (Duration::from_secs(1), OnTimeout::GatewayTimeout));
+}
+
+#[test]
+fn conditions_of_routes_say_what_is_wrong_with_them() {
+    let route = |condition: &str| format!("[agents.a]\n[[routes]]\nagents = ['a']\nwhere = {condition}");
+    let many = |count: usize| vec!["1"; count].join(", ");
+    let names = (0..33).map(|index| format!("a{index} = 1")).collect::<Vec<_>>().join(", ");
+    let deep = "/a".repeat(17);
+    let value = "a text, a number, `true`, `false`, a list of these, or a table";
+    for (text, expected) in [
+        ("'critical'", "where: expected a table, found `critical`".to_owned()),
+        (
+            "{ Severity = 'critical' }",
+            "where.Severity: expected the name of an attribute, `subject`, or `data.` and a JSON pointer, found `Severity`"
+                .to_owned(),
+        ),
+        (
+            "{ a = { pattern = [] } }",
+            "where.a.pattern: expected a pattern, or a list of patterns, found an empty list".to_owned(),
+        ),
+        (
+            "{ type = 'a' }",
+            "where.type: expected the name of an attribute, `subject`, or `data.` and a JSON pointer, found `type`"
+                .to_owned(),
+        ),
+        ("{ data = { a = 1 } }", "where.data: expected a value in the data, found `data`".to_owned()),
+        (
+            "{ \"data.a/b\" = 1 }",
+            "where.\"data.a/b\": expected a JSON pointer of at most 16 parts after `data.`, found `a/b`".to_owned(),
+        ),
+        (
+            &format!("{{ \"data.{deep}\" = 1 }}"),
+            format!("where.\"data.{deep}\": expected a JSON pointer of at most 16 parts after `data.`, found `{deep}`"),
+        ),
+        ("{ a = [] }", "where.a: expected at least one value, found an empty list".to_owned()),
+        ("{ a = {} }", "where.a: expected `pattern`, `min`, `max` or `not`, found an empty table".to_owned()),
+        ("{ a = { mn = 1 } }", "where.a.mn: expected `pattern`, `min`, `max` or `not`, found `mn`".to_owned()),
+        ("{ a = { min = '1' } }", "where.a.min: expected a number, found `1`".to_owned()),
+        ("{ a = { min = nan } }", "where.a.min: expected a number, found `nan`".to_owned()),
+        ("{ a = { min = 2, max = 1 } }", "where.a.max: expected at least `min` (2), found `1`".to_owned()),
+        ("{ a = { pattern = 'x[' } }", "where.a.pattern: expected a pattern, found `x[`".to_owned()),
+        ("{ a = [1, 1979-05-27] }", format!("where.a[1]: expected {value}, found `1979-05-27`")),
+        (&format!("{{ {names} }}"), "where: expected at most 32 conditions, found `33`".to_owned()),
+        (&format!("{{ a = {{ not = [{}] }} }}", many(256)), "where.a: expected at most 256 values, found more".to_owned()),
+    ] {
+        check_problems(&route(text), &[&format!("routes[0].{expected}")]);
+    }
+}
+
+#[test]
+fn conditions_of_routes_are_read_as_they_are_meant() {
+    let text = "[agents.a]\n[[routes]]\nagents = ['a']\nfallback = true\nwhere = { severity = ['critical', 5], subject = { \
+                pattern = 'acme/*', not = 'acme/x' }, \"data./a~1b\" = { min = 1, max = 2.5 }, \"data./x\" = { not = true } }";
+    let route = &config(text).dispatch.routes[0];
+
+    let conditions: Vec<_> = route.conditions.iter().map(ToString::to_string).collect();
+    assert!(route.fallback);
+    assert_eq!(
+        conditions,
+        [
+            "`data./a~1b` to be from 1 to 2.5",
+            "`data./x` to be not true",
+            "`severity` to be \"critical\" or 5",
+            "`subject` to be not \"acme/x\" and like `acme/*`",
+        ]
+    );
 }

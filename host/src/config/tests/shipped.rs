@@ -4,22 +4,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{config, config_with, environment};
+use crate::config::binding::json;
 use crate::config::raw::Raw;
+use crate::config::schema::{schema, with_everything_on};
 use crate::config::{Config, LogFormat, check, restart_keys};
 use crate::eventlog::EngineKind;
 use crate::http;
 use crate::plugin::{CallLimits, Reuse};
 
 const SHIPPED: &str = include_str!("../../../../gateway.toml");
-
-/// The shipped file with every key and example uncommented.
-fn with_everything_on() -> String {
-    let switch_on = |line: &str| match line.strip_prefix('#') {
-        Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => rest.to_owned(),
-        _ => line.to_owned(),
-    };
-    SHIPPED.lines().map(switch_on).collect::<Vec<_>>().join("\n")
-}
+const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../gateway.schema.json");
 
 const SECRETS: &[(&str, &str)] = &[
     ("GATEWAY_ADMIN_TOKEN", "t"),
@@ -164,7 +158,7 @@ fn the_shipped_file_has_every_key() {
     let raw = Raw::parse(&document, Path::new("."), environment(SECRETS)).unwrap();
     check::assemble(&raw);
 
-    let asked: BTreeSet<_> = raw.asked_keys().iter().map(|key| general(key)).collect();
+    let asked: BTreeSet<_> = raw.asked().keys.keys().map(|key| general(key)).collect();
     let missing: Vec<_> = asked.difference(&written).collect();
 
     assert_eq!(missing, Vec::<&String>::new(), "keys that gateway.toml does not show");
@@ -205,4 +199,76 @@ fn keys_that_are_left_out_have_their_defaults() {
     let unlimited = config("[eventlog]\nengine = 'memory'\nretention.max_events = 0");
     assert_eq!(unlimited.eventlog.retention.max_events, None);
     assert_eq!(memory.warnings, ["routes: no routes, so events are stored and not delivered"]);
+}
+
+/// The shipped file with `found` as the value of a key.
+fn with_value(key: &str, found: toml::Value) -> toml::Table {
+    let mut document: toml::Table = with_everything_on().parse().unwrap();
+    let mut parts = key.split('.').peekable();
+    let mut table = &mut document;
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            table.insert(part.to_owned(), found);
+            break;
+        }
+        let inner = match part.split_once('[') {
+            None => table.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new())),
+            Some((name, index)) => &mut table[name][index.trim_end_matches(']').parse::<usize>().unwrap()],
+        };
+        table = inner.as_table_mut().unwrap();
+    }
+    document
+}
+
+#[test]
+fn the_schema_is_that_of_the_code() {
+    let committed = std::fs::read_to_string(SCHEMA).unwrap();
+    let committed: serde_json::Value = serde_json::from_str(&committed).unwrap();
+
+    assert!(committed == schema(), "the keys have changed: `gateway schema > gateway.schema.json`");
+}
+
+#[test]
+fn the_schema_and_the_reader_agree() {
+    let schema = schema();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let accepts = |document: toml::Table| validator.is_valid(&json(&toml::Value::Table(document)));
+    let document = with_everything_on();
+    let raw = Raw::parse(&document, Path::new("."), environment(SECRETS)).unwrap();
+    check::assemble(&raw);
+    assert_eq!(raw.notes().0, []);
+    for text in [SHIPPED, &document] {
+        let shipped = json(&toml::Value::Table(text.parse().unwrap()));
+        let problems: Vec<_> = validator.iter_errors(&shipped).map(|error| error.to_string()).collect();
+        assert_eq!(problems, Vec::<String>::new());
+    }
+
+    let leaves = raw.asked().values;
+    assert!(leaves.len() > 200, "{}", leaves.len());
+    for key in leaves.keys() {
+        // No key takes a list of lists.
+        let nonsense = || toml::Value::Array(vec![toml::Value::Array(vec![true.into()])]);
+        let read = Raw::of(with_value(key, nonsense()), Path::new("."), environment(SECRETS));
+        check::assemble(&read);
+        let is_refused = read.finish().is_err();
+        assert_eq!((is_refused, accepts(with_value(key, nonsense()))), (true, false), "{key}");
+    }
+    for key in ["http.lisen", "channels.hook.pth", "routes[0].agent", "nothing"] {
+        assert!(!accepts(with_value(key, true.into())), "{key}");
+    }
+}
+
+#[test]
+fn the_schema_has_bounds_choices_defaults_and_comments() {
+    let schema = schema();
+    let at = |pointer: &str| schema.pointer(pointer).unwrap_or_else(|| panic!("{pointer}"));
+
+    assert_eq!(*at("/properties/plugins/properties/instances/maximum"), 10_000);
+    assert_eq!(*at("/properties/http/properties/max_body/default"), "25MiB");
+    assert_eq!(*at("/properties/log/properties/format/enum"), serde_json::json!(["text", "json"]));
+    assert_eq!(*at("/properties/skills/properties/max_file/description"), "Maximum size of a SKILL.md.");
+    assert_eq!(*at("/properties/channels/additionalProperties/properties/optional/default"), false);
+    let kind =
+        at("/properties/agents/additionalProperties/properties/credentials/additionalProperties/properties/kind");
+    assert_eq!(kind.get("default"), None, "{kind}");
 }

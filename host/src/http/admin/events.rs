@@ -7,9 +7,9 @@ use serde::{Serialize, Serializer};
 
 use super::query::{BadParameter, CURSOR, DeliveryText, PAGE, each};
 use super::read::{blocking, event_name, json, only, read};
-use crate::dispatch::Hold;
+use crate::dispatch::{Explanation, Hold};
 use crate::event::{
-    AgentName, Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Outcome,
+    AgentName, Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Facts, Outcome,
     Payload, PluginName, Priority, RequestId, Seq, Timestamp,
 };
 use crate::eventlog::{EventLog, EventLogError, Place, Query, Range, ScanLimits, Search, Stored};
@@ -96,6 +96,9 @@ pub struct EventDetail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_base64: Option<Payload<'a>>,
     pub deliveries: Vec<DeliveryView<'a>>,
+    /// Why no route takes it, as the routes are now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unrouted: Option<String>,
     /// In the order in which it happened.
     pub timeline: Vec<Moment<'a>>,
 }
@@ -166,8 +169,11 @@ async fn show(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let name = event_name(request.id)?;
     let stored = only(blocking(request.shared, move |log| log.find(&name)).await?, request.id)?;
     let dispatch = request.shared.services.dispatch.clone();
+    let (holds, explains) = (dispatch.clone(), dispatch);
+    let detail =
+        move |stored: &Stored| json(&explained(stored, &|agent| holds.hold(agent), &|facts| explains.explain(facts)));
     // A payload can be large, and its JSON larger.
-    let text = blocking(request.shared, move |_| Ok(json(&detail(&stored, &|agent| dispatch.hold(agent))))).await?;
+    let text = blocking(request.shared, move |_| Ok(detail(&stored))).await?;
     Ok(with_json_text(StatusCode::OK, text))
 }
 
@@ -228,6 +234,17 @@ pub fn page(log: &EventLog, query: &EventsQuery) -> Result<EventsPage, EventLogE
     })
 }
 
+/// The event with everything that the log holds of it, and what `explain` says of its routes as they are now.
+pub fn explained<'a>(
+    stored: &'a Stored,
+    hold: &dyn Fn(&AgentName) -> Option<Hold>,
+    explain: &dyn Fn(&Facts<'_>) -> Explanation,
+) -> EventDetail<'a> {
+    let is_unrouted = stored.status() == EventStatus::Accepted;
+    let unrouted = is_unrouted.then(|| explain(&stored.event.facts()).of_unrouted());
+    EventDetail { unrouted, ..detail(stored, hold) }
+}
+
 /// The event with everything that the log holds of it.
 ///
 /// `hold` knows what holds the deliveries of an agent.
@@ -262,6 +279,7 @@ pub fn detail<'a>(stored: &'a Stored, hold: &dyn Fn(&AgentName) -> Option<Hold>)
         data,
         data_base64,
         deliveries: (0..).zip(deliveries).map(view).collect(),
+        unrouted: None,
         timeline: timeline(event, deliveries),
     }
 }

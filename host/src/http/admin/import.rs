@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::query::{BadParameter, each};
 use super::read::blocking;
-use crate::event::{ChannelName, EventId, PluginName, PortableEvent, RequestId};
+use crate::event::{ChannelName, EventId, Facts, PluginName, PortableEvent, RequestId};
 use crate::eventlog::{Appended, Batch, EventLogError, Identity, NewEvent};
 use crate::http::answer::{Response, with_json};
 use crate::http::live_settings::LiveSettings;
@@ -148,7 +148,14 @@ impl Import<'_> {
         let PortableEvent { original, channel, kind, subject, time, content_type, data, attributes, .. } =
             event.clone();
         let recipients = if self.routed {
-            self.shared.services.dispatch.recipients(&channel, &kind, &attributes)
+            let facts = Facts {
+                channel: &channel,
+                kind: &kind,
+                subject: subject.as_deref(),
+                attributes: &attributes,
+                data: &data,
+            };
+            self.shared.services.dispatch.route(&facts).recipients
         } else {
             Vec::new()
         };

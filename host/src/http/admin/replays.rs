@@ -123,7 +123,7 @@ async fn replay_event(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let name = event_name(id)?;
     let Stored { event, .. } = only(blocking(shared, move |log| log.find(&name)).await?, id)?;
     let known = event.id;
-    let mut recipients = shared.services.dispatch.recipients(&event.channel, &event.kind, &event.attributes);
+    let mut recipients = shared.services.dispatch.route(&event.facts()).recipients;
     recipients.retain(|recipient| query.agent.as_ref().is_none_or(|only| *only == recipient.agent));
     if recipients.is_empty() {
         return Err(unrouted().into());

@@ -49,7 +49,7 @@ mod tests {
 
     fn event(outcome: Outcome) -> ReceivedEvent {
         let id = EventId::new(Timestamp::from_millis(1_700_000_000_000), Seq(7), 1);
-        ReceivedEvent { id, kind: "github.\"push\"".to_owned(), outcome }
+        ReceivedEvent { id, kind: "github.\"push\"".to_owned(), wait: None, outcome }
     }
 
     #[test]

@@ -4,8 +4,8 @@ use ::http::{HeaderName, HeaderValue, StatusCode};
 
 use super::accepted::accepted;
 use super::plugin_response::{OCTETS, disarm};
-use crate::dispatch::{OnTimeout, SyncMode, SyncOutcome, Watch};
-use crate::event::{EventId, RequestId};
+use crate::dispatch::{SyncOutcome, Watch};
+use crate::event::{EventId, OnTimeout, RequestId, SyncMode};
 use crate::http::answer::{Response, with_body};
 use crate::http::live_settings::LiveSettings;
 use crate::http::refusal::Refusal;

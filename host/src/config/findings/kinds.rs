@@ -1,0 +1,140 @@
+//! Kinds that no channel of a route can have.
+
+use crate::config::unknown::nearest;
+use crate::dispatch::{Pattern, RouteSettings};
+
+/// The kind that the gateway gives to bodies that a plugin refuses; see `on_unknown`.
+const UNKNOWN: &str = "unknown";
+
+/// The kinds that a channel can have.
+pub(super) struct Declared {
+    pub(super) channel: String,
+    /// Without the channel's name; a `*` at the end stands for any rest. `None` if its plugin says nothing.
+    pub(super) kinds: Option<Vec<String>>,
+}
+
+impl Declared {
+    /// Patterns of all kinds, with the channel's name.
+    fn patterns(&self) -> Vec<String> {
+        match &self.kinds {
+            None => vec![format!("{}.*", self.channel)],
+            Some(kinds) => {
+                let own = kinds.iter().map(String::as_str).chain([UNKNOWN]);
+                own.map(|kind| format!("{}.{kind}", self.channel)).collect()
+            }
+        }
+    }
+}
+
+/// The patterns of `route.kinds` that match no kind of its channels. A pattern that names a channel which may still come is
+/// only told to wait for it.
+pub(super) fn kind_warnings(key: &str, route: &RouteSettings, channels: &[Declared]) -> Vec<String> {
+    let takes = |channel: &&Declared| route.channels.iter().any(|pattern| pattern.matches(&channel.channel));
+    let own: Vec<&Declared> = channels.iter().filter(takes).collect();
+    let is_open = !route
+        .channels
+        .iter()
+        .all(|pattern| pattern.is_exact() && channels.iter().any(|channel| channel.channel == pattern.as_str()));
+    let patterns: Vec<_> = own.iter().flat_map(|channel| channel.patterns()).collect();
+    let warning = |(index, pattern): (usize, &Pattern)| {
+        let text = pattern.as_str();
+        let is_judged = !text.contains(['[', '{', '\\']);
+        if !is_judged || patterns.iter().any(|kind| intersect(text, kind)) {
+            return None;
+        }
+        let key = format!("{key}.kinds[{index}]");
+        let (channel, rest) = text.split_once('.').unwrap_or((text, ""));
+        if let Some(known) = own.iter().find(|known| known.channel == channel) {
+            let kinds = known.kinds.as_deref().unwrap_or_default();
+            let near = nearest_kind(rest, kinds);
+            let hint = near.map(|near| format!("; did you mean `{channel}.{near}`?")).unwrap_or_default();
+            return Some(format!("{key}: channel `{channel}` has no kind `{rest}`{hint}"));
+        }
+        let names = || own.iter().map(|known| known.channel.as_str());
+        let near = nearest(channel, names());
+        let hint = near.map(|near| format!("; did you mean `{near}.{rest}`?")).unwrap_or_default();
+        if !is_open {
+            let names: Vec<_> = names().map(|name| format!("`{name}`")).collect();
+            return Some(format!(
+                "{key}: `{text}` is no kind of {}, the channels of the route{hint}",
+                names.join(", ")
+            ));
+        }
+        let is_name = !channel.contains(['*', '?']);
+        is_name.then(|| format!("{key}: channel `{channel}` does not exist yet{hint}"))
+    };
+    route.kinds.iter().enumerate().filter_map(warning).collect()
+}
+
+/// The kind that was probably meant: another first word, or else the whole.
+fn nearest_kind(text: &str, kinds: &[String]) -> Option<String> {
+    let word = |kind: &'_ str| kind.split('.').next().unwrap_or_default().to_owned();
+    let (first, rest) = text.split_once('.').map_or((text, None), |(first, rest)| (first, Some(rest)));
+    let words: Vec<_> = kinds.iter().map(|kind| word(kind)).collect();
+    if words.iter().any(|word| word == first) {
+        return nearest(text, kinds.iter().map(String::as_str)).map(str::to_owned);
+    }
+    let near = nearest(first, words.iter().map(String::as_str))?;
+    Some(rest.map_or_else(|| near.to_owned(), |rest| format!("{near}.{rest}")))
+}
+
+/// Whether a text matches both patterns, which have no other special characters than `*` and `?`.
+pub(super) fn intersect(one: &str, other: &str) -> bool {
+    let (one, other): (Vec<_>, Vec<_>) = (one.chars().collect(), other.chars().collect());
+    // Row by row of `one`: whether its characters so far and the first ones of `other` have a text in common.
+    let mut before = vec![true];
+    for there in &other {
+        before.push(*there == '*' && before.last() == Some(&true));
+    }
+    for here in one {
+        let mut now = vec![here == '*' && before[0]];
+        for (index, there) in other.iter().enumerate() {
+            let is_star = here == '*' || *there == '*';
+            let is_same = here == '?' || *there == '?' || *there == here;
+            now.push(is_star && (before[index + 1] || now[index]) || is_same && before[index]);
+        }
+        before = now;
+    }
+    before.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_kind_has_a_nearest_one() {
+        let kinds = ["push", "issues.*", "alert.firing", "alert.resolved"].map(str::to_owned);
+        for (text, expected) in [
+            ("isues.*", Some("issues.*")),
+            ("isues.opened", Some("issues.opened")),
+            ("pusch", Some("push")),
+            ("alert.fireing", Some("alert.firing")),
+            ("unlike", None),
+        ] {
+            assert_eq!(nearest_kind(text, &kinds).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn patterns_meet_where_a_text_matches_both() {
+        for (one, other, expected) in [
+            ("a.b", "a.b", true),
+            ("a.b", "a.c", false),
+            ("a.*", "a.b.*", true),
+            ("*.b", "a.*", true),
+            ("a.b*", "a.c*", false),
+            ("*", "", true),
+            ("a", "", false),
+            ("a*c", "ab*", true),
+            ("?.b", "a.b", true),
+            ("a.?", "a.", false),
+            ("*.created", "github.issue_comment.*", true),
+            ("github.isue.*", "github.issue.*", false),
+            ("a**", "*b", true),
+        ] {
+            assert_eq!(intersect(one, other), expected, "{one} {other}");
+            assert_eq!(intersect(other, one), expected, "{other} {one}");
+        }
+    }
+}

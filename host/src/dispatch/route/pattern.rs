@@ -1,0 +1,94 @@
+//! Globs for names, kinds and values.
+
+use std::fmt;
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::event::ChannelName;
+
+/// A glob. `*` matches any text, including dots.
+#[derive(Clone)]
+pub struct Pattern {
+    text: String,
+    /// `None` matches everything.
+    matcher: Option<GlobMatcher>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("`{text}` is not a valid pattern: {reason}")]
+pub struct PatternError {
+    text: String,
+    reason: String,
+}
+
+impl Pattern {
+    pub fn new(text: &str) -> Result<Self, PatternError> {
+        let matcher = match text {
+            "*" => None,
+            _ => Some(GlobBuilder::new(text).literal_separator(false).build()),
+        };
+        let matcher = matcher
+            .transpose()
+            .map_err(|error| PatternError { text: text.to_owned(), reason: error.kind().to_string() })?;
+        Ok(Self { text: text.to_owned(), matcher: matcher.map(|glob| glob.compile_matcher()) })
+    }
+
+    pub fn matches(&self, name: &str) -> bool {
+        self.matcher.as_ref().is_none_or(|matcher| matcher.is_match(name))
+    }
+
+    /// Whether the channel is meant: one of the gateway itself only by its name.
+    pub fn matches_channel(&self, channel: &ChannelName) -> bool {
+        if channel.is_built_in() { self.text == channel.as_str() } else { self.matches(channel.as_str()) }
+    }
+
+    /// The original text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it matches nothing but its own text.
+    pub fn is_exact(&self) -> bool {
+        !self.text.contains(['*', '?', '[', '{', '\\'])
+    }
+}
+
+impl Default for Pattern {
+    fn default() -> Self {
+        Self { text: "*".to_owned(), matcher: None }
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, text, expected) in [
+            ("*", "github.push", true),
+            ("github.*", "github.issue_comment.created", true),
+            ("github.push", "github.push", true),
+            ("github.push", "github.pushed", false),
+            ("git{hub,lab}.*", "gitlab.push", true),
+            ("*.created", "github.issues.created", true),
+        ] {
+            assert_eq!(Pattern::new(pattern).unwrap().matches(text), expected, "{pattern} {text}");
+        }
+        assert!(Pattern::new("a[").is_err());
+    }
+
+    #[test]
+    fn a_built_in_channel_must_be_named() {
+        for (pattern, expected) in [("*", false), ("g*", false), ("{gateway,github}", false), ("gateway", true)] {
+            let channel = "gateway".parse().unwrap();
+            assert_eq!(Pattern::new(pattern).unwrap().matches_channel(&channel), expected, "{pattern}");
+        }
+    }
+}

@@ -16,6 +16,7 @@ use crate::memory;
 use crate::metrics::Metrics;
 use crate::plugin::{PluginError, PluginHost};
 use crate::replay::{REPLAYS, Replays};
+use crate::sample::PackedSamples;
 use crate::skill::{self, Skills};
 use crate::systemd::{Inherited, Notifier, NotifyError, SocketError};
 
@@ -104,7 +105,7 @@ impl Parts {
         let skills = Skills::default();
         let skills_watcher = skill::watch(config.skills, skills.clone(), &metrics)?;
         let guard = Arc::new(DowngradeCheck::new(&config.ingest));
-        let plugins = PluginHost::start(config.plugins, &metrics, guard).await?;
+        let plugins = PluginHost::start(config.plugins, &metrics, guard, Arc::new(PackedSamples)).await?;
         check_secrets(config.file, &config.ingest, &plugins)?;
         let agents = config.dispatch.agents.iter().map(|agent| agent.name.clone()).collect();
         let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), &metrics);

@@ -33,6 +33,7 @@ mod odd_payloads;
 mod overload;
 mod plugin_dev;
 mod plugin_folder;
+mod plugin_rollback;
 mod plugin_test;
 mod plugin_trust;
 mod plugins;

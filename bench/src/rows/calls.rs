@@ -101,7 +101,8 @@ pub(crate) fn measure(plugins: &Path, cache: &Path) -> Result<()> {
     runtime.block_on(async {
         for reuse in [None, Some(Reuse { max_calls: 1000, max_memory: 32 << 20 })] {
             let metrics = Metrics::new();
-            let host = PluginHost::start(settings(plugins, cache, reuse)?, &metrics, Arc::new(AllowAll));
+            let host =
+                PluginHost::start(settings(plugins, cache, reuse)?, &metrics, Arc::new(AllowAll), Arc::new(AllowAll));
             let host = host.await?;
             for plugin in PLUGINS {
                 println!("{:.3}", median_call(&host, plugin).await?);

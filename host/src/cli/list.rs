@@ -70,6 +70,8 @@ impl Listing {
                 ("state", |row| shown(&row["state"])),
                 ("generation", |row| shown(&row["generation"])),
                 ("digest", |row| shown(&row["digest"]).chars().take(12).collect()),
+                ("rolled back from", |row| shown(&row["rolled_back_from"])),
+                ("refused", |row| shown(&row["refused"]).chars().take(12).collect()),
                 ("error", |row| first_line(&row["error"])),
             ],
             Self::Routes => &[

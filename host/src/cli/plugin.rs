@@ -8,6 +8,7 @@ pub(super) mod new;
 pub(super) mod pack;
 pub(super) mod pin;
 mod project;
+mod rollback;
 mod sample;
 pub(super) mod sign;
 mod target;
@@ -43,6 +44,7 @@ pub(super) async fn run(config: Option<&Path>, command: PluginCommand) -> Result
         PluginCommand::Dev(arguments) => dev::run(settings(config)?, has_config(config), arguments).await,
         PluginCommand::Pack(arguments) => pack::run(&settings(config)?, &arguments),
         PluginCommand::Pin(arguments) => pin::run(config, arguments),
+        PluginCommand::Rollback { name, output } => rollback::run(&config::load(config)?, &name, output).await,
         PluginCommand::Sign(arguments) => sign::run(&settings(config)?, &arguments),
     }
 }

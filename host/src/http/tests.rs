@@ -22,7 +22,7 @@ use crate::event::{ChannelName, EventId, Recipient, RequestId, Timestamp};
 use crate::eventlog::{self, EngineKind, EventLog, NewEvent};
 use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, PollSettings, Router};
 use crate::metrics::Metrics;
-use crate::plugin::{self, CallLimits, PluginHost};
+use crate::plugin::{self, AllowAll, CallLimits, PluginHost};
 use crate::replay::{self, Replays};
 use crate::skill::Skills;
 use crate::systemd::Sockets;
@@ -95,7 +95,7 @@ impl Gateway {
         };
         std::fs::create_dir_all(&plugins.dir).unwrap();
         let check = Arc::new(DowngradeCheck::new(&ingest));
-        let plugins = PluginHost::start(plugins, &metrics, check).await.unwrap();
+        let plugins = PluginHost::start(plugins, &metrics, check, Arc::new(AllowAll)).await.unwrap();
         let dispatch = dispatch::Settings { agents: Vec::new(), routes: Vec::new(), held_bytes: 1 << 20 };
         let dispatch = Dispatch::new(dispatch, plugins.clone(), Skills::default(), &metrics);
         let memory = eventlog::Settings::new(EngineKind::Memory);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::event::PluginName;
 
+use super::call_record::RollbackRule;
 use super::compile::CompileSettings;
 use super::limits::CallLimits;
 use super::trust::Trust;
@@ -24,6 +25,11 @@ pub struct Settings {
     pub debounce: Duration,
     /// Bytes of the largest plugin file.
     pub max_file: u64,
+    /// Whether a file must pass the samples in it before it replaces a serving one.
+    pub check_samples: bool,
+    /// How long its samples may take together.
+    pub check_time: Duration,
+    pub rollback: RollbackRule,
     /// The size of the pool: instances of all plugins together.
     pub instances: usize,
     pub limits: CallLimits,
@@ -42,6 +48,9 @@ impl Settings {
             trust: Trust::default(),
             debounce: Duration::from_millis(50),
             max_file: 64 << 20,
+            check_samples: true,
+            check_time: Duration::from_secs(60),
+            rollback: RollbackRule::default(),
             instances: 1000,
             limits: CallLimits::default(),
             overrides: BTreeMap::new(),

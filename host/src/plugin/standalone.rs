@@ -43,7 +43,8 @@ pub struct Inspection {
 impl StandaloneHost {
     /// A host with the limits of `settings`. It does not read the folder of plugins.
     pub fn new(settings: Settings) -> Result<Self, PluginError> {
-        Ok(Self { registry: Registry::new(settings, &Metrics::new(), Arc::new(AllowAll))? })
+        let (registry, _) = Registry::new(settings, &Metrics::new(), Arc::new(AllowAll), Arc::new(AllowAll))?;
+        Ok(Self { registry })
     }
 
     /// Loads the file. Keep this host while the generation is used: it counts the processor time of calls.

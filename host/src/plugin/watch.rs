@@ -22,8 +22,9 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::error::PluginError;
-use super::registry::{Registry, file_name};
+use super::registry::Registry;
 use super::signature::signature_path;
+use super::status::file_name;
 use crate::priority::give_way_if_possible;
 
 /// How often the folder is scanned without an event.
@@ -213,6 +214,7 @@ struct Folder {
 impl Folder {
     fn run(mut self, signals: &Receiver<Signal>, first: oneshot::Sender<()>) {
         let mut waiting = self.files();
+        self.registry.forget_all_but(&waiting);
         loop {
             while !self.is_busy()
                 && let Some(path) = waiting.pop_first()

@@ -10,7 +10,7 @@ use crate::cli::plugin::new::NewArguments;
 use crate::cli::plugin::pack::PackArguments;
 use crate::cli::plugin::pin::PinArguments;
 use crate::cli::plugin::sign::SignArguments;
-use crate::event::ChannelName;
+use crate::event::{ChannelName, PluginName};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PluginCommand {
@@ -41,6 +41,13 @@ pub(in crate::cli) enum PluginCommand {
     Pin(PinArguments),
     /// Sign a plugin file with an Ed25519 key
     Sign(SignArguments),
+    /// Take the version before back into service, in the running gateway
+    Rollback {
+        /// Name of the plugin
+        name: PluginName,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
 }
 
 /// Options that conflict with recording.

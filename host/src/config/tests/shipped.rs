@@ -95,7 +95,8 @@ fn the_shipped_file_documents_the_defaults() {
         let plugins = &config.plugins;
         let folders = (plugins.dir.clone(), plugins.cache_dir.clone(), plugins.cache_max, plugins.compile.clone());
         let trust = (plugins.trust.keys.clone(), plugins.trust.require_signature);
-        (folders, trust, plugins.debounce, plugins.max_file, plugins.instances)
+        let swaps = (plugins.check_samples, plugins.check_time, plugins.rollback);
+        (folders, trust, swaps, plugins.debounce, plugins.max_file, plugins.instances)
     };
     assert_eq!(plugins(&documented), plugins(&defaults));
     assert!(defaults.plugins.trust.pins.is_empty() && documented.plugins.trust.pins.contains_key("github"));

@@ -12,15 +12,16 @@ Create, build, check, test, pin and sign plugins
 Usage: gateway plugin [OPTIONS] <COMMAND>
 
 Commands:
-  new      Create the source of a new plugin, ready to build
-  build    Build a plugin from source with the tools of its language
-  check    Check plugin files as the gateway would, and report all problems
-  inspect  Show the kind, version, verification, settings, imports, samples and needs of a plugin
-  test     Run samples through a plugin and compare the results with the expected ones
-  dev      Build, test and install a plugin whenever its folder changes, until Ctrl-C
-  pack     Embed samples in a plugin file, as `build` does, so that `gateway send` finds them
-  pin      Pin plugins to the SHA-256 of their files, so that no other file serves
-  sign     Sign a plugin file with an Ed25519 key
+  new       Create the source of a new plugin, ready to build
+  build     Build a plugin from source with the tools of its language
+  check     Check plugin files as the gateway would, and report all problems
+  inspect   Show the kind, version, verification, settings, imports, samples and needs of a plugin
+  test      Run samples through a plugin and compare the results with the expected ones
+  dev       Build, test and install a plugin whenever its folder changes, until Ctrl-C
+  pack      Embed samples in a plugin file, as `build` does, so that `gateway send` finds them
+  pin       Pin plugins to the SHA-256 of their files, so that no other file serves
+  sign      Sign a plugin file with an Ed25519 key
+  rollback  Take the version before back into service, in the running gateway
 
 Options:
       --config <FILE>  Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]

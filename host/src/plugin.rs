@@ -33,6 +33,7 @@ mod prepared;
 mod registry;
 mod rollback;
 mod rollback_worker;
+mod schema_problem;
 mod script;
 mod settings;
 mod signature;

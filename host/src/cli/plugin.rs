@@ -14,11 +14,13 @@ pub(super) mod sign;
 mod target;
 mod template;
 mod test;
+pub(super) mod verification;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use self::verification::Verification;
 use super::arguments::plugin::{PluginCommand, TestArguments};
 use super::failure::Failure;
 use crate::config::{self, FILE_NAME};
@@ -37,8 +39,9 @@ pub(super) async fn run(config: Option<&Path>, command: PluginCommand) -> Result
             let dir = samples.unwrap_or_else(|| PathBuf::from("samples"));
             sample::record(&config::load(config)?, &channel, count, &dir).await
         }
-        PluginCommand::Test(TestArguments { paths, samples, runs, accept, output, .. }) => {
-            let options = test::Options { samples, runs, accept };
+        PluginCommand::Test(TestArguments { paths, samples, runs, accept, secret, at, output, .. }) => {
+            let verification = secret.map(|source| Verification::new(&source, at)).transpose()?;
+            let options = test::Options { samples, runs, accept, verification };
             test::run(settings(config)?, &paths, &options, output.format).await
         }
         PluginCommand::Dev(arguments) => dev::run(settings(config)?, has_config(config), arguments).await,

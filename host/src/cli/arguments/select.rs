@@ -34,7 +34,7 @@ pub(in crate::cli) struct SelectArguments {
     pub(in crate::cli) kind: Option<String>,
 }
 
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     moment_before(text, Timestamp::now())
 }
 

@@ -106,6 +106,10 @@ Options:
       --samples <DIR>     Folder of samples; by default `samples` beside the plugin
       --runs <RUNS>       Timed calls of each sample, 1 to 10000 [default: 20]
       --accept            Write the results into the samples as the expected ones
+      --secret <SOURCE>   Verify the requests, whose headers need their signature, with this secret:
+                          env:NAME or file:PATH
+      --at <TIME>         When the requests were signed (2026-01-31T12:00:00Z, or 15m ago); by
+                          default now
       --record <CHANNEL>  Record samples of what this channel of the running gateway receives,
                           without credentials
       --count <COUNT>     Number of samples to record, 1 to 100 [default: 1]

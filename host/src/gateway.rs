@@ -1,10 +1,13 @@
 //! The composition root: the only place where neighbours meet.
 
+mod issuer_keys;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use self::issuer_keys::issuer_keys;
 use crate::config::{Config, ConfigProblems, unfit_secrets};
 use crate::dispatch::{DELIVERIES, Dispatch};
 use crate::event::{ChannelName, Recipient, Timestamp};
@@ -121,6 +124,7 @@ impl Parts {
             log: log.clone(),
             plugins,
             skills,
+            key_sets: issuer_keys(&metrics),
             metrics,
             started_at,
         };

@@ -20,6 +20,7 @@ mod front_door;
 mod github;
 mod handshakes;
 mod http_agent;
+mod issued_tokens;
 mod languages;
 mod large_notifications;
 mod lean_guests;

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::caller::Access;
+use crate::caller::{Access, FetchKeys, Fetching, KeySets, KeySource};
 use crate::dispatch::{self, Dispatch};
 use crate::egress::EgressSettings;
 use crate::event::{ChannelName, EventId, Recipient, RequestId, Timestamp};
@@ -32,6 +32,14 @@ use super::{Server, Services, Settings};
 
 /// Long enough for every test, short enough for a person.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+struct NoKeys;
+
+impl FetchKeys for NoKeys {
+    fn fetch<'a>(&'a self, _: &'a str, _: &'a KeySource) -> Fetching<'a> {
+        Box::pin(async { None })
+    }
+}
 
 struct NoRoutes;
 
@@ -108,6 +116,7 @@ impl Gateway {
             replays,
             log: log.clone(),
             plugins,
+            key_sets: Arc::new(KeySets::new(Arc::new(NoKeys))),
             skills: Skills::default(),
             metrics,
             started_at: Timestamp::now(),

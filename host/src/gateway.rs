@@ -11,8 +11,8 @@ use self::issuer_keys::issuer_keys;
 use crate::config::{Config, ConfigProblems, unfit_secrets};
 use crate::dispatch::{DELIVERIES, Dispatch};
 use crate::event::{ChannelName, Recipient, Timestamp};
-use crate::eventlog::{CommitSink, EventLog, EventLogError, Space};
-use crate::http::{HttpError, Server, Services};
+use crate::eventlog::{Claim, CommitSink, EventLog, EventLogError, Space};
+use crate::http::{HttpError, Server, Services, claim_addresses};
 use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, POLLING, Router};
 use crate::lifecycle::{Running, Step, Tasks, Within};
 use crate::memory;
@@ -34,6 +34,9 @@ pub enum GatewayError {
     /// The event log cannot be opened, or failed in a way that needs a restart.
     #[error(transparent)]
     Log(#[from] EventLogError),
+    /// Another process has the event log.
+    #[error("{0}\nhint: stop that process, or name another folder in `eventlog.dir`")]
+    LogInUse(EventLogError),
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(transparent)]
@@ -104,6 +107,12 @@ impl Parts {
         let started_at = Timestamp::now();
         let times = StopTimes { drain: config.http.drain, grace: config.http.shutdown_grace };
         let sockets = inherited.assign(config.http.listen, config.http.admin.listen)?;
+        // Before anything takes time: two gateways would compile the same plugins, and one of them in vain.
+        let sockets = claim_addresses(&config.http, sockets).await?;
+        let claim = EventLog::claim(&config.eventlog).map_err(|error| match error {
+            error @ EventLogError::Locked { .. } => GatewayError::LogInUse(error),
+            error => error.into(),
+        })?;
         let metrics = Metrics::new();
         let skills = Skills::default();
         let skills_watcher = skill::watch(config.skills, skills.clone(), &metrics)?;
@@ -112,7 +121,7 @@ impl Parts {
         check_secrets(config.file, &config.ingest, &plugins)?;
         let agents = config.dispatch.agents.iter().map(|agent| agent.name.clone()).collect();
         let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), &metrics);
-        let log = open_log(config.eventlog, &metrics, &dispatch).await?;
+        let log = open_log(claim, config.eventlog, &metrics, &dispatch).await?;
         let router = Arc::new(Routing(dispatch.clone()));
         let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, &metrics);
         load_states(&plugins, &log)?;
@@ -245,12 +254,14 @@ fn check_secrets(file: String, settings: &ingest::Settings, plugins: &PluginHost
 
 /// Opens the log on a blocking thread: it reads the disk, and recovers after a crash.
 async fn open_log(
+    claim: Claim,
     settings: crate::eventlog::Settings,
     metrics: &Metrics,
     dispatch: &Dispatch,
 ) -> Result<EventLog, GatewayError> {
     let (metrics, sink) = (metrics.clone(), Arc::new(dispatch.clone()) as Arc<dyn CommitSink>);
-    let opened = tokio::task::spawn_blocking(move || EventLog::open(&settings, &metrics, vec![sink])).await;
+    let opened =
+        tokio::task::spawn_blocking(move || EventLog::open_claimed(claim, &settings, &metrics, vec![sink])).await;
     Ok(opened.map_err(std::io::Error::other)??)
 }
 

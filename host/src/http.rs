@@ -30,6 +30,6 @@ mod webhook;
 
 pub use self::server::error::HttpError;
 pub use self::server::tls::{TlsError, TlsSettings};
-pub use self::server::{Server, is_encrypted};
+pub use self::server::{Server, claim_addresses, is_encrypted};
 pub use self::settings::{AdminSettings, Settings};
 pub use self::shared::Services;

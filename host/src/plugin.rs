@@ -38,6 +38,7 @@ mod script;
 mod settings;
 mod signature;
 mod standalone;
+mod start_progress;
 mod state;
 mod state_group;
 mod status;

@@ -47,6 +47,7 @@ mod shutdown;
 mod signatures;
 mod signers;
 mod skills;
+mod start;
 mod states;
 #[expect(dead_code, reason = "the fault suite uses the rest of it")]
 mod support;

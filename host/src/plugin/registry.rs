@@ -29,6 +29,7 @@ use super::metrics::{ByCause, ByLimit, ByPlugin, PluginMetrics};
 use super::pool_permits::PoolPermits;
 use super::rollback::{Asker, Cause, MAX_WAITING, Refusal, RollbackError, RollbackRequest, Rollbacks, RolledBack};
 use super::settings::Settings;
+use super::start_progress::StartProgress;
 use super::status::{Failed, PluginStatus, Slot, file_name, shown};
 use super::swap_policy::{SwapPolicy, SwapTrial};
 use super::trust::PluginFile;
@@ -49,6 +50,7 @@ pub(super) struct Registry {
     trial: Arc<dyn SwapTrial>,
     kept: Kept,
     rollbacks: Rollbacks,
+    pub(super) start: StartProgress,
     /// Replaced as a whole, so that readers see a consistent state and never wait.
     slots: ArcSwap<Slots>,
     /// The last generation number of every plugin. It continues after a file was removed and added again.
@@ -105,6 +107,7 @@ impl Registry {
             swap_policy,
             trial,
             rollbacks,
+            start: StartProgress::default(),
             slots: ArcSwap::default(),
             numbers: Mutex::default(),
             changed: watch::Sender::new(()),
@@ -124,6 +127,24 @@ impl Registry {
         let slots = self.slots.load();
         let channels = slots.serving.values().filter(|generation| generation.kind() == Kind::Channel);
         channels.cloned().collect()
+    }
+
+    /// Ends the start, and reports what serves.
+    pub(super) fn end_start(&self) {
+        self.start.end();
+        let slots = self.slots.load();
+        let channels = slots.serving.values().filter(|generation| generation.kind() == Kind::Channel).count();
+        let (serving, failed) = (slots.serving.len(), slots.files.len() - slots.serving.len());
+        let agents = serving - channels;
+        match failed {
+            0 => tracing::info!(channels, agents, "Plugins serve"),
+            failed => tracing::warn!(
+                channels,
+                agents,
+                failed,
+                "Plugins serve, but not all of them: see above, or `gateway plugins`"
+            ),
+        }
     }
 
     pub(super) fn list(&self) -> Vec<PluginStatus> {
@@ -147,6 +168,7 @@ impl Registry {
     pub(super) async fn load(&self, path: &Path) {
         let file = file_name(path);
         let stem = file.strip_suffix(".wasm").unwrap_or(&file);
+        let is_start = self.start.begin_file();
         let turn = self.slot(&file).map(|slot| slot.turn).unwrap_or_default();
         let _turn = turn.lock().await;
         let mut slot = self.slot(&file).unwrap_or_else(|| {
@@ -160,14 +182,7 @@ impl Registry {
         };
         match loaded {
             Ok(Next::Swap(generation)) => {
-                tracing::info!(
-                    plugin = %generation.plugin,
-                    kind = generation.kind().as_str(),
-                    version = %generation.manifest.version,
-                    generation = generation.number,
-                    digest = &generation.digest.to_string()[..12],
-                    "Plugin serves"
-                );
+                told(&generation, is_start);
                 slot.failure = None;
                 self.serve(&mut slot, generation);
             }
@@ -427,6 +442,7 @@ impl Registry {
         if let Some(component) = self.cache.find(engines, file.digest) {
             return Ok(component);
         }
+        self.start.compiling();
         let code = self.compiler.compile(&file.bytes)?;
         let serving = || self.slots.load().serving.values().map(|generation| generation.digest).collect();
         self.cache.keep(engines, file.digest, &code, serving).or_else(|error| {
@@ -447,4 +463,15 @@ impl Registry {
 pub(super) fn plugin_name(path: &Path) -> Result<PluginName, LoadError> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     stem.parse().map_err(|_| LoadError::Name(stem.into_owned()))
+}
+
+/// Reports a generation that serves. At the start there is one line for all of them.
+fn told(generation: &Generation, is_start: bool) {
+    let Generation { plugin, number, digest, manifest, .. } = generation;
+    let (kind, version, digest) = (generation.kind().as_str(), &manifest.version, &digest.to_string()[..12]);
+    if is_start {
+        tracing::debug!(%plugin, kind, %version, generation = number, digest, "Plugin serves");
+    } else {
+        tracing::info!(%plugin, kind, %version, generation = number, digest, "Plugin serves");
+    }
 }

@@ -215,6 +215,7 @@ impl Folder {
     fn run(mut self, signals: &Receiver<Signal>, first: oneshot::Sender<()>) {
         let mut waiting = self.files();
         self.registry.forget_all_but(&waiting);
+        self.registry.start.begin(waiting.len());
         loop {
             while !self.is_busy()
                 && let Some(path) = waiting.pop_first()
@@ -228,6 +229,7 @@ impl Folder {
                 return;
             }
         }
+        self.registry.end_start();
         if first.send(()).is_err() {
             return;
         }

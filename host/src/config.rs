@@ -16,6 +16,7 @@ mod channels;
 mod check;
 mod delivery;
 mod grants;
+mod issued;
 mod key;
 mod limits;
 mod parts;

@@ -1,6 +1,6 @@
 //! A self-hosted event gateway: webhooks in, durable events, agents out, every adapter a sandboxed Wasm component.
 //!
-//! To read it in order: `event`, `metrics`, `systemd`, `lifecycle`, `memory`, `coding`, `verify`, `caller`, `egress`, `eventlog`, `plugin`, `skill`, `ingest`, `dispatch`,
+//! To read it in order: `event`, `metrics`, `systemd`, `lifecycle`, `memory`, `coding`, `process`, `verify`, `caller`, `egress`, `eventlog`, `plugin`, `skill`, `ingest`, `dispatch`,
 //! `replay`, `sample`, `http`, `config`, `gateway`, `cli`. Each imports only from those before it (`ARCHITECTURE.md` says why).
 
 #![expect(
@@ -24,6 +24,7 @@ pub mod memory;
 pub mod metrics;
 pub mod plugin;
 mod priority;
+pub mod process;
 pub mod replay;
 pub mod sample;
 pub mod skill;

@@ -18,7 +18,7 @@ use self::files::{obey, sources};
 
 /// The modules of the host from left to right; those in one row are neighbours.
 const ORDER: &[&[&str]] = &[
-    &["event", "metrics", "systemd", "lifecycle", "memory", "priority", "coding"],
+    &["event", "metrics", "systemd", "lifecycle", "memory", "priority", "coding", "process"],
     &["verify"],
     &["caller", "egress"],
     &["eventlog", "plugin", "skill"],

@@ -76,6 +76,8 @@ impl Listing {
                 ("state", |row| shown(&row["state"])),
                 ("generation", |row| shown(&row["generation"])),
                 ("digest", |row| shown(&row["digest"]).chars().take(12).collect()),
+                ("rolled back from", |row| shown(&row["rolled_back_from"])),
+                ("refused", |row| shown(&row["refused"]).chars().take(12).collect()),
                 ("error", |row| first_line(&row["error"])),
             ],
             Self::Routes => &[
@@ -126,7 +128,7 @@ impl Listing {
         match self {
             Self::Channels => &["plugin", "duplicates", "paths"],
             Self::Agents => &["plugin"],
-            Self::Plugins => &["generation", "digest"],
+            Self::Plugins => &["generation", "digest", "refused"],
             Self::Events => &["id"],
             Self::Deliveries => &["event", "kind"],
             Self::Replays => &["by"],

@@ -26,7 +26,9 @@ pub(crate) fn measure(file: &Path, folder: &Path) -> Result<()> {
     runtime.block_on(async {
         let host = async |reuse| {
             let settings = settings(&plugins, &cache, reuse)?;
-            Ok::<_, anyhow::Error>(PluginHost::start(settings, &Metrics::new(), Arc::new(AllowAll)).await?)
+            Ok::<_, anyhow::Error>(
+                PluginHost::start(settings, &Metrics::new(), Arc::new(AllowAll), Arc::new(AllowAll)).await?,
+            )
         };
         // The first start compiles, the second takes what was compiled from the cache.
         let start = Instant::now();

@@ -7,6 +7,7 @@
 mod addresses;
 mod allow_list;
 mod identity;
+mod key_sets;
 mod network;
 mod proxies;
 mod rate;
@@ -14,6 +15,7 @@ mod rate;
 pub use self::addresses::{AddressLimit, Addresses, network_of};
 pub use self::allow_list::{AllowList, HostName, NotAllowed, look_up_names};
 pub use self::identity::{Caller, CallerError, Certificate, Proof, identify};
+pub use self::key_sets::{FetchKeys, Fetching, KeyPlace, KeySets, KeySource};
 pub use self::network::parse_network;
 pub use self::proxies::{ForwardedHeader, TrustedProxies};
 pub use self::rate::{Bucket, Rate, Standing};

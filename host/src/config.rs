@@ -18,6 +18,7 @@ mod conditions;
 mod delivery;
 mod findings;
 mod grants;
+mod issued;
 mod key;
 mod limits;
 mod parts;

@@ -93,6 +93,7 @@ mod statement;
 mod tail;
 mod writer;
 
+use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -175,6 +176,10 @@ impl std::fmt::Debug for EventLog {
     }
 }
 
+/// The folder of a log, with every other process kept out. Dropping it gives the folder free.
+#[derive(Debug)]
+pub struct Claim(Option<File>);
+
 impl EventLog {
     /// Opens the log and starts its writer. Reads the last events, so it may take a moment. Each of `sinks` hears of every
     /// commit, in their order.
@@ -186,11 +191,38 @@ impl EventLog {
         metrics: &Metrics,
         sinks: Vec<Arc<dyn CommitSink>>,
     ) -> Result<Self, EventLogError> {
-        let engine: Arc<dyn Engine> = match &settings.engine {
-            EngineKind::Sled { dir, cache_bytes, ballast_bytes, min_free } => {
-                Arc::new(Journal::open(dir, *cache_bytes, *ballast_bytes, *min_free)?)
+        Self::open_claimed(Self::claim(settings)?, settings, metrics, sinks)
+    }
+
+    /// Keeps every other process out of the folder, before anything is read there.
+    ///
+    /// # Errors
+    /// `Locked`, `Full` and `Io`.
+    pub fn claim(settings: &Settings) -> Result<Claim, EventLogError> {
+        Ok(Claim(match &settings.engine {
+            EngineKind::Sled { dir, ballast_bytes, min_free, .. } => {
+                Some(Journal::claim(dir, *ballast_bytes, *min_free)?)
             }
-            EngineKind::Memory => Arc::new(Memory::default()),
+            EngineKind::Memory => None,
+        }))
+    }
+
+    /// As [`open`](Self::open), in the folder that `claim` was made for with the same settings.
+    ///
+    /// # Errors
+    /// Those of `open`.
+    pub fn open_claimed(
+        claim: Claim,
+        settings: &Settings,
+        metrics: &Metrics,
+        sinks: Vec<Arc<dyn CommitSink>>,
+    ) -> Result<Self, EventLogError> {
+        let engine: Arc<dyn Engine> = match (&settings.engine, claim.0) {
+            (EngineKind::Sled { dir, cache_bytes, ballast_bytes, min_free }, Some(claim)) => {
+                Arc::new(Journal::open_claimed(claim, dir, *cache_bytes, *ballast_bytes, *min_free)?)
+            }
+            (EngineKind::Memory, _) => Arc::new(Memory::default()),
+            (EngineKind::Sled { dir, .. }, None) => return Err(EventLogError::Locked { dir: dir.clone() }),
         };
         let metrics = Arc::new(LogMetrics::register(metrics));
         Self::start(engine, settings, metrics, sinks, Arc::new(Timestamp::now)).map_err(|error| {

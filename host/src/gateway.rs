@@ -1,5 +1,6 @@
 //! The composition root: the only place where neighbours meet.
 
+mod issuer_keys;
 mod reload;
 mod watch;
 
@@ -7,12 +8,13 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{self, SignalKind, signal};
 
+use self::issuer_keys::issuer_keys;
 use self::reload::{RELOADS, Reloader};
 use crate::config::{Config, ConfigProblems, Described, Judged, Source, unfit_secrets};
 use crate::dispatch::{DELIVERIES, Dispatch};
 use crate::event::{Destination, Facts, PluginName, Timestamp};
-use crate::eventlog::{CommitSink, EventLog, EventLogError, Space};
-use crate::http::{self, HttpError, Server, ServerControl, Services};
+use crate::eventlog::{Claim, CommitSink, EventLog, EventLogError, Space};
+use crate::http::{self, HttpError, Server, ServerControl, Services, claim_addresses};
 use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, POLLING, Router};
 use crate::lifecycle::{Running, Step, Tasks, Within};
 use crate::memory;
@@ -20,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::notice::{NOTICES, Notices};
 use crate::plugin::{PluginError, PluginHost};
 use crate::replay::{REPLAYS, Replays};
+use crate::sample::PackedSamples;
 use crate::skill::{self, SkillMetrics, Skills};
 use crate::systemd::{Inherited, Notifier, NotifyError, SocketError};
 
@@ -34,6 +37,9 @@ pub enum GatewayError {
     /// The event log cannot be opened, or failed in a way that needs a restart.
     #[error(transparent)]
     Log(#[from] EventLogError),
+    /// Another process has the event log.
+    #[error("{0}\nhint: stop that process, or name another folder in `eventlog.dir`")]
+    LogInUse(EventLogError),
     #[error(transparent)]
     Http(#[from] HttpError),
     #[error(transparent)]
@@ -102,12 +108,19 @@ impl Parts {
         let started_at = Timestamp::now();
         let mut started = config.clone();
         let sockets = inherited.assign(config.http.listen, config.http.admin.listen)?;
+        // Before anything takes time: two gateways would compile the same plugins, and one of them in vain.
+        let sockets = claim_addresses(&config.http, sockets).await?;
+        let claim = EventLog::claim(&config.eventlog).map_err(|error| match error {
+            error @ EventLogError::Locked { .. } => GatewayError::LogInUse(error),
+            error => error.into(),
+        })?;
         let metrics = Metrics::new();
         let skills = Skills::default();
         let skill_metrics = SkillMetrics::register(&metrics);
         let skills_watcher = skill::watch(config.skills, skills.clone(), &skill_metrics)?;
         let downgrade_check = Arc::new(DowngradeCheck::new(&config.ingest));
-        let plugins = PluginHost::start(config.plugins, &metrics, Arc::clone(&downgrade_check) as _).await?;
+        let guard = Arc::clone(&downgrade_check) as _;
+        let plugins = PluginHost::start(config.plugins, &metrics, guard, Arc::new(PackedSamples)).await?;
         check_secrets(&config.source, &config.ingest, &plugins)?;
         let findings = findings(&started, &plugins).await?;
         findings.iter().for_each(|finding| tracing::warn!("Configuration: {finding}"));
@@ -115,13 +128,14 @@ impl Parts {
         let agents = config.dispatch.agents.iter().map(|agent| agent.name.clone()).collect();
         let notices = Notices::new(config.notices, &metrics);
         let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), notices.clone(), &metrics);
-        let log = open_log(config.eventlog, &metrics, &dispatch).await?;
+        let log = open_log(claim, config.eventlog, &metrics, &dispatch).await?;
         let router = Arc::new(Routing(dispatch.clone()));
         let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, &metrics);
         load_states(&plugins, &log)?;
         dispatch.load_pauses(&log)?;
         let replays = Replays::load(config.replay, log.clone(), agents, &metrics)?;
         let (reload, reload_requests) = http::reloads(started.warnings.clone(), &metrics);
+        let key_sets = issuer_keys(&metrics);
         let services = Services {
             ingest: ingest.clone(),
             dispatch: dispatch.clone(),
@@ -130,6 +144,7 @@ impl Parts {
             log: log.clone(),
             plugins: plugins.clone(),
             skills: skills.clone(),
+            key_sets: Arc::clone(&key_sets),
             metrics,
             started_at,
         };
@@ -149,6 +164,7 @@ impl Parts {
             skills,
             skill_metrics,
             skills_watcher,
+            key_sets,
             set_log_level,
         };
         Ok(Self { server, ingest, dispatch, replays, log, plugins, notices, reloader })
@@ -287,12 +303,14 @@ async fn findings(config: &Config, plugins: &PluginHost) -> Result<Vec<String>, 
 
 /// Opens the log on a blocking thread: it reads the disk, and recovers after a crash.
 async fn open_log(
+    claim: Claim,
     settings: crate::eventlog::Settings,
     metrics: &Metrics,
     dispatch: &Dispatch,
 ) -> Result<EventLog, GatewayError> {
     let (metrics, sink) = (metrics.clone(), Arc::new(dispatch.clone()) as Arc<dyn CommitSink>);
-    let opened = tokio::task::spawn_blocking(move || EventLog::open(&settings, &metrics, vec![sink])).await;
+    let opened =
+        tokio::task::spawn_blocking(move || EventLog::open_claimed(claim, &settings, &metrics, vec![sink])).await;
     Ok(opened.map_err(std::io::Error::other)??)
 }
 

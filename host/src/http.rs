@@ -33,6 +33,6 @@ mod webhook;
 pub use self::reload::{Reload, ReloadHandle, ReloadOutcome, ReloadRequests, reloads};
 pub use self::server::error::HttpError;
 pub use self::server::tls::{TlsError, TlsSettings};
-pub use self::server::{PreparedServer, Server, ServerControl, is_encrypted};
+pub use self::server::{PreparedServer, Server, ServerControl, claim_addresses, is_encrypted};
 pub use self::settings::{AdminSettings, Settings};
 pub use self::shared::Services;

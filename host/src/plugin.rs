@@ -8,6 +8,7 @@ mod binding;
 mod bindings;
 mod cache;
 mod call;
+mod call_record;
 mod call_stats;
 mod check;
 mod compile;
@@ -19,6 +20,7 @@ mod file;
 mod generation;
 mod guest;
 mod hints;
+mod history;
 mod limits;
 mod linkers;
 mod long_calls;
@@ -29,12 +31,17 @@ mod output;
 mod pool_permits;
 mod prepared;
 mod registry;
+mod rollback;
+mod rollback_worker;
+mod schema_problem;
 mod script;
 mod settings;
 mod signature;
 mod standalone;
+mod start_progress;
 mod state;
 mod state_group;
+mod status;
 mod swap_policy;
 mod trust;
 mod watch;
@@ -46,6 +53,7 @@ use crate::metrics::Metrics;
 
 pub use self::binding::Binding;
 pub use self::call::{Answer, Batch, Failure, Inbound, Outgoing, Receipt, ReceiptEvent, Rejection, Responding};
+pub use self::call_record::RollbackRule;
 pub use self::call_stats::{CallStats, collect_stats};
 pub use self::check::Finding;
 pub use self::compile::child::compile_stdin;
@@ -58,14 +66,15 @@ pub use self::generation::Generation;
 pub use self::limits::{CallLimits, Reuse};
 pub use self::manifest::{ConfigKey, Manifest, ManifestError, OnUnknown, config_text};
 pub use self::network::Network;
-pub use self::registry::PluginStatus;
+pub use self::rollback::{RollbackError, RolledBack};
 pub use self::script::{Script, Sent};
 pub use self::settings::{PluginRules, Settings};
 pub use self::signature::{KeyError, SignatureError, SignatureState, TrustedKey, sign, signature_path};
 pub use self::standalone::{Inspection, StandaloneHost, read_file};
 pub use self::state::{PluginState, StateChanges, StateError};
 pub use self::state_group::StateGroup;
-pub use self::swap_policy::{AllowAll, SwapPolicy};
+pub use self::status::PluginStatus;
+pub use self::swap_policy::{AllowAll, SwapPolicy, SwapTrial, Trying};
 pub use self::trust::Trust;
 
 use self::registry::Registry;
@@ -85,14 +94,17 @@ impl PluginHost {
         settings: Settings,
         metrics: &Metrics,
         swap_policy: Arc<dyn SwapPolicy>,
+        trial: Arc<dyn SwapTrial>,
     ) -> Result<Self, PluginError> {
-        let registry = Arc::new(Registry::new(settings, metrics, swap_policy)?);
+        let (registry, requests) = Registry::new(settings, metrics, swap_policy, trial)?;
+        let registry = Arc::new(registry);
+        rollback_worker::start(&registry, requests)?;
         let loader = watch::start(Arc::clone(&registry)).await?;
         Ok(Self { registry, states: Arc::default(), loader: Arc::new(loader) })
     }
 
     /// Replaces what is accepted and what calls may use. Every file is loaded again by the new rules; what they refuse leaves the
-    /// serving generation as it is.
+    /// serving version in service, with the new limits.
     pub fn replace_rules(&self, rules: PluginRules) {
         self.registry.replace_rules(rules);
         self.loader.wake();
@@ -125,6 +137,16 @@ impl PluginHost {
     /// Every file of the folder, by name.
     pub fn list(&self) -> Vec<PluginStatus> {
         self.registry.list()
+    }
+
+    /// Takes the version before the serving one back into service. The file of the serving one is refused until another one takes
+    /// its place, also after a restart. Calls in flight finish on the generation that they began with.
+    ///
+    /// # Errors
+    /// `Unknown`, `NothingBefore`, `Load` when the version before cannot serve any more, and `Busy`.
+    pub async fn roll_back(&self, plugin: &str) -> Result<RolledBack, RollbackError> {
+        let name = plugin.parse().map_err(|_| RollbackError::Unknown(plugin.to_owned()))?;
+        self.registry.ask_to_roll_back(name).await
     }
 
     /// Changes whenever a generation was swapped, retired or rejected.

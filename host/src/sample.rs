@@ -18,6 +18,7 @@ mod expectation;
 mod folder;
 mod header;
 mod outcome;
+mod packed;
 mod trial;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ pub use self::compare::Difference;
 pub use self::folder::{EXPECTED_ENDING, HEADERS_ENDING, embedded, read};
 pub use self::header::{content_type, header};
 pub use self::outcome::{receipt, rejection};
+pub use self::packed::PackedSamples;
 pub use self::trial::{PluginUnderTest, Trial, TrialVerdict};
 
 /// One sample. It may be broken: then `content` says why.

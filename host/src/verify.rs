@@ -41,7 +41,7 @@ pub use self::ed25519::Ed25519;
 pub use self::error::{SignError, VerifyError};
 pub use self::header::Header;
 pub use self::hmac::{Hmac, SecretEncoding};
-pub use self::jwt::{Jwt, JwtAlgorithm};
+pub use self::jwt::{IssuedToken, Jwt, JwtAlgorithm, KeySet, KeySetError, TokenRefusal};
 pub use self::mac::Algorithm;
 pub use self::message::Part;
 pub use self::probe::Probe;

@@ -172,8 +172,8 @@ async fn a_folder_that_everybody_can_write_to_is_warned_of() {
 
 /// The compiled plugins of a gateway that does not run.
 fn compiled(setup: &Setup) -> Vec<PathBuf> {
-    let mut files: Vec<_> =
-        fs::read_dir(setup.path().join("data/compiled")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let entries = fs::read_dir(setup.path().join("data/compiled")).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|end| end == "cwasm")).collect();
     files.sort();
     files
 }

@@ -252,3 +252,31 @@ async fn recording_is_for_operators() {
     let many = gateway.client.post("/admin/channels/github/record?count=101", &bearer, "").await;
     many.expect_problem(400, "invalid_parameter");
 }
+
+/// A request that was recorded with its signature is verified as its channel would.
+#[test]
+fn a_signed_request_is_verified_with_the_secret() {
+    const BODY: &str = r#"{"zen": "Keep it logically awesome."}"#;
+    let headers = |signature: &str| format!("x-github-event: ping\nx-hub-signature-256: {signature}\n");
+    // HMAC-SHA256 of the body with `mysecret`.
+    let good = "sha256=6ebe9dc90c12f779b6e1a1ad91f604b09704a0f0ee00c4e2b1ebe7a8630dc23d";
+    let cases = [
+        (headers(good), "mysecret", 0, "ok"),
+        (headers(good), "another", 1, "not verified: the signature or token does not match"),
+        ("x-github-event: ping\n".to_owned(), "mysecret", 1, "not verified: header `x-hub-signature-256` is missing"),
+    ];
+    for (headers, secret, code, told) in cases {
+        let setup =
+            Setup::new().plugin(built_in::GITHUB).file("samples/one.json", BODY).file("samples/one.headers", headers);
+        let setup = setup.env("HOOK_SECRET", secret);
+
+        let (found, data, error) = test(&setup, built_in::GITHUB, &["--secret", "env:HOOK_SECRET"]);
+
+        assert!(found == code && data.contains(told), "{found}: {data}{error}");
+    }
+    let setup = with_sample(built_in::DUMMY, "{}").env("HOOK_SECRET", "mysecret");
+    let (_, data, _) = test(&setup, built_in::DUMMY, &["--secret", "env:HOOK_SECRET"]);
+    assert!(data.contains("its manifest has no `verification`"), "{data}");
+    let (code, _, error) = test(&setup, built_in::DUMMY, &["--secret", "env:ABSENT_SECRET"]);
+    assert!(code == 1 && error.contains("the variable `ABSENT_SECRET` is not set"), "{code}: {error}");
+}

@@ -13,7 +13,8 @@ use bytes::Bytes;
 use gateway::event::Timestamp;
 use gateway::metrics::Metrics;
 use gateway::plugin::{
-    AllowAll, Binding, CallLimits, CompileSettings, Generation, Inbound, Network, PluginHost, Reuse, Settings,
+    AllowAll, Binding, CallLimits, CompileSettings, Generation, Inbound, Network, PluginHost, PluginRules, Reuse,
+    Settings,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -101,7 +102,8 @@ pub(crate) fn measure(plugins: &Path, cache: &Path) -> Result<()> {
     runtime.block_on(async {
         for reuse in [None, Some(Reuse { max_calls: 1000, max_memory: 32 << 20 })] {
             let metrics = Metrics::new();
-            let host = PluginHost::start(settings(plugins, cache, reuse)?, &metrics, Arc::new(AllowAll));
+            let host =
+                PluginHost::start(settings(plugins, cache, reuse)?, &metrics, Arc::new(AllowAll), Arc::new(AllowAll));
             let host = host.await?;
             for plugin in PLUGINS {
                 println!("{:.3}", median_call(&host, plugin).await?);
@@ -165,5 +167,6 @@ fn inbound() -> Inbound {
 pub(crate) fn settings(plugins: &Path, cache: &Path, reuse: Option<Reuse>) -> Result<Settings> {
     let settings = Settings::new(plugins.to_owned(), cache.to_owned());
     let compile = CompileSettings { program: gateway_program()?, ..settings.compile };
-    Ok(Settings { compile, limits: CallLimits { reuse, ..CallLimits::default() }, ..settings })
+    let limits = CallLimits { reuse, ..CallLimits::default() };
+    Ok(Settings { compile, rules: PluginRules { limits, ..PluginRules::default() }, ..settings })
 }

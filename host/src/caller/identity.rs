@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 
+use super::key_sets::{KeySets, KeySource};
 use crate::event::Timestamp;
-use crate::verify::{Recipe, Secret, Signed, VerifyError};
+use crate::verify::{IssuedToken, KeySet, Recipe, Secret, Signed, TokenRefusal, VerifyError};
 
 /// A caller, and how it authenticates.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +25,15 @@ pub enum Proof {
         /// A recipe with a single token scheme.
         recipe: Recipe,
         /// Each of them is accepted.
+        secrets: Vec<Secret>,
+    },
+    /// With a token that an issuer has signed.
+    Issued {
+        /// What it must be like.
+        token: IssuedToken,
+        /// The keys of the issuer, for algorithms with a public key.
+        keys: Option<KeySource>,
+        /// For algorithms with a shared secret. Each of them is accepted.
         secrets: Vec<Secret>,
     },
     /// With a certificate that has one of these DNS names, in lower case; `*` accepts any certificate.
@@ -46,6 +56,9 @@ pub enum CallerError {
     /// The token is missing or does not match.
     #[error("{0}")]
     Token(VerifyError),
+    /// The issuer of the token has no such key, or its keys are not available.
+    #[error("the key of the token is not known")]
+    UnknownKey,
     /// The connection has no client certificate.
     #[error("a client certificate is missing")]
     NoCertificate,
@@ -55,12 +68,32 @@ pub enum CallerError {
 }
 
 impl Caller {
-    fn identify(&self, headers: &HeaderMap, certificate: Option<&Certificate>) -> Result<(), CallerError> {
+    async fn identify(
+        &self,
+        headers: &HeaderMap,
+        certificate: Option<&Certificate>,
+        key_sets: &KeySets,
+    ) -> Result<(), CallerError> {
         match &self.proof {
             Proof::Token { recipe, secrets } => {
                 // The token is in a header; the rest of the request does not matter.
                 let signed = Signed { method: &Method::POST, path: "/", headers, query: "", body: &[] };
                 recipe.verify(secrets, &signed, Timestamp::now()).map_err(CallerError::Token)
+            }
+            Proof::Issued { token, keys, secrets } => {
+                let verify = |known: Option<&KeySet>| token.verify(headers, known, secrets, Timestamp::now());
+                let mut verified = verify(None);
+                if let (Err(TokenRefusal::UnknownKey), Some(source)) = (&verified, keys) {
+                    let known = key_sets.current(&self.name, source).await;
+                    verified = verify(known.as_deref());
+                    if verified == Err(TokenRefusal::UnknownKey) {
+                        verified = verify(key_sets.after(&self.name, source, known.as_ref()).await.as_deref());
+                    }
+                }
+                verified.map_err(|refusal| match refusal {
+                    TokenRefusal::UnknownKey => CallerError::UnknownKey,
+                    TokenRefusal::Invalid(error) => CallerError::Token(error),
+                })
             }
             Proof::Certificate { names } => {
                 let certificate = certificate.ok_or(CallerError::NoCertificate)?;
@@ -70,9 +103,18 @@ impl Caller {
         }
     }
 
+    /// Where the keys of its issuer are, if it has one.
+    pub fn key_source(&self) -> Option<&KeySource> {
+        match &self.proof {
+            Proof::Issued { keys, .. } => keys.as_ref(),
+            Proof::Token { .. } | Proof::Certificate { .. } => None,
+        }
+    }
+
     pub(super) fn hides_header(&self, name: &str) -> bool {
         match &self.proof {
             Proof::Token { recipe, .. } => recipe.hides_header(name),
+            Proof::Issued { .. } => IssuedToken::hides_header(name),
             Proof::Certificate { .. } => false,
         }
     }
@@ -82,14 +124,15 @@ impl Caller {
 ///
 /// # Errors
 /// The request belongs to none of them; the error is that of the last one.
-pub fn identify<'a>(
+pub async fn identify<'a>(
     callers: &'a [Arc<Caller>],
     headers: &HeaderMap,
     certificate: Option<&Certificate>,
+    key_sets: &KeySets,
 ) -> Result<Option<&'a Arc<Caller>>, CallerError> {
     let mut refusal = None;
     for caller in callers {
-        match caller.identify(headers, certificate) {
+        match caller.identify(headers, certificate, key_sets).await {
             Ok(()) => return Ok(Some(caller)),
             Err(error) => refusal = Some(error),
         }
@@ -99,10 +142,24 @@ pub fn identify<'a>(
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use http::HeaderValue;
 
     use super::*;
+    use crate::caller::{FetchKeys, Fetching};
     use crate::verify::{Scheme, Token};
+
+    struct NoKeys;
+
+    impl FetchKeys for NoKeys {
+        fn fetch<'a>(&'a self, _: &'a str, _: &'a KeySource) -> Fetching<'a> {
+            Box::pin(async { None })
+        }
+    }
+
+    fn no_keys() -> KeySets {
+        KeySets::new(Arc::new(NoKeys))
+    }
 
     fn token(name: &str, token: Token, secret: &str) -> Arc<Caller> {
         let recipe = Recipe::new(vec![Scheme::Token(token)]).unwrap();
@@ -130,7 +187,10 @@ mod tests {
             }
             let shown = Certificate { names: names.iter().map(|name| (*name).to_owned()).collect() };
             let shown = (!names.is_empty()).then_some(&shown);
-            let found = identify(&callers, &headers, shown).map(|caller| caller.unwrap().name.clone());
+            let found = identify(&callers, &headers, shown, &no_keys())
+                .now_or_never()
+                .unwrap()
+                .map(|caller| caller.unwrap().name.clone());
             assert_eq!(found.map_err(|error| error.to_string()), expected.map(str::to_owned).map_err(str::to_owned));
         };
 
@@ -145,14 +205,15 @@ mod tests {
 
     #[test]
     fn without_named_callers_anyone_may_call() {
-        assert!(identify(&[], &HeaderMap::new(), None).unwrap().is_none());
+        assert!(identify(&[], &HeaderMap::new(), None, &no_keys()).now_or_never().unwrap().unwrap().is_none());
     }
 
     #[test]
     fn a_star_accepts_every_certificate() {
         let callers = [certificate("mesh", &["*"])];
         let any = Certificate { names: Vec::new() };
-        assert!(identify(&callers, &HeaderMap::new(), Some(&any)).is_ok());
-        assert!(identify(&callers, &HeaderMap::new(), None).is_err());
+        let found = |shown| identify(&callers, &HeaderMap::new(), shown, &no_keys()).now_or_never().unwrap().is_ok();
+        assert!(found(Some(&any)));
+        assert!(!found(None));
     }
 }

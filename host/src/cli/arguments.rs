@@ -244,8 +244,8 @@ pub(super) fn grammar() -> clap::Command {
 }
 
 fn without_connection(command: clap::Command) -> clap::Command {
-    let command = if command.get_name() == "test" {
-        // `plugin test --record` asks the gateway.
+    let command = if matches!(command.get_name(), "test" | "rollback") {
+        // `plugin test --record` and `plugin rollback` ask the gateway.
         command
     } else {
         command.mut_args(|argument| {

@@ -49,7 +49,7 @@ impl Found {
                     if !std::mem::replace(&mut is_offline, true) {
                         note(&format!("no gateway is running at {origin}, {}", offline::fallback(&log)));
                     }
-                    offline::answer(&log, || None, &request)?
+                    offline::answer(&log, &|| None, &request)?
                 }
                 Err(error) => return Err(error.into()),
             };

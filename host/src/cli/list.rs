@@ -81,6 +81,8 @@ impl Listing {
                 ("state", |row| shown(&row["state"])),
                 ("generation", |row| shown(&row["generation"])),
                 ("digest", |row| shown(&row["digest"]).chars().take(12).collect()),
+                ("rolled back from", |row| shown(&row["rolled_back_from"])),
+                ("refused", |row| shown(&row["refused"]).chars().take(12).collect()),
                 ("error", |row| first_line(&row["error"])),
             ],
             Self::Routes => &[
@@ -144,7 +146,7 @@ impl Listing {
         match self {
             Self::Channels => &["plugin", "duplicates", "last failure", "paths"],
             Self::Agents => &["plugin"],
-            Self::Plugins => &["generation", "digest"],
+            Self::Plugins => &["generation", "digest", "refused"],
             Self::Events => &["id"],
             Self::Found => &["id", "delivery id"],
             Self::Deliveries => &["event", "kind"],

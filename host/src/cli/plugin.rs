@@ -8,16 +8,19 @@ pub(super) mod new;
 pub(super) mod pack;
 pub(super) mod pin;
 mod project;
+mod rollback;
 mod sample;
 pub(super) mod sign;
 mod target;
 mod template;
 mod test;
+pub(super) mod verification;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use self::verification::Verification;
 use super::arguments::plugin::{PluginCommand, TestArguments};
 use super::connection::Connection;
 use super::failure::Failure;
@@ -37,13 +40,15 @@ pub(super) async fn run(config: Option<&Path>, connection: &Connection, command:
             let dir = samples.unwrap_or_else(|| PathBuf::from("samples"));
             sample::record(connection, &channel, count, &dir).await
         }
-        PluginCommand::Test(TestArguments { paths, samples, runs, accept, output, .. }) => {
-            let options = test::Options { samples, runs, accept };
+        PluginCommand::Test(TestArguments { paths, samples, runs, accept, secret, at, output, .. }) => {
+            let verification = secret.map(|source| Verification::new(&source, at)).transpose()?;
+            let options = test::Options { samples, runs, accept, verification };
             test::run(settings(config)?, &paths, &options, output.format).await
         }
         PluginCommand::Dev(arguments) => dev::run(settings(config)?, has_config(config), arguments).await,
         PluginCommand::Pack(arguments) => pack::run(&settings(config)?, &arguments),
         PluginCommand::Pin(arguments) => pin::run(config, arguments),
+        PluginCommand::Rollback { name, output } => rollback::run(connection, &name, output).await,
         PluginCommand::Sign(arguments) => sign::run(&settings(config)?, &arguments),
     }
 }

@@ -31,12 +31,14 @@ fn caller(name: &str, section: &Section<'_>) -> Option<Caller> {
         Basic,
         Header,
         Certificate,
+        Jwt,
     }
     let kinds = [
         ("bearer", Kind::Bearer),
         ("basic", Kind::Basic),
         ("header", Kind::Header),
         ("certificate", Kind::Certificate),
+        ("jwt", Kind::Jwt),
     ];
     let variable = format!("{}_TOKEN", name.to_ascii_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_"));
     let kind = section.choice("kind", &kinds);
@@ -55,7 +57,7 @@ fn caller(name: &str, section: &Section<'_>) -> Option<Caller> {
         }
     };
     let Some(kind) = kind else {
-        missing("kind", "`bearer`, `basic`, `header` or `certificate`", "\"bearer\"");
+        missing("kind", "`bearer`, `basic`, `header`, `certificate` or `jwt`", "\"bearer\"");
         return None;
     };
     if kind != Kind::Header {
@@ -69,6 +71,13 @@ fn caller(name: &str, section: &Section<'_>) -> Option<Caller> {
         return Some(Caller { name: name.to_owned(), proof: Proof::Certificate { names } });
     }
     superfluous("names");
+    if kind == Kind::Jwt {
+        let secrets = found.map(|found| {
+            found.missing.iter().for_each(|missing| missing.report(None));
+            found.present
+        });
+        return super::issued::proof(section, secrets).map(|proof| Caller { name: name.to_owned(), proof });
+    }
     missing("secret", "a secret", &format!("{{ env = \"{variable}\" }}"));
     let token = match kind {
         Kind::Bearer => Token::in_bearer(),

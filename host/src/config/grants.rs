@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::place::SettingPlace;
 use super::problem::quoted;
-use super::secret::{is_header_text, required_secret};
+use super::secret::{is_header_text, secrets};
 use super::section::{Section, Shape, found};
 use super::value::text;
 use crate::egress::{Credential, CredentialKind, EgressSettings, Grant};
@@ -66,7 +66,7 @@ fn credential(owner: &str, name: &str, section: &Section<'_>, allowed: &[Grant])
         format!("{owner}_{name}_SECRET").to_ascii_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     let word = section.choice("kind", &KINDS);
     let header = section.parsed("header", "the name of a header", str::parse::<HeaderName>);
-    let secret = required_secret(section, "secret", &variable);
+    let found = secrets(section, "secret", &variable);
     let hosts = grants(section, "hosts");
     missing("kind", "`bearer`, `basic`, `header` or `standard-webhooks`", "\"bearer\"");
     missing("secret", "a secret", &format!("{{ env = \"{variable}\" }}"));
@@ -84,15 +84,20 @@ fn credential(owner: &str, name: &str, section: &Section<'_>, allowed: &[Grant])
         }
         _ => {}
     }
-    let (secret, place) = secret?;
+    let found = found?;
+    found.missing.iter().for_each(|missing| missing.report(None));
+    if found.present.len() > 1 && !matches!(word, Some(Word::StandardWebhooks) | None) {
+        section.place("secret").problem("a single secret with this `kind`", "a list of them");
+    }
     let kind = match word? {
         Word::Bearer => CredentialKind::Bearer,
         Word::Basic => CredentialKind::Basic,
         Word::Header => CredentialKind::Header(header?),
         Word::StandardWebhooks => CredentialKind::StandardWebhooks,
     };
-    check_secret(&kind, &secret, &place);
-    Some(Credential { kind, secret, hosts: hosts? })
+    found.present.iter().for_each(|(secret, place)| check_secret(&kind, secret, place));
+    let mut secrets = found.present.into_iter().map(|(secret, _)| secret);
+    Some(Credential { kind, secret: secrets.next()?, further: secrets.collect(), hosts: hosts? })
 }
 
 /// Reports a secret that does not fit `kind`, without showing it.

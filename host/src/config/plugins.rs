@@ -12,7 +12,7 @@ use super::place::SettingPlace;
 use super::section::{Section, Shape, found};
 use super::value::text;
 use crate::event::PluginName;
-use crate::plugin::{CallLimits, CompileSettings, Digest, PluginRules, Settings, Trust, TrustedKey};
+use crate::plugin::{CallLimits, CompileSettings, Digest, PluginRules, RollbackRule, Settings, Trust, TrustedKey};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -37,7 +37,19 @@ pub(super) fn plugin_settings(section: &Section<'_>, data: &Path) -> Settings {
         debounce: section.duration("debounce", Duration::ZERO..=10 * SECOND).unwrap_or(default.debounce),
         max_file: section.size("max_file", KIB..=GIB).map_or(default.max_file, |size| size as u64),
         instances: section.count("instances", 1..=10_000).unwrap_or(default.instances),
-        rules: PluginRules { trust: trust(section), overrides: limits::overrides(section, &limits), limits },
+        rules: PluginRules {
+            trust: trust(section),
+            check_samples: section.flag("check_samples").unwrap_or(default.rules.check_samples),
+            check_time: section.duration("check_time", SECOND..=3600 * SECOND).unwrap_or(default.rules.check_time),
+            rollback: RollbackRule {
+                calls: section
+                    .count("rollback_calls", 0..=RollbackRule::MAX_CALLS.into())
+                    .unwrap_or(default.rules.rollback.calls),
+                share: section.fraction("rollback_share").unwrap_or(default.rules.rollback.share),
+            },
+            overrides: limits::overrides(section, &limits),
+            limits,
+        },
     }
 }
 

@@ -16,6 +16,8 @@ use super::grant::Grant;
 pub struct Credential {
     pub kind: CredentialKind,
     pub secret: Secret,
+    /// More secrets that sign as well, for `StandardWebhooks`: during a rotation the receiver knows one of them.
+    pub further: Vec<Secret>,
     /// Where it may go.
     pub hosts: Vec<Grant>,
 }
@@ -50,7 +52,8 @@ impl Credential {
             }
             CredentialKind::Header(name) => Ok(vec![(name.clone(), text(secret)?)]),
             CredentialKind::StandardWebhooks => {
-                let signed = standard_webhooks::sign(&self.secret, id, Timestamp::now(), body)
+                let secrets: Vec<_> = std::iter::once(&self.secret).chain(&self.further).collect();
+                let signed = standard_webhooks::sign(&secrets, id, Timestamp::now(), body)
                     .map_err(|error| EgressError::Denied(format!("cannot sign: {error}")))?;
                 signed
                     .into_iter()

@@ -1,8 +1,10 @@
 //! Why the event log refuses or fails.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use super::engine::EngineError;
+use crate::process::Process;
 
 /// Why the event log did not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +30,7 @@ pub enum EventLogError {
     #[error("the backup cannot be used: {0}")]
     Backup(String),
     /// Another process has the store open.
-    #[error("the event log in `{dir}` is in use by another process")]
+    #[error("the event log in `{dir}` is in use by {}", holder(dir))]
     Locked {
         /// The directory of the store.
         dir: PathBuf,
@@ -105,4 +107,10 @@ impl From<EngineError> for EventLogError {
             EngineError::Unavailable(detail) => Self::Io(detail),
         }
     }
+}
+
+/// Who has the log in `dir` open, as far as that can be found out. Every process that opens it leaves its id in the lock.
+fn holder(dir: &Path) -> String {
+    let pid = fs::read_to_string(dir.join("lock")).ok().and_then(|text| text.trim().parse().ok());
+    pid.and_then(Process::of).map_or_else(|| "another process".to_owned(), |process| process.to_string())
 }

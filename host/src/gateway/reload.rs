@@ -11,6 +11,7 @@ use tokio::signal::unix;
 use tokio_util::sync::CancellationToken;
 
 use super::{GatewayError, SetLogLevel, check_secrets, findings, load_states};
+use crate::caller::{KeySets, KeySource};
 use crate::config::{self, Config, restart_keys};
 use crate::dispatch::{Dispatch, PreparedDispatch};
 use crate::event::{AgentName, Timestamp};
@@ -45,6 +46,7 @@ pub(super) struct Reloader {
     pub(super) skills: Skills,
     pub(super) skill_metrics: SkillMetrics,
     pub(super) skills_watcher: skill::Watcher,
+    pub(super) key_sets: Arc<KeySets>,
     pub(super) set_log_level: SetLogLevel,
 }
 
@@ -148,6 +150,8 @@ impl Reloader {
         self.replays.replace(next.replay.clone(), agents);
         self.ingest.replace(channels);
         self.server.replace(server);
+        // Those of new issuers are fetched when a token needs them, as after a start.
+        self.key_sets.forget_all_but(key_sources(&next));
         self.log.set_retention(next.eventlog.retention);
         if next.log.level != self.current.log.level {
             (self.set_log_level)(&next.log.level);
@@ -160,6 +164,12 @@ impl Reloader {
         }
         self.current = next;
     }
+}
+
+/// Where the keys of all callers are.
+fn key_sources(config: &Config) -> impl Iterator<Item = &KeySource> {
+    let callers = config.ingest.channels.iter().flat_map(|channel| &channel.access.callers);
+    callers.filter_map(|caller| caller.key_source())
 }
 
 /// Waits until the files are others than those that were seen, and the same twice: nobody is writing any more.

@@ -104,6 +104,27 @@ pub fn is_encrypted(settings: &Settings, admin: SocketAddr) -> bool {
     settings.tls.is_some() && !admin.ip().to_canonical().is_loopback()
 }
 
+/// Listens at the addresses of `settings` before anything else is done, except where a socket was inherited. Callers wait in
+/// the queue of the system for [`Server::run`].
+///
+/// # Errors
+/// `Bind` when an address belongs to another machine or is in use.
+pub async fn claim_addresses(settings: &Settings, sockets: Sockets) -> Result<Sockets, HttpError> {
+    let bind = async |address: SocketAddr, inherited: Option<std::net::TcpListener>| match inherited {
+        Some(socket) => Ok(socket),
+        None => {
+            let bound = tokio::net::TcpListener::bind(address).await;
+            bound.and_then(tokio::net::TcpListener::into_std).map_err(|cause| HttpError::Bind { address, cause })
+        }
+    };
+    let webhooks = Some(bind(settings.listen, sockets.webhooks).await?);
+    let admin = match settings.admin.listen {
+        Some(address) => Some(bind(address, sockets.admin).await?),
+        None => None,
+    };
+    Ok(Sockets { webhooks, admin })
+}
+
 impl Server {
     /// Listens at the addresses of `settings`, or on the inherited sockets in their place. Callers that connect from now on
     /// wait for [`Server::run`].

@@ -20,6 +20,7 @@ use super::reload::ReloadHandle;
 use super::server::peer::Peer;
 use super::settings::Settings;
 use super::webhook::metrics::WebhookMetrics;
+use crate::caller::KeySets;
 use crate::dispatch::Dispatch;
 use crate::event::{RequestId, Timestamp};
 use crate::eventlog::EventLog;
@@ -41,6 +42,8 @@ pub struct Services {
     pub log: EventLog,
     pub plugins: PluginHost,
     pub skills: Skills,
+    /// The keys that tokens of callers are verified with.
+    pub key_sets: Arc<KeySets>,
     pub metrics: Metrics,
     /// When the process started.
     pub started_at: Timestamp,

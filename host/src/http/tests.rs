@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::caller::Access;
+use crate::caller::{Access, FetchKeys, Fetching, KeySets, KeySource};
 use crate::dispatch::{self, Dispatch};
 use crate::egress::EgressSettings;
 use crate::event::{Destination, EventId, Facts, RequestId, Timestamp};
@@ -23,7 +23,7 @@ use crate::eventlog::{self, EngineKind, EventLog, NewEvent};
 use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, PollSettings, Router};
 use crate::metrics::Metrics;
 use crate::notice::Notices;
-use crate::plugin::{self, CallLimits, PluginHost};
+use crate::plugin::{self, AllowAll, CallLimits, PluginHost};
 use crate::replay::{self, Replays};
 use crate::skill::Skills;
 use crate::systemd::Sockets;
@@ -33,6 +33,14 @@ use super::{Server, Services, Settings, reloads};
 
 /// Long enough for every test, short enough for a person.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+struct NoKeys;
+
+impl FetchKeys for NoKeys {
+    fn fetch<'a>(&'a self, _: &'a str, _: &'a KeySource) -> Fetching<'a> {
+        Box::pin(async { None })
+    }
+}
 
 struct NoRoutes;
 
@@ -96,7 +104,7 @@ impl Gateway {
         };
         std::fs::create_dir_all(&plugins.dir).unwrap();
         let check = Arc::new(DowngradeCheck::new(&ingest));
-        let plugins = PluginHost::start(plugins, &metrics, check).await.unwrap();
+        let plugins = PluginHost::start(plugins, &metrics, check, Arc::new(AllowAll)).await.unwrap();
         let dispatch = dispatch::Settings { agents: Vec::new(), routes: Vec::new(), held_bytes: 1 << 20 };
         let dispatch = Dispatch::new(
             dispatch,
@@ -116,6 +124,7 @@ impl Gateway {
             replays,
             log: log.clone(),
             plugins,
+            key_sets: Arc::new(KeySets::new(Arc::new(NoKeys))),
             skills: Skills::default(),
             metrics,
             started_at: Timestamp::now(),

@@ -107,7 +107,8 @@ async fn receive(
     if let Some(response) = handshake(&channel, &head) {
         return Ok(response);
     }
-    let known = caller::identify(&mount.channel.access().callers, &head.headers, peer.certificate.as_deref());
+    let callers = &mount.channel.access().callers;
+    let known = caller::identify(callers, &head.headers, peer.certificate.as_deref(), &services.key_sets).await;
     *caller = known.map_err(Refusal::Caller)?.map(|known| known.name.clone());
     let policy = channel.check_head(&head.method, &head.headers)?.at_most(live.settings.max_body);
     let limits = BodyLimits { max: policy.max(), time: live.settings.body_timeout };

@@ -145,7 +145,13 @@ impl Channel {
         }
         let policy = Arc::new(ChannelPolicy::new(&self.settings, generation));
         if let Some(reason) = &policy.blocked_by {
-            tracing::warn!(channel = %self.settings.name, "Channel waits: {reason}");
+            let ChannelSettings { name, required, missing_secret, .. } = &self.settings;
+            // Nobody set it up, or whoever did said that it may wait.
+            if self.automatic || (!required && missing_secret.is_some()) {
+                tracing::debug!(channel = %name, "Channel waits: {reason}");
+            } else {
+                tracing::warn!(channel = %name, "Channel waits: {reason}");
+            }
         }
         self.policy.store(Some(Arc::clone(&policy)));
         policy

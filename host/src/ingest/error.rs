@@ -63,3 +63,14 @@ pub enum IngestError {
     #[error("the gateway failed: {0}")]
     Internal(String),
 }
+
+impl IngestError {
+    /// Whether the plugin failed: it trapped, exceeded a limit, or returned what breaks the rules.
+    pub(super) fn is_fault_of_plugin(&self) -> bool {
+        match self {
+            Self::Plugin(error) => error.is_fault(),
+            Self::Receipt(_) | Self::TooManyEvents { .. } => true,
+            _ => false,
+        }
+    }
+}

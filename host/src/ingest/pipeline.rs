@@ -10,7 +10,7 @@ use super::error::IngestError;
 use super::metrics::IngestMetrics;
 use super::policy::BodyPolicy;
 use super::ready::ReadyChannel;
-use super::receipt::{Routed, new_events};
+use super::receipt::{Context, Routed, new_events};
 use super::request::WebhookRequest;
 use super::unknown;
 use crate::egress::Response;
@@ -88,6 +88,13 @@ struct Evaluated {
     state: StateChanges,
     /// The memory of the decoded body, which the events refer to.
     _decoded: Option<BodyShare>,
+}
+
+/// A checked receipt.
+struct Made {
+    events: Vec<Routed>,
+    response: Option<Response>,
+    state: StateChanges,
 }
 
 /// A request that may come in.
@@ -176,14 +183,62 @@ impl Pipeline {
             decoded = Some(share);
         }
         let context = channel.context(&request, at);
-        let called = self.call(channel, channel.inbound(request), mode).await;
-        let called = called.and_then(|receipt| channel.check_count(receipt.events.len()).map(|()| receipt));
-        let Receipt { events, response, state } = match called {
-            Err(error) if channel.keeps_unknown() => self.keep(channel, error, &context.body, mode)?,
-            called => called?,
+        let inbound = channel.inbound(request);
+        let complete = |receipt| self.complete(channel, &context, receipt);
+        let made = match mode {
+            Mode::Commit => self.call_or_fall_back(channel, inbound, complete).await,
+            // Nothing is counted, logged or recorded.
+            Mode::DryRun => channel.call(inbound).await?.map_err(IngestError::Rejected).and_then(complete),
         };
-        let events = new_events(events, &context, |facts| self.router.route(facts)).map_err(IngestError::Receipt)?;
+        let Made { events, response, state } = match made {
+            Err(error) if channel.keeps_unknown() => complete(self.keep(channel, error, &context.body, mode)?)?,
+            made => made?,
+        };
         Ok(Evaluated { events, response, state, _decoded: decoded })
+    }
+
+    /// Checks a receipt, and completes it to events.
+    fn complete(&self, channel: &ReadyChannel, context: &Context<'_>, receipt: Receipt) -> Result<Made, IngestError> {
+        let Receipt { events, response, state } = receipt;
+        channel.check_count(events.len())?;
+        let events = new_events(events, context, |facts| self.router.route(facts)).map_err(IngestError::Receipt)?;
+        Ok(Made { events, response, state })
+    }
+
+    /// Calls the plugin. What a new version fails or refuses, the version before may take: a bad file costs no request.
+    async fn call_or_fall_back(
+        &self,
+        channel: &ReadyChannel,
+        inbound: Inbound,
+        complete: impl Fn(Receipt) -> Result<Made, IngestError>,
+    ) -> Result<Made, IngestError> {
+        let generation = channel.generation();
+        let before = generation.before().map(|before| (before, inbound.clone()));
+        let error = match self.call(channel, inbound).await.and_then(&complete) {
+            Ok(made) => {
+                generation.note(false);
+                return Ok(made);
+            }
+            Err(error) => error,
+        };
+        let is_refusal = matches!(error, IngestError::Rejected(_));
+        let Some((before, inbound)) = before.filter(|_| is_refusal || error.is_fault_of_plugin()) else {
+            if is_refusal || error.is_fault_of_plugin() {
+                generation.note(!is_refusal);
+            }
+            return Err(error);
+        };
+        let called = channel.on(before).call(inbound).await;
+        let made = called.map_err(IngestError::from).and_then(|called| called.map_err(IngestError::Rejected));
+        let Ok(made) = made.and_then(&complete) else {
+            // The request is to blame.
+            generation.note(false);
+            return Err(error);
+        };
+        generation.note(true);
+        generation.count_fallback();
+        channel.channel().warn_of("Request taken by the version of the plugin before", &error);
+        Ok(made)
     }
 
     fn verify(&self, channel: &ReadyChannel, request: &WebhookRequest, mode: Mode) -> Result<Verified, IngestError> {
@@ -221,10 +276,7 @@ impl Pipeline {
         Ok(receipt)
     }
 
-    async fn call(&self, channel: &ReadyChannel, inbound: Inbound, mode: Mode) -> Result<Receipt, IngestError> {
-        if mode == Mode::DryRun {
-            return channel.call(inbound).await?.map_err(IngestError::Rejected);
-        }
+    async fn call(&self, channel: &ReadyChannel, inbound: Inbound) -> Result<Receipt, IngestError> {
         let recorder = channel.channel().recorder();
         let recorded = recorder.as_ref().map(|_| inbound.clone());
         let called = channel.call(inbound).await;

@@ -96,7 +96,7 @@ impl Poller {
         loop {
             let wait = match self.generation() {
                 None => None,
-                Some(generation) => match self.poll(&generation).await {
+                Some(generation) => match self.noted(&generation).await {
                     Ok(true) if rounds < MAX_ROUNDS => {
                         rounds += 1;
                         Some(Duration::ZERO)
@@ -140,6 +140,17 @@ impl Poller {
         let generation = self.channel.generation(&self.pipeline.plugins).ok()?;
         let complete = || generation.manifest.check_config(&self.channel.settings.config).is_empty();
         (generation.polls() && complete()).then_some(generation)
+    }
+
+    /// Polls, and notes whether the plugin failed.
+    async fn noted(&self, generation: &Arc<Generation>) -> Result<bool, PollError> {
+        let polled = self.poll(generation).await;
+        let failed = match &polled {
+            Err(PollError::Ingest(error)) => error.is_fault_of_plugin(),
+            Ok(_) | Err(PollError::Source(_)) => false,
+        };
+        generation.note(failed);
+        polled
     }
 
     /// Stores what is new, and returns whether there is more.

@@ -132,6 +132,16 @@ impl ReadyChannel {
         }
     }
 
+    /// The generation that requests run on.
+    pub(super) fn generation(&self) -> &Arc<Generation> {
+        &self.generation
+    }
+
+    /// The same channel on another generation, for a request that this one has accepted.
+    pub(super) fn on(&self, generation: Arc<Generation>) -> Self {
+        Self { generation, channel: Arc::clone(&self.channel), policy: Arc::clone(&self.policy) }
+    }
+
     /// Calls the plugin.
     pub(super) async fn call(&self, inbound: Inbound) -> Result<Result<Receipt, Rejection>, CallError> {
         self.generation.receive(&self.channel.binding, inbound).await

@@ -166,6 +166,9 @@ fn entries(dir: &Path) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
+        if entry.path().extension().is_none_or(|end| end != "cwasm" && end != "tmp") {
+            continue;
+        }
         // Another process may have removed the file.
         if let Ok(metadata) = entry.metadata() {
             entries.push(Entry { path: entry.path(), bytes: metadata.len(), used: metadata.modified()? });

@@ -11,7 +11,8 @@ use super::engine::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES};
 use super::error::{CallError, LoadError};
 use super::generation::Generation;
 use super::hints::Language;
-use super::registry::{Registry, plugin_name};
+use super::registry::Registry;
+use super::status::plugin_name;
 
 /// The result of one step.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -86,6 +86,11 @@ pub enum LoadError {
     Describe(CallError),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// It would replace a serving file.
+    #[error(
+        "it does not pass its samples: {0}\nhint: `gateway plugin test` shows each difference; `plugins.check_samples = false` takes files without this check"
+    )]
+    Samples(String),
     /// By the swap policy.
     #[error("{0}")]
     Refused(String),
@@ -105,4 +110,11 @@ pub enum CallError {
     },
     #[error("trapped: {0}")]
     Trap(String),
+}
+
+impl CallError {
+    /// Whether the plugin is to blame, and not the load.
+    pub fn is_fault(&self) -> bool {
+        !matches!(self, Self::Busy)
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwapOption;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use wasmtime::{Engine, Store};
@@ -12,6 +13,7 @@ use crate::event::{PluginName, RequestId};
 
 use super::binding::Binding;
 use super::call::{Answer, Batch, Failure, Inbound, Outgoing, Receipt, Rejection, Responding};
+use super::call_record::{CallRecord, Judgement, RollbackRule};
 use super::call_stats::CALLS;
 use super::contract::Kind;
 use super::digest::Digest;
@@ -25,6 +27,7 @@ use super::metrics::{ByCall, ByLimit, ByPlugin, PluginMetrics};
 use super::output::{GuestLog, LogRate};
 use super::pool_permits::PoolPermits;
 use super::prepared::{Deliverer, Entry, Exports, Outcome, Prepared, Receiver, explain, new_store, stated};
+use super::rollback::{Asker, RollbackRequest, Rollbacks};
 use super::state::StateChanges;
 
 struct Instance {
@@ -53,6 +56,11 @@ pub struct Generation {
     log_rate: Arc<LogRate>,
     counters: Counters,
     traps: AtomicU64,
+    record: CallRecord,
+    rule: RollbackRule,
+    rollbacks: Rollbacks,
+    /// What it replaced, until its first calls have proved it.
+    before: ArcSwapOption<Generation>,
 }
 
 /// This plugin's metrics, looked up once.
@@ -80,11 +88,14 @@ pub(super) struct Parts {
     pub(super) long_calls: Arc<LongCallRuntime>,
     pub(super) activity: ActivityFlag,
     pub(super) metrics: Arc<PluginMetrics>,
+    pub(super) rule: RollbackRule,
+    pub(super) rollbacks: Rollbacks,
 }
 
 impl Generation {
     pub(super) fn new(prepared: Prepared, parts: Parts) -> Self {
-        let Parts { plugin, digest, manifest, limits, engine, permits, long_calls, activity, metrics } = parts;
+        let Parts { plugin, digest, manifest, limits, engine, permits, long_calls, activity, metrics, rule, rollbacks } =
+            parts;
         let counters = Counters {
             good: metrics.calls.get_or_create_owned(&ByCall::new(&plugin, "ok")),
             duration: metrics.call_duration.get_or_create_owned(&ByPlugin::new(&plugin)),
@@ -108,7 +119,62 @@ impl Generation {
             log_rate,
             counters,
             traps,
+            record: CallRecord::default(),
+            rule,
+            rollbacks,
+            before: ArcSwapOption::empty(),
         }
+    }
+
+    /// Is watched in its first calls, because it replaces `before`.
+    pub(super) fn succeed(&self, before: &Arc<Self>) {
+        before.forget_before();
+        if self.rule.calls > 0 {
+            self.before.store(Some(Arc::clone(before)));
+        }
+    }
+
+    /// Is the version of `other` with other limits, so its first calls go on to be watched.
+    pub(super) fn continue_watch_of(&self, other: &Self) {
+        self.before.store(other.before());
+    }
+
+    /// What it replaced, for as long as it may be rolled back.
+    pub fn before(&self) -> Option<Arc<Self>> {
+        self.before.load_full()
+    }
+
+    /// Ends the watch.
+    pub(super) fn forget_before(&self) {
+        self.before.store(None);
+    }
+
+    /// Notes how a call of `receive` or `poll` went, which only its caller knows: what they return is checked there. Calls of
+    /// `deliver` and `respond` are noted here. A generation that fails too many of its first calls is rolled back, unless the
+    /// one before was failing as well.
+    pub fn note(&self, failed: bool) {
+        self.record.add(failed, self.rule);
+        let before = self.before.load();
+        let Some(before) = before.as_deref() else { return };
+        match self.record.judgement(self.rule) {
+            Judgement::Open => {}
+            Judgement::Bad if !before.record.fails(self.rule) => {
+                let (failures, calls) = self.record.first(self.rule);
+                let asker = Asker::Calls { generation: self.number, failures, calls };
+                // If too many wait, the next call asks again.
+                let _ = self.rollbacks.try_send(RollbackRequest { plugin: self.plugin.clone(), asker });
+            }
+            Judgement::Good | Judgement::Bad => self.forget_before(),
+        }
+    }
+
+    fn note_result<T>(&self, result: &Result<T, CallError>) {
+        self.note(result.as_ref().is_err_and(CallError::is_fault));
+    }
+
+    /// Counts a request that the generation before took in its place.
+    pub fn count_fallback(&self) {
+        self.counters.metrics.fallbacks.get_or_create(&ByPlugin::new(&self.plugin)).inc();
     }
 
     pub fn kind(&self) -> Kind {
@@ -179,7 +245,9 @@ impl Generation {
         binding: &Arc<Binding>,
         outgoing: Outgoing,
     ) -> Result<Result<Answer, Failure>, CallError> {
-        match self.call(binding, Entry::Main, Subject::Outgoing(Arc::new(outgoing))).await? {
+        let called = self.call(binding, Entry::Main, Subject::Outgoing(Arc::new(outgoing))).await;
+        self.note_result(&called);
+        match called? {
             Called { outcome: Outcome::Delivered(delivered), state, note } => {
                 Ok(delivered.map(|answer| Answer { state, note, ..answer }))
             }
@@ -195,7 +263,9 @@ impl Generation {
         binding: &Arc<Binding>,
         responding: Responding,
     ) -> Result<Result<Answer, Failure>, CallError> {
-        match self.call(binding, Entry::Respond, Subject::Responding(responding)).await? {
+        let called = self.call(binding, Entry::Respond, Subject::Responding(responding)).await;
+        self.note_result(&called);
+        match called? {
             Called { outcome: Outcome::Responded(responded), state, note } => {
                 Ok(responded.map(|()| Answer { state, note, ..Answer::default() }))
             }

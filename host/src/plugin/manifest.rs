@@ -8,6 +8,7 @@ use jsonschema::Validator;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::schema_problem::describe;
 use super::state_group::StateGroup;
 use crate::verify::{Probe, Recipe, Scheme};
 
@@ -201,12 +202,6 @@ impl Manifest {
     }
 }
 
-fn describe(error: &jsonschema::ValidationError<'_>) -> String {
-    let place = error.instance_path().to_string();
-    let place = if place.is_empty() { "the manifest".to_owned() } else { format!("`{place}`") };
-    format!("{place}: {error}")
-}
-
 fn methods(names: Option<&[String]>) -> Result<Vec<Method>, String> {
     match names {
         None => Ok(vec![Method::POST]),
@@ -279,8 +274,32 @@ mod tests {
     fn a_bad_manifest_says_where_and_why() {
         for (text, expected) in [
             ("nonsense", "not JSON"),
-            ("{}", "\"name\" is a required property"),
-            (r#"{"name": 7, "version": "1.0.0", "summary": "s"}"#, "`/name`"),
+            ("{}", "the manifest has no member `name`"),
+            (r#"{"name": 7, "version": "1.0.0", "summary": "s"}"#, "`/name` is `7`, expected the type string"),
+            (
+                r#"{"name": "n", "version": "1.0.0", "summary": "s", "on_unknown": "drop"}"#,
+                "`/on_unknown` is `drop`, expected `keep` or `refuse`",
+            ),
+            (
+                r#"{"name": "n", "version": "1.0.0", "summary": "s", "verification": [{"scheme": "hmca"}]}"#,
+                "`/verification/0/scheme` is `hmca`, expected `hmac`, `ed25519`, `token`, `standard-webhooks` or `jwt`",
+            ),
+            (
+                r#"{"name": "n", "version": "1.0.0", "summary": "s", "verification": [{"scheme": "hmac", "algorithm": "md5", "header": "h", "encoding": "hex", "signed": ["body"]}]}"#,
+                "schema: `/verification/0/algorithm` is `md5`, expected `sha1`, `sha256` or `sha512`",
+            ),
+            (
+                r#"{"name": "n", "version": "1.0.0", "summary": "s", "verification": [{"scheme": "hmac", "algorithm": "sha1", "header": "h", "encoding": "hex"}]}"#,
+                "schema: `/verification/0` has no member `signed`",
+            ),
+            (
+                r#"{"name": "n", "version": "1.0.0", "summary": "s", "verification": [{"header": "h"}]}"#,
+                "`/verification/0` has none of its forms: it has no member `scheme`",
+            ),
+            (
+                r#"{"name": "n", "version": "1.0.0", "summary": "s", "verification": [{"scheme": "hmac", "algorithm": "sha1", "header": "h", "encoding": "hex", "signed": ["boby"]}]}"#,
+                "`/verification/0/signed/0` is `boby`, expected `body` or `timestamp`",
+            ),
             (r#"{"name": "n", "version": "one", "summary": "s"}"#, "semantic version"),
             (r#"{"name": "n", "version": "1.0.0", "summary": "s", "max_body": "5 fish"}"#, "`/max_body`"),
             (r#"{"name": "n", "version": "1.0.0", "summary": "s", "methods": []}"#, "at least one method"),
@@ -290,7 +309,7 @@ mod tests {
             ),
             (
                 r#"{"name": "n", "version": "1.0.0", "summary": "s", "states": [{"kinds": ["b"]}]}"#,
-                "\"name\" is a required property",
+                "`/states/0` has no member `name`",
             ),
             (
                 r#"{"name": "n", "version": "1.0.0", "summary": "s", "config": {"a": {"type": "array", "summary": "s", "default": 1}}}"#,

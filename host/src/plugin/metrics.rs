@@ -19,6 +19,10 @@ labels! {
     /// By plugin and the limit that was hit.
     pub(super) ByLimit { plugin, limit }
 }
+labels! {
+    /// By plugin and why it was rolled back.
+    pub(super) ByCause { plugin, cause }
+}
 
 pub(super) struct PluginMetrics {
     pub(super) calls: Family<ByCall, Counter>,
@@ -28,6 +32,8 @@ pub(super) struct PluginMetrics {
     pub(super) memory_growths: Family<ByPlugin, Counter>,
     pub(super) generation: Family<ByPlugin, Gauge>,
     pub(super) load_failures: Family<ByPlugin, Counter>,
+    pub(super) rollbacks: Family<ByCause, Counter>,
+    pub(super) fallbacks: Family<ByPlugin, Counter>,
 }
 
 impl PluginMetrics {
@@ -55,6 +61,16 @@ impl PluginMetrics {
             load_failures: metrics.register(
                 "gateway_plugin_load_failures",
                 "Plugin files that were not taken into service",
+                Family::default(),
+            ),
+            rollbacks: metrics.register(
+                "gateway_plugin_rollbacks",
+                "Plugins whose version before was taken back into service",
+                Family::default(),
+            ),
+            fallbacks: metrics.register(
+                "gateway_plugin_fallbacks",
+                "Requests that the version before took, because a new one failed or refused them",
                 Family::default(),
             ),
         }

@@ -1,12 +1,12 @@
 //! The plugins of the folder: the serving generation of each, and the last failed load.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use wasmtime::component::Component;
 
 use crate::event::{PluginName, Timestamp};
@@ -20,73 +20,18 @@ use super::engine::WasmRuntime;
 use super::error::{LoadError, PluginError};
 use super::file::{FilePlace, check_header};
 use super::generation::{Generation, Parts};
+use super::history::{History, Kept};
 use super::linkers::Linkers;
 use super::long_calls::LongCallRuntime;
 use super::manifest::Manifest;
-use super::metrics::{ByLimit, ByPlugin, PluginMetrics};
+use super::metrics::{ByCause, ByLimit, ByPlugin, PluginMetrics};
 use super::pool_permits::PoolPermits;
+use super::rollback::{Asker, Cause, MAX_WAITING, Refusal, RollbackError, RollbackRequest, Rollbacks, RolledBack};
 use super::settings::{PluginRules, Settings};
-use super::swap_policy::SwapPolicy;
+use super::start_progress::{StartProgress, tell};
+use super::status::{Failed, PluginStatus, Slot, file_name, shown};
+use super::swap_policy::{SwapPolicy, SwapTrial};
 use super::trust::PluginFile;
-
-/// One file of the folder.
-#[derive(Clone)]
-pub(super) struct Slot {
-    pub(super) file: PathBuf,
-    pub(super) name: Option<PluginName>,
-    pub(super) serving: Option<Arc<Generation>>,
-    pub(super) loaded_at: Option<Timestamp>,
-    /// The last failed load.
-    pub(super) failure: Option<Failed>,
-}
-
-/// A failed load.
-#[derive(Clone, Debug)]
-pub(super) struct Failed {
-    pub(super) message: String,
-    pub(super) at: Timestamp,
-}
-
-/// One row of `/admin/plugins`.
-#[derive(Clone, Debug, Serialize)]
-#[expect(missing_docs, reason = "the JSON names speak for themselves and stand in the contract")]
-pub struct PluginStatus {
-    pub file: String,
-    pub name: Option<String>,
-    pub kind: Option<Kind>,
-    pub version: Option<String>,
-    pub summary: Option<String>,
-    pub digest: Option<Digest>,
-    pub generation: Option<u64>,
-    pub loaded_at: Option<Timestamp>,
-    /// `serving`, or `failed` if no generation serves.
-    pub state: &'static str,
-    /// Calls of the serving generation that trapped or exceeded a limit.
-    pub traps: u64,
-    /// The last failed load. It may be set while a generation serves.
-    pub error: Option<String>,
-    pub failed_at: Option<Timestamp>,
-}
-
-impl Slot {
-    fn status(&self) -> PluginStatus {
-        let serving = self.serving.as_deref();
-        PluginStatus {
-            file: shown(&self.file),
-            name: self.name.as_ref().map(ToString::to_string),
-            kind: serving.map(Generation::kind),
-            version: serving.map(|generation| generation.manifest.version.to_string()),
-            summary: serving.map(|generation| generation.manifest.summary.clone()),
-            digest: serving.map(|generation| generation.digest),
-            generation: serving.map(|generation| generation.number),
-            loaded_at: self.loaded_at,
-            state: if serving.is_some() { "serving" } else { "failed" },
-            traps: serving.map_or(0, Generation::traps),
-            error: self.failure.as_ref().map(|failed| failed.message.clone()),
-            failed_at: self.failure.as_ref().map(|failed| failed.at),
-        }
-    }
-}
 
 /// Loads files, several at a time, and holds what serves. Requests read it; only the loader writes it.
 pub(super) struct Registry {
@@ -100,12 +45,30 @@ pub(super) struct Registry {
     permits: Arc<PoolPermits>,
     long_calls: Arc<LongCallRuntime>,
     metrics: Arc<PluginMetrics>,
+    /// Counts the calls of trials, which nobody reads.
+    trial_metrics: Arc<PluginMetrics>,
     swap_policy: Arc<dyn SwapPolicy>,
+    trial: Arc<dyn SwapTrial>,
+    kept: Kept,
+    rollbacks: Rollbacks,
+    pub(super) start: StartProgress,
     /// Replaced as a whole, so that readers see a consistent state and never wait.
     slots: ArcSwap<Slots>,
     /// The last generation number of every plugin. It continues after a file was removed and added again.
     numbers: Mutex<HashMap<PluginName, u64>>,
     changed: watch::Sender<()>,
+}
+
+/// A registry, and what asks it for rollbacks.
+pub(super) type WithRequests = (Registry, Receiver<RollbackRequest>);
+
+/// What a load comes to.
+enum Next {
+    Swap(Generation),
+    /// The file serves already.
+    Same,
+    /// The file is refused, and this one of the version before serves in its place.
+    Before(Generation),
 }
 
 /// One state of the folder.
@@ -122,15 +85,18 @@ impl Registry {
         settings: Settings,
         metrics: &Metrics,
         swap_policy: Arc<dyn SwapPolicy>,
-    ) -> Result<Self, PluginError> {
+        trial: Arc<dyn SwapTrial>,
+    ) -> Result<WithRequests, PluginError> {
         let runtime = WasmRuntime::new(settings.instances)?;
         let linkers = Linkers::new(&runtime.engines).map_err(|error| PluginError::Engine(format!("{error:#}")))?;
         let engine = runtime.engines.fingerprint();
         let compiler = Compiler::new(settings.compile.clone(), engine);
         let cache = Cache::open(&settings.cache_dir, engine, settings.cache_max)?;
         let permits = Arc::new(PoolPermits::new(runtime.instances));
-        Ok(Self {
+        let (rollbacks, requests) = sync_channel(MAX_WAITING);
+        let registry = Self {
             rules: ArcSwap::from_pointee(settings.rules.clone()),
+            kept: Kept::new(&settings.cache_dir),
             settings,
             runtime,
             linkers,
@@ -139,11 +105,16 @@ impl Registry {
             permits,
             long_calls: Arc::new(LongCallRuntime::new()?),
             metrics: Arc::new(PluginMetrics::register(metrics)),
+            trial_metrics: Arc::new(PluginMetrics::register(&Metrics::new())),
             swap_policy,
+            trial,
+            rollbacks,
+            start: StartProgress::default(),
             slots: ArcSwap::default(),
             numbers: Mutex::default(),
             changed: watch::Sender::new(()),
-        })
+        };
+        Ok((registry, requests))
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -171,6 +142,24 @@ impl Registry {
         channels.cloned().collect()
     }
 
+    /// Ends the start, and reports what serves.
+    pub(super) fn end_start(&self) {
+        self.start.end();
+        let slots = self.slots.load();
+        let channels = slots.serving.values().filter(|generation| generation.kind() == Kind::Channel).count();
+        let (serving, failed) = (slots.serving.len(), slots.files.len() - slots.serving.len());
+        let agents = serving - channels;
+        match failed {
+            0 => tracing::info!(channels, agents, "Plugins serve"),
+            failed => tracing::warn!(
+                channels,
+                agents,
+                failed,
+                "Plugins serve, but not all of them: see above, or `gateway plugins`"
+            ),
+        }
+    }
+
     pub(super) fn list(&self) -> Vec<PluginStatus> {
         self.slots.load().files.values().map(Slot::status).collect()
     }
@@ -187,49 +176,93 @@ impl Registry {
     /// Loads a new or changed file. If that fails, the serving generation stays and the reason is logged.
     pub(super) async fn load(&self, path: &Path) {
         let file = file_name(path);
-        let mut slot = self.slots.load().files.get(&file).cloned().unwrap_or_else(|| Slot {
-            file: path.to_owned(),
-            name: None,
-            serving: None,
-            loaded_at: None,
-            failure: None,
-        });
         let stem = file.strip_suffix(".wasm").unwrap_or(&file);
-        slot.name = stem.parse().ok();
-        let loaded = match &slot.name {
-            Some(name) => self.next(name, path, slot.serving.as_ref()).await,
+        let is_start = self.start.begin_file();
+        let turn = self.slot(&file).map(|slot| slot.turn).unwrap_or_default();
+        let _turn = turn.lock().await;
+        let mut slot = self.slot(&file).unwrap_or_else(|| {
+            let name: Option<PluginName> = stem.parse().ok();
+            let history = name.as_ref().map(|name| self.kept.history(name)).unwrap_or_default();
+            Slot { turn: Arc::clone(&turn), ..Slot::new(path, name, history) }
+        });
+        let loaded = match slot.name.clone() {
+            Some(name) => self.next(&name, path, &mut slot).await,
             None => Err(LoadError::Name(stem.to_owned())),
         };
         match loaded {
-            Ok(Some(generation)) => {
-                tracing::info!(
-                    plugin = %generation.plugin,
-                    kind = generation.kind().as_str(),
-                    version = %generation.manifest.version,
-                    generation = generation.number,
-                    digest = &generation.digest.to_string()[..12],
-                    "Plugin serves"
-                );
-                let by = ByPlugin::new(&generation.plugin);
-                self.metrics.generation.get_or_create(&by).set(generation.number.cast_signed());
-                slot.serving = Some(Arc::new(generation));
-                slot.loaded_at = Some(Timestamp::now());
+            Ok(Next::Swap(generation)) => {
+                tell(&generation, is_start);
                 slot.failure = None;
+                self.serve(&mut slot, generation);
             }
-            Ok(None) => slot.failure = None,
+            Ok(Next::Same) => slot.failure = None,
+            Ok(Next::Before(generation)) => {
+                let message = slot.history.refused.as_ref().map(|refusal| refusal.reason.clone()).unwrap_or_default();
+                let reason = message.lines().next().unwrap_or_default();
+                tracing::warn!(file = shown(path), version = %generation.manifest.version, "The version before serves: {reason}");
+                slot.failure = Some(Failed::now(message));
+                self.serve(&mut slot, generation);
+            }
             Err(error) => {
                 let message = error.to_string();
                 let kept = slot.serving.as_ref().map(|generation| generation.number);
                 tracing::error!(file = shown(path), kept_generation = kept, "Plugin rejected: {message}");
-                let label = stem_label(&slot, &file);
+                let label = slot.label(&file);
                 if let LoadError::CompileLimit { limit, .. } = error {
                     self.metrics.limit_hits.get_or_create(&ByLimit::new(&label, limit)).inc();
                 }
                 self.metrics.load_failures.get_or_create(&ByPlugin::new(label)).inc();
-                slot.failure = Some(Failed { message, at: Timestamp::now() });
+                slot.failure = Some(Failed::now(message));
+                self.apply_limits(&mut slot).await;
             }
         }
         self.replace(file, Some(slot));
+    }
+
+    /// Replaces the limits of a version that serves although the file of the folder does not.
+    async fn apply_limits(&self, slot: &mut Slot) {
+        let Some(serving) = slot.serving.clone() else { return };
+        if serving.limits == *self.rules().limits_of(&serving.plugin) {
+            return;
+        }
+        match self.kept_generation(&serving.plugin, Some(serving.digest)).await {
+            Ok(generation) => {
+                generation.continue_watch_of(&serving);
+                self.serve(slot, generation);
+            }
+            Err(error) => {
+                tracing::warn!(plugin = %serving.plugin, "Plugin serves on with the limits of before: {error}");
+            }
+        }
+    }
+
+    pub(super) fn slot(&self, file: &str) -> Option<Slot> {
+        self.slots.load().files.get(file).cloned()
+    }
+
+    /// Puts a generation into a slot.
+    pub(super) fn serve(&self, slot: &mut Slot, generation: Generation) {
+        let by = ByPlugin::new(&generation.plugin);
+        self.metrics.generation.get_or_create(&by).set(generation.number.cast_signed());
+        slot.serving = Some(Arc::new(generation));
+        slot.loaded_at = Some(Timestamp::now());
+    }
+
+    /// Changes the history of a plugin. If it cannot be recorded, it is lost with the next start.
+    pub(super) fn record(&self, name: &PluginName, slot: &mut Slot, history: History) {
+        if slot.history == history {
+            return;
+        }
+        if let Err(error) = self.kept.record(name, &history) {
+            tracing::error!(plugin = %name, %error, "History of the plugin was not recorded, a restart forgets it");
+        }
+        slot.history = history;
+    }
+
+    /// Forgets what was kept of plugins whose files are gone.
+    pub(super) fn forget_all_but(&self, files: &BTreeSet<std::path::PathBuf>) {
+        let stems = files.iter().filter_map(|path| path.file_stem()?.to_str().map(str::to_owned));
+        self.kept.forget_all_but(&stems.collect());
     }
 
     /// Retires the plugin of a removed file. Calls in flight finish.
@@ -240,16 +273,36 @@ impl Registry {
             tracing::info!(plugin = %generation.plugin, generation = generation.number, "Plugin retired, its file is gone");
             self.metrics.generation.remove(&ByPlugin::new(&generation.plugin));
         }
+        if let Some(name) = &slot.name {
+            self.kept.forget(name.as_str());
+        }
         self.replace(file.to_owned(), None);
     }
 
     fn replace(&self, file: String, slot: Option<Slot>) {
+        self.change(|files| {
+            match &slot {
+                Some(slot) => files.insert(file.clone(), slot.clone()),
+                None => files.remove(&file),
+            };
+        });
+    }
+
+    /// Replaces a slot unless its file was removed, and returns whether it did.
+    pub(super) fn update(&self, file: &str, slot: &Slot) -> bool {
+        let mut is_there = false;
+        self.change(|files| {
+            let found = files.get_mut(file);
+            is_there = found.is_some();
+            found.into_iter().for_each(|found| found.clone_from(slot));
+        });
+        is_there
+    }
+
+    fn change(&self, mut change: impl FnMut(&mut BTreeMap<String, Slot>)) {
         self.slots.rcu(|slots| {
             let mut slots = Slots::clone(slots);
-            match &slot {
-                Some(slot) => slots.files.insert(file.clone(), slot.clone()),
-                None => slots.files.remove(&file),
-            };
+            change(&mut slots.files);
             let serving = slots.files.values().filter_map(|slot| slot.serving.clone());
             slots.serving = serving.map(|generation| (generation.plugin.clone(), generation)).collect();
             slots
@@ -257,28 +310,116 @@ impl Registry {
         self.changed.send_replace(());
     }
 
-    /// The generation that replaces `serving`. `None` if the file serves already.
-    async fn next(
-        &self,
-        name: &PluginName,
-        path: &Path,
-        serving: Option<&Arc<Generation>>,
-    ) -> Result<Option<Generation>, LoadError> {
+    /// What serves after the file at `path` was read.
+    async fn next(&self, name: &PluginName, path: &Path, slot: &mut Slot) -> Result<Next, LoadError> {
         let Settings { dir, max_file, .. } = &self.settings;
         let rules = self.rules();
+        let serving = slot.serving.clone();
         let file = PluginFile::read(path, FilePlace::Folder(dir), *max_file, &rules.trust)?;
         rules.trust.admit(name, &file)?;
-        let is_same =
-            |serving: &&Arc<Generation>| serving.digest == file.digest && serving.limits == *rules.limits_of(name);
-        if serving.filter(is_same).is_some() {
-            return Ok(None);
+        if let Some(serving) = serving.as_ref().filter(|serving| serving.digest == file.digest) {
+            self.record(name, slot, History { refused: None, ..slot.history.clone() });
+            if serving.limits == *rules.limits_of(name) {
+                return Ok(Next::Same);
+            }
+            let mut generation = self.build(name, &file).await?;
+            generation.continue_watch_of(serving);
+            generation.number = self.next_number(name);
+            return Ok(Next::Swap(generation));
         }
-        let mut generation = self.build(name, &file).await?;
-        self.swap_policy
-            .admit(name, serving.map(|serving| serving.manifest.as_ref()), &generation.manifest)
-            .map_err(LoadError::Refused)?;
+        if let Some(refusal) = slot.history.refuses(file.digest, rules.check_samples) {
+            match &serving {
+                // It is tried again, as the operator asks for by touching it.
+                Some(_) if refusal.cause == Cause::Samples => {}
+                Some(_) => return Err(LoadError::Refused(refusal.reason.clone())),
+                None => match self.kept_generation(name, slot.history.serving).await {
+                    Ok(before) => return Ok(Next::Before(before)),
+                    Err(error) => {
+                        tracing::error!(plugin = %name, "The version before cannot serve, the refused one does: {error}")
+                    }
+                },
+            }
+        }
+        let component = self.compile(&file)?;
+        let mut generation = self.prepare(name, &component, file.digest).await?;
+        self.admit(name, serving.as_deref(), &generation)?;
+        if let Some(serving) = &serving {
+            if rules.check_samples {
+                self.try_out(name, &component, &file, &generation, slot).await?;
+            }
+            generation.succeed(serving);
+        }
+        if let Err(error) = self.kept.keep(name, &file) {
+            tracing::warn!(plugin = %name, %error, "Plugin file was not kept, it cannot be rolled back to");
+        }
+        self.record(name, slot, slot.history.after(file.digest));
         generation.number = self.next_number(name);
-        Ok(Some(generation))
+        Ok(Next::Swap(generation))
+    }
+
+    /// Runs the samples in a file. One that does not pass them is refused, also after a restart.
+    async fn try_out(
+        &self,
+        name: &PluginName,
+        component: &Component,
+        file: &PluginFile,
+        next: &Generation,
+        slot: &mut Slot,
+    ) -> Result<(), LoadError> {
+        let time = self.rules().check_time;
+        let subject = self.prepare_counting(name, component, file.digest, &self.trial_metrics).await?;
+        let tried = tokio::time::timeout(time, self.trial.run(subject, &file.bytes)).await;
+        let failed =
+            tried.unwrap_or_else(|_| Err(format!("they take more than `plugins.check_time` allows ({time:?})")));
+        let Err(reason) = failed else { return Ok(()) };
+        let error = LoadError::Samples(reason);
+        let refusal = Refusal {
+            digest: file.digest,
+            version: next.manifest.version.to_string(),
+            cause: Cause::Samples,
+            reason: error.to_string(),
+            at: Timestamp::now(),
+        };
+        self.record(name, slot, History { refused: Some(refusal), ..slot.history.clone() });
+        Err(error)
+    }
+
+    /// Refuses `next` if it must not replace `serving`.
+    pub(super) fn admit(
+        &self,
+        name: &PluginName,
+        serving: Option<&Generation>,
+        next: &Generation,
+    ) -> Result<(), LoadError> {
+        let serving = serving.map(|serving| serving.manifest.as_ref());
+        self.swap_policy.admit(name, serving, &next.manifest).map_err(LoadError::Refused)
+    }
+
+    pub(super) fn count_rollback(&self, name: &PluginName, cause: Cause) {
+        self.metrics.rollbacks.get_or_create(&ByCause::new(name, cause.as_str())).inc();
+    }
+
+    /// A generation of a kept file, with its number.
+    pub(super) async fn kept_generation(
+        &self,
+        name: &PluginName,
+        digest: Option<Digest>,
+    ) -> Result<Generation, LoadError> {
+        let trust = &self.rules().trust;
+        let none = || LoadError::Read(std::io::ErrorKind::NotFound.into());
+        let file = self.kept.read(name, digest.ok_or_else(none)?, self.settings.max_file, trust)?;
+        trust.admit(name, &file)?;
+        let mut generation = self.build(name, &file).await?;
+        generation.number = self.next_number(name);
+        Ok(generation)
+    }
+
+    /// Asks for a rollback, and waits for it.
+    pub(super) async fn ask_to_roll_back(&self, plugin: PluginName) -> Result<RolledBack, RollbackError> {
+        let (answer, answered) = oneshot::channel();
+        let request = RollbackRequest { plugin, asker: Asker::Operator(answer) };
+        self.rollbacks.try_send(request).map_err(|_| RollbackError::Busy)?;
+        answered.await.unwrap_or(Err(RollbackError::Busy))
     }
 
     /// Makes a generation from a file.
@@ -294,10 +435,21 @@ impl Registry {
         component: &Component,
         digest: Digest,
     ) -> Result<Generation, LoadError> {
+        self.prepare_counting(name, component, digest, &self.metrics).await
+    }
+
+    async fn prepare_counting(
+        &self,
+        name: &PluginName,
+        component: &Component,
+        digest: Digest,
+        metrics: &Arc<PluginMetrics>,
+    ) -> Result<Generation, LoadError> {
         let engine = component.engine();
         let kind = classify(component)?;
         let prepared = self.linkers.prepare(component, kind).map_err(|error| LoadError::Link(format!("{error:#}")))?;
-        let limits = self.rules().limits_of(name).clone();
+        let rules = self.rules();
+        let limits = rules.limits_of(name).clone();
         let text = prepared
             .describe(engine, name, &limits, self.runtime.activity.clone())
             .await
@@ -311,7 +463,9 @@ impl Registry {
             permits: Arc::clone(&self.permits),
             long_calls: Arc::clone(&self.long_calls),
             activity: self.runtime.activity.clone(),
-            metrics: Arc::clone(&self.metrics),
+            metrics: Arc::clone(metrics),
+            rule: rules.rollback,
+            rollbacks: self.rollbacks.clone(),
         };
         Ok(Generation::new(prepared, parts))
     }
@@ -323,6 +477,7 @@ impl Registry {
         if let Some(component) = self.cache.find(engines, file.digest) {
             return Ok(component);
         }
+        self.start.compiling();
         let code = self.compiler.compile(&file.bytes)?;
         let serving = || self.slots.load().serving.values().map(|generation| generation.digest).collect();
         self.cache.keep(engines, file.digest, &code, serving).or_else(|error| {
@@ -337,27 +492,4 @@ impl Registry {
         *number += 1;
         *number
     }
-}
-
-/// The name of a file's plugin.
-pub(super) fn plugin_name(path: &Path) -> Result<PluginName, LoadError> {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    stem.parse().map_err(|_| LoadError::Name(stem.into_owned()))
-}
-
-fn stem_label(slot: &Slot, file: &str) -> String {
-    slot.name.as_ref().map_or_else(|| file.to_owned(), ToString::to_string)
-}
-
-/// The name of a file, of which nothing reaches a log or a terminal as it is, and which differs for different files.
-pub(super) fn file_name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default();
-    match name.to_str() {
-        Some(name) => name.escape_debug().to_string(),
-        None => name.as_encoded_bytes().escape_ascii().to_string(),
-    }
-}
-
-fn shown(path: &Path) -> String {
-    path.with_file_name(file_name(path)).display().to_string()
 }

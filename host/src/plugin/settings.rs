@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::event::PluginName;
 
+use super::call_record::RollbackRule;
 use super::compile::CompileSettings;
 use super::limits::CallLimits;
 use super::trust::Trust;
@@ -29,12 +30,31 @@ pub struct Settings {
 }
 
 /// What is accepted, and what its calls may use. They can be replaced while the host runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PluginRules {
     pub trust: Trust,
+    /// Whether a file must pass the samples in it before it replaces a serving one.
+    pub check_samples: bool,
+    /// How long its samples may take together.
+    pub check_time: Duration,
+    /// For generations that begin to serve from now on.
+    pub rollback: RollbackRule,
     pub limits: CallLimits,
     /// Complete limits of single plugins.
     pub overrides: BTreeMap<PluginName, CallLimits>,
+}
+
+impl Default for PluginRules {
+    fn default() -> Self {
+        Self {
+            trust: Trust::default(),
+            check_samples: true,
+            check_time: Duration::from_secs(60),
+            rollback: RollbackRule::default(),
+            limits: CallLimits::default(),
+            overrides: BTreeMap::new(),
+        }
+    }
 }
 
 impl PluginRules {

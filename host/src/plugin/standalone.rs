@@ -14,9 +14,10 @@ use super::file::{self, FilePlace};
 use super::generation::Generation;
 use super::hints::Language;
 use super::manifest::Manifest;
-use super::registry::{Registry, plugin_name};
+use super::registry::Registry;
 use super::settings::Settings;
 use super::signature::SignatureState;
+use super::status::plugin_name;
 use super::swap_policy::AllowAll;
 
 /// Loads plugin files as the gateway does, with the same checks and limits, but serves nothing.
@@ -43,7 +44,8 @@ pub struct Inspection {
 impl StandaloneHost {
     /// A host with the limits of `settings`. It does not read the folder of plugins.
     pub fn new(settings: Settings) -> Result<Self, PluginError> {
-        Ok(Self { registry: Registry::new(settings, &Metrics::new(), Arc::new(AllowAll))? })
+        let (registry, _) = Registry::new(settings, &Metrics::new(), Arc::new(AllowAll), Arc::new(AllowAll))?;
+        Ok(Self { registry })
     }
 
     /// Loads the file. Keep this host while the generation is used: it counts the processor time of calls.

@@ -26,6 +26,8 @@ pub(super) struct PluginFile {
     pub(super) bytes: Vec<u8>,
     pub(super) digest: Digest,
     pub(super) signature: SignatureState,
+    /// The content of its signature file.
+    pub(super) signature_bytes: Option<Vec<u8>>,
 }
 
 impl PluginFile {
@@ -38,8 +40,8 @@ impl PluginFile {
             // An unreadable signature file is treated like an invalid signature.
             Err(_) => Some(Vec::new()),
         };
-        let signature = SignatureState::of(&bytes, signature.as_deref(), &trust.keys);
-        Ok(Self { digest: Digest::of(&bytes), bytes, signature })
+        let state = SignatureState::of(&bytes, signature.as_deref(), &trust.keys);
+        Ok(Self { digest: Digest::of(&bytes), bytes, signature: state, signature_bytes: signature })
     }
 }
 
@@ -76,7 +78,12 @@ mod tests {
         let check = |pin: Option<&str>, require_signature, state, expected: &str| {
             let pins = pin.map(|bytes| ("github".parse().unwrap(), Digest::of(bytes.as_bytes()))).into_iter().collect();
             let trust = Trust { pins, keys: vec![key], require_signature };
-            let file = PluginFile { bytes: b"new".to_vec(), digest: Digest::of(b"new"), signature: state };
+            let file = PluginFile {
+                bytes: b"new".to_vec(),
+                digest: Digest::of(b"new"),
+                signature: state,
+                signature_bytes: None,
+            };
             let admitted = trust.admit(&"github".parse().unwrap(), &file);
             let told = admitted.map_or_else(|error| error.to_string(), |()| String::new());
             assert!(told.contains(expected) && told.is_empty() == expected.is_empty(), "{told} should be {expected}");

@@ -22,9 +22,10 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::error::PluginError;
-use super::registry::{Registry, file_name};
+use super::registry::Registry;
 use super::settings::PluginRules;
 use super::signature::signature_path;
+use super::status::file_name;
 use crate::priority::give_way_if_possible;
 
 /// How often the folder is scanned without an event.
@@ -224,6 +225,8 @@ struct Folder {
 impl Folder {
     fn run(mut self, signals: &Receiver<Signal>, first: oneshot::Sender<()>) {
         let mut waiting = self.files();
+        self.registry.forget_all_but(&waiting);
+        self.registry.start.begin(waiting.len());
         loop {
             while !self.is_busy()
                 && let Some(path) = waiting.pop_first()
@@ -237,6 +240,7 @@ impl Folder {
                 return;
             }
         }
+        self.registry.end_start();
         if first.send(()).is_err() {
             return;
         }
@@ -292,7 +296,9 @@ impl Folder {
         paths.extend(self.seen.keys().cloned());
         for path in paths {
             let found = Fingerprint::of(&path, self.are_pairs());
-            if self.seen.get(&path).copied().flatten() == found {
+            let seen = self.seen.get(&path);
+            // A file that is gone since other rules came has no fingerprint either, and is retired.
+            if seen.copied().flatten() == found && (found.is_some() || seen.is_none()) {
                 self.unsettled.remove(&path);
                 continue;
             }

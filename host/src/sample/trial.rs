@@ -80,6 +80,11 @@ impl PluginUnderTest {
         Ok(Self { fresh: Arc::new(fresh), reused: Some(Arc::new(configured)), runs, advice })
     }
 
+    /// A loaded plugin whose calls are not timed.
+    pub(super) fn untimed(generation: Generation) -> Self {
+        Self { fresh: Arc::new(generation.without_reuse()), reused: None, runs: 0, advice: None }
+    }
+
     /// The loaded plugin.
     pub fn generation(&self) -> &Generation {
         &self.fresh
@@ -180,8 +185,11 @@ impl PluginUnderTest {
         trial
     }
 
-    /// The median time of a call; `None` if one of them fails.
+    /// The median time of a call; `None` if one of them fails, or none is to be timed.
     async fn time(&self, call: impl AsyncFn() -> bool) -> Option<Duration> {
+        if self.runs == 0 {
+            return None;
+        }
         let begun = Instant::now();
         let mut times = Vec::new();
         // The first call only warms up caches.

@@ -6,7 +6,9 @@
 
 mod algorithm;
 mod compact;
+mod issuer;
 mod key;
+mod key_set;
 mod query_hash;
 
 use std::borrow::Cow;
@@ -16,7 +18,9 @@ use sha2::{Digest, Sha256};
 
 pub use self::algorithm::JwtAlgorithm;
 use self::compact::{Audience, Claims, Compact};
+pub use self::issuer::{IssuedToken, TokenRefusal};
 use self::key::PublicKey;
+pub use self::key_set::{KeySet, KeySetError};
 use super::mac::Algorithm;
 use super::tolerance::{Tolerance, Unit};
 use super::{Draft, Header, Secret, SignError, Signed, VerifyError, query};

@@ -108,7 +108,7 @@ impl Scheme {
             Self::StandardWebhooks(_) => {
                 let new = || format!("msg_{}", uuid::Uuid::now_v7().simple());
                 let id = draft.id.map_or_else(new, str::to_owned);
-                let headers = standard_webhooks::sign(secret, &id, now, draft.body)?;
+                let headers = standard_webhooks::sign(&[secret], &id, now, draft.body)?;
                 Ok(headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
             }
             Self::Jwt(scheme) => scheme.sign(secret, draft, now),

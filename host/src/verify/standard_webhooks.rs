@@ -139,23 +139,29 @@ pub fn can_sign(secret: &Secret) -> Result<(), &'static str> {
     SecretEncoding::Whsec.key(secret).map(drop)
 }
 
-/// The three headers for `body`, sent at `at` with `id`. A retry keeps its id.
-pub fn sign(secret: &Secret, id: &str, at: Timestamp, body: &[u8]) -> Result<[(&'static str, String); 3], SignError> {
+/// The three headers for `body`, sent at `at` with `id`, signed with each of the secrets. A retry keeps its id.
+pub fn sign(
+    secrets: &[&Secret],
+    id: &str,
+    at: Timestamp,
+    body: &[u8],
+) -> Result<[(&'static str, String); 3], SignError> {
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'.') {
         return Err(SignError::Id { id: id.to_owned() });
     }
-    if let Ok(Key::Public(_)) = Key::read(secret) {
-        return Err(SignError::PrivateKey { scheme: "standard-webhooks" });
-    }
-    let key =
-        SecretEncoding::Whsec.key(secret).map_err(|expected| SignError::Secret { expected: expected.to_owned() })?;
     let time = Unit::Seconds.of(at).to_string();
-    let tag = tag(&key, id.as_bytes(), time.as_bytes(), body);
-    Ok([
-        (ID, id.to_owned()),
-        ("webhook-timestamp", time),
-        ("webhook-signature", format!("{}{}", SHARED.prefix, SHARED.encoding.encode(tag.as_bytes()))),
-    ])
+    let signature = |secret: &&Secret| {
+        if let Ok(Key::Public(_)) = Key::read(secret) {
+            return Err(SignError::PrivateKey { scheme: "standard-webhooks" });
+        }
+        let key = SecretEncoding::Whsec
+            .key(secret)
+            .map_err(|expected| SignError::Secret { expected: expected.to_owned() })?;
+        let tag = tag(&key, id.as_bytes(), time.as_bytes(), body);
+        Ok(format!("{}{}", SHARED.prefix, SHARED.encoding.encode(tag.as_bytes())))
+    };
+    let signatures = secrets.iter().map(signature).collect::<Result<Vec<_>, _>>()?.join(" ");
+    Ok([(ID, id.to_owned()), ("webhook-timestamp", time), ("webhook-signature", signatures)])
 }
 
 fn tag(key: &[u8], id: &[u8], timestamp: &[u8], body: &[u8]) -> Tag {

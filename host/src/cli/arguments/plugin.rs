@@ -6,13 +6,15 @@ use clap::{Args, Subcommand};
 use clap_complete::engine::ArgValueCandidates;
 
 use super::output::OutputArguments;
+use super::select::moment;
 use crate::cli::names;
 use crate::cli::plugin::build::BuildArguments;
 use crate::cli::plugin::new::NewArguments;
 use crate::cli::plugin::pack::PackArguments;
 use crate::cli::plugin::pin::PinArguments;
 use crate::cli::plugin::sign::SignArguments;
-use crate::event::ChannelName;
+use crate::cli::plugin::verification::SecretSource;
+use crate::event::{ChannelName, PluginName, Timestamp};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PluginCommand {
@@ -43,10 +45,17 @@ pub(in crate::cli) enum PluginCommand {
     Pin(PinArguments),
     /// Sign a plugin file with an Ed25519 key
     Sign(SignArguments),
+    /// Take the version before back into service, in the running gateway
+    Rollback {
+        /// Name of the plugin
+        name: PluginName,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
 }
 
 /// Options that conflict with recording.
-const TRYING: [&str; 4] = ["paths", "runs", "accept", "format"];
+const TRYING: [&str; 6] = ["paths", "runs", "accept", "secret", "at", "format"];
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct TestArguments {
@@ -62,6 +71,12 @@ pub(in crate::cli) struct TestArguments {
     /// Write the results into the samples as the expected ones
     #[arg(long)]
     pub(in crate::cli) accept: bool,
+    /// Verify the requests, whose headers need their signature, with this secret: env:NAME or file:PATH
+    #[arg(long, value_name = "SOURCE")]
+    pub(in crate::cli) secret: Option<SecretSource>,
+    /// When the requests were signed (2026-01-31T12:00:00Z, or 15m ago); by default now
+    #[arg(long, value_name = "TIME", requires = "secret", value_parser = moment)]
+    pub(in crate::cli) at: Option<Timestamp>,
     /// Record samples of what this channel of the running gateway receives, without credentials
     #[arg(long, value_name = "CHANNEL", conflicts_with_all = TRYING, add = ArgValueCandidates::new(names::channels))]
     pub(in crate::cli) record: Option<ChannelName>,

@@ -67,7 +67,7 @@ impl Loop {
         let begun = Instant::now();
         build(&self.dir, self.build.as_deref()).await?;
         let built = begun.elapsed();
-        let options = Options { samples: None, runs: RUNS, accept: false };
+        let options = Options { samples: None, runs: RUNS, accept: false, verification: None };
         let report = test::try_out(&self.host, &self.dir, &options).await?;
         let mut text = format!("built in {:.1} s\n{}", built.as_secs_f64(), report.text());
         match &self.install {

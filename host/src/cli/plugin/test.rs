@@ -10,8 +10,9 @@ use super::super::failure::Failure;
 use super::super::output;
 use super::sample::{Report, accept};
 use super::target::Target;
+use super::verification::Verification;
 use crate::plugin::{Settings, StandaloneHost};
-use crate::sample::{self, PluginUnderTest};
+use crate::sample::{self, PluginUnderTest, TrialVerdict};
 
 pub(super) struct Options {
     /// The folder of samples; `None` means beside each plugin.
@@ -20,6 +21,8 @@ pub(super) struct Options {
     pub(super) runs: u32,
     /// Whether the results become the expected ones.
     pub(super) accept: bool,
+    /// How requests are verified, if they are.
+    pub(super) verification: Option<Verification>,
 }
 
 /// Runs the samples of each plugin and prints the results.
@@ -70,6 +73,11 @@ pub(super) async fn try_out(host: &StandaloneHost, path: &Path, options: &Option
     let mut trials = Vec::new();
     for sample in &listed {
         let mut trial = subject.run(sample).await;
+        if let Some(verification) = &options.verification
+            && let Err(problem) = verification.check(sample, &subject.generation().manifest)
+        {
+            trial.verdict = TrialVerdict::Failed(problem);
+        }
         if options.accept {
             accept(&mut trial, sample).map_err(anyhow::Error::msg)?;
         }

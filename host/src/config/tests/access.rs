@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use super::{check_problems, config, config_with};
-use crate::caller::{ForwardedHeader, Proof};
+use crate::caller::{ForwardedHeader, KeyPlace, Proof};
+use crate::verify::JwtAlgorithm;
 
 #[test]
 fn a_channel_names_its_callers() {
@@ -29,9 +30,33 @@ fn a_channel_names_its_callers() {
 }
 
 #[test]
+fn a_caller_has_an_issuer_of_tokens() {
+    let with = |keys: &str| {
+        let text =
+            format!("[callers.ci]\nkind = 'jwt'\nissuer = 'i'\naudience = 'g'\n{keys}\n[channels.a]\ncallers = ['ci']");
+        let config = config_with(&text, &[("S", "secret")]).unwrap();
+        let Proof::Issued { token, keys, secrets } = config.ingest.channels[0].access.callers[0].proof.clone() else {
+            panic!("{keys}")
+        };
+        (token.algorithms, keys.map(|source| source.place), secrets.len())
+    };
+
+    let url = "https://issuer.example/keys".to_owned();
+    let public = vec![JwtAlgorithm::Rs256, JwtAlgorithm::Es256];
+    assert_eq!(with("jwks_url = 'https://issuer.example/keys'"), (public, Some(KeyPlace::Url(url.clone())), 0));
+    assert_eq!(with("secret = { env = 'S' }"), (vec![JwtAlgorithm::Hs256], None, 1));
+    let both = "algorithms = ['ES256', 'HS256']\nsecret = { env = 'S' }\njwks_url = 'https://issuer.example/keys'";
+    assert_eq!(with(both), (vec![JwtAlgorithm::Es256, JwtAlgorithm::Hs256], Some(KeyPlace::Url(url)), 1));
+    assert!(matches!(with("jwks_url = 'http://127.0.0.1:1/'").1, Some(KeyPlace::Url(_))));
+}
+
+#[test]
 fn a_caller_without_the_keys_of_its_kind_is_reported() {
     for (text, expected) in [
-        ("[callers.a]", &["callers.a.kind: expected `bearer`, `basic`, `header` or `certificate`, found nothing"][..]),
+        (
+            "[callers.a]",
+            &["callers.a.kind: expected `bearer`, `basic`, `header`, `certificate` or `jwt`, found nothing"][..],
+        ),
         ("[callers.a]\nkind = 'bearer'", &["callers.a.secret: expected a secret, found nothing"]),
         (
             "[callers.a]\nkind = 'header'",
@@ -47,6 +72,31 @@ fn a_caller_without_the_keys_of_its_kind_is_reported() {
         (
             "[callers.a]\nkind = 'certificate'\nnames = ['x']\nheader = 'x-a'",
             &["callers.a.header: expected no `header` with this `kind`, found one"],
+        ),
+        (
+            "[callers.a]\nkind = 'jwt'",
+            &[
+                "callers.a.issuer: expected the claim `iss` of its tokens, found nothing",
+                "callers.a.audience: expected the claim `aud` of its tokens, found nothing",
+                "callers.a.jwks_url: expected the keys of the issuer, in `jwks_url` or `jwks_file`, found nothing",
+            ],
+        ),
+        (
+            "[callers.a]\nkind = 'jwt'\nissuer = 'i'\naudience = 'g'\nalgorithms = ['RS512', 'HS256']\njwks_file = 'k'",
+            &[
+                "callers.a.algorithms[0]: expected `RS256`, `ES256` or `HS256`, found `RS512`",
+                "callers.a.secret: expected a secret, because `algorithms` has `HS256`, found nothing",
+            ],
+        ),
+        (
+            "[callers.a]\nkind = 'jwt'\nissuer = 'i'\naudience = 'g'\njwks_url = 'http://issuer.example/keys'",
+            &[
+                "callers.a.jwks_url: expected an https URL; `http` is for this machine only, found `http://issuer.example/keys`",
+            ],
+        ),
+        (
+            "[callers.a]\nkind = 'certificate'\nnames = ['x']\nissuer = 'i'",
+            &["callers.a.issuer: expected a key of `callers.a`, found `issuer`"],
         ),
         ("[channels.a]\ncallers = []", &["channels.a.callers: expected at least one caller, found an empty list"]),
         (

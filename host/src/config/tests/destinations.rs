@@ -39,6 +39,27 @@ fn agents_reach_what_they_are_granted() {
 }
 
 #[test]
+fn a_signing_credential_takes_several_secrets() {
+    let text = |kind: &str| {
+        format!(
+            "[agents.a]\nplugin = 'http'\nallow_hosts = ['a']\n[agents.a.credentials.key]\nkind = '{kind}'\n\
+             secret = [{{ env = 'NEW' }}, {{ env = 'OLD' }}]\nhosts = ['a']"
+        )
+    };
+    let secrets = [("NEW", "whsec_bmV3"), ("OLD", "whsec_b2xk")];
+
+    let config = config_with(&text("standard-webhooks"), &secrets).unwrap();
+
+    let credential = &config.dispatch.agents[0].egress.credentials["key"];
+    assert_eq!((credential.secret.expose(), credential.further.len()), (&b"whsec_bmV3"[..], 1));
+    let problems = config_with(&text("bearer"), &secrets).unwrap_err().join("\n");
+    assert!(
+        problems.contains("key.secret: expected a single secret with this `kind`, found a list of them"),
+        "{problems}"
+    );
+}
+
+#[test]
 fn invalid_grants_and_credentials_are_reported() {
     for (text, expected) in [
         ("allow_hosts = 'a'", "agents.a.allow_hosts: expected a list, found `a`"),

@@ -129,7 +129,8 @@ fn the_shipped_file_documents_the_defaults() {
         let plugins = &config.plugins;
         let folders = (plugins.dir.clone(), plugins.cache_dir.clone(), plugins.cache_max, plugins.compile.clone());
         let trust = (plugins.rules.trust.keys.clone(), plugins.rules.trust.require_signature);
-        (folders, trust, plugins.debounce, plugins.max_file, plugins.instances)
+        let swaps = (plugins.rules.check_samples, plugins.rules.check_time, plugins.rules.rollback);
+        (folders, trust, swaps, plugins.debounce, plugins.max_file, plugins.instances)
     };
     assert_eq!(plugins(&documented), plugins(&defaults));
     assert!(defaults.plugins.rules.trust.pins.is_empty() && documented.plugins.rules.trust.pins.contains_key("github"));

@@ -40,6 +40,7 @@ mod segments;
 mod shared;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -101,9 +102,25 @@ impl Journal {
     /// How long a commit waits for a layer to be applied, or for a segment. Long before that it is reported to be stalled.
     const PATIENCE: Duration = Duration::from_secs(120);
 
-    /// Opens or creates the log in `dir`, and applies what the store of keys does not have.
+    /// Claims `dir`, and opens or creates the log in it.
     pub(crate) fn open(dir: &Path, cache_bytes: u64, ballast_bytes: u64, min_free: u64) -> Result<Self, EngineError> {
-        Self::over(Sled::open(dir, cache_bytes, ballast_bytes, min_free)?, dir, Sizes::default())
+        Self::open_claimed(Self::claim(dir, ballast_bytes, min_free)?, dir, cache_bytes, ballast_bytes, min_free)
+    }
+
+    /// Opens or creates the log in `dir`, which is claimed, and applies what the store of keys does not have.
+    pub(crate) fn open_claimed(
+        claim: File,
+        dir: &Path,
+        cache_bytes: u64,
+        ballast_bytes: u64,
+        min_free: u64,
+    ) -> Result<Self, EngineError> {
+        Self::over(Sled::open_claimed(claim, dir, cache_bytes, ballast_bytes, min_free)?, dir, Sizes::default())
+    }
+
+    /// Keeps every other process out of the folder of a log.
+    pub(crate) fn claim(dir: &Path, ballast_bytes: u64, min_free: u64) -> Result<File, EngineError> {
+        Sled::claim(dir, ballast_bytes, min_free)
     }
 
     /// The same over a store that is open, with other sizes.

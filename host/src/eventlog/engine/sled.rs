@@ -66,16 +66,31 @@ impl Sled {
 
     /// Opens or creates the store in `dir`.
     pub(crate) fn open(dir: &Path, cache_bytes: u64, ballast_bytes: u64, min_free: u64) -> Result<Self, EngineError> {
+        Self::open_claimed(Self::claim(dir, ballast_bytes, min_free)?, dir, cache_bytes, ballast_bytes, min_free)
+    }
+
+    /// Creates the folder if it is missing, and keeps every other process out.
+    pub(crate) fn claim(dir: &Path, ballast_bytes: u64, min_free: u64) -> Result<File, EngineError> {
         create(dir).map_err(|error| unavailable(dir, &error))?;
-        let reserve = Reserve::new(dir, ballast_bytes, min_free);
-        let lock = lock(dir).or_else(|error| match error {
+        lock(dir).or_else(|error| match error {
             // Even an empty file may need a block.
             EngineError::Full(_) => {
-                reserve.free();
+                Reserve::new(dir, ballast_bytes, min_free).free();
                 lock(dir)
             }
             error => Err(error),
-        })?;
+        })
+    }
+
+    /// Opens the store in a folder that is claimed.
+    pub(crate) fn open_claimed(
+        lock: File,
+        dir: &Path,
+        cache_bytes: u64,
+        ballast_bytes: u64,
+        min_free: u64,
+    ) -> Result<Self, EngineError> {
+        let reserve = Reserve::new(dir, ballast_bytes, min_free);
         let engine = Self {
             dir: dir.to_owned(),
             cache_bytes,

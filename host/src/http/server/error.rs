@@ -4,17 +4,21 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::tls::TlsError;
+use crate::process::Process;
 
 /// Why there is nothing to serve on.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The address belongs to another machine or is in use.
-    #[error("cannot listen on `{address}`: {source}\nhint: choose another address, or stop what listens there")]
+    #[error(
+        "cannot listen on `{address}`: {}\nhint: choose another address, or stop what listens there",
+        reason(*address, cause)
+    )]
     Bind {
         /// The configured address.
         address: SocketAddr,
         /// What the system reported.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Connections cannot be encrypted.
     #[error(transparent)]
@@ -27,4 +31,12 @@ pub enum HttpError {
         /// Where it listens.
         address: SocketAddr,
     },
+}
+
+/// What the system reported, and who has the address if that can be found out.
+fn reason(address: SocketAddr, cause: &io::Error) -> String {
+    match Process::listening(address).filter(|_| cause.kind() == io::ErrorKind::AddrInUse) {
+        Some(process) => format!("it is in use by {process}"),
+        None => cause.to_string(),
+    }
 }

@@ -45,7 +45,7 @@ impl Listener {
         tls: Option<Arc<Tls>>,
         connections: usize,
     ) -> Result<Self, HttpError> {
-        let failed = |source| HttpError::Bind { address, source };
+        let failed = |cause| HttpError::Bind { address, cause };
         let socket = match inherited {
             Some(socket) => TcpListener::from_std(socket).map_err(failed)?,
             None => TcpListener::bind(address).await.map_err(failed)?,

@@ -12,6 +12,8 @@ const MAX_LENGTH: usize = 8192;
 pub(super) struct Compact<'a> {
     /// The algorithm according to its header.
     pub(super) algorithm: String,
+    /// The id of its key according to its header.
+    pub(super) key: Option<String>,
     /// The signed bytes.
     pub(super) signed: &'a [u8],
     pub(super) claims: Vec<u8>,
@@ -22,6 +24,9 @@ pub(super) struct Compact<'a> {
 #[derive(Deserialize)]
 struct Jose {
     alg: String,
+    /// Anything but a text is no id.
+    #[serde(default)]
+    kid: serde_json::Value,
     /// Extensions that a reader must support. None is supported, so any makes the token invalid.
     #[serde(default)]
     crit: Critical,
@@ -86,10 +91,11 @@ impl<'a> Compact<'a> {
             return None;
         }
         let decode = |part: &[u8]| URL_SAFE_NO_PAD.decode(part).ok();
-        let Jose { alg, crit } = object(&decode(header)?)?;
+        let Jose { alg, kid, crit } = object(&decode(header)?)?;
         let Critical::Absent = crit else { return None };
         Some(Self {
             algorithm: alg,
+            key: kid.as_str().map(str::to_owned),
             signed: &text[..header.len() + 1 + claims.len()],
             claims: decode(claims)?,
             signature: decode(signature)?,

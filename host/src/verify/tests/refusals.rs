@@ -105,6 +105,22 @@ fn standard_webhooks_takes_complete_v1_entries_only() {
     }
 }
 
+/// During a rotation a request is signed with both secrets, and passes with either of them.
+#[test]
+fn standard_webhooks_are_signed_with_each_secret() {
+    let (new, old) = (secret("whsec_bmV3"), secret("whsec_b2xk"));
+    let signed = standard_webhooks::sign(&[&new, &old], "msg_1", seconds(NOW), b"{}").unwrap();
+    let alone = standard_webhooks::sign(&[&old], "msg_1", seconds(NOW), b"{}").unwrap();
+
+    let signatures: Vec<_> = signed[2].1.split(' ').collect();
+    assert_eq!(signatures.len(), 2);
+    assert_eq!(signatures[1], alone[2].1);
+    assert_ne!(signatures[0], signatures[1]);
+    assert_eq!(signed[..2], alone[..2]);
+    let public = secret("whpk_11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+    assert!(standard_webhooks::sign(&[&new, &public], "msg_1", seconds(NOW), b"{}").is_err());
+}
+
 /// A sender may go from shared secrets to a key pair while both stand in the configuration.
 #[test]
 fn standard_webhooks_takes_ed25519_signatures_with_a_public_key_only() {
@@ -116,7 +132,7 @@ fn standard_webhooks_takes_ed25519_signatures_with_a_public_key_only() {
     let other = format!("whpk_{}", STANDARD.encode(SigningKey::from_bytes(&[8; 32]).verifying_key().as_bytes()));
     let shared = "whsec_a2V5";
     let by_shared = {
-        let headers = standard_webhooks::sign(&secret(shared), "msg_1", seconds(NOW), body).unwrap();
+        let headers = standard_webhooks::sign(&[&secret(shared)], "msg_1", seconds(NOW), body).unwrap();
         headers[2].1.clone()
     };
     for (value, text, expected) in [
@@ -145,7 +161,7 @@ fn standard_webhooks_takes_ed25519_signatures_with_a_public_key_only() {
     let forged = Request::new(body, [("x-gitlab-token".to_owned(), public.clone())]);
     let either = json!([super::token("header", Some("x-gitlab-token"))[0], super::standard_webhooks()[0]]);
     assert!(forged.verify(&recipe(either), &[secret(&public)], seconds(NOW)).is_err());
-    assert!(standard_webhooks::sign(&secret(&public), "msg_1", seconds(NOW), body).is_err());
+    assert!(standard_webhooks::sign(&[&secret(&public)], "msg_1", seconds(NOW), body).is_err());
 }
 
 #[test]
@@ -180,7 +196,7 @@ fn standard_webhooks_reads_one_complete_set_of_headers() {
 #[test]
 fn an_id_with_a_dot_is_not_signed_either() {
     for id in ["", "a.b", "a b", "é"] {
-        assert!(standard_webhooks::sign(&secret("whsec_a2V5"), id, seconds(NOW), b"").is_err(), "{id}");
+        assert!(standard_webhooks::sign(&[&secret("whsec_a2V5")], id, seconds(NOW), b"").is_err(), "{id}");
     }
 }
 

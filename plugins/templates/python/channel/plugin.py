@@ -11,6 +11,17 @@ MANIFEST = {
     "name": "plugin-name",
     "version": "0.1.0",
     "summary": "Turns each posted JSON object into an event",
+    # To let in signed requests only, describe what the provider signs:
+    # "verification": [
+    #     {
+    #         "scheme": "hmac",
+    #         "algorithm": "sha256",
+    #         "header": "x-signature",
+    #         "prefix": "sha256=",
+    #         "encoding": "hex",
+    #         "signed": ["body"],
+    #     },
+    # ],
     "config": {
         "default_kind": {
             "type": "string",

@@ -8,6 +8,10 @@ const manifest = {
   name: 'plugin-name',
   version: '0.1.0',
   summary: 'Turns each posted JSON object into an event',
+  // To let in signed requests only, describe what the provider signs:
+  // verification: [
+  //   { scheme: 'hmac', algorithm: 'sha256', header: 'x-signature', prefix: 'sha256=', encoding: 'hex', signed: ['body'] },
+  // ],
   config: {
     default_kind: { type: 'string', summary: 'kind of an event whose body has none', default: 'received' },
   },

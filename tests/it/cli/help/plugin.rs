@@ -12,15 +12,16 @@ Create, build, check, test, pin and sign plugins
 Usage: gateway plugin [OPTIONS] <COMMAND>
 
 Commands:
-  new      Create the source of a new plugin, ready to build
-  build    Build a plugin from source with the tools of its language
-  check    Check plugin files as the gateway would, and report all problems
-  inspect  Show the kind, version, verification, settings, imports, samples and needs of a plugin
-  test     Run samples through a plugin and compare the results with the expected ones
-  dev      Build, test and install a plugin whenever its folder changes, until Ctrl-C
-  pack     Embed samples in a plugin file, as `build` does, so that `gateway send` finds them
-  pin      Pin plugins to the SHA-256 of their files, so that no other file serves
-  sign     Sign a plugin file with an Ed25519 key
+  new       Create the source of a new plugin, ready to build
+  build     Build a plugin from source with the tools of its language
+  check     Check plugin files as the gateway would, and report all problems
+  inspect   Show the kind, version, verification, settings, imports, samples and needs of a plugin
+  test      Run samples through a plugin and compare the results with the expected ones
+  dev       Build, test and install a plugin whenever its folder changes, until Ctrl-C
+  pack      Embed samples in a plugin file, as `build` does, so that `gateway send` finds them
+  pin       Pin plugins to the SHA-256 of their files, so that no other file serves
+  sign      Sign a plugin file with an Ed25519 key
+  rollback  Take the version before back into service, in the running gateway
 
 Options:
       --config <FILE>  Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
@@ -105,6 +106,10 @@ Options:
       --samples <DIR>     Folder of samples; by default `samples` beside the plugin
       --runs <RUNS>       Timed calls of each sample, 1 to 10000 [default: 20]
       --accept            Write the results into the samples as the expected ones
+      --secret <SOURCE>   Verify the requests, whose headers need their signature, with this secret:
+                          env:NAME or file:PATH
+      --at <TIME>         When the requests were signed (2026-01-31T12:00:00Z, or 15m ago); by
+                          default now
       --record <CHANNEL>  Record samples of what this channel of the running gateway receives,
                           without credentials
       --count <COUNT>     Number of samples to record, 1 to 100 [default: 1]
@@ -182,6 +187,25 @@ Options:
       --key <FILE>     Private key, as written by `openssl genpkey -algorithm ed25519`
       --config <FILE>  Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
   -h, --help           Print help
+",
+    );
+    check_help(
+        &["plugin", "rollback"],
+        r"
+Take the version before back into service, in the running gateway
+
+Usage: gateway plugin rollback [OPTIONS] <NAME>
+
+Arguments:
+  <NAME>  Name of the plugin
+
+Options:
+      --format <FORMAT>  Output format: text or json [default: text]
+      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>     When to use colours: auto, always or never [default: auto]
+  -h, --help             Print help
 ",
     );
 }

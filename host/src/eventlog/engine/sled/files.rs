@@ -1,7 +1,7 @@
 //! The files of a store: locks, synced directories, and moves that are there as a whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use rustix::fs::{Advice, fadvise};
@@ -25,7 +25,11 @@ pub(super) fn lock(dir: &Path) -> Result<File, EngineError> {
     let file = File::options().write(true).create(true).truncate(false).open(dir.join("lock"));
     let file = file.map_err(|error| unavailable(dir, &error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => {
+            // Who is kept out learns by whom. Without room for it, without a word.
+            let _ = file.set_len(0).and_then(|()| (&file).write_all(std::process::id().to_string().as_bytes()));
+            Ok(file)
+        }
         Err(fs::TryLockError::WouldBlock) => Err(EngineError::Locked(dir.to_owned())),
         Err(fs::TryLockError::Error(error)) => Err(unavailable(dir, &error)),
     }

@@ -1,7 +1,5 @@
 //! Real payloads of GitHub: the recordings of `@octokit/webhooks-examples`, signed, at a running gateway.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
-
 use std::fs;
 
 use serde_json::Value;
@@ -72,8 +70,6 @@ async fn a_webhook_of_gitea_is_an_event_of_github() {
     );
     assert_eq!((&event["attributes"]["sender"], &event["attributes"]["command"]), (&"ada".into(), &"fix".into()));
 }
-
-/// The signature as `sign` of `@octokit/webhooks-methods` makes it.
 
 fn kind(event: &str, payload: &Value) -> String {
     let action = payload["action"].as_str().map(|action| format!(".{action}")).unwrap_or_default();

@@ -172,8 +172,13 @@ Commands:
   resume  Resume the deliveries to a paused agent
 
 Options:
+      --wide             Show every column with full ids and times, and cut nothing
+      --utc              Show times in UTC instead of how long ago
       --format <FORMAT>  Output format: text or json [default: text]
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>     When to use colours: auto, always or never [default: auto]
   -h, --help             Print help
 ",
     );
@@ -190,6 +195,9 @@ Arguments:
 Options:
       --format <FORMAT>  Output format: text or json [default: text]
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>     When to use colours: auto, always or never [default: auto]
   -h, --help             Print help
 ",
     );
@@ -206,6 +214,9 @@ Arguments:
 Options:
       --format <FORMAT>  Output format: text or json [default: text]
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>     When to use colours: auto, always or never [default: auto]
   -h, --help             Print help
 ",
     );
@@ -220,8 +231,6 @@ Arguments:
   <NAME>  Agent name, as listed by `gateway agents`
 
 Options:
-      --wide             Show every column with full ids and times, and cut nothing
-      --utc              Show times in UTC instead of how long ago
       --format <FORMAT>  Output format: text or json [default: text]
       --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
       --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]

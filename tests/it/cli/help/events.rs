@@ -15,8 +15,11 @@ Usage: gateway events [OPTIONS]
 Commands:
   list    List events, newest first
   show    Show one event: its timeline, its deliveries and its data
+  find    Find events by a text in them: an id, a subject, an attribute or the data
   tail    Print new events as they are stored, until Ctrl-C
   replay  Replay an event: deliver it again
+  export  Export events as CloudEvents, one line of JSON each
+  import  Import events of an export into the running gateway, each once
 
 Options:
       --limit <LIMIT>      Maximum number of rows, 1 to 500 [default: 50]
@@ -122,16 +125,72 @@ Options:
     check_help(
         &["events", "find"],
         r"
+Find events by a text in them: an id, a subject, an attribute or the data
+
+Usage: gateway events find [OPTIONS] <TEXT>
+
+Arguments:
+  <TEXT>  The text, in upper or lower case: the provider's delivery id, a request id, the beginning
+          of an event id, or a part of the subject, of an attribute or of the data
+
+Options:
+      --limit <LIMIT>      Maximum number of rows, 1 to 500 [default: 50]
+      --cursor <CURSOR>    Continue where an earlier search ended
+      --channel <CHANNEL>  Filter by channel
+      --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
+      --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (1d)
+      --until <TIME>       Received before this time or this long ago (1d)
+      --wide               Show every column with full ids and times, and cut nothing
+      --utc                Show times in UTC instead of how long ago
+      --format <FORMAT>    Output format: text or json [default: text]
+      --config <FILE>      Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>          Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>      Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>       When to use colours: auto, always or never [default: auto]
+  -h, --help               Print help
 ",
     );
     check_help(
         &["events", "export"],
         r"
+Export events as CloudEvents, one line of JSON each
+
+Usage: gateway events export [OPTIONS] [FILE]
+
+Arguments:
+  [FILE]  File to write, `-` for stdout; must not exist yet
+
+Options:
+      --channel <CHANNEL>  Filter by channel
+      --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
+      --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (1d)
+      --until <TIME>       Received before this time or this long ago (1d)
+      --data               Export the data too, not only what is known about it
+      --config <FILE>      Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>          Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>      Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>       When to use colours: auto, always or never [default: auto]
+  -h, --help               Print help
 ",
     );
     check_help(
         &["events", "import"],
         r"
+Import events of an export into the running gateway, each once
+
+Usage: gateway events import [OPTIONS] <FILE>
+
+Arguments:
+  <FILE>  File written by `gateway events export`, `-` for stdin
+
+Options:
+      --route            Deliver the events by the routes; by default they are only stored
+      --format <FORMAT>  Output format: text or json [default: text]
+      --config <FILE>    Configuration file, `./gateway.toml` by default [env: GATEWAY_CONFIG]
+      --url <URL>        Address of the admin API, if not as configured [env: GATEWAY_URL]
+      --token <TOKEN>    Token of the admin API [env: GATEWAY_ADMIN_TOKEN]
+      --color <WHEN>     When to use colours: auto, always or never [default: auto]
+  -h, --help             Print help
 ",
     );
     check_help(
@@ -145,7 +204,7 @@ Usage: gateway deliveries [OPTIONS]
 Commands:
   list     List deliveries, newest event first
   replay   Replay one delivery, or all dead letters that match the filters
-  replays  List replays and their progress, latest first
+  replays  List replays and their progress, latest first, or show what became of one
   cancel   Cancel a replay, or the open deliveries to an agent that is gone
 
 Options:
@@ -153,7 +212,7 @@ Options:
       --cursor <CURSOR>    Continue where an earlier list ended
       --channel <CHANNEL>  Filter by channel
       --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --state <STATE>      Filter by state: pending, retrying, delivered or dead
+      --state <STATE>      Filter by state: pending, retrying, delivered, dead or replayed
       --agent <AGENT>      Filter by agent
       --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (1d)
       --until <TIME>       Received before this time or this long ago (1d)
@@ -179,7 +238,7 @@ Options:
       --cursor <CURSOR>    Continue where an earlier list ended
       --channel <CHANNEL>  Filter by channel
       --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --state <STATE>      Filter by state: pending, retrying, delivered or dead
+      --state <STATE>      Filter by state: pending, retrying, delivered, dead or replayed
       --agent <AGENT>      Filter by agent
       --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (1d)
       --until <TIME>       Received before this time or this long ago (1d)
@@ -225,9 +284,12 @@ Options:
     check_help(
         &["deliveries", "replays"],
         r"
-List replays and their progress, latest first
+List replays and their progress, latest first, or show what became of one
 
-Usage: gateway deliveries replays [OPTIONS]
+Usage: gateway deliveries replays [OPTIONS] [REPLAY]
+
+Arguments:
+  [REPLAY]  Replay id; by default all are listed
 
 Options:
       --wide             Show every column with full ids and times, and cut nothing

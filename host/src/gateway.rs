@@ -1,5 +1,7 @@
 //! The composition root: the only place where neighbours meet.
 
+mod checks;
+mod error;
 mod issuer_keys;
 mod reload;
 mod watch;
@@ -8,53 +10,26 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{self, SignalKind, signal};
 
+use self::checks::{check_secrets, findings};
+pub use self::error::GatewayError;
 use self::issuer_keys::issuer_keys;
-use self::reload::{RELOADS, Reloader};
-use crate::config::{Config, ConfigProblems, Described, Judged, Source, unfit_secrets};
+pub use self::reload::SetLogLevel;
+use self::reload::{RELOADS, Reloader, load_states};
+use crate::config::Config;
 use crate::dispatch::{DELIVERIES, Dispatch};
-use crate::event::{Destination, Facts, PluginName, Timestamp};
-use crate::eventlog::{Claim, CommitSink, EventLog, EventLogError, Space};
-use crate::http::{self, HttpError, Server, ServerControl, Services, claim_addresses};
-use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, POLLING, Router};
+use crate::event::{Destination, Facts, Timestamp};
+use crate::eventlog::{Claim, CommitSink, EventLog, EventLogError};
+use crate::http::{self, Server, ServerControl, Services, claim_addresses};
+use crate::ingest::{DowngradeCheck, Ingest, POLLING, Router};
 use crate::lifecycle::{Running, Step, Tasks, Within};
 use crate::memory;
 use crate::metrics::Metrics;
 use crate::notice::{NOTICES, Notices};
-use crate::plugin::{PluginError, PluginHost};
+use crate::plugin::PluginHost;
 use crate::replay::{REPLAYS, Replays};
 use crate::sample::PackedSamples;
 use crate::skill::{self, SkillMetrics, Skills};
-use crate::systemd::{Inherited, Notifier, NotifyError, SocketError};
-
-/// Why the gateway does not start, or stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum GatewayError {
-    /// What can only be checked once the plugins are loaded.
-    #[error(transparent)]
-    Config(#[from] ConfigProblems),
-    #[error(transparent)]
-    Plugins(#[from] PluginError),
-    /// The event log cannot be opened, or failed in a way that needs a restart.
-    #[error(transparent)]
-    Log(#[from] EventLogError),
-    /// Another process has the event log.
-    #[error("{0}\nhint: stop that process, or name another folder in `eventlog.dir`")]
-    LogInUse(EventLogError),
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    #[error(transparent)]
-    Skills(#[from] skill::WatchError),
-    #[error(transparent)]
-    Sockets(#[from] SocketError),
-    #[error(transparent)]
-    Notify(#[from] NotifyError),
-    /// A signal handler or a thread.
-    #[error("cannot set up the process: {0}")]
-    System(#[from] std::io::Error),
-}
-
-/// Changes the level of the log, given like `log.level`.
-pub type SetLogLevel = Box<dyn Fn(&str) + Send + Sync>;
+use crate::systemd::{Inherited, Notifier};
 
 /// Serves until SIGTERM or SIGINT, or until the event log cannot be trusted any more. A second signal ends it at once.
 pub async fn run(config: Config, inherited: Inherited, set_log_level: SetLogLevel) -> Result<(), GatewayError> {
@@ -277,30 +252,6 @@ async fn answer_watchdog(notifier: Arc<Notifier>, log: EventLog) {
     }
 }
 
-/// A secret that can never verify a webhook is an error of the configuration, not of the first webhook.
-fn check_secrets(source: &Source, settings: &ingest::Settings, plugins: &PluginHost) -> Result<(), ConfigProblems> {
-    let unfit = |channel: &ChannelSettings| {
-        let generation = plugins.serving(channel.plugin.as_str())?;
-        Some(unfit_secrets(channel, &generation.manifest.recipe))
-    };
-    let problems: Vec<_> = settings.channels.iter().filter_map(unfit).flatten().collect();
-    if problems.is_empty() { Ok(()) } else { Err(ConfigProblems { file: source.file.display().to_string(), problems }) }
-}
-
-/// What `gateway check` reports about plugins and skills. What concerns it waits, and everything else is served.
-async fn findings(config: &Config, plugins: &PluginHost) -> Result<Vec<String>, std::io::Error> {
-    let skills = config.skills.clone();
-    // The watcher may not have looked yet.
-    let skills = tokio::task::spawn_blocking(move || skill::scan(&skills)).await?;
-    let judged =
-        Judged { channels: &config.ingest.channels, agents: &config.dispatch.agents, routes: &config.dispatch.routes };
-    let describe = |plugin: &PluginName| {
-        let generation = plugins.serving(plugin.as_str())?;
-        Some(Described { kind: generation.kind(), manifest: Arc::clone(&generation.manifest) })
-    };
-    Ok(judged.findings(&describe, &skills).iter().map(ToString::to_string).collect())
-}
-
 /// Opens the log on a blocking thread: it reads the disk, and recovers after a crash.
 async fn open_log(
     claim: Claim,
@@ -312,14 +263,6 @@ async fn open_log(
     let opened =
         tokio::task::spawn_blocking(move || EventLog::open_claimed(claim, &settings, &metrics, vec![sink])).await;
     Ok(opened.map_err(std::io::Error::other)??)
-}
-
-/// Loads the states of plugins that are not loaded yet from the log.
-fn load_states(plugins: &PluginHost, log: &EventLog) -> Result<(), EventLogError> {
-    for state in plugins.unloaded_states() {
-        state.load(log.values(&Space::of_plugin(&state.owner), "")?);
-    }
-    Ok(())
 }
 
 /// Ingest's view of the routes.

@@ -142,6 +142,10 @@ impl Notices {
             return;
         };
         let event = event(notice, left_out, recipients);
+        if event.recipients.is_empty() {
+            // Nobody asked for it, and the log of the gateway tells it all the same.
+            return;
+        }
         let (kind, subject) = (event.kind.clone(), event.subject.clone());
         if let Err(error) = log.commit(vec![event].into()).await {
             self.0.dropped.inc();

@@ -61,6 +61,8 @@ impl Shipped {
     fn send(&self) -> Vec<String> {
         let mut arguments = vec!["send".to_owned(), self.name.clone()];
         if let Some((scheme, body)) = &self.provider {
+            // The signature is of this body.
+            arguments.push("--same-id".to_owned());
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().to_string();
             let part = |part: &Value| if part == "body" { body.clone() } else { now.clone().into_bytes() };
             let message: Vec<u8> = scheme["signed"].as_array().unwrap().iter().flat_map(part).collect();

@@ -65,12 +65,17 @@ async fn changes_of_files_and_signals_are_seen() {
     gateway.logged(&["Configuration applied", "trigger=\"file\"", "github.secret"]).await;
     gateway.client.post_github("ping", &[], "{}").await.expect_accepted();
 
+    gateway.reconfigure("level = \"debug\"", "level = \"info\"");
+    gateway.logged(&["Configuration applied", "log.level"]).await;
     gateway.reconfigure(WATCHED, UNWATCHED);
     gateway.logged(&["Configuration applied", "reload.interval, reload.watch"]).await;
-    gateway.reconfigure("level = \"debug\"", "level = \"trace\"");
+    gateway.reconfigure("level = \"info\"", "level = \"debug\"");
     gateway.hang_up();
     gateway.logged(&["Configuration applied", "trigger=\"signal\"", "log.level"]).await;
-    gateway.logged(&["TRACE"]).await;
+    gateway.client.post_github("ping", &[], "{}").await.expect_accepted();
+    let since = |log: String| log.split_once("trigger=\"signal\"").map(|(_, since)| since.to_owned());
+    let is_told = async || since(gateway.log()).filter(|since| since.contains("DEBUG"));
+    gateway.until("lines of the level `debug` again", is_told).await;
 }
 
 /// A file that is not valid changes nothing, and everybody who may know is told.
@@ -123,10 +128,16 @@ async fn what_needs_a_restart_is_named() {
     let (code, told, _) = gateway.cli(&["reload"]);
     assert_eq!(
         (code, told.as_str()),
-        (0, "applied: eventlog.dedup_max, eventlog.dir\nneeds a restart: eventlog.dir, eventlog.dedup_max\n")
+        (
+            0,
+            "applied: eventlog.dedup_max, eventlog.dir\nneeds a restart: eventlog.dir, eventlog.dedup_max, plugins.cache_dir\n"
+        )
     );
     let (code, told, _) = gateway.cli(&["reload"]);
-    assert_eq!((code, told.as_str()), (0, "unchanged\nneeds a restart: eventlog.dir, eventlog.dedup_max\n"));
+    assert_eq!(
+        (code, told.as_str()),
+        (0, "unchanged\nneeds a restart: eventlog.dir, eventlog.dedup_max, plugins.cache_dir\n")
+    );
     gateway.post("dummy", "1").await.expect_accepted();
     gateway.reconfigure("dir = \"other\"\ndedup_max = 7", dir);
     assert_eq!(reloaded(&gateway).await["restart"], json!([]));

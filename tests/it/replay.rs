@@ -194,11 +194,11 @@ async fn a_filter_counts_exactly_and_replaying_twice_delivers_once() {
     assert!(agent.received().values().all(|times| *times == 1), "counting delivers nothing");
 
     let (code, told, error) = gateway.cli(&["deliveries", "replay", "--channel", "two", "--rate", "10000"]);
-    assert_eq!((code, told.as_str()), (0, "replay 1 done: 20 deliveries replayed\n"), "{error}");
+    assert!(code == 0 && told.starts_with("replay 1 done: 20 deliveries replayed ("), "{told}{error}");
     assert!(error.starts_with("replay 1: ") || error.is_empty(), "{error}");
     until_counted(&gateway, "delivered", 20).await;
     let (code, told, error) = gateway.cli(&["deliveries", "replay", "--all", "--rate", "10000"]);
-    assert_eq!((code, told.as_str()), (0, "replay 2 done: 20 deliveries replayed\n"), "{error}");
+    assert!(code == 0 && told.starts_with("replay 2 done: 20 deliveries replayed ("), "{told}{error}");
     until_counted(&gateway, "delivered", 40).await;
     let again = begin(&gateway, "rate=10000").await;
     assert_eq!((&again["matched"], &again["by"]), (&0.into(), &"admin API".into()), "{again}");

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use tokio::signal::unix;
 use tokio_util::sync::CancellationToken;
 
-use super::{GatewayError, SetLogLevel, check_secrets, findings, load_states};
+use super::checks::{check_secrets, findings};
+use super::error::GatewayError;
 use crate::caller::{KeySets, KeySource};
 use crate::config::{self, Config, restart_keys};
 use crate::dispatch::{Dispatch, PreparedDispatch};
 use crate::event::{AgentName, Timestamp};
-use crate::eventlog::EventLog;
+use crate::eventlog::{EventLog, EventLogError, Space};
 use crate::http::{PreparedServer, Reload, ReloadOutcome, ReloadRequests, ServerControl};
 use crate::ingest::{DowngradeCheck, Ingest, PreparedChannels};
 use crate::lifecycle::Tasks;
@@ -23,6 +24,9 @@ use crate::plugin::PluginHost;
 use crate::replay::Replays;
 use crate::skill::{self, SkillMetrics, Skills};
 use crate::systemd::Notifier;
+
+/// Changes the level of the log, given like `log.level`.
+pub type SetLogLevel = Box<dyn Fn(&str) + Send + Sync>;
 
 /// The name of the task of [`Reloader::start`].
 pub(super) const RELOADS: &str = "reloads";
@@ -213,4 +217,12 @@ fn tell(reload: &Reload) {
             );
         }
     }
+}
+
+/// Loads the states of plugins that are not loaded yet from the log.
+pub(super) fn load_states(plugins: &PluginHost, log: &EventLog) -> Result<(), EventLogError> {
+    for state in plugins.unloaded_states() {
+        state.load(log.values(&Space::of_plugin(&state.owner), "")?);
+    }
+    Ok(())
 }

@@ -157,6 +157,8 @@ impl Dispatch {
     pub fn start(&self, log: &EventLog) -> Tasks {
         let mut tasks = Tasks::new(DELIVERIES)
             .warn_when_cut_off("Attempts were cut off, their deliveries go on after the next start");
+        // What is in the log already is read from there.
+        self.context.agents.load().values().for_each(|agent| agent.inbox.begin(log.head()));
         let supervisor = Supervisor::new(&self.context, &self.changes, log);
         tasks.spawn(|stop| supervisor.run(stop));
         tasks

@@ -107,8 +107,11 @@ async fn a_breaker_tells_that_it_opens_and_closes() {
 
 #[tokio::test]
 async fn a_bad_plugin_and_a_silent_channel_are_told() {
-    let config = "[channels.quiet]\nplugin = \"dummy\"\nsilent_after = \"1s\"\n";
-    let gateway = Setup::new().plugin(built_in::DUMMY).config(config).start().await;
+    let config = "[channels.quiet]\nplugin = \"dummy\"\nsilent_after = \"1s\"\n[agents.stub]\n\
+                  [[routes]]\nchannels = [\"gateway\"]\nkinds = [\"gateway.plugin.*\"]\nagents = [\"stub\"]\n";
+    let routed = "[[routes]]\nchannels = [\"gateway\"]\nwhere = { subject = \"quiet\" }\nagents = [\"stub\"]\n";
+    let setup = Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).config(config).config(routed);
+    let gateway = setup.start().await;
 
     gateway.write_plugin("broken.wasm", b"not a component");
 
@@ -117,7 +120,7 @@ async fn a_bad_plugin_and_a_silent_channel_are_told() {
     assert!(failed["data"]["error"].is_string(), "{failed}");
     let silent = notices(&gateway, "channel.silent", 1).await.remove(0);
     assert_eq!((&silent["subject"], &silent["data"]["silent_after_seconds"]), (&json!("quiet"), &json!(1)));
-    assert_eq!(silent["status"], "accepted", "it is stored without a route as well");
+    gateway.event_until(silent["id"].as_str().unwrap(), "delivered").await;
 }
 
 #[tokio::test]

@@ -166,7 +166,9 @@ impl Verdict {
                 if let Some(run) = settled.get(event) {
                     let stopped = evidence.clean.range(run..&arrival.run).next().is_some();
                     if *run == arrival.run || stopped || confirmed.contains(event) {
-                        let text = format!("{} as event {event} came again, attempt {}", arrival.id, arrival.attempt);
+                        let Arrival { id, attempt, run: again, .. } = arrival;
+                        let text =
+                            format!("{id} as event {event} of run {run} came again in run {again}, attempt {attempt}");
                         self.duplicated.push(text);
                     } else {
                         self.repeated += 1;

@@ -61,6 +61,8 @@ pub(super) async fn run(scale: Scale) -> Outcome {
             report.expect(refusals.is_empty(), || format!("refused: {refusals:?}"));
             gateway = trial.recover(setup).await;
             resend_unanswered(&gateway, &trial).await;
+            // What the kill cut off is delivered again in this run, and not after its clean stop.
+            trial.settled(&gateway).await;
             load = Load::start(&gateway, &trial);
             kills += 1;
             continue;

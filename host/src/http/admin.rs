@@ -23,6 +23,7 @@ pub mod replays;
 mod routes;
 mod skills;
 mod stats;
+mod stream;
 
 use super::route::Route;
 

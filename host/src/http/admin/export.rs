@@ -1,29 +1,19 @@
 //! `/admin/log/export`: events as CloudEvents, one line each, oldest first, made while they are sent.
 
-use std::io;
-use std::sync::Arc;
-use std::time::Duration;
-
 use bytes::Bytes;
-use tokio::runtime::Handle;
-use tokio::sync::mpsc;
-use tracing::Span;
 
 use super::query::{BadParameter, each};
+use super::stream::streamed;
 use crate::event::Seq;
 use crate::eventlog::{EventLog, EventLogError, Order, Query, Range, ScanLimits, Selection};
-use crate::http::answer::{Response, with_payload};
-use crate::http::payload::Payload;
-use crate::http::refusal::{Refusal, Shortage};
+use crate::http::answer::Response;
+use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
 
 /// Parts that wait to be sent, each of about [`PIECE`].
 const PIECES: usize = 4;
 /// Bytes after which lines are sent.
 const PIECE: usize = 64 << 10;
-
-/// How long an export waits for its receiver.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is read at once.
 const PAGE: ScanLimits = ScanLimits { items: 256, scanned: 10_000, bytes: 4 << 20 };
@@ -40,30 +30,11 @@ pub struct ExportQuery {
 
 fn export(request: &RouteRequest<'_>) -> Result<Response, Refusal> {
     let query = ExportQuery::parse(request.query())?;
-    let Ok(permit) = Arc::clone(&request.shared.backups).try_acquire_owned() else {
-        return Err(Refusal::Overloaded(Shortage::Reads));
-    };
-    let (sender, pieces) = mpsc::channel(PIECES);
-    let log = request.shared.services.log.clone();
-    let runtime = Handle::current();
-    let span = Span::current();
-    drop(tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        let _span = span.enter();
-        let mut send = |piece| {
-            let sent = runtime.block_on(sender.send_timeout(Ok(piece), PATIENCE));
-            sent.map_err(|_| EventLogError::Io("the receiver of the export is gone".to_owned()))
-        };
-        match lines(&log, &query, &mut send) {
-            Ok(events) => tracing::info!(events, "Export sent"),
-            Err(error) => {
-                tracing::warn!(%error, "Export ended early");
-                let early = io::Error::other(error.to_string());
-                drop(runtime.block_on(sender.send_timeout(Err(early), PATIENCE)));
-            }
-        }
-    }));
-    Ok(with_payload("application/x-ndjson", Payload::Pieces(pieces)))
+    streamed(request, "application/x-ndjson", "export", PIECES, move |log, send| {
+        let events = lines(log, &query, send)?;
+        tracing::info!(events, "Export sent");
+        Ok(())
+    })
 }
 
 /// Hands the events that are in the log now to `send`, some lines at a time, and returns their number. Waits for the disk.

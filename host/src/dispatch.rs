@@ -9,6 +9,8 @@ mod agent;
 mod attempt;
 mod breaker;
 mod context;
+mod endpoint;
+mod health;
 mod hold;
 mod inbox;
 mod job;
@@ -40,8 +42,9 @@ use crate::notice::Notices;
 use crate::plugin::PluginHost;
 use crate::skill::Skills;
 
-pub use self::agent::{AgentState, AgentStatus, BreakerStatus};
+pub use self::agent::{AgentState, AgentStatus, BreakerStatus, EndpointStatus};
 pub use self::breaker::{BreakerSettings, BreakerState};
+pub use self::endpoint::Health;
 pub use self::hold::{AgentFailure, Hold, Holder};
 pub use self::pause::Pause;
 pub use self::queues::OnFailure;
@@ -50,7 +53,7 @@ pub use self::route::{
     Condition, Explanation, Field, Mode, Number, Pattern, PatternError, Pointer, RouteSettings, RouteStatus, Routes,
     Scalar, Test,
 };
-pub use self::settings::{AgentSettings, Settings};
+pub use self::settings::{AgentSettings, HealthSettings, Settings};
 pub use self::watch::{SyncOutcome, Watch};
 
 use self::agent::{Agent, Setup};
@@ -105,7 +108,9 @@ impl Dispatch {
         };
         let configured = settings.agents.into_iter();
         let setup = |settings: AgentSettings| {
-            let setup = is_new(&settings).then(|| Setup::new(settings.clone(), &self.context.plugins));
+            let before = agents.get(&settings.name).map(|agent| agent.setup());
+            let new = || Setup::new(settings.clone(), &self.context.plugins, before.as_deref());
+            let setup = is_new(&settings).then(new);
             (settings.name, setup)
         };
         PreparedDispatch { routes: Routes::new(settings.routes), setups: configured.map(setup).collect() }
@@ -131,7 +136,7 @@ impl Dispatch {
                 (None, Some(setup)) => {
                     let agent = Arc::new(Agent::new(setup, Arc::clone(budget)));
                     agent.inbox.begin(head);
-                    agent.show_breaker(&agent.breaker(), metrics);
+                    agent.show_breaker(metrics);
                     change.started.push(Arc::clone(&agent));
                     agent
                 }

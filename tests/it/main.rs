@@ -15,6 +15,7 @@ mod compile_bombs;
 mod connections;
 mod delivery;
 mod egress;
+mod endpoints;
 mod examples;
 mod faults;
 mod find;

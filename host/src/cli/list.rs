@@ -317,8 +317,28 @@ fn detail(row: &Value) -> String {
         return shown(&row["detail"]);
     }
     match &row["paused"] {
-        Value::Null => shown(&row["breaker"]["reason"]),
+        Value::Null => match bad_endpoints(row) {
+            bad if bad.is_empty() => shown(&row["breaker"]["reason"]),
+            bad => bad,
+        },
         pause => format!("paused by {} at {}", shown(&pause["by"]), shown(&pause["since"])),
+    }
+}
+
+/// The endpoints of an agent that are not well; empty if all are.
+fn bad_endpoints(row: &Value) -> String {
+    let endpoints = row["endpoints"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let bad = endpoints.iter().filter_map(|endpoint| {
+        let (breaker, health) = (&endpoint["breaker"], &endpoint["health"]);
+        let reason = if health["ok"] == false { &health["reason"] } else { &breaker["reason"] };
+        let address = shown(&endpoint["address"]);
+        (breaker["state"] != "closed" || health["ok"] == false).then(|| format!("{address} {}", shown(reason)))
+    });
+    let bad: Vec<_> = bad.collect();
+    if bad.is_empty() {
+        String::new()
+    } else {
+        format!("{} of {} fail: {}", bad.len(), endpoints.len(), bad.join("; "))
     }
 }
 
@@ -433,6 +453,23 @@ mod tests {
         ] {
             assert_eq!(next_attempt(&json!({"next_attempt_at": due, "held": held})), expected);
         }
+    }
+
+    #[test]
+    fn an_agent_names_the_endpoints_that_are_not_well() {
+        let endpoint = |address: &str, state: &str, health: Value| {
+            let breaker = json!({"state": state, "reason": "status: answered 500"});
+            json!({"address": address, "breaker": breaker, "health": health})
+        };
+        let good = endpoint("http://a", "closed", json!({"ok": true}));
+        let open = endpoint("http://b", "open", Value::Null);
+        let ill = endpoint("http://c", "closed", json!({"ok": false, "reason": "answered 503"}));
+
+        assert_eq!(bad_endpoints(&json!({"endpoints": [good.clone()]})), "");
+        assert_eq!(
+            bad_endpoints(&json!({"endpoints": [good, open, ill]})),
+            "2 of 3 fail: http://b status: answered 500; http://c answered 503"
+        );
     }
 
     #[test]

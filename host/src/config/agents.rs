@@ -1,6 +1,9 @@
 //! Agents, and channels that deliver answers to their source.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use url::Url;
 
 use super::binding::{config_table, plugin_name};
 use super::delivery::{AgentParts, Policy};
@@ -8,7 +11,7 @@ use super::grants;
 use super::limits::{PluginLimits, parsed_name};
 use super::problem::quoted;
 use super::section::Section;
-use crate::dispatch::{AgentSettings, Pattern, RouteSettings};
+use crate::dispatch::{AgentSettings, HealthSettings, Pattern, RouteSettings};
 use crate::event::AgentName;
 use crate::ingest::ChannelSettings;
 
@@ -22,6 +25,8 @@ fn agent(name: &str, section: &Section<'_>, plugins: &PluginLimits<'_>) -> Optio
     let state = grants::state(section);
     let config = config_table(section);
     let policy = Policy::read(section);
+    let endpoints = endpoints(section);
+    let health = health(section);
     let plugin = plugin_name(name, section);
     let name: AgentName = parsed_name(name, section)?;
     if name.channel().is_some() {
@@ -30,7 +35,40 @@ fn agent(name: &str, section: &Section<'_>, plugins: &PluginLimits<'_>) -> Optio
     }
     let plugin = plugin?;
     let limits = plugins.of(&plugin);
-    Some(policy.of(AgentParts { name, plugin, config, egress, state, limits }))
+    Some(policy.of(AgentParts { name, plugin, config, endpoints, health, egress, state, limits }))
+}
+
+/// The addresses of an agent that has several.
+fn endpoints(section: &Section<'_>) -> Vec<String> {
+    const MOST: usize = 64;
+    let texts = section.texts("endpoints").unwrap_or_default();
+    if texts.len() > MOST {
+        section.place("endpoints").problem(format!("at most {MOST} endpoints"), texts.len().to_string());
+    }
+    let mut endpoints: Vec<String> = Vec::new();
+    for (text, place) in texts {
+        let is_url = Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        if !is_url {
+            // The text may hold a password.
+            place.problem_with_hint("an http or https URL", "another text", "such as `http://127.0.0.1:9000/events`");
+        } else if endpoints.contains(&text) {
+            place.problem("each endpoint once", "one of them again");
+        } else {
+            endpoints.push(text);
+        }
+    }
+    endpoints
+}
+
+/// What the host asks the endpoints for.
+fn health(section: &Section<'_>) -> Option<HealthSettings> {
+    let path = section.text("health");
+    let interval = section.duration("health_interval", Duration::from_secs(1)..=Duration::from_secs(3600));
+    let path = path?;
+    if !path.starts_with('/') {
+        section.place("health").problem("a path that starts with `/`", quoted(&path));
+    }
+    Some(HealthSettings { path, interval: interval.unwrap_or(Duration::from_secs(10)) })
 }
 
 /// The channels that deliver answers to their source, each as an agent of its own: those in a route with `respond = true`.
@@ -48,7 +86,8 @@ pub(super) fn responders(
         let section = tables.get(channel.name.as_str())?.section("respond");
         let ChannelSettings { name, plugin, config, egress, state, limits, .. } = channel.clone();
         let name = AgentName::of_channel(&name);
-        Some(Policy::read(&section).of(AgentParts { name, plugin, config, egress, state, limits }))
+        let (endpoints, health) = (Vec::new(), None);
+        Some(Policy::read(&section).of(AgentParts { name, plugin, config, endpoints, health, egress, state, limits }))
     };
     channels.iter().filter(responding).filter_map(responder).collect()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::section::Section;
 use super::value::show_duration;
 use crate::caller::Rate;
-use crate::dispatch::{AgentSettings, BreakerSettings, OnFailure, RetrySettings};
+use crate::dispatch::{AgentSettings, BreakerSettings, HealthSettings, OnFailure, RetrySettings};
 use crate::egress::EgressSettings;
 use crate::event::{AgentName, PluginName};
 use crate::plugin::CallLimits;
@@ -38,6 +38,8 @@ pub(super) struct AgentParts {
     pub(super) name: AgentName,
     pub(super) plugin: PluginName,
     pub(super) config: BTreeMap<String, serde_json::Value>,
+    pub(super) endpoints: Vec<String>,
+    pub(super) health: Option<HealthSettings>,
     pub(super) egress: EgressSettings,
     pub(super) state: usize,
     pub(super) limits: CallLimits,
@@ -60,9 +62,23 @@ impl Policy {
     /// Completes the settings of an agent.
     pub(super) fn of(self, parts: AgentParts) -> AgentSettings {
         let Self { retry, breaker, on_failure, time, concurrency, rate, queue } = self;
-        let AgentParts { name, plugin, config, egress, state, limits } = parts;
+        let AgentParts { name, plugin, config, endpoints, health, egress, state, limits } = parts;
         let limits = CallLimits { time, concurrency, ..limits };
-        AgentSettings { name, plugin, config, egress, state, limits, retry, on_failure, breaker, rate, queue }
+        AgentSettings {
+            name,
+            plugin,
+            config,
+            endpoints,
+            health,
+            egress,
+            state,
+            limits,
+            retry,
+            on_failure,
+            breaker,
+            rate,
+            queue,
+        }
     }
 }
 
@@ -91,6 +107,7 @@ fn breaker(section: &Section<'_>) -> BreakerSettings {
         failures: section.count("failures", 0..).unwrap_or(default.failures),
         first_open: section.duration("first_open", LEAST..).unwrap_or(default.first_open),
         max_open: section.duration("max_open", LEAST..).unwrap_or(default.max_open),
+        probes: section.count("probes", 1..=1000).unwrap_or(default.probes),
     };
     if settings.first_open > settings.max_open {
         section.place("first_open").problem(

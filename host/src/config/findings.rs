@@ -71,7 +71,11 @@ impl Judged<'_> {
             let table = format!("agents.{}", agent.name);
             if let Some(described) = plugin(&agent.plugin) {
                 let place = PluginTable { table: &table, plugin: &agent.plugin, expected: Kind::Agent };
-                let problems = place.judge(&described, &agent.config);
+                let mut problems = place.judge(
+                    &described,
+                    &agent.config_at(&described.manifest, agent.endpoints.first().map(String::as_str)),
+                );
+                problems.extend(endpoint_problem(agent, &described.manifest));
                 let addresses = if problems.is_empty() { addresses(agent, &described.manifest) } else { Vec::new() };
                 findings.extend(problems.into_iter().chain(addresses).map(Finding::Problem));
             }
@@ -141,20 +145,37 @@ impl PluginTable<'_> {
 
 /// Settings that are a URL of a host that the agent may not reach. Only the origin is shown: the rest may be secret.
 fn addresses(agent: &AgentSettings, manifest: &Manifest) -> Vec<ConfigProblem> {
-    let value = |(name, key): (&String, &ConfigKey)| {
-        let value = agent.config.get(name).or(key.default.as_ref())?;
-        let url: Url = value.as_str()?.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https"))?;
+    let judge = |key: String, text: &str, is_set: bool| {
+        let url: Url = text.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https"))?;
         let is_granted = agent.egress.grants.iter().any(|grant| grant.covers(&url));
         let (host, origin) = (url.host_str()?, url.origin().ascii_serialization());
         let entry = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         (!is_granted).then(|| ConfigProblem {
-            key: format!("agents.{}.config.{name}", agent.name),
+            key,
             expected: format!("a URL of a host in `agents.{}.allow_hosts`", agent.name),
-            found: Some(format!("`{origin}`{}", if agent.config.contains_key(name) { "" } else { ", the default" })),
+            found: Some(format!("`{origin}`{}", if is_set { "" } else { ", the default" })),
             hint: Some(format!("add \"{entry}\" to `agents.{}.allow_hosts`", agent.name)),
         })
     };
-    manifest.config.iter().filter_map(value).collect()
+    let value = |(name, key): (&String, &ConfigKey)| {
+        let is_replaced = !agent.endpoints.is_empty() && manifest.address.as_ref() == Some(name);
+        let value = agent.config.get(name).or(key.default.as_ref()).filter(|_| !is_replaced)?;
+        judge(format!("agents.{}.config.{name}", agent.name), value.as_str()?, agent.config.contains_key(name))
+    };
+    let endpoint =
+        |(index, text): (usize, &String)| judge(format!("agents.{}.endpoints[{index}]", agent.name), text, true);
+    let endpoints = agent.endpoints.iter().enumerate().filter_map(endpoint);
+    manifest.config.iter().filter_map(value).chain(endpoints).collect()
+}
+
+/// Endpoints of an agent whose plugin does not say which setting they replace.
+fn endpoint_problem(agent: &AgentSettings, manifest: &Manifest) -> Option<ConfigProblem> {
+    (!agent.endpoints.is_empty() && manifest.address.is_none()).then(|| ConfigProblem {
+        key: format!("agents.{}.endpoints", agent.name),
+        expected: format!("no endpoints, because the plugin `{}` names no setting for an address", agent.plugin),
+        found: Some("some".to_owned()),
+        hint: None,
+    })
 }
 
 fn skill_warnings(key: &str, route: &RouteSettings, skills: &Catalog) -> Vec<String> {

@@ -1,7 +1,8 @@
 //! One agent: settings, breaker and counters.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -16,7 +17,8 @@ use crate::metrics::ByAgent;
 use crate::notice::Notice;
 use crate::plugin::{Binding, Generation, Kind, Network, PluginHost, config_text};
 
-use super::breaker::{AgentVerdict, Breaker, BreakerState};
+use super::breaker::{AgentVerdict, BreakerState};
+use super::endpoint::{Endpoint, Health, best};
 use super::hold::{AgentFailure, Hold, Holder};
 use super::inbox::Inbox;
 use super::memory_budget::MemoryBudget;
@@ -42,33 +44,44 @@ pub(super) struct Agent {
     /// Cancelled when its task has ended, and with it the last attempt.
     pub(super) ended: CancellationToken,
     setup: ArcSwap<Setup>,
-    breaker: Mutex<Breaker>,
     last_failure: Mutex<Option<AgentFailure>>,
 }
 
 /// The settings of an agent, and what its plugin is called with. An attempt keeps the setup that it began with.
 pub(super) struct Setup {
     pub(super) settings: AgentSettings,
-    pub(super) binding: Arc<Binding>,
+    /// At least one.
+    pub(super) endpoints: Vec<Arc<Endpoint>>,
 }
 
 impl Setup {
-    pub(super) fn new(settings: AgentSettings, plugins: &PluginHost) -> Self {
-        let config = settings.config.iter().map(|(key, value)| (key.clone(), config_text(value))).collect();
-        let network = Network::Granted(Box::new(Egress::new(settings.egress.clone())));
+    /// `before` is the setup that it may replace: what is known of an address goes on.
+    pub(super) fn new(settings: AgentSettings, plugins: &PluginHost, before: Option<&Self>) -> Self {
+        let config: BTreeMap<_, _> =
+            settings.config.iter().map(|(key, value)| (key.clone(), config_text(value))).collect();
         let name = settings.name.as_str();
         let owner = match settings.name.channel() {
             Some(channel) => format!("channels/{channel}"),
             None => format!("agents/{name}"),
         };
         let state = plugins.state(&owner, settings.state);
-        let binding = Arc::new(Binding::new(name, config, network, &settings.limits).with_state(state));
-        Self { settings, binding }
+        let endpoint = |address: Option<String>| {
+            let network = Network::Granted(Box::new(Egress::new(settings.egress.clone())));
+            let binding = Binding::new(name, config.clone(), network, &settings.limits);
+            let binding = Arc::new(binding.with_state(state.clone()).with_address(address.clone()));
+            let known = before.and_then(|before| before.endpoints.iter().find(|known| known.address == address));
+            Arc::new(Endpoint::new(address, binding, &settings.breaker, known.map(Arc::as_ref)))
+        };
+        let endpoints = match settings.endpoints.as_slice() {
+            [] => vec![endpoint(None)],
+            addresses => addresses.iter().cloned().map(Some).map(endpoint).collect(),
+        };
+        Self { endpoints, settings }
     }
 
     /// The generation for an attempt, or what is missing.
     pub(super) fn generation(&self, plugins: &PluginHost) -> Result<Arc<Generation>, String> {
-        let AgentSettings { name, plugin, config, .. } = &self.settings;
+        let AgentSettings { name, plugin, endpoints, .. } = &self.settings;
         let generation = plugins
             .serving(plugin.as_str())
             .ok_or_else(|| format!("no serving plugin `{plugin}` in the plugin folder"))?;
@@ -79,7 +92,11 @@ impl Setup {
         } else if generation.kind() != Kind::Agent {
             return Err(format!("plugin `{plugin}` is a channel plugin"));
         }
-        match generation.manifest.check_config(config).into_iter().next() {
+        if !endpoints.is_empty() && generation.manifest.address.is_none() {
+            return Err(format!("plugin `{plugin}` names no setting for an address, which `endpoints` need"));
+        }
+        let config = self.settings.config_at(&generation.manifest, endpoints.first().map(String::as_str));
+        match generation.manifest.check_config(&config).into_iter().next() {
             Some(problem) => Err(problem),
             None => Ok(generation),
         }
@@ -113,7 +130,10 @@ pub struct AgentStatus {
     pub in_flight: usize,
     /// Whether some open deliveries are only in the log.
     pub behind: bool,
+    /// Of the endpoint that is best off.
     pub breaker: BreakerStatus,
+    /// Configured endpoints, and one whose health is asked for.
+    pub endpoints: Vec<EndpointStatus>,
     /// Why the last attempt that failed did.
     pub last_failure: Option<AgentFailure>,
     pub paused: Option<Pause>,
@@ -128,7 +148,19 @@ pub struct AgentStatus {
     pub state_quota: usize,
 }
 
-/// The breaker of an agent.
+/// One address of an agent.
+#[derive(Clone, Debug, Serialize)]
+pub struct EndpointStatus {
+    /// `None` if the settings of the plugin say it.
+    pub address: Option<String>,
+    /// Attempts in flight.
+    pub in_flight: usize,
+    pub breaker: BreakerStatus,
+    /// `None` if nobody has asked.
+    pub health: Option<Health>,
+}
+
+/// The breaker of an endpoint.
 #[derive(Clone, Debug, Serialize)]
 pub struct BreakerStatus {
     pub state: BreakerState,
@@ -157,7 +189,6 @@ impl Agent {
             changed: Notify::new(),
             retired: CancellationToken::new(),
             ended: CancellationToken::new(),
-            breaker: Mutex::new(Breaker::new(settings.breaker.clone())),
             setup: ArcSwap::from_pointee(setup),
         }
     }
@@ -168,45 +199,45 @@ impl Agent {
 
     /// Replaces the setup, for the attempts that start from now on.
     pub(super) fn replace(&self, setup: Setup) {
-        self.breaker().reconfigure(setup.settings.breaker.clone());
+        let breaker = &setup.settings.breaker;
+        setup.endpoints.iter().for_each(|endpoint| endpoint.breaker().reconfigure(breaker.clone()));
         self.setup.store(Arc::new(setup));
         self.changed.notify_one();
     }
 
-    pub(super) fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reports the result of an attempt that started in `epoch` to the breaker. Returns what there is to notice: a breaker that
-    /// opens or closes, but not one that opens again after a probe.
-    pub(super) fn report(&self, epoch: u64, verdict: AgentVerdict, metrics: &DispatchMetrics) -> Option<Notice> {
+    /// Reports the result of an attempt that started in `epoch` to the breaker of its endpoint. Returns what there is to notice: a
+    /// breaker that opens or closes, but not one that opens again after a probe.
+    pub(super) fn report(
+        &self,
+        endpoint: &Endpoint,
+        epoch: u64,
+        verdict: AgentVerdict,
+        metrics: &DispatchMetrics,
+    ) -> Option<Notice> {
         let now = Instant::now();
-        let mut breaker = self.breaker();
-        let before = breaker.state();
-        if !breaker.ended(epoch, verdict, now) {
-            return None;
-        }
-        let name = &self.name;
-        match breaker.open_until() {
-            Some(until) => {
-                let (pause, failures) = (until.saturating_duration_since(now), breaker.failures());
-                tracing::warn!(agent = %name, ?pause, failures, "Breaker opens, the agent's deliveries wait");
-                metrics.breaker_opened.get_or_create(&ByAgent::new(name)).inc();
+        let (before, failures, until) = {
+            let mut breaker = endpoint.breaker();
+            let before = breaker.state();
+            if !breaker.ended(epoch, verdict, now) {
+                return None;
             }
-            None => tracing::info!(agent = %name, "Breaker closes, the agent answers again"),
-        }
-        self.show_breaker(&breaker, metrics);
-        let (failures, until) = (breaker.failures(), breaker.open_until());
-        drop(breaker);
-        match until {
-            Some(until) if before == BreakerState::Closed => {
-                let retry_at = Timestamp::now().after(until.saturating_duration_since(now));
-                let data = json!({"agent": name, "failures": failures, "retry_at": retry_at, "last_failure": self.last_failure()});
-                Some(Notice::new("agent.breaker_opened", name, data))
-            }
-            Some(_) => None,
-            None => Some(Notice::new("agent.breaker_closed", name, json!({"agent": name}))),
-        }
+            (before, breaker.failures(), breaker.open_until())
+        };
+        let (name, address) = (&self.name, endpoint.address.as_deref());
+        self.show_breaker(metrics);
+        let Some(until) = until else {
+            tracing::info!(agent = %name, endpoint = address, "Breaker closes, the agent answers again");
+            return Some(Notice::new("agent.breaker_closed", name, json!({"agent": name, "endpoint": address})));
+        };
+        let pause = until.saturating_duration_since(now);
+        tracing::warn!(agent = %name, endpoint = address, ?pause, failures, "Breaker opens, the agent's deliveries wait");
+        metrics.breaker_opened.get_or_create(&ByAgent::new(name)).inc();
+        (before == BreakerState::Closed).then(|| {
+            let retry_at = Timestamp::now().after(pause);
+            let last_failure = self.last_failure();
+            let data = json!({"agent": name, "endpoint": address, "failures": failures, "retry_at": retry_at, "last_failure": last_failure});
+            Notice::new("agent.breaker_opened", name, data)
+        })
     }
 
     /// Remembers why an attempt failed.
@@ -221,13 +252,21 @@ impl Agent {
 
     /// Has the agent's task try at once what waits.
     pub(super) fn hurry(&self, metrics: &DispatchMetrics) {
-        let mut breaker = self.breaker();
-        if breaker.probe_now() {
-            self.show_breaker(&breaker, metrics);
+        for endpoint in &self.setup().endpoints {
+            endpoint.breaker().probe_now();
         }
-        drop(breaker);
+        self.show_breaker(metrics);
         self.hurries.store(true, Ordering::Release);
         self.inbox.lag.notify_one();
+    }
+
+    /// Closes the breaker of an endpoint that says that it is well.
+    pub(super) fn recovered(&self, endpoint: &Endpoint, metrics: &DispatchMetrics) {
+        if endpoint.breaker().recovered() {
+            tracing::info!(agent = %self.name, endpoint = endpoint.address.as_deref(), "Breaker closes, the agent says that it is well");
+            self.show_breaker(metrics);
+            self.inbox.lag.notify_one();
+        }
     }
 
     /// What holds its deliveries, if anything does.
@@ -236,14 +275,30 @@ impl Agent {
             let reason = Some(format!("paused by {by} at {since}"));
             return Some(Hold { by: Holder::Pause, until: None, reason });
         }
-        let wait = self.breaker().open_until()?.saturating_duration_since(Instant::now());
+        let setup = self.setup();
+        let opens = setup.endpoints.iter().map(|endpoint| endpoint.breaker().open_until());
+        let wait = opens.collect::<Option<Vec<_>>>()?.into_iter().min()?.saturating_duration_since(Instant::now());
         let reason = self.last_failure().map(|failure| failure.text());
         Some(Hold { by: Holder::Breaker, until: Some(Timestamp::now().after(wait)), reason })
     }
 
-    /// Updates the metric of the breaker's state.
-    pub(super) fn show_breaker(&self, breaker: &Breaker, metrics: &DispatchMetrics) {
-        metrics.breaker_state.get_or_create(&ByAgent::new(&self.name)).set(breaker.state() as i64);
+    /// Updates the metric of the breaker's state: that of the endpoint that is best off.
+    pub(super) fn show_breaker(&self, metrics: &DispatchMetrics) {
+        let (_, state) = best(&self.setup().endpoints);
+        metrics.breaker_state.get_or_create(&ByAgent::new(&self.name)).set(state as i64);
+    }
+
+    fn breaker_status(endpoint: &Endpoint, last_failure: Option<&AgentFailure>) -> BreakerStatus {
+        let breaker = endpoint.breaker();
+        let pause = breaker.open_until().map(|until| until.saturating_duration_since(Instant::now()));
+        BreakerStatus {
+            state: breaker.state(),
+            code: breaker.state() as u8,
+            failures: breaker.failures(),
+            retry_in_ms: pause.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
+            retry_at: pause.map(|pause| Timestamp::now().after(pause)),
+            reason: last_failure.filter(|_| breaker.state() != BreakerState::Closed).map(AgentFailure::text),
+        }
     }
 
     pub(super) fn status(&self, plugins: &PluginHost, paused: Option<Pause>) -> AgentStatus {
@@ -251,16 +306,15 @@ impl Agent {
         let generation = setup.generation(plugins);
         let AgentSettings { name, plugin, limits, retry, on_failure, state, .. } = &setup.settings;
         let last_failure = self.last_failure();
-        let breaker = self.breaker();
-        let pause = breaker.open_until().map(|until| until.saturating_duration_since(Instant::now()));
-        let breaker = BreakerStatus {
-            state: breaker.state(),
-            code: breaker.state() as u8,
-            failures: breaker.failures(),
-            retry_in_ms: pause.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
-            retry_at: pause.map(|pause| Timestamp::now().after(pause)),
-            reason: last_failure.as_ref().filter(|_| breaker.state() != BreakerState::Closed).map(AgentFailure::text),
+        let breaker = Self::breaker_status(best(&setup.endpoints).0, last_failure.as_ref());
+        let is_listed = |endpoint: &&Arc<Endpoint>| endpoint.address.is_some() || endpoint.health().is_some();
+        let row = |endpoint: &Arc<Endpoint>| EndpointStatus {
+            address: endpoint.address.clone(),
+            in_flight: endpoint.load(),
+            breaker: Self::breaker_status(endpoint, last_failure.as_ref()),
+            health: endpoint.health(),
         };
+        let endpoints = setup.endpoints.iter().filter(is_listed).map(row).collect();
         AgentStatus {
             name: name.to_string(),
             plugin: plugin.to_string(),
@@ -275,6 +329,7 @@ impl Agent {
             in_flight: self.in_flight.load(Ordering::Relaxed),
             behind: self.inbox.is_behind(),
             breaker,
+            endpoints,
             last_failure,
             paused,
             rate: setup.settings.rate.map(|rate| rate.to_string()),
@@ -285,7 +340,7 @@ impl Agent {
             attempts: retry.attempts.get(),
             timeout_ms: u64::try_from(limits.time.as_millis()).unwrap_or(u64::MAX),
             concurrency: limits.concurrency,
-            state_used: setup.binding.state.as_ref().map_or(0, |state| state.used()),
+            state_used: setup.endpoints[0].binding.state.as_ref().map_or(0, |state| state.used()),
             state_quota: *state,
         }
     }

@@ -20,6 +20,7 @@ use crate::plugin::{Answer, CallError, Failure, Generation, Outgoing, StateChang
 use super::agent::{Agent, Setup};
 use super::breaker::AgentVerdict;
 use super::context::Context;
+use super::endpoint::{Endpoint, Load};
 use super::job::{Age, Job};
 use super::metrics::ByOutcome;
 use super::permits::Permit;
@@ -40,6 +41,9 @@ pub(super) struct AttemptRunner {
     pub(super) agent: Arc<Agent>,
     /// The agent's setup at the start.
     pub(super) setup: Arc<Setup>,
+    pub(super) endpoint: Arc<Endpoint>,
+    /// Until the agent has answered.
+    pub(super) load: Option<Load>,
     pub(super) dispatch: Arc<Context>,
     pub(super) log: EventLog,
     pub(super) generation: Arc<Generation>,
@@ -78,16 +82,17 @@ impl AttemptRunner {
     /// Makes the attempt and returns when its record is durable. `permit` is given back when the agent has answered.
     pub(super) async fn run(self, mut job: Job, permit: Permit) -> Finished {
         let (agent, dispatch, epoch) = (Arc::clone(&self.agent), Arc::clone(&self.dispatch), self.epoch);
+        let endpoint = Arc::clone(&self.endpoint);
         // A bug must not block the lane: the delivery is open in the log and is retried like any other.
         let disposition = AssertUnwindSafe(self.attempt(&mut job, permit)).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(agent = %agent.name, delivery = ?job.id, "Attempt panicked, retrying");
-            drop(agent.report(epoch, AgentVerdict::Unknown, &dispatch.metrics));
+            drop(agent.report(&endpoint, epoch, AgentVerdict::Unknown, &dispatch.metrics));
             Disposition::RetryAt(Instant::now() + RECORD_AGAIN)
         });
         Finished { job, disposition }
     }
 
-    async fn attempt(self, job: &mut Job, permit: Permit) -> Disposition {
+    async fn attempt(mut self, job: &mut Job, permit: Permit) -> Disposition {
         let event = match job.held.take() {
             Some(held) => Ok(Arc::clone(&held.event)),
             None => self.load(job.id).await,
@@ -124,9 +129,9 @@ impl AttemptRunner {
                 attempt: number.get(),
                 wants_answer: terms.wants_answer,
             };
-            self.generation.deliver(&self.setup.binding, outgoing).await
+            self.generation.deliver(&self.endpoint.binding, outgoing).await
         };
-        drop((counted, permit));
+        drop((counted, permit, self.load.take()));
         let Evaluation { attempt, wait, answer, verdict } = self.evaluate(number, started_at, job.age, called);
         if matches!(verdict, AgentVerdict::Failed { .. }) {
             self.agent.failed(attempt.ended_at, &attempt.code, &attempt.message);
@@ -247,7 +252,7 @@ impl AttemptRunner {
     }
 
     fn report(&self, verdict: AgentVerdict) {
-        if let Some(notice) = self.agent.report(self.epoch, verdict, &self.dispatch.metrics) {
+        if let Some(notice) = self.agent.report(&self.endpoint, self.epoch, verdict, &self.dispatch.metrics) {
             self.dispatch.notices.tell(notice);
         }
     }
@@ -276,7 +281,7 @@ impl AttemptRunner {
     /// back. Returns whether the log still accepts records.
     async fn record(&self, finished: FinishedAttempt, changes: StateChanges, reply: Option<NewEvent>) -> bool {
         let batch = Batch { attempts: vec![finished], events: reply.into_iter().collect(), ..Batch::default() };
-        let committed = match self.setup.binding.state.as_ref().filter(|_| !changes.is_empty()) {
+        let committed = match self.endpoint.binding.state.as_ref().filter(|_| !changes.is_empty()) {
             Some(state) => {
                 let write = async |entries| {
                     let values = ValueChange::all(&Space::of_plugin(&state.owner), entries);

@@ -13,11 +13,13 @@ pub struct BreakerSettings {
     pub first_open: Duration,
     /// The longest time that it stays open. The time doubles with every failed probe.
     pub max_open: Duration,
+    /// Successful probes in a row that close it; at least 1.
+    pub probes: u32,
 }
 
 impl Default for BreakerSettings {
     fn default() -> Self {
-        Self { failures: 5, first_open: Duration::from_secs(5), max_open: Duration::from_secs(300) }
+        Self { failures: 5, first_open: Duration::from_secs(5), max_open: Duration::from_secs(300), probes: 1 }
     }
 }
 
@@ -62,8 +64,14 @@ pub(super) struct Breaker {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Closed,
-    Open { until: Instant },
-    HalfOpen { probing: bool },
+    Open {
+        until: Instant,
+    },
+    /// `passed` probes in a row were successful.
+    HalfOpen {
+        probing: bool,
+        passed: u32,
+    },
 }
 
 impl Breaker {
@@ -83,14 +91,14 @@ impl Breaker {
         if let Phase::Open { until } = self.state
             && until <= now
         {
-            self.change(Phase::HalfOpen { probing: false });
+            self.change(Phase::HalfOpen { probing: false, passed: 0 });
         }
-        matches!(self.state, Phase::Closed | Phase::HalfOpen { probing: false })
+        matches!(self.state, Phase::Closed | Phase::HalfOpen { probing: false, .. })
     }
 
     /// Registers the start of an attempt. Returns the epoch to report its result with.
     pub(super) fn started(&mut self) -> u64 {
-        if let Phase::HalfOpen { probing } = &mut self.state {
+        if let Phase::HalfOpen { probing, .. } = &mut self.state {
             *probing = true;
         }
         self.epoch
@@ -115,8 +123,12 @@ impl Breaker {
                 }
                 self.open(after, now)
             }
-            (Phase::HalfOpen { .. }, AgentVerdict::Unknown) => {
-                self.state = Phase::HalfOpen { probing: false };
+            (Phase::HalfOpen { passed, .. }, AgentVerdict::Unknown) => {
+                self.state = Phase::HalfOpen { probing: false, passed };
+                false
+            }
+            (Phase::HalfOpen { passed, .. }, AgentVerdict::Answered) if passed + 1 < self.settings.probes => {
+                self.state = Phase::HalfOpen { probing: false, passed: passed + 1 };
                 false
             }
             (Phase::HalfOpen { .. }, AgentVerdict::Answered) => {
@@ -134,7 +146,16 @@ impl Breaker {
 
     /// Allows a probe now. Returns whether that changes anything.
     pub(super) fn probe_now(&mut self) -> bool {
-        matches!(self.state, Phase::Open { .. }) && self.change(Phase::HalfOpen { probing: false })
+        matches!(self.state, Phase::Open { .. }) && self.change(Phase::HalfOpen { probing: false, passed: 0 })
+    }
+
+    /// Closes it early, because the agent says that it is well. Returns whether it was not closed.
+    pub(super) fn recovered(&mut self) -> bool {
+        if self.state == Phase::Closed {
+            return false;
+        }
+        (self.failures, self.open_for) = (0, self.settings.first_open);
+        self.change(Phase::Closed)
     }
 
     /// When the next probe may start. `None` if the breaker is not open.
@@ -177,7 +198,7 @@ mod tests {
 
     fn breaker() -> Breaker {
         let [first_open, max_open] = [Duration::from_secs(5), Duration::from_secs(15)];
-        Breaker::new(BreakerSettings { failures: 2, first_open, max_open })
+        Breaker::new(BreakerSettings { failures: 2, first_open, max_open, probes: 1 })
     }
 
     /// Makes an attempt at `now` with this result.
@@ -258,6 +279,23 @@ mod tests {
 
         assert!(breaker.allows(later));
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
+    }
+
+    #[test]
+    fn it_closes_after_as_many_successful_probes_in_a_row_as_it_is_set_to() {
+        let settings = BreakerSettings { failures: 1, probes: 2, ..BreakerSettings::default() };
+        let (mut breaker, mut now) = (Breaker::new(settings), Instant::now());
+        attempt(&mut breaker, now, FAILED);
+        let state = |verdicts: &[AgentVerdict], breaker: &mut Breaker, now: &mut Instant| {
+            *now += Duration::from_secs(300);
+            verdicts.iter().for_each(|verdict| attempt(breaker, *now, *verdict));
+            breaker.state()
+        };
+
+        assert_eq!(state(&[AgentVerdict::Answered], &mut breaker, &mut now), BreakerState::HalfOpen);
+        assert_eq!(state(&[FAILED], &mut breaker, &mut now), BreakerState::Open);
+        let probes = [AgentVerdict::Answered, AgentVerdict::Unknown, AgentVerdict::Answered];
+        assert_eq!(state(&probes, &mut breaker, &mut now), BreakerState::Closed);
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl AttemptRunner {
             Err(failure) => return Ok(Err(failure)),
         };
         let responding = Responding { event, answer: Arc::clone(answer), agent, attempt: attempt.get() };
-        self.generation.respond(&self.setup.binding, responding).await
+        self.generation.respond(&self.endpoint.binding, responding).await
     }
 
     /// The answered event, and the name of the agent.

@@ -1,11 +1,12 @@
 //! Settings of deliveries.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::caller::Rate;
 use crate::egress::EgressSettings;
 use crate::event::{AgentName, PluginName};
-use crate::plugin::CallLimits;
+use crate::plugin::{CallLimits, Manifest};
 
 use super::breaker::BreakerSettings;
 use super::queues::OnFailure;
@@ -27,6 +28,9 @@ pub struct AgentSettings {
     pub plugin: PluginName,
     /// The plugin's `config` table.
     pub config: BTreeMap<String, serde_json::Value>,
+    /// Addresses of which each attempt gets one; without them the plugin's settings say where the agent is.
+    pub endpoints: Vec<String>,
+    pub health: Option<HealthSettings>,
     pub egress: EgressSettings,
     /// Bytes of state; 0 grants none.
     pub state: usize,
@@ -40,4 +44,22 @@ pub struct AgentSettings {
     pub rate: Option<Rate>,
     /// Waiting deliveries in memory per priority. More stay in the log until there is room.
     pub queue: usize,
+}
+
+/// How the host sees whether an endpoint is well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthSettings {
+    /// A path of the endpoint that answers 2xx while it is well.
+    pub path: String,
+    /// How often it is asked.
+    pub interval: Duration,
+}
+
+impl AgentSettings {
+    /// The `config` table for an attempt at `endpoint`.
+    pub fn config_at(&self, manifest: &Manifest, endpoint: Option<&str>) -> BTreeMap<String, serde_json::Value> {
+        let mut config = self.config.clone();
+        config.extend(manifest.address.clone().zip(endpoint.map(Into::into)));
+        config
+    }
 }

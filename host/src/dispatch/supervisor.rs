@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::agent::Agent;
 use super::context::Context;
+use super::health;
 use super::recovery::Recovery;
 use super::task::AgentTask;
 use crate::event::AgentName;
@@ -63,6 +64,7 @@ impl Supervisor {
     }
 
     pub(super) async fn run(mut self, stop: CancellationToken) {
+        self.tasks.spawn(health::run(Arc::clone(&self.context), stop.clone()));
         while !stop.is_cancelled() {
             for change in self.changes.take() {
                 self.begin(change, &stop);

@@ -19,6 +19,7 @@ use super::agent::{Agent, Setup};
 use super::attempt::{AttemptRunner, Disposition, Finished};
 use super::breaker::BreakerState;
 use super::context::Context;
+use super::endpoint::choose;
 use super::job::Job;
 use super::pace::Pace;
 use super::permits::Permits;
@@ -185,28 +186,30 @@ impl AgentTask {
             return None;
         }
         while self.running.len() < self.setup.settings.limits.concurrency + MAX_SETTLING {
-            let mut breaker = self.agent.breaker();
-            if !breaker.allows(Instant::now()) {
-                return breaker.open_until();
-            }
-            if breaker.state() != BreakerState::Closed {
-                self.agent.show_breaker(&breaker, &self.dispatch.metrics);
+            let endpoint = match choose(&self.setup.endpoints, Instant::now()) {
+                Ok(endpoint) => Arc::clone(endpoint),
+                Err(at) => return at,
+            };
+            if endpoint.breaker().state() != BreakerState::Closed {
+                self.agent.show_breaker(&self.dispatch.metrics);
             }
             if let Err(at) = self.pace.take(self.setup.settings.rate) {
                 return Some(at);
             }
             let job = self.queues.next(|class| self.permits.is_free(class))?;
             self.pace.used();
+            let (epoch, load) = (endpoint.breaker().started(), Some(endpoint.enter()));
             let attempt = AttemptRunner {
                 agent: Arc::clone(&self.agent),
                 setup: Arc::clone(&self.setup),
                 dispatch: Arc::clone(&self.dispatch),
                 log: self.log.clone(),
                 generation: Arc::clone(generation),
-                epoch: breaker.started(),
+                epoch,
+                load,
+                endpoint,
                 term: self.claims.borrow().term(),
             };
-            drop(breaker);
             let permit = self.permits.take(job.class());
             self.running.spawn(attempt.run(job, permit));
         }

@@ -22,6 +22,8 @@ pub struct Binding {
     pub name: String,
     /// The `config` table: strings as they are, everything else as JSON.
     pub config: BTreeMap<String, String>,
+    /// Replaces the setting that the plugin's manifest names as its address.
+    pub address: Option<String>,
     pub network: Network,
     pub state: Option<Arc<PluginState>>,
     /// Wall-clock time that one call may take.
@@ -45,6 +47,7 @@ impl Binding {
         Self {
             name: name.to_owned(),
             config,
+            address: None,
             network,
             state: None,
             time: limits.time,
@@ -53,6 +56,11 @@ impl Binding {
             waiting: AtomicUsize::new(0),
             queue: limits.queue,
         }
+    }
+
+    pub fn with_address(mut self, address: Option<String>) -> Self {
+        self.address = address;
+        self
     }
 
     pub fn with_state(mut self, state: Option<Arc<PluginState>>) -> Self {
@@ -70,6 +78,7 @@ impl Binding {
         let defaults = manifest.config.iter().filter_map(|(name, key)| Some((name.clone(), key.default_text.clone()?)));
         let mut all: BTreeMap<String, String> = defaults.collect();
         all.extend(self.config.clone());
+        all.extend(manifest.address.clone().zip(self.address.clone()));
         let json: Arc<str> = serde_json::to_string(&all).expect("strings can be written as JSON").into();
         self.settings.store(Some(Arc::new(Settings { manifest: Arc::clone(manifest), json: Arc::clone(&json) })));
         json

@@ -36,6 +36,8 @@ pub struct Manifest {
     pub on_unknown: OnUnknown,
     /// The keys of the `config` table.
     pub config: BTreeMap<String, ConfigKey>,
+    /// The key of `config` that holds the agent's address.
+    pub address: Option<String>,
     /// Hosts that the plugin wants to reach.
     pub hosts: Vec<String>,
 }
@@ -118,6 +120,7 @@ struct Raw {
     on_unknown: OnUnknown,
     #[serde(default)]
     config: BTreeMap<String, ConfigKey>,
+    address: Option<String>,
     #[serde(default)]
     hosts: Vec<String>,
 }
@@ -151,6 +154,9 @@ impl Manifest {
             let problem = format!("names the attribute `{}`, expected 1 to 20 of `a-z0-9`", name.escape_default());
             return Err(bad("states", problem));
         }
+        if let Some(address) = raw.address.as_ref().filter(|address| !raw.config.contains_key(*address)) {
+            return Err(bad("address", format!("is `{}`, expected a key of `config`", address.escape_default())));
+        }
         Ok(Self {
             version: raw.version.parse().map_err(|error| {
                 bad("version", format!("is `{}`, expected a semantic version: {error}", raw.version))
@@ -173,6 +179,7 @@ impl Manifest {
             kinds: raw.kinds,
             states: raw.states,
             config: raw.config,
+            address: raw.address,
             hosts: raw.hosts,
         })
     }

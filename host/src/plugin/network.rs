@@ -1,6 +1,9 @@
 //! What `http.send` and `http.notify` of a plugin reach.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::egress::{Egress, EgressError, EgressRequest, Response};
 
@@ -31,6 +34,27 @@ impl Network {
             Self::Closed => Err(EgressError::Denied("this instance was granted no network".to_owned())),
             Self::Granted(egress) => egress.send(request).await,
             Self::Scripted(script) => script.send(request),
+        }
+    }
+
+    /// Whether a `GET` of `url`, which must be granted, is answered with a 2xx within `timeout`.
+    ///
+    /// # Errors
+    /// Why not, for people.
+    pub async fn check(&self, url: &str, timeout: Duration) -> Result<(), String> {
+        let request = EgressRequest {
+            method: "GET".to_owned(),
+            url: url.to_owned(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            credential: None,
+            id: String::new(),
+            timeout,
+        };
+        match self.notify(request).await {
+            Ok((response, _)) if (200..300).contains(&response.status) => Ok(()),
+            Ok((response, _)) => Err(format!("answered {}", response.status)),
+            Err(error) => Err(error.to_string()),
         }
     }
 

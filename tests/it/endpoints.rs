@@ -59,7 +59,7 @@ async fn each_attempt_goes_to_an_endpoint_that_is_well() {
     assert!(table.contains(&format!("1 of 2 fail: http://{}/events", bad.address)), "{table}");
 
     // What is known of an address outlives a reload.
-    gateway.reconfigure("first_wait = \"1ms\"", "first_wait = \"2ms\"");
+    gateway.reconfigure("max_wait = \"1ms\"", "max_wait = \"2ms\"");
     gateway.reload().await.expect_status(200);
     let id = gateway.post("dummy", "6").await.expect_accepted();
     gateway.event_until(&id, "delivered").await;

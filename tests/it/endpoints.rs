@@ -1,5 +1,7 @@
 //! Agents with several addresses, and with a path that says whether they are well.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

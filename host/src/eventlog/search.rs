@@ -25,12 +25,12 @@ pub enum Place {
 }
 
 impl Search {
-    /// The longest text in bytes.
+    /// The longest text in characters.
     pub const MAX: usize = 256;
 
     /// `None` for an empty text, and for one that is too long.
     pub fn new(text: &str) -> Option<Self> {
-        (1..=Self::MAX).contains(&text.len()).then(|| Self(text.to_owned()))
+        (1..=Self::MAX).contains(&text.chars().count()).then(|| Self(text.to_owned()))
     }
 
     /// Where the text is in all that the log keeps of an event but its payload.

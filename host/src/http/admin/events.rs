@@ -158,7 +158,7 @@ pub struct Moment<'a> {
 }
 
 /// What may be searched for: [`Search::MAX`].
-const TEXT: &str = "a text of 1 to 256 bytes";
+const TEXT: &str = "a text of 1 to 256 characters";
 
 async fn list(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let query = EventsQuery::parse(request.query())?;
@@ -529,7 +529,7 @@ mod tests {
                 "`status`: expected `accepted`, `pending`, `dead`, `delivered`, `held` or `dropped`, found `done`",
             ),
             ("since=yesterday", "`since`: expected a time such as `2026-01-31T12:00:00Z`, found `yesterday`"),
-            ("q=", "`q`: expected a text of 1 to 256 bytes, found `nothing`"),
+            ("q=", "`q`: expected a text of 1 to 256 characters, found `nothing`"),
             ("kind=", "`kind`: expected a kind, or the beginning of one and `*`, found `nothing`"),
             (
                 "sort=up",

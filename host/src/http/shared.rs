@@ -110,7 +110,11 @@ impl Shared {
 
     /// Reports a refusal: to the caller what it may know, to the log the rest.
     pub(crate) fn refuse(&self, id: RequestId, refusal: &Refusal) -> Response {
-        let problem = HttpProblem::from(refusal);
+        self.refuse_with(id, refusal, &HttpProblem::from(refusal))
+    }
+
+    /// Like `refuse`, with the problem that was already made of the refusal.
+    pub(crate) fn refuse_with(&self, id: RequestId, refusal: &Refusal, problem: &HttpProblem) -> Response {
         if let Some(shortage) = refusal.shortage() {
             self.metrics.refused.get_or_create(&ByReason::new(shortage.as_str())).inc();
         }

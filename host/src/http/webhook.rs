@@ -64,8 +64,9 @@ pub(crate) async fn answer(shared: &Arc<Shared>, context: RequestContext, body: 
         }
     };
     let mut response = result.unwrap_or_else(|refusal| {
-        metrics.failures.note(&HttpProblem::from(&refusal));
-        shared.refuse(id, &refusal)
+        let problem = HttpProblem::from(&refusal);
+        metrics.failures.note(&problem);
+        shared.refuse_with(id, &refusal, &problem)
     });
     metrics.count(response.status(), started);
     rate.write(response.headers_mut());

@@ -65,3 +65,29 @@ pub struct Event {
     /// The W3C trace context that its processing belongs to.
     pub traceparent: Option<String>,
 }
+
+#[cfg(test)]
+impl Event {
+    /// A push of GitHub with this payload.
+    pub(crate) fn sample(content_type: &str, data: &'static [u8]) -> Self {
+        let time = Timestamp::from_millis(1_700_000_000_000);
+        Self {
+            id: EventId::new(time, Seq(7), 1),
+            seq: Seq(7),
+            channel: "github".parse().unwrap(),
+            plugin: "github".parse().unwrap(),
+            kind: "github.push".to_owned(),
+            subject: Some("octo/repo".to_owned()),
+            time,
+            verified_at: None,
+            stored_at: time,
+            content_type: content_type.to_owned(),
+            data: Bytes::from_static(data),
+            attributes: vec![("severity".to_owned(), "high".to_owned())],
+            headers: Vec::new(),
+            request_id: RequestId::new(),
+            delivery_id: None,
+            traceparent: None,
+        }
+    }
+}

@@ -112,6 +112,16 @@ impl KeySets {
         self.lock().retain(|place, _| stay.contains(place));
     }
 
+    /// Has the keys in files read again when they are needed next, because a file has changed.
+    pub fn expire_files(&self) {
+        for (place, source) in self.lock().iter() {
+            if let KeyPlace::File(_) = place {
+                let mut known = source.known.lock().unwrap_or_else(PoisonError::into_inner);
+                (known.fetched, known.tried) = (None, None);
+            }
+        }
+    }
+
     fn source(&self, source: &KeySource) -> Arc<Source> {
         Arc::clone(self.lock().entry(source.place.clone()).or_default())
     }
@@ -187,6 +197,24 @@ mod tests {
         assert_eq!(fetches(), 3);
         assert!(sets.after("ci", &short, None).await.is_some());
         assert_eq!(fetches(), 3, "another request has fetched since");
+    }
+
+    #[tokio::test]
+    async fn keys_in_a_file_are_read_again_after_it_has_changed() {
+        let fetch = Arc::new(Once(AtomicUsize::new(0)));
+        let sets = KeySets::new(Arc::clone(&fetch) as Arc<dyn FetchKeys>);
+        let file = source(Duration::MAX, Duration::MAX);
+        let url = KeySource { place: KeyPlace::Url("https://issuer.example".to_owned()), ..file.clone() };
+        for source in [&file, &url, &file, &url] {
+            sets.current("ci", source).await;
+        }
+        assert_eq!(fetch.0.load(Ordering::Relaxed), 2);
+
+        sets.expire_files();
+
+        assert!(sets.current("ci", &file).await.is_some(), "the last good set serves on");
+        sets.current("ci", &url).await;
+        assert_eq!(fetch.0.load(Ordering::Relaxed), 3);
     }
 
     #[tokio::test]

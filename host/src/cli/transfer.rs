@@ -7,6 +7,7 @@ use std::path::Path;
 use ::http::Method;
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::arguments::events::{ExportArguments, ImportArguments};
@@ -62,10 +63,17 @@ async fn write(connection: &Connection, query: &ExportQuery, target: &mut Target
     let path = format!("/admin/log/export?{}", parameters(&pairs));
     let mut count = 0;
     let mut progress = Progress::new("events exported:");
-    let mut closed = false;
+    let head = if progress.is_live() { head(&client).await } else { None };
+    let (mut seq, mut closed) = (0, false);
     let mut sink = |piece: Bytes| {
         count += piece.iter().filter(|byte| **byte == b'\n').count() as u64;
-        progress.count(count);
+        match head {
+            Some(head) => {
+                seq = last_seq(&piece).unwrap_or(seq);
+                progress.at(seq, head);
+            }
+            None => progress.count(count),
+        }
         target
             .put(&piece)
             .inspect_err(|failure| closed = matches!(failure, Failure::Closed))
@@ -84,6 +92,21 @@ async fn write(connection: &Connection, query: &ExportQuery, target: &mut Target
         Err(error) => return Err(error.into()),
     }
     Ok(count)
+}
+
+/// The position of the newest event of a running gateway.
+async fn head(client: &Client) -> Option<u64> {
+    client.get("/admin/stats").await.ok()?["head"].as_u64()
+}
+
+/// The position of the last event in a piece, unless its line is cut.
+fn last_seq(piece: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Line {
+        seq: u64,
+    }
+    let line = piece.strip_suffix(b"\n")?.rsplit(|byte| *byte == b'\n').next()?;
+    serde_json::from_slice::<Line>(line).ok().map(|line| line.seq)
 }
 
 impl<'a> Target<'a> {

@@ -89,7 +89,11 @@ fn key_source(section: &Section<'_>) -> Option<KeySource> {
             }
             KeyPlace::Url(url)
         }
-        (None, Some(path)) => KeyPlace::File(path),
+        (None, Some(path)) => {
+            // So that a change of the file is one of the configuration. Whether the keys are good is found when they are needed.
+            drop(section.raw().read_file(&path));
+            KeyPlace::File(path)
+        }
         (None, None) => return None,
     };
     Some(KeySource { place, lifetime, interval, timeout, max, private })

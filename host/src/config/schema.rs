@@ -22,9 +22,18 @@ use super::raw::Raw;
 /// The file in the repository, which is shipped.
 const SHIPPED: &str = include_str!("../../../gateway.toml");
 
+/// Without a route that sends answers back, `channels.hook.respond` would make no difference.
+const ANSWERS: &str = r#"
+[[routes]]
+channels = ["hook"]
+agents = ["stub"]
+respond = true
+"#;
+
 /// The schema.
 pub fn schema() -> Value {
-    let table: Table = with_everything_on().parse().expect("a test reads the shipped file with every key");
+    let document = with_everything_on() + ANSWERS;
+    let table: Table = document.parse().expect("a test reads the shipped file with every key");
     let raw = Raw::of(table.clone(), Path::new(""), Environment::new());
     let as_it_is = outcome(&raw);
     let mut tree = Tree::of(&raw.asked());

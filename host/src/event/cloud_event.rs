@@ -137,32 +137,15 @@ impl Serialize for CloudEvent<'_> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use serde_json::{Value, json};
 
-    use super::super::{Envelope, EventId, RequestId, Seq, Timestamp};
+    use super::super::Envelope;
     use super::*;
 
     fn event(content_type: &str, data: &'static [u8]) -> Event {
-        let time = Timestamp::from_millis(1_700_000_000_000);
-        Event {
-            id: EventId::new(time, Seq(7), 1),
-            seq: Seq(7),
-            channel: "github".parse().unwrap(),
-            plugin: "github".parse().unwrap(),
-            kind: "github.push".to_owned(),
-            subject: Some("octo/repo".to_owned()),
-            time,
-            verified_at: None,
-            stored_at: time,
-            content_type: content_type.to_owned(),
-            data: Bytes::from_static(data),
-            attributes: vec![("severity".to_owned(), "high".to_owned()), ("id".to_owned(), "mine".to_owned())],
-            headers: Vec::new(),
-            request_id: RequestId::new(),
-            delivery_id: None,
-            traceparent: None,
-        }
+        let mut event = Event::sample(content_type, data);
+        event.attributes.push(("id".to_owned(), "mine".to_owned()));
+        event
     }
 
     #[test]

@@ -199,28 +199,9 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{EventId, Seq};
 
     fn event(content_type: &str, data: &'static [u8]) -> Event {
-        let time = Timestamp::from_millis(1_700_000_000_000);
-        Event {
-            id: EventId::new(time, Seq(7), 1),
-            seq: Seq(7),
-            channel: "github".parse().unwrap(),
-            plugin: "github".parse().unwrap(),
-            kind: "github.push".to_owned(),
-            subject: Some("octo/repo".to_owned()),
-            time,
-            verified_at: None,
-            stored_at: time,
-            content_type: content_type.to_owned(),
-            data: Bytes::from_static(data),
-            attributes: vec![("severity".to_owned(), "high".to_owned())],
-            headers: Vec::new(),
-            request_id: RequestId::new(),
-            delivery_id: Some("d-1".to_owned()),
-            traceparent: None,
-        }
+        Event { delivery_id: Some("d-1".to_owned()), ..Event::sample(content_type, data) }
     }
 
     #[test]

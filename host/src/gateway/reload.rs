@@ -156,6 +156,7 @@ impl Reloader {
         self.server.replace(server);
         // Those of new issuers are fetched when a token needs them, as after a start.
         self.key_sets.forget_all_but(key_sources(&next));
+        self.key_sets.expire_files();
         self.log.set_retention(next.eventlog.retention);
         if next.log.level != self.current.log.level {
             (self.set_log_level)(&next.log.level);

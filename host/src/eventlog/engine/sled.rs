@@ -29,6 +29,7 @@ use std::sync::{PoisonError, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rustix::fs::{Access, access};
 use tracing::{info, warn};
 
 use self::files::{SEGMENT, forget_cached, lock, sync_directories};
@@ -347,6 +348,8 @@ impl Sled {
 
 fn create(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
+    // Found now, and not when the first file is written.
+    access(dir, Access::WRITE_OK | Access::EXEC_OK)?;
     sync_directories(dir)
 }
 

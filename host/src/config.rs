@@ -33,6 +33,7 @@ mod secret;
 mod section;
 mod settings;
 mod source;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod unfit_secret;

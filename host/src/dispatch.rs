@@ -50,8 +50,7 @@ pub use self::pause::Pause;
 pub use self::queues::OnFailure;
 pub use self::retry::RetrySettings;
 pub use self::route::{
-    Condition, Explanation, Field, Mode, Number, Pattern, PatternError, Pointer, RouteSettings, RouteStatus, Routes,
-    Scalar, Test,
+    Condition, Explanation, Field, Mode, Number, Pointer, RouteSettings, RouteStatus, Routes, Scalar, Test,
 };
 pub use self::settings::{AgentSettings, HealthSettings, Settings};
 pub use self::watch::{SyncOutcome, Watch};

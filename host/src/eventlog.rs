@@ -75,6 +75,7 @@ mod claim;
 mod consumer;
 #[cfg(test)]
 pub(crate) mod contract;
+mod cursor;
 mod engine;
 mod epoch;
 mod error;
@@ -107,6 +108,7 @@ pub use self::batch::{
 };
 pub use self::claim::Claims;
 pub use self::consumer::{Consumer, Processor, run as run_processor};
+pub use self::cursor::{Cursor, CursorError};
 use self::engine::journal::Journal;
 use self::engine::memory::Memory;
 pub use self::engine::{Disk, JournalStats};

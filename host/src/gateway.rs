@@ -29,6 +29,7 @@ use crate::plugin::PluginHost;
 use crate::replay::{REPLAYS, Replays};
 use crate::sample::PackedSamples;
 use crate::skill::{self, SkillMetrics, Skills};
+use crate::subscribe::{SUBSCRIPTIONS, Subscriptions};
 use crate::systemd::{Inherited, Notifier};
 
 /// Serves until SIGTERM or SIGINT, or until the event log cannot be trusted any more. A second signal ends it at once.
@@ -44,6 +45,7 @@ pub async fn run(config: Config, inherited: Inherited, set_log_level: SetLogLeve
         started = Parts::start(config, inherited, set_log_level) => started?,
     };
     let leaving = started.server.leaving();
+    let subscriptions = started.subscriptions.clone();
     let serving = started.serve(&notifier, hangups);
     let failure = tokio::select! {
         name = signals.received() => {
@@ -57,6 +59,7 @@ pub async fn run(config: Config, inherited: Inherited, set_log_level: SetLogLeve
     };
     notifier.stopping("Stopping");
     leaving.cancel();
+    subscriptions.leave();
     tokio::select! {
         () = serving.stop() => tracing::info!("Stopped"),
         name = signals.received() => {
@@ -76,6 +79,7 @@ struct Parts {
     plugins: PluginHost,
     notices: Notices,
     reloader: Reloader,
+    subscriptions: Subscriptions,
 }
 
 impl Parts {
@@ -110,6 +114,7 @@ impl Parts {
         dispatch.load_pauses(&log)?;
         let replays = Replays::load(config.replay, log.clone(), agents, &metrics)?;
         let (reload, reload_requests) = http::reloads(started.warnings.clone(), &metrics);
+        let subscriptions = Subscriptions::load(config.subscriptions, log.clone(), &metrics)?;
         let key_sets = issuer_keys(&metrics);
         let services = Services {
             ingest: ingest.clone(),
@@ -119,6 +124,7 @@ impl Parts {
             log: log.clone(),
             plugins: plugins.clone(),
             skills: skills.clone(),
+            subscriptions: subscriptions.clone(),
             key_sets: Arc::clone(&key_sets),
             metrics,
             started_at,
@@ -139,20 +145,22 @@ impl Parts {
             skills,
             skill_metrics,
             skills_watcher,
+            subscriptions: subscriptions.clone(),
             key_sets,
             set_log_level,
         };
-        Ok(Self { server, ingest, dispatch, replays, log, plugins, notices, reloader })
+        Ok(Self { server, ingest, dispatch, replays, log, plugins, notices, reloader, subscriptions })
     }
 
     /// Starts to accept requests and to deliver.
     fn serve(self, notifier: &Arc<Notifier>, hangups: unix::Signal) -> Serving {
-        let Self { server, ingest, dispatch, replays, log, plugins, notices, reloader } = self;
+        let Self { server, ingest, dispatch, replays, log, plugins, notices, reloader, subscriptions } = self;
         let addresses = server.urls();
         let control = server.control();
         let mut running = Running::new(STOP_ORDER);
         running.add(dispatch.start(&log));
         running.add(replays.start());
+        running.add(subscriptions.start());
         let routes = dispatch.clone();
         let recipients = Box::new(move |facts: &Facts<'_>| routes.route(facts).recipients);
         let sources = vec![watch::failed_plugins(plugins), watch::silent_channels(ingest.clone(), log.clone())];
@@ -182,6 +190,8 @@ const STOP_ORDER: &[Step] = &[
     Step(REQUESTS, Within::HalfOfGrace),
     Step(DELIVERIES, Within::Rest),
     Step(REQUESTS, Within::Unlimited),
+    // What was acknowledged last is written.
+    Step(SUBSCRIPTIONS, Within::Rest),
     Step(NOTICES, Within::Rest),
     Step(LOG, Within::Unlimited),
     Step(WATCHDOG, Within::Unlimited),

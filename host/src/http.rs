@@ -25,6 +25,7 @@ mod router;
 mod server;
 mod settings;
 mod shared;
+mod subscriptions;
 mod surface;
 #[cfg(test)]
 mod tests;

@@ -29,5 +29,6 @@ pub mod process;
 pub mod replay;
 pub mod sample;
 pub mod skill;
+pub mod subscribe;
 pub mod systemd;
 pub mod verify;

@@ -13,6 +13,7 @@ mod clients;
 mod cloud_events;
 mod compile_bombs;
 mod connections;
+mod consumers;
 mod delivery;
 mod egress;
 mod endpoints;
@@ -57,6 +58,7 @@ mod signers;
 mod skills;
 mod start;
 mod states;
+mod subscriptions;
 #[expect(dead_code, reason = "the fault suite uses the rest of it")]
 mod support;
 mod tidy;

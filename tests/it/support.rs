@@ -7,10 +7,12 @@ mod agent;
 mod bomb;
 mod client;
 mod component;
+mod event_stream;
 mod packages;
 mod slow_agent;
 mod template;
 mod tls;
+pub(crate) mod websocket;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -31,10 +33,13 @@ pub(crate) use self::agent::{Delivered, RemoteAgent};
 pub(crate) use self::bomb::Bomb;
 pub(crate) use self::client::{Client, Reply, github_signature};
 pub(crate) use self::component::{Guest, built_in, channel_of, guest};
+pub(crate) use self::event_stream::EventStream;
 pub(crate) use self::packages::{npm_packages, pypi_packages};
 pub(crate) use self::slow_agent::SlowAgent;
 pub(crate) use self::template::Template;
 pub(crate) use self::tls::{Authority, Identity};
+pub(crate) use self::websocket as ws;
+pub(crate) use self::websocket::{Frame, KEY, WebSocket};
 pub(crate) use self::wire::{Message, Wire};
 
 /// The longest time to wait for a condition.

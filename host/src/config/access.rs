@@ -103,6 +103,11 @@ fn caller(name: &str, section: &Section<'_>) -> Option<Caller> {
 
 /// The access rules of the channel in `section`.
 pub(super) fn access(section: &Section<'_>, callers: &Callers) -> Access {
+    Access { from: allow_list(section, "allow_from"), callers: named_callers(section, callers) }
+}
+
+/// Those that `callers` of the section names.
+pub(super) fn named_callers(section: &Section<'_>, callers: &Callers) -> Vec<Arc<Caller>> {
     let named = section.texts("callers");
     if named.as_ref().is_some_and(Vec::is_empty) {
         section.place("callers").problem_with_hint(
@@ -122,7 +127,7 @@ pub(super) fn access(section: &Section<'_>, callers: &Callers) -> Access {
         }
         caller
     };
-    Access { from: allow_list(section, "allow_from"), callers: named.into_iter().flatten().filter_map(known).collect() }
+    named.into_iter().flatten().filter_map(known).collect()
 }
 
 fn allow_list(section: &Section<'_>, name: &str) -> Option<AllowList> {
@@ -179,7 +184,7 @@ pub(super) fn address_limit(section: &Section<'_>) -> Option<AddressLimit> {
     Some(AddressLimit { rate: rate_of(&section)?, addresses })
 }
 
-fn rate_of(section: &Section<'_>) -> Option<Rate> {
+pub(super) fn rate_of(section: &Section<'_>) -> Option<Rate> {
     let rate = section.parsed("rate", "a count and a unit, such as `100/s`, `600/m` or `1000/h`", str::parse::<Rate>);
     let burst = section.count("burst", 1..=i64::from(u32::MAX));
     if rate.is_none() && section.is_present() && !section.has("rate") {

@@ -11,8 +11,8 @@ use super::grants;
 use super::limits::{PluginLimits, parsed_name};
 use super::problem::quoted;
 use super::section::Section;
-use crate::dispatch::{AgentSettings, HealthSettings, Pattern, RouteSettings};
-use crate::event::AgentName;
+use crate::dispatch::{AgentSettings, HealthSettings, RouteSettings};
+use crate::event::{AgentName, Pattern};
 use crate::ingest::ChannelSettings;
 
 /// Reads `[agents.*]`.

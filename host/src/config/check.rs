@@ -14,7 +14,7 @@ use super::section::Section;
 use super::settings::{Config, LogFormat, LogSettings, ReloadSettings};
 use super::source::Source;
 use super::value::show_size;
-use super::{access, agents, channels, plugins, routes};
+use super::{access, agents, channels, plugins, routes, subscriptions};
 use crate::eventlog::{EngineKind, RetentionLimits};
 use crate::http::AdminSettings;
 use crate::{dispatch, eventlog, http, ingest, notice, replay, skill};
@@ -43,7 +43,9 @@ pub(super) fn assemble(raw: &Raw) -> Config {
     let (eventlog, dir) = eventlog_settings(&root.section("eventlog"), http.max_body);
     let plugins = plugins::plugin_settings(&root.section("plugins"), &dir);
     let limits = PluginLimits(&plugins.rules);
-    let channels = channels::channels(&root, &limits, &access::callers(&root), http.max_body);
+    let callers = access::callers(&root);
+    let channels = channels::channels(&root, &limits, &callers, http.max_body);
+    let subscriptions = subscriptions::subscriptions(&root, &callers, &channels);
     let mut agents = agents::agents(&root, &limits);
     let routes = routes::routes(&root, &channels, &agents);
     agents.extend(agents::responders(&root, &channels, &routes));
@@ -60,6 +62,7 @@ pub(super) fn assemble(raw: &Raw) -> Config {
         replay: replay_settings(&root.section("dispatch")),
         notices: notice_settings(&root.section("notices")),
         skills: skill_settings(&root.section("skills")),
+        subscriptions,
         log: log_settings(&root.section("log")),
         http,
         eventlog,

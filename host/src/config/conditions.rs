@@ -7,8 +7,8 @@ use super::place::SettingPlace;
 use super::problem::quoted;
 use super::section::{Section, Shape, found};
 use super::unknown::nearest;
-use crate::dispatch::{Condition, Field, Number, Pattern, Pointer, Scalar, Test};
-use crate::event::{CloudEvent, is_attribute_name};
+use crate::dispatch::{Condition, Field, Number, Pointer, Scalar, Test};
+use crate::event::{CloudEvent, Pattern, is_attribute_name};
 
 /// The start of the names of values in the data.
 const DATA: &str = "data.";

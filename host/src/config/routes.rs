@@ -6,8 +6,8 @@ use super::conditions::conditions;
 use super::problem::quoted;
 use super::section::Section;
 use super::unknown::nearest;
-use crate::dispatch::{AgentSettings, Mode, Pattern, RouteSettings};
-use crate::event::{AgentName, ChannelName, OnTimeout, Priority, SyncMode};
+use crate::dispatch::{AgentSettings, Mode, RouteSettings};
+use crate::event::{AgentName, ChannelName, OnTimeout, Pattern, Priority, SyncMode};
 use crate::ingest::ChannelSettings;
 
 const PRIORITIES: [(&str, Priority); 3] = [
@@ -61,7 +61,7 @@ fn route(
 }
 
 /// The patterns at `name`; without that key one that matches all.
-fn patterns(section: &Section<'_>, name: &str) -> Vec<Pattern> {
+pub(super) fn patterns(section: &Section<'_>, name: &str) -> Vec<Pattern> {
     let Some(texts) = section.texts(name) else { return vec![Pattern::default()] };
     if texts.is_empty() {
         section.place(name).problem_with_hint(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::source::Source;
-use crate::{dispatch, eventlog, http, ingest, notice, plugin, replay, skill};
+use crate::{dispatch, eventlog, http, ingest, notice, plugin, replay, skill, subscribe};
 
 /// The settings of every module, valid as a whole.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct Config {
     pub notices: notice::Settings,
     /// `[skills]`.
     pub skills: skill::Settings,
+    /// `[subscribe]`, `[subscribers.*]` and `[consumers.*]`.
+    pub subscriptions: subscribe::Settings,
     /// `[log]`.
     pub log: LogSettings,
     /// `[reload]`.

@@ -6,18 +6,16 @@ mod candidate;
 mod condition;
 mod content;
 mod explanation;
-mod pattern;
 mod pointer;
 mod settings;
 mod value;
 
 use serde::Serialize;
 
-use crate::event::{AgentName, ChannelName, Destination, Facts, Priority, Recipient, SyncMode};
+use crate::event::{AgentName, ChannelName, Destination, Facts, Pattern, Priority, Recipient, SyncMode};
 
 pub use self::condition::{Condition, Field, Test};
 pub use self::explanation::Explanation;
-pub use self::pattern::{Pattern, PatternError};
 pub use self::pointer::Pointer;
 pub use self::settings::{Mode, RouteSettings};
 pub use self::value::{Number, Scalar};

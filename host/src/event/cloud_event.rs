@@ -31,7 +31,10 @@ pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An event as a CloudEvent 1.0 in structured JSON. `correlationid`, `seq` and the attributes are extensions.
 #[derive(Clone, Copy, Debug)]
-pub struct CloudEvent<'a>(&'a Event);
+pub struct CloudEvent<'a> {
+    event: &'a Event,
+    dataref: Option<&'a str>,
+}
 
 /// A payload as a member of a JSON object (CloudEvents JSON format, section 3.1).
 #[derive(Clone, Debug, Serialize)]
@@ -59,7 +62,7 @@ impl Payload<'_> {
 impl Event {
     /// The event as a CloudEvent.
     pub const fn cloud_event(&self) -> CloudEvent<'_> {
-        CloudEvent(self)
+        CloudEvent { event: self, dataref: None }
     }
 
     /// The payload in its most readable form.
@@ -99,7 +102,13 @@ fn readable(json: &RawValue) -> Cow<'_, RawValue> {
     }
 }
 
-impl CloudEvent<'_> {
+impl<'a> CloudEvent<'a> {
+    /// Without the payload, which is at `dataref` (CloudEvents extension "Dataref").
+    #[must_use]
+    pub const fn with_dataref(self, dataref: &'a str) -> Self {
+        Self { dataref: Some(dataref), ..self }
+    }
+
     /// Whether the host sets the member, so that it cannot be an attribute of an event.
     pub fn reserves(name: &str) -> bool {
         RESERVED.contains(&name)
@@ -113,7 +122,7 @@ impl CloudEvent<'_> {
 
 impl Serialize for CloudEvent<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(event) = self;
+        let Self { event, dataref } = self;
         let mut object = serializer.serialize_map(None)?;
         object.serialize_entry("specversion", "1.0")?;
         object.serialize_entry("id", &event.id)?;
@@ -126,8 +135,13 @@ impl Serialize for CloudEvent<'_> {
         object.serialize_entry("datacontenttype", &event.content_type)?;
         object.serialize_entry("correlationid", &event.request_id)?;
         object.serialize_entry("seq", &event.seq)?;
-        for (name, value) in event.attributes.iter().filter(|(name, _)| !CloudEvent::reserves(name)) {
+        let is_own = |name: &str| !CloudEvent::reserves(name) && (dataref.is_none() || name != "dataref");
+        for (name, value) in event.attributes.iter().filter(|(name, _)| is_own(name)) {
             object.serialize_entry(name, value)?;
+        }
+        if let Some(dataref) = dataref {
+            object.serialize_entry("dataref", dataref)?;
+            return object.end();
         }
         let payload = event.payload();
         object.serialize_entry(payload.member(), &payload)?;

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::search::Search;
 use crate::event::{
-    AgentName, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Level, Seq, Timestamp,
+    AgentName, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Filter, Level, Seq,
+    Timestamp,
 };
 
 /// Names one event: by its position or by its id.
@@ -81,6 +82,8 @@ impl Stored {
 pub struct Query {
     pub events: Selection,
     pub status: Option<EventStatus>,
+    /// Only events that somebody reads.
+    pub filter: Option<Filter>,
     /// Only events with this text.
     pub search: Option<Search>,
     /// Only events with such a delivery.

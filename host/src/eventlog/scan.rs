@@ -70,7 +70,8 @@ impl Reader {
             positions.step(seq);
             page.progress.events += 1;
             page.progress.last = Some(header.event.time);
-            if !query.events.matches(&header.event) {
+            let is_read = query.filter.as_ref().is_none_or(|filter| filter.matches(&header.event));
+            if !is_read || !query.events.matches(&header.event) {
                 continue;
             }
             let Some(deliveries) = cursor.deliveries(&header)? else { continue };

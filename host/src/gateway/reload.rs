@@ -23,6 +23,7 @@ use crate::lifecycle::Tasks;
 use crate::plugin::PluginHost;
 use crate::replay::Replays;
 use crate::skill::{self, SkillMetrics, Skills};
+use crate::subscribe::Subscriptions;
 use crate::systemd::Notifier;
 
 /// Changes the level of the log, given like `log.level`.
@@ -50,6 +51,7 @@ pub(super) struct Reloader {
     pub(super) skills: Skills,
     pub(super) skill_metrics: SkillMetrics,
     pub(super) skills_watcher: skill::Watcher,
+    pub(super) subscriptions: Subscriptions,
     pub(super) key_sets: Arc<KeySets>,
     pub(super) set_log_level: SetLogLevel,
 }
@@ -154,6 +156,9 @@ impl Reloader {
         self.replays.replace(next.replay.clone(), agents);
         self.ingest.replace(channels);
         self.server.replace(server);
+        if let Err(error) = self.subscriptions.replace(next.subscriptions.clone()) {
+            tracing::error!("Subscriptions are still those of before: {error}");
+        }
         // Those of new issuers are fetched when a token needs them, as after a start.
         self.key_sets.forget_all_but(key_sources(&next));
         self.key_sets.expire_files();
@@ -173,7 +178,8 @@ impl Reloader {
 
 /// Where the keys of all callers are.
 fn key_sources(config: &Config) -> impl Iterator<Item = &KeySource> {
-    let callers = config.ingest.channels.iter().flat_map(|channel| &channel.access.callers);
+    let subscribers = config.subscriptions.subscribers.values().flat_map(|subscriber| &subscriber.callers);
+    let callers = config.ingest.channels.iter().flat_map(|channel| &channel.access.callers).chain(subscribers);
     callers.filter_map(|caller| caller.key_source())
 }
 

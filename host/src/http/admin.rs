@@ -16,7 +16,7 @@ pub mod export;
 mod import;
 mod plugins;
 pub(crate) mod query;
-mod read;
+pub(crate) mod read;
 mod record;
 mod reload;
 pub mod replays;
@@ -24,6 +24,7 @@ mod routes;
 mod skills;
 mod stats;
 mod stream;
+mod subscribers;
 
 use super::route::Route;
 
@@ -45,5 +46,6 @@ pub(crate) const NOUNS: &[&[Route]] = &[
     replays::ROUTES,
     routes::ROUTES,
     skills::ROUTES,
+    subscribers::ROUTES,
     stats::ROUTES,
 ];

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use ::http::header::{
-    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use ::http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
@@ -45,6 +46,8 @@ pub(crate) enum Hint {
     Allow(Vec<Method>),
     Authenticate,
     AcceptEncoding(Vec<Coding>),
+    /// The version of WebSocket that is spoken.
+    WebSocketVersion,
     /// The rest of the request is not read.
     Close,
 }
@@ -136,6 +139,7 @@ impl HttpProblem {
             Hint::RetryAfter(wait) => headers.insert(RETRY_AFTER, HeaderValue::from(whole_seconds(*wait))),
             Hint::Allow(methods) => headers.insert(ALLOW, allow(methods)),
             Hint::Authenticate => headers.insert(WWW_AUTHENTICATE, BEARER),
+            Hint::WebSocketVersion => headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
             Hint::AcceptEncoding(accepted) => headers.insert(ACCEPT_ENCODING, accept_encoding(accepted)),
             Hint::Close => headers.insert(CONNECTION, CLOSE),
         };

@@ -27,6 +27,8 @@ pub(crate) struct Route {
 enum Verb {
     Get,
     Post,
+    Put,
+    Delete,
 }
 
 /// Who is answered, and where.
@@ -70,6 +72,16 @@ impl Route {
         Self { verb: Verb::Post, ..Self::get(path, handler) }
     }
 
+    /// Makes something, or replaces it. As [`post`](Self::post).
+    pub(crate) const fn put(path: &'static str, handler: Handler) -> Self {
+        Self { verb: Verb::Put, ..Self::get(path, handler) }
+    }
+
+    /// Removes something. As [`post`](Self::post).
+    pub(crate) const fn delete(path: &'static str, handler: Handler) -> Self {
+        Self { verb: Verb::Delete, ..Self::get(path, handler) }
+    }
+
     /// The handler reads the query.
     pub(crate) const fn with_query(self) -> Self {
         Self { takes_query: true, ..self }
@@ -103,6 +115,8 @@ impl Route {
         match self.verb {
             Verb::Get => &[Method::GET, Method::HEAD],
             Verb::Post => &[Method::POST],
+            Verb::Put => &[Method::PUT],
+            Verb::Delete => &[Method::DELETE],
         }
     }
 }

@@ -17,7 +17,7 @@ use super::server::peer::{Origin, Peer};
 use super::shared::{RequestContext, Shared};
 use super::surface::Surface;
 use super::webhook::WEBHOOKS;
-use super::{encoding, health, root, webhook};
+use super::{encoding, health, root, subscriptions, webhook};
 use crate::event::RequestId;
 
 /// Every path but those of channels.
@@ -82,12 +82,23 @@ impl Router {
         if surface.has_webhooks() && path.starts_with(WEBHOOKS) {
             return Ok(webhook::answer(&self.shared, context, body).await);
         }
+        if surface.has_webhooks()
+            && let Some(answer) = subscriptions::answer(&self.shared, &context, body).await
+        {
+            return answer;
+        }
         let table = self.table.iter().copied().flatten();
         match route::find(table, surface, &context.head.method, path) {
             Some(found) if found.route.is_for_operators() => Ok(self.answer_operator(&found, &context, body).await),
             Some(found) => {
                 let response = self.call(&found, &context, body).await?;
                 Ok(encoding::encoded(&context.head.headers, response).await)
+            }
+            None if surface.has_admin()
+                && let Some(stats) = subscriptions::stats(&self.shared, path) =>
+            {
+                access::check(context.live.settings.admin.token.as_ref(), &context.peer, &context.head)?;
+                Ok(stats)
             }
             None if surface.has_webhooks() => Ok(webhook::answer(&self.shared, context, body).await),
             None => Err(Refusal::NotFound),

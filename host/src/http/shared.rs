@@ -29,6 +29,7 @@ use crate::metrics::{ByReason, Metrics};
 use crate::plugin::PluginHost;
 use crate::replay::Replays;
 use crate::skill::Skills;
+use crate::subscribe::Subscriptions;
 
 /// Concurrent reads of the event log for the admin API: each occupies a thread, and all of them share the disk.
 const STORE_READS: usize = 4;
@@ -42,6 +43,7 @@ pub struct Services {
     pub log: EventLog,
     pub plugins: PluginHost,
     pub skills: Skills,
+    pub subscriptions: Subscriptions,
     /// The keys that tokens of callers are verified with.
     pub key_sets: Arc<KeySets>,
     pub metrics: Metrics,

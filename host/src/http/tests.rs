@@ -26,6 +26,7 @@ use crate::notice::Notices;
 use crate::plugin::{self, AllowAll, CallLimits, PluginHost};
 use crate::replay::{self, Replays};
 use crate::skill::Skills;
+use crate::subscribe::{self, Subscriptions};
 use crate::systemd::Sockets;
 use crate::verify::Secret;
 
@@ -126,6 +127,7 @@ impl Gateway {
             plugins,
             key_sets: Arc::new(KeySets::new(Arc::new(NoKeys))),
             skills: Skills::default(),
+            subscriptions: Subscriptions::load(subscribe::Settings::default(), log.clone(), &metrics).unwrap(),
             metrics,
             started_at: Timestamp::now(),
         };

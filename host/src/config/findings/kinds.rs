@@ -1,7 +1,8 @@
 //! Kinds that no channel of a route can have.
 
 use crate::config::unknown::nearest;
-use crate::dispatch::{Pattern, RouteSettings};
+use crate::dispatch::RouteSettings;
+use crate::event::Pattern;
 
 /// The kind that the gateway gives to bodies that a plugin refuses; see `on_unknown`.
 const UNKNOWN: &str = "unknown";

@@ -1,7 +1,8 @@
 //! Synchronous routes that another route makes asynchronous.
 
 use super::kinds::intersect;
-use crate::dispatch::{Mode, Pattern, RouteSettings};
+use crate::dispatch::{Mode, RouteSettings};
+use crate::event::Pattern;
 
 /// A caller waits only for a route that takes its event alone. Routes with conditions may be meant to share a kind.
 pub(super) fn sync_warnings(routes: &[RouteSettings]) -> Vec<String> {

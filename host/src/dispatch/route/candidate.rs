@@ -2,9 +2,9 @@
 
 use super::condition::{Condition, Field};
 use super::content::Content;
-use super::pattern::Pattern;
 use super::pointer::PointerTree;
 use super::settings::RouteSettings;
+use crate::event::Pattern;
 
 pub(super) struct Candidate {
     pub(super) settings: RouteSettings,

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::pattern::Pattern;
 use super::pointer::Pointer;
 use super::value::{Number, Scalar};
+use crate::event::Pattern;
 
 /// One member of `where`.
 #[derive(Clone, Debug)]

@@ -6,9 +6,8 @@ use serde::Serialize;
 
 use super::candidate::{Candidate, Mismatch};
 use super::content::Content;
-use super::pattern::Pattern;
 use super::value::Scalar;
-use crate::event::{AgentName, Priority};
+use crate::event::{AgentName, Pattern, Priority};
 
 /// Where an event goes, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -1,8 +1,7 @@
 //! A route as it is configured.
 
 use super::condition::Condition;
-use super::pattern::Pattern;
-use crate::event::{AgentName, Priority, SyncMode};
+use crate::event::{AgentName, Pattern, Priority, SyncMode};
 
 /// One route.
 #[derive(Clone, Debug)]

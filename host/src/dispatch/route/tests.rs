@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::event::OnTimeout;
+use crate::event::{OnTimeout, Pattern};
 
 const SYNC: SyncMode = SyncMode { timeout: Duration::from_secs(1), on_timeout: OnTimeout::Accepted };
 

@@ -29,14 +29,12 @@ impl Upgrade {
     }
 
     /// The upgrade that a request asks for.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no protocol uses it yet"))]
     pub(crate) fn of(head: &Parts) -> Option<Self> {
         head.extensions.get().cloned()
     }
 
     /// Runs `serve` on the socket as soon as the response, which must be a 101, is sent. The token is cancelled at the shutdown;
     /// when the grace is over, `serve` is dropped.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no protocol uses it yet"))]
     pub(crate) fn start<F>(self, serve: impl FnOnce(TokioIo<Upgraded>, CancellationToken) -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,

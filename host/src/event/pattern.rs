@@ -4,7 +4,7 @@ use std::fmt;
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use crate::event::ChannelName;
+use super::ChannelName;
 
 /// A glob. `*` matches any text, including dots.
 #[derive(Clone)]
@@ -52,6 +52,14 @@ impl Pattern {
         !self.text.contains(['*', '?', '[', '{', '\\'])
     }
 }
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Pattern {}
 
 impl Default for Pattern {
     fn default() -> Self {

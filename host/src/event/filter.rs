@@ -1,0 +1,88 @@
+//! Which events somebody reads: patterns of channels, kinds and subjects.
+
+use std::sync::Arc;
+
+use super::{ChannelName, Event, Pattern};
+
+/// Patterns that an event must match, each list by one of its patterns. An empty list matches everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventPatterns {
+    /// A built-in channel matches its own name only.
+    pub channels: Vec<Pattern>,
+    pub kinds: Vec<Pattern>,
+    /// An event without a subject matches none.
+    pub subjects: Vec<Pattern>,
+}
+
+/// What several parties allow: an event must match the patterns of each. Cheap to clone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter(Vec<Arc<EventPatterns>>);
+
+impl EventPatterns {
+    fn matches_kind(&self, channel: &ChannelName, kind: &str) -> bool {
+        any(&self.channels, |pattern| pattern.matches_channel(channel))
+            && any(&self.kinds, |pattern| pattern.matches(kind))
+    }
+
+    fn matches_subject(&self, subject: Option<&str>) -> bool {
+        any(&self.subjects, |pattern| subject.is_some_and(|subject| pattern.matches(subject)))
+    }
+}
+
+fn any(patterns: &[Pattern], matches: impl Fn(&Pattern) -> bool) -> bool {
+    patterns.is_empty() || patterns.iter().any(matches)
+}
+
+impl Filter {
+    /// The same, narrowed by one more.
+    #[must_use]
+    pub fn and(mut self, patterns: Arc<EventPatterns>) -> Self {
+        if *patterns != EventPatterns::default() {
+            self.0.push(patterns);
+        }
+        self
+    }
+
+    pub fn matches(&self, event: &Event) -> bool {
+        self.matches_kind(&event.channel, &event.kind)
+            && self.0.iter().all(|patterns| patterns.matches_subject(event.subject.as_deref()))
+    }
+
+    /// Whether events of the channel and kind can match, depending on their subjects.
+    pub fn matches_kind(&self, channel: &ChannelName, kind: &str) -> bool {
+        self.0.iter().all(|patterns| patterns.matches_kind(channel, kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_must_match_the_patterns_of_each_party() {
+        let patterns = |channels: &[&str], kinds: &[&str], subjects: &[&str]| {
+            let all = |texts: &[&str]| texts.iter().map(|text| Pattern::new(text).unwrap()).collect();
+            Arc::new(EventPatterns { channels: all(channels), kinds: all(kinds), subjects: all(subjects) })
+        };
+        // A `github.push` of `octo/repo`.
+        let mut event = Event::sample("application/json", b"{}");
+        let filter = Filter::default().and(patterns(&["git*"], &[], &[]));
+        assert!(filter.matches(&event) && Filter::default().matches(&event));
+
+        for (kinds, subjects, expected) in [
+            (&["github.push"][..], &[][..], true),
+            (&["gitlab.*", "*.push"], &["octo/*"], true),
+            (&["github.issues.*"], &[], false),
+            (&[], &["other/*"], false),
+        ] {
+            let narrowed = filter.clone().and(patterns(&[], kinds, subjects));
+            assert_eq!(narrowed.matches(&event), expected, "{kinds:?} {subjects:?}");
+        }
+
+        event.subject = None;
+        assert!(!filter.clone().and(patterns(&[], &[], &["*"])).matches(&event));
+        event.channel = ChannelName::GATEWAY.parse().unwrap();
+        assert!(!Filter::default().and(patterns(&["*"], &[], &[])).matches(&event));
+        assert!(Filter::default().and(patterns(&["gateway"], &[], &[])).matches(&event));
+    }
+}

@@ -1,0 +1,54 @@
+//! Subscriptions over HTTP: streams of events, pages of them, and consumers, below one prefix.
+
+pub(crate) mod access;
+mod alias;
+mod consumers;
+mod events;
+pub(crate) mod parameters;
+pub(crate) mod problems;
+mod sse;
+pub(crate) mod stream;
+mod tickets;
+mod websocket;
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+
+pub(crate) use self::alias::stats;
+
+use super::answer::Response;
+use super::refusal::Refusal;
+use super::route::{self, Route, RouteRequest};
+use super::shared::{RequestContext, Shared};
+use super::surface::Surface;
+
+/// What follows the prefix.
+const TABLE: &[&[Route]] = &[stream::ROUTES, events::ROUTES, consumers::ROUTES, tickets::ROUTES];
+
+/// Answers a request below the prefix, or at an alias; `None` if the path is neither, or nobody may subscribe.
+pub(crate) async fn answer(
+    shared: &Arc<Shared>,
+    context: &RequestContext,
+    body: &mut Incoming,
+) -> Option<Result<Response, Refusal>> {
+    let settings = shared.services.subscriptions.settings();
+    if !settings.is_on() {
+        return None;
+    }
+    let path = context.head.uri.path();
+    if let Some(alias) = settings.aliases.iter().find(|alias| alias.path == path) {
+        return Some(stream::open(shared, context, alias.form).await);
+    }
+    let rest = path.strip_prefix(settings.prefix.as_str()).filter(|rest| rest.starts_with('/'))?;
+    let table = TABLE.iter().copied().flatten();
+    let Some(found) = route::find(table, Surface::Public, &context.head.method, rest) else {
+        let is_stats = settings.aliases.iter().any(|alias| alias.stats.as_deref() == Some(path));
+        return (!is_stats).then_some(Err(Refusal::NotFound));
+    };
+    if let Some(methods) = found.other_methods {
+        return Some(Err(Refusal::Method(methods)));
+    }
+    let request = RouteRequest { shared, context, id: found.id, body };
+    Some(found.route.answer(request).await)
+}

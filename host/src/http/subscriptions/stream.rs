@@ -1,0 +1,133 @@
+//! `GET /subscribe`: a WebSocket or a stream of server-sent events.
+
+use std::sync::Arc;
+
+use ::http::header::{ACCEPT, UPGRADE};
+use ::http::{Method, StatusCode};
+
+use super::access::{check_origin, count, identify};
+use super::parameters::Parameters;
+use super::{sse, websocket};
+use crate::http::answer::Response;
+use crate::http::problem::HttpProblem;
+use crate::http::refusal::Refusal;
+use crate::http::route::{Audience, Route};
+use crate::http::shared::{RequestContext, Shared};
+use crate::subscribe::{Asked, Form, Grant};
+
+pub(crate) const ROUTES: &[Route] = &[Route::get("/subscribe", |request| {
+    Box::pin(async move { open(request.shared, request.context, Form::Gateway).await })
+})
+.audience(Audience::Everybody)];
+
+const KNOWN: &[&str] = &["channel", "kind", "subject", "since", "consumer", "on_gap", "ticket"];
+const EXPECTED: &str = "`channel`, `kind`, `subject`, `since`, `consumer`, `on_gap` or `ticket`; a key belongs into a header, where no log shows it";
+
+/// The way that a client wants.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    WebSocket,
+    Sse,
+}
+
+/// Lets a subscriber in. `form` is that of the path.
+pub(super) async fn open(shared: &Arc<Shared>, context: &RequestContext, form: Form) -> Result<Response, Refusal> {
+    let way = way(context)?;
+    let settings = shared.services.subscriptions.settings();
+    let origin = check_origin(&settings, context)?;
+    let opened = let_in(shared, context, form, way).await;
+    match way {
+        Way::WebSocket => opened,
+        // Any other answer would end a browser's subscription for good (HTML Living Standard, section 9.2.3).
+        Way::Sse => {
+            let response = opened.or_else(sse::come_back)?;
+            Ok(sse::with_origin(response, origin))
+        }
+    }
+}
+
+async fn let_in(shared: &Arc<Shared>, context: &RequestContext, form: Form, way: Way) -> Result<Response, Refusal> {
+    let query = context.head.uri.query().unwrap_or_default();
+    let parameters = Parameters::read(query, KNOWN, EXPECTED)?;
+    let grant = match &parameters.ticket {
+        Some(ticket) => match shared.services.subscriptions.redeem(ticket) {
+            Some(grant) => grant,
+            None => {
+                count(shared, context, None)?;
+                return Err(Refusal::Forbidden("the ticket is unknown, used up or too old"));
+            }
+        },
+        None => {
+            let known = identify(shared, context).await?;
+            if let Some(consumer) = &parameters.consumer {
+                known.may_hold(consumer)?;
+            }
+            known.grant
+        }
+    };
+    count(shared, context, Some(&grant.subscriber))?;
+    serve(shared, context, parameters, grant, form, way).await
+}
+
+async fn serve(
+    shared: &Arc<Shared>,
+    context: &RequestContext,
+    parameters: Parameters,
+    grant: Grant,
+    form: Form,
+    way: Way,
+) -> Result<Response, Refusal> {
+    if shared.leaving.is_cancelled() {
+        return Err(
+            HttpProblem::unavailable("leaving", "Leaving", "the gateway is about to end, try again later").into()
+        );
+    }
+    let Parameters { patterns, since, consumer, on_gap, .. } = parameters;
+    let transport = if way == Way::WebSocket { "websocket" } else { "sse" };
+    let mut asked = Asked { grant, patterns, since, consumer, on_gap, form, transport, remote: context.client };
+    match way {
+        Way::WebSocket => {
+            let handshake = websocket::Handshake::of(context, form)?;
+            asked.form = handshake.form;
+            let session = shared.services.subscriptions.open(asked).await?;
+            let max_message = shared.services.subscriptions.settings().limits.max_message;
+            Ok(handshake.accept(session, max_message))
+        }
+        Way::Sse => {
+            // A browser repeats the address with its first `since`, and knows better by then.
+            if let Some(since) = sse::last_event_id(&context.head.headers)? {
+                asked.since = Some(since);
+            }
+            let session = shared.services.subscriptions.open(asked).await?;
+            Ok(sse::stream(session))
+        }
+    }
+}
+
+/// The same session for an operator, who may read everything.
+pub(crate) async fn open_for_operator(shared: &Arc<Shared>, context: &RequestContext) -> Result<Response, Refusal> {
+    let way = way(context)?;
+    let query = context.head.uri.query().unwrap_or_default();
+    let parameters = Parameters::read(query, &KNOWN[..KNOWN.len() - 1], EXPECTED)?;
+    let grant = Grant { subscriber: "operator".to_owned(), filter: Default::default() };
+    serve(shared, context, parameters, grant, Form::Gateway, way).await
+}
+
+fn way(context: &RequestContext) -> Result<Way, Refusal> {
+    let head = &context.head;
+    if head.method != Method::GET {
+        return Err(Refusal::Method(vec![Method::GET]));
+    }
+    if head.headers.contains_key(UPGRADE) {
+        return Ok(Way::WebSocket);
+    }
+    let accepted = head.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let is_stream = |range: &str| {
+        range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case("text/event-stream"))
+    };
+    if accepted.flat_map(|value| value.split(',')).any(is_stream) {
+        return Ok(Way::Sse);
+    }
+    let detail = "expected `upgrade: websocket`, or `accept: text/event-stream`";
+    Err(HttpProblem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "Not acceptable", detail).into())
+}

@@ -1,0 +1,87 @@
+//! What a consumer is set to.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::window::WindowLimits;
+use crate::event::{EventPatterns, Pattern, PatternError};
+use crate::subscribe::start::{Since, SinceError};
+
+/// The settings of a consumer, in the configuration, the admin API and the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConsumerSpec {
+    /// Where it begins when it is made: [`Since`] as text.
+    pub start: String,
+    /// Patterns; none means everything.
+    pub channels: Vec<String>,
+    pub kinds: Vec<String>,
+    pub subjects: Vec<String>,
+    /// Events after its position that it may have at once.
+    pub window: usize,
+    /// How long it may take to acknowledge an event.
+    pub ack_timeout_ms: u64,
+    /// After as many attempts an event is parked.
+    pub max_attempts: u32,
+    /// Parked events; with as many, the next one is tried on, and holds its consumer up.
+    pub parked_max: usize,
+}
+
+/// What is wrong with a specification.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    #[error("`start`: {0}")]
+    Start(#[from] SinceError),
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    #[error("`{key}`: expected {expected}")]
+    Range { key: &'static str, expected: &'static str },
+}
+
+impl Default for ConsumerSpec {
+    fn default() -> Self {
+        Self {
+            start: "latest".to_owned(),
+            channels: Vec::new(),
+            kinds: Vec::new(),
+            subjects: Vec::new(),
+            window: 256,
+            ack_timeout_ms: 60_000,
+            max_attempts: 10,
+            parked_max: 10_000,
+        }
+    }
+}
+
+impl ConsumerSpec {
+    /// The largest window: its settled events are in one record.
+    pub const MAX_WINDOW: usize = 2000;
+
+    /// Checks every member.
+    ///
+    /// # Errors
+    /// The first one that is wrong.
+    pub fn check(&self) -> Result<(), SpecError> {
+        self.since()?;
+        self.patterns()?;
+        let range = |key, is_in: bool, expected| if is_in { Ok(()) } else { Err(SpecError::Range { key, expected }) };
+        range("window", (1..=Self::MAX_WINDOW).contains(&self.window), "1 to 2000")?;
+        range("ack_timeout_ms", (100..=86_400_000).contains(&self.ack_timeout_ms), "100 to 86400000")?;
+        range("max_attempts", self.max_attempts > 0, "at least 1")
+    }
+
+    pub(in crate::subscribe) fn since(&self) -> Result<Since, SpecError> {
+        Ok(self.start.parse()?)
+    }
+
+    pub(super) fn patterns(&self) -> Result<EventPatterns, SpecError> {
+        let all = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect::<Result<Vec<_>, _>>();
+        Ok(EventPatterns { channels: all(&self.channels)?, kinds: all(&self.kinds)?, subjects: all(&self.subjects)? })
+    }
+
+    pub(super) fn limits(&self) -> WindowLimits {
+        let ack_timeout = Duration::from_millis(self.ack_timeout_ms);
+        WindowLimits { size: self.window, ack_timeout, max_attempts: self.max_attempts }
+    }
+}

@@ -1,0 +1,610 @@
+//! What a consumer was sent and has not settled: the heart of acknowledgements. Pure: time is an argument.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::event::{EventId, Seq};
+use crate::subscribe::message::NackAction;
+
+/// The limits of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WindowLimits {
+    /// Events after the position, settled or not.
+    pub(super) size: usize,
+    /// How long an event may take to be acknowledged.
+    pub(super) ack_timeout: Duration,
+    /// After as many attempts an event is parked.
+    pub(super) max_attempts: u32,
+}
+
+/// The events after a position that were read for a consumer.
+///
+/// Everything at or before the position is settled. An event is sent only if no earlier one of its subject waits for another
+/// attempt; the others go on. Parked events that are sent again are apart: they never touch the position.
+#[derive(Debug)]
+pub(super) struct Window {
+    limits: WindowLimits,
+    /// Everything up to here was read.
+    read: Seq,
+    items: BTreeMap<Seq, Item>,
+    /// Parked events that are to be sent again.
+    replayed: BTreeMap<Seq, Item>,
+    /// Settled before a restart, and not read again yet.
+    settled_before: BTreeSet<Seq>,
+    /// How many more events may be parked.
+    parking_room: usize,
+    parked: Vec<Parking>,
+    unparked: Vec<Seq>,
+}
+
+/// How long an event waits at least that can no longer be parked.
+const NO_ROOM_TO_PARK: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+struct Item {
+    id: EventId,
+    subject: Option<Arc<str>>,
+    attempts: u32,
+    state: State,
+    /// Why the last attempt failed.
+    reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// May be sent.
+    Ready,
+    /// Was sent, and must be acknowledged by then.
+    Sent {
+        due: Instant,
+    },
+    /// May be sent again then.
+    Waiting {
+        at: Instant,
+    },
+    Settled,
+}
+
+/// An event as the window knows it.
+#[derive(Clone, Debug)]
+pub(super) struct Head {
+    pub(super) seq: Seq,
+    pub(super) id: EventId,
+    pub(super) subject: Option<Arc<str>>,
+}
+
+/// An event that is to be parked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Parking {
+    pub(super) seq: Seq,
+    pub(super) id: EventId,
+    pub(super) attempts: u32,
+    pub(super) reason: String,
+}
+
+/// An event that is sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sending {
+    pub(super) seq: Seq,
+    /// Counts from 1.
+    pub(super) attempt: u32,
+    pub(super) parked: bool,
+}
+
+/// What has to become durable beside the position.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ParkingChanges {
+    pub(super) parked: Vec<Parking>,
+    pub(super) unparked: Vec<Seq>,
+}
+
+impl Window {
+    /// A window after `position`, with what was settled beyond.
+    pub(super) fn new(limits: WindowLimits, position: Seq, settled: BTreeSet<Seq>) -> Self {
+        Self {
+            limits,
+            read: position,
+            items: BTreeMap::new(),
+            replayed: BTreeMap::new(),
+            settled_before: settled,
+            parking_room: usize::MAX,
+            parked: Vec::new(),
+            unparked: Vec::new(),
+        }
+    }
+
+    pub(super) fn set_limits(&mut self, limits: WindowLimits) {
+        self.limits = limits;
+    }
+
+    /// How many more events may be parked; with none, an event is tried on.
+    pub(super) fn set_parking_room(&mut self, room: usize) {
+        self.parking_room = room.saturating_sub(self.parked.len());
+    }
+
+    /// Everything up to here is settled.
+    pub(super) fn position(&self) -> Seq {
+        self.items.first_key_value().map_or(self.read, |(first, _)| Seq(first.0 - 1))
+    }
+
+    /// What is settled after the position.
+    pub(super) fn settled(&self) -> BTreeSet<Seq> {
+        let known = self.items.iter().filter(|(_, item)| item.state == State::Settled).map(|(seq, _)| *seq);
+        known.chain(self.settled_before.range(self.read.next()..).copied()).collect()
+    }
+
+    /// Everything up to here was read.
+    pub(super) fn read_upto(&self) -> Seq {
+        self.read
+    }
+
+    /// How many more events may be read.
+    pub(super) fn room(&self) -> usize {
+        self.limits.size.saturating_sub(self.items.len())
+    }
+
+    /// Events that were sent and are not settled.
+    pub(super) fn unacked(&self) -> usize {
+        let sent = |item: &&Item| matches!(item.state, State::Sent { .. });
+        self.items.values().filter(sent).count() + self.replayed.values().filter(sent).count()
+    }
+
+    /// Takes in the next event that the consumer is to get.
+    pub(super) fn add(&mut self, head: Head) {
+        let Head { seq, id, subject } = head;
+        self.read = self.read.max(seq);
+        let state = if self.settled_before.remove(&seq) { State::Settled } else { State::Ready };
+        self.items.insert(seq, Item { id, subject, attempts: 0, state, reason: String::new() });
+        self.advance();
+    }
+
+    /// Everything up to here was read.
+    pub(super) fn pass(&mut self, upto: Seq) {
+        self.read = self.read.max(upto);
+        let later = self.settled_before.split_off(&self.read.next());
+        self.settled_before = later;
+    }
+
+    /// Takes in a parked event that is to be sent again.
+    pub(super) fn replay(&mut self, head: Head) {
+        let Head { seq, id, subject } = head;
+        let item = || Item { id, subject, attempts: 0, state: State::Ready, reason: String::new() };
+        self.replayed.entry(seq).or_insert_with(item);
+    }
+
+    /// The next event to send, marked as sent.
+    pub(super) fn send(&mut self, now: Instant) -> Option<Sending> {
+        let (seq, parked) = self.next(now)?;
+        let due = now + self.limits.ack_timeout;
+        let item = if parked { self.replayed.get_mut(&seq) } else { self.items.get_mut(&seq) }?;
+        item.attempts = item.attempts.saturating_add(1);
+        item.state = State::Sent { due };
+        Some(Sending { seq, attempt: item.attempts, parked })
+    }
+
+    /// Whether an event may be sent now.
+    pub(super) fn is_ready(&self, now: Instant) -> bool {
+        self.next(now).is_some()
+    }
+
+    /// The next event that may be sent, and whether it was parked.
+    fn next(&self, now: Instant) -> Option<(Seq, bool)> {
+        [(&self.items, false), (&self.replayed, true)].into_iter().find_map(|(items, parked)| {
+            let mut blocked = HashSet::new();
+            for (seq, item) in items {
+                let may_go = match item.state {
+                    State::Sent { .. } | State::Settled => continue,
+                    State::Ready => true,
+                    State::Waiting { at } => at <= now,
+                };
+                if may_go && item.subject.as_ref().is_none_or(|subject| !blocked.contains(subject)) {
+                    return Some((*seq, parked));
+                }
+                blocked.extend(item.subject.as_ref());
+            }
+            None
+        })
+    }
+
+    /// Sends an event that was just added, if it may go.
+    pub(super) fn send_new(&mut self, seq: Seq, now: Instant) -> Option<Sending> {
+        let due = now + self.limits.ack_timeout;
+        let subject = self.items.get(&seq)?.subject.clone();
+        let is_ahead = |item: &Item| matches!(item.state, State::Ready | State::Waiting { .. });
+        let is_blocked =
+            subject.is_some() && self.items.range(..seq).any(|(_, item)| is_ahead(item) && item.subject == subject);
+        let item = self.items.get_mut(&seq).filter(|item| item.state == State::Ready && !is_blocked)?;
+        item.attempts += 1;
+        item.state = State::Sent { due };
+        Some(Sending { seq, attempt: item.attempts, parked: false })
+    }
+
+    /// Settles an event that is no longer in the log.
+    pub(super) fn settle(&mut self, sending: Sending) {
+        if sending.parked {
+            self.replayed.remove(&sending.seq);
+            self.unparked.push(sending.seq);
+        } else if let Some(item) = self.items.get_mut(&sending.seq) {
+            item.state = State::Settled;
+            self.advance();
+        }
+    }
+
+    /// When something may change without anybody saying anything.
+    pub(super) fn next_timer(&self) -> Option<Instant> {
+        let timer = |item: &Item| match item.state {
+            State::Sent { due } => Some(due),
+            State::Waiting { at } => Some(at),
+            State::Ready | State::Settled => None,
+        };
+        self.items.values().chain(self.replayed.values()).filter_map(timer).min()
+    }
+
+    /// Takes back what was not acknowledged in time. Returns how many.
+    pub(super) fn expire(&mut self, now: Instant) -> usize {
+        let is_over = |item: &Item| matches!(item.state, State::Sent { due } if due <= now);
+        let over = |items: &BTreeMap<Seq, Item>| {
+            items.iter().filter(|(_, item)| is_over(item)).map(|(seq, _)| *seq).collect::<Vec<_>>()
+        };
+        let (own, replayed) = (over(&self.items), over(&self.replayed));
+        for (seq, is_replayed) in own.iter().map(|seq| (*seq, false)).chain(replayed.iter().map(|seq| (*seq, true))) {
+            self.fail(seq, is_replayed, "not acknowledged in time", Duration::ZERO, now);
+        }
+        own.len() + replayed.len()
+    }
+
+    /// Settles everything up to `seq` that was read.
+    pub(super) fn ack_upto(&mut self, seq: Seq) {
+        for (_, item) in self.items.range_mut(..=seq) {
+            item.state = State::Settled;
+        }
+        self.advance();
+    }
+
+    /// Settles one event. Returns whether it is known and was not settled.
+    pub(super) fn ack(&mut self, id: EventId) -> bool {
+        let seq = id.seq();
+        if let Some(item) = self.items.get_mut(&seq).filter(|item| item.id == id && item.state != State::Settled) {
+            item.state = State::Settled;
+            self.advance();
+            return true;
+        }
+        let is_replayed = self.replayed.get(&seq).is_some_and(|item| item.id == id);
+        if is_replayed {
+            self.replayed.remove(&seq);
+            self.unparked.push(seq);
+        }
+        is_replayed
+    }
+
+    /// Takes back one event. Returns whether it is known and not settled.
+    pub(super) fn nack(
+        &mut self,
+        id: EventId,
+        action: NackAction,
+        delay: Duration,
+        reason: &str,
+        now: Instant,
+    ) -> bool {
+        let seq = id.seq();
+        let is_open = |item: &&Item| item.id == id && item.state != State::Settled;
+        let is_own = self.items.get(&seq).as_ref().is_some_and(is_open);
+        let is_replayed = !is_own && self.replayed.get(&seq).as_ref().is_some_and(is_open);
+        if !is_own && !is_replayed {
+            return false;
+        }
+        match action {
+            NackAction::Skip => return self.ack(id),
+            NackAction::Park if self.parking_room == 0 => self.fail(seq, is_replayed, reason, NO_ROOM_TO_PARK, now),
+            NackAction::Retry => self.fail(seq, is_replayed, reason, delay, now),
+            NackAction::Park => self.park(seq, is_replayed, reason),
+        }
+        true
+    }
+
+    /// Gives everything that was sent more time.
+    pub(super) fn extend(&mut self, now: Instant) {
+        let due = now + self.limits.ack_timeout;
+        for item in self.items.values_mut().chain(self.replayed.values_mut()) {
+            if let State::Sent { .. } = item.state {
+                item.state = State::Sent { due };
+            }
+        }
+    }
+
+    /// Takes back everything that was sent, because its receiver is gone.
+    pub(super) fn take_back(&mut self) {
+        for item in self.items.values_mut().chain(self.replayed.values_mut()) {
+            if let State::Sent { .. } = item.state {
+                item.state = State::Ready;
+            }
+        }
+    }
+
+    /// What has to become durable beside the position.
+    pub(super) fn take_parking_changes(&mut self) -> ParkingChanges {
+        ParkingChanges { parked: std::mem::take(&mut self.parked), unparked: std::mem::take(&mut self.unparked) }
+    }
+
+    /// Takes back changes that did not become durable.
+    pub(super) fn keep_parking_changes(&mut self, changes: ParkingChanges) {
+        self.parked.splice(0..0, changes.parked);
+        self.unparked.splice(0..0, changes.unparked);
+    }
+
+    pub(super) fn has_parking_changes(&self) -> bool {
+        !self.parked.is_empty() || !self.unparked.is_empty()
+    }
+
+    fn fail(&mut self, seq: Seq, is_replayed: bool, reason: &str, delay: Duration, now: Instant) {
+        let items = if is_replayed { &mut self.replayed } else { &mut self.items };
+        let Some(item) = items.get_mut(&seq) else { return };
+        reason.clone_into(&mut item.reason);
+        if item.attempts < self.limits.max_attempts {
+            item.state = State::Waiting { at: now + delay };
+        } else if self.parking_room == 0 && !is_replayed {
+            item.state = State::Waiting { at: now + delay.max(NO_ROOM_TO_PARK) };
+        } else {
+            let reason = reason.to_owned();
+            self.park(seq, is_replayed, &reason);
+        }
+    }
+
+    fn park(&mut self, seq: Seq, is_replayed: bool, reason: &str) {
+        if is_replayed {
+            // It is still parked.
+            self.replayed.remove(&seq);
+            return;
+        }
+        let Some(item) = self.items.get_mut(&seq) else { return };
+        item.state = State::Settled;
+        let reason = reason.to_owned();
+        self.parking_room -= 1;
+        self.parked.push(Parking { seq, id: item.id, attempts: item.attempts, reason });
+        self.advance();
+    }
+
+    /// Forgets what the position has passed.
+    fn advance(&mut self) {
+        while let Some(first) = self.items.first_entry()
+            && first.get().state == State::Settled
+        {
+            first.remove();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::event::Timestamp;
+
+    const TIMEOUT: Duration = Duration::from_secs(60);
+
+    fn id(seq: u64) -> EventId {
+        EventId::new(Timestamp::from_millis(1), Seq(seq), 1)
+    }
+
+    fn head(seq: u64, subject: &str) -> Head {
+        let subject = (!subject.is_empty()).then(|| subject.into());
+        Head { seq: Seq(seq), id: id(seq), subject }
+    }
+
+    fn window(size: usize, max_attempts: u32) -> Window {
+        let limits = WindowLimits { size, ack_timeout: TIMEOUT, max_attempts };
+        Window::new(limits, Seq(0), BTreeSet::new())
+    }
+
+    /// Sends everything that may go, and returns the positions.
+    fn send_all(window: &mut Window, now: Instant) -> Vec<u64> {
+        std::iter::from_fn(|| window.send(now)).map(|sending| sending.seq.0).collect()
+    }
+
+    #[test]
+    fn the_position_follows_the_first_event_that_is_not_settled() {
+        let (mut window, now) = (window(8, 3), Instant::now());
+        for seq in [1, 3, 4, 7] {
+            window.add(head(seq, ""));
+        }
+        assert_eq!(send_all(&mut window, now), [1, 3, 4, 7]);
+        assert_eq!((window.position(), window.room(), window.unacked()), (Seq(0), 4, 4));
+
+        assert!(window.ack(id(3)) && window.ack(id(4)));
+        assert!(!window.ack(id(4)), "it is settled");
+        assert_eq!((window.position(), window.settled()), (Seq(0), [Seq(3), Seq(4)].into()));
+        assert!(window.ack(id(1)));
+        assert_eq!((window.position(), window.settled()), (Seq(6), [].into()));
+        window.pass(Seq(9));
+        window.ack_upto(Seq(7));
+        assert_eq!((window.position(), window.room()), (Seq(9), 8));
+    }
+
+    #[test]
+    fn events_of_a_subject_wait_for_the_one_that_failed_and_others_go_on() {
+        let (mut window, now) = (window(8, 3), Instant::now());
+        window.add(head(1, "a"));
+        window.add(head(2, "b"));
+        assert_eq!(send_all(&mut window, now), [1, 2]);
+
+        assert!(window.nack(id(1), NackAction::Retry, Duration::from_secs(5), "later", now));
+        for (seq, subject) in [(3, "a"), (4, "b"), (5, "")] {
+            window.add(head(seq, subject));
+        }
+
+        assert_eq!(send_all(&mut window, now), [4, 5]);
+        assert_eq!(window.next_timer(), Some(now + Duration::from_secs(5)));
+        let later = now + Duration::from_secs(5);
+        let first = window.send(later).unwrap();
+        assert_eq!((first.seq, first.attempt, first.parked), (Seq(1), 2, false));
+        assert_eq!(send_all(&mut window, later), [3], "its subject is not blocked any more");
+    }
+
+    #[test]
+    fn an_event_is_parked_after_its_last_attempt() {
+        let (mut window, mut now) = (window(8, 2), Instant::now());
+        window.add(head(1, "a"));
+        for attempt in 1..=2 {
+            assert_eq!(window.send(now).unwrap().attempt, attempt);
+            now += TIMEOUT;
+            assert_eq!(window.expire(now), 1);
+        }
+
+        assert_eq!(window.send(now), None);
+        assert_eq!(window.position(), Seq(1));
+        let parking = Parking { seq: Seq(1), id: id(1), attempts: 2, reason: "not acknowledged in time".to_owned() };
+        assert_eq!(window.take_parking_changes().parked, [parking]);
+        assert!(!window.has_parking_changes());
+    }
+
+    #[test]
+    fn a_parked_event_that_is_sent_again_touches_no_position() {
+        let (mut window, now) = (window(8, 2), Instant::now());
+        window.pass(Seq(9));
+        window.replay(head(4, "a"));
+        window.add(head(10, "a"));
+
+        assert_eq!(window.send(now).unwrap().seq, Seq(10), "it waits for no parked event");
+        let again = window.send(now).unwrap();
+        assert_eq!((again.seq, again.parked), (Seq(4), true));
+        assert!(window.ack(id(4)));
+
+        assert_eq!(window.position(), Seq(9));
+        assert_eq!(window.take_parking_changes().unparked, [Seq(4)]);
+    }
+
+    #[test]
+    fn what_was_settled_before_a_restart_is_not_sent_again() {
+        let limits = WindowLimits { size: 8, ack_timeout: TIMEOUT, max_attempts: 2 };
+        let mut window = Window::new(limits, Seq(5), [Seq(7), Seq(8)].into());
+        assert_eq!(window.settled(), [Seq(7), Seq(8)].into(), "also before it is read");
+        for seq in 6..=9 {
+            window.add(head(seq, "a"));
+        }
+
+        assert_eq!(send_all(&mut window, Instant::now()), [6, 9]);
+        assert!(window.ack(id(6)));
+        assert_eq!(window.position(), Seq(8));
+    }
+
+    #[test]
+    fn what_was_sent_can_be_extended_and_taken_back() {
+        let (mut window, now) = (window(8, 3), Instant::now());
+        window.add(head(1, ""));
+        window.send(now);
+        let later = now + TIMEOUT / 2;
+        window.extend(later);
+        assert_eq!(window.expire(now + TIMEOUT), 0);
+
+        window.take_back();
+
+        assert_eq!(window.send(later).unwrap().attempt, 2);
+    }
+
+    #[test]
+    fn what_cannot_be_parked_is_tried_on() {
+        let (mut window, mut now) = (window(8, 1), Instant::now());
+        window.set_parking_room(0);
+        window.add(head(1, ""));
+        window.send(now);
+        assert!(window.nack(id(1), NackAction::Park, Duration::ZERO, "bad", now));
+        assert_eq!((window.position(), window.send(now)), (Seq(0), None));
+        now += NO_ROOM_TO_PARK;
+        assert_eq!(window.send(now).unwrap().attempt, 2);
+
+        window.set_parking_room(1);
+        assert!(window.nack(id(1), NackAction::Retry, Duration::ZERO, "bad", now));
+        assert_eq!(window.take_parking_changes().parked.len(), 1);
+    }
+
+    /// Random acknowledgements, failures and restarts against what must always hold.
+    #[test]
+    fn nothing_is_skipped_sent_again_after_it_was_settled_or_out_of_order() {
+        const EVENTS: u64 = 400;
+        for seed in 1..=50_u64 {
+            let mut random = seed;
+            let mut next = move |below: u64| {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                random % below
+            };
+            let limits = WindowLimits { size: 16, ack_timeout: TIMEOUT, max_attempts: 4 };
+            let mut window = Window::new(limits, Seq(0), BTreeSet::new());
+            let mut now = Instant::now();
+            let subject = |seq: u64| ["", "a", "b", "c"][(seq % 4) as usize];
+            let mut sent: HashMap<u64, u32> = HashMap::new();
+            let mut settled = BTreeSet::new();
+            let mut parked = BTreeSet::new();
+            let mut open: Vec<u64> = Vec::new();
+            let mut read = 0;
+            while window.position() < Seq(EVENTS) {
+                match next(10) {
+                    0..=2 if window.room() > 0 && read < EVENTS => {
+                        read += 1;
+                        if read % 5 == 0 {
+                            window.pass(Seq(read));
+                            settled.insert(read);
+                        } else {
+                            window.add(head(read, subject(read)));
+                        }
+                    }
+                    3..=5 => {
+                        if let Some(Sending { seq: Seq(seq), attempt, .. }) = window.send(now) {
+                            assert!(!settled.contains(&seq), "{seed}: {seq} was settled");
+                            assert_eq!(attempt, sent.get(&seq).copied().unwrap_or(0) + 1);
+                            let is_first = attempt == 1;
+                            let earlier =
+                                (1..seq).filter(|other| subject(*other) == subject(seq) && !subject(seq).is_empty());
+                            let unsent = earlier.filter(|other| !settled.contains(other) && !open.contains(other));
+                            assert_eq!(unsent.count(), 0, "{seed}: {seq} overtakes, first: {is_first}");
+                            sent.insert(seq, attempt);
+                            open.push(seq);
+                        }
+                    }
+                    6 | 7 if !open.is_empty() => {
+                        let seq = open.swap_remove(usize::try_from(next(open.len() as u64)).unwrap());
+                        if next(2) == 0 {
+                            assert!(window.ack(id(seq)));
+                            settled.insert(seq);
+                        } else {
+                            assert!(window.nack(id(seq), NackAction::Retry, Duration::from_secs(next(3)), "no", now));
+                        }
+                    }
+                    8 => {
+                        now += Duration::from_secs(next(50));
+                        let before = open.len();
+                        let expired = window.expire(now);
+                        if expired == before {
+                            open.clear();
+                        } else if expired > 0 {
+                            window.take_back();
+                            open.clear();
+                        }
+                    }
+                    9 if next(8) == 0 => {
+                        let (position, kept) = (window.position(), window.settled());
+                        for parking in window.take_parking_changes().parked {
+                            assert!(parked.insert(parking.seq.0), "{seed}: parked twice");
+                            settled.insert(parking.seq.0);
+                        }
+                        window = Window::new(limits, position, kept);
+                        read = position.0;
+                        sent.retain(|seq, _| *seq <= position.0);
+                        open.clear();
+                    }
+                    _ => {}
+                }
+                for parking in window.take_parking_changes().parked {
+                    assert!(parking.attempts >= 4);
+                    assert!(parked.insert(parking.seq.0), "{seed}: parked twice");
+                    settled.insert(parking.seq.0);
+                }
+                let position = window.position().0;
+                assert!((1..=position).all(|seq| settled.contains(&seq)), "{seed}: {position} skips something");
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The forms that messages have.
+
+/// What a subscriber is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// An object with `type`; events are CloudEvents within. WebSocket: subprotocol `gateway.v1`.
+    #[default]
+    Gateway,
+    /// Each message is a CloudEvent (CloudEvents 1.0, WebSocket binding). Subprotocol `cloudevents.json`.
+    CloudEvents,
+    /// `type`, `payload`, `timestamp` and `correlationId`.
+    Plain,
+}
+
+impl Form {
+    pub(super) const ALL: [Self; 3] = [Self::Gateway, Self::CloudEvents, Self::Plain];
+
+    /// The WebSocket subprotocol.
+    pub const fn subprotocol(self) -> Option<&'static str> {
+        match self {
+            Self::Gateway => Some("gateway.v1"),
+            Self::CloudEvents => Some("cloudevents.json"),
+            Self::Plain => None,
+        }
+    }
+}

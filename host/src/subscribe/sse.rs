@@ -1,0 +1,144 @@
+//! Subscriptions as a stream of server-sent events (HTML Living Standard, section 9.2).
+
+use std::pin::Pin;
+use std::task::Poll;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::Stream;
+use futures_util::stream::poll_fn;
+use tokio::sync::mpsc;
+
+use super::close::Close;
+use super::message::Outgoing;
+use super::session::Session;
+use super::transport::{Gone, Heard, Transport};
+
+/// How long a browser waits before it connects again, in milliseconds.
+const RETRY: &[u8] = b"retry: 3000\n\n";
+
+/// The end of a session that writes a response.
+pub struct Sse {
+    pieces: mpsc::Sender<Bytes>,
+    buffer: BytesMut,
+}
+
+/// Bytes that are sent at once.
+const PIECE: usize = 16 << 10;
+
+impl Sse {
+    /// The body of a response: the session runs while it is read, and ends with it.
+    pub fn stream(session: Session) -> impl Stream<Item = Bytes> + Send + 'static {
+        let (pieces, mut made) = mpsc::channel(1);
+        let mut sse = Self { pieces, buffer: BytesMut::from(RETRY) };
+        let running = async move { session.run(&mut sse).await };
+        let mut running: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = Some(Box::pin(running));
+        poll_fn(move |cx| {
+            loop {
+                if let Poll::Ready(piece) = made.poll_recv(cx) {
+                    return Poll::Ready(piece);
+                }
+                match &mut running {
+                    Some(session) => match session.as_mut().poll(cx) {
+                        Poll::Ready(()) => running = None,
+                        // It may have made a piece now.
+                        Poll::Pending => return made.poll_recv(cx),
+                    },
+                    None => return made.poll_recv(cx),
+                }
+            }
+        })
+    }
+
+    async fn flush_buffer(&mut self) -> Result<(), Gone> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let piece = self.buffer.split().freeze();
+        self.pieces.send(piece).await.map_err(|_| Gone)
+    }
+}
+
+impl Transport for Sse {
+    const NAME: &'static str = "sse";
+    const ANSWERS: bool = false;
+
+    async fn send(&mut self, message: &Outgoing) -> Result<(), Gone> {
+        write(&mut self.buffer, message);
+        if self.buffer.len() < PIECE { Ok(()) } else { self.flush_buffer().await }
+    }
+
+    async fn flush(&mut self) -> Result<(), Gone> {
+        self.flush_buffer().await
+    }
+
+    async fn ping(&mut self) -> Result<(), Gone> {
+        self.buffer.put_slice(b": ping\n\n");
+        self.flush_buffer().await
+    }
+
+    async fn hear(&mut self) -> Heard {
+        self.pieces.closed().await;
+        Heard::Gone
+    }
+
+    /// 204 and other states end a browser's subscription for good, so an answer that began ends as any other: it comes back.
+    async fn close(&mut self, _: Close) {
+        let _ = self.flush_buffer().await;
+    }
+}
+
+/// Writes one event. The data is split at every line break that the standard knows: CR, LF and CRLF.
+fn write(buffer: &mut BytesMut, message: &Outgoing) {
+    let is_position = message.name == "position";
+    if !is_position {
+        buffer.put_slice(b"event: ");
+        buffer.put_slice(message.name.as_bytes());
+        buffer.put_slice(b"\n");
+    }
+    if let Some(cursor) = &message.cursor {
+        buffer.put_slice(format!("id: {cursor}\n").as_bytes());
+    }
+    // Without data nothing is dispatched, and the id of the next reconnection moves on all the same (section 9.2.6).
+    if !is_position {
+        let json = &message.json;
+        let mut rest = &json[..];
+        loop {
+            let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
+            buffer.put_slice(b"data: ");
+            buffer.put_slice(&rest[..end]);
+            buffer.put_slice(b"\n");
+            rest = match &rest[end..] {
+                [] => break,
+                [b'\r', b'\n', after @ ..] | [_, after @ ..] => after,
+            };
+        }
+    }
+    buffer.put_slice(b"\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Seq;
+    use crate::eventlog::Cursor;
+
+    fn written(name: &'static str, json: &'static [u8]) -> String {
+        let cursor = Some(Cursor { epoch: "00abcdef01234567".parse().unwrap(), seq: Seq(7) });
+        let mut buffer = BytesMut::new();
+        write(&mut buffer, &Outgoing { name, cursor, json: Bytes::from_static(json) });
+        String::from_utf8(buffer.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn data_is_split_at_every_line_break() {
+        for (json, lines) in [(&b"{}"[..], &["{}"][..]), (b"{\n}", &["{", "}"]), (b"{\r\n\r}\r", &["{", "", "}", ""])] {
+            let data: String = lines.iter().map(|line| format!("data: {line}\n")).collect();
+            assert_eq!(written("event", json), format!("event: event\nid: 00abcdef01234567.7\n{data}\n"));
+        }
+    }
+
+    #[test]
+    fn a_position_dispatches_nothing() {
+        assert_eq!(written("position", b"{}"), "id: 00abcdef01234567.7\n\n");
+    }
+}

@@ -8,6 +8,7 @@ mod budget;
 mod channel;
 mod decode;
 mod downgrade_check;
+mod emit;
 mod error;
 mod identity;
 mod media_type;
@@ -48,7 +49,7 @@ use self::metrics::IngestMetrics;
 use self::mount::{MountTable, Mounts};
 use self::pipeline::Pipeline;
 use crate::caller::look_up_names;
-use crate::event::ChannelName;
+use crate::event::{ChannelName, EmittedEvent, RequestId};
 use crate::eventlog::EventLog;
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
@@ -105,6 +106,31 @@ impl Ingest {
     /// Looks up the host names in the allow lists of channels.
     pub async fn look_up_names(&self) {
         look_up_names(&self.mounts.load().host_names()).await;
+    }
+
+    /// The channels whose events are emitted, by name.
+    pub fn emitters(&self) -> Vec<Arc<Channel>> {
+        let mounts = self.mounts.load();
+        mounts.configured().values().filter(|channel| channel.settings.emit).cloned().collect()
+    }
+
+    /// Whether there is a channel whose events are emitted.
+    pub fn has_emitters(&self) -> bool {
+        self.mounts.load().configured().values().any(|channel| channel.settings.emit)
+    }
+
+    /// Makes emitted events of a channel durable: all of them, or none.
+    ///
+    /// # Errors
+    /// `Log`.
+    pub async fn emit(
+        &self,
+        channel: &Channel,
+        events: Vec<EmittedEvent>,
+        request_id: RequestId,
+    ) -> Result<Received, IngestError> {
+        self.pipeline.admits()?;
+        self.pipeline.emit(channel, events, request_id).await
     }
 
     /// Whether the log accepts events right now. Cheap: asked before anything is done for a request.

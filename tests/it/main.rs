@@ -16,6 +16,7 @@ mod connections;
 mod consumers;
 mod delivery;
 mod egress;
+mod emit;
 mod endpoints;
 mod examples;
 mod faults;

@@ -48,7 +48,8 @@ fn channel(
     max_body: usize,
     claimed: &mut BTreeMap<String, String>,
 ) -> Option<ChannelSettings> {
-    let paths = paths(name, section, claimed);
+    let emit = emit(section);
+    let paths = if emit { Vec::new() } else { paths(name, section, claimed) };
     let verification = verification(section);
     let (secrets, missing_secret) = channel_secrets(name, section, verification.as_ref());
     let access = access::access(section, callers);
@@ -87,6 +88,7 @@ fn channel(
     Some(ChannelSettings {
         name,
         plugin,
+        emit,
         paths,
         secrets,
         missing_secret,
@@ -110,6 +112,40 @@ fn channel(
         state,
         poll,
     })
+}
+
+/// Whether callers emit the events of the channel. Then everything about webhooks and plugins means nothing.
+fn emit(section: &Section<'_>) -> bool {
+    const MEANINGLESS: [&str; 17] = [
+        "plugin",
+        "path",
+        "paths",
+        "secret",
+        "verification",
+        "methods",
+        "content_types",
+        "on_unknown",
+        "encodings",
+        "states",
+        "keep_headers",
+        "config",
+        "allow_hosts",
+        "state",
+        "poll",
+        "respond",
+        "late_window",
+    ];
+    if !section.flag("emit").unwrap_or(false) {
+        return false;
+    }
+    for name in MEANINGLESS.into_iter().filter(|name| section.has(name)) {
+        section.place(name).problem(format!("no `{name}` with `emit = true`"), "one");
+    }
+    if !section.has("callers") {
+        let place = section.place("callers");
+        place.problem_with_hint("the callers that may emit", "nothing", place.example("[\"shop\"]"));
+    }
+    true
 }
 
 /// The kinds whose keys name states, instead of those of the plugin; an empty list means none.

@@ -59,7 +59,7 @@ impl Judged<'_> {
     /// Everything that is found. `plugin` describes a plugin that can be loaded; others are not judged.
     pub fn findings(&self, plugin: &dyn Fn(&PluginName) -> Option<Described>, skills: &Catalog) -> Vec<Finding> {
         let mut findings = Vec::new();
-        for channel in self.channels {
+        for channel in self.channels.iter().filter(|channel| !channel.emit) {
             let table = format!("channels.{}", channel.name);
             if let Some(described) = plugin(&channel.plugin) {
                 let place = PluginTable { table: &table, plugin: &channel.plugin, expected: Kind::Channel };

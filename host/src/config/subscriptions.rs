@@ -38,7 +38,7 @@ pub(super) fn subscriptions(root: &Section<'_>, callers: &Callers, channels: &[C
         subscribers,
         consumers,
     };
-    if settings.is_on() {
+    if settings.is_on() || channels.iter().any(|channel| channel.emit) {
         check_channels(&section, &settings, channels);
     }
     settings

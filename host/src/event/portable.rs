@@ -20,7 +20,7 @@ const DELIVERY_ID: &str = "deliveryid";
 /// The id that an imported event had in the log where it was received.
 const ORIGINAL_ID: &str = "originalid";
 
-type Members<'a> = BTreeMap<String, &'a RawValue>;
+pub(super) type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Members that are no attributes.
 const MEMBERS: &[&str] = &["data", "data_base64", DELIVERY_ID, ORIGINAL_ID];
@@ -131,28 +131,33 @@ impl PortableEvent {
 
     /// The rules that receipts of plugins keep.
     fn check(self) -> Result<Self, String> {
-        let texts = [
+        check_texts(&[
             ("id", Some(&self.original), 255),
             ("type", Some(&self.kind), 256),
             ("subject", self.subject.as_ref(), 1024),
             ("datacontenttype", Some(&self.content_type), 128),
             (DELIVERY_ID, self.delivery_id.as_ref(), 1024),
-        ];
-        for (name, value, limit) in texts {
-            let Some(value) = value else { continue };
-            if value.is_empty() || value.len() > limit || value.chars().any(char::is_control) {
-                return Err(format!("`{name}` must have 1 to {limit} bytes and no control characters"));
-            }
-        }
+        ])?;
         Ok(self)
     }
 }
 
-fn text(name: &str, value: &RawValue) -> Result<Option<String>, String> {
+/// Checks texts, each with the most bytes that it may have.
+pub(super) fn check_texts(texts: &[(&str, Option<&String>, usize)]) -> Result<(), String> {
+    for (name, value, limit) in texts {
+        let Some(value) = value else { continue };
+        if value.is_empty() || value.len() > *limit || value.chars().any(char::is_control) {
+            return Err(format!("`{name}` must have 1 to {limit} bytes and no control characters"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn text(name: &str, value: &RawValue) -> Result<Option<String>, String> {
     serde_json::from_str(value.get()).map_err(|_| format!("`{name}`: expected a text, found {}", short(value.get())))
 }
 
-fn attributes(members: &Members<'_>) -> Result<Vec<(String, String)>, String> {
+pub(super) fn attributes(members: &Members<'_>) -> Result<Vec<(String, String)>, String> {
     let mut attributes = Vec::new();
     for (name, value) in members {
         if CloudEvent::reserves(name) || MEMBERS.contains(&name.as_str()) || value.get() == "null" {
@@ -178,7 +183,7 @@ fn attributes(members: &Members<'_>) -> Result<Vec<(String, String)>, String> {
     Ok(attributes)
 }
 
-fn data(members: &Members<'_>, content_type: &str) -> Result<Bytes, String> {
+pub(super) fn data(members: &Members<'_>, content_type: &str) -> Result<Bytes, String> {
     if let Some(base64) = members.get("data_base64") {
         let base64 = text("data_base64", base64)?.unwrap_or_default();
         return STANDARD.decode(base64).map(Bytes::from).map_err(|_| "`data_base64` is not base64".to_owned());
@@ -192,7 +197,7 @@ fn data(members: &Members<'_>, content_type: &str) -> Result<Bytes, String> {
     }
 }
 
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     text.chars().take(100).collect()
 }
 

@@ -28,6 +28,11 @@ impl Identity {
         )
     }
 
+    /// The identity of an event that a service emits: its own source and id (CloudEvents 1.0, section 3.1.1).
+    pub fn of_emitted(channel: &ChannelName, source: &str, id: &str) -> Self {
+        Self::of_parts(b"emitted", &[channel.as_str().as_bytes(), source.as_bytes(), id.as_bytes()])
+    }
+
     /// The identity of an event that another log had under the id `original`.
     pub fn of_import(channel: &ChannelName, original: &str) -> Self {
         Self::of_parts(b"import", &[channel.as_str().as_bytes(), original.as_bytes()])

@@ -3,6 +3,7 @@
 pub(crate) mod access;
 mod alias;
 mod consumers;
+mod emit;
 mod events;
 pub(crate) mod parameters;
 pub(crate) mod problems;
@@ -24,7 +25,7 @@ use super::shared::{RequestContext, Shared};
 use super::surface::Surface;
 
 /// What follows the prefix.
-const TABLE: &[&[Route]] = &[stream::ROUTES, events::ROUTES, consumers::ROUTES, tickets::ROUTES];
+const TABLE: &[&[Route]] = &[stream::ROUTES, events::ROUTES, emit::ROUTES, consumers::ROUTES, tickets::ROUTES];
 
 /// Answers a request below the prefix, or at an alias; `None` if the path is neither, or nobody may subscribe.
 pub(crate) async fn answer(
@@ -33,7 +34,7 @@ pub(crate) async fn answer(
     body: &mut Incoming,
 ) -> Option<Result<Response, Refusal>> {
     let settings = shared.services.subscriptions.settings();
-    if !settings.is_on() {
+    if !settings.is_on() && !shared.services.ingest.has_emitters() {
         return None;
     }
     let path = context.head.uri.path();

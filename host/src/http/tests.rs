@@ -190,6 +190,7 @@ impl Gateway {
 
 fn waiting(name: &str, required: bool) -> ChannelSettings {
     ChannelSettings {
+        emit: false,
         name: name.parse().unwrap(),
         plugin: "absent".parse().unwrap(),
         paths: vec![format!("/webhooks/{name}"), "/webhook/custom".to_owned()],

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwapOption;
+use http::Method;
 use serde::Serialize;
 
 use super::policy::ChannelPolicy;
@@ -98,6 +99,9 @@ impl Channel {
     }
 
     pub(super) fn status(&self, plugins: &PluginHost) -> ChannelStatus {
+        if self.settings.emit {
+            return self.emit_status();
+        }
         let generation = self.generation(plugins);
         let policy = generation.as_ref().ok().map(|generation| self.policy(generation));
         let detail = match (&generation, &policy) {
@@ -122,6 +126,26 @@ impl Channel {
             state_used: self.binding.state.as_ref().map_or(0, |state| state.used()),
             state_quota: self.settings.state,
             verification: policy.iter().flat_map(|policy| policy.recipe.schemes()).cloned().collect(),
+        }
+    }
+
+    /// It waits for nothing.
+    fn emit_status(&self) -> ChannelStatus {
+        ChannelStatus {
+            name: self.settings.name.to_string(),
+            plugin: String::new(),
+            paths: Vec::new(),
+            state: ChannelState::Serving,
+            detail: None,
+            required: self.settings.required,
+            automatic: false,
+            generation: None,
+            methods: vec![Method::POST.to_string()],
+            max_body: self.settings.max_body,
+            poll: None,
+            state_used: 0,
+            state_quota: 0,
+            verification: Vec::new(),
         }
     }
 

@@ -133,9 +133,25 @@ impl Pipeline {
     ) -> Result<Received, IngestError> {
         let evaluated = self.evaluate(channel, policy, request, budget, Mode::Commit).await?;
         let Evaluated { events, response, state, _decoded } = evaluated;
+        let events = self.store_with(&channel.channel().binding, events, state).await?;
+        Ok(Received { events, response })
+    }
+
+    /// Stores events that no plugin has made.
+    pub(super) async fn store(&self, binding: &Binding, events: Vec<Routed>) -> Result<Received, IngestError> {
+        let events = self.store_with(binding, events, StateChanges::default()).await?;
+        Ok(Received { events, response: None })
+    }
+
+    async fn store_with(
+        &self,
+        binding: &Binding,
+        events: Vec<Routed>,
+        state: StateChanges,
+    ) -> Result<Vec<ReceivedEvent>, IngestError> {
         let known: Vec<_> = events.iter().map(|routed| (routed.event.kind.clone(), routed.wait)).collect();
         let events = events.into_iter().map(|routed| routed.event).collect();
-        let appended = self.append(&channel.channel().binding, events, state).await?;
+        let appended = self.append(binding, events, state).await?;
         let received = |(appended, (kind, wait)): (Appended, (String, Option<SyncMode>))| {
             let outcome = match appended {
                 Appended::Accepted(_) => Outcome::Accepted,
@@ -144,7 +160,7 @@ impl Pipeline {
             };
             ReceivedEvent { id: appended.id(), kind, wait, outcome }
         };
-        Ok(Received { events: appended.into_iter().zip(known).map(received).collect(), response })
+        Ok(appended.into_iter().zip(known).map(received).collect())
     }
 
     pub(super) async fn dry_run(

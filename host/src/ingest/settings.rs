@@ -30,6 +30,8 @@ pub struct Settings {
 pub struct ChannelSettings {
     pub name: ChannelName,
     pub plugin: PluginName,
+    /// Whether callers emit its events themselves: there is no plugin then, and no path of its own.
+    pub emit: bool,
     /// Where it is mounted: absolute paths without a slash at the end.
     pub paths: Vec<String>,
     /// Any of them verifies a request.
@@ -96,6 +98,7 @@ impl ChannelSettings {
         Self {
             name: name.clone(),
             plugin: name.as_str().parse().expect("channels and plugins are named by the same rule"),
+            emit: false,
             paths: vec![format!("{PREFIX}{name}")],
             secrets: Vec::new(),
             missing_secret: None,

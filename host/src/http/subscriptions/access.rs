@@ -70,7 +70,7 @@ pub(super) fn count(shared: &Shared, context: &RequestContext, subscriber: Optio
 }
 
 /// The headers, with the key in the place where callers are looked for.
-fn with_bearer(headers: &HeaderMap) -> HeaderMap {
+pub(super) fn with_bearer(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
     if headers.contains_key(AUTHORIZATION) {
         return headers;

@@ -11,11 +11,15 @@ mod check;
 mod client;
 mod completion;
 mod connection;
+mod consumers;
+mod emit;
 mod event;
+mod event_stream;
 mod failure;
 mod file;
 mod find;
 mod follow;
+mod forward;
 mod init;
 mod list;
 mod listen;
@@ -35,6 +39,7 @@ mod route_test;
 mod send;
 mod serve;
 mod status;
+mod subscribe;
 mod table;
 mod tail;
 mod terminal;
@@ -152,6 +157,13 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Deliveries { command: Some(DeliveriesCommand::Cancel(arguments)), .. } => {
             block_on(cancel::run(asked, arguments))
         }
+        Command::Subscribe(arguments) => block_on(subscribe::run(asked, arguments)),
+        Command::Emit(arguments) => block_on(emit::run(asked, arguments)),
+        Command::Consumers { command: None, list: arguments } => {
+            list(Listing::Consumers, &Request::Consumers, arguments.table)
+        }
+        Command::Consumers { command: Some(command), .. } => block_on(consumers::run(asked, command)),
+        Command::Subscribers(arguments) => list(Listing::Subscribers, &Request::Subscribers, arguments.table),
         Command::Log { command } => block_on(log::run(asked, command)),
         Command::Plugin { command } => block_on(plugin::run(path, asked, command)),
         Command::CompilePlugin { memory, seconds } => {

@@ -151,6 +151,7 @@ async fn an_event_that_fails_too_often_is_parked_and_can_be_replayed() {
     let again = socket.message_of("event").await;
     assert_eq!((&again["event"]["id"], &again["parked"]), (&json!(id), &json!(true)));
     socket.say(&json!({"type": "ack", "ids": [id]})).await;
+    assert_eq!(socket.message_of("acked").await["ids"], json!([id]));
     gateway.until("nothing is parked", async || (consumer(&gateway).await["parked"] == 0).then_some(())).await;
     assert_eq!(consumer(&gateway).await["position"], 1, "a parked event touches no position");
 }

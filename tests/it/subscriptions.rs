@@ -159,6 +159,11 @@ async fn a_browser_sends_its_key_as_a_subprotocol_or_a_ticket() {
     assert_eq!(socket.message().await["subscriber_id"], "edge");
     let again = WebSocket::try_connect(address, &path, &[]).await;
     assert!(again.head.starts_with("http/1.1 403 "), "{}", again.head);
+
+    let ticket = gateway.client.post("/api/tickets", &[("api-key", KEY)], "").await.expect_status(201).json();
+    let path = format!("/api/subscribe?consumer=other&ticket={}", ticket["ticket"].as_str().unwrap());
+    let other = WebSocket::try_connect(address, &path, &[]).await;
+    assert!(other.head.starts_with("http/1.1 403 "), "a ticket gives no more rights than its key: {}", other.head);
 }
 
 #[tokio::test]
@@ -375,4 +380,19 @@ async fn without_subscribers_nothing_is_mounted_and_channels_may_not_be_in_the_w
 
     let ended = setup().config("[channels.dummy]\npaths = [\"/api/hook\"]\n").try_start().await.err().unwrap();
     assert!(ended.log.contains("subscribe.prefix: expected paths that no channel has"), "{}", ended.log);
+}
+
+#[tokio::test]
+async fn a_stream_whose_client_is_gone_gives_its_place_back_at_once() {
+    let gateway = setup_with("ping = \"1h\"\ntimeout = \"2h\"").config("[consumers.audit]\n").start().await;
+    let address = gateway.client.address();
+    let path = "/api/subscribe?consumer=audit";
+    let mut first = EventStream::open(address, path, &[("api-key", KEY)]).await;
+    assert_eq!(first.event("connection.ack").await.json()["consumer"]["role"], "active");
+    let mut second = EventStream::open(address, path, &[("api-key", KEY)]).await;
+    assert_eq!(second.event("connection.ack").await.json()["consumer"]["role"], "standby");
+
+    drop(first);
+
+    assert_eq!(second.event("consumer").await.json()["role"], "active");
 }

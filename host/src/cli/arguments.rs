@@ -11,6 +11,7 @@ pub(super) mod output;
 pub(super) mod plugin;
 pub(super) mod routes;
 pub(super) mod select;
+pub(super) mod subscribe;
 
 use std::path::PathBuf;
 
@@ -28,6 +29,7 @@ use self::log::LogCommand;
 use self::output::{Format, OutputArguments, TableArguments};
 use self::plugin::PluginCommand;
 use self::routes::RoutesCommand;
+use self::subscribe::{ConsumersCommand, EmitArguments, SubscribeArguments};
 use super::connection::Origin;
 use super::terminal::ColorWhen;
 use super::{names, version};
@@ -137,6 +139,20 @@ pub(super) enum Command {
         #[command(flatten)]
         list: DeliveriesArguments,
     },
+    /// Read events as a subscriber, and acknowledge them as a consumer
+    Subscribe(SubscribeArguments),
+    /// Emit an event to a channel
+    Emit(EmitArguments),
+    /// List, move or remove consumers, and replay what they have parked
+    #[command(args_conflicts_with_subcommands = true)]
+    Consumers {
+        #[command(subcommand)]
+        command: Option<ConsumersCommand>,
+        #[command(flatten)]
+        list: ListArguments,
+    },
+    /// List the connections of subscribers
+    Subscribers(ListArguments),
     /// Inspect, verify, back up, restore or repair the event log
     Log {
         #[command(subcommand)]

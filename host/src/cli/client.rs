@@ -9,6 +9,7 @@ use ::http::{HeaderValue, Method, Request, StatusCode};
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -47,6 +48,41 @@ pub(super) struct Absent {
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) body: Bytes,
+}
+
+/// A response whose body is read as it comes.
+pub(super) struct Opened(Incoming);
+
+/// Why there is no such response.
+pub(super) struct NotOpened {
+    reason: NoAnswer,
+    /// What the gateway answered; `None` if it did not.
+    status: Option<StatusCode>,
+}
+
+impl NotOpened {
+    /// Whether the same request would only be refused again.
+    pub(super) fn is_final(&self) -> bool {
+        self.status.is_some_and(|status| status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS)
+    }
+}
+
+impl From<NotOpened> for NoAnswer {
+    fn from(not_opened: NotOpened) -> Self {
+        not_opened.reason
+    }
+}
+
+impl Opened {
+    /// The next piece; `None` when the response has ended, or nothing came for so long that the connection must be gone.
+    pub(super) async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            let frame = tokio::time::timeout(TIMEOUT, self.0.frame()).await.ok()??.ok()?;
+            if let Ok(piece) = frame.into_data() {
+                return Some(piece);
+            }
+        }
+    }
 }
 
 /// Why a request failed.
@@ -135,6 +171,29 @@ impl Client {
         tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| self.late())?
     }
 
+    /// Opens a response of any length.
+    pub(super) async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        headers: Vec<(String, HeaderValue)>,
+    ) -> Result<Opened, NotOpened> {
+        let unanswered = |reason| NotOpened { reason, status: None };
+        let request = self.request(method, path, headers, Bytes::new()).map_err(unanswered)?;
+        let response = tokio::time::timeout(TIMEOUT, self.pool.request(request)).await;
+        let response =
+            response.map_err(|_| unanswered(self.late()))?.map_err(|error| unanswered(self.explain(error)))?;
+        let (head, body) = response.into_parts();
+        if head.status.is_success() {
+            return Ok(Opened(body));
+        }
+        let body = tokio::time::timeout(TIMEOUT, Limited::new(body, MAX_RESPONSE).collect()).await;
+        let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
+        let refused = self.read(&Reply { status: head.status, body });
+        let reason = NoAnswer::Failed(refused.err().unwrap_or_else(|| anyhow!("the gateway refused the request")));
+        Err(NotOpened { reason, status: Some(head.status) })
+    }
+
     /// Hands the body of a response of any length to `sink`, piece by piece.
     pub(super) async fn stream(
         &self,
@@ -142,15 +201,7 @@ impl Client {
         path: &str,
         sink: &mut dyn FnMut(Bytes) -> anyhow::Result<()>,
     ) -> Result<(), NoAnswer> {
-        let request = self.request(method, path, Vec::new(), Bytes::new())?;
-        let response = tokio::time::timeout(TIMEOUT, self.pool.request(request)).await.map_err(|_| self.late())?;
-        let (head, mut body) = response.map_err(|error| self.explain(error))?.into_parts();
-        if !head.status.is_success() {
-            let body = tokio::time::timeout(TIMEOUT, Limited::new(body, MAX_RESPONSE).collect()).await;
-            let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
-            let refused = self.read(&Reply { status: head.status, body });
-            return Err(NoAnswer::Failed(refused.err().unwrap_or_else(|| anyhow!("the gateway refused the request"))));
-        }
+        let Opened(mut body) = self.open(method, path, Vec::new()).await?;
         while let Some(frame) = tokio::time::timeout(TIMEOUT, body.frame()).await.map_err(|_| self.late())? {
             let frame = frame.map_err(|error| NoAnswer::Failed(anyhow!("the response ended early: {error}")))?;
             if let Ok(piece) = frame.into_data() {
@@ -203,7 +254,7 @@ impl Client {
     }
 
     /// The JSON of a response, or the reason in its problem document.
-    fn read(&self, reply: &Reply) -> anyhow::Result<Value> {
+    pub(super) fn read(&self, reply: &Reply) -> anyhow::Result<Value> {
         let json: Value = match serde_json::from_slice(&reply.body) {
             Ok(json) => json,
             Err(_) if reply.status.is_success() => {
@@ -228,6 +279,10 @@ impl Client {
             StatusCode::NOT_FOUND if json["code"] == "unknown_delivery" => "\nhint: `gateway deliveries` lists them",
             StatusCode::NOT_FOUND if json["code"] == "unknown_replay" => {
                 "\nhint: `gateway deliveries replays` lists them"
+            }
+            StatusCode::NOT_FOUND if json["code"] == "unknown_consumer" => "\nhint: `gateway consumers` lists them",
+            StatusCode::NOT_FOUND if json["code"] == "not_found" => {
+                "\nhint: is there a table [subscribers.NAME] in its configuration?"
             }
             StatusCode::NOT_FOUND => "\nhint: `gateway events` lists them",
             StatusCode::CONFLICT if json["code"] == "ambiguous_event" => "\nhint: `gateway events --wide` lists them",

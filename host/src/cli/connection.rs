@@ -112,7 +112,8 @@ impl Connection {
             });
         }
         let reach = self.reach(|server| (server.listen, server.tls.is_some()))?;
-        Ok(Reach { token: None, ..reach })
+        let when_refused = "is the key in `--key` or GATEWAY_API_KEY that of a caller?".to_owned();
+        Ok(Reach { token: None, when_refused, ..reach })
     }
 
     /// The file, or `None` if none was named and the usual one does not exist.

@@ -28,10 +28,24 @@ pub(super) enum Listing {
     Found,
     Deliveries,
     Replays,
+    Consumers,
+    Parked,
+    Subscribers,
 }
 
 /// The columns that hold times.
-const TIMES: [&str; 6] = ["breaker", "last event", "last failure", "received", "next attempt", "started"];
+const TIMES: [&str; 10] = [
+    "breaker",
+    "last event",
+    "last failure",
+    "received",
+    "next attempt",
+    "started",
+    "oldest",
+    "parked at",
+    "connected",
+    "heard",
+];
 
 /// A column: its heading and how to read it from a row.
 type Column = (&'static str, fn(&Value) -> String);
@@ -48,6 +62,9 @@ impl Listing {
             Self::Events | Self::Found => "events",
             Self::Deliveries => "deliveries",
             Self::Replays => "replays",
+            Self::Consumers => "consumers",
+            Self::Parked => "parked",
+            Self::Subscribers => "connections",
         }
     }
 
@@ -128,6 +145,35 @@ impl Listing {
                 ("kind", |row| shown(&row["kind"])),
                 ("failure", |row| failure(row)),
             ],
+            Self::Consumers => &[
+                ("name", |row| shown(&row["name"])),
+                ("state", |row| shown(&row["state"])),
+                ("position", |row| shown(&row["position"])),
+                ("lag", |row| shown(&row["lag"])),
+                ("oldest", |row| shown(&row["oldest"])),
+                ("unacked", |row| shown(&row["unacked"])),
+                ("parked", |row| shown(&row["parked"])),
+                ("connections", |row| shown(&row["connections"])),
+                ("kinds", |row| shown(&row["kinds"])),
+            ],
+            Self::Parked => &[
+                ("seq", |row| shown(&row["seq"])),
+                ("id", |row| shown(&row["id"])),
+                ("parked at", |row| shown(&row["parked_at"])),
+                ("attempts", |row| shown(&row["attempts"])),
+                ("reason", |row| first_line(&row["reason"])),
+            ],
+            Self::Subscribers => &[
+                ("subscriber", |row| shown(&row["subscriber_id"])),
+                ("transport", |row| shown(&row["transport"])),
+                ("remote", |row| shown(&row["remote"])),
+                ("consumer", |row| shown(&row["consumer"])),
+                ("connected", |row| shown(&row["connected_at"])),
+                ("heard", |row| shown(&row["last_heartbeat"])),
+                ("lag", |row| shown(&row["lag"])),
+                ("unacked", |row| shown(&row["unacked"])),
+                ("connection", |row| shown(&row["connection_id"])),
+            ],
             Self::Replays => &[
                 ("id", |row| shown(&row["id"])),
                 ("state", |row| shown(&row["state"])),
@@ -151,6 +197,9 @@ impl Listing {
             Self::Found => &["id", "delivery id"],
             Self::Deliveries => &["event", "kind"],
             Self::Replays => &["by"],
+            Self::Consumers => &["kinds", "connections"],
+            Self::Parked => &["id"],
+            Self::Subscribers => &["connection"],
             Self::Routes | Self::Skills => &[],
         }
     }
@@ -173,6 +222,9 @@ impl Listing {
             Self::Events => "no events found; `gateway send CHANNEL FILE` sends one",
             Self::Found => "no event has this text",
             Self::Deliveries => "no deliveries found",
+            Self::Consumers => "no consumers: add `[consumers.NAME]` to the configuration",
+            Self::Parked => "nothing is parked",
+            Self::Subscribers => "nobody is connected: `gateway subscribe` is one",
             Self::Replays => "no replays; `gateway deliveries replay` starts one",
         }
     }

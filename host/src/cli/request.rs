@@ -14,6 +14,10 @@ pub(super) enum Request {
     Plugins,
     Routes,
     Skills,
+    Consumers,
+    /// What a consumer has parked.
+    Parked(String),
+    Subscribers,
     Log(LogRequest),
 }
 
@@ -98,6 +102,11 @@ pub(super) fn parameters(pairs: &[Parameter]) -> String {
     Serializer::new(String::new()).extend_pairs(given).finish()
 }
 
+/// A segment of a path.
+pub(super) fn encoded(segment: &str) -> String {
+    url::form_urlencoded::byte_serialize(segment.as_bytes()).collect()
+}
+
 impl Request {
     /// Path and query.
     pub(super) fn path(&self) -> String {
@@ -107,6 +116,9 @@ impl Request {
             Self::Plugins => "/admin/plugins".to_owned(),
             Self::Routes => "/admin/routes".to_owned(),
             Self::Skills => "/admin/skills".to_owned(),
+            Self::Consumers => "/admin/consumers".to_owned(),
+            Self::Parked(name) => format!("/admin/consumers/{}/parked?limit=500", encoded(name)),
+            Self::Subscribers => "/admin/subscribers".to_owned(),
             Self::Log(request) => request.path(),
         }
     }

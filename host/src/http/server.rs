@@ -1,6 +1,6 @@
 //! The server: the addresses it listens at, and its shutdown.
 
-mod activity;
+pub(crate) mod activity;
 mod connection;
 pub(crate) mod connection_limit;
 pub(crate) mod error;

@@ -361,7 +361,8 @@ impl Consumer {
         let room = state.spec.parked_max.saturating_sub(state.parked);
         state.window.set_parking_room(room);
         let position = record.position;
-        let ids = acked.into_iter().filter(|id| id.seq() > position).collect();
+        let is_told = |id: &EventId| id.seq() > position || changes.unparked.contains(&id.seq());
+        let ids = acked.into_iter().filter(is_told).collect();
         state.written = Some(record);
         Ok(Confirmed { position, ids })
     }

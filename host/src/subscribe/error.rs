@@ -13,6 +13,8 @@ pub enum SubscribeError {
     Connections,
     #[error("too many connections of this subscriber")]
     OfSubscriber,
+    #[error("the subscriber may not hold consumer `{0}`")]
+    NotAllowed(String),
     #[error("no such consumer: `{0}`")]
     UnknownConsumer(String),
     #[error(transparent)]

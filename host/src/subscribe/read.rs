@@ -125,6 +125,9 @@ impl Subscriptions {
     ) -> Result<Pulled, SubscribeError> {
         let hub = &self.0;
         let until = Instant::now() + wait;
+        if !grant.may_hold(name) {
+            return Err(SubscribeError::NotAllowed(name.to_owned()));
+        }
         let consumer = hub.consumers.get(name)?;
         let lease = consumer.pull(lease)?;
         let settings = hub.settings.load_full();
@@ -168,10 +171,14 @@ impl Subscriptions {
     /// `UnknownConsumer`, `StaleLease`, `BadCursor`, and those of a commit.
     pub async fn settle(
         &self,
+        grant: &Grant,
         name: &str,
         lease: Lease,
         settling: &Settling,
     ) -> Result<(Cursor, Confirmed), SubscribeError> {
+        if !grant.may_hold(name) {
+            return Err(SubscribeError::NotAllowed(name.to_owned()));
+        }
         let consumer = self.0.consumers.get(name)?;
         match settling {
             Settling::Ack(ack) => consumer.ack(lease, ack)?,

@@ -20,16 +20,20 @@ const RETRY: &[u8] = b"retry: 3000\n\n";
 pub struct Sse {
     pieces: mpsc::Sender<Bytes>,
     buffer: BytesMut,
+    gone: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 /// Bytes that are sent at once.
 const PIECE: usize = 16 << 10;
 
 impl Sse {
-    /// The body of a response: the session runs while it is read, and ends with it.
-    pub fn stream(session: Session) -> impl Stream<Item = Bytes> + Send + 'static {
+    /// The body of a response: the session runs while it is read, and ends with it, or when the client is `gone`.
+    pub fn stream(
+        session: Session,
+        gone: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Stream<Item = Bytes> + Send + 'static {
         let (pieces, mut made) = mpsc::channel(1);
-        let mut sse = Self { pieces, buffer: BytesMut::from(RETRY) };
+        let mut sse = Self { pieces, buffer: BytesMut::from(RETRY), gone: Box::pin(gone) };
         let running = async move { session.run(&mut sse).await };
         let mut running: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = Some(Box::pin(running));
         poll_fn(move |cx| {
@@ -77,7 +81,10 @@ impl Transport for Sse {
     }
 
     async fn hear(&mut self) -> Heard {
-        self.pieces.closed().await;
+        tokio::select! {
+            () = self.pieces.closed() => {}
+            () = &mut self.gone => {}
+        }
         Heard::Gone
     }
 

@@ -44,7 +44,11 @@ mod tests {
     #[test]
     fn a_ticket_is_good_once_and_for_a_while() {
         let (tickets, now) = (Tickets::default(), Instant::now());
-        let grant = |subscriber: &str| Grant { subscriber: subscriber.to_owned(), filter: Filter::default() };
+        let grant = |subscriber: &str| Grant {
+            subscriber: subscriber.to_owned(),
+            filter: Filter::default(),
+            consumers: Vec::new(),
+        };
         tickets.add("a", grant("one"), now);
         tickets.add("b", grant("two"), now);
 

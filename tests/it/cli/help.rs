@@ -2,6 +2,7 @@
 
 mod events;
 mod plugin;
+mod subscribe;
 
 use super::{gateway, outcome};
 
@@ -37,6 +38,10 @@ Commands:
   skills       List skills, and folders that could not be loaded
   events       List, show, follow or replay events
   deliveries   List or replay deliveries of events to agents
+  subscribe    Read events as a subscriber, and acknowledge them as a consumer
+  emit         Emit an event to a channel
+  consumers    List, move or remove consumers, and replay what they have parked
+  subscribers  List the connections of subscribers
   log          Inspect, verify, back up, restore or repair the event log
   plugin       Create, build, check, test, pin and sign plugins
   schema       Print the JSON Schema of the configuration, for editors

@@ -9,10 +9,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use ::http::Version;
+use ::http::request::Parts;
+use ::http::{Request, Version};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
 
 use super::unread::Linger;
 
@@ -56,6 +60,31 @@ pub(crate) struct Activity {
     is_http2: AtomicBool,
     /// Whether the connection is closed with the rest of a request unread.
     leaves_unread: AtomicBool,
+    /// Whether somebody waits for the end of the caller's side. hyper does not read while it sends a response.
+    wants_end: AtomicBool,
+    /// The caller has ended its side of the connection.
+    ended: CancellationToken,
+}
+
+/// Waits for the end of the caller's side. Whoever sends a short answer does not care, because the caller may still read it; whoever
+/// sends for ever does.
+#[derive(Clone)]
+pub(crate) struct CallerEnd(Arc<Activity>);
+
+impl CallerEnd {
+    pub(crate) fn attach<B>(request: &mut Request<B>, activity: &Arc<Activity>) {
+        request.extensions_mut().insert(Self(Arc::clone(activity)));
+    }
+
+    /// That of the connection of a request.
+    pub(crate) fn of(head: &Parts) -> Option<Self> {
+        head.extensions.get().cloned()
+    }
+
+    pub(crate) async fn wait(self) {
+        self.0.wants_end.store(true, Ordering::Relaxed);
+        self.0.ended.cancelled().await;
+    }
 }
 
 impl Activity {
@@ -71,6 +100,8 @@ impl Activity {
             blocked_since: AtomicU64::new(0),
             is_http2: AtomicBool::new(false),
             leaves_unread: AtomicBool::new(false),
+            wants_end: AtomicBool::new(false),
+            ended: CancellationToken::new(),
         }
     }
 
@@ -225,6 +256,23 @@ impl<B: Body<Data = Bytes> + Unpin> Body for BusyBody<B> {
     }
 }
 
+/// What the bytes of a connection go through.
+pub(crate) trait OverTcp {
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl OverTcp for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl OverTcp for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
+
 /// A socket that reports to its [`Activity`].
 pub(crate) struct WatchedSocket<S> {
     stream: S,
@@ -236,6 +284,20 @@ pub(crate) struct WatchedSocket<S> {
 impl<S> WatchedSocket<S> {
     pub(crate) fn new(stream: S, activity: Arc<Activity>) -> Self {
         Self { stream, activity, is_shut: false, linger: Linger::default() }
+    }
+
+    /// Notes the end of the caller's side if somebody waits for it, and has the connection polled again when it comes.
+    fn look_for_end(&self, cx: &mut Context<'_>)
+    where
+        S: OverTcp,
+    {
+        if self.activity.wants_end.load(Ordering::Relaxed) && !self.activity.ended.is_cancelled() {
+            let mut byte = [0; 1];
+            let mut byte = ReadBuf::new(&mut byte);
+            if matches!(self.stream.tcp().poll_peek(cx, &mut byte), Poll::Ready(Ok(0) | Err(_))) {
+                self.activity.ended.cancel();
+            }
+        }
     }
 
     fn note<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -259,13 +321,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedSocket<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WatchedSocket<S> {
+impl<S: AsyncRead + AsyncWrite + OverTcp + Unpin> AsyncWrite for WatchedSocket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.note(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.look_for_end(cx);
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

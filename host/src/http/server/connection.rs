@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::activity::{Activity, ActivityLimits, ActivityVerdict, Busy, WatchedSocket};
+use super::activity::{Activity, ActivityLimits, ActivityVerdict, Busy, CallerEnd, OverTcp, WatchedSocket};
 use super::connection_limit::CountedConnection;
 use super::occupancy::{Occupancy, OpenConnection};
 use super::peer::{Origin, Peer};
@@ -186,7 +186,7 @@ async fn serve_on<S>(
     peer: Peer,
     occupancy: Arc<Occupancy>,
 ) where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + OverTcp + Send + Unpin + 'static,
 {
     let settings = &live.settings;
     let (remote, stop) = (peer.remote, occupancy.stop.clone());
@@ -196,6 +196,7 @@ async fn serve_on<S>(
     let service = service_fn(move |mut request: Request<Incoming>| {
         let busy = Busy::new(Arc::clone(&context.activity), request.version());
         Upgrade::attach(&mut request, &context.occupancy);
+        CallerEnd::attach(&mut request, &context.activity);
         let context = Arc::clone(&context);
         async move { Ok::<_, Infallible>(context.answer(request).await.map(|body| busy.with_body(body))) }
     });

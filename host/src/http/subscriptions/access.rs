@@ -19,28 +19,11 @@ const KEYS: [HeaderName; 2] = [HeaderName::from_static("api-key"), HeaderName::f
 /// Before a key among the subprotocols of a WebSocket, in base64url: browsers can send it nowhere else.
 const BEARER: &str = "gateway.bearer.";
 
-/// A subscriber that has shown who it is.
-pub(super) struct Known {
-    pub(super) grant: Grant,
-    /// The consumers that it may hold.
-    pub(super) consumers: Vec<String>,
-}
-
-impl Known {
-    /// Checks that it may hold a consumer.
-    pub(super) fn may_hold(&self, consumer: &str) -> Result<(), Refusal> {
-        if self.consumers.iter().any(|allowed| allowed == consumer || allowed == "*") {
-            return Ok(());
-        }
-        Err(Refusal::Forbidden("the subscriber may not hold this consumer"))
-    }
-}
-
 /// The subscriber that a request comes from.
 ///
 /// # Errors
 /// Its key is missing or wrong. Such attempts are counted, and refused when there are too many.
-pub(super) async fn identify(shared: &Shared, context: &RequestContext) -> Result<Known, Refusal> {
+pub(super) async fn identify(shared: &Shared, context: &RequestContext) -> Result<Grant, Refusal> {
     let services = &shared.services;
     let settings = services.subscriptions.settings();
     let headers = with_bearer(&context.head.headers);
@@ -50,8 +33,8 @@ pub(super) async fn identify(shared: &Shared, context: &RequestContext) -> Resul
         match caller::identify(&subscriber.callers, &headers, certificate, &services.key_sets).await {
             Ok(_) => {
                 let filter = Filter::default().and(subscriber.grant.clone());
-                let grant = Grant { subscriber: name.clone(), filter };
-                return Ok(Known { grant, consumers: subscriber.consumers.clone() });
+                let consumers = subscriber.consumers.clone();
+                return Ok(Grant { subscriber: name.clone(), filter, consumers });
             }
             Err(error) => refusal = Some(error),
         }

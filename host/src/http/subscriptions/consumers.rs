@@ -65,19 +65,17 @@ struct Nothing {}
 
 async fn pull(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     const KNOWN: &[&str] = &["limit", "wait", "lease"];
-    let known = identify(request.shared, request.context).await?;
-    known.may_hold(request.id)?;
+    let grant = identify(request.shared, request.context).await?;
     let Parameters { limit, wait, lease, .. } = Parameters::read(request.query(), KNOWN, "`limit`, `wait` or `lease`")?;
     let subscriptions = &request.shared.services.subscriptions;
-    let pulled = subscriptions.pull(known.grant, request.id, lease, limit.unwrap_or(PAGE), wait).await?;
+    let pulled = subscriptions.pull(grant, request.id, lease, limit.unwrap_or(PAGE), wait).await?;
     let Pulled { lease, messages, cursor } = pulled;
     Ok(with_json(StatusCode::OK, &PulledEvents { lease, messages: raw(&messages), cursor }))
 }
 
 async fn settle(request: RouteRequest<'_>, what: What) -> Result<Response, Refusal> {
     let RouteRequest { shared, context, id, body } = request;
-    let known = identify(shared, context).await?;
-    known.may_hold(id)?;
+    let grant = identify(shared, context).await?;
     let limits = BodyLimits { max: MAX_BODY, time: BODY_TIME };
     let (body, _share) = body::read(body, limits, &context.live.body_budget).await?;
     let (lease, settling) = match what {
@@ -85,7 +83,7 @@ async fn settle(request: RouteRequest<'_>, what: What) -> Result<Response, Refus
         What::Nack => read(&body, Settling::Nack as fn(Nack) -> Settling)?,
         What::Extend => read(&body, |Nothing {}| Settling::Extend)?,
     };
-    let (cursor, confirmed) = shared.services.subscriptions.settle(id, lease, &settling).await?;
+    let (cursor, confirmed) = shared.services.subscriptions.settle(&grant, id, lease, &settling).await?;
     Ok(with_json(StatusCode::OK, &Settled { cursor, ids: confirmed.ids }))
 }
 

@@ -39,9 +39,8 @@ struct EventPage<'a> {
 async fn list(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     const KNOWN: &[&str] = &["channel", "kind", "subject", "since", "limit", "wait"];
     const EXPECTED: &str = "`channel`, `kind`, `subject`, `since`, `limit` or `wait`";
-    let known = identify(request.shared, request.context).await?;
+    let mut grant = identify(request.shared, request.context).await?;
     let Parameters { patterns, since, limit, wait, .. } = Parameters::read(request.query(), KNOWN, EXPECTED)?;
-    let mut grant = known.grant;
     grant.filter = grant.filter.and(patterns.into());
     let (since, limit) = (since.unwrap_or(Since::Latest), limit.unwrap_or(PAGE));
     let page = request.shared.services.subscriptions.read(grant, since, limit, PAGE_BYTES, wait).await?;
@@ -55,12 +54,12 @@ pub(super) fn raw(messages: &[Bytes]) -> Vec<&RawValue> {
 }
 
 async fn data(request: RouteRequest<'_>) -> Result<Response, Refusal> {
-    let known = identify(request.shared, request.context).await?;
+    let grant = identify(request.shared, request.context).await?;
     let unknown = || HttpProblem::not_found("unknown_event", "Unknown event", "there is no such event");
     let id: EventId = request.id.parse().map_err(|_| unknown())?;
     let stored = blocking(request.shared, move |log| log.event(id)).await?;
     // What it may not read is not there.
-    let stored = stored.filter(|stored| known.grant.filter.matches(&stored.event)).ok_or_else(unknown)?;
+    let stored = stored.filter(|stored| grant.filter.matches(&stored.event)).ok_or_else(unknown)?;
     let content_type = HeaderValue::from_str(&stored.event.content_type);
     let content_type = content_type.unwrap_or(HeaderValue::from_static("application/octet-stream"));
     let mut response = with_body(StatusCode::OK, content_type, stored.event.data);

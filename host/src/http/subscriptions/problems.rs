@@ -22,6 +22,9 @@ impl From<SubscribeError> for Refusal {
                     .hint(Hint::RetryLater)
                     .into()
             }
+            SubscribeError::NotAllowed(_) => {
+                HttpProblem::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", text).into()
+            }
             SubscribeError::UnknownConsumer(_) => {
                 HttpProblem::not_found("unknown_consumer", "Unknown consumer", text).into()
             }

@@ -1,6 +1,7 @@
 //! Streams of server-sent events as answers.
 
 use ::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, HeaderMap, VARY};
+use ::http::request::Parts;
 use ::http::{HeaderName, HeaderValue, StatusCode};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -9,6 +10,7 @@ use crate::http::answer::{Response, with_payload};
 use crate::http::payload::Payload;
 use crate::http::problem::HttpProblem;
 use crate::http::refusal::Refusal;
+use crate::http::server::activity::CallerEnd;
 use crate::subscribe::{Session, Since, Sse};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -18,8 +20,15 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 const PAUSE: u32 = 5000;
 
 /// The answer whose body is the session.
-pub(super) fn stream(session: Session) -> Response {
-    respond(Payload::Stream(Sse::stream(session).boxed()))
+pub(super) fn stream(session: Session, head: &Parts) -> Response {
+    let end = CallerEnd::of(head);
+    let gone = async move {
+        match end {
+            Some(end) => end.wait().await,
+            None => std::future::pending().await,
+        }
+    };
+    respond(Payload::Stream(Sse::stream(session, gone).boxed()))
 }
 
 fn respond(payload: Payload) -> Response {

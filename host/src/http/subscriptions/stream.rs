@@ -57,13 +57,7 @@ async fn let_in(shared: &Arc<Shared>, context: &RequestContext, form: Form, way:
                 return Err(Refusal::Forbidden("the ticket is unknown, used up or too old"));
             }
         },
-        None => {
-            let known = identify(shared, context).await?;
-            if let Some(consumer) = &parameters.consumer {
-                known.may_hold(consumer)?;
-            }
-            known.grant
-        }
+        None => identify(shared, context).await?,
     };
     count(shared, context, Some(&grant.subscriber))?;
     serve(shared, context, parameters, grant, form, way).await
@@ -99,7 +93,7 @@ async fn serve(
                 asked.since = Some(since);
             }
             let session = shared.services.subscriptions.open(asked).await?;
-            Ok(sse::stream(session))
+            Ok(sse::stream(session, &context.head))
         }
     }
 }
@@ -109,7 +103,8 @@ pub(crate) async fn open_for_operator(shared: &Arc<Shared>, context: &RequestCon
     let way = way(context)?;
     let query = context.head.uri.query().unwrap_or_default();
     let parameters = Parameters::read(query, &KNOWN[..KNOWN.len() - 1], EXPECTED)?;
-    let grant = Grant { subscriber: "operator".to_owned(), filter: Default::default() };
+    let grant =
+        Grant { subscriber: "operator".to_owned(), filter: Default::default(), consumers: vec!["*".to_owned()] };
     serve(shared, context, parameters, grant, Form::Gateway, way).await
 }
 

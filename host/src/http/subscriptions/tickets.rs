@@ -23,9 +23,9 @@ struct Ticket {
 async fn create(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let RouteRequest { shared, context, .. } = request;
     check_origin(&shared.services.subscriptions.settings(), context)?;
-    let known = identify(shared, context).await?;
-    count(shared, context, Some(&known.grant.subscriber))?;
-    let ticket = shared.services.subscriptions.ticket(known.grant)?;
+    let grant = identify(shared, context).await?;
+    count(shared, context, Some(&grant.subscriber))?;
+    let ticket = shared.services.subscriptions.ticket(grant)?;
     let expires_in = Subscriptions::TICKET_LIFETIME.as_secs();
     let mut response = with_json(StatusCode::CREATED, &Ticket { ticket, expires_in });
     protect(response.headers_mut());

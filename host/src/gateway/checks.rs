@@ -22,6 +22,19 @@ pub(super) fn check_secrets(
     if problems.is_empty() { Ok(()) } else { Err(ConfigProblems { file: source.file.display().to_string(), problems }) }
 }
 
+/// The plugins whose files are refused by pins and signatures. The version of each that serves goes on until a restart.
+pub(super) async fn refusals(config: &Config, plugins: &PluginHost) -> Result<Vec<String>, std::io::Error> {
+    let used: Vec<_> = config.used_plugins().into_iter().cloned().collect();
+    let (settings, plugins) = (config.plugins.clone(), plugins.clone());
+    let refusal = move |plugin: PluginName| {
+        let reason = settings.refusal(&plugin)?;
+        let serves = plugins.serving(plugin.as_str()).is_some();
+        let rest = if serves { "the version that serves goes on until a restart" } else { "what uses it waits" };
+        Some(format!("plugin `{plugin}`: its file is refused, {rest}: {reason}"))
+    };
+    tokio::task::spawn_blocking(move || used.into_iter().filter_map(refusal).collect()).await.map_err(Into::into)
+}
+
 /// What `gateway check` reports about plugins and skills. What concerns it waits, and everything else is served.
 pub(super) async fn findings(config: &Config, plugins: &PluginHost) -> Result<Vec<String>, std::io::Error> {
     let skills = config.skills.clone();

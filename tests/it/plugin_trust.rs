@@ -207,8 +207,7 @@ async fn a_file_that_is_refused_is_found_before_a_start_and_named_by_a_reload() 
     assert!(error.ends_with(&expected), "{error}");
     let (code, told, _) = gateway.cli(&["reload"]);
     assert_eq!(code, 0, "{told}");
-    let warned =
-        "\nwarning: plugin `echo`: its file is refused, the version that serves goes on until a restart: its SHA";
+    let warned = "\nwarning: plugin `echo`: file refused, what serves goes on until a restart: its SHA";
     assert!(
         told.contains(warned) && told.ends_with("\n  hint: `gateway plugin pin echo` accepts this file\n"),
         "{told}"

@@ -204,8 +204,8 @@ impl Dispatch {
 
     /// What holds the deliveries of an agent right now, if anything does.
     pub fn hold(&self, name: &AgentName) -> Option<Hold> {
-        let agent = self.context.agents.load().get(name).cloned()?;
-        agent.hold(self.context.pauses.of(name))
+        let agent = self.context.agents.load().get(name).cloned();
+        agent.map_or_else(|| Some(Hold::by_absence()), |agent| agent.hold(self.context.pauses.of(name)))
     }
 
     /// Reads which agents are paused. Waits for the disk.

@@ -155,11 +155,11 @@ async fn a_change_that_the_gateway_has_not_read_is_reported() {
     };
 
     let (code, channels) = report(command(), "path = \"/elsewhere\"\n");
-    let expected = "other paths in the configuration: restart the gateway";
+    let expected = "other paths in the configuration: `gateway reload` applies them";
     assert_eq!((code, &channels[0]["detail"]), (Some(1), &json!(expected)));
 
     let (code, channels) = report(command(), "[channels.new]\nplugin = \"dummy\"\n");
-    let expected = "unknown to the running gateway: restart it with this configuration";
+    let expected = "unknown to the running gateway: `gateway reload` has it read its configuration again";
     assert_eq!((code, &channels[1]["channel"], &channels[1]["detail"]), (Some(1), &json!("new"), &json!(expected)));
 }
 

@@ -60,7 +60,7 @@ async fn an_address_and_a_token_are_all_that_a_client_needs() {
     assert!(error.contains(" answered 401: ") && error.ends_with(hint), "{error}");
     let (code, _, error) = run(&mut elsewhere(&["events", "--url", &url, "--token", "wrong"]));
     assert_eq!(code, 1);
-    assert!(error.ends_with("the one that the gateway was started with?\n"), "{error}");
+    assert!(error.ends_with("the one of the running gateway?\n"), "{error}");
 }
 
 #[test]
@@ -115,6 +115,11 @@ async fn a_client_reads_of_a_file_only_what_it_needs() {
     assert!(error.contains("environment variable `NOBODY_HAS_THIS` is not set"), "{error}");
     // The command that checks it still does.
     assert_eq!(run(&["check"]).0, 2);
+    std::fs::write(&file, "[http]\nlisten =\n").unwrap();
+    let (code, _, error) = run(&["status"]);
+    assert_eq!(code, 2);
+    assert!(error.ends_with("hint: `--url http://ADDRESS` asks the running gateway without this file\n"), "{error}");
+    assert_eq!(run(&["status", "--url", &url(&gateway)]).0, 0);
 }
 
 #[tokio::test]
@@ -213,6 +218,23 @@ async fn a_tail_shows_subject_and_outcome_and_waits_for_the_gateway() {
     assert!(note.is_some());
 }
 
+/// Nothing will ever come from a channel that does not exist, and a name is looked for in the right list.
+#[tokio::test]
+async fn a_name_that_does_not_exist_is_an_error() {
+    let gateway = Setup::new().plugin(built_in::DUMMY).start().await;
+    let absent = "error: there is no channel `nope`\nhint: `gateway channels` lists them\n";
+
+    for follow in [&["listen", "9000", "--channel", "nope"][..], &["events", "tail", "--channel", "nope"]] {
+        let (code, _, error) = gateway.cli(follow);
+        assert_eq!((code, &*error), (1, absent), "{follow:?}");
+    }
+    let (code, _, error) = gateway.cli(&["plugin", "rollback", "nope"]);
+    assert!(code == 1 && error.ends_with("no plugin `nope` serves\nhint: `gateway plugins` lists them\n"), "{error}");
+    let (code, _, error) = gateway.cli(&["deliveries", "replays", "latest"]);
+    assert_eq!(code, 2);
+    assert!(error.contains("expected a number as listed by `gateway deliveries replays`"), "{error}");
+}
+
 #[tokio::test]
 async fn a_status_says_whether_all_is_well() {
     let gateway = Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).config(TO_STUB).start().await;
@@ -273,7 +295,7 @@ fn a_configuration_is_written_for_what_one_has() {
 }
 
 #[tokio::test]
-async fn a_shell_completes_the_names_of_channels_and_agents() {
+async fn a_shell_completes_the_names_of_channels_agents_and_plugins() {
     let gateway = Setup::new().plugin(built_in::DUMMY).plugin(built_in::STUB).config(TO_STUB).start().await;
     let url = url(&gateway);
     let complete = |words: &[&str]| {
@@ -287,6 +309,17 @@ async fn a_shell_completes_the_names_of_channels_and_agents() {
 
     assert_eq!(complete(&["gateway", "send", "d"]), ["dummy"]);
     assert!(complete(&["gateway", "deliveries", "--agent", ""]).contains(&"stub".to_owned()));
+    for command in ["pause", "resume", "retry"] {
+        assert_eq!(complete(&["gateway", "agents", command, "s"]), ["stub"]);
+    }
+    for command in ["pin", "rollback"] {
+        assert_eq!(complete(&["gateway", "plugin", command, "d"]), ["dummy"]);
+    }
+    // Without a gateway, from the plugin folder of the configuration.
+    let config = gateway.path().join("gateway.toml");
+    let config = config.to_str().unwrap();
+    let words = ["gateway", "--url", "http://127.0.0.1:1", "--config", config, "plugin", "pin", "d"];
+    assert_eq!(complete(&words), ["dummy"]);
     assert!(complete(&["gateway", "events", "ta"]).contains(&"tail".to_owned()));
     for shell in ["bash", "zsh", "fish"] {
         let (code, script, error) = outcome(elsewhere(&["completions", shell]).output().unwrap());

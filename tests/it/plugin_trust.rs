@@ -110,6 +110,7 @@ fn pin_writes_the_digest_into_the_configuration() {
 
     let (code, told, note) = pin(&["echo"]);
     assert_eq!((code, told), (0, format!("echo: pinned to {one}\n")), "{note}");
+    assert_eq!(note, "the running gateway applies it within seconds; `gateway reload` does it at once\n");
     let written = fs::read_to_string(&config).unwrap();
     assert!(written.contains(&format!("[plugins.overrides.echo]\nsha256 = \"{one}\"\n")), "{written}");
     assert_eq!(pin(&["echo", "--check"]).0, 0);
@@ -180,6 +181,56 @@ async fn a_wrong_signature_is_always_refused() {
         assert_eq!(row["generation"], 1, "{row}");
         assert_eq!(version(&gateway).await, "1");
     }
+}
+
+/// What a start would not serve is a problem of the check, and a reload names it.
+#[tokio::test]
+async fn a_file_that_is_refused_is_found_before_a_start_and_named_by_a_reload() {
+    const USED: &str = "\n[channels.echo]\n[reload]\nwatch = false\n";
+    let mut gateway = Setup::new().plugin(guest::ECHO).plugin(guest::TRAP).config(USED).start().await;
+    let problem = |gateway: &TestGateway| {
+        let (code, _, error) = gateway.cli(&["check"]);
+        let error = error.lines().filter(|line| !line.starts_with("warning: ")).collect::<Vec<_>>().join("\n");
+        (code, error.replace(&format!("{}/", gateway.path().display()), ""))
+    };
+    let pin = format!("{USED}[plugins.overrides.echo]\nsha256 = \"{}\"\n", digest(&guest::ECHO_TWO));
+    gateway.reconfigure(USED, &pin);
+
+    let (code, error) = problem(&gateway);
+    assert_eq!(code, 2, "{error}");
+    let expected = format!(
+        "\n  plugins/echo.wasm: its SHA-256 is {}, and `plugins.overrides.echo.sha256` is {}\n\
+         hint: `gateway plugin pin echo` accepts this file",
+        digest(&guest::ECHO),
+        digest(&guest::ECHO_TWO)
+    );
+    assert!(error.ends_with(&expected), "{error}");
+    let (code, told, _) = gateway.cli(&["reload"]);
+    assert_eq!(code, 0, "{told}");
+    let warned = "\nwarning: plugin `echo`: file refused, what serves goes on until a restart: its SHA";
+    assert!(
+        told.contains(warned) && told.ends_with("\n  hint: `gateway plugin pin echo` accepts this file\n"),
+        "{told}"
+    );
+    gateway.plugin_until("echo", |row| !row["error"].is_null()).await;
+    let (_, told, _) = gateway.cli(&["status"]);
+    assert!(told.contains("plugin echo: new file refused, the version before serves: its SHA"), "{told}");
+
+    // Nobody uses the plugin `trap`, so that its missing signature is no problem.
+    put(gateway.path(), "../key.pub", PUBLIC_KEY.as_bytes());
+    let signed = "dir = \"plugins\"\ntrusted_keys = [{ file = \"key.pub\" }]\nrequire_signature = true\n";
+    gateway.reconfigure(&pin, USED);
+    gateway.reconfigure("dir = \"plugins\"\n", signed);
+    let (code, error) = problem(&gateway);
+    assert_eq!(code, 2, "{error}");
+    assert!(error.contains(" has 1 problem\n  plugins/echo.wasm: it has no valid signature"), "{error}");
+    put(gateway.path(), "echo.wasm.sig", &signature(&guest::ECHO_TWO, PRIVATE_KEY));
+    let (code, error) = problem(&gateway);
+    assert!(code == 2 && error.contains("its signature was not made for these bytes"), "{error}");
+    put(gateway.path(), "echo.wasm.sig", &signature(&guest::ECHO, PRIVATE_KEY));
+    let (code, error) = problem(&gateway);
+    assert_eq!(code, 0, "{error}");
+    assert!(!gateway.cli(&["reload"]).1.contains("refused"));
 }
 
 /// Files and signatures are swapped as fast as it goes, in every order: what is not signed never answers.

@@ -37,6 +37,8 @@ async fn channels_agents_and_routes_come_and_go() {
     assert_eq!(reload["outcome"], "applied");
     assert_eq!(reload["changed"], json!(["agents.second", "agents.stub", "channels.later", "routes"]));
     assert_eq!(reload["restart"], json!([]));
+    let waits = "agent `second` waits: no serving plugin `absent` in the plugin folder";
+    assert_eq!(reload["warnings"], json!([waits]));
     let id = gateway.post("later", "2").await.expect_accepted();
     let agents = gateway.list("agents").await;
     assert_eq!(agents.len(), 1, "{agents:?}");
@@ -46,6 +48,12 @@ async fn channels_agents_and_routes_come_and_go() {
     gateway.reconfigure("[agents.second]\nplugin = \"absent\"\n[[routes]]\nagents = [\"second\"]\n", "");
     assert_eq!(reloaded(&gateway).await["outcome"], "applied");
     gateway.logged(&["Deliveries wait for an agent that is not configured", "second"]).await;
+    let (_, table, _) = gateway.cli(&["deliveries"]);
+    assert!(table.contains("  no agent  "), "{table}");
+    let (_, shown, _) = gateway.cli(&["events", "show", &id]);
+    assert!(shown.contains("waiting for second, which is not configured\n"), "{shown}");
+    let (_, told, _) = gateway.cli(&["status"]);
+    assert!(told.contains("`gateway deliveries cancel --agent second --dry-run` counts them"), "{told}");
     gateway.reconfigure("[channels.later]", &format!("{BACK}[channels.later]"));
     assert_eq!(reloaded(&gateway).await["changed"], json!(["agents.second"]));
     gateway.event_until(&id, "delivered").await;
@@ -91,6 +99,10 @@ async fn the_last_good_configuration_serves_on() {
     gateway.reconfigure(UNWATCHED, &format!("{UNWATCHED}{BROKEN}[agents.more]\nplugin = \"stub\"\n"));
     let refusal = gateway.reload().await.expect_problem(422, "configuration_refused");
     assert!(refusal.contains("http.rate_limit.rate: expected a count and a unit"), "{refusal}");
+    let (code, _, told) = gateway.cli(&["reload"]);
+    assert!(code == 1 && told.contains(" has 1 problem\n  http.rate_limit.rate: "), "{told}");
+    let (_, told, _) = gateway.cli(&["status"]);
+    assert!(told.contains(" has 1 problem\n            http.rate_limit.rate: "), "{told}");
     assert_eq!(gateway.list("agents").await.len(), 1);
     gateway.post("dummy", "1").await.expect_accepted();
     assert!(is_good(&gateway, 0).await);
@@ -138,6 +150,8 @@ async fn what_needs_a_restart_is_named() {
         (code, told.as_str()),
         (0, "unchanged\nneeds a restart: eventlog.dir, eventlog.dedup_max, plugins.cache_dir\n")
     );
+    let (_, told, _) = gateway.cli(&["status"]);
+    assert!(told.contains("restart the gateway to apply eventlog.dir, "), "{told}");
     gateway.post("dummy", "1").await.expect_accepted();
     gateway.reconfigure("dir = \"other\"\ndedup_max = 7", dir);
     assert_eq!(reloaded(&gateway).await["restart"], json!([]));

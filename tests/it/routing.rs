@@ -111,6 +111,10 @@ async fn a_fallback_leaves_a_synchronous_route_alone() {
     );
     let (code, said, _) = gateway.cli(&["routes", "test", "--kind", "received", "--channel", "other"]);
     assert_eq!((code, said.as_str()), (0, "other.received goes to `stub` by `routes[0]`\n"));
+    let (code, said, _) = gateway.cli(&["routes", "test", "--kind", "gateway.delivery.dead"]);
+    let why =
+        "which expects `*` as the channel, found `gateway`, a built-in channel, which a route must name without `*`\n";
+    assert!(code == 1 && said.ends_with(why), "{said}");
 }
 
 /// Routes are tried without a gateway: on a sample, or on what one describes.
@@ -154,6 +158,16 @@ fn routes_are_tried_on_samples_and_descriptions() {
             &["--kind", "Push"],
             1,
             "`Push` names no channel\nhint: write `--kind CHANNEL.KIND`, or add `--channel NAME`\n",
+        ),
+        (
+            &["--kind", "grafana.alert", "--attribute", "severity=critical"],
+            0,
+            "warning: there is no channel `grafana`\n",
+        ),
+        (
+            &["--kind", "gihub.issue_comment.created"],
+            1,
+            "warning: there is no channel `gihub`; did you mean `github`?\n",
         ),
         (&["--attribute", "a=b"], 2, "the following required arguments were not provided"),
     ] {

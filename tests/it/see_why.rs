@@ -83,11 +83,17 @@ async fn a_paused_agent_gets_nothing_until_it_is_resumed_also_after_a_restart() 
     assert!(shown.contains("waiting for the first attempt to remote, paused by "), "{shown}");
     let (_, table, _) = gateway.cli(&["agents"]);
     assert!(table.contains("paused by "), "{table}");
+    let (_, told, _) = gateway.cli(&["status"]);
+    assert!(told.contains("\nagents    1 paused (remote)\n"), "{told}");
+    assert!(told.contains("`gateway agents resume remote` ends its pause\n"), "{told}");
     assert_eq!(agent.received().len(), 0);
 
     let (code, told, _) = gateway.cli(&["agents", "resume", "remote"]);
     assert_eq!(code, 0);
     assert!(told.starts_with("remote is resumed; "), "{told}");
+    let (code, told, _) = gateway.cli(&["agents", "resume", "remote"]);
+    assert_eq!(code, 0);
+    assert!(told.starts_with("remote was not paused; "), "{told}");
     gateway.event_until(&id, "delivered").await;
     assert_eq!(remote(&gateway).await["state"], "serving");
 }

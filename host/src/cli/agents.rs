@@ -35,6 +35,7 @@ fn told(verb: &str, answer: &Value) -> String {
         "retry" if agent["state"] == "paused" => format!("{name} is paused; `gateway agents resume {name}` ends that"),
         "retry" => format!("{name} is tried now"),
         "pause" => format!("{name} is paused, until `gateway agents resume {name}`"),
+        _ if answer["was_paused"] == false => format!("{name} was not paused"),
         _ => format!("{name} is resumed"),
     };
     let waits = match answer["open"].as_u64() {
@@ -54,14 +55,27 @@ mod tests {
 
     #[test]
     fn the_result_says_what_waits() {
-        for (verb, state, open, expected) in [
-            ("pause", "paused", json!(12), "a is paused, until `gateway agents resume a`; 12 deliveries are open\n"),
-            ("resume", "serving", json!(1), "a is resumed; 1 delivery is open\n"),
-            ("retry", "serving", json!(0), "a is tried now; no delivery is open\n"),
-            ("retry", "paused", json!(0), "a is paused; `gateway agents resume a` ends that; no delivery is open\n"),
-            ("resume", "serving", json!(null), "a is resumed; too many deliveries are open to be counted\n"),
+        for (verb, was_paused, state, open, expected) in [
+            (
+                "pause",
+                false,
+                "paused",
+                json!(12),
+                "a is paused, until `gateway agents resume a`; 12 deliveries are open\n",
+            ),
+            ("resume", true, "serving", json!(1), "a is resumed; 1 delivery is open\n"),
+            ("retry", false, "serving", json!(0), "a is tried now; no delivery is open\n"),
+            (
+                "retry",
+                true,
+                "paused",
+                json!(0),
+                "a is paused; `gateway agents resume a` ends that; no delivery is open\n",
+            ),
+            ("resume", true, "serving", json!(null), "a is resumed; too many deliveries are open to be counted\n"),
+            ("resume", false, "serving", json!(0), "a was not paused; no delivery is open\n"),
         ] {
-            let answer = json!({"agent": {"name": "a", "state": state}, "open": open});
+            let answer = json!({"agent": {"name": "a", "state": state}, "was_paused": was_paused, "open": open});
             assert_eq!(told(verb, &answer), expected);
         }
     }

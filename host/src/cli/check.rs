@@ -3,7 +3,7 @@
 mod live;
 mod surroundings;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -36,12 +36,14 @@ pub(super) async fn run(
     let mut problems = surroundings::problems(&config);
     let mut warnings = warnings(&config);
     warnings.extend(surroundings::warnings(&config));
-    let plugins = match load(&config, &mut warnings).await {
+    let refused = refused(&config);
+    let plugins = match load(&config, &refused, &mut warnings).await {
         Ok(plugins) => plugins,
         // Whatever keeps plugins from being loaded is probably among them.
         Err(_) if !problems.is_empty() => BTreeMap::new(),
         Err(error) => return Err(error),
     };
+    problems.extend(refused.into_values());
     problems.extend(unfit(&config, &plugins));
     let judged =
         Judged { channels: &config.ingest.channels, agents: &config.dispatch.agents, routes: &config.dispatch.routes };
@@ -96,17 +98,33 @@ fn similar_plugin(dir: &Path, plugin: &PluginName) -> Option<String> {
     config::nearest(plugin.as_str(), names.iter().map(String::as_str)).map(str::to_owned)
 }
 
-/// Loads the plugins of channels and agents, and says which ones cannot be.
-async fn load(config: &Config, warnings: &mut Vec<String>) -> Result<BTreeMap<PluginName, Described>, Failure> {
-    let channels = config.ingest.channels.iter().map(|channel| &channel.plugin);
-    let agents = config.dispatch.agents.iter().map(|agent| &agent.plugin);
-    let named: BTreeSet<_> = channels.chain(agents).collect();
+/// Plugins whose files the pins or the required signatures refuse: those that are used, and those that are pinned.
+fn refused(config: &Config) -> BTreeMap<PluginName, ConfigProblem> {
+    let plugins = config.used_plugins().into_iter().chain(config.plugins.rules.trust.pins.keys());
+    let problem = |plugin: &PluginName| {
+        let reason = config.plugins.refusal(plugin)?.to_string();
+        let (expected, hint) = match reason.split_once("\nhint: ") {
+            Some((reason, hint)) => (reason, Some(hint.to_owned())),
+            None => (&*reason, None),
+        };
+        let key = config.plugins.dir.join(format!("{plugin}.wasm")).display().to_string();
+        Some((plugin.clone(), ConfigProblem { key, expected: expected.to_owned(), found: None, hint }))
+    };
+    plugins.filter_map(problem).collect()
+}
+
+/// Loads the plugins of channels and agents but for the `refused` ones, and says which ones cannot be.
+async fn load(
+    config: &Config,
+    refused: &BTreeMap<PluginName, ConfigProblem>,
+    warnings: &mut Vec<String>,
+) -> Result<BTreeMap<PluginName, Described>, Failure> {
     let settings = plugin::Settings { instances: config.plugins.instances.min(INSTANCES), ..config.plugins.clone() };
     let host = StandaloneHost::new(settings).map_err(anyhow::Error::from)?;
     let mut plugins = BTreeMap::new();
-    for plugin in named {
+    for plugin in config.used_plugins() {
         let file = config.plugins.dir.join(format!("{plugin}.wasm"));
-        if !file.exists() {
+        if !file.exists() || refused.contains_key(plugin) {
             continue;
         }
         match host.load(&file).await {

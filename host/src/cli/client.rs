@@ -284,12 +284,13 @@ impl Client {
             StatusCode::NOT_FOUND if json["code"] == "not_found" => {
                 "\nhint: is there a table [subscribers.NAME] in its configuration?"
             }
-            StatusCode::NOT_FOUND => "\nhint: `gateway events` lists them",
+            StatusCode::NOT_FOUND if json["code"] == "unknown_plugin" => "\nhint: `gateway plugins` lists them",
+            StatusCode::NOT_FOUND if json["code"] == "unknown_event" => "\nhint: `gateway events` lists them",
             StatusCode::CONFLICT if json["code"] == "ambiguous_event" => "\nhint: `gateway events --wide` lists them",
             status if status.is_server_error() => "\nhint: see the gateway's log",
             _ => "",
         };
-        let reason = super::output::clean(reason, false);
+        let reason = super::output::clean(reason, true);
         Err(anyhow!("the gateway at {} answered {}: {reason}{hint}", self.origin, reply.status.as_u16()))
     }
 }

@@ -133,7 +133,7 @@ impl Connection {
     }
 
     fn reach(&self, address: impl FnOnce(&http::Settings) -> (SocketAddr, bool)) -> Result<Reach, Failure> {
-        let given = "is the token in `--token` or `GATEWAY_ADMIN_TOKEN` the one that the gateway was started with?";
+        let given = "is the token in `--token` or `GATEWAY_ADMIN_TOKEN` the one of the running gateway?";
         let none = "pass the token of the admin API with `--token` or `GATEWAY_ADMIN_TOKEN`";
         if let Some(origin) = self.url.clone() {
             let tls = origin.is_encrypted().then(pinned::by_authorities).transpose()?;
@@ -148,7 +148,7 @@ impl Connection {
                 when_untrusted: AUTHORITIES,
             });
         }
-        let Some(parts) = self.parts()? else {
+        let Some(parts) = self.parts().map_err(or_without_file)? else {
             let origin = Origin::of(SocketAddr::from(http::Settings::LISTEN), false);
             let when_absent =
                 "name its address with `--url` or its configuration with `--config`, or start one with `gateway serve`";
@@ -162,15 +162,15 @@ impl Connection {
                 when_untrusted: AUTHORITIES,
             });
         };
-        let server = parts.server()?;
+        let server = parts.server().map_err(Failure::from).map_err(or_without_file)?;
         let (address, is_encrypted) = address(&server);
         let origin = Origin::of(address, is_encrypted);
         let tls = is_encrypted.then(|| pinned::to_certificate(server.tls.as_ref()));
         let (token, when_refused) = match &self.token {
             Some(token) => (Some(token.clone()), given.to_owned()),
-            None => match parts.admin_token()? {
+            None => match parts.admin_token().map_err(Failure::from).map_err(or_without_file)? {
                 SecretPart::Present(token) => {
-                    (Some(token), "`admin.token` must be the one that the gateway was started with".to_owned())
+                    (Some(token), "`admin.token` must be the one of the running gateway".to_owned())
                 }
                 SecretPart::Missing(reason) => (None, format!("{none}: {reason}")),
                 SecretPart::Absent => (None, none.to_owned()),
@@ -179,6 +179,16 @@ impl Connection {
         let when_absent = "start it with `gateway serve`";
         let when_untrusted = "the gateway must serve the certificate in `http.tls.certificate`";
         Ok(Reach { origin, tls, token, when_absent, when_refused, when_untrusted })
+    }
+}
+
+/// A file that cannot be used says nothing about the gateway that runs.
+fn or_without_file(failure: Failure) -> Failure {
+    match failure {
+        Failure::Config(problems) => Failure::Call(
+            format!("{problems}\nhint: `--url http://ADDRESS` asks the running gateway without this file").into(),
+        ),
+        failure => failure,
     }
 }
 

@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use serde_json::Value;
 
 use super::arguments::select::SelectArguments;
 use super::client::{Client, NoAnswer};
+use super::failure::Failure;
 use super::list::shown;
 use super::output;
 use super::request::{EventFilter, LogRequest};
@@ -47,11 +49,22 @@ struct Known {
 }
 
 impl<'a> Follower<'a> {
-    /// Begins with the events after `since`, or with the next one.
+    /// Begins with the events after `since`, or with the next one. `select` is what the caller waits for.
     ///
     /// # Errors
-    /// The gateway does not answer.
-    pub(super) async fn start(client: &'a Client, since: Option<Timestamp>) -> Result<Self, NoAnswer> {
+    /// The gateway does not answer, or has no such channel.
+    pub(super) async fn start(
+        client: &'a Client,
+        since: Option<Timestamp>,
+        select: &SelectArguments,
+    ) -> Result<Self, Failure> {
+        if let Some(channel) = select.channel.as_ref().filter(|channel| !channel.is_built_in()) {
+            let listed = client.get("/admin/channels").await?;
+            let mut rows = listed["channels"].as_array().into_iter().flatten();
+            if !rows.any(|row| row["name"] == channel.as_str()) {
+                return Err(anyhow!("there is no channel `{channel}`\nhint: `gateway channels` lists them").into());
+            }
+        }
         let newest = newest(&page(client, &EventFilter { limit: 1, ..EventFilter::new() }).await?);
         let mut filter = EventFilter { limit: PAGE, ..EventFilter::new() };
         filter.events.since = since;

@@ -378,13 +378,13 @@ fn detail(row: &Value) -> String {
 }
 
 /// The endpoints of an agent that are not well; empty if all are.
-fn bad_endpoints(row: &Value) -> String {
+pub(super) fn bad_endpoints(row: &Value) -> String {
     let endpoints = row["endpoints"].as_array().map(Vec::as_slice).unwrap_or_default();
     let bad = endpoints.iter().filter_map(|endpoint| {
         let (breaker, health) = (&endpoint["breaker"], &endpoint["health"]);
         let reason = if health["ok"] == false { &health["reason"] } else { &breaker["reason"] };
-        let address = shown(&endpoint["address"]);
-        (breaker["state"] != "closed" || health["ok"] == false).then(|| format!("{address} {}", shown(reason)))
+        let parts = [shown(&endpoint["address"]), shown(reason)];
+        (breaker["state"] != "closed" || health["ok"] == false).then(|| parts.join(" ").trim().to_owned())
     });
     let bad: Vec<_> = bad.collect();
     if bad.is_empty() {
@@ -399,6 +399,7 @@ fn next_attempt(row: &Value) -> String {
     let (due, held) = (shown(&row["next_attempt_at"]), &row["held"]);
     match held["by"].as_str() {
         Some("pause") => "paused".to_owned(),
+        Some("absence") => "no agent".to_owned(),
         // Both are in UTC with milliseconds, so that the later one is the greater.
         Some(by) => format!("{} ({by})", due.max(shown(&held["until"]))),
         None => due,
@@ -501,6 +502,7 @@ mod tests {
                 "2026-01-31T12:00:05.000Z (breaker)",
             ),
             (json!(null), json!({"by": "pause", "until": null}), "paused"),
+            (json!("2026-01-31T12:00:01.000Z"), json!({"by": "absence", "until": null}), "no agent"),
             (json!(null), json!(null), ""),
         ] {
             assert_eq!(next_attempt(&json!({"next_attempt_at": due, "held": held})), expected);
@@ -518,6 +520,10 @@ mod tests {
         let ill = endpoint("http://c", "closed", json!({"ok": false, "reason": "answered 503"}));
 
         assert_eq!(bad_endpoints(&json!({"endpoints": [good.clone()]})), "");
+        // The settings of the plugin say the address.
+        let mut only = ill.clone();
+        only["address"] = Value::Null;
+        assert_eq!(bad_endpoints(&json!({"endpoints": [only]})), "1 of 1 fail: answered 503");
         assert_eq!(
             bad_endpoints(&json!({"endpoints": [good, open, ill]})),
             "2 of 3 fail: http://b status: answered 500; http://c answered 503"

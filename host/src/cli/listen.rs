@@ -28,7 +28,7 @@ async fn forward_all(connection: &Connection, arguments: &ListenArguments) -> Re
     let gateway = Client::admin(connection)?;
     let program = Origin::parse(&format!("http://127.0.0.1:{}", arguments.port)).map_err(anyhow::Error::msg)?;
     let program = Client::webhooks(connection, Some(&program))?;
-    let mut follower = Follower::start(&gateway, None).await?;
+    let mut follower = Follower::start(&gateway, None, &arguments.select).await?;
     output::note(&format!("forwarding to {}{}, Enter repeats the last event", program.origin(), arguments.path));
     let mut enter = enter();
     let mut last: Option<Forward> = None;

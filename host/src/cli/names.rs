@@ -1,10 +1,10 @@
-//! Names to complete: those of channels and agents, from the running gateway, or else from the configuration.
+//! Names to complete: those of channels, agents and plugins, from the running gateway, or else from the configuration.
 //!
 //! A slow gateway holds nobody up, and whatever is wrong is no candidate.
 
-use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
+use std::{env, fs};
 
 use clap_complete::engine::CompletionCandidate;
 
@@ -13,15 +13,17 @@ use super::client::Client;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::list::{is_set_up, shown};
+use crate::config::Parts;
 
 /// How long a key press may wait for the gateway.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// A table of the configuration and of the admin API.
+/// A list of the admin API, and a table of the configuration or its plugin folder.
 #[derive(Clone, Copy)]
 enum NameOf {
     Channels,
     Agents,
+    Plugins,
 }
 
 pub(super) fn channels() -> Vec<CompletionCandidate> {
@@ -32,6 +34,10 @@ pub(super) fn agents() -> Vec<CompletionCandidate> {
     names(NameOf::Agents)
 }
 
+pub(super) fn plugins() -> Vec<CompletionCandidate> {
+    names(NameOf::Plugins)
+}
+
 fn names(of: NameOf) -> Vec<CompletionCandidate> {
     let connection = of_line();
     let Ok(connection) = connection else { return Vec::new() };
@@ -40,16 +46,22 @@ fn names(of: NameOf) -> Vec<CompletionCandidate> {
         runtime.block_on(async { tokio::time::timeout(PATIENCE, of_gateway(&connection, of)).await.ok()? })
     });
     let names = running.unwrap_or_else(|| {
-        let parts = connection.parts().ok().flatten();
-        parts
-            .map(|parts| parts.names())
-            .map(|[channels, agents]| match of {
-                NameOf::Channels => channels,
-                NameOf::Agents => agents,
-            })
-            .unwrap_or_default()
+        connection.parts().ok().flatten().map(|parts| of_configuration(&parts, of)).unwrap_or_default()
     });
     names.into_iter().map(CompletionCandidate::new).collect()
+}
+
+fn of_configuration(parts: &Parts, of: NameOf) -> Vec<String> {
+    let [channels, agents] = parts.names();
+    match of {
+        NameOf::Channels => channels,
+        NameOf::Agents => agents,
+        NameOf::Plugins => {
+            let dir = parts.plugins().ok().and_then(|plugins| fs::read_dir(plugins.dir).ok());
+            let files = dir.into_iter().flatten().flatten();
+            files.filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".wasm")?.to_owned())).collect()
+        }
+    }
 }
 
 async fn of_gateway(connection: &Connection, of: NameOf) -> Option<Vec<String>> {
@@ -57,6 +69,7 @@ async fn of_gateway(connection: &Connection, of: NameOf) -> Option<Vec<String>> 
     let (path, member) = match of {
         NameOf::Channels => ("/admin/channels", "channels"),
         NameOf::Agents => ("/admin/agents", "agents"),
+        NameOf::Plugins => ("/admin/plugins", "plugins"),
     };
     let answer = client.get(path).await.ok()?;
     Some(answer[member].as_array()?.iter().filter(|row| is_set_up(row)).map(|row| shown(&row["name"])).collect())

@@ -65,10 +65,20 @@ pub(super) fn report(failure: &Failure) -> ExitCode {
     }
 }
 
-/// Text from elsewhere without control characters; line breaks and tabs stay only with `lines`.
+/// Text from elsewhere without control characters; line breaks and tabs stay with `lines`, and are spaces otherwise.
 pub(super) fn clean(text: &str, lines: bool) -> String {
-    let keep = |c: char| if c == '\n' || c == '\t' { lines } else { !is_command(c) };
-    text.chars().map(|c| if keep(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+    let shown = |c: char| match c {
+        '\n' | '\t' if lines => c,
+        '\n' | '\t' => ' ',
+        c if is_command(c) => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(shown).collect()
+}
+
+/// Text of several lines beside a label: those after the first begin with `width` spaces.
+pub(super) fn beside(width: usize, text: &str) -> String {
+    clean(text, true).replace('\n', &format!("\n{:width$}", ""))
 }
 
 /// Whether a terminal acts on the character instead of showing it: control characters and bidirectional overrides.
@@ -84,7 +94,8 @@ mod tests {
     fn text_from_elsewhere_cannot_command_the_terminal() {
         assert_eq!(clean("a\u{1b}[31mb\r\u{202e}c", false), "a\u{fffd}[31mb\u{fffd}\u{fffd}c");
         assert_eq!(clean("a\n\tb\u{7}", true), "a\n\tb\u{fffd}");
-        assert_eq!(clean("a\nb", false), "a\u{fffd}b");
+        assert_eq!(clean("a\nb\tc", false), "a b c");
+        assert_eq!(beside(4, "a\n  b\u{7}\nc"), "a\n      b\u{fffd}\n    c");
     }
 
     #[test]

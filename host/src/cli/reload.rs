@@ -29,7 +29,7 @@ fn told(reload: &Value) -> String {
         text.push_str(&format!("needs a restart: {}\n", restart.join(", ")));
     }
     for warning in texts("warnings") {
-        text.push_str(&format!("warning: {warning}\n"));
+        text.push_str(&format!("warning: {}\n", output::beside(2, &warning)));
     }
     text
 }
@@ -42,8 +42,12 @@ mod tests {
 
     #[test]
     fn what_changed_and_what_is_left_to_do_is_told() {
-        let reload = json!({"changed": ["channels.github", "routes"], "restart": ["http.listen"], "warnings": ["w"]});
-        assert_eq!(told(&reload), "applied: channels.github, routes\nneeds a restart: http.listen\nwarning: w\n");
+        let reload =
+            json!({"changed": ["channels.github", "routes"], "restart": ["http.listen"], "warnings": ["w\nhint: h"]});
+        assert_eq!(
+            told(&reload),
+            "applied: channels.github, routes\nneeds a restart: http.listen\nwarning: w\n  hint: h\n"
+        );
         assert_eq!(told(&json!({"changed": [], "restart": [], "warnings": []})), "unchanged\n");
     }
 }

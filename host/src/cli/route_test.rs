@@ -17,7 +17,7 @@ use super::output::{self, clean};
 use super::plugin::INSTANCES;
 use super::query;
 use super::request::{LogRequest, Request};
-use crate::config::Parts;
+use crate::config::{self, Parts};
 use crate::dispatch::{Explanation, Routes};
 use crate::event::{ChannelName, Facts, PluginName};
 use crate::plugin::{self, StandaloneHost};
@@ -80,10 +80,25 @@ async fn events(connection: &Connection, parts: &Parts, arguments: RoutesTestArg
             })?
         }
     };
+    warn_of_absence(parts, &channel);
     let start = format!("{channel}.");
     let kind = if kind.starts_with(&start) { kind } else { start + &kind };
     let data = data.as_deref().map(read).transpose()?.unwrap_or_default();
     Ok(vec![Tried { channel, kind, subject, attributes, data }])
+}
+
+/// Routes take events of any channel, so that one which does not exist is easily overlooked.
+fn warn_of_absence(parts: &Parts, channel: &ChannelName) {
+    let [channels, _] = parts.names();
+    let has_plugin = |dir: &Path| dir.join(format!("{channel}.wasm")).exists();
+    let exists = channel.is_built_in()
+        || channels.iter().any(|name| name == channel.as_str())
+        || parts.plugins().is_ok_and(|plugins| has_plugin(&plugins.dir));
+    if !exists {
+        let near = config::nearest(channel.as_str(), channels.iter().map(String::as_str));
+        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        output::note(&format!("warning: there is no channel `{channel}`{hint}"));
+    }
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<u8>> {

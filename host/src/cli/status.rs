@@ -1,5 +1,8 @@
 //! `gateway status`: whether the gateway is fine, and what to do if it is not.
 
+mod next_steps;
+
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -23,7 +26,15 @@ struct Report {
     stats: Value,
     agents: Vec<Value>,
     channels: Vec<Value>,
+    plugins: Vec<Value>,
+    /// Keys that only a restart applies.
+    restart: Vec<String>,
+    /// Agents that are not configured and have deliveries that wait, as far as the latest ones show.
+    gone_agents: BTreeSet<String>,
 }
+
+/// Deliveries of each state that are looked at for agents that are gone.
+const LOOKED_AT: usize = 500;
 
 /// Prints the status. A gateway that is not ready is a failure.
 pub(super) async fn run(connection: &Connection, output: OutputArguments) -> Result<(), Failure> {
@@ -38,12 +49,25 @@ pub(super) async fn run(connection: &Connection, output: OutputArguments) -> Res
         stats,
         agents: rows(client.get("/admin/agents").await?, "agents"),
         channels: rows(client.get("/admin/channels").await?, "channels").into_iter().filter(is_set_up).collect(),
+        plugins: rows(client.get("/admin/plugins").await?, "plugins"),
+        restart: rows(client.get("/admin/reload").await?, "restart").iter().map(shown).collect(),
+        gone_agents: gone_agents(&client).await?,
     };
     match output.format {
         Format::Json => output::json(&report.json())?,
         Format::Text => output::text(&report.text())?,
     }
     if report.is_ready() { Ok(()) } else { Err(Failure::Reported) }
+}
+
+async fn gone_agents(client: &Client) -> Result<BTreeSet<String>, Failure> {
+    let mut gone = BTreeSet::new();
+    for state in ["pending", "retrying"] {
+        let open = client.get(&format!("/admin/deliveries?state={state}&limit={LOOKED_AT}")).await?;
+        let open = open["deliveries"].as_array().into_iter().flatten();
+        gone.extend(open.filter(|row| row["held"]["by"] == "absence").map(|row| shown(&row["agent"])));
+    }
+    Ok(gone)
 }
 
 impl Report {
@@ -59,6 +83,8 @@ impl Report {
             "stats": self.stats,
             "agents": self.agents,
             "channels": self.channels,
+            "restart": self.restart,
+            "gone_agents": self.gone_agents,
             "next_steps": self.next_steps(),
         })
     }
@@ -81,7 +107,7 @@ impl Report {
         let mut before = "";
         for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
             let label = if *name == before { "" } else { name };
-            let _ = writeln!(text, "{label:<9} {value}");
+            let _ = writeln!(text, "{label:<9} {}", value.replace('\n', "\n          "));
             before = name;
         }
         text
@@ -104,7 +130,7 @@ impl Report {
                 detail => format!("{}: {detail}", shown(&part["part"])),
             })
             .collect();
-        format!("{}, {}", painted("no"), output::clean(&parts.join("; "), false))
+        format!("{}, {}", painted("no"), output::clean(&parts.join("; "), true))
     }
 
     fn received(&self) -> String {
@@ -125,12 +151,19 @@ impl Report {
         let is = |row: &&Value, state: &str| row["state"] == state;
         let counts = ["serving", "waiting"].map(|state| (state, rows.iter().filter(|row| is(row, state)).count()));
         let counts = counts.into_iter().filter(|(_, count)| *count > 0);
-        let counts: Vec<_> = counts.map(|(state, count)| format!("{count} {}", painted(state))).collect();
+        let mut counts: Vec<_> = counts.map(|(state, count)| format!("{count} {}", painted(state))).collect();
+        let paused: Vec<_> = rows.iter().filter(|row| is(row, "paused")).map(|row| shown(&row["name"])).collect();
+        if !paused.is_empty() {
+            counts.push(format!("{} {} ({})", paused.len(), painted("paused"), paused.join(", ")));
+        }
         if counts.is_empty() { "none".to_owned() } else { counts.join(", ") }
     }
 
     fn agents(&self) -> String {
         let mut text = self.states(&self.agents);
+        for agent in self.agents.iter().filter(|agent| is_unwell(agent)) {
+            let _ = write!(text, "; health of {} {}", shown(&agent["name"]), painted("failing"));
+        }
         for agent in self.agents.iter().filter(|agent| is_broken(agent)) {
             let wait = agent["breaker"]["retry_in_ms"].as_u64().map(Duration::from_millis);
             let wait = wait.map_or_else(String::new, |wait| format!(", tried again in {}", rough(wait)));
@@ -149,38 +182,14 @@ impl Report {
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
-
-    /// What an operator may want to do now.
-    fn next_steps(&self) -> Vec<String> {
-        let mut steps = Vec::new();
-        for part in self.ready["failing"].as_array().into_iter().flatten() {
-            let [name, detail] = ["part", "detail"].map(|member| output::clean(&shown(&part[member]), false));
-            // Channels of plugins that nobody has set up are of no interest.
-            let channel = name.strip_prefix("channel:");
-            let is_meant = channel.is_none_or(|name| self.channels.iter().any(|channel| channel["name"] == name));
-            if part["required"] != true && is_meant {
-                steps.push(format!("{} waits: {detail}", name.replace(':', " ")));
-            }
-        }
-        if self.stats["events"]["dead"].as_u64().is_some_and(|dead| dead > 0) {
-            steps.push(
-                "`gateway deliveries --state dead` says why, `gateway deliveries replay --all` tries again".to_owned(),
-            );
-        }
-        if self.agents.iter().any(is_broken) {
-            steps.push("`gateway deliveries --state retrying` says why the agent fails".to_owned());
-        }
-        if self.channels.is_empty() {
-            steps.push("add `[channels.NAME]` to the configuration: nothing can be received".to_owned());
-        } else if self.agents.is_empty() {
-            steps.push("add `[agents.NAME]` and `[[routes]]` to the configuration: events are only stored".to_owned());
-        }
-        steps
-    }
 }
 
 fn is_broken(agent: &Value) -> bool {
     !matches!(agent["breaker"]["state"].as_str(), None | Some("closed"))
+}
+
+fn is_unwell(agent: &Value) -> bool {
+    agent["endpoints"].as_array().into_iter().flatten().any(|endpoint| endpoint["health"]["ok"] == false)
 }
 
 #[cfg(test)]
@@ -204,6 +213,9 @@ mod tests {
                 json!({"name": "triage", "state": "serving", "breaker": {"state": "open", "retry_in_ms": 5000}}),
             ],
             channels: vec![json!({"name": "github", "state": "waiting"}), json!({"name": "dummy", "state": "serving"})],
+            plugins: Vec::new(),
+            restart: Vec::new(),
+            gone_agents: BTreeSet::new(),
         }
     }
 
@@ -223,6 +235,45 @@ mod tests {
              `gateway deliveries --state dead` says why, `gateway deliveries replay --all` tries again\n          \
              `gateway deliveries --state retrying` says why the agent fails\n"
         );
+    }
+
+    /// A problem of several lines stays below its label.
+    #[test]
+    fn what_waits_for_somebody_is_named_with_the_next_step() {
+        let ready = json!({"status": "ok", "failing": [
+            {"part": "configuration", "detail": "the last good one is in force: `f` has 1 problem\n  a: b", "required": false},
+            {"part": "plugin:echo", "detail": "it has no valid signature", "required": false},
+        ]});
+        let agents = vec![
+            json!({"name": "triage", "state": "paused", "breaker": {"state": "closed"}}),
+            json!({"name": "pager", "state": "serving", "breaker": {"state": "closed"}, "endpoints": [
+                {"address": "http://a", "breaker": {"state": "closed"}, "health": {"ok": false, "reason": "answered 503"}},
+            ]}),
+        ];
+        let report = Report {
+            ready,
+            agents,
+            plugins: vec![json!({"name": "echo", "state": "serving"})],
+            restart: vec!["http.listen".to_owned()],
+            gone_agents: ["old".to_owned()].into(),
+            stats: json!({}),
+            ..report()
+        };
+
+        let text = report.text();
+        assert!(text.contains("\nagents    1 serving, 1 paused (triage); health of pager failing\n"), "{text}");
+        let next = text.split_once("\nnext      ").unwrap().1;
+        assert_eq!(
+            next,
+            "configuration: the last good one is in force: `f` has 1 problem\n            a: b\n          \
+             plugin echo: new file refused, the version before serves: it has no valid signature\n          \
+             agent pager: 1 of 1 fail: http://a answered 503\n          \
+             `gateway agents resume triage` ends its pause\n          \
+             deliveries wait for old, which is not configured: \
+             `gateway deliveries cancel --agent old --dry-run` counts them\n          \
+             restart the gateway to apply http.listen\n"
+        );
+        assert!(report.json()["next_steps"][0].as_str().unwrap().contains("problem\n  a"));
     }
 
     #[test]

@@ -81,7 +81,7 @@ mod tests {
 
         assert_eq!(
             table(&["name", "state", "detail"], &rows),
-            "NAME    STATE    DETAIL\ngithub  -        x\né       waiting  a\u{fffd}b\n"
+            "NAME    STATE    DETAIL\ngithub  -        x\né       waiting  a b\n"
         );
     }
 

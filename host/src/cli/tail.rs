@@ -22,7 +22,7 @@ pub(super) async fn run(connection: &Connection, arguments: TailArguments) -> Re
 
 async fn follow(connection: &Connection, arguments: &TailArguments) -> Result<(), Failure> {
     let client = Client::admin(connection)?;
-    let mut follower = Follower::start(&client, arguments.since).await?;
+    let mut follower = Follower::start(&client, arguments.since, &arguments.select).await?;
     loop {
         for row in follower.next().await.iter().filter(|row| is_selected(row, &arguments.select)) {
             match arguments.output.format {

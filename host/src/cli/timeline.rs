@@ -80,6 +80,9 @@ fn timeline(event: &Value) -> String {
     for delivery in event["deliveries"].as_array().into_iter().flatten() {
         let agent = shown(&delivery["agent"]);
         match delivery["state"].as_str() {
+            Some("pending" | "retrying") if delivery["held"]["by"] == "absence" => {
+                let _ = writeln!(text, "waiting for {agent}, which is not configured");
+            }
             Some("pending") => {
                 let _ = writeln!(text, "waiting for the first attempt to {agent}{}", held(&delivery["held"]));
             }

@@ -6,7 +6,7 @@ use std::fmt;
 /// One problem of the configuration. Never shows a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigProblem {
-    /// A key (`http.listen`), an environment variable, or line and column; empty for the whole file.
+    /// A key (`http.listen`), an environment variable, a plugin file, or line and column; empty for the whole file.
     pub key: String,
     /// What was expected; the whole sentence if `found` is `None`.
     pub expected: String,

@@ -1,8 +1,10 @@
 //! The valid configuration.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::source::Source;
+use crate::event::PluginName;
 use crate::{dispatch, eventlog, http, ingest, notice, plugin, replay, skill, subscribe};
 
 /// The settings of every module, valid as a whole.
@@ -34,6 +36,14 @@ pub struct Config {
     pub reload: ReloadSettings,
     /// Valid settings that are probably mistakes, one sentence each.
     pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// The plugins of channels and agents.
+    pub fn used_plugins(&self) -> BTreeSet<&PluginName> {
+        let channels = self.ingest.channels.iter().map(|channel| &channel.plugin);
+        channels.chain(self.dispatch.agents.iter().map(|agent| &agent.plugin)).collect()
+    }
 }
 
 /// Whether files are watched for changes.

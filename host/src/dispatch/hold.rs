@@ -10,7 +10,7 @@ pub struct Hold {
     pub by: Holder,
     /// When the next attempt may start; `None` if somebody must do something before.
     pub until: Option<Timestamp>,
-    /// The last failure, or who paused the agent.
+    /// The last failure, who paused the agent, or that it is not configured.
     pub reason: Option<String>,
 }
 
@@ -22,6 +22,14 @@ pub enum Holder {
     Breaker,
     /// An operator has paused it.
     Pause,
+    /// It is not configured: nothing delivers them until it is.
+    Absence,
+}
+
+impl Hold {
+    pub(super) fn by_absence() -> Self {
+        Self { by: Holder::Absence, until: None, reason: Some("the agent is not configured".to_owned()) }
+    }
 }
 
 /// Why the last failed attempt of an agent failed.

@@ -10,15 +10,15 @@ use std::sync::Arc;
 use tokio::signal::unix;
 use tokio_util::sync::CancellationToken;
 
-use super::checks::{check_secrets, findings};
+use super::checks::{check_secrets, findings, refusals};
 use super::error::GatewayError;
 use crate::caller::{KeySets, KeySource};
 use crate::config::{self, Config, restart_keys};
-use crate::dispatch::{Dispatch, PreparedDispatch};
+use crate::dispatch::{AgentState, Dispatch, PreparedDispatch};
 use crate::event::{AgentName, Timestamp};
 use crate::eventlog::{EventLog, EventLogError, Space};
 use crate::http::{PreparedServer, Reload, ReloadOutcome, ReloadRequests, ServerControl};
-use crate::ingest::{DowngradeCheck, Ingest, PreparedChannels};
+use crate::ingest::{ChannelState, DowngradeCheck, Ingest, PreparedChannels};
 use crate::lifecycle::Tasks;
 use crate::plugin::PluginHost;
 use crate::replay::Replays;
@@ -121,18 +121,36 @@ impl Reloader {
             Ok(findings) => next.warnings.extend(findings),
             Err(error) => return Reload { problem: Some(error.to_string()), ..reload },
         }
+        match refusals(&next, &self.plugins).await {
+            Ok(refusals) => next.warnings.extend(refusals),
+            Err(error) => return Reload { problem: Some(error.to_string()), ..reload },
+        }
         let changed = self.current.source.changes(&next.source);
         if changed.is_empty() {
             // Plugins and skills may have changed.
             self.current.warnings = next.warnings;
             return Reload { outcome: ReloadOutcome::Unchanged, warnings: self.current.warnings.clone(), ..reload };
         }
+        let waited = self.waiting();
         match self.prepare(&next).await {
             Ok(prepared) => self.apply(prepared, next),
             Err(error) => return Reload { problem: Some(error.to_string()), ..reload },
         }
         reload.restart = restart_keys(&self.started, &self.current);
-        Reload { outcome: ReloadOutcome::Applied, changed, warnings: self.current.warnings.clone(), ..reload }
+        let begin_to_wait = self.waiting().into_iter().filter(|(name, _)| !waited.contains_key(name));
+        let begin_to_wait = begin_to_wait.map(|(name, reason)| format!("{name} waits: {reason}"));
+        let warnings = self.current.warnings.iter().cloned().chain(begin_to_wait).collect();
+        Reload { outcome: ReloadOutcome::Applied, changed, warnings, ..reload }
+    }
+
+    /// The configured channels and agents that wait, and what for.
+    fn waiting(&self) -> BTreeMap<String, String> {
+        let channels = self.ingest.channels().into_iter();
+        let channels = channels.filter(|channel| channel.state == ChannelState::Waiting && !channel.automatic);
+        let channels = channels.map(|channel| (format!("channel `{}`", channel.name), channel.detail));
+        let agents = self.dispatch.agents().into_iter().filter(|agent| agent.state == AgentState::Waiting);
+        let agents = agents.map(|agent| (format!("agent `{}`", agent.name), agent.detail));
+        channels.chain(agents).map(|(name, detail)| (name, detail.unwrap_or_default())).collect()
     }
 
     /// Everything that can fail. Nothing of what is in force changes.

@@ -55,7 +55,7 @@ pub enum LoadError {
     #[error("{0}\nhint: put the signature of this file beside it, as `NAME.wasm.sig`")]
     Signature(SignatureError),
     #[error(
-        "its SHA-256 is {found}, and `plugins.overrides.{plugin}.sha256` is {pin}\nhint: to accept the new file: `gateway plugin pin {plugin}`, then restart the gateway"
+        "its SHA-256 is {found}, and `plugins.overrides.{plugin}.sha256` is {pin}\nhint: `gateway plugin pin {plugin}` accepts this file"
     )]
     Pinned { plugin: PluginName, found: Digest, pin: Digest },
     #[error("it has {size} bytes, more than `plugins.max_file` allows ({limit})")]

@@ -8,8 +8,10 @@ use crate::event::PluginName;
 
 use super::call_record::RollbackRule;
 use super::compile::CompileSettings;
+use super::error::LoadError;
+use super::file::FilePlace;
 use super::limits::CallLimits;
-use super::trust::Trust;
+use super::trust::{PluginFile, Trust};
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -77,5 +79,13 @@ impl Settings {
             instances: 1000,
             rules: PluginRules::default(),
         }
+    }
+
+    /// Why the operator's rules refuse the file of a plugin in the folder. Whatever else is wrong with it is not said.
+    pub fn refusal(&self, plugin: &PluginName) -> Option<LoadError> {
+        let Self { dir, max_file, rules: PluginRules { trust, .. }, .. } = self;
+        let path = dir.join(format!("{plugin}.wasm"));
+        let file = PluginFile::read(&path, FilePlace::Folder(dir), *max_file, trust).ok()?;
+        trust.admit(plugin, &file).err()
     }
 }

@@ -1,7 +1,9 @@
 //! `gateway agents`.
 
 use clap::{Args, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
 
+use super::super::names;
 use super::output::OutputArguments;
 use crate::event::AgentName;
 
@@ -18,6 +20,7 @@ pub(in crate::cli) enum AgentsCommand {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct AgentArguments {
     /// Agent name, as listed by `gateway agents`
+    #[arg(add = ArgValueCandidates::new(names::agents))]
     pub(in crate::cli) name: AgentName,
     #[command(flatten)]
     pub(in crate::cli) output: OutputArguments,

@@ -18,7 +18,7 @@ pub(in crate::cli) enum DeliveriesCommand {
     /// List replays and their progress, latest first, or show what became of one
     Replays {
         /// Replay id; by default all are listed
-        #[arg(value_name = "REPLAY")]
+        #[arg(value_name = "REPLAY", value_parser = replay_id)]
         id: Option<u64>,
         #[command(flatten)]
         table: TableArguments,
@@ -84,7 +84,7 @@ pub(in crate::cli) struct ReplayArguments {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CancelArguments {
     /// Replay id, as listed by `gateway deliveries replays`
-    #[arg(value_name = "REPLAY", required_unless_present = "agent", conflicts_with = "agent")]
+    #[arg(value_name = "REPLAY", value_parser = replay_id, required_unless_present = "agent", conflicts_with = "agent")]
     pub(in crate::cli) id: Option<u64>,
     /// Cancel the open deliveries to this agent, which left the configuration
     #[arg(long, add = ArgValueCandidates::new(names::agents))]
@@ -129,6 +129,10 @@ fn delivery_id(text: &str) -> Result<String, String> {
         Some((seq, index)) if is_number(seq) && is_number(index) => Ok(text.to_owned()),
         _ => Err("expected an id as listed by `gateway deliveries`, such as `7.0`".to_owned()),
     }
+}
+
+fn replay_id(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "expected a number as listed by `gateway deliveries replays`".to_owned())
 }
 
 fn state(text: &str) -> Result<DeliveryState, String> {

@@ -48,6 +48,7 @@ pub(in crate::cli) enum PluginCommand {
     /// Take the version before back into service, in the running gateway
     Rollback {
         /// Name of the plugin
+        #[arg(add = ArgValueCandidates::new(names::plugins))]
         name: PluginName,
         #[command(flatten)]
         output: OutputArguments,

@@ -71,14 +71,15 @@ async fn find(client: &Client, parts: Option<&Parts>, listed: &Value, name: Chan
     };
     let part = parts.map(|parts| parts.channel(name.as_str())).transpose()?.flatten();
     let Ok(channel) = Known::find(&name, part, listed) else {
-        "unknown to the running gateway: restart it with this configuration".clone_into(&mut finding.detail);
+        "unknown to the running gateway: `gateway reload` has it read its configuration again"
+            .clone_into(&mut finding.detail);
         return Ok(finding);
     };
     finding.paths = channel.paths();
     finding.verified =
         channel.row["verification"].as_array().into_iter().flatten().map(|scheme| shown(&scheme["scheme"])).collect();
     if channel.part.as_ref().is_some_and(|part| part.paths != finding.paths) {
-        "other paths in the configuration: restart the gateway".clone_into(&mut finding.detail);
+        "other paths in the configuration: `gateway reload` applies them".clone_into(&mut finding.detail);
         return Ok(finding);
     }
     if channel.row["state"] != "serving" {

@@ -28,8 +28,7 @@ fn text(file: &Path, findings: &[Finding]) -> String {
             Err(problems) => ("failed", problems.as_slice()),
         };
         for line in lines {
-            let line = output::clean(line, true).replace('\n', "\n                    ");
-            let _ = writeln!(text, "  {word:<6}  {what:<9}  {line}");
+            let _ = writeln!(text, "  {word:<6}  {what:<9}  {}", output::beside(20, line));
         }
     }
     text

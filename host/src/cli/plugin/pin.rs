@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 use toml_edit::{DocumentMut, Item, Table, TableLike};
 
 use crate::cli::failure::Failure;
-use crate::cli::{file, output};
+use crate::cli::{file, names, output};
 use crate::config::{self, Config, FILE_NAME};
 use crate::event::PluginName;
 use crate::plugin::{self, Digest};
@@ -17,7 +18,7 @@ use crate::plugin::{self, Digest};
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PinArguments {
     /// Plugin names, which are those of their files
-    #[arg(value_name = "NAME", required_unless_present = "all")]
+    #[arg(value_name = "NAME", required_unless_present = "all", add = ArgValueCandidates::new(names::plugins))]
     names: Vec<PluginName>,
     /// Pin every plugin in the plugin folder
     #[arg(long, conflicts_with = "names")]
@@ -72,7 +73,7 @@ pub(super) fn run(path: Option<&Path>, arguments: PinArguments) -> Result<(), Fa
         let plugin = &pin.plugin;
         return Err(anyhow!("an environment variable overrides `plugins.overrides.{plugin}.sha256`").into());
     }
-    output::note("the gateway applies it at its next start");
+    output::note("the running gateway applies it within seconds; `gateway reload` does it at once");
     Ok(())
 }
 
@@ -114,11 +115,17 @@ fn write(path: &Path, pins: &[Pin]) -> anyhow::Result<()> {
 fn with_pins(text: &str, pins: &[Pin]) -> anyhow::Result<String> {
     let mut document: DocumentMut = text.parse()?;
     for Pin { plugin, found, .. } in pins {
+        let before = comments_at_end(&document);
+        let mut is_new = false;
         let mut table: &mut dyn TableLike = document.as_table_mut();
         for name in ["plugins", "overrides", plugin.as_str()] {
             let made = || {
+                // At the end of the file: elsewhere it would take comments for its own that belong to the table before.
+                is_new = true;
                 let mut made = Table::new();
                 made.set_implicit(true);
+                made.set_position(Some(isize::MAX));
+                made.decor_mut().set_prefix(before.as_str());
                 Item::Table(made)
             };
             let item = table.entry(name).or_insert_with(made);
@@ -133,8 +140,19 @@ fn with_pins(text: &str, pins: &[Pin]) -> anyhow::Result<String> {
             }
             None => drop(table.insert("sha256", toml_edit::value(text))),
         }
+        if is_new {
+            document.set_trailing("");
+        }
     }
     Ok(document.to_string())
+}
+
+/// What stands between the last key and a table that is added, with an empty line.
+fn comments_at_end(document: &DocumentMut) -> String {
+    let comments = document.trailing().as_str().unwrap_or_default();
+    let is_empty = document.is_empty() && comments.is_empty();
+    let line_break = if comments.is_empty() || comments.ends_with('\n') { "" } else { "\n" };
+    format!("{comments}{line_break}{}", if is_empty { "" } else { "\n" })
 }
 
 #[cfg(test)]
@@ -155,7 +173,11 @@ mod tests {
         check("", "[plugins.overrides.github]\nsha256 = \"NEW\"\n");
         check(
             "# top\n[plugins] # here\ndir = 'p'\n\n# next\n[log]\nlevel = \"info\"\n",
-            "# top\n[plugins] # here\ndir = 'p'\n\n[plugins.overrides.github]\nsha256 = \"NEW\"\n\n# next\n[log]\nlevel = \"info\"\n",
+            "# top\n[plugins] # here\ndir = 'p'\n\n# next\n[log]\nlevel = \"info\"\n\n[plugins.overrides.github]\nsha256 = \"NEW\"\n",
+        );
+        check(
+            "[plugins.limits]\n#memory = \"64MiB\"",
+            "[plugins.limits]\n#memory = \"64MiB\"\n\n[plugins.overrides.github]\nsha256 = \"NEW\"\n",
         );
         check(
             "[plugins.overrides.github]\ncpu = \"2s\" # slow\nsha256 = \"OLD\" # of May\n# end\n",
@@ -165,5 +187,18 @@ mod tests {
             "[plugins]\noverrides = { github = { cpu = \"2s\" } }\n",
             "[plugins]\noverrides = { github = { cpu = \"2s\" , sha256 = \"NEW\" } }\n",
         );
+    }
+
+    /// A comment that is made a key belongs to the same table as before.
+    #[test]
+    fn pins_follow_everything_in_the_shipped_file() {
+        let shipped = include_str!("../../../../gateway.toml");
+        let pin = |name: &str| Pin { plugin: name.parse().unwrap(), old: None, found: Digest::of(b"hello") };
+
+        let written = with_pins(shipped, &[pin("github"), pin("stub")]).unwrap();
+
+        let digest = Digest::of(b"hello");
+        let table = |name: &str| format!("\n[plugins.overrides.{name}]\nsha256 = \"{digest}\"\n");
+        assert_eq!(written.strip_prefix(shipped).unwrap(), table("github") + &table("stub"));
     }
 }

@@ -64,7 +64,11 @@ fn nearness(mismatch: &Mismatch<'_>) -> usize {
 fn describe(mismatch: &Mismatch<'_>, content: &Content<'_>) -> String {
     match mismatch {
         Mismatch::Channel(patterns) => {
-            format!("expects {} as the channel, found `{}`", alternatives(patterns), content.facts.channel)
+            let channel = content.facts.channel;
+            let is_overlooked =
+                channel.is_built_in() && patterns.iter().any(|pattern| pattern.matches(channel.as_str()));
+            let why = if is_overlooked { ", a built-in channel, which a route must name without `*`" } else { "" };
+            format!("expects {} as the channel, found `{channel}`{why}", alternatives(patterns))
         }
         Mismatch::Kind(patterns) => {
             format!("expects {} as the kind, found `{}`", alternatives(patterns), content.facts.kind)

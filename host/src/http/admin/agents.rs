@@ -37,6 +37,8 @@ enum Change {
 #[derive(Clone, Debug, Serialize)]
 struct Changed {
     agent: AgentStatus,
+    /// Whether it was paused before.
+    was_paused: bool,
     /// Open deliveries to the agent; `None` if they could not be counted in time.
     open: Option<u64>,
 }
@@ -51,7 +53,7 @@ async fn change(request: RouteRequest<'_>, change: Change) -> Result<Response, R
     let name: AgentName = request.id.parse().map_err(|_| unknown())?;
     let services = &request.shared.services;
     let (dispatch, log) = (&services.dispatch, &services.log);
-    dispatch.agent(&name).ok_or_else(unknown)?;
+    let was_paused = dispatch.agent(&name).ok_or_else(unknown)?.paused.is_some();
     match change {
         Change::Retry => dispatch.retry(&name, &who),
         Change::Pause => drop(dispatch.pause(log, &name, &who).await?),
@@ -59,7 +61,7 @@ async fn change(request: RouteRequest<'_>, change: Change) -> Result<Response, R
     }
     let agent = dispatch.agent(&name).ok_or_else(unknown)?;
     let open = services.replays.open_to(&name).await.ok();
-    Ok(with_json(StatusCode::OK, &Changed { agent, open }))
+    Ok(with_json(StatusCode::OK, &Changed { agent, was_paused, open }))
 }
 
 /// Reads `by`.

@@ -103,19 +103,19 @@ async fn the_example_for_slack_asks_a_model() {
     assert_eq!(agent.received()[0].headers["authorization"], "Bearer sk-example");
 }
 
-fn example(file: &str) -> PathBuf {
+pub(crate) fn example(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("examples").join(file)
 }
 
 /// Where an example is built, in the target folder.
-fn build_folder(language: &str) -> PathBuf {
+pub(crate) fn build_folder(language: &str) -> PathBuf {
     let folder = Path::new(BINARY).ancestors().nth(2).unwrap().join("examples").join(language);
     fs::create_dir_all(&folder).unwrap();
     folder
 }
 
 /// Builds an example. False, and a line that says why, where its language is not installed.
-fn built(mut build: Command) -> bool {
+pub(crate) fn built(mut build: Command) -> bool {
     let Ok(output) = build.output() else {
         eprintln!("skipped: {} is not installed", build.get_program().display());
         return false;

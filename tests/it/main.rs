@@ -59,6 +59,7 @@ mod signers;
 mod skills;
 mod start;
 mod states;
+mod subscriber_examples;
 mod subscriptions;
 #[expect(dead_code, reason = "the fault suite uses the rest of it")]
 mod support;

@@ -18,7 +18,16 @@ use crate::eventlog::Cursor;
 #[derive(Default)]
 pub(super) struct Connections {
     open: Mutex<HashMap<Uuid, Arc<Connection>>>,
-    totals: Mutex<Totals>,
+    refused: AtomicU64,
+    gaps: AtomicU64,
+    sent: AtomicU64,
+    failures: Mutex<Failures>,
+}
+
+#[derive(Default)]
+struct Failures {
+    count: u64,
+    last: Option<(Timestamp, &'static str)>,
 }
 
 /// What connections have done since the start.
@@ -79,8 +88,8 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn totals_mut(&self) -> MutexGuard<'_, Totals> {
-        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets one in.
@@ -140,24 +149,33 @@ impl Connections {
     }
 
     pub(super) fn totals(&self) -> Totals {
-        self.totals_mut().clone()
+        let failures = self.failures();
+        Totals {
+            refused: self.refused.load(Ordering::Relaxed),
+            gaps: self.gaps.load(Ordering::Relaxed),
+            sent: self.sent.load(Ordering::Relaxed),
+            failed: failures.count,
+            last_failure_at: failures.last.map(|(at, _)| at),
+            last_failure_reason: failures.last.map(|(_, reason)| reason),
+        }
     }
 
     pub(super) fn refused(&self) {
-        self.totals_mut().refused += 1;
+        self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn sent(&self, events: u64, gaps: u64) {
-        let mut totals = self.totals_mut();
-        totals.sent += events;
-        totals.gaps += gaps;
+    pub(super) fn sent(&self) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn told_gap(&self) {
+        self.gaps.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn failed(&self, reason: &'static str) {
-        let mut totals = self.totals_mut();
-        totals.failed += 1;
-        totals.last_failure_at = Some(Timestamp::now());
-        totals.last_failure_reason = Some(reason);
+        let mut failures = self.failures();
+        failures.count += 1;
+        failures.last = Some((Timestamp::now(), reason));
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct SubscribeMetrics {
     pub(super) closed: Family<ByReason, Counter>,
     pub(super) refused: Family<ByReason, Counter>,
     pub(super) parked: Counter,
-    /// From the commit of an event to the moment when it is handed to a connection that has seen everything before.
+    /// From the commit of an event to its first message; events that are read from the log count from their commit as well.
     pub(super) lag: Histogram,
 }
 

@@ -305,8 +305,10 @@ impl Session {
         self.in_time(transport.send(&message)).await?;
         let hub = &self.place.hub;
         hub.metrics.sent.inc();
-        hub.connections.sent(1, 0);
-        hub.metrics.lag.observe(Timestamp::now().since(event.stored_at).as_secs_f64());
+        hub.connections.sent();
+        if shared.is_first_message() {
+            hub.metrics.lag.observe(Timestamp::now().since(event.stored_at).as_secs_f64());
+        }
         Ok(())
     }
 
@@ -317,7 +319,7 @@ impl Session {
     async fn tell_gap<T: Transport>(&self, transport: &mut T, gap: Gap) -> Result<(), End> {
         let hub = &self.place.hub;
         hub.metrics.gaps.get_or_create(&ByReason::new(gap.reason.as_str())).inc();
-        hub.connections.sent(0, 1);
+        hub.connections.told_gap();
         self.say(transport, &ServerMessage::Gap(gap)).await?;
         if self.on_gap == OnGap::Close {
             return Err(End::Close(Close::GapRefused));

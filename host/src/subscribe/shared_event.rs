@@ -1,6 +1,7 @@
 //! One event as it is sent: each form is made once, and its bytes are shared by everybody who gets it.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use crate::eventlog::{Cursor, Epoch};
 pub(super) struct SharedEvent {
     event: Arc<Event>,
     forms: [OnceLock<Bytes>; Form::ALL.len()],
+    was_sent: AtomicBool,
 }
 
 /// What the text of an event depends on beside the event.
@@ -37,11 +39,16 @@ pub(super) struct Repetition {
 
 impl SharedEvent {
     pub(super) fn new(event: Arc<Event>) -> Self {
-        Self { event, forms: Default::default() }
+        Self { event, forms: Default::default(), was_sent: AtomicBool::new(false) }
     }
 
     pub(super) fn event(&self) -> &Event {
         &self.event
+    }
+
+    /// Whether nobody was sent it before.
+    pub(super) fn is_first_message(&self) -> bool {
+        !self.was_sent.load(Ordering::Relaxed) && !self.was_sent.swap(true, Ordering::Relaxed)
     }
 
     /// The message with the event.

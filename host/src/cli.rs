@@ -14,6 +14,7 @@ mod connection;
 mod consumers;
 mod emit;
 mod event;
+mod event_source;
 mod event_stream;
 mod failure;
 mod file;

@@ -18,6 +18,7 @@ mod delivery;
 mod egress;
 mod emit;
 mod endpoints;
+mod event_bus;
 mod examples;
 mod faults;
 mod find;

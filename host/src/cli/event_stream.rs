@@ -19,6 +19,11 @@ pub(super) struct Block {
 }
 
 impl EventStream {
+    /// A new stream that goes on after `last_id`.
+    pub(super) fn after(last_id: Option<String>) -> Self {
+        Self { last_id, ..Self::default() }
+    }
+
     /// The events that a piece completes. Lines end with LF, as the gateway writes them.
     pub(super) fn take(&mut self, piece: &[u8]) -> Vec<Block> {
         let mut blocks = Vec::new();

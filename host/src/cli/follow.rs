@@ -58,13 +58,7 @@ impl<'a> Follower<'a> {
         since: Option<Timestamp>,
         select: &SelectArguments,
     ) -> Result<Self, Failure> {
-        if let Some(channel) = select.channel.as_ref().filter(|channel| !channel.is_built_in()) {
-            let listed = client.get("/admin/channels").await?;
-            let mut rows = listed["channels"].as_array().into_iter().flatten();
-            if !rows.any(|row| row["name"] == channel.as_str()) {
-                return Err(anyhow!("there is no channel `{channel}`\nhint: `gateway channels` lists them").into());
-            }
-        }
+        check_channel(client, select).await?;
         let newest = newest(&page(client, &EventFilter { limit: 1, ..EventFilter::new() }).await?);
         let mut filter = EventFilter { limit: PAGE, ..EventFilter::new() };
         filter.events.since = since;
@@ -176,6 +170,17 @@ fn seq(row: &Value) -> u64 {
 /// Whether the status of the event is to change.
 fn is_open(row: &Value) -> bool {
     matches!(row["status"].as_str(), Some("pending" | "held"))
+}
+
+/// Checks that the channel that is waited for exists, because nothing would ever come of another.
+pub(super) async fn check_channel(client: &Client, select: &SelectArguments) -> Result<(), Failure> {
+    let Some(channel) = select.channel.as_ref().filter(|channel| !channel.is_built_in()) else { return Ok(()) };
+    let listed = client.get("/admin/channels").await?;
+    let mut rows = listed["channels"].as_array().into_iter().flatten();
+    if rows.any(|row| row["name"] == channel.as_str()) {
+        return Ok(());
+    }
+    Err(anyhow!("there is no channel `{channel}`\nhint: `gateway channels` lists them").into())
 }
 
 /// Whether an event is meant.

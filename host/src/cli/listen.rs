@@ -8,13 +8,16 @@ use std::thread;
 use tokio::sync::mpsc;
 
 use super::arguments::listen::ListenArguments;
+use super::arguments::select::SelectArguments;
 use super::client::Client;
 use super::connection::{Connection, Origin};
+use super::event_source::EventSource;
 use super::failure::Failure;
-use super::follow::{Follower, is_selected};
+use super::follow::check_channel;
 use super::forward::Forward;
 use super::list::shown;
 use super::output;
+use super::request::parameters;
 
 /// Forwards events until Ctrl-C.
 pub(super) async fn run(connection: &Connection, arguments: ListenArguments) -> Result<(), Failure> {
@@ -28,25 +31,29 @@ async fn forward_all(connection: &Connection, arguments: &ListenArguments) -> Re
     let gateway = Client::admin(connection)?;
     let program = Origin::parse(&format!("http://127.0.0.1:{}", arguments.port)).map_err(anyhow::Error::msg)?;
     let program = Client::webhooks(connection, Some(&program))?;
-    let mut follower = Follower::start(&gateway, None, &arguments.select).await?;
+    check_channel(&gateway, &arguments.select).await?;
+    let mut source = EventSource::new(&gateway, Box::new(|after| path(arguments, after)), Vec::new());
     output::note(&format!("forwarding to {}{}, Enter repeats the last event", program.origin(), arguments.path));
     let mut enter = enter();
     let mut last: Option<Forward> = None;
     loop {
         tokio::select! {
-            rows = follower.next() => {
-                for row in rows.iter().filter(|row| row["again"] != true && is_selected(row, &arguments.select)) {
-                    let id = shown(&row["id"]);
-                    match gateway.get(&format!("/admin/events/{id}")).await {
-                        Ok(event) => {
-                            let forward = Forward::of(&event, &arguments.path)?;
-                            forward.post(&program).await?;
-                            last = Some(forward);
-                        }
-                        Err(reason) => {
-                            let reason = anyhow::Error::from(reason).to_string();
-                            output::note(&format!("event {id} was not forwarded: {reason}"));
-                        }
+            next = source.next() => {
+                let (name, message) = next?;
+                let id = shown(&message["event"]["id"]);
+                if name != "event" {
+                    continue;
+                }
+                // With the headers of its request, which a subscription does not carry.
+                match gateway.get(&format!("/admin/events/{id}")).await {
+                    Ok(event) => {
+                        let forward = Forward::of(&event, &arguments.path)?;
+                        forward.post(&program).await?;
+                        last = Some(forward);
+                    }
+                    Err(reason) => {
+                        let reason = anyhow::Error::from(reason).to_string();
+                        output::note(&format!("event {id} was not forwarded: {reason}"));
                     }
                 }
             }
@@ -56,6 +63,17 @@ async fn forward_all(connection: &Connection, arguments: &ListenArguments) -> Re
             }
         }
     }
+}
+
+/// The path of an operator's subscription: from now on, or from where it was.
+fn path(arguments: &ListenArguments, after: Option<&str>) -> String {
+    let SelectArguments { channel, kind } = &arguments.select;
+    let query = parameters(&[
+        ("since", Some(after.unwrap_or("latest").to_owned())),
+        ("channel", channel.as_ref().map(ToString::to_string)),
+        ("kind", kind.clone()),
+    ]);
+    format!("/admin/subscribe?{query}")
 }
 
 /// Hears of each press of Enter. What is pressed while an event is on its way counts once.

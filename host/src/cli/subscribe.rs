@@ -1,26 +1,20 @@
 //! `gateway subscribe`: events as a subscriber reads them, over a stream that is opened again whenever it ends.
 
-use std::time::Duration;
-
 use ::http::{HeaderValue, Method};
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use serde_json::{Value, json};
 
 use super::arguments::output::Format;
 use super::arguments::subscribe::{KeyArguments, SubscribeArguments};
-use super::client::{Client, NoAnswer, Opened};
+use super::client::Client;
 use super::connection::{Connection, Origin};
-use super::event_stream::EventStream;
+use super::event_source::EventSource;
 use super::failure::Failure;
 use super::forward::Forward;
 use super::list::shown;
 use super::output;
 use super::request::{encoded, parameters};
 use super::tail::time_of_day;
-
-/// Between two tries; it doubles up to the longest.
-const PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Whoever reads, and what becomes of an event.
 struct Subscriber<'a> {
@@ -56,38 +50,27 @@ async fn read_all(connection: &Connection, arguments: &SubscribeArguments) -> Re
     let gateway = Client::webhooks(connection, None)?;
     let program = arguments.forward.as_deref().map(|url| target(connection, url)).transpose()?;
     let headers = with_key(&arguments.key)?;
+    let mut source = EventSource::new(&gateway, Box::new(|after| path(arguments, after)), headers.clone());
     let mut subscriber = Subscriber { gateway: &gateway, arguments, program, headers, lease: None };
-    let mut stream = EventStream::default();
-    let mut pause = PAUSE;
-    let mut is_lost = false;
+    output::note(&format!("reading from {}, press Ctrl-C to stop", gateway.origin()));
     loop {
-        stream.retry = None;
-        match subscriber.open(&stream).await {
-            Ok(mut opened) => {
-                while let Some(piece) = opened.next().await {
-                    for block in stream.take(&piece) {
-                        if block.name == "connection.ack" {
-                            let again = if std::mem::take(&mut is_lost) { " again" } else { "" };
-                            output::note(&format!("reading from {}{again}, press Ctrl-C to stop", gateway.origin()));
-                            pause = PAUSE;
-                        }
-                        let message = serde_json::from_str(&block.data).context("the gateway sent what is not JSON")?;
-                        subscriber.take(&block.name, &message).await?;
-                    }
-                }
-            }
-            Err(reason) if reason.is_final() => return Err(NoAnswer::from(reason).into()),
-            Err(reason) if !is_lost => {
-                let reason = anyhow::Error::from(NoAnswer::from(reason)).to_string();
-                output::note(&format!("{}; trying again until it answers", reason.lines().next().unwrap_or_default()));
-            }
-            Err(_) => {}
-        }
-        is_lost = true;
-        let asked = stream.retry.map_or(Duration::ZERO, Duration::from_millis);
-        tokio::time::sleep(pause.max(asked.min(LONGEST_PAUSE)).mul_f64(0.5 + random() / 2.0)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        let (name, message) = source.next().await?;
+        subscriber.take(&name, &message).await?;
     }
+}
+
+/// The path of a subscription. A consumer goes on where it left off.
+fn path(arguments: &SubscribeArguments, after: Option<&str>) -> String {
+    let SubscribeArguments { consumer, since, channel, kind, subject, key, .. } = arguments;
+    let since = consumer.is_none().then(|| after.unwrap_or(since).to_owned());
+    let query = parameters(&[
+        ("consumer", consumer.clone()),
+        ("since", since),
+        ("channel", channel.clone()),
+        ("kind", kind.clone()),
+        ("subject", subject.clone()),
+    ]);
+    format!("{}/subscribe?{query}", key.prefix)
 }
 
 /// The program that events are posted to, and the path there.
@@ -96,27 +79,7 @@ fn target(connection: &Connection, url: &str) -> Result<Client, Failure> {
     Client::webhooks(connection, Some(&origin))
 }
 
-/// From 0 to 1.
-fn random() -> f64 {
-    f64::from(getrandom::u32().unwrap_or_default()) / f64::from(u32::MAX)
-}
-
 impl Subscriber<'_> {
-    async fn open(&self, stream: &EventStream) -> Result<Opened, super::client::NotOpened> {
-        let SubscribeArguments { consumer, since, channel, kind, subject, key, .. } = self.arguments;
-        let since = if consumer.is_some() { None } else { Some(stream.last_id.as_ref().unwrap_or(since).clone()) };
-        let query = parameters(&[
-            ("consumer", consumer.clone()),
-            ("since", since),
-            ("channel", channel.clone()),
-            ("kind", kind.clone()),
-            ("subject", subject.clone()),
-        ]);
-        let mut headers = self.headers.clone();
-        headers.push(("accept".to_owned(), HeaderValue::from_static("text/event-stream")));
-        self.gateway.open(Method::GET, &format!("{}/subscribe?{query}", key.prefix), headers).await
-    }
-
     async fn take(&mut self, name: &str, message: &Value) -> Result<(), Failure> {
         match name {
             "connection.ack" | "consumer" => {

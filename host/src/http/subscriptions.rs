@@ -19,6 +19,7 @@ use hyper::body::Incoming;
 pub(crate) use self::alias::stats;
 
 use super::answer::Response;
+use super::authority::is_addressed_to;
 use super::refusal::Refusal;
 use super::route::{self, Route, RouteRequest};
 use super::shared::{RequestContext, Shared};
@@ -38,8 +39,9 @@ pub(crate) async fn answer(
         return None;
     }
     let path = context.head.uri.path();
+    let is_here = is_addressed_to(&context.live.settings.hosts, &context.head);
     if let Some(alias) = settings.aliases.iter().find(|alias| alias.path == path) {
-        return Some(stream::open(shared, context, alias.form).await);
+        return Some(if is_here { stream::open(shared, context, alias.form).await } else { Err(Refusal::Misdirected) });
     }
     let rest = path.strip_prefix(settings.prefix.as_str()).filter(|rest| rest.starts_with('/'))?;
     let table = TABLE.iter().copied().flatten();
@@ -47,6 +49,9 @@ pub(crate) async fn answer(
         let is_stats = settings.aliases.iter().any(|alias| alias.stats.as_deref() == Some(path));
         return (!is_stats).then_some(Err(Refusal::NotFound));
     };
+    if !is_here {
+        return Some(Err(Refusal::Misdirected));
+    }
     if let Some(methods) = found.other_methods {
         return Some(Err(Refusal::Method(methods)));
     }

@@ -19,13 +19,14 @@ pub(crate) mod noisy_plugin;
 pub(crate) mod overload;
 pub(crate) mod peers;
 pub(crate) mod reloads;
+pub(crate) mod subscribers;
 pub(crate) mod throughput;
 pub(crate) mod tls;
 
 use crate::row::Row;
 
 /// The rows that are measured if none is named.
-pub(crate) static ALL: [&Row; 23] = [
+pub(crate) static ALL: [&Row; 24] = [
     &throughput::BARE_HTTP,
     &throughput::APPEND_LOG,
     &throughput::EVENT_LOG,
@@ -49,6 +50,7 @@ pub(crate) static ALL: [&Row; 23] = [
     &address_limits::ADDRESS_LIMITS,
     &bad_signatures::BAD_SIGNATURES,
     &large_bodies::LARGE_BODIES,
+    &subscribers::SUBSCRIBERS,
 ];
 
 /// Rows of programs that must be installed, which are measured when they are asked for.
@@ -81,6 +83,6 @@ mod tests {
     fn the_letters_of_earlier_versions_still_work() {
         let letters: Vec<_> = ALL.iter().map(|row| row.letter).collect();
 
-        assert_eq!(letters.join(" "), "a a2 a3 b c d e f g h i j k l m n o p q r s t u");
+        assert_eq!(letters.join(" "), "a a2 a3 b c d e f g h i j k l m n o p q r s t u v");
     }
 }

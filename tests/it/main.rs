@@ -23,6 +23,7 @@ mod faults;
 mod find;
 mod formats;
 mod front_door;
+mod gaps;
 mod github;
 mod handshakes;
 mod http_agent;

@@ -13,6 +13,7 @@ mod clients;
 mod cloud_events;
 mod compile_bombs;
 mod connections;
+mod consumer_faults;
 mod consumers;
 mod delivery;
 mod egress;

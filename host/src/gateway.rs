@@ -115,6 +115,7 @@ impl Parts {
         let replays = Replays::load(config.replay, log.clone(), agents, &metrics)?;
         let (reload, reload_requests) = http::reloads(started.warnings.clone(), &metrics);
         let subscriptions = Subscriptions::load(config.subscriptions, log.clone(), &metrics)?;
+        subscriptions.flush().await;
         let key_sets = issuer_keys(&metrics);
         let services = Services {
             ingest: ingest.clone(),

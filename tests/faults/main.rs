@@ -9,6 +9,8 @@ mod calls;
 mod disk;
 mod journal;
 mod load;
+mod receipts;
+mod receiver;
 mod recorder;
 mod report;
 mod scenarios;

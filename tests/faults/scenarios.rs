@@ -3,6 +3,7 @@
 mod backup;
 mod churn;
 mod clock;
+mod consumer_kills;
 mod crash_points;
 mod damaged_store;
 mod dead_agent;
@@ -18,6 +19,7 @@ mod recovery_crash;
 mod reloads;
 mod restart;
 mod segments;
+mod silent_consumer;
 mod slow_disk;
 mod sync_order;
 
@@ -148,5 +150,17 @@ pub(crate) const ALL: &[Scenario<Report>] = &[
         claim: "reloads under load, also of broken files and with a kill: no refusal, no loss, order is kept",
         rounds: [12, 200],
         run: |scale| Box::pin(reloads::run(scale)),
+    },
+    Scenario {
+        name: "SUB3",
+        claim: "kills while a consumer acknowledges, retries and parks: nothing confirmed is sent again, nothing is skipped",
+        rounds: [10, 200],
+        run: |scale| Box::pin(consumer_kills::run(scale)),
+    },
+    Scenario {
+        name: "SUB7",
+        claim: "a connection of a consumer falls silent: a standby takes over, and what the first says late is refused",
+        rounds: [2, 40],
+        run: |scale| Box::pin(silent_consumer::run(scale)),
     },
 ];

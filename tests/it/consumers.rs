@@ -198,3 +198,36 @@ async fn an_operator_makes_moves_and_removes_consumers() {
     let gateway = gateway.kill().start().await;
     assert_eq!(gateway.list("consumers").await, Vec::<Value>::new());
 }
+
+#[tokio::test]
+async fn a_consumer_begins_where_it_was_made_also_if_the_gateway_is_killed_at_once() {
+    let gateway = setup().config("[consumers.audit]\n").start().await;
+    store(&gateway, 1).await;
+
+    let gateway = gateway.kill().start().await;
+
+    store(&gateway, 2).await;
+    assert_eq!(data(&pull(&gateway, "").await), [1, 2]);
+}
+
+#[tokio::test]
+async fn after_a_seek_acknowledgements_are_confirmed_from_there_on() {
+    let gateway = setup().config(AUDIT).start().await;
+    for number in 1..=3 {
+        store(&gateway, number).await;
+    }
+    let mut socket = WebSocket::connect(gateway.client.address(), PATH).await;
+    let mut last = Value::Null;
+    for _ in 0..3 {
+        last = socket.message_of("event").await["cursor"].clone();
+    }
+    socket.say(&json!({"type": "ack", "cursor": last})).await;
+    assert_eq!(socket.message_of("acked").await["cursor"], last);
+    let seek = json!({"to": "earliest", "force": true}).to_string();
+    gateway.client.post("/admin/consumers/audit/seek", &[], seek).await.expect_status(200);
+
+    let again = socket.message_of("event").await;
+    socket.say(&json!({"type": "ack", "cursor": again["cursor"]})).await;
+
+    assert_eq!((&again["event"]["data"], &socket.message_of("acked").await["cursor"]), (&json!(1), &again["cursor"]));
+}

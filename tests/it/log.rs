@@ -233,7 +233,7 @@ async fn a_damaged_store_is_verified_and_repaired() {
 }
 
 /// Changes a byte of `pattern` wherever it stands in the files of a folder, old copies included.
-fn damage_all(folder: &Path, pattern: &[u8]) {
+pub(crate) fn damage_all(folder: &Path, pattern: &[u8]) {
     let mut damaged = 0;
     for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
         let mut bytes = fs::read(&path).unwrap();

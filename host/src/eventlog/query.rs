@@ -278,7 +278,7 @@ impl ScanLimits {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     pub items: Vec<Stored>,
-    /// Positions in between that have no event any more, in the order of the scan.
+    /// Positions that have no event any more, in the order of the scan. Newest first, it ends with the first event that is held.
     pub skipped: Vec<Skipped>,
     /// The first position that was not scanned; `None` at the end of the range.
     pub next: Option<Seq>,

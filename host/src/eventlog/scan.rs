@@ -169,7 +169,12 @@ struct Positions {
 
 impl Positions {
     fn new(query: &Query, range: Range, snapshot: &Snapshot) -> Self {
-        let (mut first, last) = (range.first.max(snapshot.floor), range.last.min(snapshot.head));
+        // Whoever reads on has to know what is gone, also before the first event. A list ends there.
+        let lowest = match range.order {
+            Order::OldestFirst => Seq(1),
+            Order::NewestFirst => snapshot.floor,
+        };
+        let (mut first, last) = (range.first.max(lowest), range.last.min(snapshot.head));
         let mut reopened = Vec::new();
         if query.is_of_open() && range.order == Order::OldestFirst && first < snapshot.settled {
             reopened.extend(snapshot.reopened.range(first..snapshot.settled).filter(|seq| **seq <= last));

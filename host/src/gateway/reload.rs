@@ -133,7 +133,10 @@ impl Reloader {
         }
         let waited = self.waiting();
         match self.prepare(&next).await {
-            Ok(prepared) => self.apply(prepared, next),
+            Ok(prepared) => {
+                self.apply(prepared, next);
+                self.subscriptions.flush().await;
+            }
             Err(error) => return Reload { problem: Some(error.to_string()), ..reload },
         }
         reload.restart = restart_keys(&self.started, &self.current);

@@ -4,6 +4,7 @@
 //! a number of its own; an acknowledgement under an earlier one is refused. What is acknowledged becomes durable a moment later, and
 //! only then it is confirmed.
 
+pub(super) mod holder;
 pub(super) mod lease;
 pub(super) mod record;
 pub(super) mod spec;
@@ -26,7 +27,7 @@ use super::message::{Ack, Nack};
 use super::relay::{Entry, ReadLimits, Reader, Relay};
 use super::shared_event::{Repetition, SharedEvent};
 use crate::event::{Event, EventId, EventPatterns, Filter, Seq, Timestamp};
-use crate::eventlog::{Batch, Cursor, EventLog, EventLogError, Skipped};
+use crate::eventlog::{Batch, Cursor, EventLog, EventLogError, SkipReason, Skipped};
 
 /// A consumer, while the gateway runs.
 pub(super) struct Consumer {
@@ -52,6 +53,8 @@ struct State {
     written: Option<Record>,
     /// Acknowledged one by one since the last commit.
     acked: Vec<EventId>,
+    /// Acknowledged one by one and durable, but its receiver was not told.
+    confirmed: Vec<EventId>,
     parked: usize,
     gaps: u64,
     deleted: bool,
@@ -63,12 +66,6 @@ struct Turn {
     lease: Lease,
     /// `None` for whoever pulls.
     holder: Option<u64>,
-}
-
-/// The place of a connection in a consumer, until it is dropped.
-pub(super) struct Holder {
-    pub(super) consumer: Arc<Consumer>,
-    number: u64,
 }
 
 /// What is sent to a consumer.
@@ -106,6 +103,7 @@ impl Consumer {
             turn: None,
             written: is_durable.then_some(record),
             acked: Vec::new(),
+            confirmed: Vec::new(),
             parked,
             gaps: 0,
             deleted: false,
@@ -149,25 +147,6 @@ impl Consumer {
 
     pub(super) fn spec(&self) -> ConsumerSpec {
         self.state().spec.clone()
-    }
-
-    /// A place among the connections.
-    pub(super) fn attach(self: &Arc<Self>) -> Result<Holder, ConsumerError> {
-        let lease = Lease::new()?;
-        let number = self.change(|state| {
-            if state.deleted {
-                return Err(ConsumerError::Deleted);
-            }
-            let number = state.next_holder;
-            state.next_holder += 1;
-            state.holders.push_back(number);
-            if state.holders.len() == 1 {
-                // Whoever pulled has lost its turn.
-                state.begin_turn(lease, Some(number));
-            }
-            Ok(number)
-        })?;
-        Ok(Holder { consumer: Arc::clone(self), number })
     }
 
     /// The lease of whoever pulls: the one that it has, or that of a new turn.
@@ -217,8 +196,11 @@ impl Consumer {
         for sending in again {
             match self.read(sending.seq).await? {
                 Some(event) => entries.push(sending.entry(Arc::new(SharedEvent::new(event)))),
-                // Retention has removed it.
-                None => self.change(|state| state.window.settle(sending)),
+                None => {
+                    // Retention has removed it.
+                    self.change(|state| state.window.settle(sending));
+                    entries.extend(sending.gap());
+                }
             }
         }
         if room == 0 {
@@ -332,13 +314,15 @@ impl Consumer {
     ///
     /// # Errors
     /// Those of a commit. What was to be written stays to be written.
-    pub(super) async fn flush(&self) -> Result<Confirmed, EventLogError> {
+    pub(super) async fn flush(&self) -> Result<(), EventLogError> {
         let _turn = self.writing.lock().await;
         let (record, changes, acked) = {
             let mut state = self.state();
             let record = state.record();
             if state.written.as_ref() == Some(&record) && !state.window.has_parking_changes() {
-                return Ok(Confirmed { position: record.position, ids: std::mem::take(&mut state.acked) });
+                let acked = std::mem::take(&mut state.acked);
+                state.confirmed.extend(acked);
+                return Ok(());
             }
             (record, state.window.take_parking_changes(), std::mem::take(&mut state.acked))
         };
@@ -362,9 +346,20 @@ impl Consumer {
         state.window.set_parking_room(room);
         let position = record.position;
         let is_told = |id: &EventId| id.seq() > position || changes.unparked.contains(&id.seq());
-        let ids = acked.into_iter().filter(is_told).collect();
+        state.confirmed.extend(acked.into_iter().filter(is_told));
         state.written = Some(record);
-        Ok(Confirmed { position, ids })
+        Ok(())
+    }
+
+    /// Makes what was settled durable, and returns what is since the last answer.
+    ///
+    /// # Errors
+    /// Those of [`flush`](Self::flush).
+    pub(super) async fn confirm(&self) -> Result<Confirmed, EventLogError> {
+        self.flush().await?;
+        let mut state = self.state();
+        let position = state.written.as_ref().map_or(Seq(0), |record| record.position);
+        Ok(Confirmed { position, ids: std::mem::take(&mut state.confirmed) })
     }
 
     /// Goes on after `position`. Refused while somebody is connected, unless it is forced.
@@ -442,42 +437,13 @@ impl State {
 
     fn begin_turn(&mut self, lease: Lease, holder: Option<u64>) {
         self.window.take_back();
+        self.acked.clear();
+        self.confirmed.clear();
         self.turn = Some(Turn { lease, holder });
     }
 
     fn record(&self) -> Record {
         Record::new(self.spec.clone(), self.window.position(), &self.window.settled())
-    }
-}
-
-impl Holder {
-    /// The lease while it is active. `None` for a standby.
-    ///
-    /// # Errors
-    /// `Deleted`.
-    pub(super) fn lease(&self) -> Result<Option<Lease>, ConsumerError> {
-        let state = self.consumer.state();
-        if state.deleted {
-            return Err(ConsumerError::Deleted);
-        }
-        Ok(state.turn.filter(|turn| turn.holder == Some(self.number)).map(|turn| turn.lease))
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        // Without random numbers the standby stays one, until the next change.
-        let lease = Lease::new();
-        self.consumer.change(|state| {
-            state.holders.retain(|holder| *holder != self.number);
-            if state.turn.is_some_and(|turn| turn.holder == Some(self.number)) {
-                state.window.take_back();
-                state.turn = None;
-                if let (Some(next), Ok(lease)) = (state.holders.front().copied(), lease) {
-                    state.begin_turn(lease, Some(next));
-                }
-            }
-        });
     }
 }
 
@@ -490,5 +456,80 @@ impl Head {
 impl Sending {
     fn entry(self, shared: Arc<SharedEvent>) -> ConsumerEntry {
         ConsumerEntry::Event(shared, Repetition { attempt: self.attempt, parked: self.parked })
+    }
+
+    /// What stands for it when it is gone. A parked event was told before.
+    fn gap(self) -> Option<ConsumerEntry> {
+        let skipped = Skipped { first: self.seq, last: self.seq, reason: SkipReason::Retention };
+        (!self.parked).then_some(ConsumerEntry::Gap(skipped))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::eventlog::{EngineKind, RetentionLimits, Settings};
+    use crate::metrics::Metrics;
+    use crate::subscribe::message::NackAction;
+    use crate::subscribe::tests::commit;
+
+    /// A consumer of a log with as many events, all of subject `a`, and the turn of whoever pulls.
+    async fn pulled(events: usize) -> (Consumer, EventLog, Lease, Reader, Vec<ConsumerEntry>) {
+        let log = EventLog::open(&Settings::new(EngineKind::Memory), &Metrics::new(), Vec::new()).unwrap();
+        for _ in 0..events {
+            commit(&log, "a.x", Some("a")).await;
+        }
+        let record = Record::new(ConsumerSpec::default(), Seq(0), &BTreeSet::new());
+        let consumer = Consumer::new("audit", record, false, 0, log.clone(), Counter::default()).unwrap();
+        let lease = consumer.pull(None).unwrap();
+        let mut reader = consumer.reader(&Arc::new(Relay::new(log.clone())), &Filter::default());
+        let entries = consumer.next(lease, &mut reader, 10).await.unwrap();
+        (consumer, log, lease, reader, entries)
+    }
+
+    fn id(entry: &ConsumerEntry) -> EventId {
+        match entry {
+            ConsumerEntry::Event(shared, _) => shared.event().id,
+            ConsumerEntry::Gap(gap) => panic!("{gap:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_durable_before_its_turn_to_be_confirmed_is_confirmed_all_the_same() {
+        let (consumer, _log, lease, _reader, entries) = pulled(3).await;
+        let last = id(&entries[2]);
+        consumer.ack(lease, &Ack { cursor: None, ids: vec![last] }).unwrap();
+
+        consumer.flush().await.unwrap();
+
+        assert_eq!(consumer.confirm().await.unwrap(), Confirmed { position: Seq(0), ids: vec![last] });
+        assert_eq!(consumer.confirm().await.unwrap().ids, [], "it is told once");
+    }
+
+    #[tokio::test]
+    async fn what_retention_removes_before_it_is_settled_is_told_as_a_gap() {
+        let (consumer, log, lease, mut reader, entries) = pulled(2).await;
+        let nack = Nack {
+            id: Some(id(&entries[0])),
+            ids: Vec::new(),
+            action: NackAction::Retry,
+            delay_ms: 0,
+            reason: String::new(),
+        };
+        consumer.nack(lease, &nack).unwrap();
+        log.set_retention(RetentionLimits { max_events: Some(1), ..RetentionLimits::default() });
+        let began = Instant::now();
+        while log.event(Seq(1)).unwrap().is_some() {
+            assert!(began.elapsed() < Duration::from_secs(20), "retention removes the first event");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+
+        let entries = consumer.next(lease, &mut reader, 10).await.unwrap();
+
+        let [ConsumerEntry::Gap(gap)] = &entries[..] else { panic!("{} entries", entries.len()) };
+        assert_eq!(*gap, Skipped { first: Seq(1), last: Seq(1), reason: SkipReason::Retention });
+        assert_eq!(consumer.position(), Seq(1));
     }
 }

@@ -81,6 +81,12 @@ impl Subscriptions {
         tasks
     }
 
+    /// Writes what consumers have to write, as far as it can be written now. Those that are new are known from then on, so that
+    /// they begin where they were made, whatever happens.
+    pub async fn flush(&self) {
+        self.0.consumers.flush().await;
+    }
+
     /// Tells all subscribers that the gateway ends.
     pub fn leave(&self) {
         self.0.leaving.cancel();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::connections::NoPlace;
+use super::consumer::holder::Holder;
 use super::error::SubscribeError;
 use super::form::Form;
 use super::grant::Grant;
@@ -67,7 +68,7 @@ impl Subscriptions {
         let place = enter(hub, &settings.limits, &grant.subscriber, transport, remote, consumer.as_deref())?;
         let grant = grant.filter.and(Arc::new(patterns));
         let holder = match &consumer {
-            Some(name) => Some(hub.consumers.get(name)?.attach()?),
+            Some(name) => Some(Holder::attach(hub.consumers.get(name)?)?),
             None => None,
         };
         let (start, reader) = match &holder {

@@ -185,7 +185,7 @@ impl Subscriptions {
             Settling::Nack(nack) => consumer.nack(lease, nack)?,
             Settling::Extend => consumer.extend(lease)?,
         }
-        let confirmed = consumer.flush().await.map_err(ConsumerError::Log)?;
+        let confirmed = consumer.confirm().await.map_err(ConsumerError::Log)?;
         Ok((Cursor { epoch: self.0.head().epoch, seq: confirmed.position }, confirmed))
     }
 }

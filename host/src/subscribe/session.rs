@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::close::Close;
 use super::connections::Connection;
+use super::consumer::ConsumerEntry;
+use super::consumer::holder::Holder;
 use super::consumer::lease::{ConsumerError, Lease};
-use super::consumer::{ConsumerEntry, Holder};
 use super::form::Form;
 use super::hub::Hub;
 use super::message::{ClientMessage, ConsumerRole, Outgoing, ServerMessage};
@@ -117,6 +118,8 @@ impl Session {
             self.place.hub.connections.failed("gone");
             return;
         };
+        // A standby does not wait for the farewell.
+        self.holder = None;
         let hub = &self.place.hub;
         hub.metrics.closed.get_or_create(&ByReason::new(close.reason())).inc();
         if close != Close::Shutdown {
@@ -265,7 +268,7 @@ impl Session {
         let consumer = Arc::clone(&holder.consumer);
         let lease = holder.lease().map_err(|_| End::Close(Close::ConsumerDeleted))?;
         if lease != progress.lease {
-            progress.lease = lease;
+            (progress.lease, progress.told) = (lease, consumer.position());
             self.reader = consumer.reader(&self.place.hub.relay, &self.grant);
             if let Some(role) = self.role(lease) {
                 self.say(transport, &ServerMessage::Consumer(role)).await?;
@@ -424,7 +427,7 @@ impl Session {
     /// Makes durable what was acknowledged, and says so.
     async fn confirm<T: Transport>(&self, transport: &mut T, progress: &mut Progress) -> Result<(), End> {
         let Some(holder) = &self.holder else { return Ok(()) };
-        match holder.consumer.flush().await {
+        match holder.consumer.confirm().await {
             Ok(confirmed) if confirmed.position > progress.told || !confirmed.ids.is_empty() => {
                 progress.told = confirmed.position;
                 let cursor = Cursor { epoch: self.encoding.epoch, seq: confirmed.position };

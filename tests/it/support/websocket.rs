@@ -1,6 +1,8 @@
 //! A WebSocket client that sends frames byte by byte (RFC 6455), so that tests can also send wrong ones.
 
+use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -68,26 +70,38 @@ impl WebSocket {
 
     /// Sends a handshake and reads the head of its answer.
     pub(crate) async fn try_connect(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Self {
-        let mut stream = TcpStream::connect(address).await.unwrap();
+        Self::reach(address, path, headers).await.unwrap()
+    }
+
+    /// As [`try_connect`](Self::try_connect), of a gateway that may end meanwhile.
+    pub(crate) async fn reach(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> io::Result<Self> {
+        let mut stream = TcpStream::connect(address).await?;
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!(
             "GET {path} HTTP/1.1\r\nhost: {address}\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
              sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n{headers}\r\n"
         );
-        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(head.as_bytes()).await?;
         let mut read = Vec::new();
         let end = loop {
             if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
                 break end + 4;
             }
-            assert!(stream.read_buf(&mut read).await.unwrap() > 0, "{}", String::from_utf8_lossy(&read));
+            if stream.read_buf(&mut read).await? == 0 {
+                return Err(io::Error::other(format!("the answer ends: {}", String::from_utf8_lossy(&read))));
+            }
         };
         let head = String::from_utf8_lossy(&read[..end]).to_ascii_lowercase();
-        Self { stream, read: read.split_off(end), head }
+        Ok(Self { stream, read: read.split_off(end), head })
     }
 
     pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// Whether the other side is still there to be sent something.
+    pub(crate) async fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
     }
 
     pub(crate) async fn say(&mut self, message: &Value) {
@@ -97,6 +111,11 @@ impl WebSocket {
     /// The next frame of any kind.
     pub(crate) async fn frame(&mut self) -> Frame {
         tokio::time::timeout(PATIENCE, self.next_frame()).await.expect("a frame")
+    }
+
+    /// The next frame of any kind, if it comes within this time.
+    pub(crate) async fn frame_within(&mut self, time: Duration) -> Option<Frame> {
+        tokio::time::timeout(time, self.next_frame()).await.ok()
     }
 
     async fn next_frame(&mut self) -> Frame {

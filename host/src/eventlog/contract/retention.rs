@@ -183,4 +183,11 @@ async fn a_scan_reports_what_it_skipped(mut bed: Bed) {
     assert_eq!(skipped(Range::up_from(Seq(1)), 1), []);
     let page = log.scan(&Query::whole(), Range::up_from(Seq(2)), ScanLimits::items(1)).unwrap();
     assert_eq!((page.items[0].event.seq, page.next, page.head), (Seq(4), Some(Seq(5)), Seq(7)));
+
+    settle(&log, Seq(1)).await;
+    settle(&log, Seq(4)).await;
+    held(&log, [6, 7]).await;
+    assert_eq!(skipped(Range::up_from(Seq(1)), 100), [(1, 5)], "also before the first event");
+    assert_eq!(skipped(Range::up_from(Seq(3)), 100), [(3, 5)]);
+    assert_eq!(skipped(Range::down_from(None), 100), []);
 }

@@ -4,7 +4,7 @@
 //! it reads from the log until it has caught up. Whoever has seen everything waits, and is woken by the first event that its filter
 //! lets through.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::shared_event::SharedEvent;
-use crate::event::{Filter, Seq};
+use crate::event::{ChannelName, Filter, Seq};
 use crate::eventlog::{EventLog, EventLogError, Page, Query, Range, ScanLimits, Skipped, TailPage};
 
 /// What the ring holds at most.
@@ -44,9 +44,17 @@ struct State {
     /// Everything up to here went through the ring, or is older.
     upto: Seq,
     waiting: HashMap<u64, Waiting>,
+    quiet: QuietKinds,
     next_reader: u64,
     /// Why nothing will follow any more.
     ended: Option<EventLogError>,
+}
+
+/// Kinds, by channel, that nobody who waits wants: an event of one costs a look into this table and not one at every filter.
+#[derive(Default)]
+struct QuietKinds {
+    kinds: HashMap<ChannelName, HashSet<String>>,
+    count: usize,
 }
 
 /// A reader that has seen everything.
@@ -179,13 +187,26 @@ impl Relay {
         kinds.sort_unstable();
         kinds.dedup();
         let mut state = self.state();
-        for waiting in state.waiting.values_mut().filter(|waiting| waiting.found.is_none()) {
-            let Waiting { filter, next, .. } = waiting;
-            if kinds.iter().any(|(channel, kind)| filter.matches_kind(channel, kind))
-                && let Some(first) = events.iter().find(|event| event.seq >= *next && filter.matches(event))
-            {
-                waiting.wake_at(first.seq);
+        let State { waiting, quiet, .. } = &mut *state;
+        kinds.retain(|(channel, kind)| !quiet.has(channel, kind));
+        if !kinds.is_empty() {
+            let mut wanted = vec![false; kinds.len()];
+            for waiting in waiting.values_mut().filter(|waiting| waiting.found.is_none()) {
+                let Waiting { filter, next, .. } = waiting;
+                let mut is_wanted = false;
+                for ((channel, kind), wanted) in kinds.iter().zip(&mut wanted) {
+                    let matches = filter.matches_kind(channel, kind);
+                    *wanted |= matches;
+                    is_wanted |= matches;
+                }
+                if is_wanted
+                    && let Some(first) = events.iter().find(|event| event.seq >= *next && filter.matches(event))
+                {
+                    waiting.wake_at(first.seq);
+                }
             }
+            let unwanted = kinds.iter().zip(wanted).filter(|(_, wanted)| !wanted);
+            unwanted.for_each(|((channel, kind), _)| quiet.add(channel, kind));
         }
         for event in events {
             state.bytes += event.data.len();
@@ -218,6 +239,30 @@ impl Relay {
             self.changed.notify_one();
         }
         Reader { relay: Arc::clone(self), number, filter, next: after.next(), wake: Arc::new(Notify::new()) }
+    }
+}
+
+impl QuietKinds {
+    /// With more, it begins anew.
+    const MOST: usize = 1024;
+
+    fn has(&self, channel: &ChannelName, kind: &str) -> bool {
+        self.kinds.get(channel).is_some_and(|kinds| kinds.contains(kind))
+    }
+
+    fn add(&mut self, channel: &ChannelName, kind: &str) {
+        if self.count >= Self::MOST {
+            *self = Self::default();
+        }
+        self.count += usize::from(self.kinds.entry(channel.clone()).or_default().insert(kind.to_owned()));
+    }
+
+    /// Somebody begins to wait for what this filter lets through.
+    fn forget_wanted(&mut self, filter: &Filter) {
+        for (channel, kinds) in &mut self.kinds {
+            kinds.retain(|kind| !filter.matches_kind(channel, kind));
+        }
+        self.count = self.kinds.values().map(HashSet::len).sum();
     }
 }
 
@@ -257,6 +302,7 @@ impl Reader {
                     Some(_) => {}
                     None if self.next > state.upto => {
                         let (filter, wake) = (self.filter.clone(), Arc::clone(&self.wake));
+                        state.quiet.forget_wanted(&filter);
                         let waiting = Waiting { filter, next: self.next, found: None, wake };
                         state.waiting.insert(self.number, waiting);
                     }
@@ -406,6 +452,22 @@ mod tests {
         assert_eq!(next(&mut early).await, [5]);
         stop.cancel();
         tasks.join_next().await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_kind_is_quiet_until_somebody_waits_for_it() {
+        let (mut quiet, channel) = (QuietKinds::default(), "a".parse().unwrap());
+        for number in 0..QuietKinds::MOST {
+            quiet.add(&channel, &format!("a.{number}"));
+        }
+        quiet.forget_wanted(&of_kind("a.1*"));
+        assert!(quiet.has(&channel, "a.0") && !quiet.has(&channel, "a.1") && !quiet.has(&channel, "a.10"));
+        assert!(quiet.count < QuietKinds::MOST);
+
+        for number in 0..=QuietKinds::MOST {
+            quiet.add(&channel, &format!("a.more{number}"));
+        }
+        assert!(quiet.count <= QuietKinds::MOST);
     }
 
     #[tokio::test]

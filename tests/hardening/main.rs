@@ -11,6 +11,7 @@ mod github;
 mod raw;
 mod report;
 mod scenarios;
+mod subscriber;
 mod tools;
 mod traffic;
 mod victim;

@@ -46,6 +46,12 @@ impl Report {
         self.during.add(during);
     }
 
+    /// Adds response times of the same kind without an attack and during one.
+    pub(crate) fn times(&mut self, before: Vec<Duration>, during: Vec<Duration>) {
+        self.before.times.extend(before);
+        self.during.times.extend(during);
+    }
+
     /// Checks that memory has grown by at most `most` bytes.
     pub(crate) fn memory(&mut self, grown: u64, most: u64) {
         self.expect(grown <= most, || format!("memory grew by {}, limit {}", shown(grown), shown(most)));

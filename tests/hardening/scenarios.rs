@@ -8,7 +8,10 @@ mod forged_delivery;
 mod http2_floods;
 mod signature_matrix;
 mod slow_callers;
+mod slow_reader;
 mod smuggling;
+mod subscriber_floods;
+mod websocket_frames;
 
 use crate::report::Report;
 use crate::suite::{self, Scenario};
@@ -71,5 +74,23 @@ pub(crate) const ALL: &[Scenario<Report>] = &[
         claim: "foreign requests to the admin API, scripts and escape sequences in its data: refused, or inert",
         rounds: [1, 5],
         run: |scale| Box::pin(admin_access::run(scale)),
+    },
+    Scenario {
+        name: "SUB1",
+        claim: "the frames of the Autobahn testsuite: each is answered as RFC 6455 says, or closes with its code",
+        rounds: [1, 20],
+        run: |scale| Box::pin(websocket_frames::run(scale)),
+    },
+    Scenario {
+        name: "SUB5",
+        claim: "a subscriber that reads 1 KB/s among many: the others are not slower, and it misses nothing",
+        rounds: [1, 3],
+        run: |scale| Box::pin(slow_reader::run(scale)),
+    },
+    Scenario {
+        name: "SUB8",
+        claim: "pings that nobody reads, endless parts, silent subscribers, endless handshakes: ended in time",
+        rounds: [1, 10],
+        run: |scale| Box::pin(subscriber_floods::run(scale)),
     },
 ];

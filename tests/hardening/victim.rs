@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::door::Door;
 use crate::github::SECRET;
 use crate::suite::memory;
-use crate::support::{Authority, Client, Setup, TO_STUB, TestGateway, built_in};
+use crate::support::{Authority, Client, KEY, Setup, TO_STUB, TestGateway, built_in};
 
 /// Clock ticks per second of CPU time, on every Linux.
 const TICKS: u64 = 100;
@@ -53,6 +53,31 @@ impl Victim {
     /// With a route from every channel to an agent.
     pub(crate) async fn start_with_deliveries() -> Self {
         Self::of(setup().plugin(built_in::STUB).config(TO_STUB), None).await
+    }
+
+    /// With the subscriber `edge`, which may have any number of connections; `keys` has more keys of `[subscribe]`.
+    pub(crate) async fn start_with_subscriber(keys: &str) -> Self {
+        let subscriber = format!(
+            r#"
+            [callers.edge]
+            kind = "bearer"
+            secret = {{ env = "EDGE_KEY" }}
+
+            [subscribers.edge]
+            callers = ["edge"]
+
+            [subscribe]
+            attempts = {{ rate = "10000/s", burst = 10000 }}
+            max_connections = 5000
+            max_connections_per_subscriber = 5000
+            {keys}
+            "#
+        );
+        let mut setup = setup().config(&subscriber).env("EDGE_KEY", KEY);
+        for key in ["MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_ADDRESS"] {
+            setup = setup.env(&format!("GATEWAY__HTTP__{key}"), "10000");
+        }
+        Self::of(setup.env("GATEWAY__HTTP__HEADER_TIMEOUT", "2s"), None).await
     }
 
     /// Over TLS.
@@ -135,6 +160,17 @@ impl Victim {
 
     async fn json(&self, path: &str) -> Value {
         self.client.get(path).await.expect_status(200).json()
+    }
+
+    /// The connections of subscribers.
+    pub(crate) async fn subscribers(&self) -> u64 {
+        self.json("/admin/subscribers").await["active"].as_u64().unwrap()
+    }
+
+    /// How many connections of subscribers the gateway has ended for this reason.
+    pub(crate) async fn closed(&self, reason: &str) -> f64 {
+        let name = format!("gateway_subscriber_closed_total{{reason=\"{reason}\"}}");
+        self.gateway.until("the metrics", async || self.metric(&name).await).await
     }
 
     /// The size of the event log's folder in bytes.

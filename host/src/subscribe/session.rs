@@ -90,7 +90,9 @@ struct Progress {
     flush_at: Option<Instant>,
     ends_at: Option<Instant>,
     messages: Bucket,
-    pings: Bucket,
+    /// Pings, and pongs that answer none.
+    controls: Bucket,
+    awaits_pong: bool,
 }
 
 impl From<Gone> for End {
@@ -150,7 +152,8 @@ impl Session {
             flush_at: None,
             ends_at: max_age.map(|age| now + age.mul_f64(0.9 + 0.2 * f64::from(random()) / f64::from(u32::MAX))),
             messages: Bucket::new(*messages),
-            pings: Bucket::new("1/s".parse::<Rate>().expect("it is a rate").with_burst(10)),
+            controls: Bucket::new("1/s".parse::<Rate>().expect("it is a rate").with_burst(10)),
+            awaits_pong: false,
         };
         if let Err(end) = self.greet(transport, &mut progress).await {
             return end;
@@ -335,8 +338,11 @@ impl Session {
         self.place.connection.heard();
         let text = match heard {
             Heard::Gone => return Err(End::Gone),
+            Heard::Sign if std::mem::take(&mut progress.awaits_pong) => return Ok(()),
+            Heard::Sign | Heard::Ping if progress.controls.take().is_exceeded() => {
+                return Err(End::Close(Close::TooFast));
+            }
             Heard::Sign => return Ok(()),
-            Heard::Ping if progress.pings.take().is_exceeded() => return Err(End::Close(Close::TooFast)),
             Heard::Ping => return self.flush(transport).await,
             Heard::Message(text) => text,
         };
@@ -413,6 +419,7 @@ impl Session {
         }
         if progress.ping_at <= now {
             progress.ping_at = now + self.limits.ping;
+            progress.awaits_pong = true;
             self.in_time(transport.ping()).await?;
         }
         let has_window = progress.lease.is_some() && !progress.paused;

@@ -54,9 +54,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
                 drop(self.stream.flush().await);
                 Heard::Gone
             }
-            Some(Ok(message)) => match message.as_text() {
-                Some(text) => Heard::Message(text.to_owned()),
-                None => self.end(CloseCode::UNSUPPORTED_DATA, "binary messages are not supported").await,
+            Some(Ok(message)) if message.is_binary() => {
+                self.end(CloseCode::UNSUPPORTED_DATA, "binary messages are not supported").await
+            }
+            // The library overlooks a character that an empty last part cuts off.
+            Some(Ok(message)) => match std::str::from_utf8(message.as_payload()) {
+                Ok(text) => Heard::Message(text.to_owned()),
+                Err(_) => self.end(CloseCode::INVALID_FRAME_PAYLOAD_DATA, "invalid utf8").await,
             },
             // Of the parts of a message; the library answers other frames that are too large, and what breaks the protocol.
             Some(Err(Error::PayloadTooLong { .. })) => self.end(CloseCode::MESSAGE_TOO_BIG, "message too large").await,

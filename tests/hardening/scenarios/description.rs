@@ -49,7 +49,6 @@ pub(super) async fn run(scale: Scale) -> Outcome {
                 .note(format!("schemathesis holds {} operations against openapi.json", found["operations"]["tested"]));
         }
     }
-    report.note("no WebSocket yet for Autobahn");
     Ok(report)
 }
 

@@ -15,8 +15,9 @@ pub(crate) const KEY: &str = "sesame-sesame";
 
 /// One connection after its handshake.
 pub(crate) struct WebSocket {
-    stream: TcpStream,
-    read: Vec<u8>,
+    pub(crate) stream: TcpStream,
+    /// What was read and is no whole frame yet.
+    pub(crate) read: Vec<u8>,
     /// The head of the answer to the handshake, in lower case.
     pub(crate) head: String,
 }
@@ -175,7 +176,8 @@ impl WebSocket {
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<(Frame, usize)> {
+/// The first frame, and its length in bytes.
+pub(crate) fn parse(bytes: &[u8]) -> Option<(Frame, usize)> {
     let [first, second, rest @ ..] = bytes else { return None };
     assert_eq!(second & 0x80, 0, "a server masks nothing");
     let (length, start) = match second & 0x7f {

@@ -1,4 +1,4 @@
-//! Row v: what subscribers cost, and how fast they are told.
+//! Row r2: what subscribers cost, and how fast they are told.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -22,8 +22,8 @@ use crate::webhook::{ISSUES, Requests};
 
 pub(crate) static SUBSCRIBERS: Row = Row {
     name: "subscribers",
-    letter: "v",
-    about: "memory of 10,000 WebSockets, messages to 1,000 of them, webhooks beside them, catching up",
+    letter: "r2",
+    about: "memory of 10,000 WebSockets, messages to 1,000, catching up",
     goals: &[
         Goal {
             figure: "memory of one",

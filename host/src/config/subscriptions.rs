@@ -25,6 +25,7 @@ pub(super) fn subscriptions(root: &Section<'_>, callers: &Callers, channels: &[C
         .collect();
     let names: Vec<_> = consumers.keys().map(String::as_str).collect();
     let subscribers = subscribers(root, callers, &names);
+    warn_of_shared_consumers(root, &subscribers, &names);
     let prefix = path(&section, "prefix").unwrap_or_else(|| Settings::PREFIX.to_owned());
     let prefix = prefix.trim_end_matches('/').to_owned();
     if prefix.is_empty() {
@@ -146,6 +147,26 @@ fn subscribers(root: &Section<'_>, callers: &Callers, consumers: &[&str]) -> BTr
         (name.to_owned(), subscriber)
     };
     root.named("subscribers").into_iter().map(read).collect()
+}
+
+/// A consumer has one position: what the filter of one holder passes by, another one with more rights never gets.
+fn warn_of_shared_consumers(
+    root: &Section<'_>,
+    subscribers: &BTreeMap<String, SubscriberSettings>,
+    consumers: &[&str],
+) {
+    for consumer in consumers {
+        let may_hold = |held: &SubscriberSettings| held.consumers.iter().any(|name| name == consumer || name == "*");
+        let mut holders = subscribers.iter().filter(|(_, subscriber)| may_hold(subscriber));
+        if let Some((first, one)) = holders.next()
+            && let Some((second, _)) = holders.find(|(_, other)| other.grant != one.grant)
+        {
+            root.raw().warn(format!(
+                "consumers.{consumer}: subscribers `{first}` and `{second}` may hold it and may read different events; \
+                 what one of them may not read, the other never gets"
+            ));
+        }
+    }
 }
 
 /// Channels, kinds and subjects; none where the key is missing, which means all.

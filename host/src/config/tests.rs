@@ -5,6 +5,7 @@ mod channels;
 mod destinations;
 mod plugins;
 mod shipped;
+mod subscriptions;
 
 use std::path::Path;
 use std::time::Duration;

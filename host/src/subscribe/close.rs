@@ -18,8 +18,6 @@ pub enum Close {
     Slow,
     /// It has not said anything, and answered no ping.
     Silent,
-    /// Another connection of the consumer has taken its place.
-    LeaseLost,
     /// Its rights or its key have changed.
     Moved,
     /// A message was not JSON.
@@ -40,7 +38,6 @@ impl Close {
             Self::Fault => 1011,
             Self::LogUnavailable => 1013,
             Self::Slow | Self::Silent => 4000,
-            Self::LeaseLost => 4002,
             Self::Moved => 4003,
             Self::NotJson => 4500,
             Self::Revoked => 4501,
@@ -59,7 +56,6 @@ impl Close {
             Self::LogUnavailable => "log_unavailable",
             Self::Slow => "slow",
             Self::Silent => "silent",
-            Self::LeaseLost => "lease_lost",
             Self::Moved => "moved",
             Self::NotJson => "not_json",
             Self::Revoked => "revoked",

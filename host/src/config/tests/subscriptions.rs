@@ -1,0 +1,56 @@
+//! `[subscribe]`, `[subscribers.NAME]`, `[consumers.NAME]` and channels with `emit`.
+
+use super::{check_problems, config, config_with};
+
+const CALLERS: &str =
+    "[callers.a]\nkind = 'bearer'\nsecret = { env = 'A' }\n[callers.b]\nkind = 'bearer'\nsecret = { env = 'A' }\n";
+
+#[test]
+fn problems_name_what_was_expected() {
+    for (text, expected) in [
+        (
+            "[subscribers.a]",
+            &["subscribers.a.callers: expected the callers that it authenticates as, found nothing"][..],
+        ),
+        ("[subscribe]\nping = '30s'", &["subscribe.timeout: expected a time longer than `ping`, found a shorter one"]),
+        ("[subscribe]\nprefix = '/'", &["subscribe.prefix: expected a path below `/`, found `/` itself"]),
+        (
+            "[subscribe]\norigins = ['app.example.com']",
+            &["subscribe.origins[0]: expected an origin such as `https://app.example.com`, found `app.example.com`"],
+        ),
+        ("[[subscribe.paths]]", &["subscribe.paths[0].path: expected a path that starts with `/`, found nothing"]),
+        (
+            "[consumers.a]\nstart = 'now'\nwindow = 0",
+            &[
+                "consumers.a.start: expected `latest`, `earliest`, a cursor or a time, found `now`",
+                "consumers.a.window: expected a whole number from 1 to 2000, found `0`",
+            ],
+        ),
+        ("[channels.a]\nemit = true", &["channels.a.callers: expected the callers that may emit, found nothing"]),
+    ] {
+        check_problems(text, expected);
+    }
+}
+
+#[test]
+fn a_consumer_that_subscribers_with_different_rights_hold_is_warned_of() {
+    let warnings = |second: &str| {
+        let text = format!(
+            "{CALLERS}[consumers.audit]\n[subscribers.one]\ncallers = ['a']\nconsumers = ['audit']\n\
+             [subscribers.two]\ncallers = ['b']\nconsumers = ['*']\n{second}"
+        );
+        config_with(&text, &[("A", "secret-secret")]).unwrap().warnings
+    };
+    let about =
+        |warnings: &[String]| warnings.iter().filter(|warning| warning.starts_with("consumers.audit: ")).count();
+
+    assert_eq!(about(&warnings("")), 0);
+    assert_eq!(about(&warnings("kinds = ['orders.*']")), 1);
+}
+
+#[test]
+fn nothing_is_on_by_default() {
+    let subscriptions = config("").subscriptions;
+    assert!(!subscriptions.is_on());
+    assert_eq!((subscriptions.prefix.as_str(), subscriptions.limits.connections), ("/api", 1000));
+}

@@ -54,6 +54,17 @@ pub enum Outcome {
     Duplicate,
 }
 
+impl Outcome {
+    /// In answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Held => "held",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
 /// What would become of a request.
 #[derive(Debug)]
 pub struct DryRun {

@@ -20,7 +20,6 @@ pub(super) struct Connections {
     open: Mutex<HashMap<Uuid, Arc<Connection>>>,
     refused: AtomicU64,
     gaps: AtomicU64,
-    sent: AtomicU64,
     failures: Mutex<Failures>,
 }
 
@@ -148,12 +147,12 @@ impl Connections {
         self.open().len()
     }
 
-    pub(super) fn totals(&self) -> Totals {
+    pub(super) fn totals(&self, sent: u64) -> Totals {
         let failures = self.failures();
         Totals {
             refused: self.refused.load(Ordering::Relaxed),
             gaps: self.gaps.load(Ordering::Relaxed),
-            sent: self.sent.load(Ordering::Relaxed),
+            sent,
             failed: failures.count,
             last_failure_at: failures.last.map(|(at, _)| at),
             last_failure_reason: failures.last.map(|(_, reason)| reason),
@@ -162,10 +161,6 @@ impl Connections {
 
     pub(super) fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn sent(&self) {
-        self.sent.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn told_gap(&self) {

@@ -56,7 +56,6 @@ struct State {
     /// Acknowledged one by one and durable, but its receiver was not told.
     confirmed: Vec<EventId>,
     parked: usize,
-    gaps: u64,
     deleted: bool,
     last_active: Option<Timestamp>,
 }
@@ -105,7 +104,6 @@ impl Consumer {
             acked: Vec::new(),
             confirmed: Vec::new(),
             parked,
-            gaps: 0,
             deleted: false,
             last_active: None,
         };
@@ -214,10 +212,7 @@ impl Consumer {
         let read = state.window.read_upto();
         for entry in reading.entries.into_iter().filter(|entry| entry.last() > read) {
             match entry {
-                Entry::Gap(gap) => {
-                    state.gaps += 1;
-                    entries.push(ConsumerEntry::Gap(gap));
-                }
+                Entry::Gap(gap) => entries.push(ConsumerEntry::Gap(gap)),
                 Entry::Event(shared) => {
                     state.window.add(Head::of(shared.event()));
                     let seq = shared.event().seq;

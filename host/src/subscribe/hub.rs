@@ -10,7 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::close::Close;
 use super::connections::{Connection, ConnectionStatus, Connections, Totals};
+use super::consumer::Consumer;
 use super::consumers::Consumers;
+use super::error::SubscribeError;
+use super::grant::Grant;
 use super::metrics::{ByTransport, SubscribeMetrics};
 use super::relay::Relay;
 use super::settings::Settings;
@@ -40,8 +43,8 @@ pub(super) struct Hub {
     pub(super) relay: Arc<Relay>,
     pub(super) connections: Connections,
     pub(super) consumers: Consumers,
-    /// By subscriber; those with a wrong key are under `None`.
     pub(super) tickets: Tickets,
+    /// By subscriber; those with a wrong key are under `None`.
     pub(super) attempts: Mutex<HashMap<Option<String>, Addresses>>,
     pub(super) metrics: SubscribeMetrics,
     pub(super) leaving: CancellationToken,
@@ -148,11 +151,19 @@ impl Subscriptions {
 
     /// What connections have done since the start.
     pub fn totals(&self) -> Totals {
-        self.0.connections.totals()
+        self.0.connections.totals(self.0.metrics.sent.get())
     }
 }
 
 impl Hub {
+    /// A consumer that the subscriber may hold.
+    pub(super) fn held(&self, grant: &Grant, name: &str) -> Result<Arc<Consumer>, SubscribeError> {
+        if !grant.may_hold(name) {
+            return Err(SubscribeError::NotAllowed(name.to_owned()));
+        }
+        self.consumers.get(name)
+    }
+
     fn attempts(&self) -> MutexGuard<'_, HashMap<Option<String>, Addresses>> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }

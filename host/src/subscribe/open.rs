@@ -61,16 +61,11 @@ impl Subscriptions {
     pub async fn open(&self, asked: Asked) -> Result<Session, SubscribeError> {
         let hub = &self.0;
         let settings = hub.settings.load_full();
-        if let Some(consumer) = asked.consumer.as_ref().filter(|consumer| !asked.grant.may_hold(consumer)) {
-            return Err(SubscribeError::NotAllowed(consumer.clone()));
-        }
+        let held = asked.consumer.as_deref().map(|name| hub.held(&asked.grant, name)).transpose()?;
         let Asked { grant, patterns, since, consumer, on_gap, form, transport, remote } = asked;
         let place = enter(hub, &settings.limits, &grant.subscriber, transport, remote, consumer.as_deref())?;
         let grant = grant.filter.and(Arc::new(patterns));
-        let holder = match &consumer {
-            Some(name) => Some(Holder::attach(hub.consumers.get(name)?)?),
-            None => None,
-        };
+        let holder = held.map(Holder::attach).transpose()?;
         let (start, reader) = match &holder {
             Some(holder) => {
                 let start = Start { after: holder.consumer.position(), gap: None };

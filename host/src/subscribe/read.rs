@@ -125,14 +125,15 @@ impl Subscriptions {
     ) -> Result<Pulled, SubscribeError> {
         let hub = &self.0;
         let until = Instant::now() + wait;
-        if !grant.may_hold(name) {
-            return Err(SubscribeError::NotAllowed(name.to_owned()));
-        }
-        let consumer = hub.consumers.get(name)?;
+        let consumer = hub.held(&grant, name)?;
         let lease = consumer.pull(lease)?;
         let settings = hub.settings.load_full();
         let encoding = hub.encoding(&settings, settings.limits.max_payload);
         let mut reader = consumer.reader(&hub.relay, &grant.filter);
+        let pulled = |messages| {
+            let cursor = Cursor { epoch: encoding.epoch, seq: consumer.position() };
+            Pulled { lease, messages, cursor }
+        };
         loop {
             let mut changes = consumer.watch();
             let entries = consumer.next(lease, &mut reader, limit).await?;
@@ -144,8 +145,7 @@ impl Subscriptions {
                         gap.outgoing(Form::Gateway, Timestamp::now()).json
                     }
                 };
-                let cursor = Cursor { epoch: encoding.epoch, seq: consumer.position() };
-                return Ok(Pulled { lease, messages: entries.into_iter().map(message).collect(), cursor });
+                return Ok(pulled(entries.into_iter().map(message).collect()));
             }
             let due = consumer.next_timer().map(Instant::from_std);
             let has_room = consumer.has_room();
@@ -153,14 +153,8 @@ impl Subscriptions {
                 ready = reader.ready(), if has_room => ready?,
                 _ = changes.changed() => {}
                 () = tokio::time::sleep_until(due.unwrap_or(until)), if due.is_some() => {}
-                () = tokio::time::sleep_until(until) => {
-                    let cursor = Cursor { epoch: encoding.epoch, seq: consumer.position() };
-                    return Ok(Pulled { lease, messages: Vec::new(), cursor });
-                }
-                () = hub.leaving.cancelled() => {
-                    let cursor = Cursor { epoch: encoding.epoch, seq: consumer.position() };
-                    return Ok(Pulled { lease, messages: Vec::new(), cursor });
-                }
+                () = tokio::time::sleep_until(until) => return Ok(pulled(Vec::new())),
+                () = hub.leaving.cancelled() => return Ok(pulled(Vec::new())),
             }
         }
     }
@@ -176,10 +170,7 @@ impl Subscriptions {
         lease: Lease,
         settling: &Settling,
     ) -> Result<(Cursor, Confirmed), SubscribeError> {
-        if !grant.may_hold(name) {
-            return Err(SubscribeError::NotAllowed(name.to_owned()));
-        }
-        let consumer = self.0.consumers.get(name)?;
+        let consumer = self.0.held(grant, name)?;
         match settling {
             Settling::Ack(ack) => consumer.ack(lease, ack)?,
             Settling::Nack(nack) => consumer.nack(lease, nack)?,

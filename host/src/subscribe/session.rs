@@ -311,7 +311,6 @@ impl Session {
         self.in_time(transport.send(&message)).await?;
         let hub = &self.place.hub;
         hub.metrics.sent.inc();
-        hub.connections.sent();
         if shared.is_first_message() {
             hub.metrics.lag.observe(Timestamp::now().since(event.stored_at).as_secs_f64());
         }

@@ -39,6 +39,12 @@ struct EmittedRow<'a> {
     status: &'static str,
 }
 
+impl<'a> EmittedRow<'a> {
+    fn of(event: &'a ReceivedEvent) -> Self {
+        Self { id: event.id, seq: event.id.seq(), kind: &event.kind, status: event.outcome.as_str() }
+    }
+}
+
 async fn emit(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let mut wanted = None;
     each(request.query(), |parameter| match &*parameter.name {
@@ -61,12 +67,7 @@ async fn emit(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let received = shared.services.ingest.emit(&channel, events, context.id).await?;
     let is_new = received.events.iter().any(|event| event.outcome != Outcome::Duplicate);
     let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
-    let row = |event: &ReceivedEvent| {
-        let status = if event.outcome == Outcome::Duplicate { "duplicate" } else { "accepted" };
-        (event.id, event.kind.clone(), status)
-    };
-    let rows: Vec<_> = received.events.iter().map(row).collect();
-    let events = rows.iter().map(|(id, kind, status)| EmittedRow { id: *id, seq: id.seq(), kind, status }).collect();
+    let events = received.events.iter().map(EmittedRow::of).collect();
     Ok(with_json(status, &Emitted { request_id: context.id, events }))
 }
 

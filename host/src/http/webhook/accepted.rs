@@ -33,11 +33,7 @@ impl Serialize for Events<'_> {
         serializer.collect_seq(self.0.iter().map(|event| Row {
             id: event.id,
             kind: &event.kind,
-            status: match event.outcome {
-                Outcome::Accepted => "accepted",
-                Outcome::Held => "held",
-                Outcome::Duplicate => "duplicate",
-            },
+            status: event.outcome.as_str(),
         }))
     }
 }

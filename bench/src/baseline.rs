@@ -172,6 +172,7 @@ pub(crate) fn new_event(delivery: &str, issue: u32, body: Bytes) -> Result<NewEv
         traceparent: None,
         statement: None,
         is_imported: false,
+        quarantine: None,
         identity: Some(Identity::of_delivery(&channel, delivery, &digest, 0)),
         channel,
         recipients: Vec::new(),

@@ -33,6 +33,7 @@ mod pinned;
 mod plugin;
 mod progress;
 mod query;
+mod release;
 mod reload;
 mod replay;
 mod request;
@@ -46,6 +47,7 @@ mod tail;
 mod terminal;
 mod timeline;
 mod transfer;
+mod types;
 mod version;
 mod webhook;
 
@@ -141,6 +143,9 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Events { command: Some(EventsCommand::Replay { id, agent, output }), .. } => {
             block_on(event::replay(asked, &id, agent.as_ref(), output))
         }
+        Command::Events { command: Some(EventsCommand::Release(arguments)), .. } => {
+            block_on(release::run(asked, arguments))
+        }
         Command::Deliveries { command: None, list: arguments }
         | Command::Deliveries { command: Some(DeliveriesCommand::List(arguments)), .. } => {
             let (page, table) = arguments.split();
@@ -165,6 +170,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Consumers { command: Some(command), .. } => block_on(consumers::run(asked, command)),
         Command::Subscribers(arguments) => list(Listing::Subscribers, &Request::Subscribers, arguments.table),
+        Command::Types { kind, table } => block_on(types::run(asked, kind, table)),
         Command::Log { command } => block_on(log::run(asked, command)),
         Command::Plugin { command } => block_on(plugin::run(path, asked, command)),
         Command::CompilePlugin { memory, seconds } => {

@@ -29,6 +29,7 @@ mod raw;
 mod restart;
 mod routes;
 mod schema;
+mod schemas;
 mod secret;
 mod section;
 mod settings;

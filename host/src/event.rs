@@ -70,6 +70,8 @@ pub struct Event {
     pub delivery_id: Option<String>,
     /// The W3C trace context that its processing belongs to.
     pub traceparent: Option<String>,
+    /// Why it was put into quarantine when it was stored. Such an event is told to nobody; a release tells a copy of it.
+    pub quarantine: Option<String>,
 }
 
 #[cfg(test)]
@@ -94,6 +96,7 @@ impl Event {
             request_id: RequestId::new(),
             delivery_id: None,
             traceparent: None,
+            quarantine: None,
         }
     }
 }

@@ -34,7 +34,7 @@
 //!     (`sinks_hear_in_order_and_before_the_callers`)
 //! 16. A snapshot is what a durable commit left, and whoever watches sees the latest one.
 //!     (`a_snapshot_is_of_a_durable_commit`)
-//! 17. A tail returns every event once, in the order of positions, from any position.
+//! 17. A tail returns every event once, in the order of positions, from any position, but those in quarantine.
 //!     (`a_tail_returns_every_event_once`)
 //! 18. A processor's position, its state and the events it derives are one commit: each event is processed exactly once.
 //!     (`a_processor_sees_each_event_exactly_once`)
@@ -67,6 +67,8 @@
 //!     (`no_more_states_are_kept_than_allowed`)
 //! 35. What an engine fails at behind the writes ends the log as a failed write does, also while nobody writes.
 //!     (`a_failure_behind_the_writes_ends_the_log`)
+//! 36. An event in quarantine is told to nobody; a release tells it as another event, once.
+//!     (`an_event_in_quarantine_is_released_once`)
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 
@@ -84,6 +86,7 @@ mod identity;
 mod layout;
 mod maintenance;
 mod metrics;
+mod quarantine;
 mod query;
 mod scan;
 mod search;
@@ -123,6 +126,7 @@ pub use self::maintenance::{
     verify,
 };
 use self::metrics::LogMetrics;
+pub use self::quarantine::{Release, Released};
 pub use self::query::{
     DeliveryFilter, DeliverySelection, DeliveryStage, EventKey, LaneSubjects, Order, Page, Progress, Query, Range,
     ScanLimits, Selection, SkipReason, Skipped, Stored, Withheld,
@@ -302,7 +306,7 @@ impl EventLog {
     /// * After `Full` and `Poisoned` it is unknown whether the batch is stored: identities and expected values show it
     ///   when it is sent again. After all others it is not.
     pub async fn commit(&self, batch: Batch) -> Result<Committed, EventLogError> {
-        for event in &batch.events {
+        for event in batch.added() {
             fits("the event without its data", event.header_bytes(), layout::block::MAX_HEADER)?;
         }
         for change in &batch.values {
@@ -314,7 +318,7 @@ impl EventLog {
         if batch.is_empty() {
             return Ok(Committed::default());
         }
-        let intake = !batch.events.is_empty();
+        let intake = batch.added().next().is_some();
         self.0.publisher.read(|snapshot| {
             if intake { snapshot.writer.accepts_intake() } else { snapshot.writer.accepts_upkeep() }
         })?;
@@ -352,6 +356,15 @@ impl EventLog {
     /// Those of [`EventLog::event`].
     pub fn value(&self, space: &Space, key: &str) -> Result<Option<Bytes>, EventLogError> {
         self.0.reader.value(space, key)
+    }
+
+    /// What became of the event at `seq` if it was in quarantine and is not any more.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::event`].
+    pub fn release(&self, seq: Seq) -> Result<Option<Released>, EventLogError> {
+        let value = self.value(&quarantine::RELEASES, &Released::key(seq))?;
+        value.map(|value| Released::read(seq, &value)).transpose()
     }
 
     /// The values of `space` whose keys start with `prefix`, by key.

@@ -15,12 +15,13 @@ pub use self::error::GatewayError;
 use self::issuer_keys::issuer_keys;
 pub use self::reload::SetLogLevel;
 use self::reload::{RELOADS, Reloader, load_states};
+use crate::catalog::{COUNTS, Catalog, Declared, KindCounts};
 use crate::config::Config;
 use crate::dispatch::{DELIVERIES, Dispatch};
 use crate::event::{Destination, Facts, Timestamp};
 use crate::eventlog::{Claim, CommitSink, EventLog, EventLogError};
 use crate::http::{self, Server, ServerControl, Services, claim_addresses};
-use crate::ingest::{DowngradeCheck, Ingest, POLLING, Router};
+use crate::ingest::{ChannelStatus, DowngradeCheck, Ingest, POLLING, Router};
 use crate::lifecycle::{Running, Step, Tasks, Within};
 use crate::memory;
 use crate::metrics::Metrics;
@@ -28,6 +29,7 @@ use crate::notice::{NOTICES, Notices};
 use crate::plugin::PluginHost;
 use crate::replay::{REPLAYS, Replays};
 use crate::sample::PackedSamples;
+use crate::schema::{SCHEMAS, Schemas};
 use crate::skill::{self, SkillMetrics, Skills};
 use crate::subscribe::{SUBSCRIPTIONS, Subscriptions};
 use crate::systemd::{Inherited, Notifier};
@@ -80,6 +82,8 @@ struct Parts {
     notices: Notices,
     reloader: Reloader,
     subscriptions: Subscriptions,
+    schemas: Schemas,
+    counts: KindCounts,
 }
 
 impl Parts {
@@ -107,9 +111,14 @@ impl Parts {
         let agents = config.dispatch.agents.iter().map(|agent| agent.name.clone()).collect();
         let notices = Notices::new(config.notices, &metrics);
         let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), notices.clone(), &metrics);
-        let log = open_log(claim, config.eventlog, &metrics, &dispatch).await?;
+        let counts = KindCounts::default();
+        let sinks: Vec<Arc<dyn CommitSink>> = vec![Arc::new(dispatch.clone()), Arc::new(counts.clone())];
+        let log = open_log(claim, config.eventlog, &metrics, sinks).await?;
         let router = Arc::new(Routing(dispatch.clone()));
-        let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, &metrics);
+        counts.load(&log)?;
+        let schemas = Schemas::load(config.schemas, log.clone(), &metrics).await?;
+        let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, schemas.clone(), &metrics);
+        let catalog = Catalog::new(counts.clone(), schemas.clone(), declared_kinds(&ingest, &plugins));
         load_states(&plugins, &log)?;
         dispatch.load_pauses(&log)?;
         let replays = Replays::load(config.replay, log.clone(), agents, &metrics)?;
@@ -126,6 +135,7 @@ impl Parts {
             plugins: plugins.clone(),
             skills: skills.clone(),
             subscriptions: subscriptions.clone(),
+            catalog,
             key_sets: Arc::clone(&key_sets),
             metrics,
             started_at,
@@ -147,21 +157,25 @@ impl Parts {
             skill_metrics,
             skills_watcher,
             subscriptions: subscriptions.clone(),
+            schemas: schemas.clone(),
             key_sets,
             set_log_level,
         };
-        Ok(Self { server, ingest, dispatch, replays, log, plugins, notices, reloader, subscriptions })
+        Ok(Self { server, ingest, dispatch, replays, log, plugins, notices, reloader, subscriptions, schemas, counts })
     }
 
     /// Starts to accept requests and to deliver.
     fn serve(self, notifier: &Arc<Notifier>, hangups: unix::Signal) -> Serving {
-        let Self { server, ingest, dispatch, replays, log, plugins, notices, reloader, subscriptions } = self;
+        let Self { server, ingest, dispatch, replays, log, plugins, notices, reloader, .. } = self;
+        let Self { subscriptions, schemas, counts, .. } = self;
         let addresses = server.urls();
         let control = server.control();
         let mut running = Running::new(STOP_ORDER);
         running.add(dispatch.start(&log));
         running.add(replays.start());
         running.add(subscriptions.start());
+        running.add(schemas.start());
+        running.add(counts.start(&log));
         let routes = dispatch.clone();
         let recipients = Box::new(move |facts: &Facts<'_>| routes.route(facts).recipients);
         let sources = vec![watch::failed_plugins(plugins), watch::silent_channels(ingest.clone(), log.clone())];
@@ -194,6 +208,8 @@ const STOP_ORDER: &[Step] = &[
     // What was acknowledged last is written.
     Step(SUBSCRIPTIONS, Within::Rest),
     Step(NOTICES, Within::Rest),
+    Step(SCHEMAS, Within::Rest),
+    Step(COUNTS, Within::Rest),
     Step(LOG, Within::Unlimited),
     Step(WATCHDOG, Within::Unlimited),
     Step(MEMORY, Within::Unlimited),
@@ -268,12 +284,25 @@ async fn open_log(
     claim: Claim,
     settings: crate::eventlog::Settings,
     metrics: &Metrics,
-    dispatch: &Dispatch,
+    sinks: Vec<Arc<dyn CommitSink>>,
 ) -> Result<EventLog, GatewayError> {
-    let (metrics, sink) = (metrics.clone(), Arc::new(dispatch.clone()) as Arc<dyn CommitSink>);
-    let opened =
-        tokio::task::spawn_blocking(move || EventLog::open_claimed(claim, &settings, &metrics, vec![sink])).await;
+    let metrics = metrics.clone();
+    let opened = tokio::task::spawn_blocking(move || EventLog::open_claimed(claim, &settings, &metrics, sinks)).await;
     Ok(opened.map_err(std::io::Error::other)??)
+}
+
+/// The kinds that the plugins of channels declare.
+fn declared_kinds(ingest: &Ingest, plugins: &PluginHost) -> Declared {
+    let (ingest, plugins) = (ingest.clone(), plugins.clone());
+    Box::new(move || {
+        let of_channel = |channel: ChannelStatus| {
+            let generation = plugins.serving(channel.plugin.as_str());
+            let kinds = generation.and_then(|generation| generation.manifest.kinds.clone()).unwrap_or_default();
+            let declared = move |kind| Some((channel.name.parse().ok()?, format!("{}.{kind}", channel.name)));
+            kinds.into_iter().filter_map(declared)
+        };
+        ingest.channels().into_iter().flat_map(of_channel).collect()
+    })
 }
 
 /// Ingest's view of the routes.

@@ -34,7 +34,7 @@ pub use self::downgrade_check::DowngradeCheck;
 pub use self::error::IngestError;
 pub use self::media_type::is_media_type;
 pub use self::mount::Mount;
-pub use self::pipeline::{DryRun, Outcome, Received, ReceivedEvent, Router};
+pub use self::pipeline::{DryEvent, DryRun, Outcome, Received, ReceivedEvent, Router};
 pub use self::policy::BodyPolicy;
 pub use self::poll::POLLING;
 pub use self::poll::status::PollStatus;
@@ -54,6 +54,7 @@ use crate::eventlog::EventLog;
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
 use crate::plugin::PluginHost;
+use crate::schema::Schemas;
 
 /// The handle of the module.
 #[derive(Clone)]
@@ -71,10 +72,11 @@ impl Ingest {
         plugins: PluginHost,
         log: EventLog,
         router: Arc<dyn Router>,
+        schemas: Schemas,
         metrics: &Metrics,
     ) -> Self {
         let mounts = Mounts::none(plugins.clone()).with(settings);
-        let pipeline = Pipeline::new(plugins, log, router, IngestMetrics::register(metrics));
+        let pipeline = Pipeline::new(plugins, log, router, schemas, IngestMetrics::register(metrics));
         Self { mounts: Arc::new(MountTable::new(mounts)), pipeline: Arc::new(pipeline) }
     }
 

@@ -1,6 +1,6 @@
 //! A self-hosted event gateway: webhooks in, durable events, agents out, every adapter a sandboxed Wasm component.
 //!
-//! To read it in order: `event`, `metrics`, `systemd`, `lifecycle`, `memory`, `coding`, `process`, `verify`, `caller`, `egress`, `eventlog`, `plugin`, `skill`, `notice`, `ingest`, `dispatch`,
+//! To read it in order: `event`, `metrics`, `systemd`, `lifecycle`, `memory`, `coding`, `process`, `verify`, `caller`, `egress`, `eventlog`, `plugin`, `skill`, `notice`, `schema`, `catalog`, `ingest`, `dispatch`,
 //! `replay`, `sample`, `http`, `config`, `gateway`, `cli`. Each imports only from those before it (`ARCHITECTURE.md` says why).
 
 #![expect(
@@ -9,6 +9,7 @@
 )]
 
 pub mod caller;
+pub mod catalog;
 pub mod cli;
 pub mod coding;
 pub mod config;
@@ -28,6 +29,7 @@ mod priority;
 pub mod process;
 pub mod replay;
 pub mod sample;
+pub mod schema;
 pub mod skill;
 pub mod subscribe;
 pub mod systemd;

@@ -182,5 +182,6 @@ fn event(notice: Notice, left_out: u64, recipients: &Recipients) -> NewEvent {
         identity: None,
         statement: None,
         is_imported: false,
+        quarantine: None,
     }
 }

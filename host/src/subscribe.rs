@@ -50,31 +50,18 @@ pub use self::websocket::WebSocket;
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
-    use crate::event::{RequestId, Timestamp};
+    use crate::event::Timestamp;
+    use crate::eventlog::contract::new_event;
     use crate::eventlog::{EventLog, NewEvent};
 
     /// Stores an event of channel `a`.
     pub(super) async fn commit(log: &EventLog, kind: &str, subject: Option<&str>) {
         let event = NewEvent {
             channel: "a".parse().unwrap(),
-            plugin: "a".parse().unwrap(),
             kind: kind.to_owned(),
             subject: subject.map(str::to_owned),
             time: Timestamp::now(),
-            verified_at: None,
-            content_type: "application/json".to_owned(),
-            data: Bytes::from_static(b"{}"),
-            attributes: Vec::new(),
-            headers: Vec::new(),
-            request_id: RequestId::new(),
-            delivery_id: None,
-            traceparent: None,
-            identity: None,
-            statement: None,
-            is_imported: false,
-            recipients: Vec::new(),
+            ..new_event("{}")
         };
         log.commit(vec![event].into()).await.unwrap();
     }

@@ -54,6 +54,7 @@ mod replay;
 mod restart;
 mod routing;
 mod sandbox;
+mod schemas;
 mod secrets;
 mod see_why;
 mod shutdown;

@@ -153,6 +153,13 @@ pub(super) enum Command {
     },
     /// List the connections of subscribers
     Subscribers(ListArguments),
+    /// List the kinds of events with their counts and schemas, or print the schema of one
+    Types {
+        /// Kind, as listed; by default all are listed
+        kind: Option<String>,
+        #[command(flatten)]
+        table: TableArguments,
+    },
     /// Inspect, verify, back up, restore or repair the event log
     Log {
         #[command(subcommand)]

@@ -18,6 +18,7 @@ use crate::config::{self, Config, ConfigProblem, ConfigProblems, Described, Find
 use crate::event::PluginName;
 use crate::ingest::ChannelSettings;
 use crate::plugin::{self, StandaloneHost};
+use crate::schema::SchemaSettings;
 use crate::skill;
 
 /// Checks the configuration, alone or against the running gateway.
@@ -44,6 +45,7 @@ pub(super) async fn run(
         Err(error) => return Err(error),
     };
     problems.extend(refused.into_values());
+    problems.extend(config.schemas.schemas.iter().filter_map(unusable));
     problems.extend(unfit(&config, &plugins));
     let judged =
         Judged { channels: &config.ingest.channels, agents: &config.dispatch.agents, routes: &config.dispatch.routes };
@@ -145,6 +147,12 @@ fn unfit(config: &Config, plugins: &BTreeMap<PluginName, Described>) -> Vec<Conf
     let unfit =
         |channel: &ChannelSettings| Some(unfit_secrets(channel, &plugins.get(&channel.plugin)?.manifest.recipe));
     config.ingest.channels.iter().filter_map(unfit).flatten().collect()
+}
+
+/// A schema whose file is none.
+fn unusable(schema: &SchemaSettings) -> Option<ConfigProblem> {
+    let expected = schema.problem()?;
+    Some(ConfigProblem { key: schema.file.display().to_string(), expected, found: None, hint: None })
 }
 
 fn counted(count: usize, noun: &str) -> String {

@@ -31,6 +31,7 @@ pub(super) enum Listing {
     Consumers,
     Parked,
     Subscribers,
+    Types,
 }
 
 /// The columns that hold times.
@@ -65,6 +66,7 @@ impl Listing {
             Self::Consumers => "consumers",
             Self::Parked => "parked",
             Self::Subscribers => "connections",
+            Self::Types => "types",
         }
     }
 
@@ -163,6 +165,16 @@ impl Listing {
                 ("attempts", |row| shown(&row["attempts"])),
                 ("reason", |row| first_line(&row["reason"])),
             ],
+            Self::Types => &[
+                ("kind", |row| shown(&row["kind"])),
+                ("events", |row| shown(&row["events"])),
+                ("last event", |row| shown(&row["last_event_at"])),
+                ("schema", |row| shown(&row["schema"]["version"]).chars().take(12).collect()),
+                ("checked", |row| shown(&row["schema"]["checked"])),
+                ("mismatched", |row| shown(&row["schema"]["mismatched"])),
+                ("file", |row| shown(&row["schema"]["file"])),
+                ("problem", |row| first_line(&row["schema"]["problem"])),
+            ],
             Self::Subscribers => &[
                 ("subscriber", |row| shown(&row["subscriber_id"])),
                 ("transport", |row| shown(&row["transport"])),
@@ -200,6 +212,7 @@ impl Listing {
             Self::Consumers => &["kinds", "connections"],
             Self::Parked => &["id"],
             Self::Subscribers => &["connection"],
+            Self::Types => &["checked", "file"],
             Self::Routes | Self::Skills => &[],
         }
     }
@@ -225,6 +238,7 @@ impl Listing {
             Self::Consumers => "no consumers: add `[consumers.NAME]` to the configuration",
             Self::Parked => "nothing is parked",
             Self::Subscribers => "nobody is connected: `gateway subscribe` is one",
+            Self::Types => "no kind was seen or declared yet: `gateway send` makes an event",
             Self::Replays => "no replays; `gateway deliveries replay` starts one",
         }
     }

@@ -18,6 +18,7 @@ pub(super) enum Request {
     /// What a consumer has parked.
     Parked(String),
     Subscribers,
+    Types,
     Log(LogRequest),
 }
 
@@ -119,6 +120,7 @@ impl Request {
             Self::Consumers => "/admin/consumers".to_owned(),
             Self::Parked(name) => format!("/admin/consumers/{}/parked?limit=500", encoded(name)),
             Self::Subscribers => "/admin/subscribers".to_owned(),
+            Self::Types => "/admin/types".to_owned(),
             Self::Log(request) => request.path(),
         }
     }

@@ -74,6 +74,17 @@ fn timeline(event: &Value) -> String {
                 let _ = writeln!(text, "{}{hint}", clean(&sentence, false));
             }
         }
+        Some("quarantined") => {
+            let id = shown(&event["id"]);
+            let _ = writeln!(text, "in quarantine: {}", clean(&shown(&event["quarantine"]), false));
+            let _ = writeln!(text, "`gateway events release {id}` tells it to everybody");
+        }
+        Some("released") => {
+            let released = &event["released"];
+            let [by, at, new] = ["by", "at", "event"].map(|name| clean(&shown(&released[name]), false));
+            let _ = writeln!(text, "was in quarantine: {}", clean(&shown(&event["quarantine"]), false));
+            let _ = writeln!(text, "released as {new} by {by} at {at}");
+        }
         Some("dropped") => text.push_str("dropped, because the last state was confirmed or another one followed\n"),
         _ => {}
     }

@@ -14,7 +14,7 @@ use super::section::Section;
 use super::settings::{Config, LogFormat, LogSettings, ReloadSettings};
 use super::source::Source;
 use super::value::show_size;
-use super::{access, agents, channels, plugins, routes, subscriptions};
+use super::{access, agents, channels, plugins, routes, schemas, subscriptions};
 use crate::eventlog::{EngineKind, RetentionLimits};
 use crate::http::AdminSettings;
 use crate::{dispatch, eventlog, http, ingest, notice, replay, skill};
@@ -62,6 +62,7 @@ pub(super) fn assemble(raw: &Raw) -> Config {
         replay: replay_settings(&root.section("dispatch")),
         notices: notice_settings(&root.section("notices")),
         skills: skill_settings(&root.section("skills")),
+        schemas: schemas::schemas(&root, &subscriptions.prefix),
         subscriptions,
         log: log_settings(&root.section("log")),
         http,

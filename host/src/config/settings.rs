@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::source::Source;
 use crate::event::PluginName;
-use crate::{dispatch, eventlog, http, ingest, notice, plugin, replay, skill, subscribe};
+use crate::{dispatch, eventlog, http, ingest, notice, plugin, replay, schema, skill, subscribe};
 
 /// The settings of every module, valid as a whole.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Config {
     pub notices: notice::Settings,
     /// `[skills]`.
     pub skills: skill::Settings,
+    /// `[[schemas]]`.
+    pub schemas: schema::Settings,
     /// `[subscribe]`, `[subscribers.*]` and `[consumers.*]`.
     pub subscriptions: subscribe::Settings,
     /// `[log]`.

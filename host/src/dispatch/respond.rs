@@ -94,6 +94,7 @@ fn new_answer(job: &Job, event: &Event, agent: &AgentName, channel: AgentName, a
         identity: Some(Identity::of_key(&event.channel, &format!("\u{1}answer/{}/{}", job.id.seq, job.id.index))),
         statement: None,
         is_imported: false,
+        quarantine: None,
         recipients: vec![Recipient { agent: channel, priority: Priority::Normal }],
     }
 }

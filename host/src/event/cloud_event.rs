@@ -12,19 +12,8 @@ use super::Event;
 use super::surrogate::without_halves;
 
 /// Context attributes and members that the host sets. Attributes of an event cannot override them.
-const RESERVED: &[&str] = &[
-    "specversion",
-    "id",
-    "source",
-    "type",
-    "subject",
-    "time",
-    "datacontenttype",
-    "dataschema",
-    "data",
-    "correlationid",
-    "seq",
-];
+const RESERVED: &[&str] =
+    &["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data", "correlationid", "seq"];
 
 /// U+FEFF in UTF-8.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -233,14 +233,28 @@ pub enum EventStatus {
     Held,
     /// What it says was late: it has no deliveries.
     Dropped,
+    /// It does not match the schema of its kind: nobody is told of it before it is released.
+    Quarantined,
+    /// It was in quarantine; a copy of it was told to everybody.
+    Released,
 }
 
 impl EventStatus {
     /// All of them, in the order of the variants.
-    pub const ALL: [Self; 6] = [Self::Accepted, Self::Pending, Self::Dead, Self::Delivered, Self::Held, Self::Dropped];
+    pub const ALL: [Self; 8] = [
+        Self::Accepted,
+        Self::Pending,
+        Self::Dead,
+        Self::Delivered,
+        Self::Held,
+        Self::Dropped,
+        Self::Quarantined,
+        Self::Released,
+    ];
 
     /// The names of all of them, for a message.
-    pub const NAMES: &'static str = "`accepted`, `pending`, `dead`, `delivered`, `held` or `dropped`";
+    pub const NAMES: &'static str =
+        "`accepted`, `pending`, `dead`, `delivered`, `held`, `dropped`, `quarantined` or `released`";
 
     /// The status with this name.
     pub fn named(name: &str) -> Option<Self> {
@@ -269,6 +283,8 @@ impl EventStatus {
             Self::Delivered => "delivered",
             Self::Held => "held",
             Self::Dropped => "dropped",
+            Self::Quarantined => "quarantined",
+            Self::Released => "released",
         }
     }
 }

@@ -43,8 +43,10 @@ impl Filter {
         self
     }
 
+    /// Whether the event matches and may be told.
     pub fn matches(&self, event: &Event) -> bool {
-        self.matches_kind(&event.channel, &event.kind)
+        event.quarantine.is_none()
+            && self.matches_kind(&event.channel, &event.kind)
             && self.0.iter().all(|patterns| patterns.matches_subject(event.subject.as_deref()))
     }
 
@@ -79,7 +81,9 @@ mod tests {
             assert_eq!(narrowed.matches(&event), expected, "{kinds:?} {subjects:?}");
         }
 
-        event.subject = None;
+        event.quarantine = Some("why".to_owned());
+        assert!(!Filter::default().matches(&event));
+        (event.quarantine, event.subject) = (None, None);
         assert!(!filter.clone().and(patterns(&[], &[], &["*"])).matches(&event));
         event.channel = ChannelName::GATEWAY.parse().unwrap();
         assert!(!Filter::default().and(patterns(&["*"], &[], &[])).matches(&event));

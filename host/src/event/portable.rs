@@ -19,11 +19,13 @@ use super::{ChannelName, Event, MAX_ATTRIBUTE, MAX_ATTRIBUTES, RequestId, Timest
 const DELIVERY_ID: &str = "deliveryid";
 /// The id that an imported event had in the log where it was received.
 const ORIGINAL_ID: &str = "originalid";
+/// Why the event is in quarantine.
+const QUARANTINE: &str = "quarantine";
 
 pub(super) type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Members that are no attributes.
-const MEMBERS: &[&str] = &["data", "data_base64", DELIVERY_ID, ORIGINAL_ID];
+const MEMBERS: &[&str] = &["data", "data_base64", DELIVERY_ID, ORIGINAL_ID, QUARANTINE];
 
 /// An event that comes from a log, this one or another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub struct PortableEvent {
     pub attributes: Vec<(String, String)>,
     pub request_id: Option<RequestId>,
     pub delivery_id: Option<String>,
+    /// As [`Event::quarantine`].
+    pub quarantine: Option<String>,
 }
 
 impl Event {
@@ -60,6 +64,7 @@ impl Event {
             ("correlationid", json!(self.request_id)),
             ("seq", json!(self.seq)),
             (DELIVERY_ID, json!(self.delivery_id)),
+            (QUARANTINE, json!(self.quarantine)),
         ];
         let members = head.into_iter().filter(|(_, value)| !value.is_null());
         object.extend(members.map(|(name, value)| (name.to_owned(), value)));
@@ -123,6 +128,7 @@ impl PortableEvent {
             attributes,
             request_id: text("correlationid")?.and_then(|id| id.parse().ok()),
             delivery_id: text(DELIVERY_ID)?,
+            quarantine: text(QUARANTINE)?,
             channel,
             original,
         };
@@ -137,6 +143,7 @@ impl PortableEvent {
             ("subject", self.subject.as_ref(), 1024),
             ("datacontenttype", Some(&self.content_type), 128),
             (DELIVERY_ID, self.delivery_id.as_ref(), 1024),
+            (QUARANTINE, self.quarantine.as_ref(), 4096),
         ])?;
         Ok(self)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::quarantine::Release;
 use super::{Identity, Statement};
 use crate::event::{
     AgentName, Attempt, ChannelName, DeliveryId, DeliveryState, Event, EventId, PluginName, Priority, Recipient,
@@ -13,7 +14,7 @@ use crate::event::{
 
 /// What one commit changes: all of it becomes durable together, or nothing does.
 ///
-/// A batch that has events counts as intake and is refused first when room is short; any other is upkeep.
+/// A batch that has events or releases counts as intake and is refused first when room is short; any other is upkeep.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// The events of one receipt, in their order.
@@ -21,21 +22,32 @@ pub struct Batch {
     pub redeliveries: Vec<Redelivery>,
     pub attempts: Vec<FinishedAttempt>,
     pub values: Vec<ValueChange>,
+    pub releases: Vec<Release>,
 }
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.redeliveries.is_empty() && self.attempts.is_empty() && self.values.is_empty()
+        self.changed() == 0
+    }
+
+    fn changed(&self) -> usize {
+        let Self { events, redeliveries, attempts, values, releases } = self;
+        events.len() + redeliveries.len() + attempts.len() + values.len() + releases.len()
+    }
+
+    /// The events that it adds.
+    pub(super) fn added(&self) -> impl Iterator<Item = &NewEvent> {
+        self.events.iter().chain(self.releases.iter().map(|release| &release.event))
     }
 
     /// The most changes that the batch makes to one commit's count: what `eventlog.batch_events` limits.
     pub(super) fn changes(&self) -> usize {
-        (self.events.len() + self.redeliveries.len() + self.attempts.len() + self.values.len()).max(1)
+        self.changed().max(1)
     }
 
     /// About the bytes that it takes in the log.
     pub(super) fn bytes(&self) -> usize {
-        let events = self.events.iter().map(|event| event.header_bytes().saturating_add(event.data.len()));
+        let events = self.added().map(|event| event.header_bytes().saturating_add(event.data.len()));
         let attempts = self.attempts.iter().map(FinishedAttempt::bytes);
         let values = self.values.iter().map(ValueChange::bytes);
         events.chain(attempts).chain(values).fold(1024 * self.redeliveries.len(), usize::saturating_add)
@@ -73,6 +85,8 @@ pub struct NewEvent {
     /// and retention counts from today.
     pub is_imported: bool,
     pub recipients: Vec<Recipient>,
+    /// Why it is put into quarantine, for people.
+    pub quarantine: Option<String>,
 }
 
 impl Appended {
@@ -94,10 +108,12 @@ impl NewEvent {
         let subject = self.subject.as_ref().map_or(0, String::len);
         let traceparent = self.traceparent.as_ref().map_or(0, String::len);
         let delivery_id = self.delivery_id.as_ref().map_or(0, String::len);
+        let quarantine = self.quarantine.as_ref().map_or(0, String::len);
         200 + names
             + subject
             + traceparent
             + delivery_id
+            + quarantine
             + self.content_type.len()
             + pairs.sum::<usize>()
             + recipients.sum::<usize>()
@@ -222,6 +238,8 @@ pub struct Committed {
     pub events: Vec<Appended>,
     /// For each of [`Batch::redeliveries`], the deliveries that were added.
     pub redelivered: Vec<Vec<DeliveryId>>,
+    /// For each of [`Batch::releases`], the event that was told.
+    pub released: Vec<Arc<Event>>,
 }
 
 /// What became of an event that was to be stored.

@@ -27,6 +27,7 @@ mod journal;
 mod maintenance;
 mod processors;
 mod promises;
+mod quarantine;
 mod retention;
 mod scans;
 mod states;
@@ -120,6 +121,11 @@ impl Bed {
             metrics: Arc::new(LogMetrics::register(&Metrics::new())),
             clock: TestClock::default(),
         }
+    }
+
+    /// Has retention keep this many events.
+    pub(crate) fn keep_events(&mut self, most: u64) {
+        self.settings.retention.max_events = Some(most);
     }
 
     fn data_dir(&self) -> PathBuf {
@@ -272,6 +278,7 @@ pub(crate) fn new_event(data: impl Into<Bytes>) -> NewEvent {
         identity: None,
         statement: None,
         is_imported: false,
+        quarantine: None,
         recipients: Vec::new(),
     }
 }

@@ -50,6 +50,10 @@ pub enum Withheld {
     Until(Timestamp),
     /// What it says was late.
     Dropped,
+    /// It does not match its schema.
+    Quarantined,
+    /// It was in quarantine, and was told as another event.
+    Released,
 }
 
 impl Withheld {
@@ -58,6 +62,8 @@ impl Withheld {
         match this {
             Some(Self::Until(_)) => EventStatus::Held,
             Some(Self::Dropped) => EventStatus::Dropped,
+            Some(Self::Quarantined) => EventStatus::Quarantined,
+            Some(Self::Released) => EventStatus::Released,
             None => EventStatus::of(deliveries),
         }
     }
@@ -72,7 +78,7 @@ impl Stored {
     pub fn held_until(&self) -> Option<Timestamp> {
         match self.withheld {
             Some(Withheld::Until(due)) => Some(due),
-            Some(Withheld::Dropped) | None => None,
+            Some(Withheld::Dropped | Withheld::Quarantined | Withheld::Released) | None => None,
         }
     }
 }

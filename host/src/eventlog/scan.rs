@@ -8,9 +8,10 @@ use super::EventLogError;
 use super::batch::Space;
 use super::layout::block::EventHeader;
 use super::layout::reader::{EventCursor, Store};
+use super::quarantine;
 use super::query::{EventKey, Order, Page, Query, Range, ScanLimits, SkipReason, Skipped, Stored, Withheld};
 use super::snapshot::{Publisher, Snapshot};
-use crate::event::{Delivery, Seq};
+use crate::event::{Delivery, EventStatus, Seq};
 
 pub(crate) struct Reader {
     pub(crate) store: Store,
@@ -38,7 +39,8 @@ impl Reader {
             return Ok(None);
         }
         let Some(deliveries) = cursor.deliveries(&header)? else { return Ok(None) };
-        let withheld = self.publisher.read(|snapshot| withheld(&header, &deliveries, snapshot));
+        let snapshot = self.publisher.snapshot();
+        let withheld = self.withheld(&header, &deliveries, &snapshot)?;
         self.stored(header, deliveries, withheld, true)
     }
 
@@ -75,7 +77,7 @@ impl Reader {
                 continue;
             }
             let Some(deliveries) = cursor.deliveries(&header)? else { continue };
-            let withheld = withheld(&header, &deliveries, &snapshot);
+            let withheld = self.withheld(&header, &deliveries, &snapshot)?;
             let count = query.matches(header.event.subject.as_deref(), withheld, &deliveries);
             if count == 0 {
                 continue;
@@ -114,6 +116,24 @@ impl Reader {
         Ok(Skipped { first, last: tombstone.last, reason })
     }
 
+    /// Whether and why nobody is told of an event: it was stored without the deliveries that it was to have.
+    fn withheld(
+        &self,
+        header: &EventHeader,
+        deliveries: &[Delivery],
+        snapshot: &Snapshot,
+    ) -> Result<Option<Withheld>, EventLogError> {
+        if !deliveries.is_empty() {
+            return Ok(None);
+        }
+        if let Some(status) = quarantine::status(&self.store, &header.event)? {
+            let is_released = status == EventStatus::Released;
+            return Ok(Some(if is_released { Withheld::Released } else { Withheld::Quarantined }));
+        }
+        let held = snapshot.held.get(&header.event.seq).map(|due| Withheld::Until(*due));
+        Ok(held.or_else(|| (!header.recipients.is_empty()).then_some(Withheld::Dropped)))
+    }
+
     /// The payload of an event. `None` if it was removed meanwhile.
     fn payload(&self, header: &EventHeader) -> Result<Option<Bytes>, EventLogError> {
         match self.store.payload(header) {
@@ -141,15 +161,6 @@ impl Reader {
         };
         Ok(Some(Stored { event: header.event, deliveries, withheld, size }))
     }
-}
-
-/// Whether and why nobody is told of an event: it was stored without the deliveries that it was to have.
-fn withheld(header: &EventHeader, deliveries: &[Delivery], snapshot: &Snapshot) -> Option<Withheld> {
-    if !deliveries.is_empty() {
-        return None;
-    }
-    let held = snapshot.held.get(&header.event.seq).map(|due| Withheld::Until(*due));
-    held.or_else(|| (!header.recipients.is_empty()).then_some(Withheld::Dropped))
 }
 
 /// Bytes of the payload.

@@ -116,6 +116,7 @@ mod tests {
             request_id: RequestId::new(),
             delivery_id: Some("72d3162e-CC78".to_owned()),
             traceparent: None,
+            quarantine: None,
         };
         let (id, request) = (event.id.to_string(), event.request_id.to_string());
         for (text, expected) in [

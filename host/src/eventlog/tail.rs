@@ -30,6 +30,13 @@ pub struct TailPage {
     pub upto: Seq,
 }
 
+impl TailPage {
+    fn without_quarantine(mut self) -> Self {
+        self.events.retain(|event| event.quarantine.is_none());
+        self
+    }
+}
+
 impl Tail {
     /// One page: 256 events and 1 MiB of payloads.
     const LIMITS: ScanLimits = ScanLimits { items: 256, scanned: 10_000, bytes: 1 << 20 };
@@ -68,7 +75,7 @@ impl Tail {
             None => self.read(next).await?,
         };
         self.next = page.upto.next();
-        Ok(page)
+        Ok(page.without_quarantine())
     }
 
     async fn read(&self, from: Seq) -> Result<TailPage, EventLogError> {

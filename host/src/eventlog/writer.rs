@@ -6,6 +6,7 @@ mod fate;
 mod open_redeliveries;
 pub(crate) mod queue;
 mod redelivery;
+mod releases;
 mod retention;
 mod statements;
 mod tally;

@@ -4,6 +4,7 @@ use crate::config::ConfigProblems;
 use crate::eventlog::EventLogError;
 use crate::http::HttpError;
 use crate::plugin::PluginError;
+use crate::schema::SchemaError;
 use crate::skill;
 use crate::systemd::{NotifyError, SocketError};
 
@@ -23,6 +24,8 @@ pub enum GatewayError {
     LogInUse(EventLogError),
     #[error(transparent)]
     Http(#[from] HttpError),
+    #[error("schema {0}")]
+    Schemas(#[from] SchemaError),
     #[error(transparent)]
     Skills(#[from] skill::WatchError),
     #[error(transparent)]

@@ -22,6 +22,7 @@ use crate::ingest::{ChannelState, DowngradeCheck, Ingest, PreparedChannels};
 use crate::lifecycle::Tasks;
 use crate::plugin::PluginHost;
 use crate::replay::Replays;
+use crate::schema::{PreparedSchemas, Schemas};
 use crate::skill::{self, SkillMetrics, Skills};
 use crate::subscribe::Subscriptions;
 use crate::systemd::Notifier;
@@ -52,6 +53,7 @@ pub(super) struct Reloader {
     pub(super) skill_metrics: SkillMetrics,
     pub(super) skills_watcher: skill::Watcher,
     pub(super) subscriptions: Subscriptions,
+    pub(super) schemas: Schemas,
     pub(super) key_sets: Arc<KeySets>,
     pub(super) set_log_level: SetLogLevel,
 }
@@ -64,6 +66,7 @@ struct Prepared {
     server: PreparedServer,
     channels: PreparedChannels,
     dispatch: PreparedDispatch,
+    schemas: PreparedSchemas,
 }
 
 impl Reloader {
@@ -165,16 +168,19 @@ impl Reloader {
         let dispatch = self.dispatch.prepare(next.dispatch.clone());
         let (plugins, log) = (self.plugins.clone(), self.log.clone());
         blocking(move || load_states(&plugins, &log)).await??;
-        Ok(Prepared { server, channels, dispatch })
+        // Last, because the log has the versions then.
+        let schemas = self.schemas.prepare(next.schemas.clone()).await?;
+        Ok(Prepared { server, channels, dispatch, schemas })
     }
 
     fn apply(&mut self, prepared: Prepared, next: Config) {
-        let Prepared { server, channels, dispatch } = prepared;
+        let Prepared { server, channels, dispatch, schemas } = prepared;
         let agents = next.dispatch.agents.iter().map(|agent: &_| -> AgentName { agent.name.clone() }).collect();
         self.downgrade_check.replace(&next.ingest);
         self.plugins.replace_rules(next.plugins.rules.clone());
         self.dispatch.replace(dispatch, self.log.head());
         self.replays.replace(next.replay.clone(), agents);
+        self.schemas.replace(schemas);
         self.ingest.replace(channels);
         self.server.replace(server);
         if let Err(error) = self.subscriptions.replace(next.subscriptions.clone()) {

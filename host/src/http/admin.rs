@@ -18,6 +18,7 @@ mod plugins;
 pub(crate) mod query;
 pub(crate) mod read;
 mod record;
+mod releases;
 mod reload;
 pub mod replays;
 mod routes;
@@ -25,6 +26,7 @@ mod skills;
 mod stats;
 mod stream;
 mod subscribers;
+pub(crate) mod types;
 
 use super::route::Route;
 
@@ -43,9 +45,11 @@ pub(crate) const NOUNS: &[&[Route]] = &[
     plugins::ROUTES,
     record::ROUTES,
     reload::ROUTES,
+    releases::ROUTES,
     replays::ROUTES,
     routes::ROUTES,
     skills::ROUTES,
     subscribers::ROUTES,
     stats::ROUTES,
+    types::ROUTES,
 ];

@@ -77,6 +77,12 @@ fn failing(shared: &Shared, is_operator: bool) -> Vec<FailingPart> {
             fails(format!("plugin:{name}"), detail, false);
         }
     }
+    for schema in shared.services.catalog.schemas().statuses() {
+        if let Some(problem) = schema.problem {
+            let detail = format!("{}: {problem}; the last good version is in force", schema.file);
+            fails(format!("schema:{}", schema.kinds.join(",")), detail, false);
+        }
+    }
     failing
 }
 

@@ -30,8 +30,8 @@ pub(crate) struct HttpProblem {
     pub(crate) detail: Cow<'static, str>,
     /// The query parameter that is wrong.
     pub(crate) parameter: Option<String>,
-    /// The member of the body that is wrong, as a JSON pointer, and what is wrong with it.
-    pub(crate) member: Option<(String, String)>,
+    /// The members of the body that are wrong, as JSON pointers, and what is wrong with each.
+    pub(crate) members: Vec<(String, String)>,
     /// For the log only.
     pub(crate) internal: Option<String>,
     pub(crate) hint: Hint,
@@ -62,8 +62,8 @@ struct ProblemBody<'a> {
     code: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    errors: Option<[MemberError<'a>; 1]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<MemberError<'a>>,
     request_id: RequestId,
 }
 
@@ -90,7 +90,7 @@ impl HttpProblem {
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
         let detail = detail.into();
-        Self { status, code, title, detail, parameter: None, member: None, internal: None, hint: Hint::None }
+        Self { status, code, title, detail, parameter: None, members: Vec::new(), internal: None, hint: Hint::None }
     }
 
     /// Nothing has this name.
@@ -118,7 +118,7 @@ impl HttpProblem {
 
     /// The response, without its request id as a header.
     pub(crate) fn response(&self, id: RequestId, retry_after: &HeaderValue) -> Response {
-        let Self { status, code, title, detail, parameter, member, .. } = self;
+        let Self { status, code, title, detail, parameter, members, .. } = self;
         let body = ProblemBody {
             uri: Uri(code),
             title,
@@ -126,7 +126,7 @@ impl HttpProblem {
             detail,
             code,
             parameter: parameter.as_deref(),
-            errors: member.as_ref().map(|(pointer, detail)| [MemberError { pointer, detail }]),
+            errors: members.iter().map(|(pointer, detail)| MemberError { pointer, detail }).collect(),
             request_id: id,
         };
         let mut response = with_json(*status, &body);

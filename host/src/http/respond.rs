@@ -124,13 +124,22 @@ fn ingest(error: &IngestError) -> HttpProblem {
             let status = StatusCode::from_u16(rejection.status).ok().filter(is_fit);
             let detail = printable(&rejection.detail);
             HttpProblem {
-                member: member(&detail),
+                members: member(&detail).into_iter().collect(),
                 ..HttpProblem::new(
                     status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY),
                     "rejected",
                     "Rejected by the channel",
                     detail,
                 )
+            }
+        }
+        IngestError::Schema(mismatch) => {
+            let detail = format!("event {} of kind `{}` does not match its schema", mismatch.index, mismatch.kind);
+            let members = mismatch.violations.iter().map(|at| (at.pointer.clone(), at.detail.clone())).collect();
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            HttpProblem {
+                members,
+                ..HttpProblem::new(status, "schema_mismatch", "Schema mismatch", printable(&detail))
             }
         }
         IngestError::Plugin(CallError::Busy) => HttpProblem::unavailable(
@@ -318,6 +327,6 @@ mod tests {
         let rejection = Rejection { status: 400, detail: "`/a`: no\r\n\u{1b}[2Jtext".to_owned() };
         let problem = HttpProblem::from(&Refusal::Ingest(IngestError::Rejected(rejection)));
         assert_eq!(problem.detail, "`/a`: no\u{fffd}\u{fffd}\u{fffd}[2Jtext");
-        assert_eq!(problem.member.unwrap().0, "/a");
+        assert_eq!(problem.members[0].0, "/a");
     }
 }

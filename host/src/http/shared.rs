@@ -21,6 +21,7 @@ use super::server::peer::Peer;
 use super::settings::Settings;
 use super::webhook::metrics::WebhookMetrics;
 use crate::caller::KeySets;
+use crate::catalog::Catalog;
 use crate::dispatch::Dispatch;
 use crate::event::{RequestId, Timestamp};
 use crate::eventlog::EventLog;
@@ -44,6 +45,7 @@ pub struct Services {
     pub plugins: PluginHost,
     pub skills: Skills,
     pub subscriptions: Subscriptions,
+    pub catalog: Catalog,
     /// The keys that tokens of callers are verified with.
     pub key_sets: Arc<KeySets>,
     pub metrics: Metrics,

@@ -10,6 +10,7 @@ pub(crate) mod problems;
 mod sse;
 pub(crate) mod stream;
 mod tickets;
+mod types;
 mod websocket;
 
 use std::sync::Arc;
@@ -26,7 +27,8 @@ use super::shared::{RequestContext, Shared};
 use super::surface::Surface;
 
 /// What follows the prefix.
-const TABLE: &[&[Route]] = &[stream::ROUTES, events::ROUTES, emit::ROUTES, consumers::ROUTES, tickets::ROUTES];
+const TABLE: &[&[Route]] =
+    &[stream::ROUTES, events::ROUTES, emit::ROUTES, consumers::ROUTES, tickets::ROUTES, types::ROUTES];
 
 /// Answers a request below the prefix, or at an alias; `None` if the path is neither, or nobody may subscribe.
 pub(crate) async fn answer(

@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,15 +15,18 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::caller::{Access, FetchKeys, Fetching, KeySets, KeySource};
+use crate::catalog::{Catalog, KindCounts};
 use crate::dispatch::{self, Dispatch};
 use crate::egress::EgressSettings;
 use crate::event::{Destination, EventId, Facts, RequestId, Timestamp};
+use crate::eventlog::contract::new_event;
 use crate::eventlog::{self, EngineKind, EventLog, NewEvent};
 use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, PollSettings, Router};
 use crate::metrics::Metrics;
 use crate::notice::Notices;
 use crate::plugin::{self, AllowAll, CallLimits, PluginHost};
 use crate::replay::{self, Replays};
+use crate::schema::Schemas;
 use crate::skill::Skills;
 use crate::subscribe::{self, Subscriptions};
 use crate::systemd::Sockets;
@@ -116,9 +118,12 @@ impl Gateway {
         );
         let memory = eventlog::Settings::new(EngineKind::Memory);
         let log = EventLog::open(&memory, &metrics, vec![Arc::new(dispatch.clone())]).unwrap();
-        let ingest = Ingest::new(ingest, plugins.clone(), log.clone(), Arc::new(NoRoutes), &metrics);
+        let schemas = Schemas::load(Default::default(), log.clone(), &metrics).await.unwrap();
+        let catalog = Catalog::new(KindCounts::default(), schemas.clone(), Box::new(Vec::new));
+        let ingest = Ingest::new(ingest, plugins.clone(), log.clone(), Arc::new(NoRoutes), schemas, &metrics);
         let replays = Replays::load(replay::Settings::default(), log.clone(), BTreeSet::new(), &metrics).unwrap();
         let services = Services {
+            catalog,
             ingest,
             dispatch,
             reload: reloads(Vec::new(), &metrics).0,
@@ -164,25 +169,12 @@ impl Gateway {
     }
 
     async fn append(&self, text: &'static str) -> EventId {
-        let now = Timestamp::now();
         let event = NewEvent {
-            channel: "github".parse().unwrap(),
-            plugin: "github".parse().unwrap(),
-            kind: "github.push".to_owned(),
             subject: None,
-            time: now,
-            verified_at: None,
+            time: Timestamp::now(),
             content_type: "text/plain".to_owned(),
-            data: Bytes::from_static(text.as_bytes()),
             attributes: Vec::new(),
-            headers: Vec::new(),
-            request_id: RequestId::new(),
-            delivery_id: None,
-            traceparent: None,
-            identity: None,
-            statement: None,
-            is_imported: false,
-            recipients: Vec::new(),
+            ..new_event(text)
         };
         self.log.commit(vec![event].into()).await.unwrap().events.remove(0).id()
     }

@@ -6,6 +6,8 @@ use super::pipeline::{Pipeline, Received};
 use super::receipt::Routed;
 use crate::event::{Destination, EmittedEvent, Facts, RequestId, Timestamp};
 use crate::eventlog::{Identity, NewEvent};
+use crate::plugin::StateChanges;
+use crate::schema::Origin;
 
 /// In the place of a plugin's name.
 const EMIT: &str = "emit";
@@ -20,7 +22,8 @@ impl Pipeline {
     ) -> Result<Received, IngestError> {
         let time = Timestamp::now();
         let events = events.into_iter().map(|event| self.emitted(channel, event, time, request_id)).collect();
-        self.store(&channel.binding, events).await
+        let events = self.store(&channel.binding, events, StateChanges::default(), Origin::Emitted).await?;
+        Ok(Received { events, response: None })
     }
 
     fn emitted(&self, channel: &Channel, event: EmittedEvent, time: Timestamp, request_id: RequestId) -> Routed {
@@ -47,6 +50,7 @@ impl Pipeline {
             identity,
             statement: None,
             is_imported: false,
+            quarantine: None,
             recipients,
         };
         Routed { event, wait }

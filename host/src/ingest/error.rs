@@ -7,6 +7,7 @@ use crate::coding::Coding;
 use crate::event::ChannelName;
 use crate::eventlog::EventLogError;
 use crate::plugin::{CallError, Rejection, StateError};
+use crate::schema::Mismatch;
 use crate::verify::VerifyError;
 
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,9 @@ pub enum IngestError {
     /// The plugin wanted to keep more than it was granted.
     #[error("the plugin's state was refused: {0}")]
     State(#[from] StateError),
+    /// An event does not match its schema, and is refused.
+    #[error(transparent)]
+    Schema(#[from] Mismatch),
     /// The log did not accept the events.
     #[error(transparent)]
     Log(#[from] EventLogError),

@@ -18,6 +18,7 @@ use crate::event::{Destination, EventId, Facts, SyncMode, Timestamp};
 use crate::eventlog::{Appended, Batch, EventLog, NewEvent, Space, ValueChange};
 use crate::metrics::ByProvider;
 use crate::plugin::{Binding, Inbound, PluginHost, Receipt, StateChanges};
+use crate::schema::{Mismatch, Origin, Schemas};
 
 /// Where events go, as far as ingest must know: their first deliveries are part of their commit.
 pub trait Router: Send + Sync {
@@ -50,6 +51,8 @@ pub enum Outcome {
     Accepted,
     /// Stored, but nobody is told yet: what it says may be late.
     Held,
+    /// Stored, but nobody is told before somebody releases it: it does not match its schema.
+    Quarantined,
     /// It was in the log already.
     Duplicate,
 }
@@ -60,16 +63,26 @@ impl Outcome {
         match self {
             Self::Accepted => "accepted",
             Self::Held => "held",
+            Self::Quarantined => "quarantined",
             Self::Duplicate => "duplicate",
         }
     }
 }
 
+/// An event that a dry run would bring.
+#[derive(Debug)]
+pub struct DryEvent {
+    pub kind: String,
+    pub subject: Option<String>,
+    /// Why it does not match its schema.
+    pub mismatch: Option<Mismatch>,
+}
+
 /// What would become of a request.
 #[derive(Debug)]
 pub struct DryRun {
-    /// Kind and subject of each event, in the order of the receipt.
-    pub events: Vec<(String, Option<String>)>,
+    /// In the order of the receipt.
+    pub events: Vec<DryEvent>,
     /// The plugin's own.
     pub response: Option<Response>,
 }
@@ -81,6 +94,7 @@ pub(super) struct Pipeline {
     pub(super) plugins: PluginHost,
     pub(super) router: Arc<dyn Router>,
     pub(super) metrics: IngestMetrics,
+    schemas: Schemas,
     log: EventLog,
 }
 
@@ -125,8 +139,14 @@ impl Evaluated {
 }
 
 impl Pipeline {
-    pub(super) fn new(plugins: PluginHost, log: EventLog, router: Arc<dyn Router>, metrics: IngestMetrics) -> Self {
-        Self { plugins, router, metrics, log }
+    pub(super) fn new(
+        plugins: PluginHost,
+        log: EventLog,
+        router: Arc<dyn Router>,
+        schemas: Schemas,
+        metrics: IngestMetrics,
+    ) -> Self {
+        Self { plugins, router, metrics, schemas, log }
     }
 
     /// Whether the log accepts events right now. Cheap: asked before anything is done for a request.
@@ -144,31 +164,29 @@ impl Pipeline {
     ) -> Result<Received, IngestError> {
         let evaluated = self.evaluate(channel, policy, request, budget, Mode::Commit).await?;
         let Evaluated { events, response, state, _decoded } = evaluated;
-        let events = self.store_with(&channel.channel().binding, events, state).await?;
+        let events = self.store(&channel.channel().binding, events, state, Origin::Webhook).await?;
         Ok(Received { events, response })
     }
 
-    /// Stores events that no plugin has made.
-    pub(super) async fn store(&self, binding: &Binding, events: Vec<Routed>) -> Result<Received, IngestError> {
-        let events = self.store_with(binding, events, StateChanges::default()).await?;
-        Ok(Received { events, response: None })
-    }
-
-    async fn store_with(
+    pub(super) async fn store(
         &self,
         binding: &Binding,
         events: Vec<Routed>,
         state: StateChanges,
+        origin: Origin,
     ) -> Result<Vec<ReceivedEvent>, IngestError> {
         let known: Vec<_> = events.iter().map(|routed| (routed.event.kind.clone(), routed.wait)).collect();
         let events = events.into_iter().map(|routed| routed.event).collect();
-        let appended = self.append(binding, events, state).await?;
+        let appended = self.append(binding, events, state, origin).await?;
         let received = |(appended, (kind, wait)): (Appended, (String, Option<SyncMode>))| {
-            let outcome = match appended {
+            let outcome = match &appended {
+                Appended::Accepted(event) if event.quarantine.is_some() => Outcome::Quarantined,
                 Appended::Accepted(_) => Outcome::Accepted,
                 Appended::Held(_) => Outcome::Held,
                 Appended::Duplicate(_) => Outcome::Duplicate,
             };
+            // No agent will answer.
+            let wait = wait.filter(|_| outcome != Outcome::Quarantined);
             ReceivedEvent { id: appended.id(), kind, wait, outcome }
         };
         Ok(appended.into_iter().zip(known).map(received).collect())
@@ -182,7 +200,10 @@ impl Pipeline {
         budget: &Arc<BodyBudget>,
     ) -> Result<DryRun, IngestError> {
         let evaluated = self.evaluate(channel, policy, request, budget, Mode::DryRun).await?;
-        let named = |Routed { event, .. }| (event.kind, event.subject);
+        let named = |Routed { event, .. }| {
+            let mismatch = self.schemas.problem(&event);
+            DryEvent { kind: event.kind, subject: event.subject, mismatch }
+        };
         let events = evaluated.events.into_iter().map(named).collect();
         Ok(DryRun { events, response: evaluated.response })
     }
@@ -313,14 +334,18 @@ impl Pipeline {
         called.inspect_err(|error| channel.channel().warn_of(FAILED, error))?.map_err(IngestError::Rejected)
     }
 
-    /// Stores events in one commit with the changes that their call made to the plugin's state.
+    /// Checks events with their schemas, and stores them in one commit with the changes that their call made to the plugin's state.
     pub(super) async fn append(
         &self,
         binding: &Binding,
         events: Vec<NewEvent>,
         changes: StateChanges,
+        origin: Origin,
     ) -> Result<Vec<Appended>, IngestError> {
-        let unrouted = |event: &NewEvent| event.recipients.is_empty().then(|| event.channel.clone());
+        let events = self.schemas.check(events, origin).await?;
+        let unrouted = |event: &NewEvent| {
+            (event.recipients.is_empty() && event.quarantine.is_none()).then(|| event.channel.clone())
+        };
         let unrouted: Vec<_> = events.iter().map(unrouted).collect();
         let appended = self.commit(binding, events, changes).await?;
         for (appended, channel) in appended.iter().zip(unrouted) {

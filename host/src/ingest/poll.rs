@@ -20,6 +20,7 @@ use super::receipt::{self, Context};
 use crate::event::{ChannelName, RequestId, Timestamp};
 use crate::lifecycle::Tasks;
 use crate::plugin::{Batch, Failure, Generation};
+use crate::schema::Origin;
 
 /// Calls in a row of a source that always has more; then its interval counts, so that no source is polled without end.
 const MAX_ROUNDS: u32 = 100;
@@ -176,7 +177,7 @@ impl Poller {
         let routed = receipt::fetched_events(events, &context, |facts| self.pipeline.router.route(facts));
         let events: Vec<_> = routed.map_err(IngestError::Receipt)?.into_iter().map(|routed| routed.event).collect();
         let fetched = events.len();
-        self.pipeline.append(&channel.polled, events, state).await?;
+        self.pipeline.append(&channel.polled, events, state, Origin::Polled).await?;
         tracing::debug!(channel = %channel.settings.name, fetched, more, "Source polled");
         self.count("ok");
         *channel.polling.lock() = Polled { at: Some(Timestamp::now()), ..Polled::default() };

@@ -13,6 +13,7 @@ use crate::event::{
 };
 use crate::eventlog::{Identity, NewEvent};
 use crate::plugin::{Generation, ReceiptEvent};
+use crate::schema::DATA_SCHEMA;
 
 /// Bytes of a kind, as the plugin says it.
 const MAX_KIND: usize = 128;
@@ -82,13 +83,15 @@ fn complete(
         let delivery = |id: &str| delivery(index, id, event.data.as_ref(), &body);
         let (identity, statement) = context.dedup.identify(context.channel, &event, content, delivery);
         let kind = format!("{}.{}", context.channel, event.kind);
+        // The host alone says which schema an event was checked with.
+        let attributes = event.attributes.into_iter().filter(|(name, _)| name != DATA_SCHEMA).collect::<Vec<_>>();
         let content_type = event.content_type.unwrap_or_else(|| context.content_type.clone());
         let data = event.data.unwrap_or_else(|| context.body.clone());
         let Destination { recipients, wait } = route(&Facts {
             channel: context.channel,
             kind: &kind,
             subject: event.subject.as_deref(),
-            attributes: &event.attributes,
+            attributes: &attributes,
             data: &data,
         });
         let event = NewEvent {
@@ -101,7 +104,7 @@ fn complete(
             verified_at: context.verified_at,
             content_type,
             data,
-            attributes: event.attributes,
+            attributes,
             headers: context.headers.clone(),
             request_id: context.request_id,
             delivery_id: event.delivery_id,
@@ -109,6 +112,7 @@ fn complete(
             identity,
             statement,
             is_imported: false,
+            quarantine: None,
         };
         complete.push(Routed { event, wait });
     }

@@ -115,6 +115,7 @@ mod tests {
             request_id: RequestId::new(),
             delivery_id: None,
             traceparent: None,
+            quarantine: None,
         };
         let delivery = |agent: &&str| Delivery {
             state: DeliveryState::Dead,

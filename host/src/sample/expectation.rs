@@ -176,6 +176,7 @@ fn event(json: &Object) -> Result<Event, String> {
         request_id: RequestId::new(),
         delivery_id: None,
         traceparent: None,
+        quarantine: None,
     })
 }
 

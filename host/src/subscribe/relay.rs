@@ -481,6 +481,8 @@ mod tests {
         let mut all = relay.reader(Seq(0), Filter::default());
         let waiting = async {
             tokio::select! {
+                // It waits before the first event comes.
+                biased;
                 _ = waits.ready() => panic!("nothing is for it"),
                 () = async {
                     commit(&log, "a.x", None).await;

@@ -208,6 +208,7 @@ fn event(channel: &str, of: Seq) -> NewEvent {
         identity: None,
         statement: None,
         is_imported: false,
+        quarantine: None,
         recipients: Vec::new(),
     }
 }

@@ -42,6 +42,7 @@ Commands:
   emit         Emit an event to a channel
   consumers    List, move or remove consumers, and replay what they have parked
   subscribers  List the connections of subscribers
+  types        List the kinds of events with their counts and schemas, or print the schema of one
   log          Inspect, verify, back up, restore or repair the event log
   plugin       Create, build, check, test, pin and sign plugins
   schema       Print the JSON Schema of the configuration, for editors

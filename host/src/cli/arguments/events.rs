@@ -36,6 +36,8 @@ pub(in crate::cli) enum EventsCommand {
         #[command(flatten)]
         output: OutputArguments,
     },
+    /// Release events from quarantine: tell them to everybody after all
+    Release(ReleaseArguments),
     /// Export events as CloudEvents, one line of JSON each
     Export(ExportArguments),
     /// Import events of an export into the running gateway, each once
@@ -52,7 +54,7 @@ pub(in crate::cli) struct EventsArguments {
     cursor: Option<String>,
     #[command(flatten)]
     select: SelectArguments,
-    /// Filter by status: accepted, pending, dead, delivered, held or dropped
+    /// Filter by status, such as pending, dead, held or quarantined
     #[arg(long, value_parser = status)]
     status: Option<EventStatus>,
     #[command(flatten)]
@@ -135,6 +137,33 @@ pub(in crate::cli) struct TailArguments {
     pub(in crate::cli) since: Option<Timestamp>,
     #[command(flatten)]
     pub(in crate::cli) output: OutputArguments,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ReleaseArguments {
+    /// Event id as listed by `gateway events --status quarantined`; by default the filters select
+    #[arg(conflicts_with_all = ["channel", "kind", "since", "until", "all", "dry_run"])]
+    pub(in crate::cli) id: Option<EventName>,
+    /// Release every event in quarantine that the other filters select
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    select: SelectArguments,
+    #[command(flatten)]
+    received: ReceivedArguments,
+    /// Count the matching events without releasing them
+    #[arg(long)]
+    pub(in crate::cli) dry_run: bool,
+    #[command(flatten)]
+    pub(in crate::cli) output: OutputArguments,
+}
+
+impl ReleaseArguments {
+    /// The events that are meant; `None` without a filter and `--all`.
+    pub(in crate::cli) fn selection(&self) -> Option<Selection> {
+        let selection = self.received.clone().with(self.select.clone());
+        (self.all || selection != Selection::default()).then_some(selection)
+    }
 }
 
 fn status(text: &str) -> Result<EventStatus, String> {

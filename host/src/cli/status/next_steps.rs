@@ -76,6 +76,12 @@ impl Report {
                 "`gateway deliveries --state dead` says why, `gateway deliveries replay --all` tries again".to_owned(),
             );
         }
+        if self.stats["events"]["quarantined"].as_u64().is_some_and(|waiting| waiting > 0) {
+            steps.push(
+                "`gateway events --status quarantined` lists what is in quarantine, `gateway events release` tells it"
+                    .to_owned(),
+            );
+        }
         if self.agents.iter().any(is_broken) {
             steps.push("`gateway deliveries --state retrying` says why the agent fails".to_owned());
         }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
-use serde::ser::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeSeq as _, Serializer};
 
 /// The first tag that nobody may skip.
 const REQUIRED: u8 = 128;
@@ -67,41 +67,57 @@ impl<'de> Visitor<'de> for Tags {
     }
 }
 
-/// The additions of an event: what its provider calls the delivery, under [`Self::DELIVERY_ID`].
+/// The additions of an event: what its provider calls the delivery, under [`Self::DELIVERY_ID`], and why it is in quarantine, under
+/// [`Self::QUARANTINE`]: a program that does not know that would tell it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EventAdditions<'a> {
     delivery_id: Option<&'a [u8]>,
+    quarantine: Option<&'a [u8]>,
     /// The highest tag that this program does not know.
     unknown: Option<u8>,
 }
 
 impl<'a> EventAdditions<'a> {
     const DELIVERY_ID: u8 = 1;
+    const QUARANTINE: u8 = REQUIRED + 1;
+    const NONE: Self = Self { delivery_id: None, quarantine: None, unknown: None };
 
-    pub(crate) fn new(delivery_id: Option<&'a str>) -> Self {
-        Self { delivery_id: delivery_id.map(str::as_bytes), unknown: None }
+    pub(crate) fn new(delivery_id: Option<&'a str>, quarantine: Option<&'a str>) -> Self {
+        Self { delivery_id: delivery_id.map(str::as_bytes), quarantine: quarantine.map(str::as_bytes), unknown: None }
     }
 
-    /// The provider's name of the delivery; an error if there is an addition that must not be skipped.
-    pub(crate) fn delivery_id(self) -> Result<Option<&'a str>, Unreadable> {
+    /// The provider's name of the delivery, and why the event is in quarantine; an error if there is an addition that must not be
+    /// skipped.
+    pub(crate) fn into_parts(self) -> Result<(Option<&'a str>, Option<&'a str>), Unreadable> {
         Additions(self.unknown).skip()?;
-        let text = self.delivery_id.map(std::str::from_utf8).transpose();
-        text.map_err(|error| Unreadable::Damaged(format!("delivery id: {error}")))
+        let text = |content: Option<&'a [u8]>| {
+            let text = content.map(std::str::from_utf8).transpose();
+            text.map_err(|error| Unreadable::Damaged(format!("addition of an event: {error}")))
+        };
+        Ok((text(self.delivery_id)?, text(self.quarantine)?))
     }
 
     /// What a later program would write.
     #[cfg(test)]
     pub(crate) fn of(tag: u8) -> Self {
-        Self { delivery_id: None, unknown: Some(tag) }
+        Self { unknown: Some(tag), ..Self::NONE }
     }
 }
 
 impl Serialize for EventAdditions<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match (self.delivery_id, self.unknown) {
-            (Some(id), _) => serializer.collect_seq([(Self::DELIVERY_ID, Text(id))]),
-            (None, unknown) => Additions(unknown).serialize(serializer),
+        if let Some(tag) = self.unknown {
+            return Additions(Some(tag)).serialize(serializer);
         }
+        let known = [(Self::DELIVERY_ID, self.delivery_id), (Self::QUARANTINE, self.quarantine)];
+        let count = known.iter().filter(|(_, content)| content.is_some()).count();
+        let mut additions = serializer.serialize_seq(Some(count))?;
+        for (tag, content) in known {
+            if let Some(content) = content {
+                additions.serialize_element(&(tag, Text(content)))?;
+            }
+        }
+        additions.end()
     }
 }
 
@@ -132,10 +148,11 @@ impl<'de> Visitor<'de> for EventTags {
 
     #[inline]
     fn visit_seq<A: SeqAccess<'de>>(self, mut additions: A) -> Result<Self::Value, A::Error> {
-        let mut read = EventAdditions { delivery_id: None, unknown: None };
+        let mut read = EventAdditions::NONE;
         while let Some((tag, content)) = additions.next_element::<(u8, &[u8])>()? {
             match tag {
                 EventAdditions::DELIVERY_ID => read.delivery_id = Some(content),
+                EventAdditions::QUARANTINE => read.quarantine = Some(content),
                 unknown => read.unknown = read.unknown.max(Some(unknown)),
             }
         }

@@ -8,26 +8,37 @@ use super::reader::{EventCursor, Store};
 use crate::event::{Delivery, EventStatus, Seq};
 use crate::eventlog::EventLogError;
 use crate::eventlog::engine::Op;
+use crate::eventlog::quarantine;
 
 /// The deliveries of one event as the writer sees them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) deliveries: Vec<Delivery>,
     /// Whether they are no longer what the event's own record says.
     changed: bool,
-    /// Whether the event was to have some, and has none so far.
-    withheld: bool,
+    /// The status of the event while it has none.
+    bare: EventStatus,
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
 }
 
 impl Slot {
     pub(crate) fn new(deliveries: Vec<Delivery>) -> Self {
-        Self { deliveries, changed: false, withheld: false }
+        Self { deliveries, changed: false, bare: EventStatus::Accepted }
+    }
+
+    /// The same for an event that has `status` while it has no deliveries.
+    pub(crate) fn bare(self, status: EventStatus) -> Self {
+        Self { bare: status, ..self }
     }
 
     /// The status of the event, unless it is held.
     pub(crate) fn status(&self) -> EventStatus {
-        let is_withheld = self.withheld && self.deliveries.is_empty();
-        if is_withheld { EventStatus::Dropped } else { EventStatus::of(&self.deliveries) }
+        if self.deliveries.is_empty() { self.bare } else { EventStatus::of(&self.deliveries) }
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -83,7 +94,15 @@ impl Buckets {
     /// Stores that the event, which was just added without deliveries, was to have some.
     pub(crate) fn withhold(&mut self, seq: Seq) {
         if let Some(slot) = self.change(seq) {
-            slot.withheld = true;
+            slot.bare = EventStatus::Dropped;
+        }
+    }
+
+    /// Notes that the event, which has no deliveries, was released; what is stored says it already.
+    pub(crate) fn release(&mut self, seq: Seq) {
+        let bucket = self.cached.get_mut(&bucket_of(seq));
+        if let Some(slot) = bucket.and_then(|bucket| bucket.slots.get_mut(place(seq))) {
+            slot.bare = EventStatus::Released;
         }
     }
 
@@ -141,14 +160,23 @@ fn read(store: &Store, head: Seq, number: u64) -> Result<Bucket, EventLogError> 
     let mut cursor = EventCursor::new(store);
     let mut slots = Vec::new();
     for seq in (first..(first + BUCKET).min(head.0 + 1)).map(Seq) {
-        slots.push(match stored.events.remove(&seq) {
-            Some(deliveries) => {
-                let is_empty = deliveries.is_empty();
-                let withheld = is_empty && cursor.header(seq)?.is_some_and(|header| !header.recipients.is_empty());
-                Slot { deliveries, changed: true, withheld }
-            }
-            None => Slot::new(cursor.header(seq)?.map(|header| header.first_deliveries()).unwrap_or_default()),
-        });
+        let stored = stored.events.remove(&seq);
+        if stored.as_ref().is_some_and(|deliveries| !deliveries.is_empty()) {
+            slots.push(Slot { changed: true, ..Slot::new(stored.unwrap_or_default()) });
+            continue;
+        }
+        let header = cursor.header(seq)?;
+        let slot = match (&header, stored) {
+            (Some(header), None) => Slot::new(header.first_deliveries()),
+            (_, stored) => Slot { changed: stored.is_some(), ..Slot::default() },
+        };
+        let quarantine = header.as_ref().map(|header| quarantine::status(store, &header.event)).transpose()?.flatten();
+        let is_withheld = header.is_some_and(|header| !header.recipients.is_empty());
+        slots.push(slot.bare(match quarantine {
+            Some(status) => status,
+            None if is_withheld => EventStatus::Dropped,
+            None => EventStatus::Accepted,
+        }));
     }
     Ok(Bucket { slots, parts: stored.parts, dirty: false })
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use super::additions::{Additions, Unreadable};
@@ -30,6 +31,8 @@ pub(crate) const CHANNEL: &str = "channel/";
 pub(crate) const OPEN_REPLAYS: &str = "open_replays";
 /// How many events have recipients and no deliveries; none without the record.
 pub(crate) const WITHHELD: &str = "withheld";
+/// How many events are in quarantine, and how many were released; none without the record.
+pub(crate) const QUARANTINE: &str = "quarantine";
 
 /// What is known of the log as a whole; written with every commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +61,16 @@ impl LogState {
         *accepted -= held + dropped;
         self.statuses[EventStatus::Held as usize] = held;
         self.statuses[EventStatus::Dropped as usize] = dropped;
+    }
+
+    /// The same for events in quarantine, and those that were released.
+    pub(crate) fn quarantine(&mut self, Quarantine { quarantined, released }: Quarantine) {
+        let accepted = &mut self.statuses[EventStatus::Accepted as usize];
+        let quarantined = quarantined.min(*accepted);
+        let released = released.min(*accepted - quarantined);
+        *accepted -= quarantined + released;
+        self.statuses[EventStatus::Quarantined as usize] = quarantined;
+        self.statuses[EventStatus::Released as usize] = released;
     }
 
     pub(crate) fn holds(&self, seq: Seq) -> bool {
@@ -117,7 +130,14 @@ impl Record for ChannelCounts {
     }
 }
 
-record::plain_records! { Epoch BTreeSet<Seq> BTreeMap<AgentName, u64> u64 }
+/// The events of [`QUARANTINE`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Quarantine {
+    pub(crate) quarantined: u64,
+    pub(crate) released: u64,
+}
+
+record::plain_records! { Epoch BTreeSet<Seq> BTreeMap<AgentName, u64> u64 Quarantine }
 
 /// The format of the folder, up to the one that this program knows; `None` in an empty store.
 pub(crate) fn format(store: &Store) -> Result<Option<u8>, EventLogError> {
@@ -221,14 +241,14 @@ mod tests {
 
     #[test]
     fn figures_are_read_in_both_versions() {
-        let statuses = [1, 2, 3, 4, 0, 0];
+        let statuses = [1, 2, 3, 4, 0, 0, 0, 0];
         let state = LogState { head: Seq(9), floor: Seq(2), settled: Seq(3), statuses, bytes: 5 };
         let old = v1::LogState { head: Seq(9), floor: Seq(2), settled: Seq(3), statuses: [1, 2, 3, 4], bytes: 5 };
 
         assert_eq!(read(1, &old), Ok(state.clone()));
         assert_eq!(LogState::read(2, &state.write(Vec::new())), Ok(state.clone()));
-        let withheld = LogState { statuses: [1, 2, 3, 4, 5, 6], ..state.clone() };
-        let counted = LogState { statuses: [12, 2, 3, 4, 0, 0], ..state };
+        let withheld = LogState { statuses: [1, 2, 3, 4, 5, 6, 7, 8], ..state.clone() };
+        let counted = LogState { statuses: [27, 2, 3, 4, 0, 0, 0, 0], ..state };
         assert_eq!(LogState::read(2, &withheld.write(Vec::new())), Ok(counted));
     }
 
@@ -236,7 +256,7 @@ mod tests {
     fn additions_are_skipped_or_refused_by_their_tag() {
         let known = [(1, 1), (2, 2), (3, 3), (4, 4)];
         let skipped: LogState = read(2, &later(&known, Additions::of(127))).unwrap();
-        assert_eq!(skipped.statuses, [1, 2, 3, 4, 0, 0]);
+        assert_eq!(skipped.statuses, [1, 2, 3, 4, 0, 0, 0, 0]);
         for (statuses, additions, tag) in
             [(&known[..], Additions::of(128), 128), (&[(1, 1), (9, 2)], Additions::NONE, 9)]
         {

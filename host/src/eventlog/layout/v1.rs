@@ -58,6 +58,7 @@ impl Event<'_> {
             request_id: self.request_id,
             delivery_id: None,
             traceparent: None,
+            quarantine: None,
         })
     }
 }

@@ -67,13 +67,13 @@ impl<'a> EventHeader<'a> {
             identity,
             recipients: recipients.iter().map(Recipient::of).collect(),
             overflow,
-            additions: EventAdditions::new(event.delivery_id.as_deref()),
+            additions: EventAdditions::new(event.delivery_id.as_deref(), event.quarantine.as_deref()),
         }
     }
 
     /// The event, still without its payload, and its recipients.
     pub(crate) fn into_event(self) -> Result<(event::Event, Vec<event::Recipient>), Unreadable> {
-        let delivery_id = self.additions.delivery_id()?;
+        let (delivery_id, quarantine) = self.additions.into_parts()?;
         let event = event::Event {
             id: self.id,
             seq: self.seq,
@@ -91,6 +91,7 @@ impl<'a> EventHeader<'a> {
             request_id: self.request_id,
             delivery_id: delivery_id.map(str::to_owned),
             traceparent: self.traceparent.map(str::to_owned),
+            quarantine: quarantine.map(str::to_owned),
         };
         Ok((event, self.recipients.into_iter().map(Recipient::into_recipient).collect::<Result<_, _>>()?))
     }
@@ -219,10 +220,14 @@ pub(crate) struct LogState<'a> {
 
 /// The tag under which events of a status are counted: never used for another one.
 ///
-/// Events that are withheld have no deliveries, and count as accepted: programs that know nothing of them go on.
+/// Events that are withheld or in quarantine have no deliveries, and count as accepted: programs that know nothing of them go on.
 pub(crate) const fn status_tag(status: EventStatus) -> u8 {
     match status {
-        EventStatus::Accepted | EventStatus::Held | EventStatus::Dropped => 1,
+        EventStatus::Accepted
+        | EventStatus::Held
+        | EventStatus::Dropped
+        | EventStatus::Quarantined
+        | EventStatus::Released => 1,
         EventStatus::Pending => 2,
         EventStatus::Dead => 3,
         EventStatus::Delivered => 4,
@@ -277,6 +282,7 @@ mod tests {
             request_id: postcard::from_bytes(&[&[16][..], &[5; 16]].concat()).unwrap(),
             delivery_id: None,
             traceparent: Some("00-1-2-01".to_owned()),
+            quarantine: None,
         }
     }
 
@@ -331,6 +337,17 @@ mod tests {
             hex(&header).ends_with("000000010103642d31"),
             "no identity, recipients or overflow; one addition, tag 1"
         );
+        let read: EventHeader<'_> = postcard::from_bytes(&header).unwrap();
+        assert_eq!(read.into_event(), Ok((event, Vec::new())));
+    }
+
+    /// An older program refuses an event in quarantine, because it would tell it.
+    #[test]
+    fn a_quarantine_is_an_addition_that_nobody_skips() {
+        let event = event::Event { quarantine: Some("why".to_owned()), ..event() };
+        let header = postcard::to_stdvec(&EventHeader::new(&event, None, &[], 0)).unwrap();
+
+        assert!(hex(&header).ends_with("000000018103776879"), "one addition, tag 129");
         let read: EventHeader<'_> = postcard::from_bytes(&header).unwrap();
         assert_eq!(read.into_event(), Ok((event, Vec::new())));
     }

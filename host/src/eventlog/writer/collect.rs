@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::commit::CommitBuilder;
 use super::retention::{Reason, Retention};
-use crate::event::{Seq, Timestamp};
+use crate::event::{EventStatus, Seq, Timestamp};
 use crate::eventlog::EventLogError;
 use crate::eventlog::engine::{Direction, Op};
 use crate::eventlog::layout::block::{Block, EventHeader};
@@ -18,6 +18,7 @@ use crate::eventlog::layout::bucket::Slot;
 use crate::eventlog::layout::key;
 use crate::eventlog::layout::reader::parts;
 use crate::eventlog::layout::record::{self, Tombstone};
+use crate::eventlog::quarantine::Released;
 use crate::eventlog::settings::RetentionLimits;
 
 /// What a commit removes so far.
@@ -135,6 +136,9 @@ impl CommitBuilder {
             self.state.bytes -= block.bytes_of(&header).min(self.state.bytes);
             self.commit.removed[reason as usize] += 1;
             self.buckets.forget(seq);
+            if status == EventStatus::Released {
+                self.commit.ops.push(Op::Remove(Released::stored_key(seq)));
+            }
             let bodies = (0..parts(header.overflow)).map(|part| Op::Remove(key::body(seq, part).to_vec()));
             self.commit.ops.extend(bodies);
             removed.push(seq);

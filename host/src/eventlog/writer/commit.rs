@@ -23,7 +23,7 @@ use crate::eventlog::layout::block::{BlockWriter, first_deliveries};
 use crate::eventlog::layout::bucket::{Buckets, Slot};
 use crate::eventlog::layout::identities::Identities;
 use crate::eventlog::layout::key;
-use crate::eventlog::layout::meta::{self, LogState, REOPENED, STATE, WITHHELD, open_replays};
+use crate::eventlog::layout::meta::{self, LogState, QUARANTINE, Quarantine, REOPENED, STATE, WITHHELD, open_replays};
 use crate::eventlog::layout::reader::{EventCursor, Store};
 use crate::eventlog::layout::record::{self, corrupt};
 use crate::eventlog::layout::states::States;
@@ -57,6 +57,8 @@ pub(crate) struct CommitBuilder {
     pub(super) fresh: HashMap<Seq, (Arc<Event>, Vec<Recipient>)>,
     /// What the store has of [`WITHHELD`].
     withheld: u64,
+    /// What the store has of [`QUARANTINE`].
+    quarantine: Quarantine,
     pub(super) epoch: Epoch,
     pub(super) random: u64,
     pub(super) commit: Commit,
@@ -112,6 +114,8 @@ impl CommitBuilder {
         let states = States::load(&store, states_max, metrics.states_forgotten.clone())?;
         let withheld: u64 = store.read(&key::meta(WITHHELD))?.unwrap_or_default();
         state.withhold(states.held().len() as u64, withheld.saturating_sub(states.held_routed()));
+        let quarantine: Quarantine = store.read(&key::meta(QUARANTINE))?.unwrap_or_default();
+        state.quarantine(quarantine);
         let tallies = Tallies::load(&store, Arc::clone(&metrics))?;
         let block = BlockWriter::new(store.engine.block_bytes());
         let retention = Retention::new(retention, state.floor);
@@ -132,6 +136,7 @@ impl CommitBuilder {
             states,
             fresh: HashMap::new(),
             withheld,
+            quarantine,
             epoch,
             random: getrandom::u64().map_err(|error| EventLogError::Io(format!("no random numbers: {error}")))?,
             commit: Commit::default(),
@@ -173,15 +178,18 @@ impl CommitBuilder {
         batch.attempts.iter().try_for_each(|finished| self.check_attempt(finished))?;
         batch.values.iter().try_for_each(|change| self.check_value(change))?;
         let recipients = self.check_redeliveries(&batch.redeliveries)?;
+        self.check_releases(&batch.releases)?;
 
-        let Batch { events, redeliveries, attempts, values } = batch;
+        let Batch { events, redeliveries, attempts, values, releases } = batch;
         let events = events.into_iter().zip(known).map(|(event, known)| self.append(event, known, now));
         let events = events.collect::<Result<_, _>>()?;
         attempts.into_iter().try_for_each(|finished| self.record(finished))?;
         values.into_iter().for_each(|change| self.put_value(change));
         let redelivered = redeliveries.into_iter().zip(recipients);
         let redelivered = redelivered.map(|(redelivery, to)| self.redeliver(redelivery, to, now));
-        Ok(Committed { events, redelivered: redelivered.collect::<Result<_, _>>()? })
+        let redelivered = redelivered.collect::<Result<_, _>>()?;
+        let released = releases.into_iter().map(|release| self.release(release, now)).collect::<Result<_, _>>()?;
+        Ok(Committed { events, redelivered, released })
     }
 
     /// For each event the one that has its identity already.
@@ -226,7 +234,12 @@ impl CommitBuilder {
         self.buckets.get(&self.store, self.state.head, seq)
     }
 
-    fn append(&mut self, new: NewEvent, known: Option<EventId>, now: Timestamp) -> Result<Appended, EventLogError> {
+    pub(super) fn append(
+        &mut self,
+        new: NewEvent,
+        known: Option<EventId>,
+        now: Timestamp,
+    ) -> Result<Appended, EventLogError> {
         self.latest = self.latest.max(Some(new.time));
         // One before it in its receipt may have the same identity.
         let known = new.identity.and_then(|identity| self.identities.recent(&identity)).or(known);
@@ -259,8 +272,10 @@ impl CommitBuilder {
             request_id: new.request_id,
             delivery_id: new.delivery_id,
             traceparent: new.traceparent,
+            quarantine: new.quarantine,
         };
         let slot = Slot::new(if is_held { Vec::new() } else { first_deliveries(&event, &new.recipients) });
+        let slot = if event.quarantine.is_some() { slot.bare(EventStatus::Quarantined) } else { slot };
         let status = if is_held { EventStatus::Held } else { slot.status() };
         self.state.statuses[status as usize] += 1;
         self.buckets.push(&self.store, seq, slot)?;
@@ -302,7 +317,7 @@ impl CommitBuilder {
         })
     }
 
-    fn put_value(&mut self, change: ValueChange) {
+    pub(super) fn put_value(&mut self, change: ValueChange) {
         let key = key::value(change.space.as_str(), &change.key);
         let op = match &change.value {
             Some(value) => {
@@ -351,6 +366,15 @@ impl CommitBuilder {
         if std::mem::replace(&mut self.withheld, withheld) != withheld {
             let key = key::meta(WITHHELD);
             let value = record::encode(&key, &withheld);
+            self.commit.ops.push(Op::Put(key, value));
+        }
+        let quarantine = Quarantine {
+            quarantined: self.state.statuses[EventStatus::Quarantined as usize],
+            released: self.state.statuses[EventStatus::Released as usize],
+        };
+        if std::mem::replace(&mut self.quarantine, quarantine) != quarantine {
+            let key = key::meta(QUARANTINE);
+            let value = record::encode(&key, &quarantine);
             self.commit.ops.push(Op::Put(key, value));
         }
         self.tallies.write(&mut self.commit.ops);

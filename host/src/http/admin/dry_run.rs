@@ -15,7 +15,7 @@ use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
 use crate::http::shared::Shared;
 use crate::http::webhook::body::{self, BodyLimits};
-use crate::ingest::{DryRun, WebhookRequest};
+use crate::ingest::{DryEvent, DryRun, WebhookRequest};
 
 /// Bytes of the JSON around the body of the webhook.
 const FRAME: usize = 64 << 10;
@@ -53,6 +53,9 @@ struct DryRunReport {
 struct EventReport {
     kind: String,
     subject: Option<String>,
+    /// Why it does not match the schema of its kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mismatch: Option<String>,
 }
 
 async fn answer(request: RouteRequest<'_>) -> Result<Response, Refusal> {
@@ -67,7 +70,11 @@ async fn answer(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let asks = mount.map(|mount| asks(mount.channel.access())).unwrap_or_default();
     let report = match dry_run(shared, &context.live, name, webhook).await {
         Ok(DryRun { response, events }) => {
-            let events: Vec<_> = events.into_iter().map(|(kind, subject)| EventReport { kind, subject }).collect();
+            let report = |DryEvent { kind, subject, mismatch }| {
+                let mismatch = mismatch.map(|mismatch| mismatch.summary());
+                EventReport { kind, subject, mismatch }
+            };
+            let events: Vec<_> = events.into_iter().map(report).collect();
             let usual = if events.is_empty() { StatusCode::OK } else { StatusCode::ACCEPTED };
             let status = response.map_or(usual.as_u16(), |response| response.status);
             DryRunReport { status, code: None, detail: None, internal: None, asks, events }

@@ -12,7 +12,7 @@ use crate::event::{
     AgentName, Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Facts, Outcome,
     Payload, PluginName, Priority, RequestId, Seq, Timestamp,
 };
-use crate::eventlog::{EventLog, EventLogError, Place, Query, Range, ScanLimits, Search, Stored};
+use crate::eventlog::{EventLog, EventLogError, Place, Query, Range, Released, ScanLimits, Search, Stored};
 use crate::http::answer::{Response, with_json_text};
 use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
@@ -79,6 +79,12 @@ pub struct EventDetail<'a> {
     /// When it is told if it is held.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_until: Option<Timestamp>,
+    /// Why it was put into quarantine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<&'a str>,
+    /// What ended its quarantine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub released: Option<Released>,
     pub received_at: Timestamp,
     pub verified_at: Option<Timestamp>,
     pub stored_at: Timestamp,
@@ -170,10 +176,12 @@ async fn show(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let stored = only(blocking(request.shared, move |log| log.find(&name)).await?, request.id)?;
     let dispatch = request.shared.services.dispatch.clone();
     let (holds, explains) = (dispatch.clone(), dispatch);
-    let detail =
-        move |stored: &Stored| json(&explained(stored, &|agent| holds.hold(agent), &|facts| explains.explain(facts)));
+    let detail = move |stored: &Stored, released| {
+        let detail = explained(stored, &|agent| holds.hold(agent), &|facts| explains.explain(facts));
+        json(&EventDetail { released, ..detail })
+    };
     // A payload can be large, and its JSON larger.
-    let text = blocking(request.shared, move |_| Ok(detail(&stored))).await?;
+    let text = blocking(request.shared, move |log| Ok(detail(&stored, log.release(stored.event.seq)?))).await?;
     Ok(with_json_text(StatusCode::OK, text))
 }
 
@@ -268,6 +276,8 @@ pub fn detail<'a>(stored: &'a Stored, hold: &dyn Fn(&AgentName) -> Option<Hold>)
         subject: event.subject.as_deref(),
         status: stored.status(),
         held_until: stored.held_until(),
+        quarantine: event.quarantine.as_deref(),
+        released: None,
         received_at: event.time,
         verified_at: event.verified_at,
         stored_at: event.stored_at,
@@ -420,6 +430,7 @@ mod tests {
             request_id: RequestId::new(),
             delivery_id: None,
             traceparent: None,
+            quarantine: None,
         };
         let recipient = |agent: &str| Recipient { agent: agent.parse().unwrap(), priority: Priority::Normal };
         let mut first = Delivery::new(recipient("a"), at(1003));
@@ -526,7 +537,7 @@ mod tests {
             ("channel=Git", "`channel`: expected a name of `a-z`, `0-9` and `-`, found `Git`"),
             (
                 "status=done",
-                "`status`: expected `accepted`, `pending`, `dead`, `delivered`, `held` or `dropped`, found `done`",
+                "`status`: expected `accepted`, `pending`, `dead`, `delivered`, `held`, `dropped`, `quarantined` or `released`, found `done`",
             ),
             ("since=yesterday", "`since`: expected a time such as `2026-01-31T12:00:00Z`, found `yesterday`"),
             ("q=", "`q`: expected a text of 1 to 256 characters, found `nothing`"),

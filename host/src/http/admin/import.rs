@@ -147,7 +147,7 @@ impl Import<'_> {
     fn new_event(&self, event: &PortableEvent) -> NewEvent {
         let PortableEvent { original, channel, kind, subject, time, content_type, data, attributes, .. } =
             event.clone();
-        let recipients = if self.routed {
+        let recipients = if self.routed && event.quarantine.is_none() {
             let facts = Facts {
                 channel: &channel,
                 kind: &kind,
@@ -176,6 +176,7 @@ impl Import<'_> {
             traceparent: None,
             statement: None,
             is_imported: true,
+            quarantine: event.quarantine.clone(),
             recipients,
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::query::{BadParameter, DeliveryText, NAME, Parameter, each};
 use super::read::{blocking, event_name, only};
-use crate::event::{AgentName, ChannelName, DeliveryId, DeliveryState, EventId, Seq, Timestamp};
+use crate::event::{AgentName, ChannelName, DeliveryId, DeliveryState, EventId, EventStatus, Seq, Timestamp};
 use crate::eventlog::{Batch, DeliveryFilter, Redelivery, RedeliveryTarget, Selection, Stored};
 use crate::http::answer::{Response, with_json};
 use crate::http::problem::{HttpProblem, shortened};
@@ -121,7 +121,11 @@ async fn replay_event(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let RouteRequest { shared, id, .. } = request;
     let query = EventReplayQuery::parse(request.query())?;
     let name = event_name(id)?;
-    let Stored { event, .. } = only(blocking(shared, move |log| log.find(&name)).await?, id)?;
+    let stored = only(blocking(shared, move |log| log.find(&name)).await?, id)?;
+    if stored.status() == EventStatus::Quarantined {
+        return Err(quarantined().into());
+    }
+    let Stored { event, .. } = stored;
     let known = event.id;
     let mut recipients = shared.services.dispatch.route(&event.facts()).recipients;
     recipients.retain(|recipient| query.agent.as_ref().is_none_or(|only| *only == recipient.agent));
@@ -216,6 +220,11 @@ fn unknown_replay(id: &str) -> HttpProblem {
     HttpProblem::not_found("unknown_replay", "Unknown replay", format!("there is no replay `{}`", shortened(id)))
 }
 
+fn quarantined() -> HttpProblem {
+    let detail = "the event is in quarantine: release it, and it goes to everybody";
+    HttpProblem::conflict("quarantined", "In quarantine", detail)
+}
+
 fn unrouted() -> HttpProblem {
     HttpProblem::conflict("unrouted", "No route", "the event matches no route any more, so it cannot be replayed")
 }
@@ -272,7 +281,7 @@ impl EventReplayQuery {
 }
 
 /// Reads `by`.
-fn parse_by(query: &str) -> Result<String, BadParameter> {
+pub(super) fn parse_by(query: &str) -> Result<String, BadParameter> {
     let mut by = BY.to_owned();
     each(query, |parameter| match &*parameter.name {
         "by" => {

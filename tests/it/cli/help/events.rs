@@ -13,20 +13,21 @@ Usage: gateway events [OPTIONS]
        gateway events <COMMAND>
 
 Commands:
-  list    List events, newest first
-  show    Show one event: its timeline, its deliveries and its data
-  find    Find events by a text in them: an id, a subject, an attribute or the data
-  tail    Print new events as they are stored, until Ctrl-C
-  replay  Replay an event: deliver it again
-  export  Export events as CloudEvents, one line of JSON each
-  import  Import events of an export into the running gateway, each once
+  list     List events, newest first
+  show     Show one event: its timeline, its deliveries and its data
+  find     Find events by a text in them: an id, a subject, an attribute or the data
+  tail     Print new events as they are stored, until Ctrl-C
+  replay   Replay an event: deliver it again
+  release  Release events from quarantine: tell them to everybody after all
+  export   Export events as CloudEvents, one line of JSON each
+  import   Import events of an export into the running gateway, each once
 
 Options:
       --limit <LIMIT>      Maximum number of rows, 1 to 500 [default: 50]
       --cursor <CURSOR>    Continue where an earlier list ended
       --channel <CHANNEL>  Filter by channel
       --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --status <STATUS>    Filter by status: accepted, pending, dead, delivered, held or dropped
+      --status <STATUS>    Filter by status, such as pending, dead, held or quarantined
       --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (1d)
       --until <TIME>       Received before this time or this long ago (1d)
       --wide               Show every column with full ids and times, and cut nothing
@@ -51,7 +52,7 @@ Options:
       --cursor <CURSOR>    Continue where an earlier list ended
       --channel <CHANNEL>  Filter by channel
       --kind <KIND>        Filter by kind; a trailing `*` matches any suffix
-      --status <STATUS>    Filter by status: accepted, pending, dead, delivered, held or dropped
+      --status <STATUS>    Filter by status, such as pending, dead, held or quarantined
       --since <TIME>       Received since this time (2026-01-31T12:00:00Z) or this long ago (1d)
       --until <TIME>       Received before this time or this long ago (1d)
       --wide               Show every column with full ids and times, and cut nothing

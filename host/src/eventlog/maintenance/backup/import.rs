@@ -18,10 +18,13 @@ use crate::eventlog::layout::block::{BlockWriter, first_deliveries};
 use crate::eventlog::layout::deliveries::{bucket_of, bucket_values};
 use crate::eventlog::layout::identities::Identities;
 use crate::eventlog::layout::key;
-use crate::eventlog::layout::meta::{self, CHANNEL, LogState, OPEN_REPLAYS, STATE, WITHHELD, open_replays};
+use crate::eventlog::layout::meta::{
+    self, CHANNEL, LogState, OPEN_REPLAYS, QUARANTINE, Quarantine, STATE, WITHHELD, open_replays,
+};
 use crate::eventlog::layout::reader::Store;
 use crate::eventlog::layout::record::{self, Tombstone};
 use crate::eventlog::layout::states::{STATES, restored};
+use crate::eventlog::quarantine::RELEASES;
 use crate::eventlog::{ChannelCounts, EventLogError};
 
 /// Reads the backup in `input` to its end and believes nothing without its checksum; `progress` is told of each event.
@@ -51,6 +54,8 @@ pub(crate) fn restore_into(
         channels: BTreeMap::new(),
         replays: BTreeMap::new(),
         withheld: 0,
+        quarantine: 0,
+        released: 0,
         identities: Identities::load(&store, usize::MAX, Counter::default())?,
         store,
     };
@@ -116,6 +121,9 @@ struct Making {
     channels: BTreeMap<ChannelName, ChannelCounts>,
     replays: BTreeMap<AgentName, u64>,
     withheld: u64,
+    /// Events that were put into quarantine, and how many of them were released.
+    quarantine: u64,
+    released: u64,
     identities: Identities,
 }
 
@@ -142,6 +150,7 @@ impl Making {
                 self.ops.push(op);
             }
             Frame::Value { space, key, value } => {
+                self.released += u64::from(space == RELEASES.as_str());
                 let key = key::value(&space, &key);
                 let value = record::encode(&key, &value);
                 self.put(key, value);
@@ -177,6 +186,7 @@ impl Making {
             self.first_open.get_or_insert(seq);
         }
         self.withheld += u64::from(deliveries.is_empty() && !recipients.is_empty());
+        self.quarantine += u64::from(deliveries.is_empty() && event.quarantine.is_some());
         for agent in open_replays(&deliveries) {
             *self.replays.entry(agent).or_default() += 1;
         }
@@ -234,6 +244,10 @@ impl Making {
         let withheld = key::meta(WITHHELD);
         let value = record::encode(&withheld, &self.withheld);
         self.put(withheld, value);
+        let released = self.released.min(self.quarantine);
+        let quarantine = key::meta(QUARANTINE);
+        let value = record::encode(&quarantine, &Quarantine { quarantined: self.quarantine - released, released });
+        self.put(quarantine, value);
         self.state.floor = self.first_held.unwrap_or(head.next());
         self.state.settled = self.first_open.unwrap_or(head.next());
         let state = key::meta(STATE);

@@ -1,0 +1,93 @@
+//! Which kinds of events there are: those that were seen, with their counts, and those that somebody declares.
+
+mod counts;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+pub use self::counts::{COUNTS, KindCounts};
+use crate::event::{ChannelName, Timestamp};
+use crate::schema::{SchemaStatus, Schemas};
+
+/// The kinds that plugins and the gateway itself declare, by channel; a `*` at the end stands for any rest.
+pub type Declared = Box<dyn Fn() -> Vec<(ChannelName, String)> + Send + Sync>;
+
+/// All kinds. Clones are the same.
+#[derive(Clone)]
+pub struct Catalog(Arc<Sources>);
+
+struct Sources {
+    counts: KindCounts,
+    schemas: Schemas,
+    declared: Declared,
+}
+
+/// A kind as people see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct KindStatus {
+    /// A `*` at the end stands for any rest: such a kind was declared, and none of its events was seen.
+    pub kind: String,
+    pub channel: ChannelName,
+    /// Whether the channel's plugin or a schema says that there is such a kind.
+    pub declared: bool,
+    /// How many were stored, also those that are gone.
+    pub events: u64,
+    pub last_event_at: Option<Timestamp>,
+    pub schema: Option<SchemaStatus>,
+}
+
+impl Catalog {
+    pub fn new(counts: KindCounts, schemas: Schemas, declared: Declared) -> Self {
+        Self(Arc::new(Sources { counts, schemas, declared }))
+    }
+
+    pub fn schemas(&self) -> &Schemas {
+        &self.0.schemas
+    }
+
+    /// All kinds, by name.
+    pub fn kinds(&self) -> Vec<KindStatus> {
+        let Sources { counts, schemas, declared } = &*self.0;
+        let mut kinds: BTreeMap<String, KindStatus> = BTreeMap::new();
+        for (channel, kind, count) in counts.all() {
+            let status = KindStatus {
+                kind: kind.clone(),
+                channel,
+                declared: false,
+                events: count.events,
+                last_event_at: Some(count.last),
+                schema: schemas.of_kind(&kind).map(|(_, status)| status),
+            };
+            kinds.insert(kind, status);
+        }
+        let of_schemas = schemas.declared().into_iter().filter_map(|kind| {
+            let channel = kind.split('.').next()?.parse().ok()?;
+            Some((channel, kind))
+        });
+        for (channel, pattern) in declared().into_iter().chain(of_schemas) {
+            let seen = kinds.values_mut().filter(|status| status.channel == channel && covers(&pattern, &status.kind));
+            let mut is_seen = false;
+            for status in seen {
+                (status.declared, is_seen) = (true, true);
+            }
+            if !is_seen {
+                let schema = schemas.of_kind(&pattern).map(|(_, status)| status);
+                let kind = pattern.clone();
+                let status = KindStatus { kind, channel, declared: true, events: 0, last_event_at: None, schema };
+                kinds.insert(pattern, status);
+            }
+        }
+        kinds.into_values().collect()
+    }
+
+    /// Events of kinds that are not counted apart, because there are too many kinds.
+    pub fn other_events(&self) -> u64 {
+        self.0.counts.others()
+    }
+}
+
+fn covers(pattern: &str, kind: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == kind, |start| kind.starts_with(start))
+}

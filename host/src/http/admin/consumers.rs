@@ -116,8 +116,7 @@ async fn parked(request: RouteRequest<'_>) -> Result<Response, Refusal> {
         }
         Ok(())
     })?;
-    let name = request.id.to_owned();
-    let parked = ask(&request, move |subscriptions| subscriptions.parked(&name, after, limit)).await?;
+    let parked = request.shared.services.subscriptions.parked(request.id, after, limit).await?;
     let next = (parked.len() == limit).then(|| parked.last().map(|parked| parked.seq)).flatten();
     Ok(with_json(StatusCode::OK, &ParkedList { parked, next }))
 }
@@ -131,8 +130,7 @@ async fn replay(request: RouteRequest<'_>) -> Result<Response, Refusal> {
         }
         _ => Err(parameter.bad("`seq`")),
     })?;
-    let name = request.id.to_owned();
-    let replayed = ask(&request, move |subscriptions| subscriptions.replay_parked(&name, only)).await?;
+    let replayed = request.shared.services.subscriptions.replay_parked(request.id, only).await?;
     Ok(with_json(StatusCode::ACCEPTED, &Replayed { replayed }))
 }
 

@@ -61,8 +61,18 @@ impl Parked {
     }
 }
 
-pub(in crate::subscribe) fn parked_key(consumer: &str, seq: Seq) -> String {
-    format!("{consumer}/{:020}", seq.0)
+pub(in crate::subscribe::consumer) fn parked_key(consumer: &str, seq: Seq) -> String {
+    format!("{}{:020}", parked_prefix(consumer), seq.0)
+}
+
+/// What the keys of a consumer's parked events begin with.
+pub(in crate::subscribe) fn parked_prefix(consumer: &str) -> String {
+    format!("{consumer}/")
+}
+
+/// The position in such a key.
+pub(in crate::subscribe) fn parked_seq(key: &str) -> Option<Seq> {
+    key.rsplit_once('/').and_then(|(_, seq)| seq.parse().ok()).map(Seq)
 }
 
 pub(in crate::subscribe) fn encode(value: &impl Serialize) -> Bytes {

@@ -82,6 +82,6 @@ impl ConsumerSpec {
 
     pub(super) fn limits(&self) -> WindowLimits {
         let ack_timeout = Duration::from_millis(self.ack_timeout_ms);
-        WindowLimits { size: self.window, ack_timeout, max_attempts: self.max_attempts }
+        WindowLimits { size: self.window, ack_timeout, max_attempts: self.max_attempts, parked_max: self.parked_max }
     }
 }

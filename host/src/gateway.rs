@@ -107,7 +107,10 @@ impl Parts {
         let agents = config.dispatch.agents.iter().map(|agent| agent.name.clone()).collect();
         let notices = Notices::new(config.notices, &metrics);
         let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), notices.clone(), &metrics);
-        let log = open_log(claim, config.eventlog, &metrics, &dispatch).await?;
+        let mut eventlog = config.eventlog;
+        // Nothing is removed before it is known what consumers hold.
+        let retention = std::mem::take(&mut eventlog.retention);
+        let log = open_log(claim, eventlog, &metrics, &dispatch).await?;
         let router = Arc::new(Routing(dispatch.clone()));
         let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, &metrics);
         load_states(&plugins, &log)?;
@@ -116,6 +119,7 @@ impl Parts {
         let (reload, reload_requests) = http::reloads(started.warnings.clone(), &metrics);
         let subscriptions = Subscriptions::load(config.subscriptions, log.clone(), &metrics)?;
         subscriptions.flush().await;
+        log.set_retention(retention);
         let key_sets = issuer_keys(&metrics);
         let services = Services {
             ingest: ingest.clone(),

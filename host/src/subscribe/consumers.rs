@@ -54,6 +54,7 @@ impl Consumers {
             };
             applied.map_err(EventLogError::Io)?;
         }
+        self.hold(log);
         Ok(())
     }
 
@@ -84,9 +85,15 @@ impl Consumers {
     }
 
     /// Writes what there is to write. What cannot be written now is written later.
-    pub(super) async fn flush(&self) {
+    pub(super) async fn flush(&self, log: &EventLog) {
         for consumer in self.list() {
             consumer.flush_or_wait().await;
         }
+        self.hold(log);
+    }
+
+    /// Has the log keep what consumers hold.
+    pub(super) fn hold(&self, log: &EventLog) {
+        log.set_holds(self.list().iter().filter_map(|consumer| consumer.hold()).collect());
     }
 }

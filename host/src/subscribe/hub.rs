@@ -77,9 +77,9 @@ impl Subscriptions {
         tasks.spawn(|stop| Arc::clone(&hub.relay).run(stop));
         tasks.spawn(|stop| async move {
             while stop.run_until_cancelled(tokio::time::sleep(FLUSH)).await.is_some() {
-                hub.consumers.flush().await;
+                hub.consumers.flush(hub.relay.log()).await;
             }
-            hub.consumers.flush().await;
+            hub.consumers.flush(hub.relay.log()).await;
         });
         tasks
     }
@@ -87,7 +87,7 @@ impl Subscriptions {
     /// Writes what consumers have to write, as far as it can be written now. Those that are new are known from then on, so that
     /// they begin where they were made, whatever happens.
     pub async fn flush(&self) {
-        self.0.consumers.flush().await;
+        self.0.consumers.flush(self.0.relay.log()).await;
     }
 
     /// Tells all subscribers that the gateway ends.

@@ -58,6 +58,7 @@ impl Subscriptions {
             }
         }
         hub.consumers.get(name)?.flush().await?;
+        hub.consumers.hold(hub.relay.log());
         Ok(is_new)
     }
 
@@ -82,6 +83,7 @@ impl Subscriptions {
         let start = self.0.start(since).await?;
         consumer.seek(start.after, force)?;
         consumer.flush().await?;
+        self.0.consumers.hold(self.0.relay.log());
         self.consumer_later(name).await
     }
 

@@ -26,6 +26,8 @@ pub struct ConsumerSpec {
     pub max_attempts: u32,
     /// Parked events; with as many, the next one is tried on, and holds its consumer up.
     pub parked_max: usize,
+    /// How old the events become at least that it has not settled, whatever the age of retention; 0 is no hold.
+    pub hold_ms: u64,
 }
 
 /// What is wrong with a specification.
@@ -50,6 +52,7 @@ impl Default for ConsumerSpec {
             ack_timeout_ms: 60_000,
             max_attempts: 10,
             parked_max: 10_000,
+            hold_ms: 0,
         }
     }
 }
@@ -57,6 +60,9 @@ impl Default for ConsumerSpec {
 impl ConsumerSpec {
     /// The largest window: its settled events are in one record.
     pub const MAX_WINDOW: usize = 2000;
+
+    /// The longest hold.
+    pub const MAX_HOLD: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
     /// Checks every member.
     ///
@@ -68,6 +74,7 @@ impl ConsumerSpec {
         let range = |key, is_in: bool, expected| if is_in { Ok(()) } else { Err(SpecError::Range { key, expected }) };
         range("window", (1..=Self::MAX_WINDOW).contains(&self.window), "1 to 2000")?;
         range("ack_timeout_ms", (100..=86_400_000).contains(&self.ack_timeout_ms), "100 to 86400000")?;
+        range("hold_ms", Duration::from_millis(self.hold_ms) <= Self::MAX_HOLD, "at most 31622400000")?;
         range("max_attempts", self.max_attempts > 0, "at least 1")
     }
 
@@ -78,6 +85,10 @@ impl ConsumerSpec {
     pub(super) fn patterns(&self) -> Result<EventPatterns, SpecError> {
         let all = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect::<Result<Vec<_>, _>>();
         Ok(EventPatterns { channels: all(&self.channels)?, kinds: all(&self.kinds)?, subjects: all(&self.subjects)? })
+    }
+
+    pub(super) fn hold(&self) -> Option<Duration> {
+        (self.hold_ms > 0).then_some(Duration::from_millis(self.hold_ms))
     }
 
     pub(super) fn limits(&self) -> WindowLimits {

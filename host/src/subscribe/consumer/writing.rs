@@ -3,7 +3,7 @@
 use super::record::{CONSUMERS, PARKED, Parked, change, decode, encode, parked_key, parked_prefix};
 use super::{Confirmed, Consumer};
 use crate::event::{EventId, Seq, Timestamp};
-use crate::eventlog::{Batch, EventLogError};
+use crate::eventlog::{Batch, EventLogError, Hold};
 
 impl Consumer {
     /// Makes what was settled durable.
@@ -73,6 +73,15 @@ impl Consumer {
     pub(in crate::subscribe) fn parked(&self) -> Result<Vec<Parked>, EventLogError> {
         let values = self.log.values(&PARKED, &parked_prefix(&self.name))?;
         values.iter().map(|(key, value)| decode("subscribe/parked", key, value)).collect()
+    }
+
+    /// What it keeps in the log.
+    pub(in crate::subscribe) fn hold(&self) -> Option<Hold> {
+        let state = self.state();
+        let position = state.window.position();
+        // A restart goes on from what is written.
+        let after = state.written.as_ref().map_or(position, |written| written.position.min(position));
+        state.spec.hold().map(|max_age| Hold { after, max_age })
     }
 
     /// Nobody may hold it any more, and everything that is known of it leaves the log. May be repeated after an error.

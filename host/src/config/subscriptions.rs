@@ -216,11 +216,11 @@ fn consumer(name: &str, section: &Section<'_>) -> ConsumerSpec {
         kinds: texts(kinds),
         subjects: texts(subjects),
         window: section.count("window", 1..=most).unwrap_or(default.window),
-        ack_timeout_ms: section
-            .duration("ack_timeout", SECOND / 10..=24 * HOUR)
-            .map_or(default.ack_timeout_ms, millis),
+        ack_timeout_ms: section.duration("ack_timeout", SECOND / 10..=24 * HOUR).map_or(default.ack_timeout_ms, millis),
         max_attempts: section.count("max_attempts", 1..=1_000_000).unwrap_or(default.max_attempts),
         parked_max: section.count("parked_max", 0..=10_000_000).unwrap_or(default.parked_max),
-        hold_ms: section.duration("hold", Duration::ZERO..=ConsumerSpec::MAX_HOLD).map_or(default.hold_ms, millis),
+        hold_ms: section.duration("hold", Duration::ZERO..=ConsumerSpec::LONGEST).map_or(default.hold_ms, millis),
+        // What the file has does not go by itself.
+        idle_expiry_ms: 0,
     }
 }

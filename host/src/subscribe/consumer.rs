@@ -9,6 +9,7 @@ pub(super) mod lease;
 pub(super) mod record;
 pub(super) mod spec;
 pub(super) mod status;
+mod usage;
 mod window;
 mod writing;
 
@@ -23,6 +24,7 @@ use self::lease::{ConsumerError, Lease};
 use self::record::Record;
 use self::spec::ConsumerSpec;
 use self::status::ConsumerStatus;
+use self::usage::Usage;
 use self::window::{Head, Sending, Window};
 use super::message::{Ack, Nack};
 use super::relay::{Entry, ReadLimits, Reader, Relay};
@@ -59,6 +61,9 @@ struct State {
     /// Counts turns and moves: what a write has made durable is told in the turn that it began in, or never.
     turns: u64,
     deleted: bool,
+    /// Whether the log knows of it no more.
+    is_gone: bool,
+    usage: Usage,
     last_active: Option<Timestamp>,
 }
 
@@ -94,6 +99,7 @@ impl Consumer {
     ) -> Result<Self, String> {
         let patterns = record.spec.patterns().map_err(|error| error.to_string())?;
         let window = Window::new(record.spec.limits(), record.position, record.settled(), parked);
+        let usage = Usage::since(record.used_at, record.spec.idle_expiry(), Timestamp::now());
         let state = State {
             spec: record.spec.clone(),
             patterns: Arc::new(patterns),
@@ -106,6 +112,8 @@ impl Consumer {
             confirmed: Vec::new(),
             turns: 0,
             deleted: false,
+            is_gone: false,
+            usage,
             last_active: None,
         };
         Ok(Self {
@@ -123,7 +131,11 @@ impl Consumer {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let changed = change(&mut self.state());
+        let changed = {
+            let mut state = self.state();
+            state.usage.used(Timestamp::now());
+            change(&mut state)
+        };
         self.changed.send_modify(|count| *count += 1);
         changed
     }
@@ -339,6 +351,15 @@ impl Consumer {
         self.change(|state| state.window.replay(Head::of(event)))
     }
 
+    /// Whether nobody has used it for as long as its settings say. Then nobody may hold it any more; it is still to be deleted.
+    pub(super) fn expire(&self, now: Timestamp) -> bool {
+        let mut state = self.state();
+        let is_over = state.spec.idle_expiry().is_some_and(|expiry| state.usage.is_over(expiry, now));
+        let expires = is_over && !state.deleted;
+        state.deleted |= expires;
+        expires
+    }
+
     /// The consumer now. `stalled` is a consumer that has something to do and nobody who does it.
     pub(super) fn status(&self, head: Cursor, oldest: Option<Timestamp>) -> ConsumerStatus {
         let state = self.state();
@@ -395,7 +416,9 @@ impl State {
     }
 
     fn record(&self) -> Record {
-        Record::new(self.spec.clone(), self.window.position(), &self.window.settled())
+        let mut record = Record::new(self.spec.clone(), self.window.position(), &self.window.settled());
+        record.used_at = Some(self.usage.last(Timestamp::now()));
+        record
     }
 }
 

@@ -72,6 +72,17 @@ impl Consumers {
         }))
     }
 
+    /// Deletes a consumer. May be repeated after an error.
+    pub(super) async fn delete(&self, consumer: &Arc<Consumer>) -> Result<(), EventLogError> {
+        consumer.delete().await?;
+        // Only now, so that nobody makes another one of this name before.
+        let mut all = self.all();
+        if all.get(&consumer.name).is_some_and(|known| Arc::ptr_eq(known, consumer)) {
+            all.remove(&consumer.name);
+        }
+        Ok(())
+    }
+
     pub(super) fn all(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Consumer>>> {
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::consumer::Consumer;
-use super::consumer::record::Parked;
 use super::consumer::lease::ConsumerError;
+use super::consumer::record::Parked;
 use super::consumer::spec::ConsumerSpec;
 use super::consumer::status::ConsumerStatus;
 use super::error::SubscribeError;
@@ -68,10 +68,7 @@ impl Subscriptions {
     /// `UnknownConsumer`, and those of the log.
     pub async fn delete_consumer(&self, name: &str) -> Result<(), SubscribeError> {
         let consumer = self.0.consumers.get(name)?;
-        consumer.delete().await?;
-        // Only now, so that nobody makes another one of this name before.
-        self.0.consumers.all().remove(name);
-        Ok(())
+        Ok(self.0.consumers.delete(&consumer).await?)
     }
 
     /// Has a consumer go on somewhere else. Durable when it returns.

@@ -83,6 +83,10 @@ async fn put(mut request: RouteRequest<'_>) -> Result<Response, Refusal> {
         return Err(Refusal::Malformed("the name of a consumer has 1 to 63 of `a-z`, `0-9` and `-`".to_owned()));
     }
     let spec: ConsumerSpec = read(&mut request).await?;
+    if spec.idle_expiry_ms > 0 && request.shared.services.subscriptions.settings().consumers.contains_key(request.id) {
+        let detail = "the configuration has it, so it never expires: leave out `idle_expiry_ms`";
+        return Err(HttpProblem::conflict("consumer_configured", "Consumer configured", detail).into());
+    }
     let is_new = request.shared.services.subscriptions.put_consumer(request.id, spec).await?;
     let name = request.id.to_owned();
     let consumer = ask(&request, move |subscriptions| subscriptions.consumer(&name)).await?;

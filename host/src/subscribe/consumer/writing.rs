@@ -19,7 +19,9 @@ impl Consumer {
             }
             let record = state.record();
             let acked = std::mem::take(&mut state.acked);
-            if state.written.as_ref() == Some(&record) && !state.window.has_parking_changes() {
+            if state.written.as_ref().is_some_and(|written| written.says(&record))
+                && !state.window.has_parking_changes()
+            {
                 state.confirmed.extend(acked);
                 return Ok(());
             }
@@ -97,6 +99,10 @@ impl Consumer {
         });
         // From here on nothing is written any more.
         let _turn = self.writing.lock().await;
+        if self.state().is_gone {
+            // Another one may have its name by now.
+            return Ok(());
+        }
         let prefix = parked_prefix(&self.name);
         let parked = self.read_log(move |log| log.values(&PARKED, &prefix)).await?;
         let mut values: Vec<_> = parked.into_iter().map(|(key, _)| change(PARKED, key, None)).collect();
@@ -104,6 +110,7 @@ impl Consumer {
         for values in values.chunks(AT_ONCE) {
             self.log.commit(Batch { values: values.to_vec(), ..Batch::default() }).await?;
         }
+        self.state().is_gone = true;
         Ok(())
     }
 }

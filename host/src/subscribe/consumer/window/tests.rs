@@ -26,8 +26,7 @@ fn window(size: usize, max_attempts: u32) -> Window {
 
 /// A window that has read everything up to 9, with these events parked.
 fn window_with_parked(parked: &[u64]) -> Window {
-    let mut window =
-        Window::new(limits(8, 2), Seq(0), BTreeSet::new(), parked.iter().copied().map(Seq).collect());
+    let mut window = Window::new(limits(8, 2), Seq(0), BTreeSet::new(), parked.iter().copied().map(Seq).collect());
     window.pass(Seq(9));
     window
 }

@@ -282,6 +282,7 @@ impl Consumer {
 
     /// Settles events. [`flush`](Self::flush) makes it durable.
     pub(super) fn ack(&self, lease: Lease, ack: &Ack) -> Result<(), ConsumerError> {
+        self.state().check(lease)?;
         let upto = ack.cursor.as_deref().map(|cursor| self.position_of(cursor)).transpose()?;
         self.change(|state| {
             state.check(lease)?;

@@ -69,6 +69,8 @@
 //!     (`a_failure_behind_the_writes_ends_the_log`)
 //! 36. An event in quarantine is told to nobody; a release tells it as another event, once.
 //!     (`an_event_in_quarantine_is_released_once`)
+//! 37. A hold keeps the events after its position beyond the age of retention, as long as it says, and against no other
+//!     limit. (`a_hold_keeps_events_from_going_by_age_and_by_nothing_else`)
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 
@@ -133,7 +135,7 @@ pub use self::query::{
 };
 use self::scan::Reader;
 pub use self::search::{Place, Search};
-pub use self::settings::{EngineKind, RetentionLimits, Settings};
+pub use self::settings::{EngineKind, Hold, RetentionLimits, Settings};
 pub use self::sink::CommitSink;
 use self::snapshot::Publisher;
 pub use self::snapshot::{ChannelCounts, Snapshot, WriterState};
@@ -157,8 +159,9 @@ struct Log {
     reader: Arc<Reader>,
     metrics: Arc<LogMetrics>,
     queue_bytes: usize,
-    /// The writer follows it.
+    /// The writer follows them.
     retention: Arc<ArcSwap<RetentionLimits>>,
+    holds: Arc<ArcSwap<Vec<Hold>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -255,6 +258,7 @@ impl EventLog {
         let store = Store::new(Arc::clone(&engine));
         let limits = WriterLimits::new(settings);
         let retention = Arc::new(ArcSwap::from_pointee(settings.retention));
+        let holds = Arc::new(ArcSwap::from_pointee(Vec::new()));
         let builder = limits.load(&store, &metrics).inspect_err(|_| engine.close())?;
         let publisher = Arc::new(Publisher::new(builder.snapshot(WriterState::Serving)));
         let queue = Arc::new(Queue::new(settings.queue, settings.queue_bytes));
@@ -270,6 +274,7 @@ impl EventLog {
             metrics: Arc::clone(&metrics),
             limits,
             retention: Arc::clone(&retention),
+            holds: Arc::clone(&holds),
             clock,
             in_doubt: Vec::new(),
         };
@@ -286,13 +291,22 @@ impl EventLog {
             metrics,
             queue_bytes: settings.queue_bytes,
             retention,
+            holds,
             writer: Mutex::new(Some(thread)),
         })))
     }
 
-    /// Replaces the retention limits. What is due by them is removed bit by bit, from a second later on.
+    /// Replaces the retention limits. What is due by them is removed bit by bit, within a second and later.
     pub fn set_retention(&self, limits: RetentionLimits) {
         self.0.retention.store(Arc::new(limits));
+    }
+
+    /// Replaces what readers hold. A log that is opened knows none: whoever has some opens it without
+    /// retention, and sets them before the limits.
+    pub fn set_holds(&self, holds: Vec<Hold>) {
+        if **self.0.holds.load() != holds {
+            self.0.holds.store(Arc::new(holds));
+        }
     }
 
     /// Makes a batch durable, as a whole and together with those of others, and returns what became of it.

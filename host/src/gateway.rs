@@ -113,7 +113,10 @@ impl Parts {
         let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), notices.clone(), &metrics);
         let counts = KindCounts::default();
         let sinks: Vec<Arc<dyn CommitSink>> = vec![Arc::new(dispatch.clone()), Arc::new(counts.clone())];
-        let log = open_log(claim, config.eventlog, &metrics, sinks).await?;
+        let mut eventlog = config.eventlog;
+        // Nothing is removed before it is known what consumers hold.
+        let retention = std::mem::take(&mut eventlog.retention);
+        let log = open_log(claim, eventlog, &metrics, sinks).await?;
         let router = Arc::new(Routing(dispatch.clone()));
         counts.load(&log)?;
         let schemas = Schemas::load(config.schemas, log.clone(), &metrics).await?;
@@ -125,6 +128,7 @@ impl Parts {
         let (reload, reload_requests) = http::reloads(started.warnings.clone(), &metrics);
         let subscriptions = Subscriptions::load(config.subscriptions, log.clone(), &metrics)?;
         subscriptions.flush().await;
+        log.set_retention(retention);
         let key_sets = issuer_keys(&metrics);
         let services = Services {
             ingest: ingest.clone(),

@@ -50,30 +50,17 @@ impl Victim {
         Self::of(setup().plugin(built_in::GENERIC).config(readers), None).await
     }
 
-    /// With a route from every channel to an agent.
-    pub(crate) async fn start_with_deliveries() -> Self {
-        Self::of(setup().plugin(built_in::STUB).config(TO_STUB), None).await
+    /// With everything that `openapi.json` describes: a route from every channel to an agent, the subscriber `edge` with all consumers,
+    /// and the channel `orders`, to which it may emit.
+    pub(crate) async fn start_as_described() -> Self {
+        let bus = "[consumers.audit]\n[channels.orders]\nemit = true\ncallers = [\"edge\"]\n";
+        let setup = with_subscriber(setup().plugin(built_in::STUB).config(TO_STUB), "consumers = [\"*\"]", "");
+        Self::of(setup.config(bus), None).await
     }
 
     /// With the subscriber `edge`, which may have any number of connections; `keys` has more keys of `[subscribe]`.
     pub(crate) async fn start_with_subscriber(keys: &str) -> Self {
-        let subscriber = format!(
-            r#"
-            [callers.edge]
-            kind = "bearer"
-            secret = {{ env = "EDGE_KEY" }}
-
-            [subscribers.edge]
-            callers = ["edge"]
-
-            [subscribe]
-            attempts = {{ rate = "10000/s", burst = 10000 }}
-            max_connections = 5000
-            max_connections_per_subscriber = 5000
-            {keys}
-            "#
-        );
-        let mut setup = setup().config(&subscriber).env("EDGE_KEY", KEY);
+        let mut setup = with_subscriber(setup(), "", keys);
         for key in ["MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_ADDRESS"] {
             setup = setup.env(&format!("GATEWAY__HTTP__{key}"), "10000");
         }
@@ -187,6 +174,28 @@ fn setup() -> Setup {
         .config("\n[channels.dummy]\n[channels.github]\nsecret = { env = \"HARDENING_SECRET\" }\n")
         .env("HARDENING_SECRET", SECRET)
         .env("GATEWAY__LOG__LEVEL", "info")
+}
+
+/// With the subscriber `edge`; `rights` has more keys of it, `keys` more of `[subscribe]`.
+fn with_subscriber(setup: Setup, rights: &str, keys: &str) -> Setup {
+    let subscriber = format!(
+        r#"
+        [callers.edge]
+        kind = "bearer"
+        secret = {{ env = "EDGE_KEY" }}
+
+        [subscribers.edge]
+        callers = ["edge"]
+        {rights}
+
+        [subscribe]
+        attempts = {{ rate = "10000/s", burst = 10000 }}
+        max_connections = 5000
+        max_connections_per_subscriber = 5000
+        {keys}
+        "#
+    );
+    setup.config(&subscriber).env("EDGE_KEY", KEY)
 }
 
 fn size(path: &Path) -> u64 {

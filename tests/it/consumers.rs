@@ -231,3 +231,70 @@ async fn after_a_seek_acknowledgements_are_confirmed_from_there_on() {
 
     assert_eq!((&again["event"]["data"], &socket.message_of("acked").await["cursor"]), (&json!(1), &again["cursor"]));
 }
+
+#[tokio::test]
+async fn a_hold_keeps_events_until_they_are_settled_or_too_old_for_it() {
+    let gateway = setup().config(AUDIT).config("hold = \"1h\"\n[eventlog.retention]\nmax_age = \"1s\"\n").start().await;
+    let ids = [store(&gateway, 1).await, store(&gateway, 2).await, store(&gateway, 3).await];
+    let gone = async |gateway: &TestGateway, index: usize| {
+        let id = &ids[index];
+        let look = async || (gateway.client.get(&format!("/admin/events/{id}")).await.status == 404).then_some(());
+        gateway.until("an event to go", look).await;
+    };
+    assert_eq!(consumer(&gateway).await["hold_ms"], 3_600_000);
+    let acked = pull(&gateway, "?limit=1").await;
+    let ack = json!({"lease": acked["lease"], "cursor": acked["messages"][0]["cursor"]});
+    call(&gateway, "POST", "/api/consumers/audit/ack", &ack).await.expect_status(200);
+
+    // The others are as old, and neither whoever looks meanwhile nor a start removes them.
+    gone(&gateway, 0).await;
+    let stopped = gateway.kill();
+    let listed = stopped.command(&["events", "--format", "json"]).output().unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let gateway = stopped.start().await;
+    assert_eq!(data(&pull(&gateway, "").await), [2, 3]);
+
+    let spec = json!({"start": "earliest", "hold_ms": 500});
+    gateway.client.send("PUT", "/admin/consumers/audit", &[], spec.to_string().into()).await.expect_status(200);
+    gone(&gateway, 2).await;
+    let gap = pull(&gateway, "").await["messages"][0].clone();
+    assert_eq!((&gap["type"], &gap["reason"]), (&json!("gap"), &json!("retention")));
+}
+
+#[tokio::test]
+async fn a_consumer_that_nobody_uses_expires() {
+    let gateway = setup().start().await;
+    let client = &gateway.client;
+    let put = async |name: &str, body: Value| {
+        client.send("PUT", &format!("/admin/consumers/{name}"), &[], body.to_string().into()).await
+    };
+    put("audit", json!({"idle_expiry_ms": 999})).await.expect_problem(400, "malformed");
+    put("audit", json!({"idle_expiry_ms": 1000})).await.expect_status(201);
+    let mut socket = WebSocket::connect(client.address(), PATH).await;
+    socket.message_of("connection.ack").await;
+    put("other", json!({"idle_expiry_ms": 1000})).await.expect_status(201);
+    let gone = async |name: &str| {
+        let look = async || (client.get(&format!("/admin/consumers/{name}")).await.status == 404).then_some(());
+        gateway.until("a consumer to expire", look).await;
+    };
+
+    gone("other").await;
+    assert_eq!(consumer(&gateway).await["connections"], 1, "audit is as old, and in use");
+    drop(socket);
+    gone("audit").await;
+
+    let metrics = String::from_utf8(client.get("/metrics").await.body.to_vec()).unwrap();
+    assert!(metrics.contains("\ngateway_consumer_expired_total 2\n"));
+    let gateway = gateway.kill().start().await;
+    assert_eq!(gateway.list("consumers").await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_consumer_of_the_configuration_does_not_expire() {
+    let gateway = setup().config(AUDIT).start().await;
+    let spec = json!({"idle_expiry_ms": 1000}).to_string();
+
+    let reply = gateway.client.send("PUT", "/admin/consumers/audit", &[], spec.into()).await;
+
+    reply.expect_problem(409, "consumer_configured");
+}

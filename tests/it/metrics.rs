@@ -18,6 +18,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
         "gauge",
         "Whether the configuration in the file is in force: 1, or 0 after it was refused.",
     ),
+    ("gateway_consumer_expired", "counter", "Consumers that were deleted because nobody used them."),
     ("gateway_consumer_parked", "counter", "Events that consumers have parked."),
     ("gateway_delivery_attempts", "counter", "Attempts by what they came to."),
     ("gateway_eventlog_bytes", "gauge", "Bytes of the events that are held, with their payloads."),

@@ -1,6 +1,8 @@
 //! Subscriptions over WebSocket and server-sent events, and pages of events.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
 
 use crate::support::{EventStream, Frame, KEY, Setup, TestGateway, WebSocket, built_in, ws};
 
@@ -395,4 +397,45 @@ async fn a_stream_whose_client_is_gone_gives_its_place_back_at_once() {
     drop(first);
 
     assert_eq!(second.event("consumer").await.json()["role"], "active");
+}
+
+/// Bytes that nobody reads would reset the connection, which takes the frame along on some systems.
+#[tokio::test]
+async fn a_close_frame_comes_before_a_clean_end_although_more_is_sent() {
+    let gateway = setup().start().await;
+    for (wrong, code) in [
+        (ws::frame(ws::FIN | ws::BINARY, b"hello"), 1003),
+        (ws::frame(ws::FIN | ws::TEXT, &vec![b' '; (64 << 10) + 1]), 1009),
+        (ws::frame(ws::FIN | ws::TEXT, b"\xff"), 1007),
+        (ws::frame(ws::FIN | ws::PING, b"x").repeat(12), 1008),
+    ] {
+        let mut socket = WebSocket::connect(gateway.client.address(), "/api/subscribe").await;
+        socket.message().await;
+
+        socket.send_bytes(&[wrong, vec![0; 256 << 10]].concat()).await;
+
+        assert_eq!(socket.closed().await.map(|(code, _)| code), Some(code));
+        let rest = socket.stream.read_to_end(&mut Vec::new()).await;
+        assert_eq!(rest.map_err(|error| error.kind()), Ok(0), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_that_sends_too_fast_is_not_read_from_any_longer() {
+    /// More than what is read after the close frame, and what the system takes before anybody reads it.
+    const MOST: usize = 24 << 20;
+    let gateway = setup().start().await;
+    let socket = WebSocket::connect(gateway.client.address(), "/api/subscribe").await;
+    let (mut reader, mut writer) = socket.stream.into_split();
+    let mut reading = JoinSet::new();
+    reading.spawn(async move { drop(reader.read_to_end(&mut Vec::new()).await) });
+    let pings = ws::frame(ws::FIN | ws::PING, &[7; 125]).repeat(500);
+    let mut sent = 0;
+
+    while sent <= MOST && writer.write_all(&pings).await.is_ok() {
+        sent += pings.len();
+    }
+
+    assert!(sent <= MOST, "it is still read from");
+    reading.join_all().await;
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,7 +14,7 @@ use super::output;
 use super::query;
 use super::request::Request;
 use super::table::fitted;
-use super::terminal::View;
+use super::terminal::{View, rough};
 
 /// A list that a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +156,7 @@ impl Listing {
                 ("oldest", |row| shown(&row["oldest"])),
                 ("unacked", |row| shown(&row["unacked"])),
                 ("parked", |row| shown(&row["parked"])),
+                ("hold", |row| row["hold_ms"].as_u64().filter(|hold| *hold > 0).map_or_else(String::new, held)),
                 ("connections", |row| shown(&row["connections"])),
                 ("kinds", |row| shown(&row["kinds"])),
             ],
@@ -242,6 +244,10 @@ impl Listing {
             Self::Replays => "no replays; `gateway deliveries replay` starts one",
         }
     }
+}
+
+fn held(hold_ms: u64) -> String {
+    rough(Duration::from_millis(hold_ms))
 }
 
 /// Prints a list.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::request::LogRequest;
 use crate::dispatch::Routes;
-use crate::eventlog::{EngineKind, EventLog, EventLogError, Found, Settings};
+use crate::eventlog::{EngineKind, EventLog, EventLogError, Found, RetentionLimits, Settings};
 use crate::http::admin;
 use crate::http::admin::deliveries::DeliveriesQuery;
 use crate::http::admin::events::EventsQuery;
@@ -60,7 +60,8 @@ pub(super) fn answer(
 /// Opens the log as a gateway does, because the store has no read-only mode. A log that does not exist yet is replaced by
 /// an empty one in memory, so that reading creates nothing.
 pub(super) fn open_log(settings: &Settings) -> anyhow::Result<EventLog> {
-    let mut settings = settings.clone();
+    // Whoever only looks removes nothing: it does not know what consumers hold.
+    let mut settings = Settings { retention: RetentionLimits::default(), ..settings.clone() };
     if let EngineKind::Sled { dir, .. } = &settings.engine
         && !dir.join(STORE).exists()
     {

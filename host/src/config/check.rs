@@ -45,7 +45,7 @@ pub(super) fn assemble(raw: &Raw) -> Config {
     let limits = PluginLimits(&plugins.rules);
     let callers = access::callers(&root);
     let channels = channels::channels(&root, &limits, &callers, http.max_body);
-    let subscriptions = subscriptions::subscriptions(&root, &callers, &channels);
+    let subscriptions = subscriptions::subscriptions(&root, &callers, &channels, &eventlog.retention);
     let mut agents = agents::agents(&root, &limits);
     let routes = routes::routes(&root, &channels, &agents);
     agents.extend(agents::responders(&root, &channels, &routes));

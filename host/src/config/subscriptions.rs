@@ -8,7 +8,9 @@ use super::access::{Callers, named_callers, rate_of};
 use super::problem::quoted;
 use super::routes::patterns;
 use super::section::Section;
+use super::value::show_duration;
 use crate::event::{ChannelName, EventPatterns, Pattern};
+use crate::eventlog::RetentionLimits;
 use crate::ingest::ChannelSettings;
 use crate::subscribe::{AliasSettings, ConsumerSpec, Form, Limits, Settings, Since, SubscriberSettings};
 
@@ -16,7 +18,12 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Reads everything about subscriptions.
-pub(super) fn subscriptions(root: &Section<'_>, callers: &Callers, channels: &[ChannelSettings]) -> Settings {
+pub(super) fn subscriptions(
+    root: &Section<'_>,
+    callers: &Callers,
+    channels: &[ChannelSettings],
+    retention: &RetentionLimits,
+) -> Settings {
     let section = root.section("subscribe");
     let consumers: BTreeMap<_, _> = root
         .named("consumers")
@@ -26,6 +33,7 @@ pub(super) fn subscriptions(root: &Section<'_>, callers: &Callers, channels: &[C
     let names: Vec<_> = consumers.keys().map(String::as_str).collect();
     let subscribers = subscribers(root, callers, &names);
     warn_of_shared_consumers(root, &subscribers, &names);
+    warn_of_idle_holds(root, &consumers, retention);
     let prefix = path(&section, "prefix").unwrap_or_else(|| Settings::PREFIX.to_owned());
     let prefix = prefix.trim_end_matches('/').to_owned();
     if prefix.is_empty() {
@@ -169,6 +177,19 @@ fn warn_of_shared_consumers(
     }
 }
 
+/// Everything is kept for so long anyway.
+fn warn_of_idle_holds(root: &Section<'_>, consumers: &BTreeMap<String, ConsumerSpec>, retention: &RetentionLimits) {
+    let is_idle = |hold: u64| hold > 0 && retention.max_age.is_none_or(|age| Duration::from_millis(hold) <= age);
+    for (name, _) in consumers.iter().filter(|(_, spec)| is_idle(spec.hold_ms)) {
+        let age = retention.max_age.map_or("no limit".to_owned(), show_duration);
+        root.raw().warn(format!("consumers.{name}.hold: changes nothing, `eventlog.retention.max_age` is {age}"));
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Channels, kinds and subjects; none where the key is missing, which means all.
 fn event_patterns(section: &Section<'_>) -> EventPatterns {
     let given = |name| {
@@ -195,10 +216,11 @@ fn consumer(name: &str, section: &Section<'_>) -> ConsumerSpec {
         kinds: texts(kinds),
         subjects: texts(subjects),
         window: section.count("window", 1..=most).unwrap_or(default.window),
-        ack_timeout_ms: section
-            .duration("ack_timeout", SECOND / 10..=24 * HOUR)
-            .map_or(default.ack_timeout_ms, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+        ack_timeout_ms: section.duration("ack_timeout", SECOND / 10..=24 * HOUR).map_or(default.ack_timeout_ms, millis),
         max_attempts: section.count("max_attempts", 1..=1_000_000).unwrap_or(default.max_attempts),
         parked_max: section.count("parked_max", 0..=10_000_000).unwrap_or(default.parked_max),
+        hold_ms: section.duration("hold", Duration::ZERO..=ConsumerSpec::LONGEST).map_or(default.hold_ms, millis),
+        // What the file has does not go by itself.
+        idle_expiry_ms: 0,
     }
 }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::event::Seq;
+
 /// What a log is opened with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -93,6 +95,17 @@ pub struct RetentionLimits {
     pub max_events: Option<u64>,
     /// Bytes of the events that are held, with their payloads, open ones included.
     pub max_bytes: Option<u64>,
+}
+
+/// A reader that keeps events which are over [`RetentionLimits::max_age`], for as long as it wants them.
+///
+/// The other limits know no hold: they say how much space there is, and one reader who is away must not stop the intake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Everything up to here is done with.
+    pub after: Seq,
+    /// Since the event was received.
+    pub max_age: Duration,
 }
 
 impl RetentionLimits {

@@ -27,7 +27,7 @@ use super::batch::{Batch, Committed};
 use super::engine::{Engine, EngineError, Purpose, panic_message};
 use super::layout::reader::{EventCursor, Store};
 use super::metrics::{ByFate, LogMetrics};
-use super::settings::{DedupLimits, RetentionLimits, Settings};
+use super::settings::{DedupLimits, Hold, RetentionLimits, Settings};
 use super::sink::CommitSink;
 use super::snapshot::{Publisher, WriterState};
 use super::tail::Recent;
@@ -99,6 +99,8 @@ pub(crate) struct Writer {
     pub(crate) limits: WriterLimits,
     /// The retention limits that are asked for.
     pub(crate) retention: Arc<ArcSwap<RetentionLimits>>,
+    /// What readers hold.
+    pub(crate) holds: Arc<ArcSwap<Vec<Hold>>>,
     pub(crate) clock: Clock,
     /// What the sinks have not heard of a commit whose outcome is unknown.
     pub(crate) in_doubt: Vec<News>,
@@ -192,6 +194,7 @@ impl Writer {
             }
         }
         if !answers.is_empty() {
+            self.limit();
             self.builder.collect(now);
             let commit = self.builder.finish(now);
             self.commit(commit, answers, started);
@@ -286,8 +289,7 @@ impl Writer {
 
     /// Removes events whose time is over, when the commits of others do not.
     fn collect(&mut self) {
-        self.limits.retention = **self.retention.load();
-        self.builder.limit(self.limits.retention);
+        self.limit();
         let accepts = self.publisher.read(|snapshot| snapshot.writer.accepts_upkeep().is_ok());
         if !accepts || !self.limits.retention.any() || self.engine.room(Self::COLLECT_BYTES, Purpose::Removal).is_err()
         {
@@ -300,6 +302,12 @@ impl Writer {
         let commit = self.builder.finish(now);
         self.commit(commit, Vec::new(), started);
         self.publisher.commit_ends();
+    }
+
+    /// Takes over the retention limits and the holds that are asked for.
+    fn limit(&mut self) {
+        self.limits.retention = **self.retention.load();
+        self.builder.limit(self.limits.retention, &self.holds.load());
     }
 
     fn report(&self, news: &News) {

@@ -42,6 +42,12 @@ pub(crate) fn with_body(status: StatusCode, content_type: HeaderValue, body: Byt
     response
 }
 
+pub(crate) fn without_content() -> Response {
+    let mut response = Response::new(Payload::whole(Bytes::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 /// A response whose body is made while it is sent.
 pub(crate) fn with_payload(content_type: &'static str, payload: Payload) -> Response {
     let mut response = Response::new(payload);

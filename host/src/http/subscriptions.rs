@@ -27,7 +27,7 @@ use super::shared::{RequestContext, Shared};
 use super::surface::Surface;
 
 /// What follows the prefix.
-const TABLE: &[&[Route]] =
+pub(crate) const TABLE: &[&[Route]] =
     &[stream::ROUTES, events::ROUTES, emit::ROUTES, consumers::ROUTES, tickets::ROUTES, types::ROUTES];
 
 /// Answers a request below the prefix, or at an alias; `None` if the path is neither, or nobody may subscribe.

@@ -9,9 +9,11 @@ pub(super) mod lease;
 pub(super) mod record;
 pub(super) mod spec;
 pub(super) mod status;
+mod usage;
 mod window;
+mod writing;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,15 +21,16 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
 use self::lease::{ConsumerError, Lease};
-use self::record::{CONSUMERS, PARKED, Parked, Record, change, encode, parked_key};
+use self::record::Record;
 use self::spec::ConsumerSpec;
 use self::status::ConsumerStatus;
+use self::usage::Usage;
 use self::window::{Head, Sending, Window};
 use super::message::{Ack, Nack};
 use super::relay::{Entry, ReadLimits, Reader, Relay};
 use super::shared_event::{Repetition, SharedEvent};
 use crate::event::{Event, EventId, EventPatterns, Filter, Seq, Timestamp};
-use crate::eventlog::{Batch, Cursor, EventLog, EventLogError, SkipReason, Skipped};
+use crate::eventlog::{Cursor, EventLog, EventLogError, SkipReason, Skipped};
 
 /// A consumer, while the gateway runs.
 pub(super) struct Consumer {
@@ -55,8 +58,12 @@ struct State {
     acked: Vec<EventId>,
     /// Acknowledged one by one and durable, but its receiver was not told.
     confirmed: Vec<EventId>,
-    parked: usize,
+    /// Counts turns and moves: what a write has made durable is told in the turn that it began in, or never.
+    turns: u64,
     deleted: bool,
+    /// Whether the log knows of it no more.
+    is_gone: bool,
+    usage: Usage,
     last_active: Option<Timestamp>,
 }
 
@@ -86,13 +93,13 @@ impl Consumer {
         name: &str,
         record: Record,
         is_durable: bool,
-        parked: usize,
+        parked: BTreeSet<Seq>,
         log: EventLog,
         parkings: Counter,
     ) -> Result<Self, String> {
         let patterns = record.spec.patterns().map_err(|error| error.to_string())?;
-        let mut window = Window::new(record.spec.limits(), record.position, record.settled());
-        window.set_parking_room(record.spec.parked_max.saturating_sub(parked));
+        let window = Window::new(record.spec.limits(), record.position, record.settled(), parked);
+        let usage = Usage::since(record.used_at, record.spec.idle_expiry(), Timestamp::now());
         let state = State {
             spec: record.spec.clone(),
             patterns: Arc::new(patterns),
@@ -103,8 +110,10 @@ impl Consumer {
             written: is_durable.then_some(record),
             acked: Vec::new(),
             confirmed: Vec::new(),
-            parked,
+            turns: 0,
             deleted: false,
+            is_gone: false,
+            usage,
             last_active: None,
         };
         Ok(Self {
@@ -122,7 +131,11 @@ impl Consumer {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let changed = change(&mut self.state());
+        let changed = {
+            let mut state = self.state();
+            state.usage.used(Timestamp::now());
+            change(&mut state)
+        };
         self.changed.send_modify(|count| *count += 1);
         changed
     }
@@ -137,10 +150,13 @@ impl Consumer {
         let patterns = Arc::new(spec.patterns().map_err(|error| error.to_string())?);
         self.change(|state| {
             state.window.set_limits(spec.limits());
-            state.window.set_parking_room(spec.parked_max.saturating_sub(state.parked));
             (state.spec, state.patterns) = (spec, patterns);
         });
         Ok(())
+    }
+
+    pub(super) fn is_deleted(&self) -> bool {
+        self.state().deleted
     }
 
     pub(super) fn spec(&self) -> ConsumerSpec {
@@ -193,6 +209,8 @@ impl Consumer {
         let mut entries = Vec::with_capacity(again.len());
         for sending in again {
             match self.read(sending.seq).await? {
+                // Acknowledgements of the attempt before may come over another connection.
+                Some(_) if !self.state().window.is_sent(sending) => {}
                 Some(event) => entries.push(sending.entry(Arc::new(SharedEvent::new(event)))),
                 None => {
                     // Retention has removed it.
@@ -228,10 +246,18 @@ impl Consumer {
     }
 
     async fn read(&self, seq: Seq) -> Result<Option<Arc<Event>>, EventLogError> {
-        let log = self.log.clone();
-        let read = tokio::task::spawn_blocking(move || log.event(seq)).await;
-        let stored = read.unwrap_or_else(|error| Err(EventLogError::Io(error.to_string())))?;
+        let stored = self.read_log(move |log| log.event(seq)).await?;
         Ok(stored.map(|stored| Arc::new(stored.event)))
+    }
+
+    /// Reads in a thread that may wait.
+    async fn read_log<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&EventLog) -> Result<T, EventLogError> + Send + 'static,
+    ) -> Result<T, EventLogError> {
+        let log = self.log.clone();
+        let read = tokio::task::spawn_blocking(move || read(&log)).await;
+        read.unwrap_or_else(|error| Err(EventLogError::Io(error.to_string())))
     }
 
     /// Whether more events may be read for it.
@@ -256,6 +282,7 @@ impl Consumer {
 
     /// Settles events. [`flush`](Self::flush) makes it durable.
     pub(super) fn ack(&self, lease: Lease, ack: &Ack) -> Result<(), ConsumerError> {
+        self.state().check(lease)?;
         let upto = ack.cursor.as_deref().map(|cursor| self.position_of(cursor)).transpose()?;
         self.change(|state| {
             state.check(lease)?;
@@ -305,58 +332,6 @@ impl Consumer {
         })
     }
 
-    /// Makes what was settled durable.
-    ///
-    /// # Errors
-    /// Those of a commit. What was to be written stays to be written.
-    pub(super) async fn flush(&self) -> Result<(), EventLogError> {
-        let _turn = self.writing.lock().await;
-        let (record, changes, acked) = {
-            let mut state = self.state();
-            let record = state.record();
-            if state.written.as_ref() == Some(&record) && !state.window.has_parking_changes() {
-                let acked = std::mem::take(&mut state.acked);
-                state.confirmed.extend(acked);
-                return Ok(());
-            }
-            (record, state.window.take_parking_changes(), std::mem::take(&mut state.acked))
-        };
-        let now = Timestamp::now();
-        let mut values = vec![change(CONSUMERS, self.name.clone(), Some(encode(&record)))];
-        for parking in &changes.parked {
-            let parked = Parked::new(parking.clone(), now);
-            values.push(change(PARKED, parked_key(&self.name, parking.seq), Some(encode(&parked))));
-        }
-        values.extend(changes.unparked.iter().map(|seq| change(PARKED, parked_key(&self.name, *seq), None)));
-        let committed = self.log.commit(Batch { values, ..Batch::default() }).await;
-        let mut state = self.state();
-        if let Err(error) = committed {
-            state.window.keep_parking_changes(changes);
-            state.acked.splice(0..0, acked);
-            return Err(error);
-        }
-        self.parkings.inc_by(changes.parked.len() as u64);
-        state.parked = (state.parked + changes.parked.len()).saturating_sub(changes.unparked.len());
-        let room = state.spec.parked_max.saturating_sub(state.parked);
-        state.window.set_parking_room(room);
-        let position = record.position;
-        let is_told = |id: &EventId| id.seq() > position || changes.unparked.contains(&id.seq());
-        state.confirmed.extend(acked.into_iter().filter(is_told));
-        state.written = Some(record);
-        Ok(())
-    }
-
-    /// Makes what was settled durable, and returns what is since the last answer.
-    ///
-    /// # Errors
-    /// Those of [`flush`](Self::flush).
-    pub(super) async fn confirm(&self) -> Result<Confirmed, EventLogError> {
-        self.flush().await?;
-        let mut state = self.state();
-        let position = state.written.as_ref().map_or(Seq(0), |record| record.position);
-        Ok(Confirmed { position, ids: std::mem::take(&mut state.confirmed) })
-    }
-
     /// Goes on after `position`. Refused while somebody is connected, unless it is forced.
     pub(super) fn seek(&self, position: Seq, force: bool) -> Result<(), ConsumerError> {
         let lease = Lease::new()?;
@@ -364,28 +339,26 @@ impl Consumer {
             if !state.holders.is_empty() && !force {
                 return Err(ConsumerError::Active);
             }
-            state.window = Window::new(state.spec.limits(), position, Default::default());
-            state.window.set_parking_room(state.spec.parked_max.saturating_sub(state.parked));
+            state.window.seek(position);
             let holder = state.holders.front().copied();
-            match holder {
-                Some(holder) => state.begin_turn(lease, Some(holder)),
-                None => state.turn = None,
-            }
+            state.end_turn();
+            state.turn = holder.map(|holder| Turn { lease, holder: Some(holder) });
             Ok(())
         })
     }
 
-    /// Sends a parked event again.
-    pub(super) fn replay(&self, event: &Event) {
-        self.change(|state| state.window.replay(Head::of(event)));
+    /// Sends an event again if it is parked. Returns whether it is.
+    pub(super) fn replay(&self, event: &Event) -> bool {
+        self.change(|state| state.window.replay(Head::of(event)))
     }
 
-    /// Nobody may hold it any more.
-    pub(super) fn delete(&self) {
-        self.change(|state| {
-            state.deleted = true;
-            state.turn = None;
-        });
+    /// Whether nobody has used it for as long as its settings say. Then nobody may hold it any more; it is still to be deleted.
+    pub(super) fn expire(&self, now: Timestamp) -> bool {
+        let mut state = self.state();
+        let is_over = state.spec.idle_expiry().is_some_and(|expiry| state.usage.is_over(expiry, now));
+        let expires = is_over && !state.deleted;
+        state.deleted |= expires;
+        expires
     }
 
     /// The consumer now. `stalled` is a consumer that has something to do and nobody who does it.
@@ -394,7 +367,7 @@ impl Consumer {
         let position = state.window.position();
         let lag = head.seq.0.saturating_sub(position.0);
         let is_active = state.turn.is_some() && (!state.holders.is_empty() || state.window.unacked() > 0);
-        let is_stuck = state.parked >= state.spec.parked_max;
+        let is_stuck = state.window.is_full_of_parked();
         ConsumerStatus {
             name: self.name.clone(),
             state: match (is_active, is_stuck, lag) {
@@ -408,7 +381,7 @@ impl Consumer {
             lag,
             oldest: oldest.filter(|_| lag > 0),
             unacked: state.window.unacked(),
-            parked: state.parked,
+            parked: state.window.parked(),
             connections: state.holders.len(),
             last_active: state.last_active,
             spec: state.spec.clone(),
@@ -431,14 +404,22 @@ impl State {
     }
 
     fn begin_turn(&mut self, lease: Lease, holder: Option<u64>) {
-        self.window.take_back();
-        self.acked.clear();
-        self.confirmed.clear();
+        self.end_turn();
         self.turn = Some(Turn { lease, holder });
     }
 
+    fn end_turn(&mut self) {
+        self.window.take_back();
+        self.acked.clear();
+        self.confirmed.clear();
+        self.turns += 1;
+        self.turn = None;
+    }
+
     fn record(&self) -> Record {
-        Record::new(self.spec.clone(), self.window.position(), &self.window.settled())
+        let mut record = Record::new(self.spec.clone(), self.window.position(), &self.window.settled());
+        record.used_at = Some(self.usage.last(Timestamp::now()));
+        record
     }
 }
 
@@ -461,70 +442,4 @@ impl Sending {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::eventlog::{EngineKind, RetentionLimits, Settings};
-    use crate::metrics::Metrics;
-    use crate::subscribe::message::NackAction;
-    use crate::subscribe::tests::commit;
-
-    /// A consumer of a log with as many events, all of subject `a`, and the turn of whoever pulls.
-    async fn pulled(events: usize) -> (Consumer, EventLog, Lease, Reader, Vec<ConsumerEntry>) {
-        let log = EventLog::open(&Settings::new(EngineKind::Memory), &Metrics::new(), Vec::new()).unwrap();
-        for _ in 0..events {
-            commit(&log, "a.x", Some("a")).await;
-        }
-        let record = Record::new(ConsumerSpec::default(), Seq(0), &BTreeSet::new());
-        let consumer = Consumer::new("audit", record, false, 0, log.clone(), Counter::default()).unwrap();
-        let lease = consumer.pull(None).unwrap();
-        let mut reader = consumer.reader(&Arc::new(Relay::new(log.clone())), &Filter::default());
-        let entries = consumer.next(lease, &mut reader, 10).await.unwrap();
-        (consumer, log, lease, reader, entries)
-    }
-
-    fn id(entry: &ConsumerEntry) -> EventId {
-        match entry {
-            ConsumerEntry::Event(shared, _) => shared.event().id,
-            ConsumerEntry::Gap(gap) => panic!("{gap:?}"),
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_durable_before_its_turn_to_be_confirmed_is_confirmed_all_the_same() {
-        let (consumer, _log, lease, _reader, entries) = pulled(3).await;
-        let last = id(&entries[2]);
-        consumer.ack(lease, &Ack { cursor: None, ids: vec![last] }).unwrap();
-
-        consumer.flush().await.unwrap();
-
-        assert_eq!(consumer.confirm().await.unwrap(), Confirmed { position: Seq(0), ids: vec![last] });
-        assert_eq!(consumer.confirm().await.unwrap().ids, [], "it is told once");
-    }
-
-    #[tokio::test]
-    async fn what_retention_removes_before_it_is_settled_is_told_as_a_gap() {
-        let (consumer, log, lease, mut reader, entries) = pulled(2).await;
-        let nack = Nack {
-            id: Some(id(&entries[0])),
-            ids: Vec::new(),
-            action: NackAction::Retry,
-            delay_ms: 0,
-            reason: String::new(),
-        };
-        consumer.nack(lease, &nack).unwrap();
-        log.set_retention(RetentionLimits { max_events: Some(1), ..RetentionLimits::default() });
-        let began = Instant::now();
-        while log.event(Seq(1)).unwrap().is_some() {
-            assert!(began.elapsed() < Duration::from_secs(20), "retention removes the first event");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-
-        let entries = consumer.next(lease, &mut reader, 10).await.unwrap();
-
-        let [ConsumerEntry::Gap(gap)] = &entries[..] else { panic!("{} entries", entries.len()) };
-        assert_eq!(*gap, Skipped { first: Seq(1), last: Seq(1), reason: SkipReason::Retention });
-        assert_eq!(consumer.position(), Seq(1));
-    }
-}
+mod tests;

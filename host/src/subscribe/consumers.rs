@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use prometheus_client::metrics::counter::Counter;
 
 use super::consumer::Consumer;
-use super::consumer::record::{CONSUMERS, PARKED, Record, decode};
+use super::consumer::record::{CONSUMERS, PARKED, Record, decode, parked_prefix, parked_seq};
 use super::consumer::spec::ConsumerSpec;
 use super::error::SubscribeError;
 use super::start::Since;
@@ -28,7 +28,8 @@ impl Consumers {
         let mut consumers = BTreeMap::new();
         for (name, value) in log.values(&CONSUMERS, "")? {
             let record: Record = decode("subscribe/consumers", &name, &value)?;
-            let parked = log.values(&PARKED, &format!("{name}/"))?.len();
+            let parked = log.values(&PARKED, &parked_prefix(&name))?;
+            let parked = parked.iter().filter_map(|(key, _)| parked_seq(key)).collect();
             let consumer = Consumer::new(&name, record, true, parked, log.clone(), parkings.clone())
                 .map_err(|detail| EventLogError::Corrupt { key: format!("s/subscribe/consumers/{name}"), detail })?;
             consumers.insert(name, Arc::new(consumer));
@@ -53,6 +54,7 @@ impl Consumers {
             };
             applied.map_err(EventLogError::Io)?;
         }
+        self.hold(log);
         Ok(())
     }
 
@@ -65,9 +67,20 @@ impl Consumers {
     ) -> Result<Result<(), String>, EventLogError> {
         let since = spec.since().unwrap_or(Since::Latest);
         let record = Record::new(spec.clone(), since.find(log)?.after, &Default::default());
-        Ok(Consumer::new(name, record, false, 0, log.clone(), self.parkings.clone()).map(|consumer| {
+        Ok(Consumer::new(name, record, false, Default::default(), log.clone(), self.parkings.clone()).map(|consumer| {
             self.all().insert(name.to_owned(), Arc::new(consumer));
         }))
+    }
+
+    /// Deletes a consumer. May be repeated after an error.
+    pub(super) async fn delete(&self, consumer: &Arc<Consumer>) -> Result<(), EventLogError> {
+        consumer.delete().await?;
+        // Only now, so that nobody makes another one of this name before.
+        let mut all = self.all();
+        if all.get(&consumer.name).is_some_and(|known| Arc::ptr_eq(known, consumer)) {
+            all.remove(&consumer.name);
+        }
+        Ok(())
     }
 
     pub(super) fn all(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Consumer>>> {
@@ -83,11 +96,15 @@ impl Consumers {
     }
 
     /// Writes what there is to write. What cannot be written now is written later.
-    pub(super) async fn flush(&self) {
+    pub(super) async fn flush(&self, log: &EventLog) {
         for consumer in self.list() {
-            if let Err(error) = consumer.flush().await {
-                tracing::debug!(consumer = consumer.name, "Position was not written: {error}");
-            }
+            consumer.flush_or_wait().await;
         }
+        self.hold(log);
+    }
+
+    /// Has the log keep what consumers hold.
+    pub(super) fn hold(&self, log: &EventLog) {
+        log.set_holds(self.list().iter().filter_map(|consumer| consumer.hold()).collect());
     }
 }

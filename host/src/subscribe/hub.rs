@@ -21,6 +21,7 @@ use super::shared_event::Encoding;
 use super::start::{Since, Start};
 use super::tickets::Tickets;
 use crate::caller::{AddressLimit, Addresses};
+use crate::event::Timestamp;
 use crate::eventlog::{Cursor, EventLog, EventLogError};
 use crate::lifecycle::Tasks;
 use crate::metrics::{ByReason, Metrics};
@@ -77,9 +78,10 @@ impl Subscriptions {
         tasks.spawn(|stop| Arc::clone(&hub.relay).run(stop));
         tasks.spawn(|stop| async move {
             while stop.run_until_cancelled(tokio::time::sleep(FLUSH)).await.is_some() {
-                hub.consumers.flush().await;
+                hub.expire_consumers().await;
+                hub.consumers.flush(hub.relay.log()).await;
             }
-            hub.consumers.flush().await;
+            hub.consumers.flush(hub.relay.log()).await;
         });
         tasks
     }
@@ -87,7 +89,7 @@ impl Subscriptions {
     /// Writes what consumers have to write, as far as it can be written now. Those that are new are known from then on, so that
     /// they begin where they were made, whatever happens.
     pub async fn flush(&self) {
-        self.0.consumers.flush().await;
+        self.0.consumers.flush(self.0.relay.log()).await;
     }
 
     /// Tells all subscribers that the gateway ends.
@@ -162,6 +164,25 @@ impl Hub {
             return Err(SubscribeError::NotAllowed(name.to_owned()));
         }
         self.consumers.get(name)
+    }
+
+    /// Deletes the consumers that nobody uses any more.
+    async fn expire_consumers(&self) {
+        let settings = self.settings.load_full();
+        for consumer in self.consumers.list() {
+            if !settings.consumers.contains_key(&consumer.name) && consumer.expire(Timestamp::now()) {
+                self.metrics.expired.inc();
+                tracing::info!(
+                    consumer = consumer.name,
+                    "Consumer deleted, nobody has used it for its `idle_expiry_ms`"
+                );
+            }
+            if consumer.is_deleted()
+                && let Err(error) = self.consumers.delete(&consumer).await
+            {
+                tracing::debug!(consumer = consumer.name, "Consumer is still in the log: {error}");
+            }
+        }
     }
 
     fn attempts(&self) -> MutexGuard<'_, HashMap<Option<String>, Addresses>> {

@@ -19,6 +19,7 @@ pub(super) struct SubscribeMetrics {
     pub(super) closed: Family<ByReason, Counter>,
     pub(super) refused: Family<ByReason, Counter>,
     pub(super) parked: Counter,
+    pub(super) expired: Counter,
     /// From the commit of an event to its first message; events that are read from the log count from their commit as well.
     pub(super) lag: Histogram,
 }
@@ -44,6 +45,11 @@ impl SubscribeMetrics {
                 "gateway_subscriber_refused",
                 "Attempts to subscribe that were refused",
                 Family::default(),
+            ),
+            expired: metrics.register(
+                "gateway_consumer_expired",
+                "Consumers that were deleted because nobody used them",
+                Counter::default(),
             ),
             parked: metrics.register(
                 "gateway_consumer_parked",

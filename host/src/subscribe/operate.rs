@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use super::consumer::Consumer;
-use super::consumer::record::{CONSUMERS, PARKED, Parked, change, decode};
+use super::consumer::lease::ConsumerError;
+use super::consumer::record::Parked;
 use super::consumer::spec::ConsumerSpec;
 use super::consumer::status::ConsumerStatus;
 use super::error::SubscribeError;
 use super::hub::Subscriptions;
 use super::start::Since;
 use crate::event::Seq;
-use crate::eventlog::{Batch, Cursor, EventLog, EventLogError};
+use crate::eventlog::{Cursor, EventLog, EventLogError};
 
 impl Subscriptions {
     /// Every consumer, by name. Waits for the disk.
@@ -47,6 +48,7 @@ impl Subscriptions {
         let known = hub.consumers.get(name).ok();
         let is_new = known.is_none();
         match known {
+            Some(known) if known.is_deleted() => return Err(ConsumerError::Deleted.into()),
             Some(known) => known.set_spec(spec).map_err(EventLogError::Io)?,
             None => {
                 let (hub, name) = (Arc::clone(hub), name.to_owned());
@@ -56,6 +58,7 @@ impl Subscriptions {
             }
         }
         hub.consumers.get(name)?.flush().await?;
+        hub.consumers.hold(hub.relay.log());
         Ok(is_new)
     }
 
@@ -65,17 +68,7 @@ impl Subscriptions {
     /// `UnknownConsumer`, and those of the log.
     pub async fn delete_consumer(&self, name: &str) -> Result<(), SubscribeError> {
         let consumer = self.0.consumers.get(name)?;
-        let log = self.0.relay.log();
-        consumer.delete();
-        self.0.consumers.all().remove(name);
-        let prefix = format!("{name}/");
-        let parked = blocking(log, move |log| log.values(&PARKED, &prefix)).await?;
-        let mut values: Vec<_> = parked.into_iter().map(|(key, _)| change(PARKED, key, None)).collect();
-        values.push(change(CONSUMERS, name.to_owned(), None));
-        for values in values.chunks(500) {
-            log.commit(Batch { values: values.to_vec(), ..Batch::default() }).await?;
-        }
-        Ok(())
+        Ok(self.0.consumers.delete(&consumer).await?)
     }
 
     /// Has a consumer go on somewhere else. Durable when it returns.
@@ -87,6 +80,7 @@ impl Subscriptions {
         let start = self.0.start(since).await?;
         consumer.seek(start.after, force)?;
         consumer.flush().await?;
+        self.0.consumers.hold(self.0.relay.log());
         self.consumer_later(name).await
     }
 
@@ -96,49 +90,44 @@ impl Subscriptions {
         status.unwrap_or_else(|error| Err(EventLogError::Io(error.to_string()).into()))
     }
 
-    /// What a consumer has parked, oldest first, at most `limit` after `after`. Waits for the disk.
+    /// What a consumer has parked, oldest first, at most `limit` after `after`.
     ///
     /// # Errors
     /// `UnknownConsumer`, and those of the log.
-    pub fn parked(&self, name: &str, after: Seq, limit: usize) -> Result<Vec<Parked>, SubscribeError> {
-        self.0.consumers.get(name)?;
-        let values = self.0.relay.log().values(&PARKED, &format!("{name}/"))?;
-        let all = values.iter().map(|(key, value)| decode::<Parked>("subscribe/parked", key, value));
-        let parked = all.collect::<Result<Vec<_>, _>>()?;
+    pub async fn parked(&self, name: &str, after: Seq, limit: usize) -> Result<Vec<Parked>, SubscribeError> {
+        let parked = self.on_consumer(name, |consumer, _| consumer.parked()).await?;
         Ok(parked.into_iter().filter(|parked| parked.seq > after).take(limit).collect())
     }
 
-    /// Sends parked events again: all, or one. Returns how many. Waits for the disk.
+    /// Sends parked events again: all, or one. Returns how many.
     ///
     /// # Errors
     /// `UnknownConsumer`, and those of the log.
-    pub fn replay_parked(&self, name: &str, only: Option<Seq>) -> Result<usize, SubscribeError> {
+    pub async fn replay_parked(&self, name: &str, only: Option<Seq>) -> Result<usize, SubscribeError> {
         /// As many again are replayed with the next call.
         const AT_ONCE: usize = 1000;
-        let consumer = self.0.consumers.get(name)?;
-        let log = self.0.relay.log();
-        let mut replayed = 0;
-        for parked in self
-            .parked(name, Seq(0), usize::MAX)?
-            .into_iter()
-            .filter(|parked| only.is_none_or(|seq| seq == parked.seq))
-            .take(AT_ONCE)
-        {
-            if let Some(stored) = log.event(parked.seq)? {
-                consumer.replay(&stored.event);
-                replayed += 1;
+        let replay = move |consumer: &Consumer, log: &EventLog| {
+            let parked = consumer.parked()?.into_iter().filter(|parked| only.is_none_or(|seq| seq == parked.seq));
+            let mut replayed = 0;
+            for parked in parked.take(AT_ONCE) {
+                let stored = log.event(parked.seq)?;
+                replayed += usize::from(stored.is_some_and(|stored| consumer.replay(&stored.event)));
             }
-        }
-        Ok(replayed)
+            Ok(replayed)
+        };
+        self.on_consumer(name, replay).await
     }
-}
 
-/// Reads in a thread that may wait.
-async fn blocking<T: Send + 'static>(
-    log: &EventLog,
-    read: impl FnOnce(&EventLog) -> Result<T, EventLogError> + Send + 'static,
-) -> Result<T, EventLogError> {
-    let log = log.clone();
-    let read = tokio::task::spawn_blocking(move || read(&log)).await;
-    read.unwrap_or_else(|error| Err(EventLogError::Io(error.to_string())))
+    /// Works on a consumer in a thread that may wait, once everything that can be is written.
+    async fn on_consumer<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&Consumer, &EventLog) -> Result<T, EventLogError> + Send + 'static,
+    ) -> Result<T, SubscribeError> {
+        let consumer = self.0.consumers.get(name)?;
+        consumer.flush_or_wait().await;
+        let log = self.0.relay.log().clone();
+        let worked = tokio::task::spawn_blocking(move || work(&consumer, &log)).await;
+        Ok(worked.unwrap_or_else(|error| Err(EventLogError::Io(error.to_string())))?)
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::consumer::holder::InUse;
 use super::consumer::lease::{ConsumerError, Lease};
 use super::consumer::{Confirmed, ConsumerEntry};
 use super::error::SubscribeError;
@@ -126,6 +127,7 @@ impl Subscriptions {
         let hub = &self.0;
         let until = Instant::now() + wait;
         let consumer = hub.held(&grant, name)?;
+        let _use = InUse::of(&consumer);
         let lease = consumer.pull(lease)?;
         let settings = hub.settings.load_full();
         let encoding = hub.encoding(&settings, settings.limits.max_payload);

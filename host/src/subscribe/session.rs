@@ -116,12 +116,13 @@ impl From<EventLogError> for End {
 impl Session {
     /// Serves the subscriber until one of both sides has enough.
     pub async fn run<T: Transport>(mut self, transport: &mut T) {
-        let End::Close(close) = self.serve(transport).await else {
-            self.place.hub.connections.failed("gone");
-            return;
-        };
+        let end = self.serve(transport).await;
         // A standby does not wait for the farewell.
         self.holder = None;
+        let End::Close(close) = end else {
+            self.place.hub.connections.failed("gone");
+            return transport.leave().await;
+        };
         let hub = &self.place.hub;
         hub.metrics.closed.get_or_create(&ByReason::new(close.reason())).inc();
         if close != Close::Shutdown {
@@ -133,6 +134,7 @@ impl Session {
             let message = ServerMessage::close(close, 200 + u64::from(random()) % 1800);
             if self.say(transport, &message).await.is_ok() && transport.flush().await.is_ok() {
                 transport.close(close).await;
+                transport.leave().await;
             }
         };
         drop(tokio::time::timeout(FAREWELL, farewell).await);

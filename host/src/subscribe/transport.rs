@@ -37,6 +37,11 @@ pub trait Transport: Send {
     /// Waits for the other side. Cancel safe.
     fn hear(&mut self) -> impl Future<Output = Heard> + Send;
 
-    /// Ends the connection.
+    /// Says why the connection ends, and waits for the answer.
     fn close(&mut self, close: Close) -> impl Future<Output = ()> + Send;
+
+    /// Gives the other side a moment to read what was said last: it may still be sending.
+    fn leave(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }

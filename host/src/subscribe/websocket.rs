@@ -1,12 +1,19 @@
 //! Subscriptions over WebSocket (RFC 6455).
 
+use std::io;
+use std::time::Duration;
+
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_websockets::{CloseCode, Config, Error, Limits, Message, Payload, ServerBuilder, WebSocketStream};
 
 use super::close::Close;
 use super::message::Outgoing;
 use super::transport::{Gone, Heard, Transport};
+
+/// How long a connection that has ended discards what still arrives, and how many bytes.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 1 << 20;
 
 /// A connection after its upgrade.
 pub struct WebSocket<S> {
@@ -74,9 +81,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
 
     async fn close(&mut self, close: Close) {
         let code = CloseCode::try_from(close.code()).unwrap_or(CloseCode::INTERNAL_SERVER_ERROR);
-        if self.stream.send(Message::close(Some(code), close.reason())).await.is_ok() {
+        // Whoever sends too fast is not listened to any more.
+        if self.stream.send(Message::close(Some(code), close.reason())).await.is_ok() && close != Close::TooFast {
             // Until the other side has answered it; what it sends before is dropped.
             while let Some(Ok(_)) = self.stream.next().await {}
         }
+    }
+
+    async fn leave(&mut self) {
+        let linger = async {
+            // An answer to a frame of the other side may still be in the queue.
+            let _ = self.stream.flush().await;
+            let socket = self.stream.get_mut();
+            socket.shutdown().await?;
+            let (mut ignored, mut left) = ([0; 4096], LINGER_BYTES);
+            while left > 0 {
+                match socket.read(&mut ignored).await? {
+                    0 => break,
+                    read => left = left.saturating_sub(read),
+                }
+            }
+            Ok::<_, io::Error>(())
+        };
+        // Unread bytes at the end would reset the connection, and with it the close frame.
+        drop(tokio::time::timeout(LINGER, linger).await);
     }
 }

@@ -32,6 +32,10 @@ const SMALL: usize = 1000;
 const FACTOR: u32 = 5;
 const FLOOR: Duration = Duration::from_millis(10);
 
+/// The most that may wait in the gateway's part of the system's buffers: little more than what the system may take before it can
+/// send it.
+const UNSENT: u64 = 256 << 10;
+
 /// The most memory that the slow subscriber may cost.
 const MEMORY: u64 = 32 << 20;
 
@@ -54,6 +58,7 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         let mut slow = SlowOne::connect(address).await;
         let (during, held) = tokio::join!(readers.follow(&mut source, time), slow.read_slowly(Instant::now() + time));
         report.memory(victim.memory_grown(), MEMORY);
+        report.expect(held.unsent <= UNSENT, || format!("{} KiB waited in the system to be sent", held.unsent >> 10));
         slow.catch_up(source.sent).await;
         let (as_slow, as_silent) = (victim.closed("slow").await, victim.closed("silent").await);
         let after = readers.follow(&mut source, time).await;
@@ -70,10 +75,11 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         report.attacks += 1;
         if round == 0 {
             report.note(format!(
-                "{others} others, p99 afterwards {:.1?}; at most {} KiB waited in the system's buffers for the slow one, \
-                 it was ended {as_slow} times as slow and {as_silent} times as silent, and got all {} events",
+                "{others} others, p99 afterwards {:.1?}; at most {} KiB waited in the system to be sent to the slow one, \
+                 and {} KiB to be read by it; it was ended {as_slow} times as slow and {as_silent} times as silent, and got all {} events",
                 p99(&after),
-                held >> 10,
+                held.unsent >> 10,
+                held.unread >> 10,
                 slow.numbers.len(),
             ));
         }
@@ -180,14 +186,15 @@ impl SlowOne {
         event["cursor"].as_str().unwrap().clone_into(&mut self.cursor);
     }
 
-    /// Reads slowly until then. Returns the most bytes that waited for it in the system's buffers.
-    async fn read_slowly(&mut self, until: Instant) -> u64 {
-        let mut most = 0;
+    /// Reads slowly until then. Returns the most that waited for it in the system's buffers.
+    async fn read_slowly(&mut self, until: Instant) -> Waiting {
+        let mut most = Waiting::default();
         while Instant::now() < until {
             for event in self.subscriber.read_slowly(RATE).await {
                 self.take(&event);
             }
-            most = most.max(waiting(self.address));
+            let now = Waiting::at(self.address);
+            most = Waiting { unsent: most.unsent.max(now.unsent), unread: most.unread.max(now.unread) };
         }
         most
     }
@@ -207,16 +214,32 @@ impl SlowOne {
     }
 }
 
-/// Bytes in the buffers of the connections that the gateway has accepted.
-fn waiting(address: SocketAddr) -> u64 {
-    let port = format!(":{:04X}", address.port());
-    let connections = fs::read_to_string("/proc/net/tcp").unwrap();
-    let queues = connections.lines().filter_map(|line| {
-        let fields: Vec<_> = line.split_whitespace().collect();
-        let [here, there] = [fields.get(1)?.ends_with(&port), fields.get(2)?.ends_with(&port)];
-        let (sent, read) = fields.get(4)?.split_once(':')?;
-        let bytes = |queue| u64::from_str_radix(queue, 16).unwrap();
-        Some(if here { bytes(sent) } else { 0 } + if there { bytes(read) } else { 0 })
-    });
-    queues.sum()
+/// Bytes in the system's buffers of the connections that the gateway has accepted.
+#[derive(Default)]
+struct Waiting {
+    /// On the side of the gateway.
+    unsent: u64,
+    /// On the side of the subscribers.
+    unread: u64,
+}
+
+impl Waiting {
+    fn at(address: SocketAddr) -> Self {
+        let port = format!(":{:04X}", address.port());
+        let connections = fs::read_to_string("/proc/net/tcp").unwrap();
+        let mut waiting = Self::default();
+        for line in connections.lines() {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let [Some(here), Some(there), Some(queues)] = [1, 2, 4].map(|field| fields.get(field)) else { continue };
+            let Some((unsent, unread)) = queues.split_once(':') else { continue };
+            let bytes = |queue| u64::from_str_radix(queue, 16).unwrap();
+            if here.ends_with(&port) {
+                waiting.unsent += bytes(unsent);
+            }
+            if there.ends_with(&port) {
+                waiting.unread += bytes(unread);
+            }
+        }
+        waiting
+    }
 }

@@ -49,6 +49,21 @@ fn a_consumer_that_subscribers_with_different_rights_hold_is_warned_of() {
 }
 
 #[test]
+fn a_hold_that_is_shorter_than_retention_is_warned_of() {
+    for (retention, hold, warning) in [
+        ("1h", "24h", None),
+        ("24h", "24h", Some("consumers.a.hold: changes nothing, `eventlog.retention.max_age` is `24h`")),
+        ("0s", "24h", Some("consumers.a.hold: changes nothing, `eventlog.retention.max_age` is no limit")),
+        ("24h", "0s", None),
+    ] {
+        let text = format!("[eventlog.retention]\nmax_age = '{retention}'\n[consumers.a]\nhold = '{hold}'");
+        let config = config(&text);
+        let warnings = config.warnings.iter().filter(|warning| warning.starts_with("consumers."));
+        assert_eq!(warnings.map(String::as_str).collect::<Vec<_>>(), Vec::from_iter(warning));
+    }
+}
+
+#[test]
 fn nothing_is_on_by_default() {
     let subscriptions = config("").subscriptions;
     assert!(!subscriptions.is_on());

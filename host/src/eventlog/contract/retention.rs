@@ -9,6 +9,7 @@ engines! {
     a_removed_event_is_not_found_and_not_damaged
     a_scan_reports_what_it_skipped
     an_identity_outlives_its_event
+    a_hold_keeps_events_from_going_by_age_and_by_nothing_else
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -190,4 +191,31 @@ async fn a_scan_reports_what_it_skipped(mut bed: Bed) {
     assert_eq!(skipped(Range::up_from(Seq(1)), 100), [(1, 5)], "also before the first event");
     assert_eq!(skipped(Range::up_from(Seq(3)), 100), [(3, 5)]);
     assert_eq!(skipped(Range::down_from(None), 100), []);
+}
+
+async fn a_hold_keeps_events_from_going_by_age_and_by_nothing_else(mut bed: Bed) {
+    let hold = |after, days| Hold { after: Seq(after), max_age: days * DAY };
+    let log = bed.open();
+    for age in [9, 5, 5, 3, 3] {
+        accept(&log, aged(age * DAY, &[])).await;
+    }
+    accept(&log, aged(DAY / 2, &[])).await;
+    log.set_holds(vec![hold(3, 4), hold(0, 6)]);
+    bed.settings.retention = RetentionLimits { max_age: Some(DAY), ..RetentionLimits::default() };
+    log.set_retention(bed.settings.retention);
+    held(&log, 2..=6).await;
+
+    log.set_holds(vec![hold(3, 4)]);
+    held(&log, 4..=6).await;
+    log.set_holds(vec![hold(4, 4)]);
+    held(&log, 5..=6).await;
+
+    bed.settings.retention.max_events = Some(1);
+    log.set_retention(bed.settings.retention);
+    held(&log, [6]).await;
+    let log = bed.reopen(log).await;
+    bed.settings.retention.max_bytes = Some(1);
+    log.set_holds(vec![hold(0, 9)]);
+    log.set_retention(bed.settings.retention);
+    held(&log, []).await;
 }

@@ -5,6 +5,7 @@
 //! part of it, so that there is never half of an event.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tracing::warn;
 
@@ -19,7 +20,7 @@ use crate::eventlog::layout::key;
 use crate::eventlog::layout::reader::parts;
 use crate::eventlog::layout::record::{self, Tombstone};
 use crate::eventlog::quarantine::Released;
-use crate::eventlog::settings::RetentionLimits;
+use crate::eventlog::settings::{Hold, RetentionLimits};
 
 /// What a commit removes so far.
 #[derive(Default)]
@@ -37,9 +38,10 @@ impl CommitBuilder {
         self.retention.unfinished
     }
 
-    /// Replaces the retention limits.
-    pub(crate) fn limit(&mut self, limits: RetentionLimits) {
+    /// Replaces the retention limits, and what readers hold.
+    pub(crate) fn limit(&mut self, limits: RetentionLimits, holds: &Arc<Vec<Hold>>) {
         self.retention.replace(limits, self.state.floor);
+        self.retention.hold(holds);
     }
 
     /// Removes settled events whose time is over at `now`, as part of the commit; a bounded number of them.
@@ -167,7 +169,7 @@ impl CommitBuilder {
         }
         // Of an imported event, when it came into this log.
         let time = header.event.id.received_at();
-        let max_age = self.retention.limits.max_age?;
+        let max_age = self.retention.limits.max_age?.max(self.retention.held(header.event.seq));
         // One from a clock that was far ahead must not stay for ever.
         if now.since(time).max(time.since(now)) >= max_age {
             return Some(Reason::Age);

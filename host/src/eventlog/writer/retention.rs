@@ -1,10 +1,11 @@
 //! How far the removal of events is, and why events are removed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{Seq, Timestamp};
-use crate::eventlog::settings::RetentionLimits;
+use crate::eventlog::settings::{Hold, RetentionLimits};
 
 /// Why an event was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,7 @@ impl Reason {
 /// How far the removal of events is.
 pub(super) struct Retention {
     pub(super) limits: RetentionLimits,
+    holds: Arc<Vec<Hold>>,
     /// Below it are only events that were open when it came by, and those in `settled`.
     pub(super) cursor: Seq,
     /// Events below the cursor that are settled by now.
@@ -59,9 +61,23 @@ impl Retention {
         }
     }
 
+    /// Replaces what readers hold. What they have let go may be due now.
+    pub(super) fn hold(&mut self, holds: &Arc<Vec<Hold>>) {
+        if !Arc::ptr_eq(&self.holds, holds) {
+            (self.holds, self.not_before) = (Arc::clone(holds), None);
+        }
+    }
+
+    /// How old the event at `seq` may become at least.
+    pub(super) fn held(&self, seq: Seq) -> Duration {
+        let holds = self.holds.iter().filter(|hold| hold.after < seq);
+        holds.map(|hold| hold.max_age).max().unwrap_or_default()
+    }
+
     pub(super) fn new(limits: RetentionLimits, floor: Seq) -> Self {
         Self {
             limits,
+            holds: Arc::default(),
             cursor: floor,
             settled: BTreeSet::new(),
             not_before: None,

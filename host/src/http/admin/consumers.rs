@@ -83,6 +83,10 @@ async fn put(mut request: RouteRequest<'_>) -> Result<Response, Refusal> {
         return Err(Refusal::Malformed("the name of a consumer has 1 to 63 of `a-z`, `0-9` and `-`".to_owned()));
     }
     let spec: ConsumerSpec = read(&mut request).await?;
+    if spec.idle_expiry_ms > 0 && request.shared.services.subscriptions.settings().consumers.contains_key(request.id) {
+        let detail = "the configuration has it, so it never expires: leave out `idle_expiry_ms`";
+        return Err(HttpProblem::conflict("consumer_configured", "Consumer configured", detail).into());
+    }
     let is_new = request.shared.services.subscriptions.put_consumer(request.id, spec).await?;
     let name = request.id.to_owned();
     let consumer = ask(&request, move |subscriptions| subscriptions.consumer(&name)).await?;
@@ -116,8 +120,7 @@ async fn parked(request: RouteRequest<'_>) -> Result<Response, Refusal> {
         }
         Ok(())
     })?;
-    let name = request.id.to_owned();
-    let parked = ask(&request, move |subscriptions| subscriptions.parked(&name, after, limit)).await?;
+    let parked = request.shared.services.subscriptions.parked(request.id, after, limit).await?;
     let next = (parked.len() == limit).then(|| parked.last().map(|parked| parked.seq)).flatten();
     Ok(with_json(StatusCode::OK, &ParkedList { parked, next }))
 }
@@ -131,8 +134,7 @@ async fn replay(request: RouteRequest<'_>) -> Result<Response, Refusal> {
         }
         _ => Err(parameter.bad("`seq`")),
     })?;
-    let name = request.id.to_owned();
-    let replayed = ask(&request, move |subscriptions| subscriptions.replay_parked(&name, only)).await?;
+    let replayed = request.shared.services.subscriptions.replay_parked(request.id, only).await?;
     Ok(with_json(StatusCode::ACCEPTED, &Replayed { replayed }))
 }
 

@@ -13,12 +13,18 @@ use ::http::request::Parts;
 use ::http::{Request, Version};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::unread::Linger;
+
+/// Bytes that the kernel takes of an answer without an end before it can send them.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 64 << 10;
 
 /// How long a head may take, and how long a connection may be idle.
 pub(crate) struct ActivityLimits {
@@ -60,28 +66,36 @@ pub(crate) struct Activity {
     is_http2: AtomicBool,
     /// Whether the connection is closed with the rest of a request unread.
     leaves_unread: AtomicBool,
+    /// Whether what is sent has no end.
+    is_endless: AtomicBool,
     /// Whether somebody waits for the end of the caller's side. hyper does not read while it sends a response.
     wants_end: AtomicBool,
     /// The caller has ended its side of the connection.
     ended: CancellationToken,
 }
 
-/// Waits for the end of the caller's side. Whoever sends a short answer does not care, because the caller may still read it; whoever
-/// sends for ever does.
+/// The connection of an answer that has no end, such as a stream of events. What waits for the caller in the kernel is kept short, so
+/// that a slow one is noticed and gets what is new; and the end of the caller's side is the end of the answer, while whoever sends a
+/// short one does not care, because the caller may still read it.
 #[derive(Clone)]
-pub(crate) struct CallerEnd(Arc<Activity>);
+pub(crate) struct Endless(Arc<Activity>);
 
-impl CallerEnd {
+impl Endless {
     pub(crate) fn attach<B>(request: &mut Request<B>, activity: &Arc<Activity>) {
         request.extensions_mut().insert(Self(Arc::clone(activity)));
     }
 
-    /// That of the connection of a request.
-    pub(crate) fn of(head: &Parts) -> Option<Self> {
-        head.extensions.get().cloned()
+    /// Begins such an answer on the connection of a request.
+    pub(crate) fn begin(head: &Parts) -> Option<Self> {
+        let endless: Option<Self> = head.extensions.get().cloned();
+        if let Some(Self(activity)) = &endless {
+            activity.is_endless.store(true, Ordering::Relaxed);
+        }
+        endless
     }
 
-    pub(crate) async fn wait(self) {
+    /// Waits for the end of the caller's side.
+    pub(crate) async fn caller_left(self) {
         self.0.wants_end.store(true, Ordering::Relaxed);
         self.0.ended.cancelled().await;
     }
@@ -100,6 +114,7 @@ impl Activity {
             blocked_since: AtomicU64::new(0),
             is_http2: AtomicBool::new(false),
             leaves_unread: AtomicBool::new(false),
+            is_endless: AtomicBool::new(false),
             wants_end: AtomicBool::new(false),
             ended: CancellationToken::new(),
         }
@@ -278,12 +293,27 @@ pub(crate) struct WatchedSocket<S> {
     stream: S,
     activity: Arc<Activity>,
     is_shut: bool,
+    /// Whether little waits in the kernel.
+    is_short: bool,
     linger: Linger,
 }
 
 impl<S> WatchedSocket<S> {
     pub(crate) fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, activity, is_shut: false, linger: Linger::default() }
+        Self { stream, activity, is_shut: false, is_short: false, linger: Linger::default() }
+    }
+
+    /// Has the kernel take little that it cannot send yet, once what is sent has no end.
+    fn keep_short(&mut self)
+    where
+        S: OverTcp,
+    {
+        if !self.is_short && self.activity.is_endless.load(Ordering::Relaxed) {
+            self.is_short = true;
+            // Without it a slow caller is noticed later.
+            #[cfg(target_os = "linux")]
+            drop(SockRef::from(self.stream.tcp()).set_tcp_notsent_lowat(UNSENT));
+        }
     }
 
     /// Notes the end of the caller's side if somebody waits for it, and has the connection polled again when it comes.
@@ -323,6 +353,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedSocket<S> {
 
 impl<S: AsyncRead + AsyncWrite + OverTcp + Unpin> AsyncWrite for WatchedSocket<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.keep_short();
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.note(written)
     }
@@ -333,7 +364,7 @@ impl<S: AsyncRead + AsyncWrite + OverTcp + Unpin> AsyncWrite for WatchedSocket<S
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, activity, is_shut, linger } = self.get_mut();
+        let Self { stream, activity, is_shut, linger, .. } = self.get_mut();
         if !*is_shut {
             ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
             *is_shut = true;
@@ -349,6 +380,7 @@ impl<S: AsyncRead + AsyncWrite + OverTcp + Unpin> AsyncWrite for WatchedSocket<S
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.keep_short();
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.note(written)
     }

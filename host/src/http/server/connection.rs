@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::activity::{Activity, ActivityLimits, ActivityVerdict, Busy, CallerEnd, OverTcp, WatchedSocket};
+use super::activity::{Activity, ActivityLimits, ActivityVerdict, Busy, Endless, OverTcp, WatchedSocket};
 use super::connection_limit::CountedConnection;
 use super::occupancy::{Occupancy, OpenConnection};
 use super::peer::{Origin, Peer};
@@ -42,6 +42,9 @@ const STREAMS: u32 = 128;
 /// Bytes that one HTTP/2 request, and all of a connection together, may send before they are read.
 const STREAM_WINDOW: u32 = 128 << 10;
 const CONNECTION_WINDOW: u32 = 512 << 10;
+
+/// Bytes of one HTTP/2 response that wait for its caller.
+const STREAM_BUFFER: usize = 64 << 10;
 
 /// How long a connection that was accepted before the shutdown may take for the head of its request: its caller was let in,
 /// so it is answered.
@@ -196,7 +199,7 @@ async fn serve_on<S>(
     let service = service_fn(move |mut request: Request<Incoming>| {
         let busy = Busy::new(Arc::clone(&context.activity), request.version());
         Upgrade::attach(&mut request, &context.occupancy);
-        CallerEnd::attach(&mut request, &context.activity);
+        Endless::attach(&mut request, &context.activity);
         let context = Arc::clone(&context);
         async move { Ok::<_, Infallible>(context.answer(request).await.map(|body| busy.with_body(body))) }
     });
@@ -270,6 +273,7 @@ fn builder(settings: &Settings, tasks: TaskTracker) -> Builder<Tasks> {
         .max_header_list_size(u32::try_from(settings.max_header_bytes).unwrap_or(u32::MAX))
         .max_concurrent_streams(STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW);
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(STREAM_BUFFER);
     builder
 }

@@ -11,7 +11,7 @@ use super::parameters::Parameters;
 use crate::event::EventId;
 use crate::eventlog::Cursor;
 use crate::http::admin::read::blocking;
-use crate::http::answer::{NO_SNIFF, Response, with_body, with_json};
+use crate::http::answer::{NO_SNIFF, Response, with_body, with_json, without_content};
 use crate::http::problem::HttpProblem;
 use crate::http::refusal::Refusal;
 use crate::http::route::{Audience, Route, RouteRequest};
@@ -60,6 +60,10 @@ async fn data(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let stored = blocking(request.shared, move |log| log.event(id)).await?;
     // What it may not read is not there.
     let stored = stored.filter(|stored| grant.filter.matches(&stored.event)).ok_or_else(unknown)?;
+    if stored.event.data.is_empty() {
+        // It is neither JSON nor anything else that its content type may say.
+        return Ok(without_content());
+    }
     let content_type = HeaderValue::from_str(&stored.event.content_type);
     let content_type = content_type.unwrap_or(HeaderValue::from_static("application/octet-stream"));
     let mut response = with_body(StatusCode::OK, content_type, stored.event.data);

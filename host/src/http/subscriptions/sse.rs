@@ -10,7 +10,7 @@ use crate::http::answer::{Response, with_payload};
 use crate::http::payload::Payload;
 use crate::http::problem::HttpProblem;
 use crate::http::refusal::Refusal;
-use crate::http::server::activity::CallerEnd;
+use crate::http::server::activity::Endless;
 use crate::subscribe::{Session, Since, Sse};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -21,10 +21,10 @@ const PAUSE: u32 = 5000;
 
 /// The answer whose body is the session.
 pub(super) fn stream(session: Session, head: &Parts) -> Response {
-    let end = CallerEnd::of(head);
+    let endless = Endless::begin(head);
     let gone = async move {
-        match end {
-            Some(end) => end.wait().await,
+        match endless {
+            Some(endless) => endless.caller_left().await,
             None => std::future::pending().await,
         }
     };

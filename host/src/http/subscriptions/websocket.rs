@@ -15,6 +15,7 @@ use crate::http::answer::Response;
 use crate::http::payload::Payload;
 use crate::http::problem::{Hint, HttpProblem};
 use crate::http::refusal::Refusal;
+use crate::http::server::activity::Endless;
 use crate::http::server::upgrade::Upgrade;
 use crate::http::shared::RequestContext;
 use crate::subscribe::{Form, Session, WebSocket};
@@ -58,6 +59,7 @@ impl Handshake {
         let known =
             |name: &str| [Form::Gateway, Form::CloudEvents].into_iter().find(|form| form.subprotocol() == Some(name));
         let chosen = subprotocols(headers).find_map(known);
+        Endless::begin(&context.head);
         let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
         let accept = HeaderValue::try_from(STANDARD.encode(digest)).expect("base64 may stand in a header");
         let form = if form == Form::Plain { form } else { chosen.unwrap_or(form) };

@@ -1,4 +1,4 @@
-//! The place of a connection in a consumer.
+//! The place of a connection in a consumer, and its use by whoever pulls.
 
 use std::sync::Arc;
 
@@ -9,7 +9,11 @@ use super::lease::{ConsumerError, Lease};
 pub(in crate::subscribe) struct Holder {
     pub(in crate::subscribe) consumer: Arc<Consumer>,
     number: u64,
+    _use: InUse,
 }
+
+/// A use of a consumer, until it is dropped.
+pub(in crate::subscribe) struct InUse(Arc<Consumer>);
 
 impl Holder {
     /// A place in this consumer: the active one, if nobody else has a place.
@@ -31,7 +35,7 @@ impl Holder {
             }
             Ok(number)
         })?;
-        Ok(Self { consumer, number })
+        Ok(Self { _use: InUse::of(&consumer), consumer, number })
     }
 
     /// The lease while it is active. `None` for a standby.
@@ -61,5 +65,18 @@ impl Drop for Holder {
                 }
             }
         });
+    }
+}
+
+impl InUse {
+    pub(in crate::subscribe) fn of(consumer: &Arc<Consumer>) -> Self {
+        consumer.change(|state| state.usage.begins());
+        Self(Arc::clone(consumer))
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.change(|state| state.usage.ends());
     }
 }

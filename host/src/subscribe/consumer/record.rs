@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::spec::ConsumerSpec;
+use super::usage::step;
 use super::window::Parking;
 use crate::event::{EventId, Seq, Timestamp};
 use crate::eventlog::{EventLogError, Expected, Space, ValueChange};
@@ -24,13 +25,26 @@ pub(in crate::subscribe) struct Record {
     /// What is settled beyond: each as its distance from the one before, the first from the position. Short, because a value of
     /// the log is.
     settled: Vec<u64>,
+    /// When somebody used it last, about.
+    #[serde(default)]
+    pub(in crate::subscribe::consumer) used_at: Option<Timestamp>,
 }
 
 impl Record {
     pub(in crate::subscribe) fn new(spec: ConsumerSpec, position: Seq, settled: &BTreeSet<Seq>) -> Self {
         let before = std::iter::once(&position).chain(settled);
         let distances = settled.iter().zip(before).map(|(seq, before)| seq.0 - before.0).collect();
-        Self { spec, position, settled: distances }
+        Self { spec, position, settled: distances, used_at: None }
+    }
+
+    /// Whether `later` need not be written, because it says the same.
+    pub(in crate::subscribe::consumer) fn says(&self, later: &Self) -> bool {
+        let is_used = match (self.spec.idle_expiry(), self.used_at, later.used_at) {
+            (Some(expiry), Some(at), Some(later)) => later.since(at) >= step(expiry),
+            (Some(_), None, Some(_)) => true,
+            _ => false,
+        };
+        !is_used && Self { used_at: self.used_at, ..later.clone() } == *self
     }
 
     /// What is settled beyond the position.
@@ -61,8 +75,18 @@ impl Parked {
     }
 }
 
-pub(in crate::subscribe) fn parked_key(consumer: &str, seq: Seq) -> String {
-    format!("{consumer}/{:020}", seq.0)
+pub(in crate::subscribe::consumer) fn parked_key(consumer: &str, seq: Seq) -> String {
+    format!("{}{:020}", parked_prefix(consumer), seq.0)
+}
+
+/// What the keys of a consumer's parked events begin with.
+pub(in crate::subscribe) fn parked_prefix(consumer: &str) -> String {
+    format!("{consumer}/")
+}
+
+/// The position in such a key.
+pub(in crate::subscribe) fn parked_seq(key: &str) -> Option<Seq> {
+    key.rsplit_once('/').and_then(|(_, seq)| seq.parse().ok()).map(Seq)
 }
 
 pub(in crate::subscribe) fn encode(value: &impl Serialize) -> Bytes {

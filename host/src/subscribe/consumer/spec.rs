@@ -26,6 +26,10 @@ pub struct ConsumerSpec {
     pub max_attempts: u32,
     /// Parked events; with as many, the next one is tried on, and holds its consumer up.
     pub parked_max: usize,
+    /// How old the events become at least that it has not settled, whatever the age of retention; 0 is no hold.
+    pub hold_ms: u64,
+    /// It is deleted after nobody has used it for so long; 0 is never. Not for what the configuration has.
+    pub idle_expiry_ms: u64,
 }
 
 /// What is wrong with a specification.
@@ -50,6 +54,8 @@ impl Default for ConsumerSpec {
             ack_timeout_ms: 60_000,
             max_attempts: 10,
             parked_max: 10_000,
+            hold_ms: 0,
+            idle_expiry_ms: 0,
         }
     }
 }
@@ -57,6 +63,9 @@ impl Default for ConsumerSpec {
 impl ConsumerSpec {
     /// The largest window: its settled events are in one record.
     pub const MAX_WINDOW: usize = 2000;
+
+    /// The longest hold, and the longest time without a use.
+    pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
     /// Checks every member.
     ///
@@ -68,6 +77,11 @@ impl ConsumerSpec {
         let range = |key, is_in: bool, expected| if is_in { Ok(()) } else { Err(SpecError::Range { key, expected }) };
         range("window", (1..=Self::MAX_WINDOW).contains(&self.window), "1 to 2000")?;
         range("ack_timeout_ms", (100..=86_400_000).contains(&self.ack_timeout_ms), "100 to 86400000")?;
+        let is_short = |millis| Duration::from_millis(millis) <= Self::LONGEST;
+        range("hold_ms", is_short(self.hold_ms), "at most 31622400000")?;
+        let expires = self.idle_expiry_ms > 0;
+        let is_in = !expires || (self.idle_expiry_ms >= 1000 && is_short(self.idle_expiry_ms));
+        range("idle_expiry_ms", is_in, "0, or 1000 to 31622400000")?;
         range("max_attempts", self.max_attempts > 0, "at least 1")
     }
 
@@ -80,8 +94,16 @@ impl ConsumerSpec {
         Ok(EventPatterns { channels: all(&self.channels)?, kinds: all(&self.kinds)?, subjects: all(&self.subjects)? })
     }
 
+    pub(super) fn hold(&self) -> Option<Duration> {
+        (self.hold_ms > 0).then_some(Duration::from_millis(self.hold_ms))
+    }
+
+    pub(super) fn idle_expiry(&self) -> Option<Duration> {
+        (self.idle_expiry_ms > 0).then_some(Duration::from_millis(self.idle_expiry_ms))
+    }
+
     pub(super) fn limits(&self) -> WindowLimits {
         let ack_timeout = Duration::from_millis(self.ack_timeout_ms);
-        WindowLimits { size: self.window, ack_timeout, max_attempts: self.max_attempts }
+        WindowLimits { size: self.window, ack_timeout, max_attempts: self.max_attempts, parked_max: self.parked_max }
     }
 }

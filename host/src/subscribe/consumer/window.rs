@@ -16,6 +16,8 @@ pub(super) struct WindowLimits {
     pub(super) ack_timeout: Duration,
     /// After as many attempts an event is parked.
     pub(super) max_attempts: u32,
+    /// Parked events; with as many, an event is tried on.
+    pub(super) parked_max: usize,
 }
 
 /// The events after a position that were read for a consumer.
@@ -32,10 +34,9 @@ pub(super) struct Window {
     replayed: BTreeMap<Seq, Item>,
     /// Settled before a restart, and not read again yet.
     settled_before: BTreeSet<Seq>,
-    /// How many more events may be parked.
-    parking_room: usize,
-    parked: Vec<Parking>,
-    unparked: Vec<Seq>,
+    /// Events that are parked, whether that is written already or not.
+    parked: BTreeSet<Seq>,
+    changes: ParkingChanges,
 }
 
 /// How long an event waits at least that can no longer be parked.
@@ -92,25 +93,20 @@ pub(super) struct Sending {
     pub(super) parked: bool,
 }
 
-/// What has to become durable beside the position.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ParkingChanges {
-    pub(super) parked: Vec<Parking>,
-    pub(super) unparked: Vec<Seq>,
-}
+/// What has to become durable beside the position: events that are parked, and `None` for each that no longer is.
+pub(super) type ParkingChanges = BTreeMap<Seq, Option<Parking>>;
 
 impl Window {
-    /// A window after `position`, with what was settled beyond.
-    pub(super) fn new(limits: WindowLimits, position: Seq, settled: BTreeSet<Seq>) -> Self {
+    /// A window after `position`, with what was settled beyond, and what is parked.
+    pub(super) fn new(limits: WindowLimits, position: Seq, settled: BTreeSet<Seq>, parked: BTreeSet<Seq>) -> Self {
         Self {
             limits,
             read: position,
             items: BTreeMap::new(),
             replayed: BTreeMap::new(),
             settled_before: settled,
-            parking_room: usize::MAX,
-            parked: Vec::new(),
-            unparked: Vec::new(),
+            parked,
+            changes: ParkingChanges::new(),
         }
     }
 
@@ -118,9 +114,22 @@ impl Window {
         self.limits = limits;
     }
 
-    /// How many more events may be parked; with none, an event is tried on.
-    pub(super) fn set_parking_room(&mut self, room: usize) {
-        self.parking_room = room.saturating_sub(self.parked.len());
+    /// Goes on after `position`. What is parked stays parked, and comes again if it was to.
+    pub(super) fn seek(&mut self, position: Seq) {
+        self.read = position;
+        self.items.clear();
+        self.settled_before.clear();
+        self.take_back();
+    }
+
+    /// How many events are parked.
+    pub(super) fn parked(&self) -> usize {
+        self.parked.len()
+    }
+
+    /// Whether no more events can be parked.
+    pub(super) fn is_full_of_parked(&self) -> bool {
+        self.parked.len() >= self.limits.parked_max
     }
 
     /// Everything up to here is settled.
@@ -166,11 +175,16 @@ impl Window {
         self.settled_before = later;
     }
 
-    /// Takes in a parked event that is to be sent again.
-    pub(super) fn replay(&mut self, head: Head) {
+    /// Takes in an event that is to be sent again, if it is parked: whoever asks for it has read that from the log, which hears of
+    /// an acknowledgement later. Returns whether it is.
+    pub(super) fn replay(&mut self, head: Head) -> bool {
         let Head { seq, id, subject } = head;
-        let item = || Item { id, subject, attempts: 0, state: State::Ready, reason: String::new() };
-        self.replayed.entry(seq).or_insert_with(item);
+        let is_parked = self.parked.contains(&seq);
+        if is_parked {
+            let item = || Item { id, subject, attempts: 0, state: State::Ready, reason: String::new() };
+            self.replayed.entry(seq).or_insert_with(item);
+        }
+        is_parked
     }
 
     /// The next event to send, marked as sent.
@@ -220,11 +234,17 @@ impl Window {
         Some(Sending { seq, attempt: item.attempts, parked: false })
     }
 
+    /// Whether nobody has said anything of it since.
+    pub(super) fn is_sent(&self, sending: Sending) -> bool {
+        let items = if sending.parked { &self.replayed } else { &self.items };
+        let is_sent = |item: &Item| item.attempts == sending.attempt && matches!(item.state, State::Sent { .. });
+        items.get(&sending.seq).is_some_and(is_sent)
+    }
+
     /// Settles an event that is no longer in the log.
     pub(super) fn settle(&mut self, sending: Sending) {
         if sending.parked {
-            self.replayed.remove(&sending.seq);
-            self.unparked.push(sending.seq);
+            self.unpark(sending.seq);
         } else if let Some(item) = self.items.get_mut(&sending.seq) {
             item.state = State::Settled;
             self.advance();
@@ -272,8 +292,7 @@ impl Window {
         }
         let is_replayed = self.replayed.get(&seq).is_some_and(|item| item.id == id);
         if is_replayed {
-            self.replayed.remove(&seq);
-            self.unparked.push(seq);
+            self.unpark(seq);
         }
         is_replayed
     }
@@ -296,7 +315,7 @@ impl Window {
         }
         match action {
             NackAction::Skip => return self.ack(id),
-            NackAction::Park if self.parking_room == 0 => self.fail(seq, is_replayed, reason, NO_ROOM_TO_PARK, now),
+            NackAction::Park if self.is_full_of_parked() => self.fail(seq, is_replayed, reason, NO_ROOM_TO_PARK, now),
             NackAction::Retry => self.fail(seq, is_replayed, reason, delay, now),
             NackAction::Park => self.park(seq, is_replayed, reason),
         }
@@ -324,26 +343,28 @@ impl Window {
 
     /// What has to become durable beside the position.
     pub(super) fn take_parking_changes(&mut self) -> ParkingChanges {
-        ParkingChanges { parked: std::mem::take(&mut self.parked), unparked: std::mem::take(&mut self.unparked) }
+        std::mem::take(&mut self.changes)
     }
 
-    /// Takes back changes that did not become durable.
+    /// Takes back changes that did not become durable. Later ones stand.
     pub(super) fn keep_parking_changes(&mut self, changes: ParkingChanges) {
-        self.parked.splice(0..0, changes.parked);
-        self.unparked.splice(0..0, changes.unparked);
+        for (seq, change) in changes {
+            self.changes.entry(seq).or_insert(change);
+        }
     }
 
     pub(super) fn has_parking_changes(&self) -> bool {
-        !self.parked.is_empty() || !self.unparked.is_empty()
+        !self.changes.is_empty()
     }
 
     fn fail(&mut self, seq: Seq, is_replayed: bool, reason: &str, delay: Duration, now: Instant) {
+        let has_room = !self.is_full_of_parked();
         let items = if is_replayed { &mut self.replayed } else { &mut self.items };
         let Some(item) = items.get_mut(&seq) else { return };
         reason.clone_into(&mut item.reason);
         if item.attempts < self.limits.max_attempts {
             item.state = State::Waiting { at: now + delay };
-        } else if self.parking_room == 0 && !is_replayed {
+        } else if !has_room && !is_replayed {
             item.state = State::Waiting { at: now + delay.max(NO_ROOM_TO_PARK) };
         } else {
             let reason = reason.to_owned();
@@ -360,9 +381,16 @@ impl Window {
         let Some(item) = self.items.get_mut(&seq) else { return };
         item.state = State::Settled;
         let reason = reason.to_owned();
-        self.parking_room -= 1;
-        self.parked.push(Parking { seq, id: item.id, attempts: item.attempts, reason });
+        let parking = Parking { seq, id: item.id, attempts: item.attempts, reason };
+        self.parked.insert(seq);
+        self.changes.insert(seq, Some(parking));
         self.advance();
+    }
+
+    fn unpark(&mut self, seq: Seq) {
+        self.replayed.remove(&seq);
+        self.parked.remove(&seq);
+        self.changes.insert(seq, None);
     }
 
     /// Forgets what the position has passed.

@@ -16,9 +16,19 @@ fn head(seq: u64, subject: &str) -> Head {
     Head { seq: Seq(seq), id: id(seq), subject }
 }
 
+fn limits(size: usize, max_attempts: u32) -> WindowLimits {
+    WindowLimits { size, ack_timeout: TIMEOUT, max_attempts, parked_max: 1000 }
+}
+
 fn window(size: usize, max_attempts: u32) -> Window {
-    let limits = WindowLimits { size, ack_timeout: TIMEOUT, max_attempts };
-    Window::new(limits, Seq(0), BTreeSet::new())
+    Window::new(limits(size, max_attempts), Seq(0), BTreeSet::new(), BTreeSet::new())
+}
+
+/// A window that has read everything up to 9, with these events parked.
+fn window_with_parked(parked: &[u64]) -> Window {
+    let mut window = Window::new(limits(8, 2), Seq(0), BTreeSet::new(), parked.iter().copied().map(Seq).collect());
+    window.pass(Seq(9));
+    window
 }
 
 /// Sends everything that may go, and returns the positions.
@@ -78,15 +88,14 @@ fn an_event_is_parked_after_its_last_attempt() {
     assert_eq!(window.send(now), None);
     assert_eq!(window.position(), Seq(1));
     let parking = Parking { seq: Seq(1), id: id(1), attempts: 2, reason: "not acknowledged in time".to_owned() };
-    assert_eq!(window.take_parking_changes().parked, [parking]);
+    assert_eq!(window.take_parking_changes(), [(Seq(1), Some(parking))].into());
     assert!(!window.has_parking_changes());
 }
 
 #[test]
 fn a_parked_event_that_is_sent_again_touches_no_position() {
-    let (mut window, now) = (window(8, 2), Instant::now());
-    window.pass(Seq(9));
-    window.replay(head(4, "a"));
+    let (mut window, now) = (window_with_parked(&[4]), Instant::now());
+    assert!(window.replay(head(4, "a")));
     window.add(head(10, "a"));
 
     assert_eq!(window.send(now).unwrap().seq, Seq(10), "it waits for no parked event");
@@ -95,13 +104,83 @@ fn a_parked_event_that_is_sent_again_touches_no_position() {
     assert!(window.ack(id(4)));
 
     assert_eq!(window.position(), Seq(9));
-    assert_eq!(window.take_parking_changes().unparked, [Seq(4)]);
+    assert_eq!(window.take_parking_changes(), [(Seq(4), None)].into());
+}
+
+#[test]
+fn a_replay_brings_nothing_back_that_was_settled_and_is_not_written_yet() {
+    let skip: fn(&mut Window, EventId) -> bool =
+        |window, id| window.nack(id, NackAction::Skip, Duration::ZERO, "", Instant::now());
+    for settle in [Window::ack, skip] {
+        let (mut window, now) = (window_with_parked(&[4]), Instant::now());
+        assert!(window.replay(head(4, "a")));
+        assert_eq!(send_all(&mut window, now), [4]);
+        assert!(settle(&mut window, id(4)));
+
+        // Whoever replays has read from the log that it is parked.
+        assert!(!window.replay(head(4, "a")));
+        let unwritten = window.take_parking_changes();
+        assert!(!window.replay(head(4, "a")), "also while that is being written");
+        window.keep_parking_changes(unwritten.clone());
+        assert!(!window.replay(head(4, "a")), "also when that has failed");
+
+        assert_eq!((send_all(&mut window, now), window.parked()), (vec![], 0));
+        assert_eq!((window.take_parking_changes(), unwritten), ([(Seq(4), None)].into(), [(Seq(4), None)].into()));
+    }
+}
+
+#[test]
+fn what_was_parked_last_is_written_last() {
+    let (mut window, now) = (window_with_parked(&[4]), Instant::now());
+    assert!(window.replay(head(4, "")));
+    window.send(now);
+    assert!(window.ack(id(4)));
+    window.seek(Seq(3));
+    window.add(head(4, ""));
+    window.send(now);
+    let unwritten = window.take_parking_changes();
+    assert!(window.nack(id(4), NackAction::Park, Duration::ZERO, "again", now));
+
+    window.keep_parking_changes(unwritten);
+
+    assert_eq!(window.parked(), 1);
+    assert!(window.take_parking_changes()[&Seq(4)].as_ref().is_some_and(|parking| parking.reason == "again"));
+}
+
+#[test]
+fn a_move_keeps_what_is_parked_and_what_is_to_come_again() {
+    let (mut window, now) = (window_with_parked(&[4]), Instant::now());
+    for seq in [10, 11] {
+        window.add(head(seq, ""));
+    }
+    assert!(window.replay(head(4, "")));
+    assert_eq!(send_all(&mut window, now), [10, 11, 4]);
+    assert!(window.nack(id(11), NackAction::Park, Duration::ZERO, "bad", now));
+
+    window.seek(Seq(20));
+
+    assert_eq!((window.position(), window.parked(), window.room()), (Seq(20), 2, 8));
+    assert_eq!(window.take_parking_changes().into_keys().collect::<Vec<_>>(), [Seq(11)]);
+    assert_eq!(send_all(&mut window, now), [4], "its receiver may not have got it");
+}
+
+#[test]
+fn an_event_that_is_settled_while_it_is_read_is_not_sent() {
+    let (mut window, now) = (window(8, 3), Instant::now());
+    window.add(head(1, ""));
+    window.send(now);
+    window.expire(now + TIMEOUT);
+    let again = window.send(now + TIMEOUT).unwrap();
+    assert!(window.is_sent(again));
+
+    assert!(window.ack(id(1)));
+
+    assert!(!window.is_sent(again));
 }
 
 #[test]
 fn what_was_settled_before_a_restart_is_not_sent_again() {
-    let limits = WindowLimits { size: 8, ack_timeout: TIMEOUT, max_attempts: 2 };
-    let mut window = Window::new(limits, Seq(5), [Seq(7), Seq(8)].into());
+    let mut window = Window::new(limits(8, 2), Seq(5), [Seq(7), Seq(8)].into(), BTreeSet::new());
     assert_eq!(window.settled(), [Seq(7), Seq(8)].into(), "also before it is read");
     for seq in 6..=9 {
         window.add(head(seq, "a"));
@@ -129,7 +208,7 @@ fn what_was_sent_can_be_extended_and_taken_back() {
 #[test]
 fn what_cannot_be_parked_is_tried_on() {
     let (mut window, mut now) = (window(8, 1), Instant::now());
-    window.set_parking_room(0);
+    window.set_limits(WindowLimits { parked_max: 0, ..limits(8, 1) });
     window.add(head(1, ""));
     window.send(now);
     assert!(window.nack(id(1), NackAction::Park, Duration::ZERO, "bad", now));
@@ -137,9 +216,9 @@ fn what_cannot_be_parked_is_tried_on() {
     now += NO_ROOM_TO_PARK;
     assert_eq!(window.send(now).unwrap().attempt, 2);
 
-    window.set_parking_room(1);
+    window.set_limits(WindowLimits { parked_max: 1, ..limits(8, 1) });
     assert!(window.nack(id(1), NackAction::Retry, Duration::ZERO, "bad", now));
-    assert_eq!(window.take_parking_changes().parked.len(), 1);
+    assert_eq!(window.take_parking_changes().len(), 1);
 }
 
 /// Random acknowledgements, failures and restarts against what must always hold.
@@ -154,8 +233,7 @@ fn nothing_is_skipped_sent_again_after_it_was_settled_or_out_of_order() {
             random ^= random << 17;
             random % below
         };
-        let limits = WindowLimits { size: 16, ack_timeout: TIMEOUT, max_attempts: 4 };
-        let mut window = Window::new(limits, Seq(0), BTreeSet::new());
+        let mut window = Window::new(limits(16, 4), Seq(0), BTreeSet::new(), BTreeSet::new());
         let mut now = Instant::now();
         let subject = |seq: u64| ["", "a", "b", "c"][(seq % 4) as usize];
         let mut sent: HashMap<u64, u32> = HashMap::new();
@@ -209,18 +287,18 @@ fn nothing_is_skipped_sent_again_after_it_was_settled_or_out_of_order() {
                 }
                 9 if next(8) == 0 => {
                     let (position, kept) = (window.position(), window.settled());
-                    for parking in window.take_parking_changes().parked {
+                    for parking in window.take_parking_changes().into_values().flatten() {
                         assert!(parked.insert(parking.seq.0), "{seed}: parked twice");
                         settled.insert(parking.seq.0);
                     }
-                    window = Window::new(limits, position, kept);
+                    window = Window::new(limits(16, 4), position, kept, parked.iter().copied().map(Seq).collect());
                     read = position.0;
                     sent.retain(|seq, _| *seq <= position.0);
                     open.clear();
                 }
                 _ => {}
             }
-            for parking in window.take_parking_changes().parked {
+            for parking in window.take_parking_changes().into_values().flatten() {
                 assert!(parking.attempts >= 4);
                 assert!(parked.insert(parking.seq.0), "{seed}: parked twice");
                 settled.insert(parking.seq.0);

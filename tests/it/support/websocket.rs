@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::PATIENCE;
@@ -14,8 +14,8 @@ use super::PATIENCE;
 pub(crate) const KEY: &str = "sesame-sesame";
 
 /// One connection after its handshake.
-pub(crate) struct WebSocket {
-    pub(crate) stream: TcpStream,
+pub(crate) struct WebSocket<S = TcpStream> {
+    pub(crate) stream: S,
     /// What was read and is no whole frame yet.
     pub(crate) read: Vec<u8>,
     /// The head of the answer to the handshake, in lower case.
@@ -76,7 +76,18 @@ impl WebSocket {
 
     /// As [`try_connect`](Self::try_connect), of a gateway that may end meanwhile.
     pub(crate) async fn reach(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address).await?;
+        Self::open(TcpStream::connect(address).await?, address, path, headers).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
+    /// Sends a handshake over a connection and reads the head of its answer.
+    pub(crate) async fn open(
+        mut stream: S,
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> io::Result<Self> {
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!(
             "GET {path} HTTP/1.1\r\nhost: {address}\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\

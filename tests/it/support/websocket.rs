@@ -94,6 +94,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
              sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n{headers}\r\n"
         );
         stream.write_all(head.as_bytes()).await?;
+        // Over TLS it may lie in a buffer of this side.
+        stream.flush().await?;
         let mut read = Vec::new();
         let end = loop {
             if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -108,12 +110,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 
     pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.unwrap();
+        assert!(self.try_send(bytes).await, "the other side is gone");
     }
 
     /// Whether the other side is still there to be sent something.
     pub(crate) async fn try_send(&mut self, bytes: &[u8]) -> bool {
-        self.stream.write_all(bytes).await.is_ok()
+        self.stream.write_all(bytes).await.is_ok() && self.stream.flush().await.is_ok()
     }
 
     pub(crate) async fn say(&mut self, message: &Value) {

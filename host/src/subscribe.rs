@@ -46,6 +46,7 @@ pub use self::session::{OnGap, Session};
 pub use self::settings::{AliasSettings, Limits, Settings, SubscriberSettings};
 pub use self::sse::Sse;
 pub use self::start::{Gap, GapReason, Since, SinceError, Start};
+pub use self::tickets::Ticket;
 pub use self::websocket::WebSocket;
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Connections to the gateway under attack, in the clear or over TLS.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -34,11 +36,19 @@ impl Door {
 
     /// A new connection for HTTP/2; `None` if the gateway accepts no more.
     pub(crate) async fn connect(&self) -> Option<Stream> {
-        let stream = TcpStream::connect(self.address).await.ok()?;
-        let Some(authority) = &self.authority else { return Some(Box::new(stream)) };
-        let mut config = authority.client_config(None);
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        let name = self.address.ip().into();
-        Some(Box::new(TlsConnector::from(Arc::new(config)).connect(name, stream).await.ok()?))
+        let config = self.authority.as_ref().map(|authority| {
+            let mut config = authority.client_config(None);
+            config.alpn_protocols = vec![b"h2".to_vec()];
+            Arc::new(config)
+        });
+        self.connect_with(config).await.ok()
+    }
+
+    /// A new connection, over TLS if there is a configuration.
+    pub(crate) async fn connect_with(&self, config: Option<Arc<ClientConfig>>) -> io::Result<Stream> {
+        let stream = TcpStream::connect(self.address).await?;
+        let Some(config) = config else { return Ok(Box::new(stream)) };
+        let stream = TlsConnector::from(config).connect(self.address.ip().into(), stream).await;
+        Ok(Box::new(stream.map_err(|error| io::Error::new(error.kind(), format!("TLS: {error}")))?))
     }
 }

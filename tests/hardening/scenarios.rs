@@ -6,6 +6,7 @@ mod bombs;
 mod description;
 mod forged_delivery;
 mod http2_floods;
+mod reconnections;
 mod signature_matrix;
 mod slow_callers;
 mod slow_reader;
@@ -80,6 +81,12 @@ pub(crate) const ALL: &[Scenario<Report>] = &[
         claim: "the frames of the Autobahn testsuite: each is answered as RFC 6455 says, or closes with its code",
         rounds: [1, 20],
         run: |scale| Box::pin(websocket_frames::run(scale)),
+    },
+    Scenario {
+        name: "SUB4",
+        claim: "thousands of subscribers over TLS, all back at once after a kill: none loses an event, memory is bounded",
+        rounds: [1, 3],
+        run: |scale| Box::pin(reconnections::run(scale)),
     },
     Scenario {
         name: "SUB5",

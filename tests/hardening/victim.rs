@@ -60,19 +60,30 @@ impl Victim {
 
     /// With the subscriber `edge`, which may have any number of connections; `keys` has more keys of `[subscribe]`.
     pub(crate) async fn start_with_subscriber(keys: &str) -> Self {
-        let mut setup = with_subscriber(setup(), "", keys);
-        for key in ["MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_ADDRESS"] {
-            setup = setup.env(&format!("GATEWAY__HTTP__{key}"), "10000");
-        }
-        Self::of(setup.env("GATEWAY__HTTP__HEADER_TIMEOUT", "2s"), None).await
+        Self::of(crowd(keys).env("GATEWAY__HTTP__HEADER_TIMEOUT", "2s"), None).await
+    }
+
+    /// The same over TLS.
+    pub(crate) async fn start_tls_with_subscriber() -> Self {
+        Self::of_tls(crowd("")).await
     }
 
     /// Over TLS.
     pub(crate) async fn start_tls() -> Self {
+        Self::of_tls(setup()).await
+    }
+
+    async fn of_tls(setup: Setup) -> Self {
         let authority = Authority::new();
-        let setup = setup().config("\n[http.tls]\ncertificate = \"tls/cert.pem\"\nkey = \"tls/key.pem\"\n");
+        let setup = setup.config("\n[http.tls]\ncertificate = \"tls/cert.pem\"\nkey = \"tls/key.pem\"\n");
         authority.issue("127.0.0.1").write(setup.path());
         Self::of(setup, Some(Arc::new(authority))).await
+    }
+
+    /// Kills the gateway with SIGKILL and starts it again at the same address.
+    pub(crate) async fn restart(self) -> Self {
+        let Door { address, authority } = self.door;
+        Self::of(self.gateway.kill().env("GATEWAY__HTTP__LISTEN", &address.to_string()), authority).await
     }
 
     async fn of(setup: Setup, authority: Option<Arc<Authority>>) -> Self {
@@ -81,8 +92,9 @@ impl Victim {
         let victim = Self { client: door.client(), door, gateway, resident: 0 };
         // A plugin that takes long to compile may start to serve after the first request.
         let serves = async || {
-            let plugins = victim.json("/admin/plugins").await;
-            plugins["plugins"].as_array().unwrap().iter().all(|row| row["state"] == "serving").then_some(())
+            // A crowd may be in the way.
+            let reply = victim.client.try_send("GET", "/admin/plugins", &[], Vec::new()).await.ok()?;
+            reply.json()["plugins"].as_array().unwrap().iter().all(|row| row["state"] == "serving").then_some(())
         };
         victim.gateway.until("all plugins to serve", serves).await;
         victim
@@ -166,6 +178,15 @@ impl Victim {
     }
 }
 
+/// A gateway that lets thousands of connections of the subscriber `edge` in; `keys` has more keys of `[subscribe]`.
+fn crowd(keys: &str) -> Setup {
+    let mut setup = with_subscriber(setup(), "", keys);
+    for key in ["MAX_CONNECTIONS", "MAX_CONNECTIONS_PER_ADDRESS"] {
+        setup = setup.env(&format!("GATEWAY__HTTP__{key}"), "20000");
+    }
+    setup
+}
+
 /// The setup that all of these gateways share.
 fn setup() -> Setup {
     Setup::new()
@@ -190,8 +211,8 @@ fn with_subscriber(setup: Setup, rights: &str, keys: &str) -> Setup {
 
         [subscribe]
         attempts = {{ rate = "10000/s", burst = 10000 }}
-        max_connections = 5000
-        max_connections_per_subscriber = 5000
+        max_connections = 20000
+        max_connections_per_subscriber = 20000
         {keys}
         "#
     );

@@ -4,6 +4,7 @@ mod agent_protocols;
 mod agents;
 mod alertmanager;
 mod bodies;
+mod browser;
 mod cancellation;
 mod channel_samples;
 mod check;

@@ -133,14 +133,14 @@ fn out(dir: &TempDir) -> PathBuf {
 }
 
 /// The configuration that the README of the subscribers shows.
-fn configuration() -> String {
+pub(crate) fn configuration() -> String {
     let readme = fs::read_to_string(example("subscribers/README.md")).unwrap();
     let (_, rest) = readme.split_once("```toml\n").unwrap();
     rest.split_once("```").unwrap().0.to_owned()
 }
 
 /// Stores so many events; adds their ids.
-async fn store(gateway: &TestGateway, count: usize, posted: &mut Vec<String>) {
+pub(crate) async fn store(gateway: &TestGateway, count: usize, posted: &mut Vec<String>) {
     let json = [("content-type", "application/json")];
     // Line breaks of all kinds, in the payload and in its text.
     let bodies = ["{\r\n \"a\":\r1,\n\n\"b\": 2}", "\"a\u{2028}b\u{2029}c\u{85}d\\n\\n\""];

@@ -73,8 +73,9 @@ async fn a_stream_goes_on_after_the_last_event_that_a_client_has_seen() {
     for line in ["content-type: text/event-stream", "cache-control: no-store, no-transform", "x-accel-buffering: no"] {
         assert!(stream.head.contains(line), "{}", stream.head);
     }
-    assert_eq!(stream.next().await.unwrap().retry, Some(3000));
-    assert_eq!(stream.next().await.unwrap().event, "connection.ack");
+    let ack = stream.next().await.unwrap();
+    assert_eq!(ack.event, "connection.ack");
+    assert!((2000..4000).contains(&ack.retry.unwrap()), "in one block with the id, which an empty line would clear");
     let first = stream.event("event").await;
     assert_eq!(first.json()["event"]["data"], 1);
     assert_eq!(first.json()["cursor"], first.id);
@@ -330,14 +331,20 @@ async fn more_connections_than_allowed_are_refused() {
     let mut stream = EventStream::open(address, "/api/subscribe", &[("api-key", KEY)]).await;
     assert!(stream.head.starts_with("http/1.1 200 "), "a browser comes back: {}", stream.head);
     assert!(stream.next().await.unwrap().retry.unwrap() >= 5000);
+    let ticket = gateway.client.post("/api/tickets", &[("api-key", KEY)], "").await.expect_status(201).json();
+    let with_ticket = format!("/api/subscribe?since=earliest&ticket={}", ticket["ticket"].as_str().unwrap());
+    let cursor = "00000000000000ff.5";
+    let mut stream = EventStream::open(address, &with_ticket, &[("last-event-id", cursor)]).await;
+    assert_eq!(stream.next().await.unwrap().id, cursor, "the empty line would clear it");
 
     drop(first);
     gateway
         .until("a place is free", async || (gateway.json("/admin/subscribers").await["active"] == 1).then_some(()))
         .await;
-    WebSocket::connect(address, "/api/subscribe").await;
+    let mut stream = EventStream::open(address, &with_ticket, &[("last-event-id", cursor)]).await;
+    assert_eq!(stream.event("connection.ack").await.json()["subscriber_id"], "edge", "its ticket was not used up");
     let refused = gateway.json("/admin/subscribers").await["refused"].clone();
-    assert_eq!(refused, 2);
+    assert_eq!(refused, 3);
 }
 
 #[tokio::test]

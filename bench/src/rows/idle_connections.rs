@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection};
@@ -13,7 +13,7 @@ use crate::certificate;
 use crate::load::Load;
 use crate::measure::{CONNECTIONS, WARM_UP, settled};
 use crate::process::Server;
-use crate::row::{Found, Results, Row, Run};
+use crate::row::{Found, Goal, Results, Row, Run, Wanted};
 use crate::samples::thousands;
 use crate::subject::{Place, wait_for_metric};
 use crate::webhook::{ISSUES, Requests};
@@ -22,7 +22,12 @@ pub(crate) static IDLE_CONNECTIONS: Row = Row {
     name: "idle_connections",
     letter: "r",
     about: "memory and p99 with 1,000 and 10,000 idle connections",
-    goals: &[],
+    goals: &[Goal {
+        figure: "memory of one of 10,000",
+        wanted: Wanted::Below(16.0),
+        unit: " KiB",
+        found: |results| results.median(&IDLE_CONNECTIONS, |round: &Crowd| round.used / 1024.0),
+    }],
     run: Run::EachRound(|place, effort| {
         let found = run(place, effort.time)?;
         Ok(Found::new(format!("{found:?}"), found))
@@ -32,6 +37,9 @@ pub(crate) static IDLE_CONNECTIONS: Row = Row {
 
 /// How many are open.
 const CROWDS: [usize; 2] = [1_000, 10_000];
+
+/// How many send a request at once.
+const WAVE: usize = 500;
 
 /// How long the gateway may take to accept them, or to notice that they are gone.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -45,7 +53,9 @@ const HTTP: &str = "max_connections = 20000\nmax_connections_per_address = 20000
 struct Crowd {
     /// Bytes of the gateway for one of each of [`CROWDS`].
     plain: [f64; 2],
-    /// The same over TLS, after the handshake.
+    /// The same for one of the larger crowd, in which each has sent a request.
+    used: f64,
+    /// As `plain` over TLS, after the handshake.
     encrypted: [f64; 2],
     /// The p99 of good answers in milliseconds, without idle connections.
     alone: f64,
@@ -72,10 +82,11 @@ fn run(place: &mut Place, time: Duration) -> Result<Crowd> {
     let few = p99_beside(CROWDS[0])?;
     let alone = p99_beside(0)?;
     drop(gateway);
+    let used = after_a_request(&place.gateway_with(HTTP, "")?.server)?;
     let (gateway, callers) = place.gateway_behind_tls(HTTP)?;
     let callers = Arc::new(callers);
     let (encrypted, _idle) = open(&gateway.server, || shake_hands(gateway.server.address, &callers))?;
-    Ok(Crowd { plain, encrypted, alone, beside: [few, many] })
+    Ok(Crowd { plain, used, encrypted, alone, beside: [few, many] })
 }
 
 /// Opens each of [`CROWDS`]. Returns the gateway's memory per connection, and the open connections.
@@ -93,6 +104,24 @@ fn open(server: &Server, connect: impl Fn() -> Result<TcpStream>) -> Result<([f6
         *bytes = settled(server)?.saturating_sub(before) as f64 / count as f64;
     }
     Ok((bytes, open))
+}
+
+/// Opens the larger crowd, whose requests leave no events behind. Returns the gateway's memory per connection.
+fn after_a_request(server: &Server) -> Result<f64> {
+    let mut requests = Requests::forged();
+    let mut wave = || {
+        let mut wave = Load::connect(server.address, WAVE)?;
+        let refused = wave.run(&mut requests, Duration::ZERO)?.bad;
+        ensure!(refused.get(&401) == Some(&(WAVE as u64)), "forged webhooks were answered {refused:?}");
+        Ok(wave)
+    };
+    // What so many requests at once need.
+    drop(wave()?);
+    wait_for(server, 0)?;
+    let before = settled(server)?;
+    let _idle: Vec<_> = (0..CROWDS[1] / WAVE).map(|_| wave()).collect::<Result<_>>()?;
+    wait_for(server, CROWDS[1])?;
+    Ok(settled(server)?.saturating_sub(before) as f64 / CROWDS[1] as f64)
 }
 
 /// Waits until the gateway has accepted `count` connections, beside the one that asks: the system accepts them earlier.
@@ -117,12 +146,13 @@ fn shake_hands(server: SocketAddr, config: &Arc<ClientConfig>) -> Result<TcpStre
 fn print(results: &Results) {
     let of = |pick: fn(&Crowd) -> f64| results.median(&IDLE_CONNECTIONS, pick).unwrap_or_default();
     let text = format!(
-        "{} idle connections take {:.1} kB each, {} take {:.1} kB; over TLS {:.1} kB and {:.1} kB;\n\
+        "{} idle connections take {:.1} kB each, {} take {:.1} kB, after a request {:.1} kB; over TLS {:.1} kB and {:.1} kB;\n\
          p99 of others {:.2} ms without them, {:.2} ms and {:.2} ms with them",
         thousands(CROWDS[0] as f64),
         of(|round| round.plain[0] / 1000.0),
         thousands(CROWDS[1] as f64),
         of(|round| round.plain[1] / 1000.0),
+        of(|round| round.used / 1000.0),
         of(|round| round.encrypted[0] / 1000.0),
         of(|round| round.encrypted[1] / 1000.0),
         of(|round| round.alone),

@@ -32,6 +32,12 @@ pub(crate) static SUBSCRIBERS: Row = Row {
             found: |results| results.median(&SUBSCRIBERS, |round: &Round| round.bytes / 1024.0),
         },
         Goal {
+            figure: "memory of 1,000",
+            wanted: Wanted::Below(10.0),
+            unit: " MB",
+            found: |results| results.median(&SUBSCRIBERS, |round: &Round| round.registry / 1e6),
+        },
+        Goal {
             figure: "messages of 100,000/s",
             wanted: Wanted::AtLeast(0.99),
             unit: "",
@@ -81,7 +87,8 @@ const MORE: &str = "[callers.bench]\nkind = \"bearer\"\nsecret = { env = \"BENCH
 
 #[derive(Clone, Copy, Debug)]
 struct Round {
-    /// Of the gateway for each of [`CROWD`].
+    /// Of the gateway for all of [`AUDIENCE`], and for each of [`CROWD`].
+    registry: f64,
     bytes: f64,
     /// To all of [`AUDIENCE`] in a second, and how many there should have been.
     messages: f64,
@@ -102,7 +109,9 @@ fn run(place: &mut Place, time: Duration) -> Result<Round> {
     // The first answer takes memory too.
     Readers::connect(server, 1, |_| String::new())?;
     let before = settled(server)?;
-    let crowd = Readers::connect(server, CROWD, |_| String::new())?;
+    let mut crowd = Readers::connect(server, AUDIENCE, |_| String::new())?;
+    let registry = settled(server)?.saturating_sub(before) as f64;
+    crowd.grow(server, CROWD, |_| String::new())?;
     let bytes = settled(server)?.saturating_sub(before) as f64 / CROWD as f64;
     drop(crowd);
     wait_for(server, 0)?;
@@ -127,7 +136,7 @@ fn run(place: &mut Place, time: Duration) -> Result<Round> {
     }
     let mut late = Readers::connect(server, 1, |_| "&since=earliest&kind=bench.*".to_owned())?;
     let catch_up = late.catch_up(BEHIND)?;
-    Ok(Round { bytes, messages, wanted, latency, alone, beside, catch_up })
+    Ok(Round { registry, bytes, messages, wanted, latency, alone, beside, catch_up })
 }
 
 fn wait_for(server: &Server, count: usize) -> Result<()> {
@@ -147,9 +156,14 @@ struct Readers {
 impl Readers {
     /// Connects `count` subscribers, each with the rest of its query.
     fn connect(server: &Server, count: usize, query: impl Fn(usize) -> String) -> Result<Self> {
-        let poll = Poll::new()?;
-        let mut streams = Vec::with_capacity(count);
-        for number in 0..count {
+        let mut readers = Self { poll: Poll::new()?, streams: Vec::new(), ends: Vec::new(), buffer: vec![0; 1 << 20] };
+        readers.grow(server, count, query)?;
+        Ok(readers)
+    }
+
+    /// Connects more, until there are `count`.
+    fn grow(&mut self, server: &Server, count: usize, query: impl Fn(usize) -> String) -> Result<()> {
+        for number in self.streams.len()..count {
             let mut stream = std::net::TcpStream::connect(server.address).context("cannot open so many connections")?;
             let head = format!(
                 "GET /api/subscribe?on_gap=continue{} HTTP/1.1\r\nhost: 127.0.0.1\r\nupgrade: websocket\r\n\
@@ -164,11 +178,11 @@ impl Readers {
             ensure!(status.ends_with(b"101"), "a subscriber was answered {}", String::from_utf8_lossy(&status));
             stream.set_nonblocking(true)?;
             let mut stream = TcpStream::from_std(stream);
-            poll.registry().register(&mut stream, Token(number), Interest::READABLE)?;
-            streams.push(stream);
+            self.poll.registry().register(&mut stream, Token(number), Interest::READABLE)?;
+            self.streams.push(stream);
+            self.ends.push(Vec::new());
         }
-        wait_for(server, count)?;
-        Ok(Self { poll, ends: vec![Vec::new(); streams.len()], streams, buffer: vec![0; 1 << 20] })
+        wait_for(server, count)
     }
 
     /// Reads what there is, and hands it to `take`.
@@ -288,10 +302,13 @@ fn emit(server: SocketAddr, times: &[u64]) -> Result<()> {
 fn print(results: &Results) {
     let of = |pick: fn(&Round) -> f64| results.median(&SUBSCRIBERS, pick).unwrap_or_default();
     let text = format!(
-        "each of {} WebSockets takes {:.1} KiB; {} get {} messages/s of {}, p50 {:.1} ms, p99 {:.1} ms;\n\
+        "each of {} WebSockets takes {:.1} KiB, {} take {:.1} MB;\n\
+         {} get {} messages/s of {}, p50 {:.1} ms, p99 {:.1} ms;\n\
          {} webhooks/s beside {} that match nothing, {} without; catching up with {} events/s",
         thousands(CROWD as f64),
         of(|round| round.bytes / 1024.0),
+        thousands(AUDIENCE as f64),
+        of(|round| round.registry / 1e6),
         thousands(AUDIENCE as f64),
         thousands(of(|round| round.messages)),
         thousands(of(|round| round.wanted)),

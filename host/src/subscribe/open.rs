@@ -14,7 +14,7 @@ use super::metrics::ByTransport;
 use super::session::{OnGap, Place, Session};
 use super::settings::Limits;
 use super::start::{Since, Start};
-use super::tickets::Tickets;
+use super::tickets::{Ticket, Tickets};
 use crate::event::EventPatterns;
 use crate::eventlog::EventLogError;
 
@@ -49,9 +49,14 @@ impl Subscriptions {
         Ok(ticket)
     }
 
-    /// Whose ticket it is. It is used up.
-    pub fn redeem(&self, ticket: &str) -> Option<Grant> {
+    /// Uses a ticket up.
+    pub fn redeem(&self, ticket: &str) -> Option<Ticket> {
         self.0.tickets.take(ticket, Instant::now())
+    }
+
+    /// Makes a ticket good again, until its time is over, because its subscriber could not be let in now.
+    pub fn give_back(&self, ticket: Ticket) {
+        self.0.tickets.give_back(ticket);
     }
 
     /// Lets a subscriber in. Waits for the disk if it asks for older events.

@@ -13,8 +13,8 @@ use super::message::Outgoing;
 use super::session::Session;
 use super::transport::{Gone, Heard, Transport};
 
-/// How long a browser waits before it connects again, in milliseconds.
-const RETRY: &[u8] = b"retry: 3000\n\n";
+/// How long a browser waits before it connects again, in milliseconds: so long, and up to twice as long.
+const RETRY: u32 = 2000;
 
 /// The end of a session that writes a response.
 pub struct Sse {
@@ -33,7 +33,9 @@ impl Sse {
         gone: impl Future<Output = ()> + Send + 'static,
     ) -> impl Stream<Item = Bytes> + Send + 'static {
         let (pieces, mut made) = mpsc::channel(1);
-        let mut sse = Self { pieces, buffer: BytesMut::from(RETRY), gone: Box::pin(gone) };
+        // The first message is of the same block: an empty line before its id would make a browser forget the id that it has.
+        let retry = RETRY + getrandom::u32().unwrap_or_default() % RETRY;
+        let mut sse = Self { pieces, buffer: format!("retry: {retry}\n").as_bytes().into(), gone: Box::pin(gone) };
         let running = async move { session.run(&mut sse).await };
         let mut running: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = Some(Box::pin(running));
         poll_fn(move |cx| {

@@ -1,7 +1,7 @@
 //! Tickets: secrets for one connection, for browsers, which cannot send a key with it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -12,14 +12,27 @@ use super::grant::Grant;
 #[derive(Default)]
 pub(super) struct Tickets(Mutex<HashMap<[u8; 32], (Grant, Instant)>>);
 
+/// A ticket that was used.
+#[derive(Debug)]
+pub struct Ticket {
+    /// What its holder may do.
+    pub grant: Grant,
+    digest: [u8; 32],
+    until: Instant,
+}
+
 impl Tickets {
     /// How long a ticket is good for.
     pub(super) const LIFETIME: Duration = Duration::from_secs(30);
     /// Tickets at once; with as many, the oldest one is given up.
     const MOST: usize = 10_000;
 
+    fn all(&self) -> MutexGuard<'_, HashMap<[u8; 32], (Grant, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn add(&self, ticket: &str, grant: Grant, now: Instant) {
-        let mut tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tickets = self.all();
         tickets.retain(|_, (_, until)| *until > now);
         if tickets.len() >= Self::MOST
             && let Some(oldest) = tickets.iter().min_by_key(|(_, (_, until))| *until).map(|(digest, _)| *digest)
@@ -29,10 +42,18 @@ impl Tickets {
         tickets.insert(Sha256::digest(ticket).into(), (grant, now + Self::LIFETIME));
     }
 
-    pub(super) fn take(&self, ticket: &str, now: Instant) -> Option<Grant> {
+    pub(super) fn take(&self, ticket: &str, now: Instant) -> Option<Ticket> {
         let digest: [u8; 32] = Sha256::digest(ticket).into();
-        let (grant, until) = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest)?;
-        (until > now).then_some(grant)
+        let (grant, until) = self.all().remove(&digest)?;
+        (until > now).then_some(Ticket { grant, digest, until })
+    }
+
+    /// Makes a ticket good again, unless there are as many as may be.
+    pub(super) fn give_back(&self, ticket: Ticket) {
+        let mut tickets = self.all();
+        if tickets.len() < Self::MOST {
+            tickets.insert(ticket.digest, (ticket.grant, ticket.until));
+        }
     }
 }
 
@@ -52,8 +73,11 @@ mod tests {
         tickets.add("a", grant("one"), now);
         tickets.add("b", grant("two"), now);
 
-        assert_eq!(tickets.take("a", now).unwrap().subscriber, "one");
+        let ticket = tickets.take("a", now).unwrap();
+        assert_eq!(ticket.grant.subscriber, "one");
         assert!(tickets.take("a", now).is_none(), "it is used up");
+        tickets.give_back(ticket);
+        assert!(tickets.take("a", now).is_some(), "it was given back");
         assert!(tickets.take("b", now + Tickets::LIFETIME).is_none(), "it is too old");
         for number in 0..=Tickets::MOST {
             tickets.add(&number.to_string(), grant("many"), now + Duration::from_micros(number as u64));

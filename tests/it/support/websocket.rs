@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::PATIENCE;
@@ -14,8 +14,8 @@ use super::PATIENCE;
 pub(crate) const KEY: &str = "sesame-sesame";
 
 /// One connection after its handshake.
-pub(crate) struct WebSocket {
-    pub(crate) stream: TcpStream,
+pub(crate) struct WebSocket<S = TcpStream> {
+    pub(crate) stream: S,
     /// What was read and is no whole frame yet.
     pub(crate) read: Vec<u8>,
     /// The head of the answer to the handshake, in lower case.
@@ -76,13 +76,26 @@ impl WebSocket {
 
     /// As [`try_connect`](Self::try_connect), of a gateway that may end meanwhile.
     pub(crate) async fn reach(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address).await?;
+        Self::open(TcpStream::connect(address).await?, address, path, headers).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
+    /// Sends a handshake over a connection and reads the head of its answer.
+    pub(crate) async fn open(
+        mut stream: S,
+        address: SocketAddr,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> io::Result<Self> {
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!(
             "GET {path} HTTP/1.1\r\nhost: {address}\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
              sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n{headers}\r\n"
         );
         stream.write_all(head.as_bytes()).await?;
+        // Over TLS it may lie in a buffer of this side.
+        stream.flush().await?;
         let mut read = Vec::new();
         let end = loop {
             if let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -97,12 +110,12 @@ impl WebSocket {
     }
 
     pub(crate) async fn send_bytes(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.unwrap();
+        assert!(self.try_send(bytes).await, "the other side is gone");
     }
 
     /// Whether the other side is still there to be sent something.
     pub(crate) async fn try_send(&mut self, bytes: &[u8]) -> bool {
-        self.stream.write_all(bytes).await.is_ok()
+        self.stream.write_all(bytes).await.is_ok() && self.stream.flush().await.is_ok()
     }
 
     pub(crate) async fn say(&mut self, message: &Value) {

@@ -2,13 +2,12 @@
 
 use ::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, HeaderMap, VARY};
 use ::http::request::Parts;
-use ::http::{HeaderName, HeaderValue, StatusCode};
+use ::http::{HeaderName, HeaderValue};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
 use crate::http::answer::{Response, with_payload};
 use crate::http::payload::Payload;
-use crate::http::problem::HttpProblem;
 use crate::http::refusal::Refusal;
 use crate::http::server::activity::Endless;
 use crate::subscribe::{Session, Since, Sse};
@@ -40,16 +39,14 @@ fn respond(payload: Payload) -> Response {
 }
 
 /// An answer that ends at once, for what may succeed later.
-///
-/// # Errors
-/// What will not.
-pub(super) fn come_back(refusal: Refusal) -> Result<Response, Refusal> {
-    let status = HttpProblem::from(&refusal).status;
-    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-        return Err(refusal);
-    }
+pub(super) fn come_back(head: &Parts) -> Response {
     let wait = PAUSE + getrandom::u32().unwrap_or_default() % PAUSE;
-    Ok(respond(Payload::whole(Bytes::from(format!("retry: {wait}\n\n")))))
+    // An empty line sets the id of the next attempt: without an id here a client would begin again (section 9.2.6).
+    let id = match last_event_id(&head.headers) {
+        Ok(Some(Since::After(cursor))) => format!("id: {cursor}\n"),
+        _ => String::new(),
+    };
+    respond(Payload::whole(Bytes::from(format!("retry: {wait}\n{id}\n"))))
 }
 
 /// Lets the page of another origin read the answer.

@@ -38,9 +38,12 @@ pub(super) async fn open(shared: &Arc<Shared>, context: &RequestContext, form: F
     let opened = let_in(shared, context, form, way).await;
     match way {
         Way::WebSocket => opened,
-        // Any other answer would end a browser's subscription for good (HTML Living Standard, section 9.2.3).
         Way::Sse => {
-            let response = opened.or_else(sse::come_back)?;
+            let response = match opened {
+                // Any other answer would end a browser's subscription for good (HTML Living Standard, section 9.2.3).
+                Err(refusal) if is_transient(&refusal) => sse::come_back(&context.head),
+                opened => opened?,
+            };
             Ok(sse::with_origin(response, origin))
         }
     }
@@ -49,18 +52,34 @@ pub(super) async fn open(shared: &Arc<Shared>, context: &RequestContext, form: F
 async fn let_in(shared: &Arc<Shared>, context: &RequestContext, form: Form, way: Way) -> Result<Response, Refusal> {
     let query = context.head.uri.query().unwrap_or_default();
     let parameters = Parameters::read(query, KNOWN, EXPECTED)?;
-    let grant = match &parameters.ticket {
-        Some(ticket) => match shared.services.subscriptions.redeem(ticket) {
-            Some(grant) => grant,
+    let subscriptions = &shared.services.subscriptions;
+    let (grant, ticket) = match &parameters.ticket {
+        Some(ticket) => match subscriptions.redeem(ticket) {
+            Some(ticket) => (ticket.grant.clone(), Some(ticket)),
             None => {
                 count(shared, context, None)?;
                 return Err(Refusal::Forbidden("the ticket is unknown, used up or too old"));
             }
         },
-        None => identify(shared, context).await?,
+        None => (identify(shared, context).await?, None),
     };
-    count(shared, context, Some(&grant.subscriber))?;
-    serve(shared, context, parameters, grant, form, way).await
+    let opened = match count(shared, context, Some(&grant.subscriber)) {
+        Ok(()) => serve(shared, context, parameters, grant, form, way).await,
+        Err(refusal) => Err(refusal),
+    };
+    // A browser comes back with the same address.
+    if let (Some(ticket), Err(refusal)) = (ticket, &opened)
+        && is_transient(refusal)
+    {
+        subscriptions.give_back(ticket);
+    }
+    opened
+}
+
+/// Whether the same may be granted later.
+fn is_transient(refusal: &Refusal) -> bool {
+    let status = HttpProblem::from(refusal).status;
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
 }
 
 async fn serve(

@@ -22,6 +22,7 @@ mod find;
 mod follow;
 mod forward;
 mod init;
+mod kinds;
 mod list;
 mod listen;
 mod log;
@@ -47,7 +48,6 @@ mod tail;
 mod terminal;
 mod timeline;
 mod transfer;
-mod types;
 mod version;
 mod webhook;
 
@@ -170,7 +170,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         Command::Consumers { command: Some(command), .. } => block_on(consumers::run(asked, command)),
         Command::Subscribers(arguments) => list(Listing::Subscribers, &Request::Subscribers, arguments.table),
-        Command::Types { kind, table } => block_on(types::run(asked, kind, table)),
+        Command::Types { kind, table } => block_on(kinds::run(asked, kind, table)),
         Command::Log { command } => block_on(log::run(asked, command)),
         Command::Plugin { command } => block_on(plugin::run(path, asked, command)),
         Command::CompilePlugin { memory, seconds } => {

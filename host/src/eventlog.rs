@@ -108,8 +108,8 @@ use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
 pub use self::batch::{
-    Appended, Batch, Committed, Expected, FinishedAttempt, NewDelivery, NewEvent, Redelivery, RedeliveryTarget, Space,
-    ValueChange,
+    Appended, Batch, Committed, Expected, FinishedAttempt, NewDelivery, NewEvent, Redelivery, RedeliveryTarget,
+    Release, Space, ValueChange,
 };
 pub use self::claim::Claims;
 pub use self::consumer::{Consumer, Processor, run as run_processor};
@@ -128,7 +128,7 @@ pub use self::maintenance::{
     verify,
 };
 use self::metrics::LogMetrics;
-pub use self::quarantine::{Release, Released};
+pub use self::quarantine::Released;
 pub use self::query::{
     DeliveryFilter, DeliverySelection, DeliveryStage, EventKey, LaneSubjects, Order, Page, Progress, Query, Range,
     ScanLimits, Selection, SkipReason, Skipped, Stored, Withheld,

@@ -16,7 +16,6 @@ mod settings;
 mod strict_json;
 mod versions;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -354,6 +353,3 @@ async fn chosen(settings: &SchemaSettings, last_good: Option<Arc<Schema>>) -> (O
         Err(problem) => (Some(last_good), Some(format!("{problem}; `compatibility = \"none\"` lets it through"))),
     }
 }
-
-/// Versions by the id of their entry.
-type ById = BTreeMap<String, Arc<Schema>>;

@@ -70,7 +70,8 @@ async fn what_is_emitted_and_does_not_match_is_refused_with_the_places() {
 #[tokio::test]
 async fn a_webhook_that_does_not_match_waits_in_quarantine_until_it_is_released() {
     let agent = RemoteAgent::start().await;
-    let gateway = setup().remote(&agent, "").config("[consumers.all]\nstart = \"earliest\"\n").start().await;
+    let routed = "[[routes]]\nagents = [\"remote\"]\n[consumers.all]\nstart = \"earliest\"\n";
+    let gateway = setup().remote(&agent, "").config(routed).start().await;
 
     let held = post(&gateway, r#"{"amount":"many"}"#).await;
     let id = held["id"].as_str().unwrap().to_owned();
@@ -225,4 +226,54 @@ async fn kinds_are_counted_across_a_kill() {
     assert_eq!((code, serde_json::from_str::<Value>(&text).unwrap()), (0, serde_json::from_str(ORDER).unwrap()));
     let (code, _, text) = gateway.cli(&["types", "orders.lost"]);
     assert!(code == 1 && text.contains("there is no kind `orders.lost`"), "{text}");
+}
+
+/// What is in force changes all the time; each event was checked with one version, which it names.
+#[tokio::test]
+async fn a_swap_under_load_leaves_no_event_between_two_versions() {
+    let lenient = ORDER.replace("1}", "0}");
+    let gateway = setup().without("compatibility = \"backward\"").start().await;
+    let sending = async {
+        for number in 0_u64.. {
+            let amount = number % 2;
+            let reply = emit(&gateway, &number.to_string(), &json!({"amount": amount})).await;
+            assert!(matches!((reply.status.as_u16(), amount), (202, _) | (422, 0)), "{} for {amount}", reply.status);
+        }
+    };
+    let swapping = async {
+        let file = gateway.path().join("order.json");
+        emit(&gateway, "first", &json!({"amount": 1})).await.expect_status(202);
+        let mut versions = vec![kind(&gateway, "orders.created").await["schema"]["version"].clone()];
+        for round in 0..6 {
+            fs::write(&file, if round % 2 == 0 { lenient.as_str() } else { ORDER }).unwrap();
+            let version = gateway
+                .until("the next version", async || {
+                    let version = kind(&gateway, "orders.created").await["schema"]["version"].clone();
+                    (Some(&version) != versions.last()).then_some(version)
+                })
+                .await;
+            versions.push(version);
+        }
+        versions
+    };
+    let versions = tokio::select! {
+        () = sending => unreachable!("it goes on for ever"),
+        versions = swapping => versions,
+    };
+
+    let lenient = versions[1].as_str().unwrap();
+    let (mut since, mut by_version) = ("earliest".to_owned(), [0, 0]);
+    loop {
+        let page = get(&gateway, &format!("/api/events?since={since}&limit=500")).await.expect_status(200).json();
+        for event in page["events"].as_array().unwrap() {
+            let is_lenient = event["dataschema"].as_str().unwrap().ends_with(lenient);
+            assert!(is_lenient || event["data"]["amount"] != 0, "{event}");
+            by_version[usize::from(is_lenient)] += 1;
+        }
+        if page["more"] != true {
+            break;
+        }
+        page["cursor"].as_str().unwrap().clone_into(&mut since);
+    }
+    assert!(by_version.iter().all(|events| *events > 0), "both were in force while events came: {by_version:?}");
 }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::quarantine::Release;
 use super::{Identity, Statement};
 use crate::event::{
     AgentName, Attempt, ChannelName, DeliveryId, DeliveryState, Event, EventId, PluginName, Priority, Recipient,
-    RequestId, Timestamp,
+    RequestId, Seq, Timestamp,
 };
 
 /// What one commit changes: all of it becomes durable together, or nothing does.
@@ -118,6 +117,18 @@ impl NewEvent {
             + pairs.sum::<usize>()
             + recipients.sum::<usize>()
     }
+}
+
+/// The end of a quarantine: the event at `seq` is told as `event`, in one commit.
+///
+/// The batch conflicts if that event is not in quarantine, or not any more.
+#[derive(Clone, Debug)]
+pub struct Release {
+    pub seq: Seq,
+    /// Who asked for it.
+    pub by: String,
+    /// What is told. It is new, whatever identity it has.
+    pub event: NewEvent,
 }
 
 /// New deliveries of an event that is stored.

@@ -7,25 +7,13 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::EventLogError;
-use super::batch::{NewEvent, Space};
+use super::batch::Space;
 use super::layout::key;
 use super::layout::reader::Store;
 use crate::event::{Event, EventId, EventStatus, Seq, Timestamp};
 
 /// The values that say what was released.
 pub(super) const RELEASES: Space = Space::of_module("releases");
-
-/// The end of a quarantine: the event at `seq` is told as `event`, in one commit.
-///
-/// The batch conflicts if that event is not in quarantine, or not any more.
-#[derive(Clone, Debug)]
-pub struct Release {
-    pub seq: Seq,
-    /// Who asked for it.
-    pub by: String,
-    /// What is told. It is new, whatever identity it has.
-    pub event: NewEvent,
-}
 
 /// What became of an event that was in quarantine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

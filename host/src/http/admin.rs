@@ -14,6 +14,7 @@ mod dry_run;
 pub mod events;
 pub mod export;
 mod import;
+pub(crate) mod kinds;
 mod plugins;
 pub(crate) mod query;
 pub(crate) mod read;
@@ -26,7 +27,6 @@ mod skills;
 mod stats;
 mod stream;
 mod subscribers;
-pub(crate) mod types;
 
 use super::route::Route;
 
@@ -51,5 +51,5 @@ pub(crate) const NOUNS: &[&[Route]] = &[
     skills::ROUTES,
     subscribers::ROUTES,
     stats::ROUTES,
-    types::ROUTES,
+    kinds::ROUTES,
 ];

@@ -5,12 +5,12 @@ mod alias;
 mod consumers;
 mod emit;
 mod events;
+mod kinds;
 pub(crate) mod parameters;
 pub(crate) mod problems;
 mod sse;
 pub(crate) mod stream;
 mod tickets;
-mod types;
 mod websocket;
 
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use super::surface::Surface;
 
 /// What follows the prefix.
 pub(crate) const TABLE: &[&[Route]] =
-    &[stream::ROUTES, events::ROUTES, emit::ROUTES, consumers::ROUTES, tickets::ROUTES, types::ROUTES];
+    &[stream::ROUTES, events::ROUTES, emit::ROUTES, consumers::ROUTES, tickets::ROUTES, kinds::ROUTES];
 
 /// Answers a request below the prefix, or at an alias; `None` if the path is neither, or nobody may subscribe.
 pub(crate) async fn answer(

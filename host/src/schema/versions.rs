@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::ById;
+use super::document::Schema;
 use crate::event::Seq;
 use crate::eventlog::{Batch, EventLog, EventLogError, Expected, Space, ValueChange};
 
@@ -19,6 +19,9 @@ const CURRENT: &str = "current/";
 const VERSION: &str = "version/";
 /// `retired/<version>` is the last position that can name it; empty before the next upkeep.
 const RETIRED: &str = "retired/";
+
+/// Versions by the id of their entry.
+type ById = BTreeMap<String, Arc<Schema>>;
 
 #[derive(Clone)]
 pub(super) struct Versions(EventLog);

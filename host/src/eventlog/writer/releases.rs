@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::commit::CommitBuilder;
 use crate::event::{Event, EventStatus, Timestamp};
 use crate::eventlog::EventLogError;
-use crate::eventlog::batch::{Appended, Expected, NewEvent, ValueChange};
+use crate::eventlog::batch::{Appended, Expected, NewEvent, Release, ValueChange};
 use crate::eventlog::layout::bucket::Slot;
-use crate::eventlog::quarantine::{RELEASES, Release, Released};
+use crate::eventlog::quarantine::{RELEASES, Released};
 
 impl CommitBuilder {
     /// Whether all of `releases` are of events in quarantine.

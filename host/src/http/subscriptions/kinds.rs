@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::access::identify;
 use crate::catalog::KindStatus;
 use crate::event::{ChannelName, Timestamp};
-use crate::http::admin::types;
+use crate::http::admin::kinds;
 use crate::http::answer::{Response, with_json};
 use crate::http::refusal::Refusal;
 use crate::http::route::{Audience, Route, RouteRequest};
@@ -49,5 +49,5 @@ async fn list(request: RouteRequest<'_>) -> Result<Response, Refusal> {
 /// The version says which: nobody knows it who has read no event and no list that names it.
 async fn schema(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     identify(request.shared, request.context).await?;
-    types::version(request).await
+    kinds::version(request).await
 }

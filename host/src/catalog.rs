@@ -11,7 +11,7 @@ pub use self::counts::{COUNTS, KindCounts};
 use crate::event::{ChannelName, Timestamp};
 use crate::schema::{SchemaStatus, Schemas};
 
-/// The kinds that plugins and the gateway itself declare, by channel; a `*` at the end stands for any rest.
+/// The kinds that plugins declare, by channel; a `*` at the end stands for any rest.
 pub type Declared = Box<dyn Fn() -> Vec<(ChannelName, String)> + Send + Sync>;
 
 /// All kinds. Clones are the same.
@@ -50,15 +50,20 @@ impl Catalog {
     /// All kinds, by name.
     pub fn kinds(&self) -> Vec<KindStatus> {
         let Sources { counts, schemas, declared } = &*self.0;
+        // Events of the gateway itself are not checked.
+        let is_checked = |channel: &ChannelName| !ChannelName::BUILT_IN.contains(&channel.as_str());
+        let schema = |channel: &ChannelName, kind: &str| {
+            schemas.of_kind(kind).filter(|_| is_checked(channel)).map(|(_, status)| status)
+        };
         let mut kinds: BTreeMap<String, KindStatus> = BTreeMap::new();
         for (channel, kind, count) in counts.all() {
             let status = KindStatus {
                 kind: kind.clone(),
-                channel,
                 declared: false,
                 events: count.events,
                 last_event_at: Some(count.last),
-                schema: schemas.of_kind(&kind).map(|(_, status)| status),
+                schema: schema(&channel, &kind),
+                channel,
             };
             kinds.insert(kind, status);
         }
@@ -73,7 +78,7 @@ impl Catalog {
                 (status.declared, is_seen) = (true, true);
             }
             if !is_seen {
-                let schema = schemas.of_kind(&pattern).map(|(_, status)| status);
+                let schema = schema(&channel, &pattern);
                 let kind = pattern.clone();
                 let status = KindStatus { kind, channel, declared: true, events: 0, last_event_at: None, schema };
                 kinds.insert(pattern, status);

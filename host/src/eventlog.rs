@@ -67,7 +67,7 @@
 //!     (`no_more_states_are_kept_than_allowed`)
 //! 35. What an engine fails at behind the writes ends the log as a failed write does, also while nobody writes.
 //!     (`a_failure_behind_the_writes_ends_the_log`)
-//! 36. An event in quarantine is told to nobody; a release tells it as another event, once.
+//! 36. An event in quarantine is told to nobody, its position is passed by; a release tells it as another event, once.
 //!     (`an_event_in_quarantine_is_released_once`)
 //! 37. A hold keeps the events after its position beyond the age of retention, as long as it says, and against no other
 //!     limit. (`a_hold_keeps_events_from_going_by_age_and_by_nothing_else`)

@@ -120,6 +120,7 @@ impl Parts {
         let router = Arc::new(Routing(dispatch.clone()));
         counts.load(&log)?;
         let schemas = Schemas::load(config.schemas, log.clone(), &metrics).await?;
+        started.warnings.extend(schemas.problems());
         let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, schemas.clone(), &metrics);
         let catalog = Catalog::new(counts.clone(), schemas.clone(), declared_kinds(&ingest, &plugins));
         load_states(&plugins, &log)?;

@@ -24,13 +24,15 @@ use arc_swap::ArcSwap;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::document::{Schema, SchemaProblem};
 pub use self::mismatch::{Mismatch, Violation};
 pub use self::settings::{Compatibility, OnMismatch, Origin, SchemaSettings, Settings};
 use self::versions::{Change, Versions};
-use crate::event::Pattern;
+use crate::event::{DATA_SCHEMA, Pattern, SCHEMA_PROBLEM};
 use crate::eventlog::{EventLog, EventLogError, NewEvent};
 use crate::lifecycle::Tasks;
 use crate::metrics::{Metrics, labels};
@@ -43,14 +45,9 @@ labels! {
 /// The name of the task of [`Schemas::start`].
 pub const SCHEMAS: &str = "schemas";
 
-/// The attribute with the address of the schema that an event was checked with (CloudEvents 1.0, section 3.1.2).
-pub const DATA_SCHEMA: &str = "dataschema";
-/// The attribute of an event that was let through although it does not match.
-const PROBLEM: &str = "schemaproblem";
-
 /// Payloads up to this size, of one request, are checked where they are; checking more is left to a thread that may block.
 const INLINE: usize = 16 << 10;
-/// The longest time that comparing two versions takes.
+/// The longest time that comparing versions takes, at a start or a reload.
 const COMPARISON: Duration = Duration::from_secs(10);
 /// How often versions that no event names any more are looked for.
 const UPKEEP: Duration = Duration::from_secs(600);
@@ -65,6 +62,16 @@ pub enum SchemaError {
     Log(#[from] EventLogError),
 }
 
+/// Why events are not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// The check did not end.
+    #[error("the check of a schema was lost: {0}")]
+    Lost(String),
+}
+
 /// All schemas. Clones are the same.
 #[derive(Clone)]
 pub struct Schemas(Arc<Shared>);
@@ -73,6 +80,8 @@ struct Shared {
     current: ArcSwap<Current>,
     versions: Versions,
     checks: Family<ByResult, Counter>,
+    /// Checks of large data at the same time.
+    large: Semaphore,
 }
 
 /// What is in force.
@@ -126,7 +135,12 @@ impl Schemas {
     pub async fn load(settings: Settings, log: EventLog, metrics: &Metrics) -> Result<Self, SchemaError> {
         let checks =
             metrics.register("gateway_schema_checks", "Events that were checked, by result", Family::default());
-        let schemas = Self(Arc::new(Shared { current: ArcSwap::default(), versions: Versions::new(log), checks }));
+        let schemas = Self(Arc::new(Shared {
+            current: ArcSwap::default(),
+            versions: Versions::new(log),
+            checks,
+            large: Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
+        }));
         let prepared = schemas.prepare(settings).await?;
         schemas.replace(prepared);
         Ok(schemas)
@@ -140,15 +154,22 @@ impl Schemas {
         let Settings { schemas, path } = settings;
         let before = self.0.current.load_full();
         let stored = self.0.versions.clone().stored().await?;
-        let mut entries = Vec::with_capacity(schemas.len());
+        let mut entries: Vec<Arc<Entry>> = Vec::with_capacity(schemas.len());
+        let deadline = Instant::now() + COMPARISON;
         for settings in schemas {
-            let same = before.entries.iter().find(|entry| entry.settings.kinds == settings.kinds);
+            if let Some(same) = before.entries.iter().find(|entry| entry.settings == settings) {
+                entries.push(Arc::clone(same));
+                continue;
+            }
+            let known = || before.entries.iter();
+            let same = known().find(|entry| entry.settings.kinds == settings.kinds);
+            let same = same.or_else(|| known().find(|entry| entry.settings.file == settings.file));
             let last_good = match (same, stored.current.get(&settings.id())) {
                 (Some(same), _) => Some(Arc::clone(&same.schema)),
                 (None, Some(text)) => Schema::read(text.as_bytes()).ok().map(Arc::new),
                 (None, None) => None,
             };
-            let (schema, problem) = match chosen(&settings, last_good.clone()).await {
+            let (schema, problem) = match chosen(&settings, last_good, deadline).await {
                 (Some(schema), problem) => (schema, problem),
                 (None, problem) => {
                     let file = settings.file.display().to_string();
@@ -165,6 +186,11 @@ impl Schemas {
         let wanted = entries.iter().map(|entry| (entry.settings.id(), Arc::clone(&entry.schema)));
         self.0.versions.write(Change::new(&stored, wanted.collect())).await?;
         Ok(PreparedSchemas(Current { entries, path }))
+    }
+
+    /// What keeps files from being in force, one sentence each.
+    pub fn problems(&self) -> Vec<String> {
+        self.0.current.load().problems()
     }
 
     /// Puts them in force. An event that is being checked goes on with the schema that it began with.
@@ -194,8 +220,8 @@ impl Schemas {
     /// Checks the events of one request, which are not stored yet. What does not match is tagged or put into quarantine.
     ///
     /// # Errors
-    /// What does not match and is to be refused: then none of the events is to be stored.
-    pub async fn check(&self, events: Vec<NewEvent>, origin: Origin) -> Result<Vec<NewEvent>, Mismatch> {
+    /// Why none of the events is to be stored: one does not match and is to be refused, or the gateway ends.
+    pub async fn check(&self, events: Vec<NewEvent>, origin: Origin) -> Result<Vec<NewEvent>, CheckError> {
         let current = self.0.current.load_full();
         if !events.iter().any(|event| current.entry(&event.kind).is_some()) {
             return Ok(events);
@@ -204,19 +230,21 @@ impl Schemas {
         let bytes: usize = events.iter().map(|event| event.data.len()).sum();
         let check = move || shared.check(&current, events, origin);
         if bytes <= INLINE {
-            return check();
+            return Ok(check()?);
         }
-        tokio::task::spawn_blocking(check).await.unwrap_or_else(|error| Err(Mismatch::failed(&error.to_string())))
+        // Parsed data takes many times its size.
+        let _place = self.0.large.acquire().await;
+        Ok(tokio::task::spawn_blocking(check).await.map_err(|error| CheckError::Lost(error.to_string()))??)
     }
 
     /// Notes in an event which schema its kind has now, and why it does not match if it does not.
     pub fn tag(&self, event: &mut NewEvent) -> Option<Mismatch> {
-        event.attributes.retain(|(name, _)| name != DATA_SCHEMA && name != PROBLEM);
+        event.attributes.retain(|(name, _)| name != DATA_SCHEMA && name != SCHEMA_PROBLEM);
         let current = self.0.current.load();
         let entry = current.entry(&event.kind)?;
-        event.attributes.push(current.data_schema(entry));
+        current.name_schema(entry, event);
         let mismatch = entry.problem_of(0, event)?;
-        event.attributes.push((PROBLEM.to_owned(), mismatch.summary()));
+        event.attributes.push((SCHEMA_PROBLEM.to_owned(), mismatch.summary()));
         Some(mismatch)
     }
 
@@ -238,11 +266,11 @@ impl Schemas {
         current.entry(kind).map(|entry| (Arc::clone(&entry.schema), entry.status()))
     }
 
-    /// The kinds that a schema names without a pattern.
+    /// The kinds that schemas name; a `*` in one is a pattern.
     pub fn declared(&self) -> Vec<String> {
         let current = self.0.current.load();
         let patterns = current.entries.iter().flat_map(|entry| &entry.settings.kinds);
-        patterns.filter(|pattern| pattern.is_exact()).map(|pattern| pattern.as_str().to_owned()).collect()
+        patterns.map(|pattern| pattern.as_str().to_owned()).collect()
     }
 
     /// The text of a version, in force or kept for events that name it.
@@ -264,7 +292,7 @@ impl Shared {
         for (index, event) in events.iter_mut().enumerate() {
             let Some(entry) = current.entry(&event.kind) else { continue };
             entry.counts.checked.fetch_add(1, Ordering::Relaxed);
-            event.attributes.push(current.data_schema(entry));
+            current.name_schema(entry, event);
             let Some(mismatch) = entry.problem_of(index, event) else {
                 results.push("valid");
                 continue;
@@ -283,7 +311,7 @@ impl Shared {
                     results.push("quarantined");
                 }
                 OnMismatch::Tag => {
-                    event.attributes.push((PROBLEM.to_owned(), mismatch.summary()));
+                    event.attributes.push((SCHEMA_PROBLEM.to_owned(), mismatch.summary()));
                     results.push("tagged");
                 }
             }
@@ -297,14 +325,30 @@ impl Shared {
     }
 }
 
+impl PreparedSchemas {
+    /// What keeps files from being in force, one sentence each.
+    pub fn problems(&self) -> Vec<String> {
+        self.0.problems()
+    }
+}
+
 impl Current {
+    fn problems(&self) -> Vec<String> {
+        let told = |entry: &Arc<Entry>| {
+            let (file, problem) = (entry.settings.file.display(), entry.problem.as_ref()?);
+            Some(format!("schema {file} is not in force, the last good version is: {problem}"))
+        };
+        self.entries.iter().filter_map(told).collect()
+    }
+
     fn entry(&self, kind: &str) -> Option<&Arc<Entry>> {
         self.entries.iter().find(|entry| entry.settings.kinds.iter().any(|pattern| pattern.matches(kind)))
     }
 
-    /// The attribute that names the version which is in force.
-    fn data_schema(&self, entry: &Entry) -> (String, String) {
-        (DATA_SCHEMA.to_owned(), format!("{}/{}", self.path, entry.schema.version()))
+    /// Names the version that is in force in the event, and nothing that somebody else says of a schema.
+    fn name_schema(&self, entry: &Entry, event: &mut NewEvent) {
+        event.attributes.retain(|(name, _)| name != DATA_SCHEMA && name != SCHEMA_PROBLEM);
+        event.attributes.push((DATA_SCHEMA.to_owned(), format!("{}/{}", self.path, entry.schema.version())));
     }
 }
 
@@ -312,7 +356,7 @@ impl Entry {
     fn problem_of(&self, index: usize, event: &NewEvent) -> Option<Mismatch> {
         let max = self.settings.max_data;
         let violations = if event.data.len() > max {
-            vec![Violation::of_all(format!("has {} bytes, expected at most {max}", event.data.len()))]
+            vec![Violation::new("", &format!("has {} bytes, expected at most {max}", event.data.len()))]
         } else {
             self.schema.violations(&event.data)
         };
@@ -335,8 +379,15 @@ impl Entry {
 }
 
 /// The version that is to be in force: that of the file, or the last good one and what is wrong with the file.
-async fn chosen(settings: &SchemaSettings, last_good: Option<Arc<Schema>>) -> (Option<Arc<Schema>>, Option<String>) {
-    let (next, last_good) = match (settings.read(), last_good) {
+async fn chosen(
+    settings: &SchemaSettings,
+    last_good: Option<Arc<Schema>>,
+    deadline: Instant,
+) -> (Option<Arc<Schema>>, Option<String>) {
+    let compiled = settings.clone();
+    let compiled = tokio::task::spawn_blocking(move || compiled.read()).await;
+    let compiled = compiled.unwrap_or_else(|error| Err(format!("it cannot be compiled: {error}")));
+    let (next, last_good) = match (compiled, last_good) {
         (Err(problem), last_good) => return (last_good, Some(problem)),
         (Ok(next), None) => return (Some(Arc::new(next)), None),
         (Ok(next), Some(last_good)) if next.version() == last_good.version() => return (Some(last_good), None),
@@ -344,7 +395,7 @@ async fn chosen(settings: &SchemaSettings, last_good: Option<Arc<Schema>>) -> (O
     };
     let (mode, old, new) = (settings.compatibility, Arc::clone(&last_good), Arc::clone(&next));
     let compared = tokio::task::spawn_blocking(move || compatibility::check(mode, &old, &new));
-    let compared = match tokio::time::timeout(COMPARISON, compared).await {
+    let compared = match tokio::time::timeout_at(deadline, compared).await {
         Ok(Ok(compared)) => compared,
         Ok(Err(_)) | Err(_) => Err("it cannot be compared with the version in force".to_owned()),
     };
@@ -352,4 +403,9 @@ async fn chosen(settings: &SchemaSettings, last_good: Option<Arc<Schema>>) -> (O
         Ok(()) => (Some(next), None),
         Err(problem) => (Some(last_good), Some(format!("{problem}; `compatibility = \"none\"` lets it through"))),
     }
+}
+
+/// Whether an event was let through although it does not match.
+pub fn is_tagged(event: &NewEvent) -> bool {
+    event.attributes.iter().any(|(name, _)| name == SCHEMA_PROBLEM)
 }

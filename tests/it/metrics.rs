@@ -56,6 +56,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("gateway_events", "counter", "Events accepted."),
     ("gateway_events_duplicate", "counter", "Events that were in the log already."),
     ("gateway_events_held", "gauge", "Events that nobody is told of yet, because their state may be late."),
+    ("gateway_events_quarantined", "gauge", "Events that nobody is told of before they are released."),
     ("gateway_events_unrouted", "counter", "Events that no route took."),
     ("gateway_http_connections", "gauge", "Open connections."),
     (

@@ -3,12 +3,14 @@
 //! They are counted as they are committed, and written every few seconds together with the position up to which they count. What came
 //! after that position is read again at a start, so nothing is counted twice or left out, whatever ends the gateway.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::event::{ChannelName, Event, Seq, Timestamp};
@@ -21,15 +23,15 @@ use crate::lifecycle::Tasks;
 pub const COUNTS: &str = "counts";
 
 const SPACE: Space = Space::of_module("kinds");
-/// `of/<channel>/<kind>` is the count of a kind.
+/// `of/<digest of the kind>` is the count of a kind: a kind can be longer than a key.
 const OF: &str = "of/";
 /// The position up to which events are counted.
 const UPTO: &str = "upto";
 
 /// How often counts are written.
 const FLUSH: Duration = Duration::from_secs(5);
-/// How many kinds are counted apart.
-const MAX_KINDS: usize = 2000;
+/// How many kinds of a channel are counted apart.
+const MAX_KINDS: usize = 1000;
 
 /// The counts. Clones are the same.
 #[derive(Clone, Default)]
@@ -46,7 +48,6 @@ pub(super) struct Count {
 #[derive(Default)]
 struct Counts {
     by_kind: HashMap<ChannelName, HashMap<String, Counted>>,
-    kinds: usize,
     /// Events of further kinds.
     others: u64,
     /// Everything up to here is counted; `None` before it is known what is.
@@ -62,7 +63,16 @@ struct Counted {
     is_changed: bool,
 }
 
-/// What is in the log.
+/// What is in the log of a kind.
+#[derive(Serialize, Deserialize)]
+struct StoredCount<'a> {
+    channel: Cow<'a, str>,
+    kind: Cow<'a, str>,
+    #[serde(flatten)]
+    count: Count,
+}
+
+/// What is in the log of all.
 #[derive(Serialize, Deserialize)]
 struct Upto {
     seq: Seq,
@@ -108,12 +118,10 @@ impl KindCounts {
         };
         counts.others = others;
         for (key, value) in log.values(&SPACE, OF)? {
-            let Some((channel, kind)) = key[OF.len()..].split_once('/') else { continue };
+            let StoredCount { channel, kind, count } =
+                serde_json::from_slice(&value).map_err(|error| corrupt(&key, error))?;
             let Ok(channel) = channel.parse() else { continue };
-            let count = serde_json::from_slice(&value).map_err(|error| corrupt(&key, error))?;
-            let kinds = counts.by_kind.entry(channel).or_default();
-            kinds.insert(kind.to_owned(), Counted { count, is_changed: false });
-            counts.kinds += 1;
+            counts.by_kind.entry(channel).or_default().insert(kind.into_owned(), Counted { count, is_changed: false });
         }
         Ok((seq.min(log.head()), counts))
     }
@@ -149,7 +157,7 @@ impl KindCounts {
         {
             // What was written last, and its position, belong together still.
             self.lock().is_unwritten();
-            tracing::debug!(%error, "Counts of kinds are written later");
+            tracing::warn!(%error, "Counts of kinds are written later");
         }
     }
 
@@ -184,15 +192,16 @@ impl CommitSink for KindCounts {
 impl Counts {
     fn add(&mut self, event: &Event) {
         self.is_changed = true;
-        let known = self.by_kind.get_mut(&event.channel).and_then(|kinds| kinds.get_mut(&event.kind));
-        if let Some(Counted { count, is_changed }) = known {
+        if !self.by_kind.contains_key(&event.channel) {
+            self.by_kind.insert(event.channel.clone(), HashMap::new());
+        }
+        let Some(kinds) = self.by_kind.get_mut(&event.channel) else { return };
+        if let Some(Counted { count, is_changed }) = kinds.get_mut(&event.kind) {
             count.events += 1;
             count.last = count.last.max(event.time);
             *is_changed = true;
-        } else if self.kinds < MAX_KINDS {
-            self.kinds += 1;
+        } else if kinds.len() < MAX_KINDS {
             let count = Count { events: 1, last: event.time };
-            let kinds = self.by_kind.entry(event.channel.clone()).or_default();
             kinds.insert(event.kind.clone(), Counted { count, is_changed: true });
         } else {
             self.others += 1;
@@ -212,7 +221,9 @@ impl Counts {
         for (channel, kinds) in &mut self.by_kind {
             for (kind, counted) in kinds.iter_mut().filter(|(_, counted)| counted.is_changed) {
                 counted.is_changed = false;
-                entries.push((format!("{OF}{channel}/{kind}"), json(&counted.count)));
+                let key = format!("{OF}{}", hex::encode(&Sha256::digest(kind)[..16]));
+                let stored = StoredCount { channel: channel.as_str().into(), kind: kind.into(), count: counted.count };
+                entries.push((key, json(&stored)));
             }
         }
         let change = |(key, value)| ValueChange { space: SPACE, key, value: Some(value), expected: Expected::Anything };
@@ -222,4 +233,75 @@ impl Counts {
 
 fn json(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).expect("it is JSON").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eventlog::contract::new_event;
+    use crate::eventlog::{EngineKind, NewEvent, Settings};
+    use crate::metrics::Metrics;
+
+    fn counted() -> (KindCounts, EventLog) {
+        let counts = KindCounts::default();
+        let sinks: Vec<Arc<dyn CommitSink>> = vec![Arc::new(counts.clone())];
+        let log = EventLog::open(&Settings::new(EngineKind::Memory), &Metrics::new(), sinks).unwrap();
+        counts.load(&log).unwrap();
+        (counts, log)
+    }
+
+    async fn store(log: &EventLog, channel: &str, kind: &str) {
+        let event = NewEvent { channel: channel.parse().unwrap(), kind: kind.to_owned(), ..new_event("{}") };
+        log.commit(vec![event].into()).await.unwrap();
+    }
+
+    /// What another process would find.
+    fn again(log: &EventLog) -> Vec<(String, u64)> {
+        let counts = KindCounts::default();
+        counts.load(log).unwrap();
+        while counts.catch_up(log).unwrap() {}
+        let mut all: Vec<_> = counts.all().into_iter().map(|(_, kind, count)| (kind, count.events)).collect();
+        all.sort();
+        all
+    }
+
+    #[tokio::test]
+    async fn what_was_written_and_what_came_after_it_make_the_count() {
+        let (counts, log) = counted();
+        store(&log, "a", "a.x").await;
+        store(&log, "a", "a.x").await;
+        assert_eq!(again(&log), [("a.x".to_owned(), 2)], "nothing is written yet");
+
+        counts.flush(&log).await;
+        store(&log, "a", "a.y").await;
+        store(&log, "a", "a.x").await;
+
+        assert_eq!(again(&log), [("a.x".to_owned(), 3), ("a.y".to_owned(), 1)]);
+        counts.flush(&log).await;
+        assert_eq!(again(&log), [("a.x".to_owned(), 3), ("a.y".to_owned(), 1)]);
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_is_longer_than_a_key_is_written_too() {
+        let (counts, log) = counted();
+        let channel = "a".repeat(63);
+        let kind = format!("{channel}.{}", "k".repeat(192));
+        store(&log, &channel, &kind).await;
+
+        counts.flush(&log).await;
+
+        assert!(log.value(&SPACE, UPTO).unwrap().is_some());
+        assert_eq!(again(&log), [(kind, 1)]);
+    }
+
+    #[tokio::test]
+    async fn one_channel_with_too_many_kinds_leaves_room_for_the_others() {
+        let (counts, log) = counted();
+        for number in 0..MAX_KINDS + 5 {
+            store(&log, "a", &format!("a.{number}")).await;
+        }
+        store(&log, "b", "b.x").await;
+
+        assert_eq!((counts.all().len(), counts.others()), (MAX_KINDS + 1, 5));
+    }
 }

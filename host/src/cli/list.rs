@@ -175,7 +175,6 @@ impl Listing {
                 ("checked", |row| shown(&row["schema"]["checked"])),
                 ("mismatched", |row| shown(&row["schema"]["mismatched"])),
                 ("file", |row| shown(&row["schema"]["file"])),
-                ("problem", |row| first_line(&row["schema"]["problem"])),
             ],
             Self::Subscribers => &[
                 ("subscriber", |row| shown(&row["subscriber_id"])),
@@ -348,6 +347,11 @@ fn notes(listing: Listing, answer: &Value) -> Vec<String> {
         let (events, back_to) = (shown(&searched["events"]), shown(&searched["back_to"]));
         let back_to = if back_to.is_empty() { back_to } else { format!(", back to {back_to}") };
         notes.push(format!("searched {events} events{back_to}"));
+    }
+    for schema in answer["schemas"].as_array().into_iter().flatten().filter(|schema| !schema["problem"].is_null()) {
+        let [file, problem] = ["file", "problem"].map(|name| shown(&schema[name]));
+        notes
+            .push(output::clean(&format!("schema {file} is not in force, the last good version is: {problem}"), false));
     }
     if !answer["next"].is_null() {
         notes.push(format!("more rows: add `--cursor {}`", shown(&answer["next"])));

@@ -1,5 +1,7 @@
 //! `gateway events release`: events in quarantine are told after all, oldest first.
 
+use ::http::{HeaderValue, Method, StatusCode};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::arguments::events::ReleaseArguments;
@@ -36,15 +38,20 @@ pub(super) async fn run(connection: &Connection, arguments: ReleaseArguments) ->
         return report(&json!({"dry_run": true, "matched": ids.len()}), arguments.output);
     }
     let mut progress = Progress::new("released");
-    let (mut released, mut mismatched) = (0_u64, 0_u64);
+    let (mut done, mut released, mut mismatched) = (0_u64, 0_u64, 0_u64);
     for id in &ids {
-        let answer = release(&client, id).await?;
-        released += 1;
-        mismatched += u64::from(!answer["mismatch"].is_null());
-        progress.at(released, ids.len() as u64);
+        // Somebody else may have released it, and retention may have removed it.
+        if let Some(answer) = try_release(&client, id).await? {
+            released += 1;
+            mismatched += u64::from(!answer["mismatch"].is_null());
+        }
+        done += 1;
+        progress.at(done, ids.len() as u64);
     }
     drop(progress);
-    report(&json!({"dry_run": false, "released": released, "still_mismatched": mismatched}), arguments.output)
+    let gone = done - released;
+    let counts = json!({"dry_run": false, "released": released, "still_mismatched": mismatched, "gone": gone});
+    report(&counts, arguments.output)
 }
 
 /// The ids of all that are meant, oldest first: they are told in the order in which they came.
@@ -62,9 +69,22 @@ async fn quarantined(client: &Client, mut filter: EventFilter) -> Result<Vec<Str
     Ok(ids)
 }
 
+/// Releases an event unless it is in quarantine no longer.
+async fn try_release(client: &Client, id: &str) -> Result<Option<Value>, Failure> {
+    let json = vec![("content-type".to_owned(), HeaderValue::from_static("application/json"))];
+    let reply = client.send(Method::POST, &path(id), json, Bytes::from_static(b"{}")).await?;
+    if matches!(reply.status, StatusCode::NOT_FOUND | StatusCode::CONFLICT) {
+        return Ok(None);
+    }
+    Ok(Some(client.read(&reply)?))
+}
+
+fn path(id: &str) -> String {
+    format!("/admin/events/{id}/release?{}", parameters(&[("by", Some(by()))]))
+}
+
 async fn release(client: &Client, id: &str) -> anyhow::Result<Value> {
-    let query = parameters(&[("by", Some(by()))]);
-    post(client, &format!("/admin/events/{id}/release?{query}"), "release").await
+    post(client, &path(id), "release").await
 }
 
 fn report(report: &Value, output: OutputArguments) -> Result<(), Failure> {

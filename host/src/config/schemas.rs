@@ -57,11 +57,9 @@ fn schema(section: &Section<'_>) -> Option<SchemaSettings> {
 }
 
 fn read(section: &Section<'_>, file: &Path) -> Result<Bytes, String> {
-    // Not a larger one into memory, to say that it is too large.
-    let is_too_large = std::fs::metadata(file).is_ok_and(|file| file.len() > Schema::MAX_BYTES as u64);
-    if is_too_large {
-        section.raw().note_file(file, None);
-        return Err(format!("it has more than {} bytes", Schema::MAX_BYTES));
+    let content = section.raw().read_file(file).map_err(|error| format!("it cannot be read: {error}"))?;
+    if content.len() > Schema::MAX_BYTES {
+        return Err(format!("it has {} bytes, expected at most {}", content.len(), Schema::MAX_BYTES));
     }
-    section.raw().read_file(file).map(Bytes::from).map_err(|error| format!("it cannot be read: {error}"))
+    Ok(content.into())
 }

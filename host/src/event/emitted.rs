@@ -6,6 +6,14 @@ use serde_json::value::RawValue;
 use super::portable::{Members, attributes, check_texts, data, short, text};
 use super::{ChannelName, Event, MAX_ATTRIBUTE, MAX_ATTRIBUTES, Timestamp, is_attribute_name};
 
+/// The attribute with the schema that an event was checked with (CloudEvents 1.0, section 3.1.2).
+pub const DATA_SCHEMA: &str = "dataschema";
+/// The attribute of an event that was let through although it does not match its schema.
+pub const SCHEMA_PROBLEM: &str = "schemaproblem";
+/// The attribute with the id of the event in quarantine that this one was released from.
+pub const RELEASED_FROM: &str = "releasedfrom";
+/// Attributes that only the host gives.
+pub const HOST_ATTRIBUTES: [&str; 3] = [DATA_SCHEMA, SCHEMA_PROBLEM, RELEASED_FROM];
 /// Names that the emitter chose, as attributes: its source, and its time.
 const ORIGINAL_SOURCE: &str = "originalsource";
 const ORIGINAL_TIME: &str = "originaltime";
@@ -94,7 +102,6 @@ impl EmittedEvent {
                 "type" => kind = Some(value),
                 "time" => time = Some(value),
                 "subject" => event.subject = Some(value),
-                "dataschema" => {}
                 name if !is_attribute_name(name) => {
                     return Err(format!("attribute `{}` must have 1 to 20 of `a-z0-9`", short(name).escape_default()));
                 }
@@ -146,7 +153,9 @@ impl EmittedEvent {
             (ORIGINAL_SOURCE, Some(&self.source)),
             (ORIGINAL_TIME, time.as_ref()),
         ];
-        self.attributes.retain(|(name, _)| own.iter().all(|(own, _)| name != own));
+        // Which schema it was checked with is not for the emitter to say.
+        let is_own = |name: &str| HOST_ATTRIBUTES.contains(&name) || own.iter().any(|(own, _)| name == *own);
+        self.attributes.retain(|(name, _)| !is_own(name));
         if self.attributes.len() + own.len() > MAX_ATTRIBUTES {
             let most = MAX_ATTRIBUTES - own.len();
             return Err(format!("{} attributes, expected at most {most}", self.attributes.len()));
@@ -218,6 +227,16 @@ mod tests {
             (attribute(&structured, "priority"), structured.traceparent.as_deref()),
             (Some("high"), Some("00-a"))
         );
+    }
+
+    #[test]
+    fn which_schema_an_event_has_is_not_the_emitters_to_say() {
+        let json = br#"{"specversion":"1.0","id":"1","source":"s","type":"t","dataschema":"https://x.example/y"}"#;
+        let headers = [("specversion", "1.0"), ("id", "1"), ("source", "s"), ("type", "t"), ("dataschema", "y")];
+        let binary = EmittedEvent::of_headers(headers.into_iter(), "text/plain", Bytes::new()).unwrap();
+
+        assert_eq!(attribute(&EmittedEvent::read(json).unwrap(), "dataschema"), None);
+        assert_eq!(attribute(&binary, "dataschema"), None);
     }
 
     #[test]

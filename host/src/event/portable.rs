@@ -13,7 +13,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::cloud_event::{CloudEvent, Payload, is_json};
-use super::{ChannelName, Event, MAX_ATTRIBUTE, MAX_ATTRIBUTES, RequestId, Timestamp, is_attribute_name};
+use super::{
+    ChannelName, Event, HOST_ATTRIBUTES, MAX_ATTRIBUTE, MAX_ATTRIBUTES, RequestId, Timestamp, is_attribute_name,
+};
 
 /// What the provider calls the delivery.
 const DELIVERY_ID: &str = "deliveryid";
@@ -68,7 +70,8 @@ impl Event {
         ];
         let members = head.into_iter().filter(|(_, value)| !value.is_null());
         object.extend(members.map(|(name, value)| (name.to_owned(), value)));
-        for (name, value) in self.attributes.iter().filter(|(name, _)| !CloudEvent::reserves(name)) {
+        let is_member = |name: &str| CloudEvent::reserves(name) || (name != ORIGINAL_ID && MEMBERS.contains(&name));
+        for (name, value) in self.attributes.iter().filter(|(name, _)| !is_member(name)) {
             object.entry(name).or_insert_with(|| json!(value));
         }
         let mut line = Value::Object(object).to_string();
@@ -183,9 +186,10 @@ pub(super) fn attributes(members: &Members<'_>) -> Result<Vec<(String, String)>,
         }
         attributes.push((name.clone(), value));
     }
-    // One more says where the event comes from.
-    if attributes.len() >= MAX_ATTRIBUTES {
-        return Err(format!("{} attributes, expected fewer than {MAX_ATTRIBUTES}", attributes.len()));
+    // One more says where the event comes from, and a gateway adds what its schemas say.
+    let max = MAX_ATTRIBUTES + HOST_ATTRIBUTES.len();
+    if attributes.len() >= max {
+        return Err(format!("{} attributes, expected fewer than {max}", attributes.len()));
     }
     Ok(attributes)
 }
@@ -242,6 +246,17 @@ mod tests {
             assert_eq!((read.time, read.request_id), (event.time, Some(event.request_id)));
             assert_eq!(read.delivery_id, event.delivery_id);
         }
+    }
+
+    #[test]
+    fn a_quarantine_goes_along_and_cannot_be_claimed_by_an_attribute() {
+        let mut event = event("text/plain", b"x");
+        event.attributes.push(("quarantine".to_owned(), "claimed".to_owned()));
+        let read = |event: &Event| PortableEvent::read(event.to_line(true).as_bytes()).unwrap().quarantine;
+
+        assert_eq!(read(&event), None);
+        event.quarantine = Some("#/n is missing".to_owned());
+        assert_eq!(read(&event), event.quarantine);
     }
 
     #[test]

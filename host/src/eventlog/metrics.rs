@@ -29,6 +29,7 @@ pub(crate) struct LogMetrics {
     pub(crate) states_forgotten: Counter,
     pub(crate) late: Family<ByFate, Counter>,
     pub(crate) late_held: Gauge,
+    pub(crate) quarantined: Gauge,
     pub(crate) held: Gauge,
     pub(crate) oldest: Gauge,
     pub(crate) replayed: Family<ByAgent, Counter>,
@@ -132,6 +133,11 @@ impl LogMetrics {
             late_held: metrics.register(
                 "gateway_events_held",
                 "Events that nobody is told of yet, because their state may be late",
+                Gauge::default(),
+            ),
+            quarantined: metrics.register(
+                "gateway_events_quarantined",
+                "Events that nobody is told of before they are released",
                 Gauge::default(),
             ),
             held: metrics.register("gateway_eventlog_events", "Events that are held", Gauge::default()),

@@ -31,6 +31,11 @@ impl Released {
         format!("{:016x}", seq.0)
     }
 
+    /// The event that a value with this name is about.
+    pub(super) fn seq_of(key: &str) -> Option<Seq> {
+        u64::from_str_radix(key, 16).ok().map(Seq)
+    }
+
     /// The value about the event at `seq` in the store.
     pub(super) fn stored_key(seq: Seq) -> Vec<u8> {
         key::value(RELEASES.as_str(), &Self::key(seq))

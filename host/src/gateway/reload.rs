@@ -137,6 +137,7 @@ impl Reloader {
         let waited = self.waiting();
         match self.prepare(&next).await {
             Ok(prepared) => {
+                next.warnings.extend(prepared.schemas.problems());
                 self.apply(prepared, next);
                 self.subscriptions.flush().await;
             }

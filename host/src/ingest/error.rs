@@ -7,7 +7,7 @@ use crate::coding::Coding;
 use crate::event::ChannelName;
 use crate::eventlog::EventLogError;
 use crate::plugin::{CallError, Rejection, StateError};
-use crate::schema::Mismatch;
+use crate::schema::{CheckError, Mismatch};
 use crate::verify::VerifyError;
 
 #[derive(Debug, thiserror::Error)]
@@ -59,13 +59,22 @@ pub enum IngestError {
     State(#[from] StateError),
     /// An event does not match its schema, and is refused.
     #[error(transparent)]
-    Schema(#[from] Mismatch),
+    Schema(Mismatch),
     /// The log did not accept the events.
     #[error(transparent)]
     Log(#[from] EventLogError),
     /// A bug of the gateway.
     #[error("the gateway failed: {0}")]
     Internal(String),
+}
+
+impl From<CheckError> for IngestError {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Mismatch(mismatch) => Self::Schema(mismatch),
+            CheckError::Lost(_) => Self::Internal(error.to_string()),
+        }
+    }
 }
 
 impl IngestError {

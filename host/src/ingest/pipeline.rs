@@ -18,7 +18,7 @@ use crate::event::{Destination, EventId, Facts, SyncMode, Timestamp};
 use crate::eventlog::{Appended, Batch, EventLog, NewEvent, Space, ValueChange};
 use crate::metrics::ByProvider;
 use crate::plugin::{Binding, Inbound, PluginHost, Receipt, StateChanges};
-use crate::schema::{Mismatch, Origin, Schemas};
+use crate::schema::{Mismatch, Origin, Schemas, is_tagged};
 
 /// Where events go, as far as ingest must know: their first deliveries are part of their commit.
 pub trait Router: Send + Sync {
@@ -342,7 +342,11 @@ impl Pipeline {
         changes: StateChanges,
         origin: Origin,
     ) -> Result<Vec<Appended>, IngestError> {
-        let events = self.schemas.check(events, origin).await?;
+        let mut events = self.schemas.check(events, origin).await?;
+        for event in events.iter_mut().filter(|event| is_tagged(event)) {
+            // A route may be for what does not match.
+            event.recipients = self.router.route(&facts(event)).recipients;
+        }
         let unrouted = |event: &NewEvent| {
             (event.recipients.is_empty() && event.quarantine.is_none()).then(|| event.channel.clone())
         };
@@ -373,4 +377,9 @@ impl Pipeline {
             _ => Ok(self.log.commit(events.into()).await?.events),
         }
     }
+}
+
+fn facts(event: &NewEvent) -> Facts<'_> {
+    let NewEvent { channel, kind, subject, attributes, data, .. } = event;
+    Facts { channel, kind, subject: subject.as_deref(), attributes, data }
 }

@@ -8,12 +8,11 @@ use sha2::{Digest, Sha256};
 use super::error::IngestError;
 use super::identity::Dedup;
 use crate::event::{
-    ChannelName, Destination, Facts, MAX_ATTRIBUTE, MAX_ATTRIBUTES, PluginName, RequestId, SyncMode, Timestamp,
-    is_attribute_name,
+    ChannelName, Destination, Facts, HOST_ATTRIBUTES, MAX_ATTRIBUTE, MAX_ATTRIBUTES, PluginName, RequestId, SyncMode,
+    Timestamp, is_attribute_name,
 };
 use crate::eventlog::{Identity, NewEvent};
 use crate::plugin::{Generation, ReceiptEvent};
-use crate::schema::DATA_SCHEMA;
 
 /// Bytes of a kind, as the plugin says it.
 const MAX_KIND: usize = 128;
@@ -83,8 +82,8 @@ fn complete(
         let delivery = |id: &str| delivery(index, id, event.data.as_ref(), &body);
         let (identity, statement) = context.dedup.identify(context.channel, &event, content, delivery);
         let kind = format!("{}.{}", context.channel, event.kind);
-        // The host alone says which schema an event was checked with.
-        let attributes = event.attributes.into_iter().filter(|(name, _)| name != DATA_SCHEMA).collect::<Vec<_>>();
+        let mut attributes = event.attributes;
+        attributes.retain(|(name, _)| !HOST_ATTRIBUTES.contains(&name.as_str()));
         let content_type = event.content_type.unwrap_or_else(|| context.content_type.clone());
         let data = event.data.unwrap_or_else(|| context.body.clone());
         let Destination { recipients, wait } = route(&Facts {

@@ -1,12 +1,13 @@
 //! One version of a schema.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::mismatch::{Mismatch, Violation};
+use super::mismatch::{Mismatch, Violation, printable};
 use super::strict_json;
 
 /// A schema of JSON Schema draft 2020-12, ready to check with.
@@ -20,8 +21,6 @@ pub struct Schema {
 /// Why a file is no schema.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaProblem {
-    #[error("it has {bytes} bytes, expected at most {}", Schema::MAX_BYTES)]
-    TooLarge { bytes: usize },
     #[error("it is not JSON: {0}")]
     NotJson(String),
     #[error("`$schema` is `{found}`, expected `{}`", Schema::DRAFT)]
@@ -32,7 +31,10 @@ pub enum SchemaProblem {
 }
 
 impl Schema {
+    /// The largest file that is read.
     pub const MAX_BYTES: usize = 256 << 10;
+    /// Data up to this size has all of its violations listed.
+    const LISTED_BYTES: usize = 16 << 10;
     pub const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
     /// Reads a file.
@@ -40,9 +42,6 @@ impl Schema {
     /// # Errors
     /// What is wrong with it.
     pub fn read(content: &[u8]) -> Result<Self, SchemaProblem> {
-        if content.len() > Self::MAX_BYTES {
-            return Err(SchemaProblem::TooLarge { bytes: content.len() });
-        }
         let not_json = |problem: String| SchemaProblem::NotJson(problem);
         let text = std::str::from_utf8(content).map_err(|error| not_json(error.to_string()))?;
         let document = strict_json::parse(content).map_err(not_json)?;
@@ -55,7 +54,7 @@ impl Schema {
             .with_pattern_options(PatternOptions::regex())
             .offline()
             .build(&document)
-            .map_err(|error| SchemaProblem::NotASchema(error.to_string()))?;
+            .map_err(|error| SchemaProblem::NotASchema(printable(&error.to_string())))?;
         let version = hex::encode(&Sha256::digest(content)[..16]);
         Ok(Self { version, text: text.into(), document, validator })
     }
@@ -76,15 +75,30 @@ impl Schema {
 
     /// What of `data` breaks which rule: nothing if it matches.
     pub(super) fn violations(&self, data: &[u8]) -> Vec<Violation> {
+        // As a payload is read elsewhere.
+        let data = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
         let instance = match strict_json::parse(data) {
             Ok(instance) => instance,
-            Err(problem) => return vec![Violation::of_all(format!("is not JSON: {problem}"))],
+            Err(problem) => return vec![Violation::new("", &format!("is not JSON: {problem}"))],
         };
-        let violations = self.validator.iter_errors(&instance).take(Mismatch::LISTED).map(|error| Violation {
-            pointer: format!("#{}", error.instance_path().as_str()),
-            detail: error.masked().to_string(),
-        });
-        violations.collect()
+        // A fault of the library must not cost the event.
+        let checked = std::panic::catch_unwind(AssertUnwindSafe(|| self.check(&instance, data.len())));
+        checked.unwrap_or_else(|_| vec![Violation::new("", "cannot be checked: the check failed")])
+    }
+
+    fn check(&self, instance: &Value, bytes: usize) -> Vec<Violation> {
+        let violation =
+            |error: &ValidationError<'_>| Violation::new(error.instance_path().as_str(), &error.masked().to_string());
+        if bytes <= Self::LISTED_BYTES {
+            return self
+                .validator
+                .iter_errors(instance)
+                .take(Mismatch::LISTED)
+                .map(|error| violation(&error))
+                .collect();
+        }
+        // All violations are made at once, so of larger data there is only the first.
+        self.validator.validate(instance).err().iter().map(violation).collect()
     }
 }
 
@@ -115,7 +129,11 @@ mod tests {
         // Would take longer than a life with an engine that goes back.
         assert_eq!(violations(&format!(r#"{{"amount":1,"note":"{}!"}}"#, "a".repeat(60))).len(), 1);
         let wide: Vec<_> = (0..100).map(|index| format!("\"{index}\"")).collect();
+        let hostile = Schema::read(br#"{"properties":{},"additionalProperties":{"type":"null"}}"#).unwrap();
+        let found = hostile.violations(b"{\"a\\nb c\":1}");
+        assert_eq!(found[0].to_string(), "#/a%0Ab%20c value is not of type \"null\"");
         let strict = Schema::read(br#"{"items":{"type":"integer"}}"#).unwrap();
+        assert_eq!(strict.violations(format!("[{}]", "null,".repeat(10_000) + "null").as_bytes()).len(), 1);
         assert_eq!(strict.violations(format!("[{}]", wide.join(",")).as_bytes()).len(), Mismatch::LISTED);
     }
 
@@ -135,6 +153,5 @@ mod tests {
             let found = Schema::read(text.as_bytes()).err().map(|problem| problem.to_string()).unwrap_or_default();
             assert!(found.starts_with(problem), "{text}: {found}");
         }
-        assert!(Schema::read(&vec![b' '; Schema::MAX_BYTES + 1]).is_err());
     }
 }

@@ -28,9 +28,33 @@ impl std::fmt::Display for Violation {
 }
 
 impl Violation {
-    pub(super) fn of_all(detail: String) -> Self {
-        Self { pointer: "#".to_owned(), detail }
+    /// Bytes of a pointer, about.
+    const POINTER: usize = 256;
+
+    /// At a JSON Pointer; an empty one is the whole.
+    pub(super) fn new(pointer: &str, detail: &str) -> Self {
+        let mut fragment = String::from("#");
+        for byte in pointer.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => fragment.push(char::from(byte)),
+                _ if b"-._~!$&'()*+,;=:@/?".contains(&byte) => fragment.push(char::from(byte)),
+                _ => fragment.push_str(&format!("%{byte:02X}")),
+            }
+            if fragment.len() > Self::POINTER {
+                fragment.push_str("...");
+                break;
+            }
+        }
+        Self { pointer: fragment, detail: printable(detail) }
     }
+}
+
+/// The beginning of a text on one line: names of members are somebody else's.
+pub(super) fn printable(text: &str) -> String {
+    const MAX: usize = 300;
+    let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    text.truncate(text.floor_char_boundary(MAX));
+    text
 }
 
 impl Mismatch {
@@ -38,11 +62,6 @@ impl Mismatch {
     pub(super) const LISTED: usize = 10;
     /// Bytes of a summary.
     const SUMMARY: usize = 1024;
-
-    pub(super) fn failed(detail: &str) -> Self {
-        let violations = vec![Violation::of_all(format!("cannot be checked: {detail}"))];
-        Self { index: 0, kind: String::new(), violations }
-    }
 
     /// All places on one line.
     pub fn summary(&self) -> String {

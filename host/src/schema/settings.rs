@@ -99,3 +99,23 @@ pub enum Compatibility {
     /// Both.
     Full,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_can_send_again_is_never_refused_unless_it_is_asked_for() {
+        use OnMismatch::{Quarantine, Refuse, Tag};
+        for (asked, webhook, emitted, polled) in [
+            (None, Quarantine, Refuse, Quarantine),
+            (Some(Refuse), Refuse, Refuse, Quarantine),
+            (Some(Quarantine), Quarantine, Quarantine, Quarantine),
+            (Some(Tag), Tag, Tag, Tag),
+        ] {
+            let at = |origin| OnMismatch::at(asked, origin);
+            let found = (at(Origin::Webhook), at(Origin::Emitted), at(Origin::Polled));
+            assert_eq!(found, (webhook, emitted, polled), "{asked:?}");
+        }
+    }
+}

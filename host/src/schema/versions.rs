@@ -1,7 +1,7 @@
 //! The versions of schemas in the log: those in force, and those that events may still name.
 //!
-//! A text is in pieces, because it can be longer than a value. When a version goes out of force, it is noted; the next upkeep notes
-//! the last position that can name it, and one after that position is gone removes the version.
+//! A text is in pieces, because it can be longer than a value. When a version goes out of force, it is noted; the second upkeep after
+//! that notes the last position that can name it, and one after that position is gone removes the version.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,8 +17,9 @@ const SPACE: Space = Space::of_module("schemas");
 const CURRENT: &str = "current/";
 /// `version/<version>/<number>` is a piece of its text.
 const VERSION: &str = "version/";
-/// `retired/<version>` is the last position that can name it; empty before the next upkeep.
+/// `retired/<version>` is the last position that can name it; empty, and then [`SEEN`], before that is known.
 const RETIRED: &str = "retired/";
+const SEEN: &str = "seen";
 
 /// Versions by the id of their entry.
 type ById = BTreeMap<String, Arc<Schema>>;
@@ -65,7 +66,12 @@ impl Change {
     }
 
     fn put(&mut self, key: String, value: Option<Bytes>) {
-        self.0.push(ValueChange { space: SPACE, key, value, expected: Expected::Anything });
+        self.put_if(key, value, Expected::Anything);
+    }
+
+    /// Nothing of the change happens if the value is another one by then.
+    fn put_if(&mut self, key: String, value: Option<Bytes>, expected: Expected) {
+        self.0.push(ValueChange { space: SPACE, key, value, expected });
     }
 }
 
@@ -117,13 +123,22 @@ impl Versions {
     }
 
     fn unused(&self) -> Result<Change, EventLogError> {
-        let snapshot = self.0.snapshot();
         let mut change = Change::default();
-        for (key, noted) in self.0.values(&SPACE, RETIRED)? {
-            let Ok(last) = text_of(&key, &noted)?.parse::<u64>() else {
-                // Requests that began with it have ended since it was retired, or do before the next upkeep.
-                change.put(key, Some(snapshot.head.0.to_string().into()));
-                continue;
+        let retired = self.0.values(&SPACE, RETIRED)?;
+        let snapshot = self.0.snapshot();
+        for (key, noted) in retired {
+            let unchanged = Expected::Exactly(noted.clone());
+            let last = match text_of(&key, &noted)?.as_str() {
+                // Requests that began with it end before the next upkeep.
+                "" => {
+                    change.put_if(key, Some(SEEN.into()), unchanged);
+                    continue;
+                }
+                SEEN => {
+                    change.put_if(key, Some(snapshot.head.0.to_string().into()), unchanged);
+                    continue;
+                }
+                text => text.parse().unwrap_or(u64::MAX),
             };
             if Seq(last) >= snapshot.floor {
                 continue;
@@ -132,7 +147,7 @@ impl Versions {
             for (piece, _) in self.0.values(&SPACE, &format!("{VERSION}{version}/"))? {
                 change.put(piece, None);
             }
-            change.put(key, None);
+            change.put_if(key, None, unchanged);
         }
         Ok(change)
     }
@@ -182,8 +197,9 @@ mod tests {
         accept().await;
         put(&[("a", "true"), ("b", "{}")]).await;
 
-        versions.forget_unused().await.unwrap();
-        versions.forget_unused().await.unwrap();
+        for _ in 0..3 {
+            versions.forget_unused().await.unwrap();
+        }
         assert_eq!(versions.text(old.version()).unwrap().as_deref(), Some(long.as_str()));
         while log.snapshot().floor <= Seq(1) {
             accept().await;

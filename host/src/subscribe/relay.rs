@@ -349,18 +349,26 @@ impl Reader {
         if state.is_following && before >= state.upto {
             return Some(Reading { entries: Vec::new(), upto: before });
         }
-        let first = state.ring.front()?.event().seq;
-        let skip = usize::try_from(self.next.0.checked_sub(first.0)?).ok()?;
-        let (mut reading, mut bytes) = (Reading { entries: Vec::new(), upto: before }, 0);
-        for shared in state.ring.iter().skip(skip).take(ReadLimits::SCANNED) {
+        if self.next < state.ring.front()?.event().seq {
+            return None;
+        }
+        // What is in quarantine is not in the ring, so a place is no position.
+        let skip = state.ring.partition_point(|shared| shared.event().seq < self.next);
+        let (mut reading, mut bytes) = (Reading { entries: Vec::new(), upto: state.upto }, 0);
+        for (looked, shared) in state.ring.iter().skip(skip).enumerate() {
+            let behind = Seq(shared.event().seq.0 - 1);
+            if looked == ReadLimits::SCANNED {
+                reading.upto = behind;
+                break;
+            }
             if self.filter.matches(shared.event()) {
                 bytes += shared.event().data.len();
                 if reading.entries.len() >= limits.events || (bytes > limits.bytes && !reading.entries.is_empty()) {
+                    reading.upto = behind;
                     break;
                 }
                 reading.entries.push(Entry::Event(Arc::clone(shared)));
             }
-            reading.upto = shared.event().seq;
         }
         Some(reading)
     }
@@ -399,6 +407,8 @@ mod tests {
 
     use super::*;
     use crate::event::{EventPatterns, Pattern};
+    use crate::eventlog::NewEvent;
+    use crate::eventlog::contract::new_event;
     use crate::eventlog::{EngineKind, Settings};
     use crate::metrics::Metrics;
     use crate::subscribe::tests::commit;
@@ -450,6 +460,49 @@ mod tests {
 
         assert_eq!(waits.join_next().await.unwrap().unwrap(), (vec![6], Seq(6)));
         assert_eq!(next(&mut early).await, [5]);
+        stop.cancel();
+        tasks.join_next().await.unwrap().unwrap();
+    }
+
+    /// The next events, in at most ten looks.
+    async fn soon(reader: &mut Reader) -> Vec<u64> {
+        for _ in 0..10 {
+            reader.ready().await.unwrap();
+            let found = read(reader).await;
+            if !found.is_empty() {
+                return found;
+            }
+        }
+        Vec::new()
+    }
+
+    #[tokio::test]
+    async fn nobody_misses_what_comes_after_an_event_in_quarantine() {
+        let log = log();
+        let relay = Arc::new(Relay::new(log.clone()));
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&relay).run(stop.clone()));
+        let suspect = async || {
+            let event = NewEvent { quarantine: Some("why".to_owned()), ..new_event("{}") };
+            log.commit(vec![event].into()).await.unwrap();
+        };
+        let mut all = relay.reader(Seq(0), Filter::default());
+        for seq in [1, 2] {
+            commit(&log, "a.x", None).await;
+            assert_eq!(next(&mut all).await, [seq]);
+        }
+        suspect().await;
+        for seq in [4, 5, 6] {
+            commit(&log, "a.x", None).await;
+            assert_eq!(soon(&mut all).await, [seq]);
+        }
+        suspect().await;
+        while relay.state().upto < Seq(7) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(relay.reader(Seq(5), Filter::default()).read(ReadLimits::PAGE).await.unwrap().upto, Seq(7));
+        drop(all);
         stop.cancel();
         tasks.join_next().await.unwrap().unwrap();
     }

@@ -78,7 +78,7 @@ impl Report {
         }
         if self.stats["events"]["quarantined"].as_u64().is_some_and(|waiting| waiting > 0) {
             steps.push(
-                "`gateway events --status quarantined` lists what is in quarantine, `gateway events release` tells it"
+                "`gateway events --status quarantined` lists what is in quarantine, `gateway events release --all` tells it"
                     .to_owned(),
             );
         }

@@ -7,6 +7,8 @@ engines! {
     an_event_in_quarantine_is_released_once
     a_backup_restores_what_is_in_quarantine
     a_released_event_is_removed_with_what_became_of_it
+    an_event_in_quarantine_gets_no_deliveries
+    a_restore_counts_only_releases_of_events_that_are_there
 }
 
 fn suspect() -> NewEvent {
@@ -84,6 +86,34 @@ async fn a_backup_restores_what_is_in_quarantine(bed: Bed) {
         [EventStatus::Released, EventStatus::Quarantined]
     );
     assert_eq!(restored.release(event.seq).unwrap().map(|released| released.event), Some(told.id));
+}
+
+async fn an_event_in_quarantine_gets_no_deliveries(bed: Bed) {
+    let log = bed.open();
+    let event = accept(&log, suspect()).await;
+    assert!(matches!(redeliver(&log, event.id, recipients(&["a"])).await, Err(EventLogError::Conflict(_))));
+    release(&log, event.seq).await.unwrap();
+    assert!(matches!(redeliver(&log, event.id, recipients(&["a"])).await, Err(EventLogError::Conflict(_))));
+}
+
+async fn a_restore_counts_only_releases_of_events_that_are_there(bed: Bed) {
+    let log = bed.open();
+    let event = accept(&log, suspect()).await;
+    let stray = ValueChange {
+        space: Space::of_module("releases"),
+        key: format!("{:016x}", 77),
+        value: Some(Bytes::from_static(b"{}")),
+        expected: Expected::Anything,
+    };
+    log.commit(Batch { values: vec![stray], ..Batch::default() }).await.unwrap();
+
+    let target = restored(&bed, &backed_up(&log));
+    let twin = target.open();
+
+    assert_eq!(counts(&twin)[2..], [1, 0]);
+    assert_eq!(twin.values(&Space::of_module("releases"), "").unwrap(), []);
+    release(&twin, event.seq).await.unwrap();
+    assert_eq!(counts(&twin)[2..], [0, 1]);
 }
 
 async fn a_released_event_is_removed_with_what_became_of_it(mut bed: Bed) {

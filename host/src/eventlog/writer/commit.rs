@@ -417,6 +417,7 @@ impl CommitBuilder {
         self.metrics.held.set(number(self.state.statuses.iter().sum()));
         self.metrics.states.set(number(self.states.len() as u64));
         self.metrics.late_held.set(number(self.states.held().len() as u64));
+        self.metrics.quarantined.set(number(self.state.statuses[EventStatus::Quarantined as usize]));
         self.metrics.oldest.set(self.retention.oldest.map_or(0, Timestamp::as_secs));
     }
 

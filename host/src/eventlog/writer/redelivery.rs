@@ -46,8 +46,14 @@ impl CommitBuilder {
     fn check_is_held(&self, redelivery: &Redelivery) -> Result<(), EventLogError> {
         let event = &redelivery.event;
         let header = EventCursor::new(&self.store).header(event.seq)?;
-        let is_held = self.state.holds(event.seq) && header.is_some_and(|header| header.event.id == event.id);
-        if is_held { Ok(()) } else { Err(EventLogError::NotFound) }
+        match header.filter(|header| self.state.holds(event.seq) && header.event.id == event.id) {
+            None => Err(EventLogError::NotFound),
+            // Also after a release: its copy has the deliveries then.
+            Some(header) if header.event.quarantine.is_some() => {
+                Err(EventLogError::Conflict(format!("event {}, which was put into quarantine", event.seq)))
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     pub(super) fn redeliver(

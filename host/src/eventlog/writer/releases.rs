@@ -13,6 +13,11 @@ use crate::eventlog::quarantine::{RELEASES, Released};
 impl CommitBuilder {
     /// Whether all of `releases` are of events in quarantine.
     pub(super) fn check_releases(&mut self, releases: &[Release]) -> Result<(), EventLogError> {
+        if releases.is_empty() {
+            return Ok(());
+        }
+        // What is added needs it, and must not fail then.
+        self.buckets.get(&self.store, self.state.head, self.state.head.next())?;
         let mut released = HashSet::new();
         for Release { seq, .. } in releases {
             let status = self.slot(*seq)?.map(Slot::status).ok_or(EventLogError::NotFound)?;
@@ -30,7 +35,8 @@ impl CommitBuilder {
         let (Appended::Accepted(event) | Appended::Held(event)) = self.append(event, None, now)? else {
             unreachable!("an event without an identity is no duplicate");
         };
-        self.state.statuses[EventStatus::Quarantined as usize] -= 1;
+        let quarantined = &mut self.state.statuses[EventStatus::Quarantined as usize];
+        *quarantined = quarantined.saturating_sub(1);
         self.state.statuses[EventStatus::Released as usize] += 1;
         self.buckets.release(seq);
         let released = Released { event: event.id, by, at: now };

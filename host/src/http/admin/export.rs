@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::query::{BadParameter, each};
 use super::stream::streamed;
 use crate::event::Seq;
-use crate::eventlog::{EventLog, EventLogError, Order, Query, Range, ScanLimits, Selection};
+use crate::eventlog::{EventLog, EventLogError, Order, Query, Range, ScanLimits, Selection, Withheld};
 use crate::http::answer::Response;
 use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
@@ -52,7 +52,8 @@ pub fn lines(
     let (mut piece, mut count) = (Vec::new(), 0);
     loop {
         let page = log.scan(&query, range, PAGE)?;
-        for stored in page.items {
+        // What was released is there again, as what was told in its place.
+        for stored in page.items.into_iter().filter(|stored| stored.withheld != Some(Withheld::Released)) {
             piece.extend_from_slice(stored.event.to_line(data).as_bytes());
             piece.push(b'\n');
             count += 1;

@@ -10,6 +10,7 @@ use crate::http::answer::{Response, with_body, with_json};
 use crate::http::problem::{HttpProblem, shortened};
 use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
+use crate::schema::SchemaStatus;
 
 pub(crate) const ROUTES: &[Route] = &[
     Route::get("/admin/types", |request| Box::pin(async move { Ok(list(&request)) })),
@@ -25,11 +26,18 @@ struct TypeList {
     types: Vec<KindStatus>,
     /// Events of kinds that are not counted apart, because there are too many.
     other_events: u64,
+    /// In the order of the configuration.
+    schemas: Vec<SchemaStatus>,
 }
 
 fn list(request: &RouteRequest<'_>) -> Response {
     let catalog = &request.shared.services.catalog;
-    with_json(StatusCode::OK, &TypeList { types: catalog.kinds(), other_events: catalog.other_events() })
+    let list = TypeList {
+        types: catalog.kinds(),
+        other_events: catalog.other_events(),
+        schemas: catalog.schemas().statuses(),
+    };
+    with_json(StatusCode::OK, &list)
 }
 
 /// The text of the version that the path names.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::query::{BadParameter, DeliveryText, NAME, Parameter, each};
 use super::read::{blocking, event_name, only};
-use crate::event::{AgentName, ChannelName, DeliveryId, DeliveryState, EventId, EventStatus, Seq, Timestamp};
+use crate::event::{AgentName, ChannelName, DeliveryId, DeliveryState, EventId, Seq, Timestamp};
 use crate::eventlog::{Batch, DeliveryFilter, Redelivery, RedeliveryTarget, Selection, Stored};
 use crate::http::answer::{Response, with_json};
 use crate::http::problem::{HttpProblem, shortened};
@@ -122,7 +122,7 @@ async fn replay_event(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let query = EventReplayQuery::parse(request.query())?;
     let name = event_name(id)?;
     let stored = only(blocking(shared, move |log| log.find(&name)).await?, id)?;
-    if stored.status() == EventStatus::Quarantined {
+    if stored.event.quarantine.is_some() {
         return Err(quarantined().into());
     }
     let Stored { event, .. } = stored;
@@ -221,7 +221,7 @@ fn unknown_replay(id: &str) -> HttpProblem {
 }
 
 fn quarantined() -> HttpProblem {
-    let detail = "the event is in quarantine: release it, and it goes to everybody";
+    let detail = "the event was put into quarantine: release it, or replay what it was released as";
     HttpProblem::conflict("quarantined", "In quarantine", detail)
 }
 

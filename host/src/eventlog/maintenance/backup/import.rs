@@ -1,6 +1,6 @@
 //! Reads a backup, to check it or to write it into an empty store.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::eventlog::layout::meta::{
 use crate::eventlog::layout::reader::Store;
 use crate::eventlog::layout::record::{self, Tombstone};
 use crate::eventlog::layout::states::{STATES, restored};
-use crate::eventlog::quarantine::RELEASES;
+use crate::eventlog::quarantine::{RELEASES, Released};
 use crate::eventlog::{ChannelCounts, EventLogError};
 
 /// Reads the backup in `input` to its end and believes nothing without its checksum; `progress` is told of each event.
@@ -54,8 +54,8 @@ pub(crate) fn restore_into(
         channels: BTreeMap::new(),
         replays: BTreeMap::new(),
         withheld: 0,
-        quarantine: 0,
-        released: 0,
+        quarantine: Quarantine::default(),
+        released: BTreeSet::new(),
         identities: Identities::load(&store, usize::MAX, Counter::default())?,
         store,
     };
@@ -121,9 +121,9 @@ struct Making {
     channels: BTreeMap<ChannelName, ChannelCounts>,
     replays: BTreeMap<AgentName, u64>,
     withheld: u64,
-    /// Events that were put into quarantine, and how many of them were released.
-    quarantine: u64,
-    released: u64,
+    quarantine: Quarantine,
+    /// The events of which a value says that they were released, and that did not come yet.
+    released: BTreeSet<Seq>,
     identities: Identities,
 }
 
@@ -150,7 +150,9 @@ impl Making {
                 self.ops.push(op);
             }
             Frame::Value { space, key, value } => {
-                self.released += u64::from(space == RELEASES.as_str());
+                if space == RELEASES.as_str() {
+                    self.released.extend(Released::seq_of(&key));
+                }
                 let key = key::value(&space, &key);
                 let value = record::encode(&key, &value);
                 self.put(key, value);
@@ -186,7 +188,11 @@ impl Making {
             self.first_open.get_or_insert(seq);
         }
         self.withheld += u64::from(deliveries.is_empty() && !recipients.is_empty());
-        self.quarantine += u64::from(deliveries.is_empty() && event.quarantine.is_some());
+        if event.quarantine.is_some() && deliveries.is_empty() {
+            let is_released = self.released.remove(&seq);
+            let count = if is_released { &mut self.quarantine.released } else { &mut self.quarantine.quarantined };
+            *count += 1;
+        }
         for agent in open_replays(&deliveries) {
             *self.replays.entry(agent).or_default() += 1;
         }
@@ -244,9 +250,11 @@ impl Making {
         let withheld = key::meta(WITHHELD);
         let value = record::encode(&withheld, &self.withheld);
         self.put(withheld, value);
-        let released = self.released.min(self.quarantine);
+        // Their events are gone.
+        let stray = std::mem::take(&mut self.released).into_iter().map(|seq| Op::Remove(Released::stored_key(seq)));
+        self.ops.extend(stray);
         let quarantine = key::meta(QUARANTINE);
-        let value = record::encode(&quarantine, &Quarantine { quarantined: self.quarantine - released, released });
+        let value = record::encode(&quarantine, &self.quarantine);
         self.put(quarantine, value);
         self.state.floor = self.first_held.unwrap_or(head.next());
         self.state.settled = self.first_open.unwrap_or(head.next());

@@ -20,10 +20,12 @@ mod time;
 
 use bytes::Bytes;
 
-pub use self::attribute::{MAX_ATTRIBUTE, MAX_ATTRIBUTES, is_attribute_name};
+pub use self::attribute::{
+    DATA_SCHEMA, HOST_ATTRIBUTES, MAX_ATTRIBUTE, MAX_ATTRIBUTES, RELEASED_FROM, SCHEMA_PROBLEM, is_attribute_name,
+};
 pub use self::cloud_event::{CloudEvent, Payload};
 pub use self::delivery::{Attempt, Delivery, DeliveryId, DeliveryState, EventStatus, Outcome, Priority, Recipient};
-pub use self::emitted::{DATA_SCHEMA, EmittedEvent, HOST_ATTRIBUTES, RELEASED_FROM, SCHEMA_PROBLEM};
+pub use self::emitted::EmittedEvent;
 pub use self::envelope::{Envelope, SkillRef};
 pub use self::filter::{EventPatterns, Filter};
 pub use self::id::{EventId, RequestId, Seq};

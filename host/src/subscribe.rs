@@ -27,6 +27,7 @@ mod start;
 mod tickets;
 mod transport;
 mod websocket;
+mod whole;
 
 pub use self::close::Close;
 pub use self::connections::{ConnectionStatus, Totals};

@@ -148,7 +148,8 @@ async fn one_bad_event_keeps_a_batch_out_and_a_quarantine_can_be_asked_for() {
 #[tokio::test]
 async fn a_mismatch_can_be_a_tag() {
     let agent = RemoteAgent::start().await;
-    let routed = "on_mismatch = \"tag\"\n[[routes]]\nagents = [\"remote\"]\nwhere = { schemaproblem = \"*\" }\n";
+    let routed =
+        "on_mismatch = \"tag\"\n[[routes]]\nagents = [\"remote\"]\nwhere = { schemaproblem = { pattern = \"*\" } }\n";
     let gateway = setup().without("compatibility = \"backward\"").config(routed).remote(&agent, "").start().await;
 
     let accepted = emit(&gateway, "1", &json!({"amount": 0})).await.expect_status(202).json();

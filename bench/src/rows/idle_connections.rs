@@ -23,7 +23,7 @@ pub(crate) static IDLE_CONNECTIONS: Row = Row {
     letter: "r",
     about: "memory and p99 with 1,000 and 10,000 idle connections",
     goals: &[Goal {
-        figure: "memory of one of 10,000",
+        figure: "memory of one",
         wanted: Wanted::Below(16.0),
         unit: " KiB",
         found: |results| results.median(&IDLE_CONNECTIONS, |round: &Crowd| round.used / 1024.0),

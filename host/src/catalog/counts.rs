@@ -251,7 +251,12 @@ mod tests {
     }
 
     async fn store(log: &EventLog, channel: &str, kind: &str) {
-        let event = NewEvent { channel: channel.parse().unwrap(), kind: kind.to_owned(), ..new_event("{}") };
+        let event = NewEvent {
+            channel: channel.parse().unwrap(),
+            kind: kind.to_owned(),
+            time: Timestamp::now(),
+            ..new_event("{}")
+        };
         log.commit(vec![event].into()).await.unwrap();
     }
 

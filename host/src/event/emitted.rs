@@ -4,16 +4,8 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::portable::{Members, attributes, check_texts, data, short, text};
-use super::{ChannelName, Event, MAX_ATTRIBUTE, MAX_ATTRIBUTES, Timestamp, is_attribute_name};
+use super::{ChannelName, Event, HOST_ATTRIBUTES, MAX_ATTRIBUTE, MAX_ATTRIBUTES, Timestamp, is_attribute_name};
 
-/// The attribute with the schema that an event was checked with (CloudEvents 1.0, section 3.1.2).
-pub const DATA_SCHEMA: &str = "dataschema";
-/// The attribute of an event that was let through although it does not match its schema.
-pub const SCHEMA_PROBLEM: &str = "schemaproblem";
-/// The attribute with the id of the event in quarantine that this one was released from.
-pub const RELEASED_FROM: &str = "releasedfrom";
-/// Attributes that only the host gives.
-pub const HOST_ATTRIBUTES: [&str; 3] = [DATA_SCHEMA, SCHEMA_PROBLEM, RELEASED_FROM];
 /// Names that the emitter chose, as attributes: its source, and its time.
 const ORIGINAL_SOURCE: &str = "originalsource";
 const ORIGINAL_TIME: &str = "originaltime";

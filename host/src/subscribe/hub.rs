@@ -199,8 +199,13 @@ impl Hub {
         self.metrics.connections.get_or_create(&ByTransport::new(connection.transport)).dec();
     }
 
+    /// Where a subscription begins. Only a time has to be looked for: everything else is decided before anybody else runs, so that
+    /// nothing is stored between a connection that is shown and its beginning.
     pub(super) async fn start(&self, since: Since) -> Result<Start, EventLogError> {
         let log = self.relay.log().clone();
+        if !matches!(since, Since::Time(_)) {
+            return since.find(&log);
+        }
         let found = tokio::task::spawn_blocking(move || since.find(&log)).await;
         found.unwrap_or_else(|error| Err(EventLogError::Io(error.to_string())))
     }

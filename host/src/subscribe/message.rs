@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::close::Close;
 use super::form::Form;
 use super::start::Gap;
+use super::whole::whole;
 use crate::event::{EventId, Timestamp};
 use crate::eventlog::Cursor;
 
@@ -146,7 +147,7 @@ pub struct Nack {
     #[serde(default)]
     pub action: NackAction,
     /// How long a retry waits.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     pub delay_ms: u64,
     #[serde(default)]
     pub reason: String,

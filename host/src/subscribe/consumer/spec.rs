@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::window::WindowLimits;
 use crate::event::{EventPatterns, Pattern, PatternError};
 use crate::subscribe::start::{Since, SinceError};
+use crate::subscribe::whole::whole;
 
 /// The settings of a consumer, in the configuration, the admin API and the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,16 +20,22 @@ pub struct ConsumerSpec {
     pub kinds: Vec<String>,
     pub subjects: Vec<String>,
     /// Events after its position that it may have at once.
+    #[serde(deserialize_with = "whole")]
     pub window: usize,
     /// How long it may take to acknowledge an event.
+    #[serde(deserialize_with = "whole")]
     pub ack_timeout_ms: u64,
     /// After as many attempts an event is parked.
+    #[serde(deserialize_with = "whole")]
     pub max_attempts: u32,
     /// Parked events; with as many, the next one is tried on, and holds its consumer up.
+    #[serde(deserialize_with = "whole")]
     pub parked_max: usize,
     /// How old the events become at least that it has not settled, whatever the age of retention; 0 is no hold.
+    #[serde(deserialize_with = "whole")]
     pub hold_ms: u64,
     /// It is deleted after nobody has used it for so long; 0 is never. Not for what the configuration has.
+    #[serde(deserialize_with = "whole")]
     pub idle_expiry_ms: u64,
 }
 

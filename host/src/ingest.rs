@@ -49,7 +49,7 @@ use self::metrics::IngestMetrics;
 use self::mount::{MountTable, Mounts};
 use self::pipeline::Pipeline;
 use crate::caller::look_up_names;
-use crate::event::{ChannelName, EmittedEvent, RequestId};
+use crate::event::{ChannelName, EmittedEvent, PluginName, RequestId};
 use crate::eventlog::EventLog;
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
@@ -146,6 +146,15 @@ impl Ingest {
     /// Every channel with its state, by name.
     pub fn channels(&self) -> Vec<ChannelStatus> {
         self.mounts.load().channels().iter().map(|channel| channel.status(&self.pipeline.plugins)).collect()
+    }
+
+    /// Every channel with its plugin; `None` where services emit the events.
+    pub fn sources(&self) -> Vec<(ChannelName, Option<PluginName>)> {
+        let source = |channel: &Arc<Channel>| {
+            let settings = &channel.settings;
+            (settings.name.clone(), (!settings.emit).then(|| settings.plugin.clone()))
+        };
+        self.mounts.load().channels().iter().map(source).collect()
     }
 
     /// The channels that may be silent, and from when on they are.

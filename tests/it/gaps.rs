@@ -111,7 +111,7 @@ async fn held(gateway: &TestGateway, count: usize) {
 }
 
 /// A gateway that holds 4, 10 and 27 to 30; 4 and 10 are of channel `lost`.
-async fn with_holes() -> (TestGateway, String) {
+pub(crate) async fn with_holes() -> (TestGateway, String) {
     let setup = setup().plugin(built_in::HTTP).config(LOST).env("GATEWAY__EVENTLOG__RETENTION__MAX_EVENTS", "6");
     let gateway = setup.start().await;
     for (channel, count) in [("dummy", 3), ("lost", 1), ("dummy", 5), ("lost", 1), ("dummy", 20)] {

@@ -36,6 +36,7 @@ mod large_notifications;
 mod lean_guests;
 mod log;
 mod main_path;
+mod mcp;
 mod media_types;
 mod memory;
 mod messages;

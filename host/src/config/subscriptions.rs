@@ -12,7 +12,7 @@ use super::value::show_duration;
 use crate::event::{ChannelName, EventPatterns, Pattern};
 use crate::eventlog::RetentionLimits;
 use crate::ingest::ChannelSettings;
-use crate::subscribe::{AliasSettings, ConsumerSpec, Form, Limits, Settings, Since, SubscriberSettings};
+use crate::subscribe::{AliasSettings, ConsumerSpec, Form, Limits, McpSettings, Settings, Since, SubscriberSettings};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -43,10 +43,15 @@ pub(super) fn subscriptions(
         aliases: section.list("paths").iter().filter_map(alias).collect(),
         origins: origins(&section),
         limits: limits(&section),
+        mcp: mcp(&section),
         prefix,
         subscribers,
         consumers,
     };
+    if settings.aliases.iter().any(|alias| alias.path == settings.mcp.path) {
+        let found = format!("`{}`, which is one of `subscribe.paths`", settings.mcp.path);
+        section.section("mcp").place("path").problem("a path of its own", found);
+    }
     if settings.is_on() || channels.iter().any(|channel| channel.emit) {
         check_channels(&section, &settings, channels);
     }
@@ -62,12 +67,28 @@ fn path(section: &Section<'_>, name: &str) -> Option<String> {
     None
 }
 
+fn mcp(section: &Section<'_>) -> McpSettings {
+    let section = section.section("mcp");
+    let default = McpSettings::default();
+    McpSettings {
+        path: path(&section, "path").unwrap_or(default.path),
+        poll: section.duration("poll", SECOND / 10..=HOUR).unwrap_or(default.poll),
+    }
+}
+
 /// A channel cannot be mounted where subscribers are answered.
 fn check_channels(section: &Section<'_>, settings: &Settings, channels: &[ChannelSettings]) {
+    let below = |path: &str, prefix: &str| {
+        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     for channel in channels {
-        let below = |path: &str, prefix: &str| {
-            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
+        let mcp = settings.mcp.path.as_str();
+        let taken = channel.paths.iter().find(|path| below(path, mcp) || below(mcp, path));
+        if let Some(path) = taken.filter(|_| settings.is_on()) {
+            let found = format!("`{path}` of channel `{}`", channel.name);
+            let hint = "choose another `subscribe.mcp.path`, or another path for the channel";
+            section.section("mcp").place("path").problem_with_hint("a path that no channel has", found, hint);
+        }
         let taken = channel.paths.iter().find(|path| {
             below(path, &settings.prefix) || settings.aliases.iter().any(|alias| below(&alias.path, path))
         });

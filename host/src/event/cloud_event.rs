@@ -23,6 +23,7 @@ pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub struct CloudEvent<'a> {
     event: &'a Event,
     dataref: Option<&'a str>,
+    has_data: bool,
 }
 
 /// A payload as a member of a JSON object (CloudEvents JSON format, section 3.1).
@@ -51,7 +52,7 @@ impl Payload<'_> {
 impl Event {
     /// The event as a CloudEvent.
     pub const fn cloud_event(&self) -> CloudEvent<'_> {
-        CloudEvent { event: self, dataref: None }
+        CloudEvent { event: self, dataref: None, has_data: true }
     }
 
     /// The payload in its most readable form.
@@ -95,7 +96,13 @@ impl<'a> CloudEvent<'a> {
     /// Without the payload, which is at `dataref` (CloudEvents extension "Dataref").
     #[must_use]
     pub const fn with_dataref(self, dataref: &'a str) -> Self {
-        Self { dataref: Some(dataref), ..self }
+        Self { dataref: Some(dataref), has_data: false, ..self }
+    }
+
+    /// The attributes alone.
+    #[must_use]
+    pub const fn without_data(self) -> Self {
+        Self { has_data: false, ..self }
     }
 
     /// Whether the host sets the member, so that it cannot be an attribute of an event.
@@ -111,7 +118,7 @@ impl<'a> CloudEvent<'a> {
 
 impl Serialize for CloudEvent<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { event, dataref } = self;
+        let Self { event, dataref, has_data } = self;
         let mut object = serializer.serialize_map(None)?;
         object.serialize_entry("specversion", "1.0")?;
         object.serialize_entry("id", &event.id)?;
@@ -130,10 +137,11 @@ impl Serialize for CloudEvent<'_> {
         }
         if let Some(dataref) = dataref {
             object.serialize_entry("dataref", dataref)?;
-            return object.end();
         }
-        let payload = event.payload();
-        object.serialize_entry(payload.member(), &payload)?;
+        if *has_data {
+            let payload = event.payload();
+            object.serialize_entry(payload.member(), &payload)?;
+        }
         object.end()
     }
 }

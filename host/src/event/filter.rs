@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::pattern::patterns_may_meet;
 use super::{ChannelName, Event, Pattern};
 
 /// Patterns that an event must match, each list by one of its patterns. An empty list matches everything.
@@ -27,6 +28,16 @@ impl EventPatterns {
     fn matches_subject(&self, subject: Option<&str>) -> bool {
         any(&self.subjects, |pattern| subject.is_some_and(|subject| pattern.matches(subject)))
     }
+
+    /// Whether it may let through events whose kind matches the pattern `kinds`.
+    fn may_pass(&self, kinds: &str) -> bool {
+        let named = kinds.split('.').next().unwrap_or_default().parse::<ChannelName>().ok();
+        any(&self.kinds, |pattern| patterns_may_meet(pattern.as_str(), kinds))
+            && any(&self.channels, |pattern| match &named {
+                Some(channel) => pattern.matches_channel(channel),
+                None => patterns_may_meet(&format!("{}.*", pattern.as_str()), kinds),
+            })
+    }
 }
 
 fn any(patterns: &[Pattern], matches: impl Fn(&Pattern) -> bool) -> bool {
@@ -48,6 +59,11 @@ impl Filter {
         event.quarantine.is_none()
             && self.matches_kind(&event.channel, &event.kind)
             && self.0.iter().all(|patterns| patterns.matches_subject(event.subject.as_deref()))
+    }
+
+    /// Whether events whose kind matches the pattern `kinds` can match. True as well where that cannot be told.
+    pub fn may_pass(&self, kinds: &str) -> bool {
+        self.0.iter().all(|patterns| patterns.may_pass(kinds))
     }
 
     /// Whether events of the channel and kind can match, depending on their subjects.
@@ -88,5 +104,28 @@ mod tests {
         event.channel = ChannelName::GATEWAY.parse().unwrap();
         assert!(!Filter::default().and(patterns(&["*"], &[], &[])).matches(&event));
         assert!(Filter::default().and(patterns(&["gateway"], &[], &[])).matches(&event));
+    }
+
+    #[test]
+    fn a_pattern_of_kinds_passes_where_it_meets_what_is_allowed() {
+        let all = |texts: &[&str]| texts.iter().map(|text| Pattern::new(text).unwrap()).collect();
+        let patterns =
+            |channels, kinds| EventPatterns { channels: all(channels), kinds: all(kinds), subjects: Vec::new() };
+        for (channels, kinds, name, expected) in [
+            (&["*"][..], &[][..], "*", true),
+            (&["*"], &[], "github.push", true),
+            (&["git*"], &[], "*.push", true),
+            (&["git*"], &[], "grafana.*", false),
+            (&["git*"], &[], "gr*.firing", false),
+            (&["*"], &["github.issues.*"], "github.*", true),
+            (&["*"], &["github.issues.*"], "github.push", false),
+            (&["{github,gitlab}"], &[], "*.push", true),
+            (&["*"], &[], "gateway.*", false),
+            (&["gateway"], &[], "gateway.*", true),
+        ] {
+            let filter = Filter::default().and(Arc::new(patterns(channels, kinds)));
+
+            assert_eq!(filter.may_pass(name), expected, "{channels:?} {kinds:?}: {name}");
+        }
     }
 }

@@ -73,6 +73,32 @@ impl fmt::Debug for Pattern {
     }
 }
 
+/// Whether a text can match both patterns. True as well where that cannot be told: of alternatives and classes of characters.
+pub fn patterns_may_meet(one: &str, other: &str) -> bool {
+    let is_hard = |pattern: &str| pattern.contains(['[', '{', '\\']);
+    is_hard(one) || is_hard(other) || patterns_meet(one, other)
+}
+
+/// Whether a text matches both patterns, which have no other special characters than `*` and `?`.
+pub fn patterns_meet(one: &str, other: &str) -> bool {
+    let (one, other): (Vec<_>, Vec<_>) = (one.chars().collect(), other.chars().collect());
+    // Row by row of `one`: whether its characters so far and the first ones of `other` have a text in common.
+    let mut before = vec![true];
+    for there in &other {
+        before.push(*there == '*' && before.last() == Some(&true));
+    }
+    for here in one {
+        let mut now = vec![here == '*' && before[0]];
+        for (index, there) in other.iter().enumerate() {
+            let is_star = here == '*' || *there == '*';
+            let is_same = here == '?' || *there == '?' || *there == here;
+            now.push(is_star && (before[index + 1] || now[index]) || is_same && before[index]);
+        }
+        before = now;
+    }
+    before.last().copied().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +123,28 @@ mod tests {
         for (pattern, expected) in [("*", false), ("g*", false), ("{gateway,github}", false), ("gateway", true)] {
             let channel = "gateway".parse().unwrap();
             assert_eq!(Pattern::new(pattern).unwrap().matches_channel(&channel), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn patterns_meet_where_a_text_matches_both() {
+        for (one, other, expected) in [
+            ("a.b", "a.b", true),
+            ("a.b", "a.c", false),
+            ("a.*", "a.b.*", true),
+            ("*.b", "a.*", true),
+            ("a.b*", "a.c*", false),
+            ("*", "", true),
+            ("a", "", false),
+            ("a*c", "ab*", true),
+            ("?.b", "a.b", true),
+            ("a.?", "a.", false),
+            ("*.created", "github.issue_comment.*", true),
+            ("github.isue.*", "github.issue.*", false),
+            ("a**", "*b", true),
+        ] {
+            assert_eq!(patterns_meet(one, other), expected, "{one} {other}");
+            assert_eq!(patterns_meet(other, one), expected, "{other} {one}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Subscriptions over HTTP: streams of events, pages of them, and consumers, below one prefix.
+//! Subscriptions over HTTP: streams of events, pages of them, and consumers, below one prefix; and the endpoint for MCP.
 
 pub(crate) mod access;
 mod alias;
@@ -6,6 +6,7 @@ mod consumers;
 mod emit;
 mod events;
 mod kinds;
+mod mcp;
 pub(crate) mod parameters;
 pub(crate) mod problems;
 mod sse;
@@ -30,7 +31,8 @@ use super::surface::Surface;
 pub(crate) const TABLE: &[&[Route]] =
     &[stream::ROUTES, events::ROUTES, emit::ROUTES, consumers::ROUTES, tickets::ROUTES, kinds::ROUTES];
 
-/// Answers a request below the prefix, or at an alias; `None` if the path is neither, or nobody may subscribe.
+/// Answers a request below the prefix, at an alias or at the endpoint for MCP; `None` if the path is none of them, or nobody may
+/// subscribe.
 pub(crate) async fn answer(
     shared: &Arc<Shared>,
     context: &RequestContext,
@@ -44,6 +46,9 @@ pub(crate) async fn answer(
     let is_here = is_addressed_to(&context.live.settings.hosts, &context.head);
     if let Some(alias) = settings.aliases.iter().find(|alias| alias.path == path) {
         return Some(if is_here { stream::open(shared, context, alias.form).await } else { Err(Refusal::Misdirected) });
+    }
+    if settings.is_on() && settings.mcp.path == path {
+        return Some(if is_here { mcp::answer(shared, context, body).await } else { Err(Refusal::Misdirected) });
     }
     let rest = path.strip_prefix(settings.prefix.as_str()).filter(|rest| rest.starts_with('/'))?;
     let table = TABLE.iter().copied().flatten();

@@ -69,7 +69,8 @@ impl Schema {
         &self.text
     }
 
-    pub(super) const fn document(&self) -> &Value {
+    /// The schema itself.
+    pub const fn document(&self) -> &Value {
         &self.document
     }
 

@@ -10,17 +10,19 @@ pub enum Form {
     CloudEvents,
     /// `type`, `payload`, `timestamp` and `correlationId`.
     Plain,
+    /// Events are occurrences of MCP Events (SEP-3415); what else is said is up to [`McpStream`](super::McpStream).
+    Mcp,
 }
 
 impl Form {
-    pub(super) const ALL: [Self; 3] = [Self::Gateway, Self::CloudEvents, Self::Plain];
+    pub(super) const ALL: [Self; 4] = [Self::Gateway, Self::CloudEvents, Self::Plain, Self::Mcp];
 
     /// The WebSocket subprotocol.
     pub const fn subprotocol(self) -> Option<&'static str> {
         match self {
             Self::Gateway => Some("gateway.v1"),
             Self::CloudEvents => Some("cloudevents.json"),
-            Self::Plain => None,
+            Self::Plain | Self::Mcp => None,
         }
     }
 }

@@ -141,6 +141,11 @@ impl Subscriptions {
         Ok(())
     }
 
+    /// The newest position.
+    pub fn head(&self) -> Cursor {
+        self.0.head()
+    }
+
     /// The connections, oldest first.
     pub fn connections(&self) -> Vec<ConnectionStatus> {
         self.0.connections.list(self.0.head())

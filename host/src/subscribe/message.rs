@@ -97,7 +97,7 @@ impl ServerMessage {
                 });
                 ack.to_string()
             }
-            (Form::Gateway | Form::Plain, message) => text(message),
+            (Form::Gateway | Form::Plain | Form::Mcp, message) => text(message),
             (Form::CloudEvents, message) => {
                 let event = json!({
                     "specversion": "1.0", "id": Uuid::now_v7(), "source": "/gateway", "type": format!("gateway.{name}"),

@@ -22,10 +22,20 @@ use crate::eventlog::Cursor;
 /// How long one request looks for events before it answers how far it has come.
 const LOOKING: Duration = Duration::from_secs(5);
 
+/// The most of a page.
+#[derive(Clone, Copy, Debug)]
+pub struct PageLimits {
+    pub events: usize,
+    /// Of the payloads together.
+    pub bytes: usize,
+    /// Of a payload that is sent along; a larger one is referred to.
+    pub payload: usize,
+}
+
 /// A page of events.
 #[derive(Clone, Debug)]
 pub struct ReadEvents {
-    /// CloudEvents, as JSON.
+    /// As JSON.
     pub events: Vec<Bytes>,
     /// The next page comes after it.
     pub cursor: Cursor,
@@ -54,7 +64,7 @@ pub enum Settling {
 }
 
 impl Subscriptions {
-    /// Reads at most `limit` events after `since`, and waits at most `wait` for the first.
+    /// Reads a page of events after `since`, in a form, and waits at most `wait` for the first.
     ///
     /// # Errors
     /// Those of reads of the log.
@@ -62,27 +72,27 @@ impl Subscriptions {
         &self,
         grant: Grant,
         since: Since,
-        limit: usize,
-        max_bytes: usize,
+        form: Form,
+        limits: PageLimits,
         wait: Duration,
     ) -> Result<ReadEvents, SubscribeError> {
         let hub = &self.0;
         let began = Instant::now();
         let start = hub.start(since).await?;
         let settings = hub.settings.load_full();
-        let encoding = hub.encoding(&settings, max_bytes);
+        let encoding = hub.encoding(&settings, limits.payload);
         let at = |seq| Cursor { epoch: encoding.epoch, seq };
         let mut reader = hub.relay.reader(start.after, grant.filter);
         let mut page = ReadEvents { events: Vec::new(), cursor: at(start.after), more: false, gap: start.gap };
         loop {
             let head = hub.relay.log().head();
-            let found = reader.read(ReadLimits { events: limit, bytes: max_bytes }).await?;
+            let found = reader.read(ReadLimits { events: limits.events, bytes: limits.bytes }).await?;
             let is_empty = found.entries.is_empty();
             page.cursor = at(found.upto);
             for entry in found.entries {
                 match entry {
                     Entry::Event(shared) => {
-                        page.events.push(shared.message(Form::CloudEvents, &encoding, Repetition::default()));
+                        page.events.push(shared.message(form, &encoding, Repetition::default()));
                     }
                     Entry::Gap(skipped) if page.gap.is_none() => page.gap = Some(Gap::of(encoding.epoch, skipped)),
                     Entry::Gap(skipped) => {

@@ -234,7 +234,9 @@ impl Session {
         if let Some(gap) = self.start.gap.take() {
             self.tell_gap(transport, gap).await?;
         }
-        self.flush(transport).await
+        // The first message of MCP says whether there is a gap before the first event.
+        let is_behind = self.form == Form::Mcp && self.start.after < snapshot.head;
+        if is_behind { self.send_page(transport).await } else { self.flush(transport).await }
     }
 
     fn role(&self, lease: Option<Lease>) -> Option<ConsumerRole> {

@@ -23,6 +23,16 @@ pub struct Settings {
     pub limits: Limits,
     /// Origins of web pages that may subscribe, beside the gateway's own.
     pub origins: Vec<String>,
+    pub mcp: McpSettings,
+}
+
+/// MCP Events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct McpSettings {
+    /// The endpoint of the Model Context Protocol.
+    pub path: String,
+    /// How long whoever polls is asked to wait when there is nothing more.
+    pub poll: Duration,
 }
 
 /// The limits of connections.
@@ -89,7 +99,14 @@ impl Default for Settings {
             consumers: BTreeMap::new(),
             limits: Limits::default(),
             origins: Vec::new(),
+            mcp: McpSettings::default(),
         }
+    }
+}
+
+impl Default for McpSettings {
+    fn default() -> Self {
+        Self { path: "/mcp".to_owned(), poll: Duration::from_secs(5) }
     }
 }
 

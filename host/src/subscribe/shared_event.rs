@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::form::Form;
+use super::mcp::Occurrence;
 use crate::event::{CloudEvent, Event, Payload};
 use crate::eventlog::{Cursor, Epoch};
 
@@ -88,6 +89,7 @@ fn encode(event: &Event, form: Form, encoding: &Encoding, repetition: Repetition
             text
         }
         Form::Plain => plain(event, dataref.as_deref()),
+        Form::Mcp => Occurrence::of(event, dataref.as_deref()).to_json(),
     }
 }
 

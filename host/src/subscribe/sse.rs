@@ -1,30 +1,21 @@
 //! Subscriptions as a stream of server-sent events (HTML Living Standard, section 9.2).
 
-use std::pin::Pin;
-use std::task::Poll;
-
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::Stream;
-use futures_util::stream::poll_fn;
-use tokio::sync::mpsc;
 
 use super::close::Close;
 use super::message::Outgoing;
+use super::response_body::ResponseBody;
 use super::session::Session;
 use super::transport::{Gone, Heard, Transport};
 
 /// How long a browser waits before it connects again, in milliseconds: so long, and up to twice as long.
 const RETRY: u32 = 2000;
 
-/// The end of a session that writes a response.
+/// A stream of server-sent events.
 pub struct Sse {
-    pieces: mpsc::Sender<Bytes>,
-    buffer: BytesMut,
-    gone: Pin<Box<dyn Future<Output = ()> + Send>>,
+    body: ResponseBody,
 }
-
-/// Bytes that are sent at once.
-const PIECE: usize = 16 << 10;
 
 impl Sse {
     /// The body of a response: the session runs while it is read, and ends with it, or when the client is `gone`.
@@ -32,35 +23,12 @@ impl Sse {
         session: Session,
         gone: impl Future<Output = ()> + Send + 'static,
     ) -> impl Stream<Item = Bytes> + Send + 'static {
-        let (pieces, mut made) = mpsc::channel(1);
         // The first message is of the same block: an empty line before its id would make a browser forget the id that it has.
         let retry = RETRY + getrandom::u32().unwrap_or_default() % RETRY;
-        let mut sse = Self { pieces, buffer: format!("retry: {retry}\n").as_bytes().into(), gone: Box::pin(gone) };
-        let running = async move { session.run(&mut sse).await };
-        let mut running: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = Some(Box::pin(running));
-        poll_fn(move |cx| {
-            loop {
-                if let Poll::Ready(piece) = made.poll_recv(cx) {
-                    return Poll::Ready(piece);
-                }
-                match &mut running {
-                    Some(session) => match session.as_mut().poll(cx) {
-                        Poll::Ready(()) => running = None,
-                        // It may have made a piece now.
-                        Poll::Pending => return made.poll_recv(cx),
-                    },
-                    None => return made.poll_recv(cx),
-                }
-            }
+        ResponseBody::stream(session, gone, move |mut body| {
+            body.put(format!("retry: {retry}\n").as_bytes());
+            Self { body }
         })
-    }
-
-    async fn flush_buffer(&mut self) -> Result<(), Gone> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let piece = self.buffer.split().freeze();
-        self.pieces.send(piece).await.map_err(|_| Gone)
     }
 }
 
@@ -69,30 +37,26 @@ impl Transport for Sse {
     const ANSWERS: bool = false;
 
     async fn send(&mut self, message: &Outgoing) -> Result<(), Gone> {
-        write(&mut self.buffer, message);
-        if self.buffer.len() < PIECE { Ok(()) } else { self.flush_buffer().await }
+        write(self.body.buffer(), message);
+        self.body.send().await
     }
 
     async fn flush(&mut self) -> Result<(), Gone> {
-        self.flush_buffer().await
+        self.body.flush().await
     }
 
     async fn ping(&mut self) -> Result<(), Gone> {
-        self.buffer.put_slice(b": ping\n\n");
-        self.flush_buffer().await
+        self.body.put(b": ping\n\n");
+        self.body.flush().await
     }
 
     async fn hear(&mut self) -> Heard {
-        tokio::select! {
-            () = self.pieces.closed() => {}
-            () = &mut self.gone => {}
-        }
-        Heard::Gone
+        self.body.hear().await
     }
 
     /// 204 and other states end a browser's subscription for good, so an answer that began ends as any other: it comes back.
     async fn close(&mut self, _: Close) {
-        let _ = self.flush_buffer().await;
+        let _ = self.body.flush().await;
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Since {
     After(Cursor),
     /// Events that were received at this moment or later.
     Time(Timestamp),
+    /// What follows the position, but nothing that was received before the moment.
+    Recent(Cursor, Timestamp),
 }
 
 /// A text that says no beginning.
@@ -55,6 +57,8 @@ pub enum GapReason {
     Epoch,
     /// The cursor is beyond the newest event.
     Ahead,
+    /// The subscriber did not want what is as old.
+    Age,
 }
 
 impl From<SkipReason> for GapReason {
@@ -73,6 +77,7 @@ impl GapReason {
             Self::Damage => "damage",
             Self::Epoch => "epoch",
             Self::Ahead => "ahead",
+            Self::Age => "age",
         }
     }
 }
@@ -132,6 +137,16 @@ impl Since {
                 Start { after: head, gap: Some(gap) }
             }
             Self::After(from) => whole(from.seq),
+            Self::Recent(from, time) => {
+                let (start, recent) = (Self::After(from).find(log)?, Self::Time(time).find(log)?);
+                if recent.after <= start.after {
+                    return Ok(start);
+                }
+                let missing_at_most = start.gap.is_none().then(|| recent.after.0 - start.after.0);
+                let reason = start.gap.map_or(GapReason::Age, |gap| gap.reason);
+                let gap = Gap { from, cursor: at(recent.after), missing_at_most, reason };
+                Start { after: recent.after, gap: Some(gap) }
+            }
         })
     }
 }

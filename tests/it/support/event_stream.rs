@@ -30,9 +30,24 @@ pub(crate) struct Block {
 impl EventStream {
     /// Asks for a stream and reads the head of the answer.
     pub(crate) async fn open(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Self {
+        Self::ask(address, "GET", path, headers, "").await
+    }
+
+    /// As [`open`](Self::open), with any method and a body.
+    pub(crate) async fn ask(
+        address: SocketAddr,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\naccept: text/event-stream\r\n{headers}\r\n");
+        let mut lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        if !body.is_empty() {
+            lines.push_str(&format!("content-length: {}\r\n", body.len()));
+        }
+        let line = format!("{method} {path} HTTP/1.1");
+        let request = format!("{line}\r\nhost: {address}\r\naccept: text/event-stream\r\n{lines}\r\n{body}");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut raw = Vec::new();
         let end = loop {

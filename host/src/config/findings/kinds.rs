@@ -2,7 +2,7 @@
 
 use crate::config::unknown::nearest;
 use crate::dispatch::RouteSettings;
-use crate::event::Pattern;
+use crate::event::{Pattern, patterns_meet};
 
 /// The kind that the gateway gives to bodies that a plugin refuses; see `on_unknown`.
 const UNKNOWN: &str = "unknown";
@@ -40,7 +40,7 @@ pub(super) fn kind_warnings(key: &str, route: &RouteSettings, channels: &[Declar
     let warning = |(index, pattern): (usize, &Pattern)| {
         let text = pattern.as_str();
         let is_judged = !text.contains(['[', '{', '\\']);
-        if !is_judged || patterns.iter().any(|kind| intersect(text, kind)) {
+        if !is_judged || patterns.iter().any(|kind| patterns_meet(text, kind)) {
             return None;
         }
         let key = format!("{key}.kinds[{index}]");
@@ -79,26 +79,6 @@ fn nearest_kind(text: &str, kinds: &[String]) -> Option<String> {
     Some(rest.map_or_else(|| near.to_owned(), |rest| format!("{near}.{rest}")))
 }
 
-/// Whether a text matches both patterns, which have no other special characters than `*` and `?`.
-pub(super) fn intersect(one: &str, other: &str) -> bool {
-    let (one, other): (Vec<_>, Vec<_>) = (one.chars().collect(), other.chars().collect());
-    // Row by row of `one`: whether its characters so far and the first ones of `other` have a text in common.
-    let mut before = vec![true];
-    for there in &other {
-        before.push(*there == '*' && before.last() == Some(&true));
-    }
-    for here in one {
-        let mut now = vec![here == '*' && before[0]];
-        for (index, there) in other.iter().enumerate() {
-            let is_star = here == '*' || *there == '*';
-            let is_same = here == '?' || *there == '?' || *there == here;
-            now.push(is_star && (before[index + 1] || now[index]) || is_same && before[index]);
-        }
-        before = now;
-    }
-    before.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,28 +94,6 @@ mod tests {
             ("unlike", None),
         ] {
             assert_eq!(nearest_kind(text, &kinds).as_deref(), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn patterns_meet_where_a_text_matches_both() {
-        for (one, other, expected) in [
-            ("a.b", "a.b", true),
-            ("a.b", "a.c", false),
-            ("a.*", "a.b.*", true),
-            ("*.b", "a.*", true),
-            ("a.b*", "a.c*", false),
-            ("*", "", true),
-            ("a", "", false),
-            ("a*c", "ab*", true),
-            ("?.b", "a.b", true),
-            ("a.?", "a.", false),
-            ("*.created", "github.issue_comment.*", true),
-            ("github.isue.*", "github.issue.*", false),
-            ("a**", "*b", true),
-        ] {
-            assert_eq!(intersect(one, other), expected, "{one} {other}");
-            assert_eq!(intersect(other, one), expected, "{other} {one}");
         }
     }
 }

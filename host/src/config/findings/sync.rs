@@ -1,8 +1,7 @@
 //! Synchronous routes that another route makes asynchronous.
 
-use super::kinds::intersect;
 use crate::dispatch::{Mode, RouteSettings};
-use crate::event::Pattern;
+use crate::event::{Pattern, patterns_meet};
 
 /// A caller waits only for a route that takes its event alone. Routes with conditions may be meant to share a kind.
 pub(super) fn sync_warnings(routes: &[RouteSettings]) -> Vec<String> {
@@ -25,7 +24,7 @@ pub(super) fn sync_warnings(routes: &[RouteSettings]) -> Vec<String> {
 
 fn share(one: &RouteSettings, other: &RouteSettings) -> bool {
     let meet = |one: &[Pattern], other: &[Pattern]| {
-        one.iter().any(|one| other.iter().any(|other| intersect(one.as_str(), other.as_str())))
+        one.iter().any(|one| other.iter().any(|other| patterns_meet(one.as_str(), other.as_str())))
     };
     meet(&one.channels, &other.channels) && meet(&one.kinds, &other.kinds)
 }

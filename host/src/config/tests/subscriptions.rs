@@ -18,6 +18,11 @@ fn problems_name_what_was_expected() {
             "[subscribe]\norigins = ['app.example.com']",
             &["subscribe.origins[0]: expected an origin such as `https://app.example.com`, found `app.example.com`"],
         ),
+        ("[subscribe.mcp]\npath = 'mcp'", &["subscribe.mcp.path: expected a path that starts with `/`, found `mcp`"]),
+        (
+            "[[subscribe.paths]]\npath = '/mcp'",
+            &["subscribe.mcp.path: expected a path of its own, found `/mcp`, which is one of `subscribe.paths`"],
+        ),
         ("[[subscribe.paths]]", &["subscribe.paths[0].path: expected a path that starts with `/`, found nothing"]),
         (
             "[consumers.a]\nstart = 'now'\nwindow = 0",
@@ -68,4 +73,22 @@ fn nothing_is_on_by_default() {
     let subscriptions = config("").subscriptions;
     assert!(!subscriptions.is_on());
     assert_eq!((subscriptions.prefix.as_str(), subscriptions.limits.connections), ("/api", 1000));
+    assert_eq!(subscriptions.mcp.path, "/mcp");
+}
+
+#[test]
+fn a_channel_may_not_be_in_the_way_of_mcp() {
+    for (path, is_in_the_way) in [("/mcp", true), ("/mcp/hook", true), ("/mcpx", false), ("/hooks/mcp", false)] {
+        let text = format!("{CALLERS}[subscribers.one]\ncallers = ['a']\n[channels.c]\npaths = ['{path}']\n");
+
+        let problems = config_with(&text, &[("A", "secret-secret")]).err().unwrap_or_default().concat();
+
+        assert_eq!(
+            problems.contains("subscribe.mcp.path: expected a path that no channel has"),
+            is_in_the_way,
+            "{path}"
+        );
+    }
+    let channel = "[channels.c]\npaths = ['/mcp']\n";
+    assert_eq!(config(channel).ingest.channels.len(), 1, "without subscribers nothing is there");
 }

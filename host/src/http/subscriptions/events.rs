@@ -15,7 +15,7 @@ use crate::http::answer::{NO_SNIFF, Response, with_body, with_json, without_cont
 use crate::http::problem::HttpProblem;
 use crate::http::refusal::Refusal;
 use crate::http::route::{Audience, Route, RouteRequest};
-use crate::subscribe::{Gap, ReadEvents, Since};
+use crate::subscribe::{Form, Gap, PageLimits, ReadEvents, Since};
 
 pub(crate) const ROUTES: &[Route] = &[
     Route::get("/events", |request| Box::pin(list(request))).audience(Audience::Everybody),
@@ -25,7 +25,7 @@ pub(crate) const ROUTES: &[Route] = &[
 /// Events of a page when nobody says how many.
 pub(super) const PAGE: usize = 100;
 /// Bytes of the payloads of a page.
-const PAGE_BYTES: usize = 4 << 20;
+pub(super) const PAGE_BYTES: usize = 4 << 20;
 
 #[derive(Serialize)]
 struct EventPage<'a> {
@@ -43,7 +43,8 @@ async fn list(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let Parameters { patterns, since, limit, wait, .. } = Parameters::read(request.query(), KNOWN, EXPECTED)?;
     grant.filter = grant.filter.and(patterns.into());
     let (since, limit) = (since.unwrap_or(Since::Latest), limit.unwrap_or(PAGE));
-    let page = request.shared.services.subscriptions.read(grant, since, limit, PAGE_BYTES, wait).await?;
+    let limits = PageLimits { events: limit, bytes: PAGE_BYTES, payload: PAGE_BYTES };
+    let page = request.shared.services.subscriptions.read(grant, since, Form::CloudEvents, limits, wait).await?;
     let ReadEvents { events, cursor, more, gap } = page;
     Ok(with_json(StatusCode::OK, &EventPage { events: raw(&events), cursor, more, gap }))
 }

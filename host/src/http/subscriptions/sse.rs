@@ -10,7 +10,7 @@ use crate::http::answer::{Response, with_payload};
 use crate::http::payload::Payload;
 use crate::http::refusal::Refusal;
 use crate::http::server::activity::Endless;
-use crate::subscribe::{Session, Since, Sse};
+use crate::subscribe::{McpStream, McpSubscription, Session, Since, Sse};
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -20,14 +20,23 @@ const PAUSE: u32 = 5000;
 
 /// The answer whose body is the session.
 pub(super) fn stream(session: Session, head: &Parts) -> Response {
+    respond(Payload::Stream(Sse::stream(session, gone(head)).boxed()))
+}
+
+/// The same, in the words of MCP.
+pub(super) fn notifications(session: Session, subscription: McpSubscription, head: &Parts) -> Response {
+    respond(Payload::Stream(McpStream::stream(session, gone(head), subscription).boxed()))
+}
+
+/// Waits until the client is gone.
+fn gone(head: &Parts) -> impl Future<Output = ()> + Send + 'static {
     let endless = Endless::begin(head);
-    let gone = async move {
+    async move {
         match endless {
             Some(endless) => endless.caller_left().await,
             None => std::future::pending().await,
         }
-    };
-    respond(Payload::Stream(Sse::stream(session, gone).boxed()))
+    }
 }
 
 fn respond(payload: Payload) -> Response {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::http::header::{ACCEPT, UPGRADE};
+use ::http::header::{ACCEPT, HeaderMap, UPGRADE};
 use ::http::{Method, StatusCode};
 
 use super::access::{check_origin, count, identify};
@@ -22,6 +22,8 @@ pub(crate) const ROUTES: &[Route] = &[Route::get("/subscribe", |request| {
 
 const KNOWN: &[&str] = &["channel", "kind", "subject", "since", "consumer", "on_gap", "ticket"];
 const EXPECTED: &str = "`channel`, `kind`, `subject`, `since`, `consumer`, `on_gap` or `ticket`; a key belongs into a header, where no log shows it";
+
+pub(super) const EVENT_STREAM: &str = "text/event-stream";
 
 /// The way that a client wants.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,11 +92,7 @@ async fn serve(
     form: Form,
     way: Way,
 ) -> Result<Response, Refusal> {
-    if shared.leaving.is_cancelled() {
-        return Err(
-            HttpProblem::unavailable("leaving", "Leaving", "the gateway is about to end, try again later").into()
-        );
-    }
+    check_leaving(shared)?;
     let Parameters { patterns, since, consumer, on_gap, .. } = parameters;
     let transport = if way == Way::WebSocket { "websocket" } else { "sse" };
     let mut asked = Asked { grant, patterns, since, consumer, on_gap, form, transport, remote: context.client };
@@ -117,6 +115,14 @@ async fn serve(
     }
 }
 
+/// Lets nobody in who would have to leave at once.
+pub(super) fn check_leaving(shared: &Shared) -> Result<(), Refusal> {
+    if !shared.leaving.is_cancelled() {
+        return Ok(());
+    }
+    Err(HttpProblem::unavailable("leaving", "Leaving", "the gateway is about to end, try again later").into())
+}
+
 /// The same session for an operator, who may read everything.
 pub(crate) async fn open_for_operator(shared: &Arc<Shared>, context: &RequestContext) -> Result<Response, Refusal> {
     let way = way(context)?;
@@ -135,13 +141,16 @@ fn way(context: &RequestContext) -> Result<Way, Refusal> {
     if head.headers.contains_key(UPGRADE) {
         return Ok(Way::WebSocket);
     }
-    let accepted = head.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let is_stream = |range: &str| {
-        range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case("text/event-stream"))
-    };
-    if accepted.flat_map(|value| value.split(',')).any(is_stream) {
+    if accepted(&head.headers).any(|range| range == EVENT_STREAM) {
         return Ok(Way::Sse);
     }
     let detail = "expected `upgrade: websocket`, or `accept: text/event-stream`";
     Err(HttpProblem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "Not acceptable", detail).into())
+}
+
+/// The media types that a client takes, in lower case and without parameters.
+pub(super) fn accepted(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    let ranges = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let essence = |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    ranges.flat_map(|value| value.split(',')).map(essence)
 }

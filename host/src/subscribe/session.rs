@@ -251,11 +251,8 @@ impl Session {
 
     /// Sends what there is.
     async fn send<T: Transport>(&mut self, transport: &mut T, progress: &mut Progress) -> Result<(), End> {
-        if self.holder.is_some() {
-            self.send_consumer(transport, progress).await
-        } else {
-            self.send_page(transport).await
-        }
+        let is_consumer = self.holder.is_some();
+        if is_consumer { self.send_consumer(transport, progress).await } else { self.send_page(transport).await }
     }
 
     async fn send_page<T: Transport>(&mut self, transport: &mut T) -> Result<(), End> {

@@ -298,3 +298,29 @@ async fn a_consumer_of_the_configuration_does_not_expire() {
 
     reply.expect_problem(409, "consumer_configured");
 }
+
+#[tokio::test]
+async fn a_subscriber_moves_its_own_consumer() {
+    let gateway = setup().config(AUDIT).start().await;
+    for number in 1..=3 {
+        store(&gateway, number).await;
+    }
+    let first = pull(&gateway, "").await;
+    assert_eq!(data(&first), [1, 2, 3]);
+    let lease = json!({"lease": first["lease"], "cursor": first["messages"][2]["cursor"]});
+    call(&gateway, "POST", "/api/consumers/audit/ack", &lease).await.expect_status(200);
+
+    let path = "/api/consumers/audit/seek";
+    let moved = call(&gateway, "POST", path, &json!({"to": first["messages"][0]["cursor"]})).await;
+    assert_eq!(moved.expect_status(200).json()["cursor"], first["messages"][0]["cursor"]);
+
+    assert_eq!(data(&pull(&gateway, "").await), [2, 3], "what was acknowledged comes again");
+    call(&gateway, "POST", path, &json!({"to": "yesterday"})).await.expect_problem(400, "malformed");
+    call(&gateway, "POST", "/api/consumers/other/seek", &json!({"to": "latest"})).await.expect_status(404);
+    let mut socket = WebSocket::connect(gateway.client.address(), PATH).await;
+    socket.message().await;
+    call(&gateway, "POST", path, &json!({"to": "latest"})).await.expect_status(409);
+    call(&gateway, "POST", path, &json!({"to": "latest", "force": true})).await.expect_status(200);
+    store(&gateway, 4).await;
+    assert_eq!(socket.data(1).await, [4]);
+}

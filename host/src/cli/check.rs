@@ -78,7 +78,8 @@ fn warnings(config: &Config) -> Vec<String> {
             warnings.push(format!("channel `{}` will wait: {reason}", channel.name));
         }
     }
-    let channels = config.ingest.channels.iter().map(|channel| ("channel", channel.name.as_str(), &channel.plugin));
+    let channels = config.ingest.channels.iter().filter(|channel| !channel.emit);
+    let channels = channels.map(|channel| ("channel", channel.name.as_str(), &channel.plugin));
     let agents = config.dispatch.agents.iter().map(|agent| ("agent", agent.name.as_str(), &agent.plugin));
     for (noun, name, plugin) in channels.chain(agents) {
         let file = config.plugins.dir.join(format!("{plugin}.wasm"));

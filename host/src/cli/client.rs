@@ -290,7 +290,12 @@ impl Client {
             status if status.is_server_error() => "\nhint: see the gateway's log",
             _ => "",
         };
-        let reason = super::output::clean(reason, true);
+        let places = json["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let text = |error: &Value, member: &str| error[member].as_str().unwrap_or_default().to_owned();
+        let place = |error: &Value| format!("\n  {} {}", text(error, "pointer"), text(error, "detail"));
+        // A single one may be in the sentence already.
+        let places = places.iter().filter(|error| !reason.contains(&text(error, "detail"))).map(place);
+        let reason = super::output::clean(&format!("{reason}{}", places.collect::<String>()), true);
         Err(anyhow!("the gateway at {} answered {}: {reason}{hint}", self.origin, reply.status.as_u16()))
     }
 }

@@ -117,6 +117,7 @@ fn counted(report: &Value) -> String {
     match (count, mismatched) {
         (0, _) => "no event in quarantine matches\n".to_owned(),
         (_, 0) => format!("{count} {noun} {verb}\n"),
+        (1, _) => format!("1 event {verb}, which still does not match its schema\n"),
         _ => format!("{count} {noun} {verb}, {mismatched} of them still do not match their schemas\n"),
     }
 }
@@ -131,6 +132,10 @@ mod tests {
             (json!({"dry_run": true, "matched": 0}), "no event in quarantine matches\n"),
             (json!({"dry_run": true, "matched": 1}), "1 event would be released\n"),
             (json!({"dry_run": false, "released": 3, "still_mismatched": 0}), "3 events released\n"),
+            (
+                json!({"dry_run": false, "released": 1, "still_mismatched": 1}),
+                "1 event released, which still does not match its schema\n",
+            ),
             (
                 json!({"dry_run": false, "released": 3, "still_mismatched": 2}),
                 "3 events released, 2 of them still do not match their schemas\n",

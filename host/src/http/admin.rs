@@ -8,7 +8,7 @@ mod agents;
 mod backup;
 mod cancellations;
 mod channels;
-mod consumers;
+pub(crate) mod consumers;
 pub mod deliveries;
 mod dry_run;
 pub mod events;

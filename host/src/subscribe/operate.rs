@@ -8,6 +8,7 @@ use super::consumer::record::Parked;
 use super::consumer::spec::ConsumerSpec;
 use super::consumer::status::ConsumerStatus;
 use super::error::SubscribeError;
+use super::grant::Grant;
 use super::hub::Subscriptions;
 use super::start::Since;
 use crate::event::Seq;
@@ -82,6 +83,22 @@ impl Subscriptions {
         consumer.flush().await?;
         self.0.consumers.hold(self.0.relay.log());
         self.consumer_later(name).await
+    }
+
+    /// The same for a subscriber who may hold it. Returns where it goes on.
+    ///
+    /// # Errors
+    /// Those of [`seek`](Self::seek), and `NotAllowed`.
+    pub async fn seek_own(
+        &self,
+        grant: &Grant,
+        name: &str,
+        since: Since,
+        force: bool,
+    ) -> Result<Cursor, SubscribeError> {
+        self.0.held(grant, name)?;
+        let position = self.seek(name, since, force).await?.position;
+        Ok(Cursor { epoch: self.0.relay.log().snapshot().epoch, seq: position })
     }
 
     async fn consumer_later(&self, name: &str) -> Result<ConsumerStatus, SubscribeError> {

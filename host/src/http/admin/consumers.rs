@@ -49,12 +49,18 @@ struct Replayed {
 /// Where a consumer goes on.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Seek {
+pub(crate) struct Seek {
     /// As `since` of a subscription.
     to: String,
     /// Also while somebody is connected.
     #[serde(default)]
-    force: bool,
+    pub(crate) force: bool,
+}
+
+impl Seek {
+    pub(crate) fn since(&self) -> Result<Since, Refusal> {
+        self.to.parse().map_err(|error| Refusal::Malformed(format!("`to`: {error}")))
+    }
 }
 
 /// Asks on a thread that may wait for the disk.
@@ -104,9 +110,8 @@ async fn delete(request: RouteRequest<'_>) -> Result<Response, Refusal> {
 }
 
 async fn seek(mut request: RouteRequest<'_>) -> Result<Response, Refusal> {
-    let Seek { to, force } = read(&mut request).await?;
-    let since: Since = to.parse().map_err(|error| Refusal::Malformed(format!("`to`: {error}")))?;
-    let consumer = request.shared.services.subscriptions.seek(request.id, since, force).await?;
+    let seek: Seek = read(&mut request).await?;
+    let consumer = request.shared.services.subscriptions.seek(request.id, seek.since()?, seek.force).await?;
     Ok(with_json(StatusCode::OK, &consumer))
 }
 
@@ -138,7 +143,7 @@ async fn replay(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     Ok(with_json(StatusCode::ACCEPTED, &Replayed { replayed }))
 }
 
-async fn read<T: for<'a> Deserialize<'a>>(request: &mut RouteRequest<'_>) -> Result<T, Refusal> {
+pub(crate) async fn read<T: for<'a> Deserialize<'a>>(request: &mut RouteRequest<'_>) -> Result<T, Refusal> {
     let (body, _share) = body::read(&mut *request.body, LIMITS, &request.context.live.body_budget).await?;
     let body = if body.is_empty() { &b"{}"[..] } else { &body };
     serde_json::from_slice(body).map_err(|error| Refusal::Malformed(format!("the body is not as expected: {error}")))

@@ -11,6 +11,7 @@ use super::events::{PAGE, raw};
 use super::parameters::Parameters;
 use crate::event::EventId;
 use crate::eventlog::Cursor;
+use crate::http::admin::consumers::{self, Seek};
 use crate::http::answer::{Response, with_json};
 use crate::http::refusal::Refusal;
 use crate::http::route::{Audience, Route, RouteRequest};
@@ -23,6 +24,7 @@ pub(crate) const ROUTES: &[Route] = &[
     Route::post("/consumers/{id}/nack", |request| Box::pin(settle(request, What::Nack))).audience(Audience::Everybody),
     Route::post("/consumers/{id}/extend", |request| Box::pin(settle(request, What::Extend)))
         .audience(Audience::Everybody),
+    Route::post("/consumers/{id}/seek", |request| Box::pin(seek(request))).audience(Audience::Everybody),
 ];
 
 /// Bytes of a settlement.
@@ -85,6 +87,14 @@ async fn settle(request: RouteRequest<'_>, what: What) -> Result<Response, Refus
     };
     let (cursor, confirmed) = shared.services.subscriptions.settle(&grant, id, lease, &settling).await?;
     Ok(with_json(StatusCode::OK, &Settled { cursor, ids: confirmed.ids }))
+}
+
+async fn seek(mut request: RouteRequest<'_>) -> Result<Response, Refusal> {
+    let grant = identify(request.shared, request.context).await?;
+    let seek: Seek = consumers::read(&mut request).await?;
+    let subscriptions = &request.shared.services.subscriptions;
+    let cursor = subscriptions.seek_own(&grant, request.id, seek.since()?, seek.force).await?;
+    Ok(with_json(StatusCode::OK, &Settled { cursor, ids: Vec::new() }))
 }
 
 fn read<T: for<'a> Deserialize<'a>>(body: &[u8], settling: fn(T) -> Settling) -> Result<(Lease, Settling), Refusal> {

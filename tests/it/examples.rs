@@ -14,10 +14,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::support::{BINARY, Client, RemoteAgent, Setup, built_in};
+use crate::support::{BINARY, Client, KEY, RemoteAgent, Setup, built_in};
 
 /// What gateway and receivers share.
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -101,6 +101,41 @@ async fn the_example_for_slack_asks_a_model() {
 
     assert_eq!(agent.received()[0].path, "/v1/chat/completions");
     assert_eq!(agent.received()[0].headers["authorization"], "Bearer sk-example");
+}
+
+/// An event of a type that nobody declared is an error, and so is one whose data does not match.
+#[tokio::test]
+async fn the_example_for_training_takes_its_types_and_no_others() {
+    let mut setup = configured("training", &[]).env("TRAINING_KEY", KEY);
+    for entry in fs::read_dir(example("training/schemas")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("schemas/{}", path.file_name().unwrap().to_str().unwrap());
+        setup = setup.file(&name, fs::read(path).unwrap());
+    }
+    let gateway = setup.start().await;
+    let emit = async |channel: &str, kind: &str, data: Value| {
+        let event = json!({"specversion": "1.0", "id": kind, "source": "/services", "type": kind, "data": data});
+        let headers = [("api-key", KEY), ("content-type", "application/cloudevents+json")];
+        gateway.client.post(&format!("/api/events?channel={channel}"), &headers, event.to_string()).await
+    };
+    for (channel, kind, good, bad) in [
+        ("training", "training.started", json!({"student": "ada"}), json!({"student": ""})),
+        ("training", "training.paused", json!({"student": "ada", "minutes": 5}), json!({"minutes": 5})),
+        (
+            "mastery",
+            "mastery.improved",
+            json!({"student": "ada", "skill": "sums", "level": 0.8}),
+            json!({"student": "ada", "skill": "sums", "level": 8}),
+        ),
+        ("provider", "provider.selected", json!({"provider": "local"}), json!({"provider": 1})),
+        ("intent", "intent.created", json!({"intent": "learn"}), json!([])),
+    ] {
+        emit(channel, kind, bad).await.expect_problem(422, "schema_mismatch");
+        emit(channel, kind, good).await.expect_status(202);
+        let unknown = format!("{channel}.forgotten");
+        emit(channel, &unknown, json!({"student": "ada"})).await.expect_problem(422, "schema_mismatch");
+    }
+    assert_eq!(gateway.list("events").await.len(), 5);
 }
 
 pub(crate) fn example(file: &str) -> PathBuf {

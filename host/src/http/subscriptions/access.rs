@@ -14,7 +14,7 @@ use crate::http::shared::{RequestContext, Shared};
 use crate::subscribe::{Grant, Settings};
 
 /// Headers that carry a key as `authorization: Bearer` does.
-pub(super) const KEYS: [HeaderName; 2] = [HeaderName::from_static("api-key"), HeaderName::from_static("x-api-key")];
+const KEYS: [HeaderName; 2] = [HeaderName::from_static("api-key"), HeaderName::from_static("x-api-key")];
 
 /// Before a key among the subprotocols of a WebSocket, in base64url: browsers can send it nowhere else.
 const BEARER: &str = "gateway.bearer.";

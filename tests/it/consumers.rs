@@ -316,9 +316,9 @@ async fn a_subscriber_moves_its_own_consumer() {
 
     assert_eq!(data(&pull(&gateway, "").await), [2, 3], "what was acknowledged comes again");
     call(&gateway, "POST", path, &json!({"to": "yesterday"})).await.expect_problem(400, "malformed");
-    call(&gateway, "POST", "/api/consumers/other/seek", &json!({"to": "latest"})).await.expect_status(404);
+    call(&gateway, "POST", "/api/consumers/other/seek", &json!({"to": "latest"})).await.expect_status(403);
     let mut socket = WebSocket::connect(gateway.client.address(), PATH).await;
-    socket.message().await;
+    assert_eq!(socket.data(2).await, [2, 3]);
     call(&gateway, "POST", path, &json!({"to": "latest"})).await.expect_status(409);
     call(&gateway, "POST", path, &json!({"to": "latest", "force": true})).await.expect_status(200);
     store(&gateway, 4).await;

@@ -94,9 +94,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for WebSocket<S> {
             let _ = self.stream.flush().await;
             let socket = self.stream.get_mut();
             socket.shutdown().await?;
-            let (mut ignored, mut left) = ([0; 4096], LINGER_BYTES);
+            // In a box, so that no connection has the room for it before its end.
+            let (mut ignored, mut left) = (Box::new([0; 4096]), LINGER_BYTES);
             while left > 0 {
-                match socket.read(&mut ignored).await? {
+                match socket.read(&mut ignored[..]).await? {
                     0 => break,
                     read => left = left.saturating_sub(read),
                 }

@@ -11,7 +11,7 @@ use super::layout::reader::{EventCursor, Store};
 use super::quarantine;
 use super::query::{EventKey, Order, Page, Query, Range, ScanLimits, SkipReason, Skipped, Stored, Withheld};
 use super::snapshot::{Publisher, Snapshot};
-use crate::event::{Delivery, EventStatus, Seq};
+use crate::event::{Delivery, EventStatus, Seq, Timestamp};
 
 pub(crate) struct Reader {
     pub(crate) store: Store,
@@ -39,8 +39,8 @@ impl Reader {
             return Ok(None);
         }
         let Some(deliveries) = cursor.deliveries(&header)? else { return Ok(None) };
-        let snapshot = self.publisher.snapshot();
-        let withheld = self.withheld(&header, &deliveries, &snapshot)?;
+        let held = |seq| self.publisher.read(|snapshot| snapshot.held.get(&seq).copied());
+        let withheld = self.withheld(&header, &deliveries, held)?;
         self.stored(header, deliveries, withheld, true)
     }
 
@@ -77,7 +77,7 @@ impl Reader {
                 continue;
             }
             let Some(deliveries) = cursor.deliveries(&header)? else { continue };
-            let withheld = self.withheld(&header, &deliveries, &snapshot)?;
+            let withheld = self.withheld(&header, &deliveries, |seq| snapshot.held.get(&seq).copied())?;
             let count = query.matches(header.event.subject.as_deref(), withheld, &deliveries);
             if count == 0 {
                 continue;
@@ -116,12 +116,13 @@ impl Reader {
         Ok(Skipped { first, last: tombstone.last, reason })
     }
 
-    /// Whether and why nobody is told of an event: it was stored without the deliveries that it was to have.
+    /// Whether and why nobody is told of an event: it was stored without the deliveries that it was to have. `held` knows until when the
+    /// event at a position is held.
     fn withheld(
         &self,
         header: &EventHeader,
         deliveries: &[Delivery],
-        snapshot: &Snapshot,
+        held: impl FnOnce(Seq) -> Option<Timestamp>,
     ) -> Result<Option<Withheld>, EventLogError> {
         if !deliveries.is_empty() {
             return Ok(None);
@@ -130,7 +131,7 @@ impl Reader {
             let is_released = status == EventStatus::Released;
             return Ok(Some(if is_released { Withheld::Released } else { Withheld::Quarantined }));
         }
-        let held = snapshot.held.get(&header.event.seq).map(|due| Withheld::Until(*due));
+        let held = held(header.event.seq).map(Withheld::Until);
         Ok(held.or_else(|| (!header.recipients.is_empty()).then_some(Withheld::Dropped)))
     }
 

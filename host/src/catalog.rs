@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use self::counts::{COUNTS, KindCounts};
-use crate::event::{ChannelName, Timestamp};
+use crate::event::{ChannelName, Timestamp, names_kind};
 use crate::schema::{SchemaStatus, Schemas};
 
 /// The kinds that plugins declare, by channel; a `*` at the end stands for any rest.
@@ -72,7 +72,8 @@ impl Catalog {
             Some((channel, kind))
         });
         for (channel, pattern) in declared().into_iter().chain(of_schemas) {
-            let seen = kinds.values_mut().filter(|status| status.channel == channel && covers(&pattern, &status.kind));
+            let seen =
+                kinds.values_mut().filter(|status| status.channel == channel && names_kind(&pattern, &status.kind));
             let mut is_seen = false;
             for status in seen {
                 (status.declared, is_seen) = (true, true);
@@ -87,12 +88,13 @@ impl Catalog {
         kinds.into_values().collect()
     }
 
+    /// Whether an event of this kind was counted.
+    pub fn is_seen(&self, kind: &str) -> bool {
+        self.0.counts.has(kind)
+    }
+
     /// Events of kinds that are not counted apart, because there are too many kinds.
     pub fn other_events(&self) -> u64 {
         self.0.counts.others()
     }
-}
-
-fn covers(pattern: &str, kind: &str) -> bool {
-    pattern.strip_suffix('*').map_or(pattern == kind, |start| kind.starts_with(start))
 }

@@ -31,7 +31,7 @@ pub use self::filter::{EventPatterns, Filter};
 pub use self::id::{EventId, RequestId, Seq};
 pub use self::level::Level;
 pub use self::name::{AgentName, ChannelName, NameError, PluginName};
-pub use self::pattern::{Pattern, PatternError, patterns_may_meet, patterns_meet};
+pub use self::pattern::{Pattern, PatternError, names_kind, patterns_may_meet, patterns_meet};
 pub use self::portable::PortableEvent;
 pub use self::reference::{EventName, IdPrefix, NoEventName};
 pub use self::routing::{Destination, Facts, OnTimeout, SyncMode};

@@ -169,6 +169,11 @@ impl KindCounts {
         kinds.collect()
     }
 
+    pub(super) fn has(&self, kind: &str) -> bool {
+        let channel = kind.split('.').next().and_then(|name| name.parse::<ChannelName>().ok());
+        channel.is_some_and(|channel| self.lock().by_kind.get(&channel).is_some_and(|kinds| kinds.contains_key(kind)))
+    }
+
     pub(super) fn others(&self) -> u64 {
         self.lock().others
     }

@@ -16,6 +16,7 @@ use super::list::shown;
 use super::output;
 use super::request::{EventFilter, LogRequest};
 use crate::event::Timestamp;
+use crate::event::names_kind;
 
 /// The interval between polls.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -187,10 +188,7 @@ pub(super) async fn check_channel(client: &Client, select: &SelectArguments) -> 
 pub(super) fn is_selected(row: &Value, select: &SelectArguments) -> bool {
     let kind = shown(&row["kind"]);
     select.channel.as_ref().is_none_or(|channel| row["channel"] == channel.as_str())
-        && select.kind.as_ref().is_none_or(|wanted| match wanted.strip_suffix('*') {
-            Some(start) => kind.starts_with(start),
-            None => *wanted == kind,
-        })
+        && select.kind.as_ref().is_none_or(|wanted| names_kind(wanted, &kind))
 }
 
 #[cfg(test)]

@@ -79,6 +79,11 @@ pub fn patterns_may_meet(one: &str, other: &str) -> bool {
     is_hard(one) || is_hard(other) || patterns_meet(one, other)
 }
 
+/// Whether `kind` is the one that is named; with a `*` at the end of the name, whether it starts so.
+pub fn names_kind(name: &str, kind: &str) -> bool {
+    name.strip_suffix('*').map_or(name == kind, |start| kind.starts_with(start))
+}
+
 /// Whether a text matches both patterns, which have no other special characters than `*` and `?`.
 pub fn patterns_meet(one: &str, other: &str) -> bool {
     let (one, other): (Vec<_>, Vec<_>) = (one.chars().collect(), other.chars().collect());

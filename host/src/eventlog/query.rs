@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::search::Search;
 use crate::event::{
     AgentName, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Filter, Level, Seq,
-    Timestamp,
+    Timestamp, names_kind,
 };
 
 /// Names one event: by its position or by its id.
@@ -134,10 +134,7 @@ pub struct Selection {
 impl Selection {
     pub fn matches(&self, event: &Event) -> bool {
         self.channel.as_ref().is_none_or(|channel| *channel == event.channel)
-            && self.kind.as_ref().is_none_or(|kind| match kind.strip_suffix('*') {
-                Some(start) => event.kind.starts_with(start),
-                None => *kind == event.kind,
-            })
+            && self.kind.as_ref().is_none_or(|kind| names_kind(kind, &event.kind))
             && self.subject.as_ref().is_none_or(|subject| event.subject.as_ref() == Some(subject))
             && self.since.is_none_or(|since| event.time >= since)
             && self.until.is_none_or(|until| event.time < until)

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::schema_problem::describe;
 use super::state_group::StateGroup;
+use crate::event::names_kind;
 use crate::verify::{Probe, Recipe, Scheme};
 
 /// A plugin's manifest, checked against `wit/manifest.schema.json`.
@@ -186,11 +187,7 @@ impl Manifest {
 
     /// Whether events of this kind, without the channel's name, are among those that the plugin says it has.
     pub fn declares(&self, kind: &str) -> bool {
-        let covers = |declared: &String| match declared.strip_suffix('*') {
-            Some(start) => kind.starts_with(start),
-            None => declared == kind,
-        };
-        self.kinds.as_ref().is_none_or(|kinds| kinds.iter().any(covers))
+        self.kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|declared| names_kind(declared, kind)))
     }
 
     /// The problems of a `config` table, one sentence each.

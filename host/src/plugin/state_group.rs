@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::event::is_attribute_name;
+use crate::event::names_kind;
 
 /// Kinds whose keys name states of the same things. A thing is in one of these states at a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -23,10 +24,7 @@ pub struct StateGroup {
 impl StateGroup {
     /// Whether the keys of events of `kind` name its states.
     pub fn covers(&self, kind: &str) -> bool {
-        self.kinds.iter().any(|pattern| match pattern.strip_suffix('*') {
-            Some(beginning) => kind.starts_with(beginning),
-            None => pattern == kind,
-        })
+        self.kinds.iter().any(|name| names_kind(name, kind))
     }
 
     /// The first of its attributes whose name is none.

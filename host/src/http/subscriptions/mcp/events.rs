@@ -49,7 +49,8 @@ pub(super) fn list(shared: &Shared, grant: &Grant, call: &Call) -> Result<Value,
     // The name of the last type before: what is added or gone in between does not matter.
     let after = text(call.params.get("cursor"), "cursor")?;
     let types = TypeCatalog::of(shared);
-    let (page, more) = types.page(&grant.filter, after.as_deref(), TYPES);
+    let kinds = EventType::of_catalog(&shared.services.catalog);
+    let (page, more) = types.page(kinds, &grant.filter, after.as_deref(), TYPES);
     let events: Vec<_> = page.iter().map(EventType::described).collect();
     let mut result = json!({"resultType": "complete", "events": events, "_meta": meta()});
     if more && let Some(EventType { name, .. }) = page.last() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::catalog::KindStatus;
+use crate::catalog::{Catalog, KindStatus};
 use crate::event::{ChannelName, Filter, Pattern, patterns_may_meet};
 use crate::http::shared::Shared;
 use crate::plugin::{Manifest, OnUnknown};
@@ -14,7 +14,6 @@ use crate::plugin::{Manifest, OnUnknown};
 const UNKNOWN: &str = "unknown";
 
 /// A kind of events, or a pattern of kinds.
-#[derive(Clone)]
 pub(super) struct EventType {
     pub(super) name: String,
     pub(super) description: String,
@@ -22,10 +21,11 @@ pub(super) struct EventType {
     pub(super) payload: Option<Value>,
 }
 
-/// Where events come from, by channel, and the kinds that were seen or have a schema.
+/// Where events come from, by channel.
 pub(super) struct TypeCatalog {
     sources: BTreeMap<String, Source>,
-    kinds: Vec<EventType>,
+    /// Whether an event of this kind was seen.
+    is_seen: Box<dyn Fn(&str) -> bool>,
 }
 
 struct Source {
@@ -49,16 +49,12 @@ impl TypeCatalog {
             };
             (channel.as_str().to_owned(), source)
         });
-        let kinds = services.catalog.kinds().into_iter().map(|KindStatus { kind, channel, schema, .. }| EventType {
-            description: format!("`{kind}` of channel `{channel}`"),
-            payload: schema.and(services.catalog.schemas().of_kind(&kind)).map(|(schema, _)| schema.document().clone()),
-            name: kind,
-        });
-        Self { sources: own.into_iter().chain(others).collect(), kinds: kinds.collect() }
+        let catalog = services.catalog.clone();
+        Self { sources: own.into_iter().chain(others).collect(), is_seen: Box::new(move |kind| catalog.is_seen(kind)) }
     }
 
-    /// The types by name: everything, everything of each channel, the kinds that plugins declare, and those that were seen.
-    fn types(&self) -> Vec<EventType> {
+    /// The types by name: everything, everything of each channel, the kinds that plugins declare, and those of the catalog.
+    fn types(&self, kinds: Vec<EventType>) -> Vec<EventType> {
         let described = |name: String, description: String| EventType { name, description, payload: None };
         let mut types = vec![described("*".to_owned(), "Every event that the subscriber may read".to_owned())];
         for (channel, source) in &self.sources {
@@ -69,7 +65,7 @@ impl TypeCatalog {
             }));
         }
         // What is said last counts, if it says more.
-        types.extend(self.kinds.iter().cloned());
+        types.extend(kinds);
         types.sort_by(|one, other| one.name.cmp(&other.name));
         types.dedup_by(|later, first| {
             let is_same = later.name == first.name;
@@ -82,9 +78,15 @@ impl TypeCatalog {
     }
 
     /// At most `limit` types after `after` of which the grant may let events through, and whether more follow.
-    pub(super) fn page(&self, grant: &Filter, after: Option<&str>, limit: usize) -> (Vec<EventType>, bool) {
+    pub(super) fn page(
+        &self,
+        kinds: Vec<EventType>,
+        grant: &Filter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> (Vec<EventType>, bool) {
         let is_after = |name: &str| after.is_none_or(|after| name > after);
-        let mut types = self.types();
+        let mut types = self.types(kinds);
         types.retain(|known| is_after(&known.name) && grant.may_pass(&known.name));
         let more = types.len() > limit;
         types.truncate(limit);
@@ -97,8 +99,7 @@ impl TypeCatalog {
         if channel.parse::<ChannelName>().is_err() {
             return !name.is_exact();
         }
-        let is_seen = self.kinds.iter().any(|known| known.name == name.as_str());
-        is_seen
+        (self.is_seen)(name.as_str())
             || self.sources.get(channel).is_some_and(|source| match &source.kinds {
                 None => !kind.is_empty(),
                 Some(declared) => declared.iter().any(|declared| patterns_may_meet(declared, kind)),
@@ -119,6 +120,16 @@ impl Source {
 }
 
 impl EventType {
+    /// The kinds that were seen or declared, with their schemas.
+    pub(super) fn of_catalog(catalog: &Catalog) -> Vec<Self> {
+        let known = |KindStatus { kind, channel, schema, .. }| Self {
+            description: format!("`{kind}` of channel `{channel}`"),
+            payload: schema.and(catalog.schemas().of_kind(&kind)).map(|(schema, _)| schema.document().clone()),
+            name: kind,
+        };
+        catalog.kinds().into_iter().map(known).collect()
+    }
+
     /// The type as clients see it (SEP-3415, "Listing Available Events").
     pub(super) fn described(&self) -> Value {
         json!({
@@ -162,12 +173,7 @@ pub(super) mod tests {
         let kinds = vec!["push".to_owned(), "issues.*".to_owned()];
         let sources = [("gateway", None), ("github", Some(kinds)), ("orders", None)];
         let sources = sources.map(|(channel, kinds)| (channel.to_owned(), Source::new(channel, kinds))).into();
-        let seen = EventType {
-            name: "github.push".to_owned(),
-            description: String::new(),
-            payload: Some(json!({"required": ["ref"]})),
-        };
-        TypeCatalog { sources, kinds: vec![seen] }
+        TypeCatalog { sources, is_seen: Box::new(|kind| kind == "gone.push") }
     }
 
     #[test]
@@ -177,7 +183,7 @@ pub(super) mod tests {
             let patterns = EventPatterns { channels: all(channels), kinds: all(kinds), subjects: Vec::new() };
             let grant = Filter::default().and(patterns.into());
             let catalog = catalog();
-            let (page, more) = catalog.page(&grant, after, limit);
+            let (page, more) = catalog.page(Vec::new(), &grant, after, limit);
             (page.iter().map(|known| known.name.as_str()).collect::<Vec<_>>().join(" "), more)
         };
 
@@ -186,7 +192,12 @@ pub(super) mod tests {
         assert_eq!(names(&["*"], &[], None, 2), ("* github.*".to_owned(), true));
         assert_eq!(names(&["*"], &[], Some("github.*"), 9), ("github.issues.* github.push orders.*".to_owned(), false));
         assert_eq!(names(&["gateway"], &[], None, 9), ("* gateway.*".to_owned(), false));
-        let (page, _) = catalog().page(&Filter::default(), Some("github.issues.*"), 1);
+        let seen = EventType {
+            name: "github.push".to_owned(),
+            description: String::new(),
+            payload: Some(json!({"required": ["ref"]})),
+        };
+        let (page, _) = catalog().page(vec![seen], &Filter::default(), Some("github.issues.*"), 1);
         assert_eq!((page[0].name.as_str(), page[0].payload.is_some()), ("github.push", true), "its schema is seen");
         assert_eq!(names(&["*"], &["*.issues.opened"], None, 9).0, "* github.* github.issues.* orders.*");
     }
@@ -205,6 +216,7 @@ pub(super) mod tests {
             ("orders.anything.at.all", true),
             ("orders", false),
             ("other.created", false),
+            ("gone.push", true),
             ("Other.created", false),
             ("", false),
         ] {

@@ -71,6 +71,8 @@
 //!     (`an_event_in_quarantine_is_released_once`)
 //! 37. A hold keeps the events after its position beyond the age of retention, as long as it says, and against no other
 //!     limit. (`a_hold_keeps_events_from_going_by_age_and_by_nothing_else`)
+//! 38. Every sink hears of every attempt that a commit adds, before its callers are answered.
+//!     (`sinks_hear_of_attempts_before_the_callers`)
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 

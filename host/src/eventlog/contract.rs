@@ -30,6 +30,7 @@ mod promises;
 mod quarantine;
 mod retention;
 mod scans;
+mod sinks;
 mod states;
 mod values;
 
@@ -78,13 +79,18 @@ impl TestClock {
     }
 }
 
+/// What the sink was told: events with their new deliveries, and attempts.
 #[derive(Default)]
-struct Told(Mutex<Vec<(Seq, Vec<DeliveryId>)>>);
+struct Told(Mutex<Vec<(Seq, Vec<DeliveryId>)>>, Mutex<Vec<(DeliveryId, Outcome)>>);
 
 impl CommitSink for Told {
     fn committed(&self, event: &Arc<Event>, deliveries: &[NewDelivery]) {
         let ids = deliveries.iter().map(|new| new.id).collect();
         self.0.lock().unwrap().push((event.seq, ids));
+    }
+
+    fn attempted(&self, delivery: DeliveryId, outcome: Outcome) {
+        self.1.lock().unwrap().push((delivery, outcome));
     }
 }
 

@@ -237,7 +237,7 @@ impl Writer {
 
     /// Writes the commit, reports it to the sinks, then answers the callers.
     fn commit(&mut self, commit: Commit, answers: Vec<Answer>, started: Instant) {
-        let Commit { ops, news, events, removed, fates } = commit;
+        let Commit { ops, news, attempts, events, removed, fates } = commit;
         let bytes: usize = ops.iter().map(super::engine::Op::size).sum();
         let writes = !ops.is_empty();
         let removes = removed != [0; Reason::ALL.len()];
@@ -272,6 +272,9 @@ impl Writer {
                 self.metrics.replayed.get_or_create(&ByAgent::new(&new.agent)).inc();
             }
             self.report(news);
+        }
+        for (delivery, outcome) in attempts {
+            self.sinks.iter().for_each(|sink| sink.attempted(delivery, outcome));
         }
         answers.into_iter().for_each(Answer::send);
     }

@@ -11,7 +11,7 @@ use super::fate::{Fates, Ruling};
 use super::open_redeliveries::OpenRedeliveries;
 use super::retention::{Reason, Retention};
 use super::tally::Tallies;
-use crate::event::{Delivery, DeliveryId, Event, EventId, EventStatus, Recipient, Seq, Timestamp};
+use crate::event::{Delivery, DeliveryId, Event, EventId, EventStatus, Outcome, Recipient, Seq, Timestamp};
 use crate::eventlog::EventLogError;
 use crate::eventlog::batch::{
     Appended, Batch, Committed, Expected, FinishedAttempt, NewDelivery, NewEvent, ValueChange,
@@ -72,6 +72,8 @@ pub(crate) struct CommitBuilder {
 pub(crate) struct Commit {
     pub(crate) ops: Vec<Op>,
     pub(crate) news: Vec<News>,
+    /// The attempts that it adds.
+    pub(crate) attempts: Vec<(DeliveryId, Outcome)>,
     pub(crate) events: usize,
     /// Events that it removes, by reason.
     pub(crate) removed: [u64; Reason::ALL.len()],
@@ -310,6 +312,7 @@ impl CommitBuilder {
 
     fn record(&mut self, finished: FinishedAttempt) -> Result<(), EventLogError> {
         let FinishedAttempt { delivery: id, attempt, next_attempt_at } = finished;
+        self.commit.attempts.push((id, attempt.outcome));
         self.change(id.seq, |deliveries| {
             if let Some(delivery) = deliveries.get_mut(id.index as usize) {
                 delivery.record(attempt, next_attempt_at);

@@ -173,6 +173,8 @@ pub(crate) fn new_event(delivery: &str, issue: u32, body: Bytes) -> Result<NewEv
         statement: None,
         is_imported: false,
         quarantine: None,
+        keep_repeat: false,
+        repeat_of: None,
         identity: Some(Identity::of_delivery(&channel, delivery, &digest, 0)),
         channel,
         recipients: Vec::new(),

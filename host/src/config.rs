@@ -10,6 +10,7 @@
 
 mod access;
 mod agents;
+mod alerts;
 mod asked;
 mod binding;
 mod channels;

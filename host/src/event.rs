@@ -74,6 +74,9 @@ pub struct Event {
     pub traceparent: Option<String>,
     /// Why it was put into quarantine when it was stored. Such an event is told to nobody; a release tells a copy of it.
     pub quarantine: Option<String>,
+    /// The event that told what this one repeats; in an imported event its id in the log where both were received. Only processors
+    /// and listings see such an event.
+    pub repeat_of: Option<EventId>,
 }
 
 #[cfg(test)]
@@ -99,6 +102,7 @@ impl Event {
             delivery_id: None,
             traceparent: None,
             quarantine: None,
+            repeat_of: None,
         }
     }
 }

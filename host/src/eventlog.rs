@@ -34,7 +34,7 @@
 //!     (`sinks_hear_in_order_and_before_the_callers`)
 //! 16. A snapshot is what a durable commit left, and whoever watches sees the latest one.
 //!     (`a_snapshot_is_of_a_durable_commit`)
-//! 17. A tail returns every event once, in the order of positions, from any position, but those in quarantine.
+//! 17. A tail returns every event once, in the order of positions, from any position, but those in quarantine and repetitions.
 //!     (`a_tail_returns_every_event_once`)
 //! 18. A processor's position, its state and the events it derives are one commit: each event is processed exactly once.
 //!     (`a_processor_sees_each_event_exactly_once`)
@@ -73,6 +73,9 @@
 //!     limit. (`a_hold_keeps_events_from_going_by_age_and_by_nothing_else`)
 //! 38. Every sink hears of every attempt that a commit adds, before its callers are answered.
 //!     (`sinks_hear_of_attempts_before_the_callers`)
+//! 39. A repetition that is to be kept is an event that only processors and scans find; it counts as a duplicate. A delivery that was
+//!     seen before is counted alone. (`a_repetition_is_kept_for_processors_alone`)
+//! 40. A kept repetition is removed as a settled event is. (`a_kept_repetition_is_removed_as_a_settled_event`)
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 

@@ -183,5 +183,7 @@ fn event(notice: Notice, left_out: u64, recipients: &Recipients) -> NewEvent {
         statement: None,
         is_imported: false,
         quarantine: None,
+        keep_repeat: false,
+        repeat_of: None,
     }
 }

@@ -62,6 +62,55 @@ async fn an_alert_that_comes_back_is_news_with_the_same_start() {
 }
 
 #[tokio::test]
+async fn a_channel_of_alerts_keeps_what_repeats() {
+    let keeping = "[alerts]\nchannels = [\"alertmanager\"]\n";
+    let setup = Setup::new().plugin(built_in::ALERTMANAGER).plugin(built_in::STUB).config(TO_STUB);
+    let gateway = setup.config(&open("alertmanager", "")).config(keeping).start().await;
+    let mut body = notification("4", A, "firing", TEN);
+    assert_eq!(post(&gateway, "alertmanager", &[], &body).await, "accepted");
+    body["alerts"][0]["annotations"] = json!({"summary": "still hot"});
+
+    let headers = [("content-type", "application/json")];
+    let reply = gateway.client.post("/webhooks/alertmanager", &headers, body.to_string()).await.expect_status(200);
+
+    let rows = gateway.list("events").await;
+    let (repeat, first) = (&rows[0], &rows[1]);
+    assert_eq!(reply.json()["events"][0]["id"], first["id"], "the answer names the first one");
+    assert_eq!(reply.json()["events"][0]["status"], "duplicate");
+    assert_eq!((rows.len(), &repeat["status"]), (2, &json!("repeat")));
+    let (id, first) = (repeat["id"].as_str().unwrap(), first["id"].as_str().unwrap());
+    gateway.event_until(first, "delivered").await;
+    let event = gateway.json(&format!("/admin/events/{id}")).await;
+    assert_eq!((&event["repeat_of"], &event["deliveries"]), (&json!(first), &json!([])));
+    assert_eq!(event["data"]["annotations"]["summary"], "still hot", "{event}");
+    let listed = gateway.json("/admin/events?status=repeat").await;
+    assert_eq!((listed["events"].as_array().unwrap().len(), &listed["events"][0]["id"]), (1, &json!(id)));
+    let (_, text, _) = gateway.cli(&["events", "show", id]);
+    assert!(text.contains(&format!("repeat of {first}")), "{text}");
+    let (_, text, _) = gateway.cli(&["events", "--status", "repeat"]);
+    assert!(text.contains("repeat") && !text.contains("delivered"), "{text}");
+    let channels = gateway.list("channels").await;
+    assert_eq!((&channels[0]["accepted"], &channels[0]["duplicates"]), (&json!(1), &json!(1)), "{channels:?}");
+    let kinds = gateway.list("types").await;
+    let firing = kinds.iter().find(|kind| kind["kind"] == rows[1]["kind"]).unwrap();
+    assert_eq!(firing["events"], 1, "{kinds:?}");
+    gateway.client.post(&format!("/admin/events/{id}/replay"), &[], "").await.expect_problem(409, "repeat");
+
+    // It stays one in another log.
+    let (code, _, notes) = gateway.cli(&["events", "export", "--data", "all.ndjson"]);
+    assert_eq!(code, 0, "{notes}");
+    let lines = std::fs::read_to_string(gateway.path().join("all.ndjson")).unwrap();
+    let other = Setup::new().plugin(built_in::ALERTMANAGER).plugin(built_in::STUB).config(TO_STUB);
+    let other = other.config(&open("alertmanager", "")).start().await;
+    let report = other.client.post("/admin/log/import?route=true", &[], lines).await.expect_status(200).json();
+    assert_eq!(report["imported"], 2, "{report}");
+    let rows = other.list("events").await;
+    assert_eq!(rows[0]["status"], "repeat", "{rows:?}");
+    let imported = other.json(&format!("/admin/events/{}", rows[0]["id"].as_str().unwrap())).await;
+    assert_eq!(imported["repeat_of"], json!(first));
+}
+
+#[tokio::test]
 async fn of_equal_notifications_at_once_one_is_accepted() {
     let gateway = start(built_in::ALERTMANAGER, "").await;
     for status in ["firing", "resolved", "firing"] {

@@ -196,6 +196,10 @@ impl CommitSink for KindCounts {
 
 impl Counts {
     fn add(&mut self, event: &Event) {
+        // That an upto moves on without it is not worth a write.
+        if event.repeat_of.is_some() {
+            return;
+        }
         self.is_changed = true;
         if !self.by_kind.contains_key(&event.channel) {
             self.by_kind.insert(event.channel.clone(), HashMap::new());
@@ -289,6 +293,20 @@ mod tests {
         assert_eq!(again(&log), [("a.x".to_owned(), 3), ("a.y".to_owned(), 1)]);
         counts.flush(&log).await;
         assert_eq!(again(&log), [("a.x".to_owned(), 3), ("a.y".to_owned(), 1)]);
+    }
+
+    #[tokio::test]
+    async fn what_repeats_an_event_is_none_of_its_kind() {
+        let (counts, log) = counted();
+        store(&log, "github", "github.push").await;
+        let first = log.event(Seq(1)).unwrap().unwrap().event.id;
+        let repeat = NewEvent { repeat_of: Some(first), ..new_event("{}") };
+
+        log.commit(vec![repeat].into()).await.unwrap();
+
+        let expected = [("github.push".to_owned(), 1)];
+        assert_eq!(counts.all().into_iter().map(|(_, kind, count)| (kind, count.events)).collect::<Vec<_>>(), expected);
+        assert_eq!((log.head(), again(&log)), (Seq(2), expected.to_vec()), "also when it is read again");
     }
 
     #[tokio::test]

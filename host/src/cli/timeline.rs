@@ -147,6 +147,7 @@ fn what(moment: &Value) -> String {
             (first, last) if first == last => format!("attempt {first} to {agent} is not kept"),
             (first, last) => format!("attempts {first} to {last} to {agent} are not kept"),
         },
+        "repeat" => format!("repeat of {}", shown(&moment["of"])),
         "replayed" => format!("replayed to {agent} by {}", shown(&moment["by"])),
         "delivered" => format!("delivered to {agent}"),
         "cancelled" => format!("delivery to {agent} {}", shown(&moment["message"])),
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_of_a_delivery_are_described() {
+    fn steps_are_described() {
         for (moment, expected) in [
             (json!({"what": "replayed", "agent": "a", "by": "ann@host"}), "replayed to a by ann@host"),
             (
@@ -286,6 +287,7 @@ mod tests {
             ),
             (json!({"what": "omitted", "agent": "a", "attempts": [1, 12]}), "attempts 1 to 12 to a are not kept"),
             (json!({"what": "omitted", "agent": "a", "attempts": [1, 1]}), "attempt 1 to a is not kept"),
+            (json!({"what": "repeat", "of": "0198"}), "repeat of 0198"),
         ] {
             assert_eq!(what(&moment), expected);
         }

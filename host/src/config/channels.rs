@@ -104,6 +104,7 @@ fn channel(
         encodings,
         states,
         late_window,
+        keep_repeats: false,
         silent_after,
         keep_headers,
         config,

@@ -14,7 +14,7 @@ use super::section::Section;
 use super::settings::{Config, LogFormat, LogSettings, ReloadSettings};
 use super::source::Source;
 use super::value::show_size;
-use super::{access, agents, channels, plugins, routes, schemas, subscriptions};
+use super::{access, agents, alerts, channels, plugins, routes, schemas, subscriptions};
 use crate::eventlog::{EngineKind, RetentionLimits};
 use crate::http::AdminSettings;
 use crate::{dispatch, eventlog, http, ingest, notice, replay, skill};
@@ -44,7 +44,8 @@ pub(super) fn assemble(raw: &Raw) -> Config {
     let plugins = plugins::plugin_settings(&root.section("plugins"), &dir);
     let limits = PluginLimits(&plugins.rules);
     let callers = access::callers(&root);
-    let channels = channels::channels(&root, &limits, &callers, http.max_body);
+    let mut channels = channels::channels(&root, &limits, &callers, http.max_body);
+    alerts::keep_repeats(&root.section("alerts"), &mut channels);
     let subscriptions = subscriptions::subscriptions(&root, &callers, &channels, &eventlog.retention);
     let mut agents = agents::agents(&root, &limits);
     let routes = routes::routes(&root, &channels, &agents);

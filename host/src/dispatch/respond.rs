@@ -95,6 +95,8 @@ fn new_answer(job: &Job, event: &Event, agent: &AgentName, channel: AgentName, a
         statement: None,
         is_imported: false,
         quarantine: None,
+        keep_repeat: false,
+        repeat_of: None,
         recipients: vec![Recipient { agent: channel, priority: Priority::Normal }],
     }
 }

@@ -237,11 +237,13 @@ pub enum EventStatus {
     Quarantined,
     /// It was in quarantine; a copy of it was told to everybody.
     Released,
+    /// It says again what an earlier event has told: only processors are told of it.
+    Repeat,
 }
 
 impl EventStatus {
     /// All of them, in the order of the variants.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Accepted,
         Self::Pending,
         Self::Dead,
@@ -250,11 +252,12 @@ impl EventStatus {
         Self::Dropped,
         Self::Quarantined,
         Self::Released,
+        Self::Repeat,
     ];
 
     /// The names of all of them, for a message.
     pub const NAMES: &'static str =
-        "`accepted`, `pending`, `dead`, `delivered`, `held`, `dropped`, `quarantined` or `released`";
+        "`accepted`, `pending`, `dead`, `delivered`, `held`, `dropped`, `quarantined`, `released` or `repeat`";
 
     /// The status with this name.
     pub fn named(name: &str) -> Option<Self> {
@@ -285,6 +288,7 @@ impl EventStatus {
             Self::Dropped => "dropped",
             Self::Quarantined => "quarantined",
             Self::Released => "released",
+            Self::Repeat => "repeat",
         }
     }
 }

@@ -57,6 +57,7 @@ impl Filter {
     /// Whether the event matches and may be told.
     pub fn matches(&self, event: &Event) -> bool {
         event.quarantine.is_none()
+            && event.repeat_of.is_none()
             && self.matches_kind(&event.channel, &event.kind)
             && self.0.iter().all(|patterns| patterns.matches_subject(event.subject.as_deref()))
     }
@@ -99,7 +100,9 @@ mod tests {
 
         event.quarantine = Some("why".to_owned());
         assert!(!Filter::default().matches(&event));
-        (event.quarantine, event.subject) = (None, None);
+        (event.quarantine, event.repeat_of) = (None, Some(event.id));
+        assert!(!Filter::default().matches(&event));
+        (event.repeat_of, event.subject) = (None, None);
         assert!(!filter.clone().and(patterns(&[], &[], &["*"])).matches(&event));
         event.channel = ChannelName::GATEWAY.parse().unwrap();
         assert!(!Filter::default().and(patterns(&["*"], &[], &[])).matches(&event));

@@ -45,6 +45,15 @@ impl EventId {
         Self(Builder::from_unix_timestamp_millis(millis, &rest).into_uuid())
     }
 
+    /// The id with these bytes; `None` if they are not 16.
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        Uuid::from_slice(bytes).ok().map(Self)
+    }
+
+    pub const fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
     /// When the event was received, in milliseconds: the first 48 bits (RFC 9562, section 5.7).
     pub fn received_at(self) -> Timestamp {
         let mut bytes = [0; 8];

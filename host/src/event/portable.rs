@@ -14,7 +14,8 @@ use serde_json::{Map, Value, json};
 
 use super::cloud_event::{CloudEvent, Payload, is_json};
 use super::{
-    ChannelName, Event, HOST_ATTRIBUTES, MAX_ATTRIBUTE, MAX_ATTRIBUTES, RequestId, Timestamp, is_attribute_name,
+    ChannelName, Event, EventId, HOST_ATTRIBUTES, MAX_ATTRIBUTE, MAX_ATTRIBUTES, RequestId, Timestamp,
+    is_attribute_name,
 };
 
 /// What the provider calls the delivery.
@@ -23,11 +24,13 @@ const DELIVERY_ID: &str = "deliveryid";
 const ORIGINAL_ID: &str = "originalid";
 /// Why the event is in quarantine.
 const QUARANTINE: &str = "quarantine";
+/// The event that told what the event repeats.
+const REPEAT_OF: &str = "repeatof";
 
 pub(super) type Members<'a> = BTreeMap<String, &'a RawValue>;
 
 /// Members that are no attributes.
-const MEMBERS: &[&str] = &["data", "data_base64", DELIVERY_ID, ORIGINAL_ID, QUARANTINE];
+const MEMBERS: &[&str] = &["data", "data_base64", DELIVERY_ID, ORIGINAL_ID, QUARANTINE, REPEAT_OF];
 
 /// An event that comes from a log, this one or another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub struct PortableEvent {
     pub delivery_id: Option<String>,
     /// As [`Event::quarantine`].
     pub quarantine: Option<String>,
+    /// As [`Event::repeat_of`].
+    pub repeat_of: Option<EventId>,
 }
 
 impl Event {
@@ -67,6 +72,7 @@ impl Event {
             ("seq", json!(self.seq)),
             (DELIVERY_ID, json!(self.delivery_id)),
             (QUARANTINE, json!(self.quarantine)),
+            (REPEAT_OF, json!(self.repeat_of)),
         ];
         let members = head.into_iter().filter(|(_, value)| !value.is_null());
         object.extend(members.map(|(name, value)| (name.to_owned(), value)));
@@ -132,6 +138,7 @@ impl PortableEvent {
             request_id: text("correlationid")?.and_then(|id| id.parse().ok()),
             delivery_id: text(DELIVERY_ID)?,
             quarantine: text(QUARANTINE)?,
+            repeat_of: text(REPEAT_OF)?.map(|id| event_id(&id)).transpose()?,
             channel,
             original,
         };
@@ -150,6 +157,10 @@ impl PortableEvent {
         ])?;
         Ok(self)
     }
+}
+
+fn event_id(id: &str) -> Result<EventId, String> {
+    id.parse().map_err(|_| format!("`{REPEAT_OF}`: expected the id of an event, found `{}`", short(id)))
 }
 
 /// Checks texts, each with the most bytes that it may have.
@@ -257,6 +268,20 @@ mod tests {
         assert_eq!(read(&event), None);
         event.quarantine = Some("#/n is missing".to_owned());
         assert_eq!(read(&event), event.quarantine);
+    }
+
+    #[test]
+    fn what_an_event_repeats_goes_along() {
+        let mut event = event("text/plain", b"x");
+        event.attributes.push(("repeatof".to_owned(), "claimed".to_owned()));
+        let read = |event: &Event| PortableEvent::read(event.to_line(true).as_bytes());
+
+        assert_eq!(read(&event).unwrap().repeat_of, None);
+        event.repeat_of = Some(event.id);
+        assert_eq!(read(&event).unwrap().repeat_of, event.repeat_of);
+        let line = event.to_line(true).replacen(&format!("\"repeatof\":\"{}", event.id), "\"repeatof\":\"x", 1);
+        let problem = PortableEvent::read(line.as_bytes()).unwrap_err();
+        assert_eq!(problem, "`repeatof`: expected the id of an event, found `x`");
     }
 
     #[test]

@@ -86,14 +86,18 @@ pub struct NewEvent {
     pub recipients: Vec<Recipient>,
     /// Why it is put into quarantine, for people.
     pub quarantine: Option<String>,
+    /// Whether it is stored for processors if its statement repeats the last state that was told, unless it is put into quarantine.
+    pub keep_repeat: bool,
+    /// What it repeats, known beforehand because it comes from another log.
+    pub repeat_of: Option<EventId>,
 }
 
 impl Appended {
-    /// The event that has it, this one or an earlier one.
+    /// The event that told it, this one or an earlier one.
     pub fn id(&self) -> EventId {
         match self {
             Self::Accepted(event) | Self::Held(event) => event.id,
-            Self::Duplicate(id) => *id,
+            Self::Repeat { first, .. } | Self::Duplicate(first) => *first,
         }
     }
 }
@@ -259,6 +263,11 @@ pub enum Appended {
     Accepted(Arc<Event>),
     /// It is stored, but what it says may be late: nobody is told until its window ends.
     Held(Arc<Event>),
+    /// The event `first` said the same; this one is stored, and only processors are told.
+    Repeat {
+        event: Arc<Event>,
+        first: EventId,
+    },
     /// The event with this id has the same identity, or said the same; nothing was stored.
     Duplicate(EventId),
 }

@@ -130,7 +130,7 @@ pub async fn run<P: Processor>(log: EventLog, mut processor: P, stop: Cancellati
 async fn follow(log: &EventLog, processor: &mut impl Processor, stop: &CancellationToken) -> Result<(), EventLogError> {
     let mut consumer = Consumer::open(log, processor.name())?;
     processor.load(log)?;
-    let mut tail = log.tail(consumer.position());
+    let mut tail = log.tail(consumer.position()).with_repeats();
     loop {
         let page = tokio::select! {
             () = stop.cancelled() => return Ok(()),

@@ -28,6 +28,7 @@ mod maintenance;
 mod processors;
 mod promises;
 mod quarantine;
+mod repeats;
 mod retention;
 mod scans;
 mod sinks;
@@ -285,6 +286,8 @@ pub(crate) fn new_event(data: impl Into<Bytes>) -> NewEvent {
         statement: None,
         is_imported: false,
         quarantine: None,
+        keep_repeat: false,
+        repeat_of: None,
         recipients: Vec::new(),
     }
 }

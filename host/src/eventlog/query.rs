@@ -54,6 +54,8 @@ pub enum Withheld {
     Quarantined,
     /// It was in quarantine, and was told as another event.
     Released,
+    /// What it says was told before: only processors are told of it.
+    Repeat,
 }
 
 impl Withheld {
@@ -64,6 +66,7 @@ impl Withheld {
             Some(Self::Dropped) => EventStatus::Dropped,
             Some(Self::Quarantined) => EventStatus::Quarantined,
             Some(Self::Released) => EventStatus::Released,
+            Some(Self::Repeat) => EventStatus::Repeat,
             None => EventStatus::of(deliveries),
         }
     }
@@ -78,7 +81,7 @@ impl Stored {
     pub fn held_until(&self) -> Option<Timestamp> {
         match self.withheld {
             Some(Withheld::Until(due)) => Some(due),
-            Some(Withheld::Dropped | Withheld::Quarantined | Withheld::Released) | None => None,
+            Some(Withheld::Dropped | Withheld::Quarantined | Withheld::Released | Withheld::Repeat) | None => None,
         }
     }
 }

@@ -131,6 +131,9 @@ impl Reader {
             let is_released = status == EventStatus::Released;
             return Ok(Some(if is_released { Withheld::Released } else { Withheld::Quarantined }));
         }
+        if header.event.repeat_of.is_some() {
+            return Ok(Some(Withheld::Repeat));
+        }
         let held = held(header.event.seq).map(Withheld::Until);
         Ok(held.or_else(|| (!header.recipients.is_empty()).then_some(Withheld::Dropped)))
     }

@@ -117,6 +117,7 @@ mod tests {
             delivery_id: Some("72d3162e-CC78".to_owned()),
             traceparent: None,
             quarantine: None,
+            repeat_of: None,
         };
         let (id, request) = (event.id.to_string(), event.request_id.to_string());
         for (text, expected) in [

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::EventLogError;
 use super::epoch::Epoch;
-use crate::event::{AgentName, ChannelName, EventStatus, Seq, Timestamp};
+use crate::event::{AgentName, ChannelName, Event, EventStatus, Seq, Timestamp};
 
 /// The log as of one durable commit. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,10 +50,22 @@ impl Snapshot {
 pub struct ChannelCounts {
     /// Events accepted since the log began.
     pub accepted: u64,
-    /// Events that were in the log already.
+    /// Events that said what was in the log already, those that were stored as repetitions among them.
     pub duplicates: u64,
     /// When the latest accepted event was received.
     pub last_event_at: Option<Timestamp>,
+}
+
+impl ChannelCounts {
+    /// Counts an event that is stored.
+    pub(crate) fn add(&mut self, event: &Event) {
+        if event.repeat_of.is_some() {
+            self.duplicates += 1;
+        } else {
+            self.accepted += 1;
+            self.last_event_at = self.last_event_at.max(Some(event.time));
+        }
+    }
 }
 
 /// Whether the log accepts writes.

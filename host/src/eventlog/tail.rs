@@ -19,6 +19,7 @@ pub struct Tail {
     recent: Arc<Recent>,
     changes: watch::Receiver<Snapshot>,
     next: Seq,
+    with_repeats: bool,
 }
 
 /// Consecutive events, and what was jumped over between them.
@@ -28,13 +29,6 @@ pub struct TailPage {
     pub skipped: Vec<Skipped>,
     /// Everything up to here was in this page or in those before.
     pub upto: Seq,
-}
-
-impl TailPage {
-    fn without_quarantine(mut self) -> Self {
-        self.events.retain(|event| event.quarantine.is_none());
-        self
-    }
 }
 
 impl Tail {
@@ -48,7 +42,14 @@ impl Tail {
         after: Seq,
     ) -> Self {
         recent.join();
-        Self { reader, recent, changes, next: after.next() }
+        Self { reader, recent, changes, next: after.next(), with_repeats: false }
+    }
+
+    /// The same with repetitions, which only processors are told of.
+    #[must_use]
+    pub(super) const fn with_repeats(mut self) -> Self {
+        self.with_repeats = true;
+        self
     }
 
     /// What follows; waits while there is nothing.
@@ -67,7 +68,7 @@ impl Tail {
         if head < next {
             return Err(state.accepts_upkeep().err().unwrap_or(EventLogError::Closed));
         }
-        let page = match self.recent.from(next, Self::LIMITS) {
+        let mut page = match self.recent.from(next, Self::LIMITS) {
             Some(events) => {
                 let upto = events.last().map_or(head, |event| event.seq);
                 TailPage { events, skipped: Vec::new(), upto }
@@ -75,7 +76,8 @@ impl Tail {
             None => self.read(next).await?,
         };
         self.next = page.upto.next();
-        Ok(page.without_quarantine())
+        page.events.retain(|event| event.quarantine.is_none() && (self.with_repeats || event.repeat_of.is_none()));
+        Ok(page)
     }
 
     async fn read(&self, from: Seq) -> Result<TailPage, EventLogError> {

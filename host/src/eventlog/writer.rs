@@ -9,6 +9,7 @@ mod redelivery;
 mod releases;
 mod retention;
 mod statements;
+mod status_counts;
 mod tally;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

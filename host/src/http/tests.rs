@@ -200,6 +200,7 @@ fn waiting(name: &str, required: bool) -> ChannelSettings {
         encodings: Vec::new(),
         states: None,
         late_window: Duration::ZERO,
+        keep_repeats: false,
         silent_after: None,
         keep_headers: Vec::new(),
         config: BTreeMap::new(),

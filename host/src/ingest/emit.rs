@@ -51,6 +51,8 @@ impl Pipeline {
             statement: None,
             is_imported: false,
             quarantine: None,
+            keep_repeat: false,
+            repeat_of: None,
             recipients,
         };
         Routed { event, wait }

@@ -183,7 +183,7 @@ impl Pipeline {
                 Appended::Accepted(event) if event.quarantine.is_some() => Outcome::Quarantined,
                 Appended::Accepted(_) => Outcome::Accepted,
                 Appended::Held(_) => Outcome::Held,
-                Appended::Duplicate(_) => Outcome::Duplicate,
+                Appended::Repeat { .. } | Appended::Duplicate(_) => Outcome::Duplicate,
             };
             // No agent will answer.
             let wait = wait.filter(|_| outcome != Outcome::Quarantined);

@@ -167,6 +167,7 @@ impl Poller {
             channel: &channel.settings.name,
             plugin: &generation.plugin,
             dedup: &policy.dedup,
+            keep_repeats: channel.settings.keep_repeats,
             time: Timestamp::now(),
             verified_at: None,
             request_id: id,

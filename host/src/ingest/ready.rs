@@ -153,6 +153,7 @@ impl ReadyChannel {
             channel: self.channel.name(),
             plugin: &self.generation.plugin,
             dedup: &self.policy.dedup,
+            keep_repeats: self.channel.settings.keep_repeats,
             time: request.received_at,
             verified_at,
             request_id: request.id,

@@ -24,6 +24,7 @@ pub(super) struct Context<'a> {
     pub(super) channel: &'a ChannelName,
     pub(super) plugin: &'a PluginName,
     pub(super) dedup: &'a Dedup,
+    pub(super) keep_repeats: bool,
     pub(super) time: Timestamp,
     pub(super) verified_at: Option<Timestamp>,
     pub(super) request_id: RequestId,
@@ -112,6 +113,8 @@ fn complete(
             statement,
             is_imported: false,
             quarantine: None,
+            keep_repeat: context.keep_repeats,
+            repeat_of: None,
         };
         complete.push(Routed { event, wait });
     }
@@ -179,6 +182,7 @@ mod tests {
             channel: &channel.parse().unwrap(),
             plugin: &plugin.parse().unwrap(),
             dedup: &Dedup::default(),
+            keep_repeats: false,
             time: Timestamp::from_millis(1),
             verified_at: None,
             request_id: RequestId::new(),

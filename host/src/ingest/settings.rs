@@ -62,6 +62,8 @@ pub struct ChannelSettings {
     pub states: Option<Vec<StateGroup>>,
     /// How long after a state was told another one may be late; zero means that none is.
     pub late_window: Duration,
+    /// Whether an event that repeats the last state of its thing is stored for processors.
+    pub keep_repeats: bool,
     /// When a channel from which nothing comes is silent; `None` means never.
     pub silent_after: Option<Duration>,
     /// Request headers that are kept with the event.
@@ -114,6 +116,7 @@ impl ChannelSettings {
             encodings: Vec::new(),
             states: None,
             late_window: Self::LATE_WINDOW,
+            keep_repeats: false,
             silent_after: None,
             keep_headers: Vec::new(),
             config: BTreeMap::new(),

@@ -116,6 +116,7 @@ mod tests {
             delivery_id: None,
             traceparent: None,
             quarantine: None,
+            repeat_of: None,
         };
         let delivery = |agent: &&str| Delivery {
             state: DeliveryState::Dead,

@@ -177,6 +177,7 @@ fn event(json: &Object) -> Result<Event, String> {
         delivery_id: None,
         traceparent: None,
         quarantine: None,
+        repeat_of: None,
     })
 }
 

@@ -209,6 +209,8 @@ fn event(channel: &str, of: Seq) -> NewEvent {
         statement: None,
         is_imported: false,
         quarantine: None,
+        keep_repeat: false,
+        repeat_of: None,
         recipients: Vec::new(),
     }
 }

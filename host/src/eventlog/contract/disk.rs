@@ -232,7 +232,7 @@ async fn full_disk(reserve: bool) {
         match append(&log, vec![event]).await {
             Ok(appended) => acknowledged.extend(appended.into_iter().filter_map(|appended| match appended {
                 Appended::Accepted(event) => Some(event),
-                Appended::Held(_) | Appended::Duplicate(_) => None,
+                Appended::Held(_) | Appended::Repeat { .. } | Appended::Duplicate(_) => None,
             })),
             Err(error) => break error,
         }

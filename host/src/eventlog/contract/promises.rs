@@ -114,7 +114,7 @@ async fn identities_are_known_within_their_window(mut bed: Bed) {
         .iter()
         .filter_map(|appended| match appended {
             Appended::Accepted(event) => Some(event.id),
-            Appended::Held(_) | Appended::Duplicate(_) => None,
+            Appended::Held(_) | Appended::Repeat { .. } | Appended::Duplicate(_) => None,
         })
         .collect();
     assert_eq!(accepted.len(), 1);

@@ -135,7 +135,7 @@ async fn a_removed_event_is_not_found_and_not_damaged(mut bed: Bed) {
         .into_iter()
         .filter_map(|appended| match appended {
             Appended::Accepted(event) => Some(event.id),
-            Appended::Held(_) | Appended::Duplicate(_) => None,
+            Appended::Held(_) | Appended::Repeat { .. } | Appended::Duplicate(_) => None,
         })
         .collect();
     settle(&log, Seq(1)).await;

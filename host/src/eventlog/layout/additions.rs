@@ -8,6 +8,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeSeq as _, Serializer};
 
+use crate::event::{Event, EventId};
+
 /// The first tag that nobody may skip.
 const REQUIRED: u8 = 128;
 
@@ -67,12 +69,13 @@ impl<'de> Visitor<'de> for Tags {
     }
 }
 
-/// The additions of an event: what its provider calls the delivery, under [`Self::DELIVERY_ID`], and why it is in quarantine, under
-/// [`Self::QUARANTINE`]: a program that does not know that would tell it.
+/// The additions of an event: what its provider calls the delivery, under [`Self::DELIVERY_ID`], why it is in quarantine, under
+/// [`Self::QUARANTINE`], and what it repeats, under [`Self::REPEAT_OF`]: a program that does not know the latter would tell it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EventAdditions<'a> {
     delivery_id: Option<&'a [u8]>,
     quarantine: Option<&'a [u8]>,
+    repeat_of: Option<&'a [u8]>,
     /// The highest tag that this program does not know.
     unknown: Option<u8>,
 }
@@ -80,21 +83,35 @@ pub(crate) struct EventAdditions<'a> {
 impl<'a> EventAdditions<'a> {
     const DELIVERY_ID: u8 = 1;
     const QUARANTINE: u8 = REQUIRED + 1;
-    const NONE: Self = Self { delivery_id: None, quarantine: None, unknown: None };
+    const REPEAT_OF: u8 = REQUIRED + 2;
+    const NONE: Self = Self { delivery_id: None, quarantine: None, repeat_of: None, unknown: None };
 
-    pub(crate) fn new(delivery_id: Option<&'a str>, quarantine: Option<&'a str>) -> Self {
-        Self { delivery_id: delivery_id.map(str::as_bytes), quarantine: quarantine.map(str::as_bytes), unknown: None }
+    pub(crate) fn new(event: &'a Event) -> Self {
+        Self {
+            delivery_id: event.delivery_id.as_deref().map(str::as_bytes),
+            quarantine: event.quarantine.as_deref().map(str::as_bytes),
+            repeat_of: event.repeat_of.as_ref().map(EventId::as_bytes),
+            unknown: None,
+        }
     }
 
-    /// The provider's name of the delivery, and why the event is in quarantine; an error if there is an addition that must not be
-    /// skipped.
-    pub(crate) fn into_parts(self) -> Result<(Option<&'a str>, Option<&'a str>), Unreadable> {
+    /// The event with what they say of it; an error if there is an addition that must not be skipped.
+    pub(crate) fn complete(self, event: Event) -> Result<Event, Unreadable> {
         Additions(self.unknown).skip()?;
+        let damaged = |error: String| Unreadable::Damaged(format!("addition of an event: {error}"));
         let text = |content: Option<&'a [u8]>| {
-            let text = content.map(std::str::from_utf8).transpose();
-            text.map_err(|error| Unreadable::Damaged(format!("addition of an event: {error}")))
+            let text = content.map(std::str::from_utf8).transpose().map_err(|error| damaged(error.to_string()));
+            text.map(|text| text.map(str::to_owned))
         };
-        Ok((text(self.delivery_id)?, text(self.quarantine)?))
+        let id = |content: &[u8]| {
+            EventId::from_slice(content).ok_or_else(|| damaged(format!("an id has {} bytes", content.len())))
+        };
+        Ok(Event {
+            delivery_id: text(self.delivery_id)?,
+            quarantine: text(self.quarantine)?,
+            repeat_of: self.repeat_of.map(id).transpose()?,
+            ..event
+        })
     }
 
     /// What a later program would write.
@@ -109,7 +126,11 @@ impl Serialize for EventAdditions<'_> {
         if let Some(tag) = self.unknown {
             return Additions(Some(tag)).serialize(serializer);
         }
-        let known = [(Self::DELIVERY_ID, self.delivery_id), (Self::QUARANTINE, self.quarantine)];
+        let known = [
+            (Self::DELIVERY_ID, self.delivery_id),
+            (Self::QUARANTINE, self.quarantine),
+            (Self::REPEAT_OF, self.repeat_of),
+        ];
         let count = known.iter().filter(|(_, content)| content.is_some()).count();
         let mut additions = serializer.serialize_seq(Some(count))?;
         for (tag, content) in known {
@@ -153,6 +174,7 @@ impl<'de> Visitor<'de> for EventTags {
             match tag {
                 EventAdditions::DELIVERY_ID => read.delivery_id = Some(content),
                 EventAdditions::QUARANTINE => read.quarantine = Some(content),
+                EventAdditions::REPEAT_OF => read.repeat_of = Some(content),
                 unknown => read.unknown = read.unknown.max(Some(unknown)),
             }
         }

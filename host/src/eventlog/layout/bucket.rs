@@ -171,11 +171,11 @@ fn read(store: &Store, head: Seq, number: u64) -> Result<Bucket, EventLogError> 
             (_, stored) => Slot { changed: stored.is_some(), ..Slot::default() },
         };
         let quarantine = header.as_ref().map(|header| quarantine::status(store, &header.event)).transpose()?.flatten();
-        let is_withheld = header.is_some_and(|header| !header.recipients.is_empty());
-        slots.push(slot.bare(match quarantine {
-            Some(status) => status,
-            None if is_withheld => EventStatus::Dropped,
-            None => EventStatus::Accepted,
+        slots.push(slot.bare(match (quarantine, header) {
+            (Some(status), _) => status,
+            (None, Some(header)) if header.event.repeat_of.is_some() => EventStatus::Repeat,
+            (None, Some(header)) if !header.recipients.is_empty() => EventStatus::Dropped,
+            (None, _) => EventStatus::Accepted,
         }));
     }
     Ok(Bucket { slots, parts: stored.parts, dirty: false })

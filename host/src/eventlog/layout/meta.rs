@@ -33,6 +33,8 @@ pub(crate) const OPEN_REPLAYS: &str = "open_replays";
 pub(crate) const WITHHELD: &str = "withheld";
 /// How many events are in quarantine, and how many were released; none without the record.
 pub(crate) const QUARANTINE: &str = "quarantine";
+/// How many events are repetitions; none without the record.
+pub(crate) const REPEATS: &str = "repeats";
 
 /// What is known of the log as a whole; written with every commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,24 +55,12 @@ impl LogState {
     pub(crate) const EMPTY: Self =
         Self { head: Seq(0), floor: Seq(1), settled: Seq(1), statuses: [0; EventStatus::ALL.len()], bytes: 0 };
 
-    /// Counts events that were stored as accepted ones for what they are.
-    pub(crate) fn withhold(&mut self, held: u64, dropped: u64) {
+    /// Counts events that were stored as accepted ones as `status`, which they are.
+    pub(crate) fn tell_apart(&mut self, status: EventStatus, count: u64) {
         let accepted = &mut self.statuses[EventStatus::Accepted as usize];
-        let held = held.min(*accepted);
-        let dropped = dropped.min(*accepted - held);
-        *accepted -= held + dropped;
-        self.statuses[EventStatus::Held as usize] = held;
-        self.statuses[EventStatus::Dropped as usize] = dropped;
-    }
-
-    /// The same for events in quarantine, and those that were released.
-    pub(crate) fn quarantine(&mut self, Quarantine { quarantined, released }: Quarantine) {
-        let accepted = &mut self.statuses[EventStatus::Accepted as usize];
-        let quarantined = quarantined.min(*accepted);
-        let released = released.min(*accepted - quarantined);
-        *accepted -= quarantined + released;
-        self.statuses[EventStatus::Quarantined as usize] = quarantined;
-        self.statuses[EventStatus::Released as usize] = released;
+        let count = count.min(*accepted);
+        *accepted -= count;
+        self.statuses[status as usize] = count;
     }
 
     pub(crate) fn holds(&self, seq: Seq) -> bool {
@@ -139,6 +129,13 @@ pub(crate) struct Quarantine {
 
 record::plain_records! { Epoch BTreeSet<Seq> BTreeMap<AgentName, u64> u64 Quarantine }
 
+/// The change that writes a fact.
+pub(crate) fn put<T: Record>(name: &str, fact: &T) -> Op {
+    let key = key::meta(name);
+    let value = record::encode(&key, fact);
+    Op::Put(key, value)
+}
+
 /// The format of the folder, up to the one that this program knows; `None` in an empty store.
 pub(crate) fn format(store: &Store) -> Result<Option<u8>, EventLogError> {
     let key = key::meta(FORMAT_KEY);
@@ -187,9 +184,7 @@ fn begin(store: &Store) -> Result<Epoch, EventLogError> {
         return Err(corrupt(&key::meta(FORMAT_KEY), detail));
     }
     let epoch = Epoch::new()?;
-    let key = key::meta(STATE);
-    let state = record::encode(&key, &LogState::EMPTY);
-    let ops = identity(epoch).into_iter().chain([Op::Put(key, state)]).collect();
+    let ops = identity(epoch).into_iter().chain([put(STATE, &LogState::EMPTY)]).collect();
     store.engine.write(ops, Seq(0))?;
     Ok(epoch)
 }
@@ -241,14 +236,14 @@ mod tests {
 
     #[test]
     fn figures_are_read_in_both_versions() {
-        let statuses = [1, 2, 3, 4, 0, 0, 0, 0];
+        let statuses = [1, 2, 3, 4, 0, 0, 0, 0, 0];
         let state = LogState { head: Seq(9), floor: Seq(2), settled: Seq(3), statuses, bytes: 5 };
         let old = v1::LogState { head: Seq(9), floor: Seq(2), settled: Seq(3), statuses: [1, 2, 3, 4], bytes: 5 };
 
         assert_eq!(read(1, &old), Ok(state.clone()));
         assert_eq!(LogState::read(2, &state.write(Vec::new())), Ok(state.clone()));
-        let withheld = LogState { statuses: [1, 2, 3, 4, 5, 6, 7, 8], ..state.clone() };
-        let counted = LogState { statuses: [27, 2, 3, 4, 0, 0, 0, 0], ..state };
+        let withheld = LogState { statuses: [1, 2, 3, 4, 5, 6, 7, 8, 9], ..state.clone() };
+        let counted = LogState { statuses: [36, 2, 3, 4, 0, 0, 0, 0, 0], ..state };
         assert_eq!(LogState::read(2, &withheld.write(Vec::new())), Ok(counted));
     }
 
@@ -256,7 +251,7 @@ mod tests {
     fn additions_are_skipped_or_refused_by_their_tag() {
         let known = [(1, 1), (2, 2), (3, 3), (4, 4)];
         let skipped: LogState = read(2, &later(&known, Additions::of(127))).unwrap();
-        assert_eq!(skipped.statuses, [1, 2, 3, 4, 0, 0, 0, 0]);
+        assert_eq!(skipped.statuses, [1, 2, 3, 4, 0, 0, 0, 0, 0]);
         for (statuses, additions, tag) in
             [(&known[..], Additions::of(128), 128), (&[(1, 1), (9, 2)], Additions::NONE, 9)]
         {

@@ -59,6 +59,7 @@ impl Event<'_> {
             delivery_id: None,
             traceparent: None,
             quarantine: None,
+            repeat_of: None,
         })
     }
 }

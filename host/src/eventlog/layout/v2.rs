@@ -67,13 +67,12 @@ impl<'a> EventHeader<'a> {
             identity,
             recipients: recipients.iter().map(Recipient::of).collect(),
             overflow,
-            additions: EventAdditions::new(event.delivery_id.as_deref(), event.quarantine.as_deref()),
+            additions: EventAdditions::new(event),
         }
     }
 
     /// The event, still without its payload, and its recipients.
     pub(crate) fn into_event(self) -> Result<(event::Event, Vec<event::Recipient>), Unreadable> {
-        let (delivery_id, quarantine) = self.additions.into_parts()?;
         let event = event::Event {
             id: self.id,
             seq: self.seq,
@@ -89,10 +88,12 @@ impl<'a> EventHeader<'a> {
             attributes: self.attributes.into_owned(),
             headers: self.headers.into_owned(),
             request_id: self.request_id,
-            delivery_id: delivery_id.map(str::to_owned),
+            delivery_id: None,
             traceparent: self.traceparent.map(str::to_owned),
-            quarantine: quarantine.map(str::to_owned),
+            quarantine: None,
+            repeat_of: None,
         };
+        let event = self.additions.complete(event)?;
         Ok((event, self.recipients.into_iter().map(Recipient::into_recipient).collect::<Result<_, _>>()?))
     }
 }
@@ -220,14 +221,16 @@ pub(crate) struct LogState<'a> {
 
 /// The tag under which events of a status are counted: never used for another one.
 ///
-/// Events that are withheld or in quarantine have no deliveries, and count as accepted: programs that know nothing of them go on.
+/// Events that are withheld, in quarantine or repetitions have no deliveries, and count as accepted: programs that know nothing of
+/// them go on.
 pub(crate) const fn status_tag(status: EventStatus) -> u8 {
     match status {
         EventStatus::Accepted
         | EventStatus::Held
         | EventStatus::Dropped
         | EventStatus::Quarantined
-        | EventStatus::Released => 1,
+        | EventStatus::Released
+        | EventStatus::Repeat => 1,
         EventStatus::Pending => 2,
         EventStatus::Dead => 3,
         EventStatus::Delivered => 4,
@@ -283,6 +286,7 @@ mod tests {
             delivery_id: None,
             traceparent: Some("00-1-2-01".to_owned()),
             quarantine: None,
+            repeat_of: None,
         }
     }
 
@@ -348,6 +352,21 @@ mod tests {
         let header = postcard::to_stdvec(&EventHeader::new(&event, None, &[], 0)).unwrap();
 
         assert!(hex(&header).ends_with("000000018103776879"), "one addition, tag 129");
+        let read: EventHeader<'_> = postcard::from_bytes(&header).unwrap();
+        assert_eq!(read.into_event(), Ok((event, Vec::new())));
+    }
+
+    /// An older program refuses a repetition, because it would tell it.
+    #[test]
+    fn what_an_event_repeats_is_an_addition_that_nobody_skips() {
+        let first = EventId::new(Timestamp::from_millis(1_700_000_000_000), Seq(6), 9);
+        let event = event::Event { repeat_of: Some(first), ..event() };
+        let header = postcard::to_stdvec(&EventHeader::new(&event, None, &[], 0)).unwrap();
+
+        assert!(
+            hex(&header).ends_with("000000018210018bcfe5680070008009000000000006"),
+            "one addition, tag 130, the bytes of the id"
+        );
         let read: EventHeader<'_> = postcard::from_bytes(&header).unwrap();
         assert_eq!(read.into_event(), Ok((event, Vec::new())));
     }

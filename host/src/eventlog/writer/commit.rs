@@ -10,6 +10,7 @@ use tracing::warn;
 use super::fate::{Fates, Ruling};
 use super::open_redeliveries::OpenRedeliveries;
 use super::retention::{Reason, Retention};
+use super::status_counts::StatusCounts;
 use super::tally::Tallies;
 use crate::event::{Delivery, DeliveryId, Event, EventId, EventStatus, Outcome, Recipient, Seq, Timestamp};
 use crate::eventlog::EventLogError;
@@ -23,7 +24,7 @@ use crate::eventlog::layout::block::{BlockWriter, first_deliveries};
 use crate::eventlog::layout::bucket::{Buckets, Slot};
 use crate::eventlog::layout::identities::Identities;
 use crate::eventlog::layout::key;
-use crate::eventlog::layout::meta::{self, LogState, QUARANTINE, Quarantine, REOPENED, STATE, WITHHELD, open_replays};
+use crate::eventlog::layout::meta::{self, LogState, REOPENED, STATE, open_replays};
 use crate::eventlog::layout::reader::{EventCursor, Store};
 use crate::eventlog::layout::record::{self, corrupt};
 use crate::eventlog::layout::states::States;
@@ -55,10 +56,7 @@ pub(crate) struct CommitBuilder {
     pub(super) states: States,
     /// Held events of this commit, and who is to get them: the store does not have them yet.
     pub(super) fresh: HashMap<Seq, (Arc<Event>, Vec<Recipient>)>,
-    /// What the store has of [`WITHHELD`].
-    withheld: u64,
-    /// What the store has of [`QUARANTINE`].
-    quarantine: Quarantine,
+    status_counts: StatusCounts,
     pub(super) epoch: Epoch,
     pub(super) random: u64,
     pub(super) commit: Commit,
@@ -114,10 +112,7 @@ impl CommitBuilder {
         let DedupLimits { window, max, states_max, held_max } = dedup;
         let identities = Identities::load(&store, max, metrics.identities_forgotten.clone())?;
         let states = States::load(&store, states_max, metrics.states_forgotten.clone())?;
-        let withheld: u64 = store.read(&key::meta(WITHHELD))?.unwrap_or_default();
-        state.withhold(states.held().len() as u64, withheld.saturating_sub(states.held_routed()));
-        let quarantine: Quarantine = store.read(&key::meta(QUARANTINE))?.unwrap_or_default();
-        state.quarantine(quarantine);
+        let status_counts = StatusCounts::load(&store, &mut state, &states)?;
         let tallies = Tallies::load(&store, Arc::clone(&metrics))?;
         let block = BlockWriter::new(store.engine.block_bytes());
         let retention = Retention::new(retention, state.floor);
@@ -137,8 +132,7 @@ impl CommitBuilder {
             identities,
             states,
             fresh: HashMap::new(),
-            withheld,
-            quarantine,
+            status_counts,
             epoch,
             random: getrandom::u64().map_err(|error| EventLogError::Io(format!("no random numbers: {error}")))?,
             commit: Commit::default(),
@@ -236,26 +230,41 @@ impl CommitBuilder {
         self.buckets.get(&self.store, self.state.head, seq)
     }
 
-    pub(super) fn append(
-        &mut self,
-        new: NewEvent,
-        known: Option<EventId>,
-        now: Timestamp,
-    ) -> Result<Appended, EventLogError> {
+    fn append(&mut self, new: NewEvent, known: Option<EventId>, now: Timestamp) -> Result<Appended, EventLogError> {
         self.latest = self.latest.max(Some(new.time));
         // One before it in its receipt may have the same identity.
         let known = new.identity.and_then(|identity| self.identities.recent(&identity)).or(known);
         let known = known.filter(|first| new.time.since(first.received_at()) < self.dedup_window);
-        let answer = match (known, &new.statement) {
-            (Some(first), _) => Ruling::Duplicate(first),
-            (None, Some(said)) => self.judge(&new, said, now),
-            (None, None) => Ruling::Store,
+        let ruling = match (known, &new.statement, new.repeat_of) {
+            (Some(first), ..) => Ruling::Duplicate(first),
+            (None, Some(said), _) => self.judge(&new, said, now),
+            (None, None, Some(first)) if new.quarantine.is_none() => Ruling::Repeat(first),
+            (None, None, _) => Ruling::Store,
         };
-        if let Ruling::Duplicate(first) = answer {
-            self.tallies.change(&new.channel).duplicates += 1;
-            return Ok(Appended::Duplicate(first));
-        }
-        let is_held = answer == Ruling::Hold;
+        Ok(match ruling {
+            Ruling::Store => Appended::Accepted(self.put_event(new, None, false, now)?),
+            Ruling::Hold => Appended::Held(self.put_event(new, None, true, now)?),
+            Ruling::Repeat(first) => {
+                // It is told to nobody, and where it says something of a thing its delivery is known by that.
+                let identity = new.identity.filter(|_| new.statement.is_none());
+                let repeat = NewEvent { identity, statement: None, recipients: Vec::new(), ..new };
+                Appended::Repeat { event: self.put_event(repeat, Some(first), false, now)?, first }
+            }
+            Ruling::Duplicate(first) => {
+                self.tallies.change(&new.channel).duplicates += 1;
+                Appended::Duplicate(first)
+            }
+        })
+    }
+
+    /// Adds an event to the commit.
+    pub(super) fn put_event(
+        &mut self,
+        new: NewEvent,
+        repeat_of: Option<EventId>,
+        is_held: bool,
+        now: Timestamp,
+    ) -> Result<Arc<Event>, EventLogError> {
         let seq = self.state.head.next();
         let event = Event {
             id: EventId::new(if new.is_imported { now } else { new.time }, seq, self.next_random()),
@@ -275,9 +284,14 @@ impl CommitBuilder {
             delivery_id: new.delivery_id,
             traceparent: new.traceparent,
             quarantine: new.quarantine,
+            repeat_of,
         };
         let slot = Slot::new(if is_held { Vec::new() } else { first_deliveries(&event, &new.recipients) });
-        let slot = if event.quarantine.is_some() { slot.bare(EventStatus::Quarantined) } else { slot };
+        let slot = match (&event.quarantine, repeat_of) {
+            (Some(_), _) => slot.bare(EventStatus::Quarantined),
+            (None, Some(_)) => slot.bare(EventStatus::Repeat),
+            (None, None) => slot,
+        };
         let status = if is_held { EventStatus::Held } else { slot.status() };
         self.state.statuses[status as usize] += 1;
         self.buckets.push(&self.store, seq, slot)?;
@@ -292,9 +306,7 @@ impl CommitBuilder {
         if let Some(identity) = new.identity {
             self.identities.add(identity, event.id);
         }
-        let counts = self.tallies.change(&event.channel);
-        counts.accepted += 1;
-        counts.last_event_at = counts.last_event_at.max(Some(event.time));
+        self.tallies.change(&event.channel).add(&event);
         let event = Arc::new(event);
         if let Some(said) = &new.statement {
             self.remember(said, &event, &new.recipients, is_held);
@@ -307,7 +319,7 @@ impl CommitBuilder {
         let deliveries = (0..).zip(recipients).map(delivery).collect();
         self.commit.news.push(News { event: Arc::clone(&event), deliveries, is_appended: true });
         self.commit.events += 1;
-        Ok(if is_held { Appended::Held(event) } else { Appended::Accepted(event) })
+        Ok(event)
     }
 
     fn record(&mut self, finished: FinishedAttempt) -> Result<(), EventLogError> {
@@ -365,32 +377,16 @@ impl CommitBuilder {
         let latest = self.latest.take();
         self.identities.write(latest, self.dedup_window, &mut self.commit.ops);
         self.states.write(latest.unwrap_or(now), self.dedup_window, &mut self.commit.ops);
-        let withheld = self.state.statuses[EventStatus::Dropped as usize] + self.states.held_routed();
-        if std::mem::replace(&mut self.withheld, withheld) != withheld {
-            let key = key::meta(WITHHELD);
-            let value = record::encode(&key, &withheld);
-            self.commit.ops.push(Op::Put(key, value));
-        }
-        let quarantine = Quarantine {
-            quarantined: self.state.statuses[EventStatus::Quarantined as usize],
-            released: self.state.statuses[EventStatus::Released as usize],
-        };
-        if std::mem::replace(&mut self.quarantine, quarantine) != quarantine {
-            let key = key::meta(QUARANTINE);
-            let value = record::encode(&key, &quarantine);
-            self.commit.ops.push(Op::Put(key, value));
-        }
+        self.status_counts.write(&self.state, &self.states, &mut self.commit.ops);
         self.tallies.write(&mut self.commit.ops);
         self.redeliveries.write(&mut self.commit.ops);
         self.values.clear();
         if std::mem::take(&mut self.reopened_changed) {
-            let key = key::meta(REOPENED);
-            let value = record::encode(&key, &self.reopened);
-            self.commit.ops.push(Op::Put(key, value));
+            self.commit.ops.push(meta::put(REOPENED, &self.reopened));
         }
         let mut commit = std::mem::take(&mut self.commit);
         if !commit.ops.is_empty() {
-            commit.ops.push(self.state_op());
+            commit.ops.push(meta::put(STATE, &self.state));
         }
         commit
     }
@@ -422,12 +418,6 @@ impl CommitBuilder {
         self.metrics.late_held.set(number(self.states.held().len() as u64));
         self.metrics.quarantined.set(number(self.state.statuses[EventStatus::Quarantined as usize]));
         self.metrics.oldest.set(self.retention.oldest.map_or(0, Timestamp::as_secs));
-    }
-
-    pub(super) fn state_op(&self) -> Op {
-        let key = key::meta(STATE);
-        let value = record::encode(&key, &self.state);
-        Op::Put(key, value)
     }
 
     /// Moves the low-water mark up to the first open event, looking at no more than `limit` events.

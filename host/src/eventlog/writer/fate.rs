@@ -8,6 +8,8 @@ pub(super) enum Ruling {
     Store,
     /// Store it, and tell nobody.
     Hold,
+    /// Store it for processors.
+    Repeat(EventId),
     Duplicate(EventId),
 }
 

@@ -52,6 +52,9 @@ impl CommitBuilder {
             Some(header) if header.event.quarantine.is_some() => {
                 Err(EventLogError::Conflict(format!("event {}, which was put into quarantine", event.seq)))
             }
+            Some(header) if header.event.repeat_of.is_some() => {
+                Err(EventLogError::Conflict(format!("event {}, which is a repetition", event.seq)))
+            }
             Some(_) => Ok(()),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::commit::CommitBuilder;
 use crate::event::{Event, EventStatus, Timestamp};
 use crate::eventlog::EventLogError;
-use crate::eventlog::batch::{Appended, Expected, NewEvent, Release, ValueChange};
+use crate::eventlog::batch::{Expected, NewEvent, Release, ValueChange};
 use crate::eventlog::layout::bucket::Slot;
 use crate::eventlog::quarantine::{RELEASES, Released};
 
@@ -32,9 +32,7 @@ impl CommitBuilder {
         let Release { seq, by, event } = release;
         // Neither a duplicate of what is in quarantine, nor late.
         let event = NewEvent { identity: None, statement: None, quarantine: None, ..event };
-        let (Appended::Accepted(event) | Appended::Held(event)) = self.append(event, None, now)? else {
-            unreachable!("an event without an identity is no duplicate");
-        };
+        let event = self.put_event(event, None, false, now)?;
         let quarantined = &mut self.state.statuses[EventStatus::Quarantined as usize];
         *quarantined = quarantined.saturating_sub(1);
         self.state.statuses[EventStatus::Released as usize] += 1;

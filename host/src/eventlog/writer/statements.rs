@@ -42,7 +42,8 @@ impl CommitBuilder {
         if let Some(delivery) = delivery {
             self.states.tell(&delivery, first, now);
         }
-        Ruling::Duplicate(first)
+        // Nobody may be told of what is in quarantine, not even a processor.
+        if new.keep_repeat && new.quarantine.is_none() { Ruling::Repeat(first) } else { Ruling::Duplicate(first) }
     }
 
     /// A delivery as a thing: all that there is to say of it is that it came.

@@ -82,6 +82,9 @@ pub struct EventDetail<'a> {
     /// Why it was put into quarantine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<&'a str>,
+    /// The event that told what this one repeats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat_of: Option<EventId>,
     /// What ended its quarantine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub released: Option<Released>,
@@ -142,8 +145,11 @@ pub struct AttemptView<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Moment<'a> {
     pub at: Timestamp,
-    /// `received`, `verified`, `stored`, `replayed`, `omitted`, `attempt`, `cancelled`, `delivered` or `dead`.
+    /// `received`, `verified`, `stored`, `repeat`, `replayed`, `omitted`, `attempt`, `cancelled`, `delivered` or `dead`.
     pub what: &'static str,
+    /// The event that is repeated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<EventId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<&'a AgentName>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -277,6 +283,7 @@ pub fn detail<'a>(stored: &'a Stored, hold: &dyn Fn(&AgentName) -> Option<Hold>)
         status: stored.status(),
         held_until: stored.held_until(),
         quarantine: event.quarantine.as_deref(),
+        repeat_of: event.repeat_of,
         released: None,
         received_at: event.time,
         verified_at: event.verified_at,
@@ -326,6 +333,7 @@ fn timeline<'a>(event: &Event, deliveries: &'a [Delivery]) -> Vec<Moment<'a>> {
     let mut moments = vec![moment(event.time, "received")];
     moments.extend(verified);
     moments.push(moment(event.stored_at, "stored"));
+    moments.extend(event.repeat_of.map(|first| Moment { of: Some(first), ..moment(event.stored_at, "repeat") }));
     for delivery in deliveries {
         let agent = Some(&delivery.agent);
         if let Some(by) = &delivery.replayed_by {
@@ -364,6 +372,7 @@ fn moment<'a>(at: Timestamp, what: &'static str) -> Moment<'a> {
     Moment {
         at,
         what,
+        of: None,
         agent: None,
         by: None,
         attempt: None,
@@ -431,6 +440,7 @@ mod tests {
             delivery_id: None,
             traceparent: None,
             quarantine: None,
+            repeat_of: None,
         };
         let recipient = |agent: &str| Recipient { agent: agent.parse().unwrap(), priority: Priority::Normal };
         let mut first = Delivery::new(recipient("a"), at(1003));
@@ -467,6 +477,20 @@ mod tests {
                 (5000, "replayed", "a"),
             ]
         );
+    }
+
+    #[test]
+    fn the_timeline_says_what_is_repeated() {
+        let mut stored = stored();
+        let first = EventId::new(at(900), Seq(6), 1);
+        (stored.event.repeat_of, stored.deliveries) = (Some(first), Vec::new());
+
+        let detail = detail(&stored, &|_| None);
+
+        let listed: Vec<_> = detail.timeline[2..].iter().map(|moment| (moment.what, moment.of)).collect();
+        assert_eq!(listed, [("stored", None), ("repeat", Some(first))]);
+        let json = serde_json::to_value(&detail).unwrap();
+        assert_eq!(json["repeat_of"], first.to_string());
     }
 
     #[test]
@@ -537,7 +561,7 @@ mod tests {
             ("channel=Git", "`channel`: expected a name of `a-z`, `0-9` and `-`, found `Git`"),
             (
                 "status=done",
-                "`status`: expected `accepted`, `pending`, `dead`, `delivered`, `held`, `dropped`, `quarantined` or `released`, found `done`",
+                "`status`: expected `accepted`, `pending`, `dead`, `delivered`, `held`, `dropped`, `quarantined`, `released` or `repeat`, found `done`",
             ),
             ("since=yesterday", "`since`: expected a time such as `2026-01-31T12:00:00Z`, found `yesterday`"),
             ("q=", "`q`: expected a text of 1 to 256 characters, found `nothing`"),

@@ -147,7 +147,7 @@ impl Import<'_> {
     fn new_event(&self, event: &PortableEvent) -> NewEvent {
         let PortableEvent { original, channel, kind, subject, time, content_type, data, attributes, .. } =
             event.clone();
-        let recipients = if self.routed && event.quarantine.is_none() {
+        let recipients = if self.routed && event.quarantine.is_none() && event.repeat_of.is_none() {
             let facts = Facts {
                 channel: &channel,
                 kind: &kind,
@@ -177,6 +177,8 @@ impl Import<'_> {
             statement: None,
             is_imported: true,
             quarantine: event.quarantine.clone(),
+            keep_repeat: false,
+            repeat_of: event.repeat_of,
             recipients,
         }
     }
@@ -191,7 +193,7 @@ impl Import<'_> {
 impl ImportReport {
     fn count(&mut self, appended: &Appended) {
         match appended {
-            Appended::Accepted(_) | Appended::Held(_) => self.imported += 1,
+            Appended::Accepted(_) | Appended::Held(_) | Appended::Repeat { .. } => self.imported += 1,
             Appended::Duplicate(_) => self.duplicates += 1,
         }
     }

@@ -90,6 +90,8 @@ fn told(event: Event) -> NewEvent {
         statement: None,
         is_imported: true,
         quarantine: None,
+        keep_repeat: false,
+        repeat_of: None,
         recipients: Vec::new(),
     }
 }

@@ -125,6 +125,9 @@ async fn replay_event(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     if stored.event.quarantine.is_some() {
         return Err(quarantined().into());
     }
+    if let Some(first) = stored.event.repeat_of {
+        return Err(repeat(first).into());
+    }
     let Stored { event, .. } = stored;
     let known = event.id;
     let mut recipients = shared.services.dispatch.route(&event.facts()).recipients;
@@ -223,6 +226,10 @@ fn unknown_replay(id: &str) -> HttpProblem {
 fn quarantined() -> HttpProblem {
     let detail = "the event was put into quarantine: release it, or replay what it was released as";
     HttpProblem::conflict("quarantined", "In quarantine", detail)
+}
+
+fn repeat(first: EventId) -> HttpProblem {
+    HttpProblem::conflict("repeat", "Repetition", format!("the event repeats `{first}`: replay that one"))
 }
 
 fn unrouted() -> HttpProblem {

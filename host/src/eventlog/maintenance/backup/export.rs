@@ -176,7 +176,10 @@ impl Copy<'_> {
         let tally = &mut self.contents.tally;
         tally.statuses[status as usize] += 1;
         tally.stored += bytes;
-        *tally.channels.entry(header.event.channel.clone()).or_default() += 1;
+        // A repetition counts as a duplicate of its channel.
+        if header.event.repeat_of.is_none() {
+            *tally.channels.entry(header.event.channel.clone()).or_default() += 1;
+        }
     }
 
     /// The last position of the ones without a record that begin at `seq`, which cannot be read.

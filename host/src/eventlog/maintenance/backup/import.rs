@@ -19,7 +19,7 @@ use crate::eventlog::layout::deliveries::{bucket_of, bucket_values};
 use crate::eventlog::layout::identities::Identities;
 use crate::eventlog::layout::key;
 use crate::eventlog::layout::meta::{
-    self, CHANNEL, LogState, OPEN_REPLAYS, QUARANTINE, Quarantine, STATE, WITHHELD, open_replays,
+    self, CHANNEL, LogState, OPEN_REPLAYS, QUARANTINE, Quarantine, REPEATS, STATE, WITHHELD, open_replays,
 };
 use crate::eventlog::layout::reader::Store;
 use crate::eventlog::layout::record::{self, Tombstone};
@@ -55,6 +55,7 @@ pub(crate) fn restore_into(
         replays: BTreeMap::new(),
         withheld: 0,
         quarantine: Quarantine::default(),
+        repeats: 0,
         released: BTreeSet::new(),
         identities: Identities::load(&store, usize::MAX, Counter::default())?,
         store,
@@ -122,6 +123,7 @@ struct Making {
     replays: BTreeMap<AgentName, u64>,
     withheld: u64,
     quarantine: Quarantine,
+    repeats: u64,
     /// The events of which a value says that they were released, and that did not come yet.
     released: BTreeSet<Seq>,
     identities: Identities,
@@ -199,9 +201,8 @@ impl Making {
         if is_changed {
             self.bucket.push((seq, deliveries));
         }
-        let counts = self.counted.entry(event.channel).or_default();
-        counts.accepted += 1;
-        counts.last_event_at = counts.last_event_at.max(Some(event.time));
+        self.repeats += u64::from(event.repeat_of.is_some());
+        self.counted.entry(event.channel.clone()).or_default().add(&event);
     }
 
     fn gone(&mut self, first: Seq, gone: Tombstone) {
@@ -244,23 +245,16 @@ impl Making {
             let value = record::encode(&key, &counts);
             self.put(key, value);
         }
-        let open = key::meta(OPEN_REPLAYS);
-        let value = record::encode(&open, &self.replays);
-        self.put(open, value);
-        let withheld = key::meta(WITHHELD);
-        let value = record::encode(&withheld, &self.withheld);
-        self.put(withheld, value);
+        self.ops.push(meta::put(OPEN_REPLAYS, &self.replays));
+        self.ops.push(meta::put(WITHHELD, &self.withheld));
+        self.ops.push(meta::put(QUARANTINE, &self.quarantine));
+        self.ops.push(meta::put(REPEATS, &self.repeats));
         // Their events are gone.
         let stray = std::mem::take(&mut self.released).into_iter().map(|seq| Op::Remove(Released::stored_key(seq)));
         self.ops.extend(stray);
-        let quarantine = key::meta(QUARANTINE);
-        let value = record::encode(&quarantine, &self.quarantine);
-        self.put(quarantine, value);
         self.state.floor = self.first_held.unwrap_or(head.next());
         self.state.settled = self.first_open.unwrap_or(head.next());
-        let state = key::meta(STATE);
-        let value = record::encode(&state, &self.state);
-        self.put(state, value);
+        self.ops.push(meta::put(STATE, &self.state));
         // Positions that others keep of the log that was backed up may be wrong here: what came after it is gone.
         self.ops.extend(meta::identity(Epoch::new()?));
         self.write()

@@ -76,6 +76,11 @@
 //! 39. A repetition that is to be kept is an event that only processors and scans find; it counts as a duplicate. A delivery that was
 //!     seen before is counted alone. (`a_repetition_is_kept_for_processors_alone`)
 //! 40. A kept repetition is removed as a settled event is. (`a_kept_repetition_is_removed_as_a_settled_event`)
+//! 41. A processor is woken when something is due, however the clock jumps, and hears what its batch came to once that is durable.
+//!     (`a_processor_is_woken_and_answers_what_is_durable`)
+//! 42. What a processor does by the time and for requests is done once, as what it does with events.
+//!     (`nothing_is_done_twice_after_a_failed_commit`)
+//! 43. Events, requests and the time take turns. (`requests_starve_neither_events_nor_time`)
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 
@@ -93,6 +98,7 @@ mod identity;
 mod layout;
 mod maintenance;
 mod metrics;
+mod processor;
 mod quarantine;
 mod query;
 mod scan;
@@ -117,7 +123,7 @@ pub use self::batch::{
     Release, Space, ValueChange,
 };
 pub use self::claim::Claims;
-pub use self::consumer::{Consumer, Processor, run as run_processor};
+pub use self::consumer::Consumer;
 pub use self::cursor::{Cursor, CursorError};
 use self::engine::journal::Journal;
 use self::engine::memory::Memory;
@@ -133,6 +139,7 @@ pub use self::maintenance::{
     verify,
 };
 use self::metrics::LogMetrics;
+pub use self::processor::{Processor, run as run_processor, run_with as run_processor_with};
 pub use self::quarantine::Released;
 pub use self::query::{
     DeliveryFilter, DeliverySelection, DeliveryStage, EventKey, LaneSubjects, Order, Page, Progress, Query, Range,

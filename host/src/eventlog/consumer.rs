@@ -1,22 +1,15 @@
-//! Named readers of the log with a durable position, and processors: what they derive from the log and how far they have
-//! come become durable together.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! Named readers of the log with a durable position, which moves in the commit of what follows from what they read.
 
 use bytes::Bytes;
-use tokio_util::sync::CancellationToken;
 
 use super::batch::{Batch, Committed, Expected, Space, ValueChange};
 use super::{EventLog, EventLogError};
-use crate::event::{Event, Seq};
+use crate::event::Seq;
 
 /// The positions of all consumers, by name.
 const SPACE: Space = Space::of_module("consumers");
 /// The version of a position's record.
 const VERSION: u8 = 1;
-/// How long to wait before a write is tried again that the log could not accept.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// A named reader of the log. Everything up to its position is done with.
 ///
@@ -86,56 +79,5 @@ fn decode(name: &str, record: &Bytes) -> Result<Seq, EventLogError> {
         Some((&VERSION, position)) => postcard::from_bytes(position).map_err(|error| corrupt(error.to_string())),
         Some((&found, _)) => Err(EventLogError::Version { key: key(), found, expected: VERSION }),
         None => Err(corrupt("it is empty".to_owned())),
-    }
-}
-
-/// Derives state and events from the log, each exactly once.
-pub trait Processor: Send {
-    /// Names its position.
-    fn name(&self) -> &str;
-
-    /// Reads its state: what the batches of [`Processor::process`] have made durable. Called before the first page, and
-    /// again when it is not known whether the last batch is durable.
-    ///
-    /// # Errors
-    /// Those of reads; the processor then stops.
-    fn load(&mut self, log: &EventLog) -> Result<(), EventLogError>;
-
-    /// What follows from the next events: changes of values and derived events. A batch that is lost with the process is
-    /// asked for again, after [`Processor::load`].
-    fn process(&mut self, events: &[Arc<Event>]) -> Batch;
-}
-
-/// Runs a processor until `stop`, or until the log ends.
-///
-/// # Errors
-/// Those that no retry can mend: `Corrupt`, `Closed`, `Poisoned`. After all others, and when the outcome of a commit is
-/// unknown, it goes on from what is durable.
-pub async fn run<P: Processor>(log: EventLog, mut processor: P, stop: CancellationToken) -> Result<(), EventLogError> {
-    loop {
-        match follow(&log, &mut processor, &stop).await {
-            Ok(()) => return Ok(()),
-            Err(error) if error.is_transient() || matches!(error, EventLogError::Conflict(_)) => {
-                tracing::warn!(processor = processor.name(), "Processor goes on from what is durable: {error}");
-                tokio::select! {
-                    () = stop.cancelled() => return Ok(()),
-                    () = tokio::time::sleep(RETRY) => {}
-                }
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-async fn follow(log: &EventLog, processor: &mut impl Processor, stop: &CancellationToken) -> Result<(), EventLogError> {
-    let mut consumer = Consumer::open(log, processor.name())?;
-    processor.load(log)?;
-    let mut tail = log.tail(consumer.position()).with_repeats();
-    loop {
-        let page = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            page = tail.next() => page?,
-        };
-        consumer.advance(page.upto, processor.process(&page.events)).await?;
     }
 }

@@ -3,6 +3,7 @@
 //! No processor of the gateway runs without its configuration yet, so this one brings its own: a child process with the
 //! gateway's event log, a writer, and a processor that counts the events and derives one event from each.
 
+use std::convert::Infallible;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -167,6 +168,8 @@ struct Counter {
 }
 
 impl Processor for Counter {
+    type Request = Infallible;
+
     fn name(&self) -> &str {
         NAME
     }
@@ -176,7 +179,7 @@ impl Processor for Counter {
         Ok(())
     }
 
-    fn process(&mut self, events: &[Arc<Event>]) -> Batch {
+    fn process(&mut self, events: &[Arc<Event>], _: Timestamp) -> Batch {
         let sources = events.iter().filter(|event| event.channel.as_str() == SOURCE);
         let derived: Vec<_> = sources.map(|source| event(DERIVED, source.seq)).collect();
         self.count += derived.len() as u64;

@@ -1,13 +1,20 @@
 //! Promises about tails and processors.
 
+use std::convert::Infallible;
+
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::states::at;
 use super::*;
 
 engines! {
     a_tail_returns_every_event_once
     a_tail_ends_with_its_log
     a_processor_sees_each_event_exactly_once
+    a_processor_is_woken_and_answers_what_is_durable
+    nothing_is_done_twice_after_a_failed_commit
+    requests_starve_neither_events_nor_time
 }
 
 async fn upto(tail: &mut Tail, last: u64) -> Vec<u64> {
@@ -69,6 +76,8 @@ impl Counting {
 }
 
 impl Processor for Counting {
+    type Request = Infallible;
+
     fn name(&self) -> &'static str {
         "counting"
     }
@@ -78,7 +87,7 @@ impl Processor for Counting {
         Ok(())
     }
 
-    fn process(&mut self, events: &[Arc<Event>]) -> Batch {
+    fn process(&mut self, events: &[Arc<Event>], _: Timestamp) -> Batch {
         let own = events.iter().filter(|event| event.channel.as_str() == "github");
         let derived: Vec<_> = own
             .map(|event| NewEvent { channel: "counted".parse().unwrap(), ..new_event(event.seq.to_string()) })
@@ -139,4 +148,226 @@ async fn a_processor_sees_each_event_exactly_once(bed: Bed) {
     let mut unique = derived.clone();
     unique.dedup();
     assert_eq!((Counting::read(&log), derived.len(), unique.len()), (347, 347, 347));
+}
+
+/// Writes a line for each event of a channel, each moment that is due, and each request: an event of its own.
+struct Diary {
+    due: Timestamp,
+    every: Duration,
+    waiting: Option<oneshot::Sender<EventId>>,
+}
+
+/// What is to be written, and who waits for it.
+type Entry = (String, oneshot::Sender<EventId>);
+
+impl Diary {
+    const SPACE: Space = Space::of_module("diary");
+    const REQUESTS: usize = 4;
+
+    /// One that is due at second 10, and then after each `every`.
+    fn new(every: Duration) -> Self {
+        Self { due: at(10), every, waiting: None }
+    }
+
+    fn line(text: String) -> NewEvent {
+        NewEvent { channel: "diary".parse().unwrap(), ..new_event(text) }
+    }
+
+    /// Runs it with the clock of `bed`.
+    async fn run(
+        self,
+        bed: &Bed,
+        log: &EventLog,
+        requests: mpsc::Receiver<Entry>,
+        stop: &CancellationToken,
+    ) -> Result<(), EventLogError> {
+        let clock = bed.clock.clone();
+        run_processor_with(log.clone(), self, requests, move || clock.now(), stop.clone()).await
+    }
+}
+
+impl Processor for Diary {
+    type Request = Entry;
+
+    fn name(&self) -> &'static str {
+        "diary"
+    }
+
+    fn load(&mut self, log: &EventLog) -> Result<(), EventLogError> {
+        (self.due, self.waiting) = (at(10), None);
+        if let Some(due) = log.value(&Self::SPACE, "due")? {
+            self.due = Timestamp::from_millis(std::str::from_utf8(&due).unwrap().parse().unwrap());
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, events: &[Arc<Event>], now: Timestamp) -> Batch {
+        assert!(now >= at(0), "the time is that of the clock");
+        let own = events.iter().filter(|event| event.channel.as_str() == "github");
+        own.map(|event| Self::line(format!("event {}", event.seq))).collect::<Vec<_>>().into()
+    }
+
+    fn due(&self) -> Option<Timestamp> {
+        Some(self.due)
+    }
+
+    fn tick(&mut self, now: Timestamp) -> Batch {
+        assert!(self.due <= now);
+        let events = vec![Self::line(format!("due {}", self.due.since(at(0)).as_millis()))];
+        self.due = self.due.after(self.every);
+        let values =
+            ValueChange::all(&Self::SPACE, vec![("due".to_owned(), Some(self.due.as_millis().to_string().into()))]);
+        Batch { events, values, ..Batch::default() }
+    }
+
+    fn request(&mut self, (text, answer): Entry, _: Timestamp) -> Batch {
+        self.waiting = Some(answer);
+        if text.is_empty() { Batch::default() } else { vec![Self::line(format!("request {text}"))].into() }
+    }
+
+    fn committed(&mut self, committed: Committed) {
+        if let Some(answer) = self.waiting.take() {
+            let nothing = EventId::new(at(0), Seq(0), 0);
+            let _ = answer.send(committed.events.first().map_or(nothing, Appended::id));
+        }
+    }
+}
+
+/// Asks the diary; `None` if the request was dropped.
+async fn ask(requests: &mpsc::Sender<Entry>, text: &str) -> Option<EventId> {
+    let (answer, answered) = oneshot::channel();
+    requests.send((text.to_owned(), answer)).await.unwrap();
+    answered.await.ok()
+}
+
+/// The lines of the diary.
+fn lines(log: &EventLog) -> Vec<String> {
+    let found = read(log, Seq(0), 100_000);
+    let own = found.iter().filter(|stored| stored.event.channel.as_str() == "diary");
+    own.map(|stored| String::from_utf8(stored.event.data.to_vec()).unwrap()).collect()
+}
+
+/// Waits until the diary has such a line.
+async fn written(log: &EventLog, line: &str) {
+    let mut snapshots = log.watch();
+    while !lines(log).iter().any(|found| found == line) {
+        tokio::time::timeout(Duration::from_secs(30), snapshots.changed()).await.expect(line).unwrap();
+    }
+}
+
+async fn a_processor_is_woken_and_answers_what_is_durable(bed: Bed) {
+    let log = bed.open();
+    let (requests, taken) = mpsc::channel(Diary::REQUESTS);
+    let stop = CancellationToken::new();
+    bed.clock.set(at(9));
+    let test = async {
+        let id = ask(&requests, "a").await.unwrap();
+        assert_eq!(log.event(id).unwrap().unwrap().event.data, "request a");
+        assert!(bed.told().iter().any(|(seq, _)| *seq == id.seq().0));
+        assert_eq!(lines(&log), ["request a"], "nothing is due yet");
+
+        bed.clock.set(at(10));
+        written(&log, "due 10000").await;
+        // The clock jumps ahead, and back.
+        bed.clock.set(at(40));
+        written(&log, "due 40000").await;
+        bed.clock.set(at(5));
+        let event = accept(&log, new_event("{}")).await;
+        written(&log, &format!("event {}", event.seq)).await;
+
+        let head = log.head();
+        while Consumer::open(&log, "diary").unwrap().position() < head {
+            tokio::task::yield_now().await;
+        }
+        // A commit is readable a moment before its snapshot is shown; after a further one it is.
+        checkpoint(&log, "clock", Seq(0)).await.unwrap();
+        let snapshots = log.watch();
+        assert_eq!(ask(&requests, "").await.map(EventId::seq), Some(Seq(0)), "what changes nothing is answered");
+        assert_eq!((log.head(), snapshots.has_changed().unwrap()), (head, false), "and not committed");
+        stop.cancel();
+    };
+    both(Diary::new(Duration::from_secs(10)).run(&bed, &log, taken, &stop), test).await;
+
+    let written = lines(&log);
+    assert_eq!(written[1..5], ["due 10000", "due 20000", "due 30000", "due 40000"]);
+    assert_eq!(written.len(), 6, "{written:?}");
+}
+
+async fn nothing_is_done_twice_after_a_failed_commit(bed: Bed) {
+    let diary = || Diary::new(Duration::from_secs(10));
+    let log = bed.open();
+    bed.clock.set(at(0));
+    let ((requests, taken), stop) = (mpsc::channel(Diary::REQUESTS), CancellationToken::new());
+    let unstored = async {
+        accept(&log, new_event("{}")).await;
+        written(&log, "event 1").await;
+        bed.fail_with(EngineError::Full("no space".to_owned()));
+        bed.clock.set(at(10));
+        assert_eq!(ask(&requests, "a").await, None, "nobody is answered who may not be served");
+        bed.heal();
+        serving(&log).await;
+        assert!(ask(&requests, "b").await.is_some());
+        written(&log, "due 10000").await;
+        stop.cancel();
+    };
+    both(diary().run(&bed, &log, taken, &stop), unstored).await;
+
+    // The next commit is stored, and the process ends before it knows.
+    let (requests, taken) = mpsc::channel(Diary::REQUESTS);
+    bed.killed_after_write.store(true, Ordering::Release);
+    bed.clock.set(at(20));
+    let never = CancellationToken::new();
+    let (ended, answer) = tokio::join!(diary().run(&bed, &log, taken, &never), async {
+        let (answer, answered) = oneshot::channel();
+        requests.try_send(("c".to_owned(), answer)).unwrap();
+        answered.await.ok()
+    });
+    assert!(matches!(ended, Err(EventLogError::Poisoned(_))), "{ended:?}");
+    assert_eq!(answer, None);
+    bed.killed_after_write.store(false, Ordering::Release);
+
+    let log = bed.reopen(log).await;
+    let ((requests, taken), stop) = (mpsc::channel(Diary::REQUESTS), CancellationToken::new());
+    let again = async {
+        written(&log, "due 20000").await;
+        assert!(ask(&requests, "d").await.is_some());
+        stop.cancel();
+    };
+    both(diary().run(&bed, &log, taken, &stop), again).await;
+
+    let written = lines(&log);
+    for line in ["event 1", "due 10000", "due 20000", "request b", "request d"] {
+        assert_eq!(written.iter().filter(|found| *found == line).count(), 1, "{line}: {written:?}");
+    }
+    let asked = written.iter().filter(|line| line.starts_with("request c")).count();
+    assert!(!written.contains(&"request a".to_owned()) && asked <= 1 && written.len() == 5 + asked, "{written:?}");
+}
+
+async fn requests_starve_neither_events_nor_time(bed: Bed) {
+    let log = bed.open();
+    // More than a page, and read from the log.
+    append(&log, (0..600).map(|_| new_event("{}")).collect()).await.unwrap();
+    // Something is due all the time.
+    bed.clock.set(at(3600));
+    let ((requests, taken), stop) = (mpsc::channel(Diary::REQUESTS), CancellationToken::new());
+    let flood = async {
+        while !stop.is_cancelled() {
+            let (answer, _) = oneshot::channel();
+            tokio::select! {
+                () = stop.cancelled() => {}
+                sent = requests.send(("more".to_owned(), answer)) => sent.unwrap(),
+            }
+        }
+    };
+    let test = async {
+        let seen = async {
+            written(&log, "event 600").await;
+            written(&log, "due 10009").await;
+            stop.cancel();
+        };
+        tokio::join!(flood, seen);
+    };
+    both(Diary::new(Duration::from_millis(1)).run(&bed, &log, taken, &stop), test).await;
+
+    assert!(lines(&log).iter().any(|line| line == "request more"));
 }

@@ -81,6 +81,7 @@
 //! 42. What a processor does by the time and for requests is done once, as what it does with events.
 //!     (`nothing_is_done_twice_after_a_failed_commit`)
 //! 43. Events, requests and the time take turns. (`requests_starve_neither_events_nor_time`)
+//! 44. A note is there as long as its event. (`a_note_goes_with_its_event`)
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 
@@ -98,6 +99,7 @@ mod identity;
 mod layout;
 mod maintenance;
 mod metrics;
+mod note;
 mod processor;
 mod quarantine;
 mod query;
@@ -139,6 +141,7 @@ pub use self::maintenance::{
     verify,
 };
 use self::metrics::LogMetrics;
+pub use self::note::Note;
 pub use self::processor::{Processor, run as run_processor, run_with as run_processor_with};
 pub use self::quarantine::Released;
 pub use self::query::{
@@ -391,6 +394,15 @@ impl EventLog {
     pub fn release(&self, seq: Seq) -> Result<Option<Released>, EventLogError> {
         let value = self.value(&quarantine::RELEASES, &Released::key(seq))?;
         value.map(|value| Released::read(seq, &value)).transpose()
+    }
+
+    /// What a processor has noted about the event at `seq`.
+    ///
+    /// # Errors
+    /// Those of [`EventLog::event`].
+    pub fn note(&self, seq: Seq) -> Result<Option<Note>, EventLogError> {
+        let value = self.value(&note::NOTES, &Note::key(seq))?;
+        value.map(|value| Note::read(seq, &value)).transpose()
     }
 
     /// The values of `space` whose keys start with `prefix`, by key.

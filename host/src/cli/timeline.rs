@@ -148,6 +148,7 @@ fn what(moment: &Value) -> String {
             (first, last) => format!("attempts {first} to {last} to {agent} are not kept"),
         },
         "repeat" => format!("repeat of {}", shown(&moment["of"])),
+        "note" => format!("{}: {}", shown(&moment["by"]), shown(&moment["message"])),
         "replayed" => format!("replayed to {agent} by {}", shown(&moment["by"])),
         "delivered" => format!("delivered to {agent}"),
         "cancelled" => format!("delivery to {agent} {}", shown(&moment["message"])),
@@ -288,6 +289,10 @@ mod tests {
             (json!({"what": "omitted", "agent": "a", "attempts": [1, 12]}), "attempts 1 to 12 to a are not kept"),
             (json!({"what": "omitted", "agent": "a", "attempts": [1, 1]}), "attempt 1 to a is not kept"),
             (json!({"what": "repeat", "of": "0198"}), "repeat of 0198"),
+            (
+                json!({"what": "note", "by": "alert", "message": "repeat 7 of incident 3, suppressed: in progress"}),
+                "alert: repeat 7 of incident 3, suppressed: in progress",
+            ),
         ] {
             assert_eq!(what(&moment), expected);
         }

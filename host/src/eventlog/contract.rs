@@ -25,6 +25,7 @@ mod format;
 mod full_disk;
 mod journal;
 mod maintenance;
+mod notes;
 mod processors;
 mod promises;
 mod quarantine;

@@ -3,6 +3,7 @@
 mod collect;
 pub(crate) mod commit;
 mod fate;
+mod notes;
 mod open_redeliveries;
 pub(crate) mod queue;
 mod redelivery;

@@ -20,7 +20,7 @@ use crate::dispatch::{self, Dispatch};
 use crate::egress::EgressSettings;
 use crate::event::{Destination, EventId, Facts, RequestId, Timestamp};
 use crate::eventlog::contract::new_event;
-use crate::eventlog::{self, EngineKind, EventLog, NewEvent};
+use crate::eventlog::{self, Batch, EngineKind, EventLog, NewEvent, Note};
 use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, PollSettings, Router};
 use crate::metrics::Metrics;
 use crate::notice::Notices;
@@ -332,6 +332,23 @@ async fn the_admin_api_shows_what_the_log_holds() {
     for noun in ["agents", "consumers", "plugins", "routes", "skills", "deliveries", "replays"] {
         assert_eq!(gateway.get(&format!("/admin/{noun}")).await.json()[noun], serde_json::json!([]), "{noun}");
     }
+}
+
+#[tokio::test]
+async fn the_timeline_of_an_event_has_what_a_processor_noted() {
+    let gateway = Gateway::start(|_| {}).await;
+    let id = gateway.append("hello").await;
+    let note = Note { by: "alert".to_owned(), at: Timestamp::now(), text: "repeat 7 of incident 3".to_owned() };
+    let batch = Batch { values: vec![note.about(id.seq())], ..Batch::default() };
+    gateway.log.commit(batch).await.unwrap();
+
+    let event = gateway.get(&format!("/admin/events/{id}")).await.json();
+
+    let last = event["timeline"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&last["what"], &last["by"], &last["message"]),
+        (&"note".into(), &"alert".into(), &"repeat 7 of incident 3".into())
+    );
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ use crate::eventlog::layout::bucket::Slot;
 use crate::eventlog::layout::key;
 use crate::eventlog::layout::reader::parts;
 use crate::eventlog::layout::record::{self, Tombstone};
+use crate::eventlog::note::Note;
 use crate::eventlog::quarantine::Released;
 use crate::eventlog::settings::{Hold, RetentionLimits};
 
@@ -119,6 +120,7 @@ impl CommitBuilder {
         now: Timestamp,
         collected: &mut Collected,
     ) -> Result<bool, EventLogError> {
+        let noted = self.noted(&block)?;
         let mut removed = Vec::new();
         let mut all_due = true;
         for seq in block.held().collect::<Vec<_>>() {
@@ -140,6 +142,9 @@ impl CommitBuilder {
             self.buckets.forget(seq);
             if status == EventStatus::Released {
                 self.commit.ops.push(Op::Remove(Released::stored_key(seq)));
+            }
+            if noted.contains(&seq) {
+                self.commit.ops.push(Op::Remove(Note::stored_key(seq)));
             }
             let bodies = (0..parts(header.overflow)).map(|part| Op::Remove(key::body(seq, part).to_vec()));
             self.commit.ops.extend(bodies);

@@ -29,6 +29,7 @@ use crate::eventlog::layout::reader::{EventCursor, Store};
 use crate::eventlog::layout::record::{self, corrupt};
 use crate::eventlog::layout::states::States;
 use crate::eventlog::metrics::LogMetrics;
+use crate::eventlog::note::Note;
 use crate::eventlog::settings::{DedupLimits, RetentionLimits};
 use crate::eventlog::snapshot::{Snapshot, WriterState};
 
@@ -50,6 +51,8 @@ pub(crate) struct CommitBuilder {
     /// An open position, remembered so that it is not read with every commit.
     pub(super) blocked_on: Option<Seq>,
     pub(super) redeliveries: OpenRedeliveries,
+    /// Whether there may be notes.
+    pub(super) has_notes: bool,
     /// The values that the commit changes, by key: what a later batch of the same commit expects is compared with these.
     pub(super) values: HashMap<Vec<u8>, Option<Bytes>>,
     pub(super) identities: Identities,
@@ -113,6 +116,7 @@ impl CommitBuilder {
         let identities = Identities::load(&store, max, metrics.identities_forgotten.clone())?;
         let states = States::load(&store, states_max, metrics.states_forgotten.clone())?;
         let status_counts = StatusCounts::load(&store, &mut state, &states)?;
+        let has_notes = Note::any(&store)?;
         let tallies = Tallies::load(&store, Arc::clone(&metrics))?;
         let block = BlockWriter::new(store.engine.block_bytes());
         let retention = Retention::new(retention, state.floor);
@@ -128,6 +132,7 @@ impl CommitBuilder {
             reopened_changed: false,
             blocked_on: None,
             redeliveries,
+            has_notes,
             values: HashMap::new(),
             identities,
             states,
@@ -168,11 +173,12 @@ impl CommitBuilder {
     }
 
     /// Adds a batch to the commit: all of it, or nothing and why not.
-    pub(crate) fn add(&mut self, batch: Batch, now: Timestamp) -> Result<Committed, EventLogError> {
+    pub(crate) fn add(&mut self, mut batch: Batch, now: Timestamp) -> Result<Committed, EventLogError> {
         // All reads come first. After them nothing can fail, so that no batch is added in part.
         let known = self.check_events(&batch.events)?;
         batch.attempts.iter().try_for_each(|finished| self.check_attempt(finished))?;
         batch.values.iter().try_for_each(|change| self.check_value(change))?;
+        self.check_notes(&mut batch.values)?;
         let recipients = self.check_redeliveries(&batch.redeliveries)?;
         self.check_releases(&batch.releases)?;
 

@@ -12,7 +12,7 @@ use crate::event::{
     AgentName, Attempt, ChannelName, Delivery, DeliveryId, DeliveryState, Event, EventId, EventStatus, Facts, Outcome,
     Payload, PluginName, Priority, RequestId, Seq, Timestamp,
 };
-use crate::eventlog::{EventLog, EventLogError, Place, Query, Range, Released, ScanLimits, Search, Stored};
+use crate::eventlog::{EventLog, EventLogError, Note, Place, Query, Range, Released, ScanLimits, Search, Stored};
 use crate::http::answer::{Response, with_json_text};
 use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
@@ -145,13 +145,14 @@ pub struct AttemptView<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Moment<'a> {
     pub at: Timestamp,
-    /// `received`, `verified`, `stored`, `repeat`, `replayed`, `omitted`, `attempt`, `cancelled`, `delivered` or `dead`.
+    /// `received`, `verified`, `stored`, `repeat`, `note`, `replayed`, `omitted`, `attempt`, `cancelled`, `delivered` or `dead`.
     pub what: &'static str,
     /// The event that is repeated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub of: Option<EventId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<&'a AgentName>,
+    /// Who asked for a replay, or which processor has noted something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,12 +183,16 @@ async fn show(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let stored = only(blocking(request.shared, move |log| log.find(&name)).await?, request.id)?;
     let dispatch = request.shared.services.dispatch.clone();
     let (holds, explains) = (dispatch.clone(), dispatch);
-    let detail = move |stored: &Stored, released| {
+    let detail = move |stored: &Stored, released, note: Option<Note>| {
         let detail = explained(stored, &|agent| holds.hold(agent), &|facts| explains.explain(facts));
-        json(&EventDetail { released, ..detail })
+        json(&EventDetail { released, ..detail }.with(note.as_ref()))
+    };
+    let text = move |log: &EventLog| {
+        let seq = stored.event.seq;
+        Ok(detail(&stored, log.release(seq)?, log.note(seq)?))
     };
     // A payload can be large, and its JSON larger.
-    let text = blocking(request.shared, move |log| Ok(detail(&stored, log.release(stored.event.seq)?))).await?;
+    let text = blocking(request.shared, text).await?;
     Ok(with_json_text(StatusCode::OK, text))
 }
 
@@ -298,6 +303,17 @@ pub fn detail<'a>(stored: &'a Stored, hold: &dyn Fn(&AgentName) -> Option<Hold>)
         deliveries: (0..).zip(deliveries).map(view).collect(),
         unrouted: None,
         timeline: timeline(event, deliveries),
+    }
+}
+
+impl<'a> EventDetail<'a> {
+    /// The same with what a processor has noted.
+    fn with(mut self, note: Option<&'a Note>) -> Self {
+        let noted =
+            |note: &'a Note| Moment { by: Some(&note.by), message: Some(&note.text), ..moment(note.at, "note") };
+        self.timeline.extend(note.map(noted));
+        self.timeline.sort_by_key(|moment| moment.at);
+        self
     }
 }
 
@@ -480,17 +496,22 @@ mod tests {
     }
 
     #[test]
-    fn the_timeline_says_what_is_repeated() {
+    fn the_timeline_says_what_is_repeated_and_what_a_processor_has_noted() {
         let mut stored = stored();
         let first = EventId::new(at(900), Seq(6), 1);
         (stored.event.repeat_of, stored.deliveries) = (Some(first), Vec::new());
+        let note = Note { by: "alert".to_owned(), at: at(1002), text: "repeat 1 of incident 3".to_owned() };
 
-        let detail = detail(&stored, &|_| None);
+        let detail = detail(&stored, &|_| None).with(Some(&note));
 
-        let listed: Vec<_> = detail.timeline[2..].iter().map(|moment| (moment.what, moment.of)).collect();
-        assert_eq!(listed, [("stored", None), ("repeat", Some(first))]);
+        let listed: Vec<_> = detail.timeline[2..].iter().map(|moment| (moment.what, moment.of, moment.by)).collect();
+        assert_eq!(listed, [("note", None, Some("alert")), ("stored", None, None), ("repeat", Some(first), None)]);
         let json = serde_json::to_value(&detail).unwrap();
-        assert_eq!(json["repeat_of"], first.to_string());
+        assert_eq!(
+            (&json["repeat_of"], &json["timeline"][4]["of"]),
+            (&first.to_string().into(), &first.to_string().into())
+        );
+        assert_eq!(json["timeline"][2]["message"], "repeat 1 of incident 3");
     }
 
     #[test]

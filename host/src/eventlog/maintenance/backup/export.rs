@@ -16,6 +16,7 @@ use crate::eventlog::layout::key;
 use crate::eventlog::layout::moved::{self, MovedValue};
 use crate::eventlog::layout::reader::{EventCursor, Store};
 use crate::eventlog::layout::record::{self, Tombstone, corrupt};
+use crate::eventlog::note::{NOTES, Note};
 use crate::eventlog::{ChannelCounts, EventLogError};
 
 /// What a backup is made of, as of one moment.
@@ -32,10 +33,12 @@ pub(crate) struct Source<'a> {
 /// The values of a log: space, key and value, or why one cannot be read.
 pub(crate) type Values = Vec<Result<(String, String, Bytes), EventLogError>>;
 
-/// Reads all values of `store`, and what was no value in format 1 and is one now.
+/// Reads all values of `store` but notes, which are as many as events, and what was no value in format 1 and is one now.
 pub(crate) fn values(store: &Store) -> Values {
     let moved = |moved: MovedValue| (moved.space.to_owned(), moved.key, moved.value);
-    let mut values = in_range(store, key::all_values());
+    let (all, notes) = (key::all_values(), key::values(NOTES.as_str(), ""));
+    let mut values = in_range(store, all.start..notes.start);
+    values.extend(in_range(store, notes.end..all.end));
     values.extend(moved::values(store).into_iter().map(|found| found.map(moved)));
     values
 }
@@ -110,6 +113,8 @@ enum Found {
 
 impl Copy<'_> {
     fn events(&mut self, progress: &mut dyn FnMut(Seq)) -> Result<(), EventLogError> {
+        // What cannot be told is looked for.
+        let has_notes = Note::any(self.store).unwrap_or(true);
         let mut cursor = EventCursor::new(self.store);
         let mut next = Seq(1);
         while next <= self.contents.head {
@@ -122,6 +127,9 @@ impl Copy<'_> {
                     self.contents.events += 1;
                     self.contents.bytes += data.len() as u64;
                     self.frames.put_with(&Frame::Event { event, identity, recipients, deliveries }, &data)?;
+                    if has_notes {
+                        self.note(seq)?;
+                    }
                     seq.next()
                 }
                 Ok(Found::Tombstone(gone)) => {
@@ -140,6 +148,19 @@ impl Copy<'_> {
             progress(seq);
         }
         self.end_gone()
+    }
+
+    /// What was noted about the event at `seq`.
+    fn note(&mut self, seq: Seq) -> Result<(), EventLogError> {
+        let (space, key) = (NOTES.as_str().to_owned(), Note::key(seq));
+        match self.store.value(&space, &key) {
+            Ok(Some(value)) => self.frames.put(&Frame::Value { space, key, value }),
+            Ok(None) => Ok(()),
+            Err(error) => {
+                self.lose(LostKind::Records, None, &error);
+                Ok(())
+            }
+        }
     }
 
     fn find(&mut self, cursor: &mut EventCursor<'_>, seq: Seq) -> Result<Found, EventLogError> {

@@ -7,6 +7,7 @@
 mod agents;
 mod arguments;
 mod cancel;
+mod cell;
 mod check;
 mod client;
 mod completion;
@@ -21,6 +22,7 @@ mod file;
 mod find;
 mod follow;
 mod forward;
+mod incidents;
 mod init;
 mod kinds;
 mod list;
@@ -41,6 +43,7 @@ mod request;
 mod route_test;
 mod send;
 mod serve;
+mod silences;
 mod status;
 mod subscribe;
 mod table;
@@ -57,7 +60,9 @@ use clap::FromArgMatches;
 
 use self::arguments::deliveries::DeliveriesCommand;
 use self::arguments::events::EventsCommand;
+use self::arguments::incidents::IncidentsCommand;
 use self::arguments::routes::RoutesCommand;
+use self::arguments::silences::SilencesCommand;
 use self::arguments::{Arguments, Command, ListArguments, SetUpArguments, grammar};
 use self::connection::Connection;
 use self::failure::Failure;
@@ -163,6 +168,18 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Deliveries { command: Some(DeliveriesCommand::Cancel(arguments)), .. } => {
             block_on(cancel::run(asked, arguments))
         }
+        Command::Incidents { command: None, list: arguments } => {
+            block_on(incidents::run(asked, IncidentsCommand::List(arguments)))
+        }
+        Command::Incidents { command: Some(command), .. } => block_on(incidents::run(asked, command)),
+        Command::Alerts(arguments) => {
+            let (query, table) = arguments.split();
+            list(Listing::Alerts, &Request::Alerts(query), table)
+        }
+        Command::Silences { command: None, list: arguments } => {
+            block_on(silences::run(asked, SilencesCommand::List(arguments)))
+        }
+        Command::Silences { command: Some(command), .. } => block_on(silences::run(asked, command)),
         Command::Subscribe(arguments) => block_on(subscribe::run(asked, arguments)),
         Command::Emit(arguments) => block_on(emit::run(asked, arguments)),
         Command::Consumers { command: None, list: arguments } => {

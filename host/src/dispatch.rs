@@ -10,12 +10,14 @@ mod attempt;
 mod breaker;
 mod context;
 mod endpoint;
+mod failure_class;
 mod health;
 mod hold;
 mod inbox;
 mod job;
 mod memory_budget;
 mod metrics;
+mod objective;
 mod pace;
 mod pause;
 mod permits;
@@ -27,25 +29,30 @@ mod route;
 mod settings;
 mod supervisor;
 mod task;
+mod track_record;
 mod watch;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::caller::Caller;
 use crate::event::{AgentName, ChannelName, Destination, Event, Facts, RequestId, Seq};
 use crate::eventlog::{CommitSink, EventLog, EventLogError, NewDelivery};
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
-use crate::notice::Notices;
+use crate::notice::{Notice, Notices};
 use crate::plugin::PluginHost;
 use crate::skill::Skills;
 
 pub use self::agent::{AgentState, AgentStatus, BreakerStatus, EndpointStatus};
 pub use self::breaker::{BreakerSettings, BreakerState};
 pub use self::endpoint::Health;
+pub use self::failure_class::FailureClass;
 pub use self::hold::{AgentFailure, Hold, Holder};
+pub use self::objective::{BurnRate, BurnStatus, ObjectiveSettings, ObjectiveStatus, Urgency};
 pub use self::pause::Pause;
 pub use self::queues::OnFailure;
 pub use self::retry::RetrySettings;
@@ -53,6 +60,7 @@ pub use self::route::{
     Condition, Explanation, Field, Mode, Number, Pointer, RouteSettings, RouteStatus, Routes, Scalar, Test,
 };
 pub use self::settings::{AgentSettings, HealthSettings, Settings};
+pub use self::track_record::{ClassCount, Lately};
 pub use self::watch::{SyncOutcome, Watch};
 
 use self::agent::{Agent, Setup};
@@ -129,13 +137,13 @@ impl Dispatch {
             let agent = match (before.get(&name), setup) {
                 (Some(agent), None) => Arc::clone(agent),
                 (Some(agent), Some(setup)) => {
-                    agent.replace(setup);
+                    agent.replace(setup, metrics);
                     Arc::clone(agent)
                 }
                 (None, Some(setup)) => {
                     let agent = Arc::new(Agent::new(setup, Arc::clone(budget)));
                     agent.inbox.begin(head);
-                    agent.show_breaker(metrics);
+                    agent.show(metrics);
                     change.started.push(Arc::clone(&agent));
                     agent
                 }
@@ -152,7 +160,7 @@ impl Dispatch {
         agents.store(Arc::new(after));
         for agent in &change.retired {
             agent.retired.cancel();
-            metrics.forget(&agent.name);
+            agent.hide(metrics);
         }
         self.changes.add(change);
     }
@@ -196,6 +204,23 @@ impl Dispatch {
     /// One agent; `None` if it is not configured.
     pub fn agent(&self, name: &AgentName) -> Option<AgentStatus> {
         self.context.agents.load().get(name).map(|agent| self.status_of(agent))
+    }
+
+    /// Looks how the objectives of the agents stand. Returns what there is to notice.
+    pub fn look(&self) -> Vec<Notice> {
+        self.context.agents.load().values().filter_map(|agent| agent.look(&self.context.metrics)).collect()
+    }
+
+    /// Whether anybody speaks for an agent.
+    pub fn has_callers(&self) -> bool {
+        self.context.agents.load().values().any(|agent| !agent.setup().settings.callers.is_empty())
+    }
+
+    /// The agents that somebody speaks for, with those who do.
+    pub fn callers(&self) -> Vec<(AgentName, Vec<Arc<Caller>>)> {
+        let agents = self.context.agents.load();
+        let callers = agents.values().map(|agent| (agent.name.clone(), agent.setup().settings.callers.clone()));
+        callers.filter(|(_, callers)| !callers.is_empty()).collect()
     }
 
     fn status_of(&self, agent: &Agent) -> AgentStatus {

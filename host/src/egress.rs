@@ -26,6 +26,7 @@ use hyper::body::Incoming;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tower_service::Service;
 use url::Url;
 
 pub use self::credential::{Credential, CredentialKind};
@@ -86,6 +87,24 @@ impl Egress {
         }
     }
 
+    /// Connects to the host of `url`, which must be granted, and sends nothing.
+    pub(crate) async fn knock(&self, url: &Url) -> Result<(), EgressError> {
+        if !self.settings.grants.iter().any(|grant| grant.covers(url)) {
+            return Err(EgressError::Denied(format!("`{}` is not granted", authority(url))));
+        }
+        let uri: http::Uri = url.as_str().parse().map_err(|_| EgressError::invalid("url", &authority(url)))?;
+        // The handshake comes after the connection.
+        let limit = 2 * self.settings.connect_timeout;
+        let connected = async {
+            if url.scheme() == "https" {
+                self.https()?.call(uri).await.map(drop).map_err(|error| explain(&*error, true, url))
+            } else {
+                self.connector.clone().call(uri).await.map(drop).map_err(|error| error.explain(url))
+            }
+        };
+        tokio::time::timeout(limit, connected).await.unwrap_or(Err(EgressError::ConnectTimeout(limit)))
+    }
+
     /// The response as far as it arrives in time, the body until `reserve` before the end, and why the body is not whole.
     async fn exchange(
         &self,
@@ -120,7 +139,7 @@ impl Egress {
         let secure = url.scheme() == "https";
         let request = self.build(request, &url, method)?;
         let sent = if secure { self.secure()?.request(request).await } else { self.plain.request(request).await };
-        sent.map_err(|error| self.explain(&error, &url))
+        sent.map_err(|error| explain(&error, error.is_connect(), &url))
     }
 
     fn build(&self, request: EgressRequest, url: &Url, method: Method) -> Result<Request<Full<Bytes>>, EgressError> {
@@ -156,31 +175,32 @@ impl Egress {
         if let Some(client) = self.secure.get() {
             return Ok(client);
         }
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls()?)
-            .https_only()
-            .enable_all_versions()
-            .wrap_connector(self.connector.clone());
+        let connector = self.https()?;
         Ok(self.secure.get_or_init(|| client().build(connector)))
     }
 
-    /// Finds the cause that the operator can act on.
-    fn explain(&self, error: &hyper_util::client::legacy::Error, url: &Url) -> EgressError {
-        let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-        let mut last = error.to_string();
-        while let Some(error) = cause {
-            if let Some(connect) = error.downcast_ref::<ConnectError>() {
-                return connect.explain(url);
-            }
-            let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-            if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-                return EgressError::Tls(error.to_string());
-            }
-            last = error.to_string();
-            cause = error.source();
-        }
-        if error.is_connect() { EgressError::Connect(last) } else { EgressError::Protocol(last) }
+    fn https(&self) -> Result<HttpsConnector<Connector>, EgressError> {
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls()?).https_only().enable_all_versions();
+        Ok(builder.wrap_connector(self.connector.clone()))
     }
+}
+
+/// Finds the cause that the operator can act on. `connects` says whether the request was not sent yet.
+fn explain(error: &(dyn Error + 'static), connects: bool, url: &Url) -> EgressError {
+    let mut cause = Some(error);
+    let mut last = error.to_string();
+    while let Some(error) = cause {
+        if let Some(connect) = error.downcast_ref::<ConnectError>() {
+            return connect.explain(url);
+        }
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if error.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return EgressError::Tls(error.to_string());
+        }
+        last = error.to_string();
+        cause = error.source();
+    }
+    if connects { EgressError::Connect(last) } else { EgressError::Protocol(last) }
 }
 
 fn client() -> hyper_util::client::legacy::Builder {

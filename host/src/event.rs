@@ -35,7 +35,7 @@ pub use self::pattern::{Pattern, PatternError, names_kind, patterns_may_meet, pa
 pub use self::portable::PortableEvent;
 pub use self::reference::{EventName, IdPrefix, NoEventName};
 pub use self::routing::{Destination, Facts, OnTimeout, SyncMode};
-pub use self::time::{Timestamp, parse_duration};
+pub use self::time::{Timestamp, duration_text, parse_duration};
 
 /// One accepted fact in the log. Immutable once it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

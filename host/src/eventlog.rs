@@ -110,6 +110,7 @@ mod sink;
 mod snapshot;
 mod statement;
 mod tail;
+mod word;
 mod writer;
 
 use std::fs::File;
@@ -157,6 +158,7 @@ pub use self::snapshot::{ChannelCounts, Snapshot, WriterState};
 pub use self::statement::Statement;
 use self::tail::Recent;
 pub use self::tail::{Tail, TailPage};
+pub use self::word::Word;
 use self::writer::queue::{Queue, Weight};
 use self::writer::{Clock, Request, Writer, WriterLimits};
 use crate::event::{Seq, Timestamp};

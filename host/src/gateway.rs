@@ -15,10 +15,11 @@ pub use self::error::GatewayError;
 use self::issuer_keys::issuer_keys;
 pub use self::reload::SetLogLevel;
 use self::reload::{RELOADS, Reloader, load_states};
+use crate::alert::{ALERTS, Alerts, Kind};
 use crate::catalog::{COUNTS, Catalog, Declared, KindCounts};
 use crate::config::Config;
 use crate::dispatch::{DELIVERIES, Dispatch};
-use crate::event::{Destination, Facts, Timestamp};
+use crate::event::{ChannelName, Destination, Facts, Timestamp};
 use crate::eventlog::{Claim, CommitSink, EventLog, EventLogError};
 use crate::http::{self, Server, ServerControl, Services, claim_addresses};
 use crate::ingest::{ChannelStatus, DowngradeCheck, Ingest, POLLING, Router};
@@ -84,6 +85,7 @@ struct Parts {
     subscriptions: Subscriptions,
     schemas: Schemas,
     counts: KindCounts,
+    alerts: Alerts,
 }
 
 impl Parts {
@@ -112,7 +114,9 @@ impl Parts {
         let notices = Notices::new(config.notices, &metrics);
         let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), notices.clone(), &metrics);
         let counts = KindCounts::default();
-        let sinks: Vec<Arc<dyn CommitSink>> = vec![Arc::new(dispatch.clone()), Arc::new(counts.clone())];
+        let alerts = Alerts::new(config.alerts, &metrics);
+        let sinks: Vec<Arc<dyn CommitSink>> =
+            vec![Arc::new(dispatch.clone()), Arc::new(counts.clone()), Arc::new(alerts.sink())];
         let mut eventlog = config.eventlog;
         // Nothing is removed before it is known what consumers hold.
         let retention = std::mem::take(&mut eventlog.retention);
@@ -122,7 +126,7 @@ impl Parts {
         let schemas = Schemas::load(config.schemas, log.clone(), &metrics).await?;
         started.warnings.extend(schemas.problems());
         let ingest = Ingest::new(config.ingest, plugins.clone(), log.clone(), router, schemas.clone(), &metrics);
-        let catalog = Catalog::new(counts.clone(), schemas.clone(), declared_kinds(&ingest, &plugins));
+        let catalog = Catalog::new(counts.clone(), schemas.clone(), declared_kinds(&ingest, &plugins, &alerts));
         load_states(&plugins, &log)?;
         dispatch.load_pauses(&log)?;
         let replays = Replays::load(config.replay, log.clone(), agents, &metrics)?;
@@ -141,6 +145,7 @@ impl Parts {
             skills: skills.clone(),
             subscriptions: subscriptions.clone(),
             catalog,
+            alerts: alerts.clone(),
             key_sets: Arc::clone(&key_sets),
             metrics,
             started_at,
@@ -163,16 +168,31 @@ impl Parts {
             skills_watcher,
             subscriptions: subscriptions.clone(),
             schemas: schemas.clone(),
+            alerts: alerts.clone(),
             key_sets,
             set_log_level,
         };
-        Ok(Self { server, ingest, dispatch, replays, log, plugins, notices, reloader, subscriptions, schemas, counts })
+        alerts.load(&log)?;
+        Ok(Self {
+            server,
+            ingest,
+            dispatch,
+            replays,
+            log,
+            plugins,
+            notices,
+            reloader,
+            subscriptions,
+            schemas,
+            counts,
+            alerts,
+        })
     }
 
     /// Starts to accept requests and to deliver.
     fn serve(self, notifier: &Arc<Notifier>, hangups: unix::Signal) -> Serving {
         let Self { server, ingest, dispatch, replays, log, plugins, notices, reloader, .. } = self;
-        let Self { subscriptions, schemas, counts, .. } = self;
+        let Self { subscriptions, schemas, counts, alerts, .. } = self;
         let addresses = server.urls();
         let control = server.control();
         let mut running = Running::new(STOP_ORDER);
@@ -181,10 +201,17 @@ impl Parts {
         running.add(subscriptions.start());
         running.add(schemas.start());
         running.add(counts.start(&log));
-        let routes = dispatch.clone();
-        let recipients = Box::new(move |facts: &Facts<'_>| routes.route(facts).recipients);
-        let sources = vec![watch::failed_plugins(plugins), watch::silent_channels(ingest.clone(), log.clone())];
-        running.add(notices.start(&log, recipients, sources));
+        let recipients = || {
+            let routes = dispatch.clone();
+            Box::new(move |facts: &Facts<'_>| routes.route(facts).recipients)
+        };
+        let sources = vec![
+            watch::failed_plugins(plugins),
+            watch::silent_channels(ingest.clone(), log.clone()),
+            watch::burning_agents(dispatch.clone()),
+        ];
+        running.add(notices.start(&log, recipients(), sources));
+        running.add(alerts.start(&log, recipients()));
         running.add(ingest.start());
         for address in &addresses {
             tracing::info!("Serving on {address}");
@@ -213,6 +240,7 @@ const STOP_ORDER: &[Step] = &[
     // What was acknowledged last is written.
     Step(SUBSCRIPTIONS, Within::Rest),
     Step(NOTICES, Within::Rest),
+    Step(ALERTS, Within::Rest),
     Step(SCHEMAS, Within::Rest),
     Step(COUNTS, Within::Rest),
     Step(LOG, Within::Unlimited),
@@ -296,9 +324,9 @@ async fn open_log(
     Ok(opened.map_err(std::io::Error::other)??)
 }
 
-/// The kinds that the plugins of channels declare.
-fn declared_kinds(ingest: &Ingest, plugins: &PluginHost) -> Declared {
-    let (ingest, plugins) = (ingest.clone(), plugins.clone());
+/// The kinds that the plugins of channels declare, and those of alerts.
+fn declared_kinds(ingest: &Ingest, plugins: &PluginHost, alerts: &Alerts) -> Declared {
+    let (ingest, plugins, alerts) = (ingest.clone(), plugins.clone(), alerts.clone());
     Box::new(move || {
         let of_channel = |channel: ChannelStatus| {
             let generation = plugins.serving(channel.plugin.as_str());
@@ -306,7 +334,11 @@ fn declared_kinds(ingest: &Ingest, plugins: &PluginHost) -> Declared {
             let declared = move |kind| Some((channel.name.parse().ok()?, format!("{}.{kind}", channel.name)));
             kinds.into_iter().filter_map(declared)
         };
-        ingest.channels().into_iter().flat_map(of_channel).collect()
+        let told = Kind::ALL.into_iter().filter(|_| alerts.is_on()).filter_map(|kind| {
+            let channel = ChannelName::ALERTS;
+            Some((channel.parse().ok()?, format!("{channel}.{}", kind.as_str())))
+        });
+        ingest.channels().into_iter().flat_map(of_channel).chain(told).collect()
     })
 }
 

@@ -8,6 +8,7 @@
     reason = "the library is for the binaries and tests of this repository, and a comment that repeats a name is noise"
 )]
 
+pub mod alert;
 pub mod caller;
 pub mod catalog;
 pub mod cli;

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::MetricConstructor;
 use prometheus_client::metrics::histogram::Histogram;
@@ -89,6 +90,11 @@ impl Metrics {
     pub(crate) fn register_with_unit<M: Metric + Clone>(&self, name: &str, help: &str, unit: Unit, metric: M) -> M {
         self.registry().register_with_unit(name, help, unit, metric.clone());
         metric
+    }
+
+    /// Registers metrics that are made when they are asked for.
+    pub(crate) fn register_collector(&self, collector: impl Collector) {
+        self.registry().register_collector(Box::new(collector));
     }
 
     /// All metrics in the OpenMetrics text format.

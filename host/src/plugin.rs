@@ -52,7 +52,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::metrics::Metrics;
 
 pub use self::binding::Binding;
-pub use self::call::{Answer, Batch, Failure, Inbound, Outgoing, Receipt, ReceiptEvent, Rejection, Responding};
+pub use self::call::{
+    Answer, Batch, Exchange, Failure, Inbound, Outgoing, Receipt, ReceiptEvent, Rejection, Responding,
+};
 pub use self::call_record::RollbackRule;
 pub use self::call_stats::{CallStats, collect_stats};
 pub use self::check::Finding;

@@ -1,5 +1,6 @@
 //! All scenarios; each has a file of its own.
 
+mod alert_kills;
 mod backup;
 mod churn;
 mod clock;
@@ -150,6 +151,12 @@ pub(crate) const ALL: &[Scenario<Report>] = &[
         claim: "reloads under load, also of broken files and with a kill: no refusal, no loss, order is kept",
         rounds: [12, 200],
         run: |scale| Box::pin(reloads::run(scale)),
+    },
+    Scenario {
+        name: "ALR1",
+        claim: "kills while notifications of alerts arrive: agents are told exactly what they are told without a kill",
+        rounds: [10, 500],
+        run: |scale| Box::pin(alert_kills::run(scale)),
     },
     Scenario {
         name: "SUB3",

@@ -6,108 +6,17 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::net::TcpListener;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::support::{BINARY, Client, Delivered, RemoteAgent, Setup, TO_STUB, TestGateway, built_in};
+use crate::support::{Alertmanager, Delivered, Notifying, RemoteAgent, Setup, TO_STUB, TestGateway, built_in};
 
 const CHANNEL: &str = r#"
 [channels.alertmanager]
 secret = { env = "ALERTMANAGER_WEBHOOK_SECRET" }
 optional = true
 "#;
-
-/// A running Alertmanager. Killed when dropped.
-struct Alertmanager {
-    child: Child,
-    client: Client,
-    _dir: TempDir,
-}
-
-/// The program, from the unpacked package or installed.
-fn program() -> Option<PathBuf> {
-    let tools = Path::new(BINARY).ancestors().nth(2).unwrap().join("tools/alertmanager/usr/bin");
-    let installed = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&installed).chain([tools]).map(|dir| dir.join("prometheus-alertmanager"));
-    found.into_iter().find(|path| path.is_file())
-}
-
-impl Alertmanager {
-    /// Starts it with a webhook to `gateway`, and a repetition of all alerts every second.
-    fn start(program: &Path, gateway: SocketAddr) -> Self {
-        Self::start_with(program, gateway, "1s", &["--cluster.listen-address="])
-    }
-
-    /// Two that know of each other, as `one` and `two`: what one has sent, the other does not send.
-    fn start_pair(program: &Path, gateway: SocketAddr) -> [Self; 2] {
-        // They have to know the port of each other before they listen.
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let [one, two] = [free(), free()];
-        [("one", one, two), ("two", two, one)].map(|(name, own, other)| {
-            let own = [format!("--web.external-url=http://{name}.example"), format!("--cluster.listen-address={own}")];
-            let arguments = [&own[0], &own[1], &format!("--cluster.peer={other}"), "--cluster.peer-timeout=200ms"];
-            Self::start_with(program, gateway, "1h", &arguments)
-        })
-    }
-
-    fn start_with(program: &Path, gateway: SocketAddr, repeat: &str, arguments: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let config = json!({
-            "route": {
-                "receiver": "gateway", "group_by": ["alertname"],
-                "group_wait": "100ms", "group_interval": "1s", "repeat_interval": repeat,
-            },
-            "receivers": [{"name": "gateway", "webhook_configs": [{
-                "url": format!("http://{gateway}/webhooks/alertmanager"), "send_resolved": true,
-                "http_config": {"authorization": {"credentials": "kettle-token"}},
-            }]}],
-        });
-        // JSON is YAML.
-        fs::write(dir.path().join("alertmanager.yml"), config.to_string()).unwrap();
-        let mut child = Command::new(program)
-            .arg(format!("--config.file={}", dir.path().join("alertmanager.yml").display()))
-            .arg(format!("--storage.path={}", dir.path().join("data").display()))
-            .arg("--web.listen-address=127.0.0.1:0")
-            .args(arguments)
-            // An unpacked Alertmanager finds its templates relative to the folder of the package.
-            .current_dir(program.ancestors().nth(3).unwrap())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let address = lines.find_map(|line| {
-            let (_, address) = line.split_once(r#"msg="Listening on" address="#)?;
-            address.trim().parse().ok()
-        });
-        // It must not block on a pipe that nobody reads.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, client: Client::new(address.expect("Alertmanager ended")), _dir: dir }
-    }
-
-    async fn post(&self, alerts: Value) {
-        let headers = [("content-type", "application/json")];
-        self.client.post("/api/v2/alerts", &headers, alerts.to_string()).await.expect_status(200);
-    }
-
-    /// The fingerprints of its alerts.
-    async fn fingerprints(&self) -> BTreeSet<String> {
-        let alerts = self.client.get("/api/v2/alerts").await.expect_status(200).json();
-        alerts.as_array().unwrap().iter().map(|alert| alert["fingerprint"].as_str().unwrap().to_owned()).collect()
-    }
-}
-
-impl Drop for Alertmanager {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Waits until `times` notifications got this status.
 async fn answered(gateway: &TestGateway, status: u16, times: u64) {
@@ -133,14 +42,12 @@ async fn events(gateway: &TestGateway, count: usize) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn each_alert_of_a_real_alertmanager_is_one_event_and_its_end_another() {
-    let Some(program) = program() else {
-        eprintln!("skipped: prometheus-alertmanager is not here; `.ci/run` unpacks it into target/tools");
-        return;
-    };
+    let Some(program) = Alertmanager::program() else { return };
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let setup = Setup::new().plugin(built_in::ALERTMANAGER).plugin(built_in::STUB).config(TO_STUB).config(CHANNEL);
     let Ok(waiting) = setup.try_start_on(&socket).await else { panic!("the gateway ended") };
-    let alertmanager = Alertmanager::start(&program, socket.local_addr().unwrap());
+    let how = Notifying { repeat_interval: "1s", ..Notifying::default() };
+    let alertmanager = Alertmanager::start(&program, socket.local_addr().unwrap(), how);
     let kettle = |name: &str| {
         let labels =
             json!({"alertname": "KettleHot", "instance": name, "severity": "critical", "text": "104 °C \"hot\""});
@@ -153,7 +60,7 @@ async fn each_alert_of_a_real_alertmanager_is_one_event_and_its_end_another() {
     assert_eq!(waiting.list("events").await, [] as [Value; 0]);
     let (code, setup) = waiting.stop().await;
     assert_eq!(code, Some(0));
-    let setup = setup.env("ALERTMANAGER_WEBHOOK_SECRET", "kettle-token");
+    let setup = setup.env("ALERTMANAGER_WEBHOOK_SECRET", Alertmanager::TOKEN);
     let Ok(gateway) = setup.try_start_on(&socket).await else { panic!("the gateway ended") };
 
     let firing = events(&gateway, 2).await;
@@ -213,10 +120,7 @@ async fn told_last(gateway: &TestGateway, agent: &RemoteAgent, changes: usize, s
 /// The state of an alert at the agent is that at Prometheus, whichever link is cut.
 #[tokio::test]
 async fn a_pair_that_is_cut_off_from_prometheus_ends_with_the_right_state() {
-    let Some(program) = program() else {
-        eprintln!("skipped: prometheus-alertmanager is not here; `.ci/run` unpacks it into target/tools");
-        return;
-    };
+    let Some(program) = Alertmanager::program() else { return };
     let agent = RemoteAgent::start().await;
     let route = "\n[[routes]]\nchannels = [\"alertmanager\"]\nagents = [\"remote\"]\n";
     let gateway = Setup::new()
@@ -225,10 +129,10 @@ async fn a_pair_that_is_cut_off_from_prometheus_ends_with_the_right_state() {
         .config(CHANNEL)
         .config("late_window = \"2s\"\n")
         .config(route)
-        .env("ALERTMANAGER_WEBHOOK_SECRET", "kettle-token")
+        .env("ALERTMANAGER_WEBHOOK_SECRET", Alertmanager::TOKEN)
         .start()
         .await;
-    let pair = Alertmanager::start_pair(&program, gateway.client.address());
+    let pair = Alertmanager::start_pair(&program, gateway.client.address(), Notifying::default());
 
     told_last(&gateway, &agent, 1, "firing", &pair).await;
     // Both are cut off for longer than the alert lives. It returns with the start of before.

@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
+use http::Response;
+use http_body_util::Full;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -66,7 +68,7 @@ async fn the_rust_receiver_verifies_what_the_gateway_sends() {
 #[tokio::test]
 async fn the_example_for_github_delivers_an_issue() {
     let agent = RemoteAgent::start().await;
-    let setup = configured("github", &[("127.0.0.1:9000", &agent.address.to_string())])
+    let setup = configured("github/gateway.toml", &[("127.0.0.1:9000", &agent.address.to_string())])
         .env("GITHUB_WEBHOOK_SECRET", "It's a Secret to Everybody")
         .packed_plugin(built_in::GITHUB)
         .plugin(built_in::HTTP);
@@ -77,7 +79,7 @@ async fn the_example_for_github_delivers_an_issue() {
 #[tokio::test]
 async fn the_example_for_alertmanager_delivers_an_alert() {
     let agent = RemoteAgent::start().await;
-    let setup = configured("alertmanager", &[("127.0.0.1:9000", &agent.address.to_string())])
+    let setup = configured("alertmanager/gateway.toml", &[("127.0.0.1:9000", &agent.address.to_string())])
         .env("ALERTMANAGER_WEBHOOK_SECRET", "a-token")
         .packed_plugin(built_in::ALERTMANAGER)
         .plugin(built_in::HTTP);
@@ -91,7 +93,7 @@ async fn the_example_for_slack_asks_a_model() {
     let agent = RemoteAgent::start().await;
     let address = agent.address.to_string();
     let base_url = format!("model = \"gpt-5\", base_url = \"http://{address}/v1\"");
-    let setup = configured("slack", &[("api.openai.com", &address), ("model = \"gpt-5\"", &base_url)])
+    let setup = configured("slack/gateway.toml", &[("api.openai.com", &address), ("model = \"gpt-5\"", &base_url)])
         .env("SLACK_SIGNING_SECRET", "8f742231b10e8888abcd99yyyzzz85a5")
         .env("OPENAI_API_KEY", "sk-example")
         .packed_plugin(built_in::SLACK)
@@ -103,10 +105,131 @@ async fn the_example_for_slack_asks_a_model() {
     assert_eq!(agent.received()[0].headers["authorization"], "Bearer sk-example");
 }
 
+/// The processor is told of a problem once, at once when it escalates, and of a storm; and it is asked whether it is well.
+#[tokio::test]
+async fn the_example_of_an_alert_gateway_tells_a_processor_of_problems() {
+    let processor = RemoteAgent::answering(|_, asked| {
+        let outcome = (asked.path == "/alerts").then_some("handled");
+        let answer =
+            outcome.into_iter().fold(Response::builder(), |answer, outcome| answer.header("gateway-outcome", outcome));
+        answer.body(Full::default()).unwrap()
+    })
+    .await;
+    let address = processor.address;
+    let allowed = format!("host = \"127.0.0.1\", port = {}", address.port());
+    let changes = [
+        ("http://alert-processor:8081", format!("http://{address}")),
+        ("host = \"alert-processor\", port = 8081, private = true", allowed),
+        ("health_interval = \"10s\"", "health_interval = \"1s\"".to_owned()),
+        // The tests find the admin API beside the webhooks.
+        ("listen = \"127.0.0.1:9090\"", String::new()),
+    ];
+    let setup = configured("alert-gateway.toml", &changes.each_ref().map(|(from, to)| (*from, to.as_str())))
+        .without("\n[http]\nlisten = \"127.0.0.1:0\"\n")
+        .env("GATEWAY__HTTP__LISTEN", "127.0.0.1:0")
+        .env("PROMETHEUS_WEBHOOK_SECRET", "prometheus-token")
+        .env("GRAFANA_WEBHOOK_SECRET", "grafana-token")
+        .plugin(built_in::ALERTMANAGER)
+        .plugin(built_in::GRAFANA)
+        .plugin(built_in::HTTP);
+    let check = setup.command(&["check"]).output().unwrap();
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+    let gateway = setup.start().await;
+    let told = || -> Vec<Value> {
+        let told = processor.received().into_iter().filter(|received| received.path == "/alerts");
+        told.map(|told| told.json()["event"].clone()).collect()
+    };
+    let until_told = async |kind: &str, count: usize| {
+        gateway
+            .until(kind, async || {
+                let of_kind: Vec<_> = told().into_iter().filter(|event| event["type"] == kind).collect();
+                (of_kind.len() >= count).then(|| of_kind.last().cloned()).flatten()
+            })
+            .await
+    };
+    let burn = json!({
+        "alertname": "KettleHot", "instance": "kettle-1", "severity": "critical", "namespace": "prod-kitchen",
+    });
+    let alert = |labels: &Value, fingerprint: usize| {
+        json!({
+            "status": "firing", "labels": labels, "annotations": {"summary": "It burns"}, "startsAt": "2026-03-01T10:00:00Z",
+            "endsAt": "0001-01-01T00:00:00Z", "generatorURL": "", "fingerprint": format!("{fingerprint:016x}"),
+        })
+    };
+    let notify = async |path: &str, token: &str, version: &str, alerts: Vec<Value>| {
+        let body = json!({
+            "version": version, "receiver": "gateway", "status": "firing", "groupKey": "{}:{}", "truncatedAlerts": 0,
+            "groupLabels": {}, "commonLabels": {}, "commonAnnotations": {}, "externalURL": "http://sender.example",
+            "orgId": 1, "alerts": alerts,
+        });
+        let authorization = format!("Bearer {token}");
+        let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+        gateway.client.post(path, &headers, body.to_string()).await
+    };
+    let prometheus = async || notify("/webhook/prometheus", "prometheus-token", "4", vec![alert(&burn, 1)]).await;
+
+    prometheus().await.expect_accepted();
+    let opened = until_told("alerts.opened", 1).await;
+    let done = "gateway_alert_incidents{state=\"handled\",severity=\"critical\"} 1";
+    gateway.until("the word of the processor", async || gateway.metrics().await.contains(done).then_some(())).await;
+
+    for (duplicate, escalations) in [(1, 0), (2, 0), (3, 1), (4, 1), (5, 2), (6, 2)] {
+        prometheus().await.expect_status(200);
+        // What is decided about it is in one commit with what it leads to.
+        let decided = format!("repeat {duplicate} of incident {}, ", opened["subject"].as_str().unwrap());
+        gateway
+            .until(&decided, async || {
+                let id = gateway.list("events?channel=prometheus&limit=1").await[0]["id"].as_str().unwrap().to_owned();
+                let event = gateway.json(&format!("/admin/events/{id}")).await;
+                event["timeline"].to_string().contains(&decided).then_some(())
+            })
+            .await;
+        let escalated = gateway.list("events?channel=alerts&kind=alerts.escalated").await;
+        assert_eq!(escalated.len(), escalations, "after {duplicate} duplicates");
+    }
+    let escalated = until_told("alerts.escalated", 2).await;
+    assert_eq!((&escalated["subject"], &escalated["priority"]), (&opened["subject"], &json!("high")));
+    let data = &escalated["data"];
+    assert_eq!(data["priority"], "immediate");
+    let escalation = &data["escalations"][0];
+    assert_eq!(
+        [&escalation["rule"], &escalation["count"], &escalation["threshold"], &escalation["text"]],
+        [&json!("total"), &json!(5), &json!(5), &json!("5 duplicates in production")]
+    );
+    let incident = &data["incident"];
+    assert_eq!(incident["severity"], json!({"raw": "critical", "level": "critical"}));
+    assert_eq!(
+        [&incident["state"], &incident["environment"], &incident["storm"]],
+        [&json!("handled"), &json!("production"), &Value::Null]
+    );
+    assert_eq!(incident["signals"], json!({"total": 1, "firing": 1, "suppressed": 0}));
+    let alert_told = &data["alerts"][0];
+    assert_eq!([&alert_told["labels"], &alert_told["annotations"]], [&burn, &json!({"summary": "It burns"})]);
+    assert_eq!(
+        [&alert_told["fingerprint"], &alert_told["environment"], &alert_told["severity"]],
+        [&json!("0000000000000001"), &json!("production"), &json!({"raw": "critical", "level": "critical"})]
+    );
+    assert_eq!([&alert_told["duplicates"], &alert_told["notifications"]], [5, 6]);
+    assert_eq!(told().len(), 3, "opened and escalated by two rules");
+
+    let hosts: Vec<_> =
+        (0..12).map(|host| alert(&json!({"alertname": "HostDown", "instance": host.to_string()}), host)).collect();
+    notify("/webhook/grafana", "grafana-token", "1", hosts).await.expect_accepted();
+    let storm = until_told("alerts.storm.started", 1).await;
+    assert!(storm["data"]["incident"]["storm"].is_object(), "{storm}");
+
+    let asked = async || processor.received().into_iter().find(|asked| asked.path == "/health");
+    assert_eq!(gateway.until("a question for its health", asked).await.method, "GET");
+    let row = async || {
+        Some(gateway.list("agents").await[0]["endpoints"][0]["health"]["ok"].clone()).filter(Value::is_boolean)
+    };
+    assert_eq!(gateway.until("its health", row).await, true);
+}
+
 /// An event of a type that nobody declared is an error, and so is one whose data does not match.
 #[tokio::test]
 async fn the_example_for_training_takes_its_types_and_no_others() {
-    let mut setup = configured("training", &[]).env("TRAINING_KEY", KEY);
+    let mut setup = configured("training/gateway.toml", &[]).env("TRAINING_KEY", KEY);
     for entry in fs::read_dir(example("training/schemas")).unwrap() {
         let path = entry.unwrap().path();
         let name = format!("schemas/{}", path.file_name().unwrap().to_str().unwrap());
@@ -258,11 +381,11 @@ fn signature(id: &str, time: u64, body: &str) -> String {
     format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-/// A gateway with the configuration `examples/{name}/gateway.toml`, where the texts of `changes` are replaced.
-fn configured(name: &str, changes: &[(&str, &str)]) -> Setup {
-    let mut config = fs::read_to_string(example(name).join("gateway.toml")).unwrap();
+/// A gateway with the configuration `examples/{file}`, where the texts of `changes` are replaced.
+fn configured(file: &str, changes: &[(&str, &str)]) -> Setup {
+    let mut config = fs::read_to_string(example(file)).unwrap();
     for (from, to) in changes {
-        assert!(config.contains(from), "`{from}` is not in the example `{name}`");
+        assert!(config.contains(from), "`{from}` is not in the example `{file}`");
         config = config.replace(from, to);
     }
     Setup::new().config(&config).env("TRIAGE_KEY", SECRET)

@@ -6,6 +6,38 @@ use crate::support::{Setup, built_in, guest};
 
 /// Every metric that a delivered event, an unrouted one, a forged request and an idle gateway show, as its `HELP` and `TYPE` lines.
 const SHOWN: &[(&str, &str, &str)] = &[
+    (
+        "gateway_agent_budget_remaining_ratio",
+        "gauge",
+        "The share of the failures that the objective of an agent allows that is left, since the start of the gateway.",
+    ),
+    (
+        "gateway_agent_burn_rate",
+        "gauge",
+        "How many times faster than its objective allows an agent fails, in windows up to that of the objective; 0 without attempts.",
+    ),
+    (
+        "gateway_alert_deliveries_missed",
+        "counter",
+        "Deliveries to agents whose end alerts did not hear of; the agent is taken for one that says nothing.",
+    ),
+    ("gateway_alert_notifications", "counter", "Notifications of alerts, by what became of them."),
+    ("gateway_alert_events", "counter", "Events that told agents of alerts, by kind."),
+    ("gateway_alert_escalations", "counter", "Escalations, by environment and rule."),
+    ("gateway_alert_runs", "counter", "Times that an agent was asked to begin with an incident."),
+    (
+        "gateway_alerts_left_out",
+        "counter",
+        "Notifications that were left out, because too many signals or incidents are known.",
+    ),
+    ("gateway_alerts_cut", "counter", "Notifications with more labels or annotations than are kept."),
+    ("gateway_alerts_without_environment", "counter", "Notifications whose labels say no environment."),
+    ("gateway_alert_signals", "gauge", "Signals that are known."),
+    ("gateway_alert_incidents", "gauge", "Incidents that are known, by state and severity."),
+    ("gateway_alerts_suppressed", "gauge", "Signals that fire and that agents are not told of, by reason."),
+    ("gateway_alert_storms", "gauge", "Storms that go on."),
+    ("gateway_alert_heartbeats_missing", "gauge", "Heartbeats that are missing."),
+    ("gateway_alert_oldest_unhandled_seconds", "gauge", "How long the oldest incident has waited for an agent."),
     ("gateway_build", "info", "The running version."),
     ("gateway_circuit_breaker_state", "gauge", "Whether an agent is tried: 0 closed, 1 open, 2 half-open."),
     (

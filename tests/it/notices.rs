@@ -86,6 +86,9 @@ async fn a_notice_that_is_not_delivered_makes_no_notice() {
     gateway.event_until(&last, "dead").await;
     let all = notices(&gateway, "delivery.dead", 2).await;
     assert!(all.iter().all(|notice| notice["data"]["channel"] == "dummy"), "{all:?}");
+    let agent = gateway.list("agents").await.remove(0);
+    assert_eq!(agent["objective"]["attempts"], 2, "those of notices do not count: {agent}");
+    assert!(agent["lately"]["attempts"].as_u64().unwrap() > 2, "{agent}");
 }
 
 #[tokio::test]

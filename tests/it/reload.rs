@@ -209,3 +209,46 @@ async fn an_agent_that_changes_keeps_its_deliveries() {
     gateway.event_until(&next, "delivered").await;
     assert_eq!(gateway.event_until(&id, "pending").await["deliveries"][0]["state"], "retrying");
 }
+
+/// Alerts begin with a reload, are grouped in another way after the next one, and end with the last.
+#[tokio::test]
+async fn alerts_begin_change_and_end_with_reloads() {
+    const CHANNEL: &str = "\n[channels.alertmanager]\nverification = \"none\"\n[[routes]]\nchannels = [\"alerts\"]\nagents = [\"stub\"]\n";
+    const BY_NAME: &str = "[alerts]\nchannels = [\"alertmanager\"]\ngroup_by = [\"alertname\"]\n";
+    const BY_CLUSTER: &str = "[alerts]\nchannels = [\"alertmanager\"]\ngroup_by = [\"cluster\"]\n";
+    let mut gateway = dummy().plugin(built_in::ALERTMANAGER).config(UNWATCHED).config(CHANNEL).start().await;
+    let opened = async |gateway: &TestGateway| gateway.list("events?channel=alerts&kind=alerts.opened").await.len();
+    fire(&gateway, "Before", "eu").await;
+
+    gateway.reconfigure(CHANNEL, &format!("{CHANNEL}{BY_NAME}"));
+    let reload = reloaded(&gateway).await;
+    assert_eq!((&reload["changed"], &reload["restart"]), (&json!(["alerts.channels", "alerts.group_by"]), &json!([])));
+    fire(&gateway, "Disk", "eu").await;
+    fire(&gateway, "Load", "eu").await;
+    gateway.until("both are told", async || (opened(&gateway).await == 2).then_some(())).await;
+
+    gateway.reconfigure(BY_NAME, BY_CLUSTER);
+    assert_eq!(reloaded(&gateway).await["changed"], json!(["alerts.group_by"]));
+    fire(&gateway, "Memory", "us").await;
+    fire(&gateway, "Network", "us").await;
+    gateway.until("one more is told", async || (opened(&gateway).await == 3).then_some(())).await;
+    let alerts = gateway.list("alerts?status=firing").await;
+    let incident = |name: &str| alerts.iter().find(|alert| alert["alertname"] == name).unwrap()["incident"].clone();
+    assert_eq!(incident("Memory"), incident("Network"));
+
+    gateway.reconfigure(BY_CLUSTER, "");
+    assert_eq!(reloaded(&gateway).await["restart"], json!([]));
+    let (_, types, _) = gateway.cli(&["types"]);
+    assert!(!types.contains("alerts.escalated"), "{types}");
+}
+
+/// Alertmanager tells of an alert that fires.
+async fn fire(gateway: &TestGateway, name: &str, cluster: &str) {
+    let alert = json!({
+        "status": "firing", "labels": {"alertname": name, "cluster": cluster}, "annotations": {},
+        "startsAt": "2026-03-01T10:00:00Z", "fingerprint": name,
+    });
+    let body = json!({"version": "4", "status": "firing", "receiver": "gateway", "alerts": [alert]});
+    let headers = [("content-type", "application/json")];
+    gateway.client.post("/webhooks/alertmanager", &headers, body.to_string()).await.expect_accepted();
+}

@@ -4,11 +4,14 @@
 #![expect(clippy::print_stderr, reason = "the test runner shows it for a failed test")]
 
 mod agent;
+mod alertmanager;
 mod bomb;
 mod client;
 mod component;
 mod event_stream;
 mod packages;
+mod prometheus;
+mod sender;
 mod slow_agent;
 mod template;
 mod tls;
@@ -30,11 +33,13 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) use self::agent::{Delivered, RemoteAgent};
+pub(crate) use self::alertmanager::{Alertmanager, Notifying};
 pub(crate) use self::bomb::Bomb;
 pub(crate) use self::client::{Client, Reply, github_signature};
 pub(crate) use self::component::{Guest, built_in, channel_of, guest};
 pub(crate) use self::event_stream::EventStream;
 pub(crate) use self::packages::{npm_packages, pypi_packages};
+pub(crate) use self::prometheus::Prometheus;
 pub(crate) use self::slow_agent::SlowAgent;
 pub(crate) use self::template::Template;
 pub(crate) use self::tls::{Authority, Identity};

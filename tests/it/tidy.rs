@@ -23,7 +23,7 @@ const ORDER: &[&[&str]] = &[
     &["caller", "egress"],
     &["eventlog", "plugin", "skill"],
     &["notice", "schema"],
-    &["catalog", "ingest", "dispatch", "replay", "subscribe"],
+    &["catalog", "ingest", "dispatch", "replay", "alert", "subscribe"],
     &["sample"],
     &["http"],
     &["config"],

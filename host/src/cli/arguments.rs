@@ -4,6 +4,7 @@ pub(super) mod agents;
 pub(super) mod connection;
 pub(super) mod deliveries;
 pub(super) mod events;
+pub(super) mod incidents;
 pub(super) mod init;
 pub(super) mod listen;
 pub(super) mod log;
@@ -11,6 +12,7 @@ pub(super) mod output;
 pub(super) mod plugin;
 pub(super) mod routes;
 pub(super) mod select;
+pub(super) mod silences;
 pub(super) mod subscribe;
 
 use std::path::PathBuf;
@@ -23,12 +25,14 @@ use self::agents::AgentsCommand;
 use self::connection::ConnectionArguments;
 use self::deliveries::{DeliveriesArguments, DeliveriesCommand};
 use self::events::{EventsArguments, EventsCommand};
+use self::incidents::{ALERTS, AlertsArguments, INCIDENTS, IncidentsArguments, IncidentsCommand};
 use self::init::InitArguments;
 use self::listen::ListenArguments;
 use self::log::LogCommand;
 use self::output::{Format, OutputArguments, TableArguments};
 use self::plugin::PluginCommand;
 use self::routes::RoutesCommand;
+use self::silences::{SILENCES, SilencesArguments, SilencesCommand};
 use self::subscribe::{ConsumersCommand, EmitArguments, SubscribeArguments};
 use super::connection::Origin;
 use super::terminal::ColorWhen;
@@ -138,6 +142,25 @@ pub(super) enum Command {
         command: Option<DeliveriesCommand>,
         #[command(flatten)]
         list: DeliveriesArguments,
+    },
+    /// List incidents, which agents and people work on, show one, or say what becomes of it
+    #[command(args_conflicts_with_subcommands = true, after_help = INCIDENTS)]
+    Incidents {
+        #[command(subcommand)]
+        command: Option<IncidentsCommand>,
+        #[command(flatten)]
+        list: IncidentsArguments,
+    },
+    /// List alerts: what fires, since when, and in which incident
+    #[command(after_help = ALERTS)]
+    Alerts(AlertsArguments),
+    /// List, add, end, export or import silences: alerts that nobody is told of for now
+    #[command(args_conflicts_with_subcommands = true, after_help = SILENCES)]
+    Silences {
+        #[command(subcommand)]
+        command: Option<SilencesCommand>,
+        #[command(flatten)]
+        list: SilencesArguments,
     },
     /// Read events as a subscriber, and acknowledge them as a consumer
     Subscribe(SubscribeArguments),

@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::failure::Failure;
 use super::output;
 use super::plugin::INSTANCES;
-use crate::config::{self, Config, ConfigProblem, ConfigProblems, Described, Finding, Judged, unfit_secrets};
+use crate::config::{self, Config, ConfigProblem, ConfigProblems, Described, Finding, unfit_secrets};
 use crate::event::PluginName;
 use crate::ingest::ChannelSettings;
 use crate::plugin::{self, StandaloneHost};
@@ -47,9 +47,7 @@ pub(super) async fn run(
     problems.extend(refused.into_values());
     problems.extend(config.schemas.schemas.iter().filter_map(unusable));
     problems.extend(unfit(&config, &plugins));
-    let judged =
-        Judged { channels: &config.ingest.channels, agents: &config.dispatch.agents, routes: &config.dispatch.routes };
-    for finding in judged.findings(&|plugin| plugins.get(plugin).cloned(), &skill::scan(&config.skills)) {
+    for finding in config.judged().findings(&|plugin| plugins.get(plugin).cloned(), &skill::scan(&config.skills)) {
         match finding {
             Finding::Problem(problem) => problems.push(problem),
             Finding::Warning(warning) => warnings.push(warning),

@@ -286,6 +286,12 @@ impl Client {
             }
             StatusCode::NOT_FOUND if json["code"] == "unknown_plugin" => "\nhint: `gateway plugins` lists them",
             StatusCode::NOT_FOUND if json["code"] == "unknown_event" => "\nhint: `gateway events` lists them",
+            StatusCode::NOT_FOUND if json["code"] == "incident_not_found" => "\nhint: `gateway incidents` lists them",
+            StatusCode::CONFLICT if json["code"] == "ambiguous_incident" => "\nhint: `gateway incidents` lists them",
+            StatusCode::NOT_FOUND if json["code"] == "silence_not_found" => "\nhint: `gateway silences` lists them",
+            StatusCode::CONFLICT if json["code"] == "ambiguous_silence" => {
+                "\nhint: `gateway silences --wide` lists them"
+            }
             StatusCode::CONFLICT if json["code"] == "ambiguous_event" => "\nhint: `gateway events --wide` lists them",
             status if status.is_server_error() => "\nhint: see the gateway's log",
             _ => "",

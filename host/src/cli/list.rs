@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::arguments::output::{Format, TableArguments};
+pub(super) use super::cell::{bad_endpoints, forecast, shown};
+use super::cell::{
+    breaker, budget, detail, failed_lately, fails_mostly, failure, failures, file_name, first_line, held, labels,
+    last_failure, next_attempt, pairs,
+};
 use super::client::Client;
 use super::connection::Connection;
 use super::failure::Failure;
@@ -14,7 +18,7 @@ use super::output;
 use super::query;
 use super::request::Request;
 use super::table::fitted;
-use super::terminal::{View, rough};
+use super::terminal::View;
 
 /// A list that a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,11 @@ pub(super) enum Listing {
     /// Events with a text.
     Found,
     Deliveries,
+    Incidents,
+    Alerts,
+    /// The alerts of one incident.
+    Members,
+    Silences,
     Replays,
     Consumers,
     Parked,
@@ -36,7 +45,7 @@ pub(super) enum Listing {
 }
 
 /// The columns that hold times.
-const TIMES: [&str; 10] = [
+const TIMES: [&str; 17] = [
     "breaker",
     "last event",
     "last failure",
@@ -47,6 +56,13 @@ const TIMES: [&str; 10] = [
     "parked at",
     "connected",
     "heard",
+    "opened",
+    "resolved",
+    "rests until",
+    "last seen",
+    "starts",
+    "ends",
+    "updated",
 ];
 
 /// A column: its heading and how to read it from a row.
@@ -63,6 +79,9 @@ impl Listing {
             Self::Skills => "skills",
             Self::Events | Self::Found => "events",
             Self::Deliveries => "deliveries",
+            Self::Incidents => "incidents",
+            Self::Alerts | Self::Members => "alerts",
+            Self::Silences => "silences",
             Self::Replays => "replays",
             Self::Consumers => "consumers",
             Self::Parked => "parked",
@@ -92,6 +111,9 @@ impl Listing {
                 ("breaker", |row| breaker(row)),
                 ("queued", |row| shown(&row["queued"]) + if row["behind"] == true { "+" } else { "" }),
                 ("in flight", |row| shown(&row["in_flight"])),
+                ("fails", |row| fails_mostly(row)),
+                ("failures", |row| failed_lately(row).join(", ")),
+                ("budget", |row| budget(row)),
                 ("detail", |row| detail(row)),
             ],
             Self::Plugins => &[
@@ -147,6 +169,58 @@ impl Listing {
                 ("next attempt", |row| next_attempt(row)),
                 ("kind", |row| shown(&row["kind"])),
                 ("failure", |row| failure(row)),
+            ],
+            Self::Incidents => &[
+                ("id", |row| shown(&row["id"])),
+                ("state", |row| shown(&row["state"])),
+                ("severity", |row| shown(&row["severity"]["level"])),
+                ("environment", |row| shown(&row["environment"])),
+                ("firing", |row| {
+                    format!("{} of {}", shown(&row["signals"]["firing"]), shown(&row["signals"]["total"]))
+                }),
+                ("opened", |row| shown(&row["opened_at"])),
+                ("resolved", |row| shown(&row["resolved_at"])),
+                ("rests until", |row| shown(&row["rests_until"])),
+                ("by", |row| shown(&row["state_by"])),
+                ("runs", |row| shown(&row["runs"])),
+                ("title", |row| shown(&row["title"]) + if row["storm"].is_null() { "" } else { " (storm)" }),
+                ("labels", |row| pairs(&row["labels"])),
+            ],
+            Self::Alerts => &[
+                ("alertname", |row| shown(&row["alertname"])),
+                ("status", |row| shown(&row["status"])),
+                ("severity", |row| shown(&row["severity"]["level"])),
+                ("environment", |row| shown(&row["environment"])),
+                ("last seen", |row| shown(&row["last_seen"])),
+                ("duplicates", |row| shown(&row["duplicates"])),
+                ("incident", |row| shown(&row["incident"])),
+                ("suppressed", |row| shown(&row["suppressed"])),
+                ("channel", |row| shown(&row["channel"])),
+                ("id", |row| shown(&row["id"])),
+                ("labels", |row| labels(&row["labels"])),
+            ],
+            Self::Members => &[
+                ("alert", |row| shown(&row["id"]).chars().take(12).collect()),
+                ("id", |row| shown(&row["id"])),
+                ("alertname", |row| shown(&row["alertname"])),
+                ("status", |row| shown(&row["status"])),
+                ("severity", |row| shown(&row["severity"]["level"])),
+                ("last seen", |row| shown(&row["last_seen"])),
+                ("duplicates", |row| shown(&row["duplicates"])),
+                ("suppressed", |row| shown(&row["suppressed"])),
+                ("labels", |row| labels(&row["labels"])),
+            ],
+            Self::Silences => &[
+                ("silence", |row| shown(&row["id"]).chars().take(8).collect()),
+                ("id", |row| shown(&row["id"])),
+                ("state", |row| shown(&row["state"])),
+                ("starts", |row| shown(&row["starts_at"])),
+                ("ends", |row| shown(&row["ends_at"])),
+                ("updated", |row| shown(&row["updated_at"])),
+                ("suppressed", |row| shown(&row["suppressed"])),
+                ("by", |row| shown(&row["created_by"])),
+                ("matchers", |row| shown(&row["matchers"])),
+                ("comment", |row| first_line(&row["comment"])),
             ],
             Self::Consumers => &[
                 ("name", |row| shown(&row["name"])),
@@ -204,11 +278,15 @@ impl Listing {
     fn wide(self) -> &'static [&'static str] {
         match self {
             Self::Channels => &["plugin", "duplicates", "last failure", "paths"],
-            Self::Agents => &["plugin"],
+            Self::Agents => &["plugin", "in flight", "failures", "budget"],
             Self::Plugins => &["generation", "digest", "refused"],
             Self::Events => &["id"],
             Self::Found => &["id", "delivery id"],
             Self::Deliveries => &["event", "kind"],
+            Self::Incidents => &["environment", "resolved", "rests until", "by", "runs", "labels"],
+            Self::Alerts => &["environment", "channel", "id"],
+            Self::Members => &["id"],
+            Self::Silences => &["id", "starts", "updated", "by"],
             Self::Replays => &["by"],
             Self::Consumers => &["kinds", "connections"],
             Self::Parked => &["id"],
@@ -220,7 +298,13 @@ impl Listing {
 
     /// Columns that stand for wider ones.
     fn short(self) -> &'static [&'static str] {
-        if matches!(self, Self::Events | Self::Found) { &["seq"] } else { &[] }
+        match self {
+            Self::Events | Self::Found => &["seq"],
+            Self::Agents => &["fails"],
+            Self::Members => &["alert"],
+            Self::Silences => &["silence"],
+            _ => &[],
+        }
     }
 
     /// What to print for an empty list.
@@ -236,6 +320,10 @@ impl Listing {
             Self::Events => "no events found; `gateway send CHANNEL FILE` sends one",
             Self::Found => "no event has this text",
             Self::Deliveries => "no deliveries found",
+            Self::Incidents => "no incidents found: they come from the channels that `[alerts]` names",
+            Self::Alerts => "no alerts found: they come from the channels that `[alerts]` names",
+            Self::Members => "its alerts are not known any more",
+            Self::Silences => "no silences found; `gateway silences add` makes one",
             Self::Consumers => "no consumers: add `[consumers.NAME]` to the configuration",
             Self::Parked => "nothing is parked",
             Self::Subscribers => "nobody is connected: `gateway subscribe` is one",
@@ -243,10 +331,6 @@ impl Listing {
             Self::Replays => "no replays; `gateway deliveries replay` starts one",
         }
     }
-}
-
-fn held(hold_ms: u64) -> String {
-    rough(Duration::from_millis(hold_ms))
 }
 
 /// Prints a list.
@@ -313,7 +397,7 @@ pub(super) fn print(listing: Listing, answer: &Value, table: TableArguments) -> 
 }
 
 /// The rows as a table; an empty text if there are none.
-fn text(listing: Listing, answer: &Value, view: View) -> String {
+pub(super) fn text(listing: Listing, answer: &Value, view: View) -> String {
     let rows = answer[listing.member()].as_array().map(Vec::as_slice).unwrap_or_default();
     if rows.is_empty() {
         return String::new();
@@ -364,110 +448,10 @@ fn notes(listing: Listing, answer: &Value) -> Vec<String> {
         let _ = write!(line, ": {}", shown(&problem["message"]));
         notes.push(output::clean(&line, false));
     }
+    for agent in answer["agents"].as_array().into_iter().flatten() {
+        notes.extend(forecast(agent));
+    }
     notes
-}
-
-/// A value as a cell: commas between items, empty for null.
-pub(super) fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
-        other => other.to_string(),
-    }
-}
-
-/// The breaker of an agent; empty while it is closed.
-fn breaker(row: &Value) -> String {
-    let breaker = &row["breaker"];
-    match breaker["state"].as_str() {
-        Some("open") => format!("open, next try {}", shown(&breaker["retry_at"])),
-        Some("half-open") => "half-open".to_owned(),
-        _ => String::new(),
-    }
-}
-
-/// Why an agent does not get its deliveries.
-fn detail(row: &Value) -> String {
-    if !row["detail"].is_null() {
-        return shown(&row["detail"]);
-    }
-    match &row["paused"] {
-        Value::Null => match bad_endpoints(row) {
-            bad if bad.is_empty() => shown(&row["breaker"]["reason"]),
-            bad => bad,
-        },
-        pause => format!("paused by {} at {}", shown(&pause["by"]), shown(&pause["since"])),
-    }
-}
-
-/// The endpoints of an agent that are not well; empty if all are.
-pub(super) fn bad_endpoints(row: &Value) -> String {
-    let endpoints = row["endpoints"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let bad = endpoints.iter().filter_map(|endpoint| {
-        let (breaker, health) = (&endpoint["breaker"], &endpoint["health"]);
-        let reason = if health["ok"] == false { &health["reason"] } else { &breaker["reason"] };
-        let parts = [shown(&endpoint["address"]), shown(reason)];
-        (breaker["state"] != "closed" || health["ok"] == false).then(|| parts.join(" ").trim().to_owned())
-    });
-    let bad: Vec<_> = bad.collect();
-    if bad.is_empty() {
-        String::new()
-    } else {
-        format!("{} of {} fail: {}", bad.len(), endpoints.len(), bad.join("; "))
-    }
-}
-
-/// When a delivery is attempted next, as far as that is known.
-fn next_attempt(row: &Value) -> String {
-    let (due, held) = (shown(&row["next_attempt_at"]), &row["held"]);
-    match held["by"].as_str() {
-        Some("pause") => "paused".to_owned(),
-        Some("absence") => "no agent".to_owned(),
-        // Both are in UTC with milliseconds, so that the later one is the greater.
-        Some(by) => format!("{} ({by})", due.max(shown(&held["until"]))),
-        None => due,
-    }
-}
-
-/// Refused requests of a channel by cause, the most frequent first.
-fn failures(row: &Value) -> String {
-    let mut all: Vec<&Value> = row["failures"].as_array().into_iter().flatten().collect();
-    all.sort_by_key(|failure| std::cmp::Reverse(failure["count"].as_u64()));
-    let each = all.iter().map(|failure| {
-        let [count, status, code] = ["count", "status", "code"].map(|name| shown(&failure[name]));
-        format!("{count} x {status} {code}")
-    });
-    each.collect::<Vec<_>>().join(", ")
-}
-
-fn last_failure(row: &Value) -> String {
-    let last = &row["last_failure"];
-    if last.is_null() {
-        return String::new();
-    }
-    format!("{} {}: {}", shown(&last["at"]), shown(&last["status"]), first_line(&last["reason"]))
-}
-
-/// Why the latest attempt failed, on one line.
-fn failure(row: &Value) -> String {
-    let parts = [shown(&row["code"]), first_line(&row["message"])];
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
-}
-
-/// The members of an object as `name=value`.
-fn pairs(value: &Value) -> String {
-    let members = value.as_object().into_iter().flatten();
-    members.map(|(name, value)| format!("{name}={}", shown(value))).collect::<Vec<_>>().join(" ")
-}
-
-fn file_name(value: &Value) -> String {
-    let path = shown(value);
-    path.rsplit('/').next().unwrap_or_default().to_owned()
-}
-
-fn first_line(value: &Value) -> String {
-    shown(value).lines().next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -509,60 +493,86 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_and_its_deliveries_say_what_they_wait_for() {
-        let open = json!({"state": "open", "retry_at": "2026-01-31T12:00:05.000Z", "reason": "timeout: no answer"});
-        let row = json!({"breaker": open, "detail": null, "paused": null});
-        assert_eq!(
-            (breaker(&row), detail(&row)),
-            ("open, next try 2026-01-31T12:00:05.000Z".to_owned(), "timeout: no answer".to_owned())
-        );
-        let row = json!({"breaker": {"state": "closed"}, "paused": {"by": "ann", "since": "then"}});
-        assert_eq!((breaker(&row), detail(&row)), (String::new(), "paused by ann at then".to_owned()));
-        for (due, held, expected) in [
-            (json!("2026-01-31T12:00:01.000Z"), json!(null), "2026-01-31T12:00:01.000Z"),
-            (
-                json!("2026-01-31T12:00:01.000Z"),
-                json!({"by": "breaker", "until": "2026-01-31T12:00:05.000Z"}),
-                "2026-01-31T12:00:05.000Z (breaker)",
-            ),
-            (json!(null), json!({"by": "pause", "until": null}), "paused"),
-            (json!("2026-01-31T12:00:01.000Z"), json!({"by": "absence", "until": null}), "no agent"),
-            (json!(null), json!(null), ""),
-        ] {
-            assert_eq!(next_attempt(&json!({"next_attempt_at": due, "held": held})), expected);
-        }
-    }
-
-    #[test]
-    fn an_agent_names_the_endpoints_that_are_not_well() {
-        let endpoint = |address: &str, state: &str, health: Value| {
-            let breaker = json!({"state": state, "reason": "status: answered 500"});
-            json!({"address": address, "breaker": breaker, "health": health})
-        };
-        let good = endpoint("http://a", "closed", json!({"ok": true}));
-        let open = endpoint("http://b", "open", Value::Null);
-        let ill = endpoint("http://c", "closed", json!({"ok": false, "reason": "answered 503"}));
-
-        assert_eq!(bad_endpoints(&json!({"endpoints": [good.clone()]})), "");
-        // The settings of the plugin say the address.
-        let mut only = ill.clone();
-        only["address"] = Value::Null;
-        assert_eq!(bad_endpoints(&json!({"endpoints": [only]})), "1 of 1 fail: answered 503");
-        assert_eq!(
-            bad_endpoints(&json!({"endpoints": [good, open, ill]})),
-            "2 of 3 fail: http://b status: answered 500; http://c answered 503"
-        );
-    }
-
-    #[test]
-    fn a_channel_says_what_went_wrong() {
+    fn an_agent_says_what_failed_and_until_when_its_budget_lasts() {
+        let forecast = "budget is gone in 13m at this rate: 72 of 72 attempts failed in the last 2m, mostly connect";
+        let failures = json!([{"class": "connect", "count": 72}, {"class": "5xx", "count": 1}]);
         let row = json!({
-            "failures": [{"status": 400, "code": "malformed", "count": 1}, {"status": 401, "code": "verification_failed", "count": 3}],
-            "last_failure": {"at": "then", "status": 401, "code": "verification_failed", "reason": "no header\nmore"},
+            "name": "triage", "plugin": "http", "state": "serving", "queued": 3, "in_flight": 0, "detail": null,
+            "breaker": {"state": "open", "retry_at": "2026-01-31T12:00:05.000Z", "reason": "connect: cannot connect"},
+            "lately": {"window": "5m", "attempts": 80, "failures": failures},
+            "objective": {"budget_remaining": 0.917, "forecast": forecast},
         });
-        assert_eq!(failures(&row), "3 x 401 verification_failed, 1 x 400 malformed");
-        assert_eq!(last_failure(&row), "then 401: no header");
-        assert_eq!((failures(&json!({})), last_failure(&json!({}))), (String::new(), String::new()));
+        let answer = json!({"agents": [row, {"name": "stub", "objective": null, "lately": {"failures": []}}]});
+        let now = "2026-01-31T12:00:00Z".parse().unwrap();
+
+        let narrow = text(Listing::Agents, &answer, View::narrow(80, now));
+        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+        assert!(narrow.contains("open, next try in…  3       72 x connect +1  connect: cannot c…\n"), "{narrow}");
+        let whole = text(Listing::Agents, &answer, View::whole());
+        assert!(whole.contains("72 x connect, 1 x 5xx  92%     connect: cannot connect"), "{whole}");
+        assert_eq!(notes(Listing::Agents, &answer), [format!("agent triage: {forecast}")]);
+    }
+
+    #[test]
+    fn incidents_and_alerts_fit_into_a_terminal() {
+        let id = "3fa85f64a1b2c3d4";
+        let incident = json!({
+            "id": id, "title": "KubePodCrashLoopingForAVeryLongTime", "state": "acknowledged", "state_by": "ann@host",
+            "severity": {"raw": "page", "level": "critical"}, "environment": "production", "labels": {"cluster": "eu"},
+            "opened_at": "2026-01-31T11:48:00.000Z", "rests_until": null, "runs": 1, "storm": null,
+            "signals": {"total": 3, "firing": 2, "suppressed": 0},
+        });
+        let alert = json!({
+            "id": "a".repeat(32), "alertname": "KubePodCrashLoopingForAVeryLongTime", "status": "firing", "duplicates": 7,
+            "severity": {"raw": "page", "level": "critical"}, "environment": "production", "channel": "alertmanager",
+            "last_seen": "2026-01-31T11:59:18.000Z", "incident": id, "suppressed": null,
+            "labels": {"alertname": "KubePodCrashLoopingForAVeryLongTime", "severity": "page", "pod": "api-1"},
+        });
+        let now = "2026-01-31T12:00:00Z".parse().unwrap();
+        let shown = |listing: Listing, view: View| {
+            text(listing, &json!({"incidents": [incident.clone()], "alerts": [alert.clone()]}), view)
+        };
+
+        let narrow = View::narrow(80, now);
+        assert_eq!(
+            shown(Listing::Incidents, narrow),
+            "ID                STATE         SEVERITY  FIRING  OPENED   TITLE\n\
+             3fa85f64a1b2c3d4  acknowledged  critical  2 of 3  12m ago  KubePodCrashLoopingF…\n"
+        );
+        assert_eq!(
+            shown(Listing::Alerts, narrow),
+            "ALERTNAME      STATUS  SEVERITY  LAST SEEN  DUPLICATES  INCIDENT       LABELS\n\
+             KubePodCrash…  firing  critical  42s ago    7           3fa85f64a1b2…  pod=api-1\n"
+        );
+        assert!(shown(Listing::Members, narrow).lines().all(|line| line.chars().count() <= 80));
+        assert!(shown(Listing::Members, View::whole()).contains(&"a".repeat(32)));
+    }
+
+    #[test]
+    fn silences_fit_into_a_terminal() {
+        let silence = |id: &str, state: &str, ends: &str, suppressed: u64| {
+            json!({
+                "id": id, "state": state, "matchers": ["alertname=~\"Disk.*\"", "instance=\"db-1\""],
+                "created_by": "ann@host", "comment": "disk swap\nticket 4711", "suppressed": suppressed,
+                "starts_at": "2026-01-31T11:00:00.000Z", "ends_at": ends, "updated_at": "2026-01-31T11:00:00.000Z",
+            })
+        };
+        let answer = json!({"silences": [
+            silence("b61a8b0c-5d0e-4d4d-9d1b-0a4a6f2f7c11", "active", "2026-01-31T13:30:00.000Z", 12),
+            silence("00aa8b0c-5d0e-4d4d-9d1b-0a4a6f2f7c11", "expired", "2026-01-31T11:30:00.000Z", 0),
+        ]});
+
+        assert_eq!(
+            text(Listing::Silences, &answer, View::narrow(80, "2026-01-31T12:00:00Z".parse().unwrap())),
+            "SILENCE   STATE    ENDS     SUPPRESSED  MATCHERS                       COMMENT\n\
+             b61a8b0c  active   in 1h    12          alertname=~\"Disk.*\", instanc…  disk swap\n\
+             00aa8b0c  expired  30m ago  0           alertname=~\"Disk.*\", instanc…  disk swap\n"
+        );
+        let whole = text(Listing::Silences, &answer, View::whole());
+        assert!(
+            whole.contains("\nb61a8b0c-5d0e-4d4d-9d1b-0a4a6f2f7c11  active   2026-01-31T11:00:00.000Z  "),
+            "{whole}"
+        );
     }
 
     #[test]

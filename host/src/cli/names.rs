@@ -1,4 +1,4 @@
-//! Names to complete: those of channels, agents and plugins, from the running gateway, or else from the configuration.
+//! Names to complete: those of channels, agents and plugins, and ids of incidents and silences, from the running gateway, or else from the configuration.
 //!
 //! A slow gateway holds nobody up, and whatever is wrong is no candidate.
 
@@ -7,6 +7,7 @@ use std::time::Duration;
 use std::{env, fs};
 
 use clap_complete::engine::CompletionCandidate;
+use serde_json::Value;
 
 use super::arguments::connection::ConnectionArguments;
 use super::client::Client;
@@ -24,6 +25,10 @@ enum NameOf {
     Channels,
     Agents,
     Plugins,
+    /// The ids of those that are not over.
+    Incidents,
+    /// The ids of those that are not over.
+    Silences,
 }
 
 pub(super) fn channels() -> Vec<CompletionCandidate> {
@@ -38,6 +43,14 @@ pub(super) fn plugins() -> Vec<CompletionCandidate> {
     names(NameOf::Plugins)
 }
 
+pub(super) fn incidents() -> Vec<CompletionCandidate> {
+    names(NameOf::Incidents)
+}
+
+pub(super) fn silences() -> Vec<CompletionCandidate> {
+    names(NameOf::Silences)
+}
+
 fn names(of: NameOf) -> Vec<CompletionCandidate> {
     let connection = of_line();
     let Ok(connection) = connection else { return Vec::new() };
@@ -45,10 +58,10 @@ fn names(of: NameOf) -> Vec<CompletionCandidate> {
     let running = runtime.ok().and_then(|runtime| {
         runtime.block_on(async { tokio::time::timeout(PATIENCE, of_gateway(&connection, of)).await.ok()? })
     });
-    let names = running.unwrap_or_else(|| {
-        connection.parts().ok().flatten().map(|parts| of_configuration(&parts, of)).unwrap_or_default()
-    });
-    names.into_iter().map(CompletionCandidate::new).collect()
+    running.unwrap_or_else(|| {
+        let names = connection.parts().ok().flatten().map(|parts| of_configuration(&parts, of)).unwrap_or_default();
+        names.into_iter().map(CompletionCandidate::new).collect()
+    })
 }
 
 fn of_configuration(parts: &Parts, of: NameOf) -> Vec<String> {
@@ -61,18 +74,33 @@ fn of_configuration(parts: &Parts, of: NameOf) -> Vec<String> {
             let files = dir.into_iter().flatten().flatten();
             files.filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".wasm")?.to_owned())).collect()
         }
+        NameOf::Incidents | NameOf::Silences => Vec::new(),
     }
 }
 
-async fn of_gateway(connection: &Connection, of: NameOf) -> Option<Vec<String>> {
+async fn of_gateway(connection: &Connection, of: NameOf) -> Option<Vec<CompletionCandidate>> {
     let client = Client::admin(connection).ok()?;
     let (path, member) = match of {
         NameOf::Channels => ("/admin/channels", "channels"),
         NameOf::Agents => ("/admin/agents", "agents"),
         NameOf::Plugins => ("/admin/plugins", "plugins"),
+        NameOf::Incidents => ("/admin/incidents?state=unresolved", "incidents"),
+        NameOf::Silences => ("/admin/silences", "silences"),
     };
     let answer = client.get(path).await.ok()?;
-    Some(answer[member].as_array()?.iter().filter(|row| is_set_up(row)).map(|row| shown(&row["name"])).collect())
+    let candidate = |row: &Value| match of {
+        NameOf::Incidents => CompletionCandidate::new(shown(&row["id"])).help(Some(shown(&row["title"]).into())),
+        NameOf::Silences => CompletionCandidate::new(shown(&row["id"])).help(Some(shown(&row["matchers"]).into())),
+        _ => CompletionCandidate::new(shown(&row["name"])),
+    };
+    Some(
+        answer[member]
+            .as_array()?
+            .iter()
+            .filter(|row| is_set_up(row) && row["state"] != "expired")
+            .map(candidate)
+            .collect(),
+    )
 }
 
 /// The connection that the line names so far.

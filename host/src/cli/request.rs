@@ -19,6 +19,12 @@ pub(super) enum Request {
     Parked(String),
     Subscribers,
     Types,
+    /// A page of incidents, by its query.
+    Incidents(String),
+    /// A page of alerts, by its query.
+    Alerts(String),
+    /// A page of silences, by its query.
+    Silences(String),
     Log(LogRequest),
 }
 
@@ -121,6 +127,9 @@ impl Request {
             Self::Parked(name) => format!("/admin/consumers/{}/parked?limit=500", encoded(name)),
             Self::Subscribers => "/admin/subscribers".to_owned(),
             Self::Types => "/admin/types".to_owned(),
+            Self::Incidents(query) => format!("/admin/incidents?{query}"),
+            Self::Alerts(query) => format!("/admin/alerts?{query}"),
+            Self::Silences(query) => format!("/admin/silences?{query}"),
             Self::Log(request) => request.path(),
         }
     }

@@ -100,6 +100,7 @@ impl Report {
             ("events", self.events()),
             ("channels", self.states(&self.channels)),
             ("agents", self.agents()),
+            ("alerts", self.alerts()),
             ("store", self.store()),
         ];
         lines.extend(self.next_steps().into_iter().map(|step| ("next", step)));
@@ -168,6 +169,40 @@ impl Report {
             let wait = agent["breaker"]["retry_in_ms"].as_u64().map(Duration::from_millis);
             let wait = wait.map_or_else(String::new, |wait| format!(", tried again in {}", rough(wait)));
             let _ = write!(text, "; breaker of {} {}{wait}", shown(&agent["name"]), painted("open"));
+        }
+        for agent in &self.agents {
+            let Some(left) = agent["objective"]["gone_in_ms"].as_u64().map(Duration::from_millis) else { continue };
+            let gone = if left.is_zero() { "gone".to_owned() } else { format!("gone in {}", rough(left)) };
+            let _ = write!(text, "; budget of {} {gone}", shown(&agent["name"]));
+        }
+        text
+    }
+
+    /// Empty if no channel has alerts.
+    fn alerts(&self) -> String {
+        let alerts = &self.stats["alerts"];
+        if alerts.is_null() {
+            return String::new();
+        }
+        let count = |name: &str| alerts[name].as_u64().unwrap_or(0);
+        let mut text = format!("{} {}", count("firing"), painted("firing"));
+        if count("suppressed") > 0 {
+            let _ = write!(text, ", {} of them suppressed", count("suppressed"));
+        }
+        let incidents = alerts["incidents"].as_object().into_iter().flatten();
+        let unresolved = incidents.filter(|(state, _)| *state != "resolved");
+        let unresolved: Vec<_> = unresolved.map(|(state, count)| format!("{count} {}", painted(state))).collect();
+        if !unresolved.is_empty() {
+            let _ = write!(text, "; incidents: {}", unresolved.join(", "));
+        }
+        match count("storms") {
+            0 => {}
+            1 => text.push_str("; 1 storm"),
+            storms => drop(write!(text, "; {storms} storms")),
+        }
+        let missing = shown(&alerts["heartbeats_missing"]);
+        if !missing.is_empty() {
+            let _ = write!(text, "; heartbeat {} missing", output::clean(&missing, false));
         }
         text
     }
@@ -274,6 +309,47 @@ mod tests {
              restart the gateway to apply http.listen\n"
         );
         assert!(report.json()["next_steps"][0].as_str().unwrap().contains("problem\n  a"));
+    }
+
+    #[test]
+    fn a_budget_that_does_not_last_says_until_when_it_does() {
+        let agents = [("triage", 780_000, "budget is gone in 13m at this rate"), ("pager", 0, "budget is gone")]
+            .map(|(name, left, forecast)| {
+                json!({"name": name, "state": "serving", "objective": {"gone_in_ms": left, "forecast": forecast}})
+            });
+        let text = Report { agents: agents.into(), ..report() }.text();
+
+        assert!(text.contains("\nagents    2 serving; budget of triage gone in 13m; budget of pager gone\n"), "{text}");
+        assert!(text.contains(" agent triage: budget is gone in 13m at this rate\n"), "{text}");
+    }
+
+    #[test]
+    fn alerts_have_a_line_and_what_waits_for_a_person_a_next_step() {
+        let alerts = json!({
+            "firing": 12, "suppressed": 2, "storms": 1, "heartbeats_missing": ["watchdog"],
+            "incidents": {"blocked": 1, "needs_human": 2, "open": 3, "resolved": 40},
+        });
+        let report = Report { stats: json!({"alerts": alerts}), ..report() };
+
+        let text = report.text();
+        assert!(
+            text.contains(
+                "\nalerts    12 firing, 2 of them suppressed; incidents: 1 blocked, 2 needs_human, 3 open; 1 storm; \
+                 heartbeat watchdog missing\n"
+            ),
+            "{text}"
+        );
+        for step in [
+            "`gateway incidents --state needs_human` lists what waits for a person, `gateway incidents ack ID` takes it",
+            "`gateway incidents --state blocked` lists what agents have failed at too often",
+            "heartbeat watchdog is missing: do alerts still arrive?",
+        ] {
+            assert!(report.next_steps().contains(&step.to_owned()), "{step}");
+        }
+        let quiet =
+            json!({"firing": 0, "suppressed": 0, "storms": 0, "heartbeats_missing": [], "incidents": {"resolved": 1}});
+        let report = Report { stats: json!({"alerts": quiet}), ..report };
+        assert!(report.text().contains("\nalerts    0 firing\n"), "{}", report.text());
     }
 
     #[test]

@@ -77,12 +77,14 @@ fn in_color(state: &str) -> String {
 
 fn tone(state: &str) -> Option<Tone> {
     match state {
-        "serving" | "delivered" | "done" | "ok" | "yes" | "ready" | "intact" | "closed" => Some(Tone::Good),
-        "pending" | "retrying" | "waiting" | "held" | "running" | "paused" | "half_open" | "half-open" | "unknown" => {
-            Some(Tone::Open)
+        "serving" | "delivered" | "done" | "ok" | "yes" | "ready" | "intact" | "closed" | "resolved" => {
+            Some(Tone::Good)
         }
-        "dead" | "failed" | "failing" | "damaged" | "no" | "open" | "refused" => Some(Tone::Bad),
-        "dropped" | "cancelled" | "replayed" => Some(Tone::Past),
+        "pending" | "retrying" | "waiting" | "held" | "running" | "paused" | "half_open" | "half-open" | "unknown"
+        | "in_progress" | "handled" | "acknowledged" => Some(Tone::Open),
+        "dead" | "failed" | "failing" | "damaged" | "no" | "open" | "refused" | "firing" | "blocked"
+        | "needs_human" => Some(Tone::Bad),
+        "dropped" | "cancelled" | "replayed" | "expired" => Some(Tone::Past),
         _ => None,
     }
 }

@@ -43,9 +43,9 @@ fn facts(event: &Value) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// One line for each step: time, time since the request, description.
-fn timeline(event: &Value) -> String {
-    let moments = event["timeline"].as_array().map(Vec::as_slice).unwrap_or_default();
+/// One line for each step: time, time since the first one, description.
+pub(super) fn steps(moments: &Value, what: impl Fn(&Value) -> String) -> String {
+    let moments = moments.as_array().map(Vec::as_slice).unwrap_or_default();
     let start = moments.first().and_then(time);
     let lines: Vec<_> = moments
         .iter()
@@ -59,6 +59,11 @@ fn timeline(event: &Value) -> String {
     for (at, passed, what) in &lines {
         let _ = writeln!(text, "{at}  {passed:>width$}  {}", clean(what, false));
     }
+    text
+}
+
+fn timeline(event: &Value) -> String {
+    let mut text = steps(&event["timeline"], what);
     match event["status"].as_str() {
         Some("held") => {
             let until = shown(&event["held_until"]);

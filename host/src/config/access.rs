@@ -103,18 +103,15 @@ fn caller(name: &str, section: &Section<'_>) -> Option<Caller> {
 
 /// The access rules of the channel in `section`.
 pub(super) fn access(section: &Section<'_>, callers: &Callers) -> Access {
-    Access { from: allow_list(section, "allow_from"), callers: named_callers(section, callers) }
+    let callers = named_callers(section, callers, "omit the key to let anyone call");
+    Access { from: allow_list(section, "allow_from"), callers }
 }
 
-/// Those that `callers` of the section names.
-pub(super) fn named_callers(section: &Section<'_>, callers: &Callers) -> Vec<Arc<Caller>> {
+/// Those that `callers` of the section names; `hint` is for an empty list.
+pub(super) fn named_callers(section: &Section<'_>, callers: &Callers, hint: &str) -> Vec<Arc<Caller>> {
     let named = section.texts("callers");
     if named.as_ref().is_some_and(Vec::is_empty) {
-        section.place("callers").problem_with_hint(
-            "at least one caller",
-            "an empty list",
-            "omit the key to let anyone call",
-        );
+        section.place("callers").problem_with_hint("at least one caller", "an empty list", hint);
     }
     let known = |(name, place): (String, SettingPlace<'_>)| {
         let caller = callers.get(&name).cloned();

@@ -1,26 +1,57 @@
 //! Agents, and channels that deliver answers to their source.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
+use super::access::{Callers, named_callers};
 use super::binding::{config_table, plugin_name};
 use super::delivery::{AgentParts, Policy};
 use super::grants;
 use super::limits::{PluginLimits, parsed_name};
 use super::problem::quoted;
 use super::section::Section;
+use crate::caller::Caller;
 use crate::dispatch::{AgentSettings, HealthSettings, RouteSettings};
 use crate::event::{AgentName, Pattern};
 use crate::ingest::ChannelSettings;
 
 /// Reads `[agents.*]`.
-pub(super) fn agents(root: &Section<'_>, plugins: &PluginLimits<'_>) -> Vec<AgentSettings> {
-    root.named("agents").into_iter().filter_map(|(name, section)| agent(name, &section, plugins)).collect()
+pub(super) fn agents(root: &Section<'_>, plugins: &PluginLimits<'_>, callers: &Callers) -> Vec<AgentSettings> {
+    let mut owners = BTreeMap::new();
+    let tables = root.named("agents");
+    let read = |(name, section): (&str, Section<'_>)| {
+        let callers = own_callers(name, &section, callers, &mut owners);
+        agent(name, &section, plugins, callers)
+    };
+    tables.into_iter().filter_map(read).collect()
 }
 
-fn agent(name: &str, section: &Section<'_>, plugins: &PluginLimits<'_>) -> Option<AgentSettings> {
+/// Those who speak for an agent. `owners` has whom each of them speaks for: what one says is said by one agent.
+fn own_callers(
+    name: &str,
+    section: &Section<'_>,
+    callers: &Callers,
+    owners: &mut BTreeMap<String, String>,
+) -> Vec<Arc<Caller>> {
+    let known = named_callers(section, callers, "omit the key to let nobody speak for the agent");
+    for caller in &known {
+        if let Some(owner) = owners.insert(caller.name.clone(), name.to_owned()) {
+            let found = format!("`{}`, which is one of `{owner}`", caller.name);
+            section.place("callers").problem("callers of this agent alone", found);
+        }
+    }
+    known
+}
+
+fn agent(
+    name: &str,
+    section: &Section<'_>,
+    plugins: &PluginLimits<'_>,
+    callers: Vec<Arc<Caller>>,
+) -> Option<AgentSettings> {
     let egress = grants::egress(name, section);
     let state = grants::state(section);
     let config = config_table(section);
@@ -35,7 +66,7 @@ fn agent(name: &str, section: &Section<'_>, plugins: &PluginLimits<'_>) -> Optio
     }
     let plugin = plugin?;
     let limits = plugins.of(&plugin);
-    Some(policy.of(AgentParts { name, plugin, config, endpoints, health, egress, state, limits }))
+    Some(policy.of(AgentParts { name, plugin, config, endpoints, health, callers, egress, state, limits }))
 }
 
 /// The addresses of an agent that has several.
@@ -86,8 +117,9 @@ pub(super) fn responders(
         let section = tables.get(channel.name.as_str())?.section("respond");
         let ChannelSettings { name, plugin, config, egress, state, limits, .. } = channel.clone();
         let name = AgentName::of_channel(&name);
-        let (endpoints, health) = (Vec::new(), None);
-        Some(Policy::read(&section).of(AgentParts { name, plugin, config, endpoints, health, egress, state, limits }))
+        let (endpoints, health, callers) = (Vec::new(), None, Vec::new());
+        let parts = AgentParts { name, plugin, config, endpoints, health, callers, egress, state, limits };
+        Some(Policy::read(&section).of(parts))
     };
     channels.iter().filter(responding).filter_map(responder).collect()
 }

@@ -45,9 +45,9 @@ pub(super) fn assemble(raw: &Raw) -> Config {
     let limits = PluginLimits(&plugins.rules);
     let callers = access::callers(&root);
     let mut channels = channels::channels(&root, &limits, &callers, http.max_body);
-    alerts::keep_repeats(&root.section("alerts"), &mut channels);
-    let subscriptions = subscriptions::subscriptions(&root, &callers, &channels, &eventlog.retention);
-    let mut agents = agents::agents(&root, &limits);
+    let alerts = alerts::alerts(&root.section("alerts"), &mut channels);
+    let mut agents = agents::agents(&root, &limits, &callers);
+    let subscriptions = subscriptions::subscriptions(&root, &callers, &channels, &agents, &eventlog.retention);
     let routes = routes::routes(&root, &channels, &agents);
     agents.extend(agents::responders(&root, &channels, &routes));
     let auto_mount = root.section("plugins").flag("auto_mount").unwrap_or(true);
@@ -65,6 +65,7 @@ pub(super) fn assemble(raw: &Raw) -> Config {
         skills: skill_settings(&root.section("skills")),
         schemas: schemas::schemas(&root, &subscriptions.prefix),
         subscriptions,
+        alerts,
         log: log_settings(&root.section("log")),
         http,
         eventlog,

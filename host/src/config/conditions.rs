@@ -8,7 +8,7 @@ use super::problem::quoted;
 use super::section::{Section, Shape, found};
 use super::unknown::nearest;
 use crate::dispatch::{Condition, Field, Number, Pointer, Scalar, Test};
-use crate::event::{CloudEvent, Pattern, is_attribute_name};
+use crate::event::{CloudEvent, is_attribute_name};
 
 /// The start of the names of values in the data.
 const DATA: &str = "data.";
@@ -180,13 +180,7 @@ impl<'a> Values<'a> {
     fn patterns(&mut self, value: &Value, place: &SettingPlace<'_>) -> Option<Test> {
         self.count();
         match value {
-            Value::String(text) => match Pattern::new(text) {
-                Ok(pattern) => Some(Test::Like(pattern)),
-                Err(error) => {
-                    place.problem_with_hint("a pattern", quoted(text), error.to_string());
-                    None
-                }
-            },
+            Value::String(text) => place.pattern(text).map(Test::Like),
             Value::Array(items) if !items.is_empty() => {
                 let tests = items.iter().enumerate().map(|(index, item)| self.patterns(item, &place.item(index)));
                 tests.collect::<Option<_>>().map(Test::AnyOf)

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::section::Section;
 use super::value::show_duration;
-use crate::caller::Rate;
-use crate::dispatch::{AgentSettings, BreakerSettings, HealthSettings, OnFailure, RetrySettings};
+use crate::caller::{Caller, Rate};
+use crate::dispatch::{AgentSettings, BreakerSettings, HealthSettings, ObjectiveSettings, OnFailure, RetrySettings};
 use crate::egress::EgressSettings;
 use crate::event::{AgentName, PluginName};
 use crate::plugin::CallLimits;
@@ -26,6 +28,7 @@ pub(super) fn check_policy(section: &Section<'_>) {
 pub(super) struct Policy {
     retry: RetrySettings,
     breaker: BreakerSettings,
+    objective: Option<ObjectiveSettings>,
     on_failure: OnFailure,
     time: Duration,
     concurrency: usize,
@@ -40,6 +43,7 @@ pub(super) struct AgentParts {
     pub(super) config: BTreeMap<String, serde_json::Value>,
     pub(super) endpoints: Vec<String>,
     pub(super) health: Option<HealthSettings>,
+    pub(super) callers: Vec<Arc<Caller>>,
     pub(super) egress: EgressSettings,
     pub(super) state: usize,
     pub(super) limits: CallLimits,
@@ -51,6 +55,7 @@ impl Policy {
         Self {
             retry: retry(&section.section("retry")),
             breaker: breaker(&section.section("breaker")),
+            objective: objective(&section.section("objective")),
             on_failure: on_failure.unwrap_or(OnFailure::Block),
             time: section.duration("timeout", LEAST..).unwrap_or(Duration::from_secs(30)),
             concurrency: section.count("concurrency", 1..).unwrap_or(16),
@@ -61,8 +66,8 @@ impl Policy {
 
     /// Completes the settings of an agent.
     pub(super) fn of(self, parts: AgentParts) -> AgentSettings {
-        let Self { retry, breaker, on_failure, time, concurrency, rate, queue } = self;
-        let AgentParts { name, plugin, config, endpoints, health, egress, state, limits } = parts;
+        let Self { retry, breaker, objective, on_failure, time, concurrency, rate, queue } = self;
+        let AgentParts { name, plugin, config, endpoints, health, callers, egress, state, limits } = parts;
         let limits = CallLimits { time, concurrency, ..limits };
         AgentSettings {
             name,
@@ -70,12 +75,14 @@ impl Policy {
             config,
             endpoints,
             health,
+            callers,
             egress,
             state,
             limits,
             retry,
             on_failure,
             breaker,
+            objective,
             rate,
             queue,
         }
@@ -105,15 +112,58 @@ fn breaker(section: &Section<'_>) -> BreakerSettings {
     let default = BreakerSettings::default();
     let settings = BreakerSettings {
         failures: section.count("failures", 0..).unwrap_or(default.failures),
-        first_open: section.duration("first_open", LEAST..).unwrap_or(default.first_open),
+        first_open: section.duration("first_open", LEAST..),
         max_open: section.duration("max_open", LEAST..).unwrap_or(default.max_open),
         probes: section.count("probes", 1..=1000).unwrap_or(default.probes),
     };
-    if settings.first_open > settings.max_open {
+    if let Some(first_open) = settings.first_open.filter(|first_open| *first_open > settings.max_open) {
         section.place("first_open").problem(
             format!("a duration of at most `max_open` ({})", show_duration(settings.max_open)),
-            show_duration(settings.first_open),
+            show_duration(first_open),
         );
     }
     settings
+}
+
+/// How much may fail. `None` if the share is 0.
+fn objective(section: &Section<'_>) -> Option<ObjectiveSettings> {
+    const SHARE: &str = "a percentage from `50%` to `99.999%`, or `0%` for no objective";
+    const WINDOW: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(90 * 24 * 3600);
+    let default = ObjectiveSettings::default();
+    let success = section.parsed("success", SHARE, percentage).unwrap_or(default.success);
+    let settings = ObjectiveSettings {
+        success,
+        window: section.duration("window", WINDOW).unwrap_or(default.window),
+        failures: section.count("failures", 1..).unwrap_or(default.failures),
+    };
+    (success > 0.0).then_some(settings)
+}
+
+/// A share that an objective can have.
+fn percentage(text: &str) -> Result<f64, ()> {
+    let number: f64 = text.strip_suffix('%').ok_or(())?.trim().parse().map_err(|_| ())?;
+    if number == 0.0 || (50.0..=99.999).contains(&number) { Ok((number * 1000.0).round() / 100_000.0) } else { Err(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_everything_leaves_no_budget() {
+        for (text, expected) in [
+            ("99%", Ok(0.99)),
+            ("99.9 %", Ok(0.999)),
+            ("50%", Ok(0.5)),
+            ("0%", Ok(0.0)),
+            ("100%", Err(())),
+            ("10%", Err(())),
+            ("-99%", Err(())),
+            ("NaN%", Err(())),
+            ("0.99", Err(())),
+            ("%", Err(())),
+        ] {
+            assert_eq!(percentage(text), expected, "{text}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! What can never work with the plugins as they are is a problem. What may still be dropped in is a warning.
 
+mod alerts;
 mod kinds;
 mod sync;
 
@@ -12,15 +13,18 @@ use std::sync::Arc;
 use serde_json::Value;
 use url::Url;
 
-use self::kinds::{Declared, kind_warnings};
+use self::alerts::alert_warnings;
+use self::kinds::{Declared, UNKNOWN, kind_warnings};
 use self::sync::sync_warnings;
 use super::problem::{ConfigProblem, quoted};
 use super::unknown::nearest;
+use crate::alert;
 use crate::dispatch::{AgentSettings, RouteSettings};
-use crate::event::PluginName;
+use crate::event::{ChannelName, PluginName};
 use crate::ingest::ChannelSettings;
 use crate::plugin::{ConfigKey, Kind, Manifest};
 use crate::skill::Catalog;
+use crate::subscribe;
 
 /// Something that is probably not intended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub struct Judged<'a> {
     pub channels: &'a [ChannelSettings],
     pub agents: &'a [AgentSettings],
     pub routes: &'a [RouteSettings],
+    pub subscriptions: &'a subscribe::Settings,
+    pub alerts: &'a alert::Settings,
 }
 
 /// What a plugin file says of itself.
@@ -81,17 +87,30 @@ impl Judged<'_> {
             }
         }
         findings.extend(sync_warnings(self.routes).into_iter().map(Finding::Warning));
-        let declared = |channel: &ChannelSettings| {
-            let kinds = plugin(&channel.plugin).and_then(|described| described.manifest.kinds.clone());
-            Declared { channel: channel.name.as_str().to_owned(), kinds }
-        };
-        let declared: Vec<_> = self.channels.iter().map(declared).collect();
+        let declared = self.declared(plugin);
+        findings.extend(
+            alert_warnings(self.alerts, self.routes, self.subscriptions, &declared).into_iter().map(Finding::Warning),
+        );
         for (index, route) in self.routes.iter().enumerate() {
             let key = format!("routes[{index}]");
             findings.extend(kind_warnings(&key, route, &declared).into_iter().map(Finding::Warning));
             findings.extend(skill_warnings(&key, route, skills).into_iter().map(Finding::Warning));
         }
         findings
+    }
+
+    /// The kinds of all channels, also of those of the gateway itself.
+    fn declared(&self, plugin: &dyn Fn(&PluginName) -> Option<Described>) -> Vec<Declared> {
+        let of_plugin = |channel: &ChannelSettings| {
+            let kinds = plugin(&channel.plugin).and_then(|described| described.manifest.kinds.clone());
+            let kinds = kinds.map(|kinds| kinds.into_iter().chain([UNKNOWN.to_owned()]).collect());
+            Declared { channel: channel.name.clone(), kinds }
+        };
+        let built_in = |name: &str| {
+            let kinds = alert::Kind::ALL.map(|kind| kind.as_str().to_owned()).to_vec();
+            Some(Declared { channel: name.parse().ok()?, kinds: (name == ChannelName::ALERTS).then_some(kinds) })
+        };
+        self.channels.iter().map(of_plugin).chain(ChannelName::BUILT_IN.into_iter().filter_map(built_in)).collect()
     }
 }
 

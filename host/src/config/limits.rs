@@ -58,11 +58,14 @@ fn reuse(section: &Section<'_>) -> Option<Reuse> {
     section.is_present().then_some(Reuse { max_calls, max_memory })
 }
 
+/// What the name of a channel, agent or plugin is.
+pub(super) const NAME: &str = "a name of 1 to 63 of `a-z`, `0-9` and `-`, not starting with `-`";
+
 /// Parses the name of a table as that of a channel, agent or plugin.
 pub(super) fn parsed_name<T: std::str::FromStr>(name: &str, section: &Section<'_>) -> Option<T> {
     let parsed = name.parse().ok();
     if parsed.is_none() {
-        section.own_place().problem("a name of 1 to 63 of `a-z`, `0-9` and `-`, not starting with `-`", quoted(name));
+        section.own_place().problem(NAME, quoted(name));
     }
     parsed
 }

@@ -70,14 +70,7 @@ pub(super) fn patterns(section: &Section<'_>, name: &str) -> Vec<Pattern> {
             format!("omit `{name}` to match all"),
         );
     }
-    let mut patterns = Vec::new();
-    for (text, place) in texts {
-        match Pattern::new(&text) {
-            Ok(pattern) => patterns.push(pattern),
-            Err(error) => place.problem_with_hint("a pattern", quoted(&text), error.to_string()),
-        }
-    }
-    patterns
+    texts.into_iter().filter_map(|(text, place)| place.pattern(&text)).collect()
 }
 
 fn route_agents(section: &Section<'_>, agents: &[AgentSettings], agent_tables: &[&str]) -> Vec<AgentName> {

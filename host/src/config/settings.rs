@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::findings::Judged;
 use super::source::Source;
 use crate::event::PluginName;
-use crate::{dispatch, eventlog, http, ingest, notice, plugin, replay, schema, skill, subscribe};
+use crate::{alert, dispatch, eventlog, http, ingest, notice, plugin, replay, schema, skill, subscribe};
 
 /// The settings of every module, valid as a whole.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub schemas: schema::Settings,
     /// `[subscribe]`, `[subscribers.*]` and `[consumers.*]`.
     pub subscriptions: subscribe::Settings,
+    /// `[alerts]`.
+    pub alerts: alert::Settings,
     /// `[log]`.
     pub log: LogSettings,
     /// `[reload]`.
@@ -45,6 +48,17 @@ impl Config {
     pub fn used_plugins(&self) -> BTreeSet<&PluginName> {
         let channels = self.ingest.channels.iter().map(|channel| &channel.plugin);
         channels.chain(self.dispatch.agents.iter().map(|agent| &agent.plugin)).collect()
+    }
+
+    /// What plugins and skills decide on.
+    pub fn judged(&self) -> Judged<'_> {
+        Judged {
+            channels: &self.ingest.channels,
+            agents: &self.dispatch.agents,
+            routes: &self.dispatch.routes,
+            subscriptions: &self.subscriptions,
+            alerts: &self.alerts,
+        }
     }
 }
 

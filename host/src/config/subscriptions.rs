@@ -9,6 +9,7 @@ use super::problem::quoted;
 use super::routes::patterns;
 use super::section::Section;
 use super::value::show_duration;
+use crate::dispatch::AgentSettings;
 use crate::event::{ChannelName, EventPatterns, Pattern};
 use crate::eventlog::RetentionLimits;
 use crate::ingest::ChannelSettings;
@@ -22,6 +23,7 @@ pub(super) fn subscriptions(
     root: &Section<'_>,
     callers: &Callers,
     channels: &[ChannelSettings],
+    agents: &[AgentSettings],
     retention: &RetentionLimits,
 ) -> Settings {
     let section = root.section("subscribe");
@@ -52,7 +54,9 @@ pub(super) fn subscriptions(
         let found = format!("`{}`, which is one of `subscribe.paths`", settings.mcp.path);
         section.section("mcp").place("path").problem("a path of its own", found);
     }
-    if settings.is_on() || channels.iter().any(|channel| channel.emit) {
+    let has_emitters = channels.iter().any(|channel| channel.emit);
+    let has_speakers = agents.iter().any(|agent| !agent.callers.is_empty());
+    if settings.is_on() || has_emitters || has_speakers {
         check_channels(&section, &settings, channels);
     }
     settings
@@ -155,7 +159,7 @@ fn subscribers(root: &Section<'_>, callers: &Callers, consumers: &[&str]) -> BTr
                 place.example(&format!("[\"{name}\"]")),
             );
         }
-        let known = named_callers(&section, callers);
+        let known = named_callers(&section, callers, "omit the table to let nobody subscribe");
         for caller in &known {
             if let Some(owner) = owners.insert(caller.name.clone(), name.to_owned()) {
                 let found = format!("`{}`, which is one of `{owner}`", caller.name);

@@ -1,6 +1,7 @@
 //! Problems, defaults and overrides of the configuration.
 
 mod access;
+mod alerts;
 mod channels;
 mod destinations;
 mod plugins;

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use jiff::SignedDuration;
 use serde_json::{Value as Json, json};
 use toml::Value;
 
@@ -15,7 +14,7 @@ use super::place::SettingPlace;
 use super::problem::{alternatives, quoted};
 use super::section::{Entry, Section, Shape, found};
 use super::unknown::nearest;
-use crate::event::parse_duration;
+use crate::event::{Pattern, duration_text, parse_duration};
 
 impl Section<'_> {
     pub(super) fn text(&self, name: &str) -> Option<String> {
@@ -238,6 +237,14 @@ impl Entry<'_> {
     }
 }
 
+impl SettingPlace<'_> {
+    /// The text of this place as a pattern.
+    pub(super) fn pattern(&self, text: &str) -> Option<Pattern> {
+        let pattern = Pattern::new(text);
+        pattern.map_err(|error| self.problem_with_hint("a pattern", quoted(text), error.to_string())).ok()
+    }
+}
+
 /// The schema of any text.
 pub(super) fn text() -> Json {
     json!({ "type": "string" })
@@ -269,10 +276,7 @@ pub(super) fn show_size(bytes: u64) -> String {
 
 /// A duration in the notation of the configuration.
 pub(super) fn show_duration(duration: Duration) -> String {
-    match SignedDuration::try_from(duration) {
-        Ok(duration) => backticked(format_args!("{duration:#}").to_string().replace(' ', "")),
-        Err(_) => backticked(format_args!("{duration:?}")),
-    }
+    backticked(duration_text(duration))
 }
 
 fn size_example(number: i64) -> String {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -19,13 +19,16 @@ use crate::plugin::{Binding, Generation, Kind, Network, PluginHost, config_text}
 
 use super::breaker::{AgentVerdict, BreakerState};
 use super::endpoint::{Endpoint, Health, best};
+use super::failure_class::FailureClass;
 use super::hold::{AgentFailure, Hold, Holder};
 use super::inbox::Inbox;
 use super::memory_budget::MemoryBudget;
-use super::metrics::DispatchMetrics;
+use super::metrics::{ByClass, DispatchMetrics};
+use super::objective::ObjectiveStatus;
 use super::pause::Pause;
 use super::queues::OnFailure;
 use super::settings::AgentSettings;
+use super::track_record::{Lately, TrackRecord};
 
 /// A configured destination. It outlives the generations of its plugin, and every change of its settings.
 pub(super) struct Agent {
@@ -45,6 +48,7 @@ pub(super) struct Agent {
     pub(super) ended: CancellationToken,
     setup: ArcSwap<Setup>,
     last_failure: Mutex<Option<AgentFailure>>,
+    record: Mutex<TrackRecord>,
 }
 
 /// The settings of an agent, and what its plugin is called with. An attempt keeps the setup that it began with.
@@ -136,6 +140,10 @@ pub struct AgentStatus {
     pub endpoints: Vec<EndpointStatus>,
     /// Why the last attempt that failed did.
     pub last_failure: Option<AgentFailure>,
+    /// The last minutes, and nothing before the start of the gateway.
+    pub lately: Lately,
+    /// `None` if it has none.
+    pub objective: Option<ObjectiveStatus>,
     pub paused: Option<Pause>,
     pub on_failure: &'static str,
     pub attempts: u32,
@@ -186,6 +194,7 @@ impl Agent {
             in_flight: AtomicUsize::new(0),
             hurries: AtomicBool::new(false),
             last_failure: Mutex::default(),
+            record: Mutex::new(TrackRecord::new(settings.objective.clone(), Instant::now())),
             changed: Notify::new(),
             retired: CancellationToken::new(),
             ended: CancellationToken::new(),
@@ -198,7 +207,13 @@ impl Agent {
     }
 
     /// Replaces the setup, for the attempts that start from now on.
-    pub(super) fn replace(&self, setup: Setup) {
+    pub(super) fn replace(&self, setup: Setup, metrics: &DispatchMetrics) {
+        let now = Instant::now();
+        let mut record = self.record();
+        record.hide(&self.name, metrics, now);
+        record.reconfigure(setup.settings.objective.clone(), now);
+        record.show(&self.name, metrics, now);
+        drop(record);
         let breaker = &setup.settings.breaker;
         setup.endpoints.iter().for_each(|endpoint| endpoint.breaker().reconfigure(breaker.clone()));
         self.setup.store(Arc::new(setup));
@@ -240,9 +255,49 @@ impl Agent {
         })
     }
 
+    /// Counts an attempt or a probe, `failure` is `None` for an attempt that delivered. Returns what there is to notice.
+    pub(super) fn note(
+        &self,
+        failure: Option<FailureClass>,
+        is_notice: bool,
+        metrics: &DispatchMetrics,
+    ) -> Option<Notice> {
+        if let Some(class) = failure {
+            metrics.failures.get_or_create(&ByClass::new(&self.name, class.name())).inc();
+        }
+        let now = Instant::now();
+        let mut record = self.record();
+        record.add(failure, is_notice, now);
+        if record.is_to_judge(failure) { record.judge(&self.name, || self.last_failure(), now) } else { None }
+    }
+
+    /// Looks at its objective when some time has passed. Returns what there is to notice.
+    pub(super) fn look(&self, metrics: &DispatchMetrics) -> Option<Notice> {
+        let now = Instant::now();
+        let mut record = self.record();
+        record.show(&self.name, metrics, now);
+        record.judge(&self.name, || self.last_failure(), now)
+    }
+
+    /// Updates the metrics that describe it at the moment.
+    pub(super) fn show(&self, metrics: &DispatchMetrics) {
+        self.show_breaker(metrics);
+        self.record().show(&self.name, metrics, Instant::now());
+    }
+
+    /// Removes them. What counts stays.
+    pub(super) fn hide(&self, metrics: &DispatchMetrics) {
+        metrics.forget(&self.name);
+        self.record().hide(&self.name, metrics, Instant::now());
+    }
+
+    fn record(&self) -> MutexGuard<'_, TrackRecord> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Remembers why an attempt failed.
-    pub(super) fn failed(&self, at: Timestamp, code: &str, message: &str) {
-        let failure = AgentFailure { at, code: code.to_owned(), message: message.to_owned() };
+    pub(super) fn failed(&self, at: Timestamp, class: FailureClass, code: &str, message: &str) {
+        let failure = AgentFailure { at, class, code: code.to_owned(), message: message.to_owned() };
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
     }
 
@@ -315,6 +370,10 @@ impl Agent {
             health: endpoint.health(),
         };
         let endpoints = setup.endpoints.iter().filter(is_listed).map(row).collect();
+        let (lately, objective) = {
+            let (record, now) = (self.record(), Instant::now());
+            (record.lately(now), record.objective(now))
+        };
         AgentStatus {
             name: name.to_string(),
             plugin: plugin.to_string(),
@@ -331,6 +390,8 @@ impl Agent {
             breaker,
             endpoints,
             last_failure,
+            lately,
+            objective,
             paused,
             rate: setup.settings.rate.map(|rate| rate.to_string()),
             on_failure: match on_failure {

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use serde_json::json;
+use url::Url;
 
-use crate::event::{Attempt, DeliveryId, Event, Outcome, SkillRef, Timestamp};
+use crate::egress::EgressError;
+use crate::event::{Attempt, ChannelName, DeliveryId, Event, Outcome, SkillRef, Timestamp};
 use crate::eventlog::{
-    Appended, Batch, Committed, EventLog, EventLogError, FinishedAttempt, NewEvent, Space, ValueChange,
+    Appended, Batch, Committed, EventLog, EventLogError, FinishedAttempt, NewEvent, Space, ValueChange, Word,
 };
 use crate::metrics::ByAgent;
 use crate::notice::Notice;
@@ -21,6 +23,8 @@ use super::agent::{Agent, Setup};
 use super::breaker::AgentVerdict;
 use super::context::Context;
 use super::endpoint::{Endpoint, Load};
+use super::failure_class::FailureClass;
+use super::health;
 use super::job::{Age, Job};
 use super::metrics::ByOutcome;
 use super::permits::Permit;
@@ -49,6 +53,8 @@ pub(super) struct AttemptRunner {
     pub(super) generation: Arc<Generation>,
     /// The breaker's epoch at the start.
     pub(super) epoch: u64,
+    /// Whether it is first seen whether the agent can be connected to.
+    pub(super) knocks: bool,
     /// The term of the claim under which it is made.
     pub(super) term: u64,
 }
@@ -75,6 +81,8 @@ struct Evaluation {
     /// The wait before the next attempt. `None` if there is none.
     wait: Option<Duration>,
     answer: Option<Answer>,
+    /// What failed; `None` if it delivered.
+    class: Option<FailureClass>,
     verdict: AgentVerdict,
 }
 
@@ -93,7 +101,7 @@ impl AttemptRunner {
     }
 
     async fn attempt(mut self, job: &mut Job, permit: Permit) -> Disposition {
-        let event = match job.held.take() {
+        let event = match &job.held {
             Some(held) => Ok(Arc::clone(&held.event)),
             None => self.load(job.id).await,
         };
@@ -114,6 +122,16 @@ impl AttemptRunner {
                 return Disposition::RetryAt(Instant::now() + RECORD_AGAIN);
             }
         };
+        let is_notice = event.channel.as_str() == ChannelName::GATEWAY;
+        if let Err(error) = self.knock(job.age).await {
+            // It was no attempt: the delivery has as many left as before.
+            let class = FailureClass::of_egress(&error);
+            self.agent.failed(Timestamp::now(), class, error.code(), &error.to_string());
+            self.report(AgentVerdict::Failed { class, after: None });
+            self.note(Some(class), is_notice);
+            return Disposition::RetryAt(Instant::now());
+        }
+        job.held = None;
         let started_at = Timestamp::now();
         let number = NonZeroU32::MIN.saturating_add(job.attempts);
         let counted = InFlight::new(&self.agent.in_flight);
@@ -132,15 +150,21 @@ impl AttemptRunner {
             self.generation.deliver(&self.endpoint.binding, outgoing).await
         };
         drop((counted, permit, self.load.take()));
-        let Evaluation { attempt, wait, answer, verdict } = self.evaluate(number, started_at, job.age, called);
-        if matches!(verdict, AgentVerdict::Failed { .. }) {
-            self.agent.failed(attempt.ended_at, &attempt.code, &attempt.message);
+        let Evaluation { attempt, wait, answer, class, verdict } = self.evaluate(number, started_at, job.age, called);
+        let failed = matches!(verdict, AgentVerdict::Failed { .. });
+        if let Some(class) = class.filter(|class| failed || *class == FailureClass::Plugin) {
+            self.agent.failed(attempt.ended_at, class, &attempt.code, &attempt.message);
         }
         self.report(verdict);
+        self.note(class, is_notice);
         let next_at = wait.map(|wait| (attempt.ended_at.after(wait), Instant::now() + wait));
         job.attempts = number.get();
         self.count(&event, &attempt);
         let state = answer.as_ref().map(|answer| answer.state.clone()).unwrap_or_default();
+        let word = answer.as_ref().filter(|_| event.channel.as_str() == ChannelName::ALERTS).and_then(|answer| {
+            let (_, said) = answer.attributes.iter().find(|(name, _)| name == Word::ATTRIBUTE)?;
+            Some(Word(said.clone()).about(job.id))
+        });
         let reply = answer.as_ref().filter(|_| responds).and_then(|answer| self.answer_event(job, &event, answer));
         let settled = match attempt.outcome {
             Outcome::Retry => None,
@@ -149,7 +173,7 @@ impl AttemptRunner {
         };
         let dead = self.dead_notice(job.id, &event, &attempt);
         let finished = FinishedAttempt { delivery: job.id, attempt, next_attempt_at: next_at.map(|(at, _)| at) };
-        if !self.record(finished, state, reply).await {
+        if !self.record(finished, state, reply, word).await {
             return Disposition::Unrecorded;
         }
         dead.into_iter().for_each(|notice| self.dispatch.notices.tell(notice));
@@ -159,6 +183,28 @@ impl AttemptRunner {
             self.dispatch.watchers.settle(event.request_id, outcome);
         }
         next_at.map_or(Disposition::Settled, |(_, at)| Disposition::RetryAt(at))
+    }
+
+    /// Whether the agent can be connected to, if nothing got through before: such a probe costs no delivery an attempt. An attempt
+    /// shows it where nobody knows at which address the agent is, and where it is the end of a delivery that is too old.
+    async fn knock(&self, age: Age) -> Result<(), EgressError> {
+        if !self.knocks || age.at(Instant::now()) >= self.setup.settings.retry.max_age {
+            return Ok(());
+        }
+        let address = health::address(&self.dispatch, &self.setup, &self.endpoint).ok();
+        let Some(url) = address.and_then(|address| Url::parse(&address).ok()) else { return Ok(()) };
+        match self.endpoint.binding.network.knock(&url).await {
+            Err(error) if FailureClass::of_egress(&error).is_before_request() => Err(error),
+            // What forbids a knock may allow the request of the plugin.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Counts an attempt or a probe.
+    fn note(&self, failure: Option<FailureClass>, is_notice: bool) {
+        if let Some(notice) = self.agent.note(failure, is_notice, &self.dispatch.metrics) {
+            self.dispatch.notices.tell(notice);
+        }
     }
 
     async fn load(&self, id: DeliveryId) -> Result<Arc<Event>, EventLogError> {
@@ -199,40 +245,48 @@ impl AttemptRunner {
             code: shortened(code, MAX_CODE),
             message: shortened(message, MAX_MESSAGE),
         };
-        let mut asked_agent = true;
-        let failure = match called {
+        let (failure, class, shows_agent) = match called {
             Ok(Ok(answer)) => {
                 let attempt = attempt(Outcome::Delivered, "", answer.note.as_deref().unwrap_or_default());
-                return Evaluation { attempt, wait: None, answer: Some(answer), verdict: AgentVerdict::Answered };
+                let (answer, verdict) = (Some(answer), AgentVerdict::Answered);
+                return Evaluation { attempt, wait: None, answer, class: None, verdict };
             }
-            Ok(Err(failure)) => failure,
+            Ok(Err(failure)) => {
+                let class = FailureClass::of_failure(&failure);
+                (failure, class, true)
+            }
             Err(error) => {
-                let code = match &error {
-                    CallError::Busy => BUSY,
-                    CallError::Limit { limit: "time", .. } => TIMEOUT,
-                    CallError::Limit { .. } | CallError::Trap(_) => "plugin",
+                let class = FailureClass::of_call(&error);
+                let code = match class {
+                    FailureClass::Timeout => TIMEOUT,
+                    FailureClass::Plugin => "plugin",
+                    _ => BUSY,
                 };
-                asked_agent = code != BUSY;
-                Failure { retry: true, code: code.to_owned(), message: error.to_string(), after: None }
+                let (code, message) = (code.to_owned(), error.to_string());
+                let failure = Failure { retry: true, code, message, after: None, exchange: None };
+                (failure, class, class == FailureClass::Timeout)
             }
         };
         let asked = failure.asked_wait(ended_at);
         let Failure { retry, code, message, .. } = failure;
         if !retry {
             let attempt = attempt(Outcome::Dead, &code, &message);
-            return Evaluation { attempt, wait: None, answer: None, verdict: AgentVerdict::Answered };
+            let (class, verdict) = (Some(class), AgentVerdict::Answered);
+            return Evaluation { attempt, wait: None, answer: None, class, verdict };
         }
         let policy = &self.setup.settings.retry;
         let asked = asked.map(|asked| asked.min(policy.max_retry_after));
-        let verdict = if asked_agent { AgentVerdict::Failed { after: asked } } else { AgentVerdict::Unknown };
+        let verdict = if shows_agent { AgentVerdict::Failed { class, after: asked } } else { AgentVerdict::Unknown };
+        let class = Some(class);
         match policy.next(number, &code, asked, age.at(Instant::now()), retry::jitter()) {
             Ok(wait) => {
                 let attempt = attempt(Outcome::Retry, &code, &message);
-                Evaluation { attempt, wait: Some(wait), answer: None, verdict }
+                Evaluation { attempt, wait: Some(wait), answer: None, class, verdict }
             }
             Err(exhausted) => {
                 let message = format!("{}; {exhausted}", shortened(&message, MAX_MESSAGE - 100));
-                Evaluation { attempt: attempt(Outcome::Dead, &code, &message), wait: None, answer: None, verdict }
+                let attempt = attempt(Outcome::Dead, &code, &message);
+                Evaluation { attempt, wait: None, answer: None, class, verdict }
             }
         }
     }
@@ -270,22 +324,30 @@ impl AttemptRunner {
             message: message.to_owned(),
         };
         let finished = FinishedAttempt { delivery: job.id, attempt, next_attempt_at: None };
-        if self.record(finished, StateChanges::default(), None).await {
+        if self.record(finished, StateChanges::default(), None, None).await {
             Disposition::Settled
         } else {
             Disposition::Unrecorded
         }
     }
 
-    /// Makes the outcome durable in one commit: the attempt, what the plugin changed of its state, and the answer that goes
-    /// back. Returns whether the log still accepts records.
-    async fn record(&self, finished: FinishedAttempt, changes: StateChanges, reply: Option<NewEvent>) -> bool {
-        let batch = Batch { attempts: vec![finished], events: reply.into_iter().collect(), ..Batch::default() };
+    /// Makes the outcome durable in one commit: the attempt, what the plugin changed of its state, the answer that goes
+    /// back, and the agent's word. Returns whether the log still accepts records.
+    async fn record(
+        &self,
+        finished: FinishedAttempt,
+        changes: StateChanges,
+        reply: Option<NewEvent>,
+        word: Option<ValueChange>,
+    ) -> bool {
+        let (events, values) = (reply.into_iter().collect(), word.into_iter().collect());
+        let batch = Batch { attempts: vec![finished], events, values, ..Batch::default() };
         let committed = match self.endpoint.binding.state.as_ref().filter(|_| !changes.is_empty()) {
             Some(state) => {
                 let write = async |entries| {
-                    let values = ValueChange::all(&Space::of_plugin(&state.owner), entries);
-                    Ok::<_, StateError>(self.commit(Batch { values, ..batch.clone() }).await)
+                    let mut batch = batch.clone();
+                    batch.values.extend(ValueChange::all(&Space::of_plugin(&state.owner), entries));
+                    Ok::<_, StateError>(self.commit(batch).await)
                 };
                 match state.keep(changes, write).await {
                     Ok(committed) => committed,

@@ -4,22 +4,42 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::failure_class::FailureClass;
+
+/// A shorter `Retry-After` says nothing.
+const LEAST_ASKED: Duration = Duration::from_secs(1);
+
 /// When the breaker opens, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BreakerSettings {
     /// Consecutive failed attempts that open the breaker. 0 means never.
     pub failures: u32,
-    /// How long it stays open the first time.
-    pub first_open: Duration,
-    /// The longest time that it stays open. The time doubles with every failed probe.
+    /// How long it stays open the first time; `None`: as long as suits what failed.
+    pub first_open: Option<Duration>,
+    /// The longest time that it stays open, unless the agent asks for more. The time doubles with every failed probe.
     pub max_open: Duration,
     /// Successful probes in a row that close it; at least 1.
     pub probes: u32,
 }
 
+/// How long a breaker stays open the first time after such a failure, if nobody says otherwise.
+const fn first_pause(class: FailureClass) -> Duration {
+    match class {
+        // What restarts is back soon, and a probe that does not get through costs nobody anything.
+        FailureClass::Dns | FailureClass::Connect | FailureClass::Tls => Duration::from_secs(1),
+        // It is overloaded or hangs, and each probe is one more request that it has to carry for as long.
+        FailureClass::Timeout => Duration::from_secs(15),
+        FailureClass::Throttled
+        | FailureClass::Refused
+        | FailureClass::Faulty
+        | FailureClass::Plugin
+        | FailureClass::Other => Duration::from_secs(5),
+    }
+}
+
 impl Default for BreakerSettings {
     fn default() -> Self {
-        Self { failures: 5, first_open: Duration::from_secs(5), max_open: Duration::from_secs(300), probes: 1 }
+        Self { failures: 5, first_open: None, max_open: Duration::from_secs(300), probes: 1 }
     }
 }
 
@@ -41,8 +61,8 @@ pub(super) enum AgentVerdict {
     /// It is available, whether it accepted or rejected the event.
     Answered,
     /// It is unavailable or unhealthy. `after` is its `Retry-After`.
-    Failed { after: Option<Duration> },
-    /// Nothing.
+    Failed { class: FailureClass, after: Option<Duration> },
+    /// Nothing: the agent was not asked, or the plugin failed by itself.
     Unknown,
 }
 
@@ -55,8 +75,10 @@ pub(super) struct Breaker {
     state: Phase,
     /// Consecutive failed attempts.
     failures: u32,
-    /// How long it stays open the next time.
-    open_for: Duration,
+    /// Probes that failed since it opened.
+    failed_probes: u32,
+    /// What failed last.
+    class: FailureClass,
     /// Counts changes of state: the result of an attempt from an earlier epoch is ignored.
     epoch: u64,
 }
@@ -76,13 +98,12 @@ enum Phase {
 
 impl Breaker {
     pub(super) fn new(settings: BreakerSettings) -> Self {
-        let open_for = settings.first_open;
-        Self { settings, state: Phase::Closed, failures: 0, open_for, epoch: 0 }
+        let class = FailureClass::Other;
+        Self { settings, state: Phase::Closed, failures: 0, failed_probes: 0, class, epoch: 0 }
     }
 
     /// Changes its settings. An open breaker keeps its pause.
     pub(super) fn reconfigure(&mut self, settings: BreakerSettings) {
-        self.open_for = self.open_for.clamp(settings.first_open, settings.max_open);
         self.settings = settings;
     }
 
@@ -116,8 +137,9 @@ impl Breaker {
                 self.failures = 0;
                 false
             }
-            (Phase::Closed, AgentVerdict::Failed { after }) => {
+            (Phase::Closed, AgentVerdict::Failed { class, after }) => {
                 self.failures = self.failures.saturating_add(1);
+                self.class = class;
                 if self.settings.failures == 0 || self.failures < self.settings.failures {
                     return false;
                 }
@@ -132,13 +154,13 @@ impl Breaker {
                 false
             }
             (Phase::HalfOpen { .. }, AgentVerdict::Answered) => {
-                self.failures = 0;
-                self.open_for = self.settings.first_open;
+                (self.failures, self.failed_probes) = (0, 0);
                 self.change(Phase::Closed)
             }
-            (Phase::HalfOpen { .. }, AgentVerdict::Failed { after }) => {
+            (Phase::HalfOpen { .. }, AgentVerdict::Failed { class, after }) => {
                 self.failures = self.failures.saturating_add(1);
-                self.open_for = (self.open_for * 2).min(self.settings.max_open);
+                self.failed_probes = self.failed_probes.saturating_add(1);
+                self.class = class;
                 self.open(after, now)
             }
         }
@@ -154,7 +176,7 @@ impl Breaker {
         if self.state == Phase::Closed {
             return false;
         }
-        (self.failures, self.open_for) = (0, self.settings.first_open);
+        (self.failures, self.failed_probes) = (0, 0);
         self.change(Phase::Closed)
     }
 
@@ -178,8 +200,18 @@ impl Breaker {
         self.failures
     }
 
+    /// Whether the attempt that starts now is a probe of an agent to which nothing got through.
+    pub(super) const fn is_to_knock(&self) -> bool {
+        matches!(self.state, Phase::HalfOpen { .. }) && self.class.is_before_request()
+    }
+
     fn open(&mut self, after: Option<Duration>, now: Instant) -> bool {
-        let pause = self.open_for.max(after.unwrap_or_default().min(self.settings.max_open));
+        let first = self.settings.first_open.unwrap_or(first_pause(self.class));
+        let doubled = first.saturating_mul(2_u32.saturating_pow(self.failed_probes)).min(self.settings.max_open);
+        let pause = match after.filter(|after| *after >= LEAST_ASKED) {
+            Some(after) if self.settings.first_open.is_none() => after,
+            after => doubled.max(after.unwrap_or_default().min(self.settings.max_open)),
+        };
         self.change(Phase::Open { until: now + pause })
     }
 
@@ -194,10 +226,18 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    const FAILED: AgentVerdict = AgentVerdict::Failed { after: None };
+    const FAILED: AgentVerdict = failed(FailureClass::Faulty, None);
+
+    const fn failed(class: FailureClass, after: Option<u64>) -> AgentVerdict {
+        let after = match after {
+            Some(after) => Some(Duration::from_secs(after)),
+            None => None,
+        };
+        AgentVerdict::Failed { class, after }
+    }
 
     fn breaker() -> Breaker {
-        let [first_open, max_open] = [Duration::from_secs(5), Duration::from_secs(15)];
+        let (first_open, max_open) = (Some(Duration::from_secs(5)), Duration::from_secs(15));
         Breaker::new(BreakerSettings { failures: 2, first_open, max_open, probes: 1 })
     }
 
@@ -253,8 +293,73 @@ mod tests {
         }
         attempt(&mut breaker, now, AgentVerdict::Answered);
         attempt(&mut breaker, now, FAILED);
-        attempt(&mut breaker, now, AgentVerdict::Failed { after: Some(Duration::from_secs(7)) });
+        attempt(&mut breaker, now, failed(FailureClass::Throttled, Some(7)));
         assert_eq!(breaker.open_until(), Some(now + Duration::from_secs(7)), "the agent asked for a longer one");
+    }
+
+    /// The pauses, in seconds, after failures of one class.
+    fn pauses(settings: &BreakerSettings, verdict: AgentVerdict) -> Vec<u64> {
+        let (mut breaker, start) = (Breaker::new(BreakerSettings { failures: 1, ..settings.clone() }), Instant::now());
+        let mut now = start;
+        let mut pause = || {
+            attempt(&mut breaker, now, verdict);
+            let until = breaker.open_until().unwrap();
+            let pause = until - now;
+            now = until;
+            pause.as_secs()
+        };
+        (0..8).map(|_| pause()).collect()
+    }
+
+    #[test]
+    fn what_failed_decides_when_the_agent_is_probed() {
+        use FailureClass::{Connect, Dns, Faulty, Other, Refused, Throttled, Timeout, Tls};
+        for (class, after, expected) in [
+            // It may be back any moment, and who knocks does no harm.
+            (Dns, None, [1, 2, 4, 8, 16, 32, 64, 128]),
+            (Connect, None, [1, 2, 4, 8, 16, 32, 64, 128]),
+            (Tls, None, [1, 2, 4, 8, 16, 32, 64, 128]),
+            // It has too much to do.
+            (Timeout, None, [15, 30, 60, 120, 240, 300, 300, 300]),
+            // It knows best: neither earlier nor later.
+            (Throttled, Some(7), [7; 8]),
+            (Throttled, Some(900), [900; 8]),
+            (Faulty, Some(2), [2; 8]),
+            // It says nothing of use.
+            (Throttled, Some(0), [5, 10, 20, 40, 80, 160, 300, 300]),
+            (Throttled, None, [5, 10, 20, 40, 80, 160, 300, 300]),
+            (Refused, None, [5, 10, 20, 40, 80, 160, 300, 300]),
+            (Faulty, None, [5, 10, 20, 40, 80, 160, 300, 300]),
+            (Other, None, [5, 10, 20, 40, 80, 160, 300, 300]),
+        ] {
+            assert_eq!(pauses(&BreakerSettings::default(), failed(class, after)), expected, "{class:?} {after:?}");
+        }
+    }
+
+    /// Such as 5 failures, 30 seconds and 3 probes.
+    #[test]
+    fn a_pause_that_is_configured_is_the_same_whatever_failed() {
+        let configured = BreakerSettings { first_open: Some(Duration::from_secs(30)), ..BreakerSettings::default() };
+        for class in FailureClass::ALL {
+            let doubled = [30, 60, 120, 240, 300, 300, 300, 300];
+            assert_eq!(pauses(&configured, failed(class, None)), doubled, "{class:?}");
+            assert_eq!(pauses(&configured, failed(class, Some(7))), doubled, "{class:?}");
+            let asked = [100, 100, 120, 240, 300, 300, 300, 300];
+            assert_eq!(pauses(&configured, failed(class, Some(100))), asked, "{class:?}");
+            assert_eq!(pauses(&configured, failed(class, Some(900))), [300; 8], "{class:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_probe_of_an_agent_to_which_nothing_got_through_knocks() {
+        for (class, knocks) in [(FailureClass::Connect, true), (FailureClass::Timeout, false)] {
+            let (mut breaker, start) = (breaker(), Instant::now());
+            attempt(&mut breaker, start, failed(class, None));
+            assert!(!breaker.is_to_knock(), "an attempt is no probe");
+            attempt(&mut breaker, start, failed(class, None));
+            assert!(breaker.allows(start + Duration::from_secs(5)));
+            assert_eq!(breaker.is_to_knock(), knocks, "{class:?}");
+        }
     }
 
     #[test]

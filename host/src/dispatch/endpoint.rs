@@ -103,6 +103,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::breaker::AgentVerdict;
+    use super::super::failure_class::FailureClass;
     use super::*;
     use crate::plugin::{CallLimits, Network};
 
@@ -119,7 +120,7 @@ mod tests {
         let chosen = || choose(&endpoints, now).map(|endpoint| endpoint.address.clone().unwrap()).map_err(|_| ());
         let fail = |endpoint: &Endpoint| {
             let epoch = endpoint.breaker().started();
-            endpoint.breaker().ended(epoch, AgentVerdict::Failed { after: None }, now);
+            endpoint.breaker().ended(epoch, AgentVerdict::Failed { class: FailureClass::Faulty, after: None }, now);
         };
 
         assert_eq!(chosen(), Ok("a".to_owned()));

@@ -66,7 +66,7 @@ async fn ask(context: &Context, agent: &Agent, setup: Arc<Setup>, endpoint: Arc<
 }
 
 /// Where the agent is.
-fn address(context: &Context, setup: &Setup, endpoint: &Endpoint) -> Result<String, String> {
+pub(super) fn address(context: &Context, setup: &Setup, endpoint: &Endpoint) -> Result<String, String> {
     if let Some(address) = &endpoint.address {
         return Ok(address.clone());
     }

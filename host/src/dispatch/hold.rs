@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::failure_class::FailureClass;
 use crate::event::Timestamp;
 
 /// What holds the deliveries of an agent.
@@ -36,6 +37,7 @@ impl Hold {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AgentFailure {
     pub at: Timestamp,
+    pub class: FailureClass,
     pub code: String,
     pub message: String,
 }

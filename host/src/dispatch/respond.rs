@@ -53,7 +53,8 @@ impl AttemptRunner {
 
     /// The answered event, and the name of the agent.
     async fn answered(&self, answer: &Event) -> Result<(Arc<Event>, String), Failure> {
-        let failure = |retry, message: String| Failure { retry, code: "gone".to_owned(), message, after: None };
+        let failure =
+            |retry, message: String| Failure { retry, code: "gone".to_owned(), message, after: None, exchange: None };
         let id: Option<EventId> = answer.attribute(ANSWERED).and_then(|id| id.parse().ok());
         let id = id.ok_or_else(|| failure(false, "the answer does not name its event".to_owned()))?;
         let log = self.log.clone();

@@ -1,14 +1,16 @@
 //! Settings of deliveries.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::caller::Rate;
+use crate::caller::{Caller, Rate};
 use crate::egress::EgressSettings;
 use crate::event::{AgentName, PluginName};
 use crate::plugin::{CallLimits, Manifest};
 
 use super::breaker::BreakerSettings;
+use super::objective::ObjectiveSettings;
 use super::queues::OnFailure;
 use super::retry::RetrySettings;
 use super::route::RouteSettings;
@@ -31,6 +33,8 @@ pub struct AgentSettings {
     /// Addresses of which each attempt gets one; without them the plugin's settings say where the agent is.
     pub endpoints: Vec<String>,
     pub health: Option<HealthSettings>,
+    /// Who speaks for it: they say what became of incidents.
+    pub callers: Vec<Arc<Caller>>,
     pub egress: EgressSettings,
     /// Bytes of state; 0 grants none.
     pub state: usize,
@@ -40,6 +44,8 @@ pub struct AgentSettings {
     /// What happens to later deliveries of the subject until a retry.
     pub on_failure: OnFailure,
     pub breaker: BreakerSettings,
+    /// `None` means that nobody says how much may fail.
+    pub objective: Option<ObjectiveSettings>,
     /// How many attempts start per time.
     pub rate: Option<Rate>,
     /// Waiting deliveries in memory per priority. More stay in the log until there is room.

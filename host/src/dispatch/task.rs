@@ -198,7 +198,11 @@ impl AgentTask {
             }
             let job = self.queues.next(|class| self.permits.is_free(class))?;
             self.pace.used();
-            let (epoch, load) = (endpoint.breaker().started(), Some(endpoint.enter()));
+            let (epoch, knocks) = {
+                let mut breaker = endpoint.breaker();
+                (breaker.started(), breaker.is_to_knock())
+            };
+            let load = Some(endpoint.enter());
             let attempt = AttemptRunner {
                 agent: Arc::clone(&self.agent),
                 setup: Arc::clone(&self.setup),
@@ -206,6 +210,7 @@ impl AgentTask {
                 log: self.log.clone(),
                 generation: Arc::clone(generation),
                 epoch,
+                knocks,
                 load,
                 endpoint,
                 term: self.claims.borrow().term(),

@@ -58,7 +58,7 @@ impl ConnectError {
                 authority(url)
             )),
             Self::Refused(reason) => EgressError::Connect(reason.clone()),
-            Self::Timeout(limit) => EgressError::Timeout(*limit),
+            Self::Timeout(limit) => EgressError::ConnectTimeout(*limit),
         }
     }
 }

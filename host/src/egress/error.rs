@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Why a request brought no response.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
     #[error("{0}")]
     Denied(String),
@@ -13,6 +13,8 @@ pub enum EgressError {
     Connect(String),
     #[error("cannot establish TLS: {0}")]
     Tls(String),
+    #[error("no connection within {0:?}")]
+    ConnectTimeout(Duration),
     #[error("no answer within {0:?}")]
     Timeout(Duration),
     /// Holds the largest response that is accepted.
@@ -31,7 +33,7 @@ impl EgressError {
             Self::Dns { .. } => "dns",
             Self::Connect(_) => "connect",
             Self::Tls(_) => "tls",
-            Self::Timeout(_) => "timeout",
+            Self::ConnectTimeout(_) | Self::Timeout(_) => "timeout",
             Self::TooLarge(_) => "too-large",
             Self::Protocol(_) => "protocol",
         }

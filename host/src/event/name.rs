@@ -92,8 +92,11 @@ impl ChannelName {
     /// The built-in channel of notices.
     pub const GATEWAY: &'static str = "gateway";
 
+    /// The channel of what is told of alerts.
+    pub const ALERTS: &'static str = "alerts";
+
     /// Channels of the gateway itself: no table has such a name, and a route must name them.
-    pub const BUILT_IN: [&'static str; 3] = [Self::GATEWAY, "alerts", "web"];
+    pub const BUILT_IN: [&'static str; 3] = [Self::GATEWAY, Self::ALERTS, "web"];
 
     /// Whether it is a channel of the gateway itself.
     pub fn is_built_in(&self) -> bool {

@@ -99,6 +99,14 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     days.checked_add(Duration::try_from(rest.parse::<jiff::SignedDuration>().ok()?).ok()?)
 }
 
+/// A duration as [`parse_duration`] reads it.
+pub fn duration_text(duration: Duration) -> String {
+    match jiff::SignedDuration::try_from(duration) {
+        Ok(duration) => format!("{duration:#}").replace(' ', ""),
+        Err(_) => format!("{duration:?}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +126,7 @@ mod tests {
         ] {
             assert_eq!(parse_duration(text), expected, "{text}");
         }
+        assert_eq!(duration_text(Duration::from_secs(8640)), "2h24m");
     }
 
     #[test]

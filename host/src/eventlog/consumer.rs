@@ -35,6 +35,11 @@ impl Consumer {
         Ok(Self { log: log.clone(), name: name.to_owned(), position, record })
     }
 
+    /// Whether it has no position yet.
+    pub const fn is_new(&self) -> bool {
+        self.record.is_none()
+    }
+
     pub const fn position(&self) -> Seq {
         self.position
     }

@@ -17,6 +17,8 @@ use crate::event::{Event, Seq, Timestamp};
 
 /// How long to wait before a write is tried again that the log could not accept.
 const RETRY: Duration = Duration::from_secs(1);
+/// How many events without consequences are read again at most after a restart: a position costs a commit.
+const UNRECORDED: u64 = 4096;
 /// How often the clock is looked at while something is due later: it may jump.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -38,7 +40,7 @@ pub trait Processor: Send {
     fn load(&mut self, log: &EventLog) -> Result<(), EventLogError>;
 
     /// What follows from the next events: changes of values and derived events. A batch that is lost with the process is
-    /// asked for again, after [`Processor::load`].
+    /// asked for again, after [`Processor::load`]; so are events of which nothing followed.
     fn process(&mut self, events: &[Arc<Event>], now: Timestamp) -> Batch;
 
     /// When it is to be woken. A moment that is over means at once.
@@ -56,8 +58,7 @@ pub trait Processor: Send {
         Batch::default()
     }
 
-    /// The last batch is durable, and came to this. A batch without changes also comes here, and costs no commit unless there were
-    /// events to process.
+    /// The last batch is durable, and came to this. A batch without changes also comes here, and mostly costs no commit.
     fn committed(&mut self, _committed: Committed) {}
 }
 
@@ -107,7 +108,8 @@ async fn follow<P: Processor>(
 ) -> Result<(), EventLogError> {
     let mut consumer = Consumer::open(log, processor.name())?;
     processor.load(log)?;
-    let mut tail = log.tail(consumer.position()).with_repeats();
+    let mut seen = consumer.position();
+    let mut tail = log.tail(seen).with_repeats();
     loop {
         // A page that is being read is not begun again because something else happens.
         let mut next = pin!(tail.next());
@@ -119,11 +121,11 @@ async fn follow<P: Processor>(
                 Some(request) = requests.recv() => processor.request(request, clock()),
                 () = until(processor.due(), clock) => processor.tick(clock()),
             };
-            let position = consumer.position();
-            commit(&mut consumer, processor, position, batch).await?;
+            commit(&mut consumer, processor, seen, batch).await?;
         };
         let batch = processor.process(&page.events, clock());
-        commit(&mut consumer, processor, page.upto, batch).await?;
+        seen = page.upto;
+        commit(&mut consumer, processor, seen, batch).await?;
     }
 }
 
@@ -133,7 +135,7 @@ async fn commit(
     to: Seq,
     batch: Batch,
 ) -> Result<(), EventLogError> {
-    let committed = if batch.is_empty() && to == consumer.position() {
+    let committed = if batch.is_empty() && to.0 < consumer.position().0 + UNRECORDED {
         // Others have their turn on the thread, however much there is that changes nothing.
         tokio::task::yield_now().await;
         Committed::default()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::{Config, ConfigProblems, Described, Judged, Source, unfit_secrets};
+use crate::config::{Config, ConfigProblems, Described, Source, unfit_secrets};
 use crate::event::PluginName;
 use crate::ingest::{self, ChannelSettings};
 use crate::plugin::PluginHost;
@@ -51,11 +51,9 @@ pub(super) async fn findings(config: &Config, plugins: &PluginHost) -> Result<Ve
     let skills = config.skills.clone();
     // The watcher may not have looked yet.
     let skills = tokio::task::spawn_blocking(move || skill::scan(&skills)).await?;
-    let judged =
-        Judged { channels: &config.ingest.channels, agents: &config.dispatch.agents, routes: &config.dispatch.routes };
     let describe = |plugin: &PluginName| {
         let generation = plugins.serving(plugin.as_str())?;
         Some(Described { kind: generation.kind(), manifest: Arc::clone(&generation.manifest) })
     };
-    Ok(judged.findings(&describe, &skills).iter().map(ToString::to_string).collect())
+    Ok(config.judged().findings(&describe, &skills).iter().map(ToString::to_string).collect())
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::checks::{check_secrets, findings, refusals};
 use super::error::GatewayError;
+use crate::alert::Alerts;
 use crate::caller::{KeySets, KeySource};
 use crate::config::{self, Config, restart_keys};
 use crate::dispatch::{AgentState, Dispatch, PreparedDispatch};
@@ -54,6 +55,7 @@ pub(super) struct Reloader {
     pub(super) skills_watcher: skill::Watcher,
     pub(super) subscriptions: Subscriptions,
     pub(super) schemas: Schemas,
+    pub(super) alerts: Alerts,
     pub(super) key_sets: Arc<KeySets>,
     pub(super) set_log_level: SetLogLevel,
 }
@@ -183,6 +185,7 @@ impl Reloader {
         self.replays.replace(next.replay.clone(), agents);
         self.schemas.replace(schemas);
         self.ingest.replace(channels);
+        self.alerts.replace(next.alerts.clone(), self.log.head());
         self.server.replace(server);
         if let Err(error) = self.subscriptions.replace(next.subscriptions.clone()) {
             tracing::error!("Subscriptions are still those of before: {error}");
@@ -207,8 +210,9 @@ impl Reloader {
 /// Where the keys of all callers are.
 fn key_sources(config: &Config) -> impl Iterator<Item = &KeySource> {
     let subscribers = config.subscriptions.subscribers.values().flat_map(|subscriber| &subscriber.callers);
-    let callers = config.ingest.channels.iter().flat_map(|channel| &channel.access.callers).chain(subscribers);
-    callers.filter_map(|caller| caller.key_source())
+    let agents = config.dispatch.agents.iter().flat_map(|agent| &agent.callers);
+    let channels = config.ingest.channels.iter().flat_map(|channel| &channel.access.callers);
+    channels.chain(subscribers).chain(agents).filter_map(|caller| caller.key_source())
 }
 
 /// Waits until the files are others than those that were seen, and the same twice: nobody is writing any more.

@@ -1,14 +1,21 @@
-//! What the gateway notices of its own parts by looking at them: plugins that cannot be loaded, and channels that are silent.
+//! What the gateway notices of its own parts by looking at them: plugins that cannot be loaded, channels that are silent, and agents
+//! that fail more than they may.
 
 use std::collections::HashMap;
 
 use serde_json::json;
 
+use crate::dispatch::Dispatch;
 use crate::event::{ChannelName, Timestamp};
 use crate::eventlog::EventLog;
 use crate::ingest::Ingest;
 use crate::notice::{Notice, Source};
 use crate::plugin::PluginHost;
+
+/// Tells of agents that fail more than their objectives allow, and of those that no longer do.
+pub(super) fn burning_agents(dispatch: Dispatch) -> Source {
+    Box::new(move |_| dispatch.look())
+}
 
 /// Tells once of each load of a plugin that failed.
 pub(super) fn failed_plugins(plugins: PluginHost) -> Source {

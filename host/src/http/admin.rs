@@ -5,6 +5,7 @@
 
 pub(crate) mod access;
 mod agents;
+mod alerts;
 mod backup;
 mod cancellations;
 mod channels;
@@ -14,7 +15,9 @@ mod dry_run;
 pub mod events;
 pub mod export;
 mod import;
+pub(crate) mod incidents;
 pub(crate) mod kinds;
+mod newest;
 mod plugins;
 pub(crate) mod query;
 pub(crate) mod read;
@@ -23,6 +26,7 @@ mod releases;
 mod reload;
 pub mod replays;
 mod routes;
+mod silences;
 mod skills;
 mod stats;
 mod stream;
@@ -33,6 +37,7 @@ use super::route::Route;
 /// The rows of every noun.
 pub(crate) const NOUNS: &[&[Route]] = &[
     agents::ROUTES,
+    alerts::ROUTES,
     backup::ROUTES,
     cancellations::ROUTES,
     channels::ROUTES,
@@ -42,12 +47,14 @@ pub(crate) const NOUNS: &[&[Route]] = &[
     events::ROUTES,
     export::ROUTES,
     import::ROUTES,
+    incidents::ROUTES,
     plugins::ROUTES,
     record::ROUTES,
     reload::ROUTES,
     releases::ROUTES,
     replays::ROUTES,
     routes::ROUTES,
+    silences::ROUTES,
     skills::ROUTES,
     subscribers::ROUTES,
     stats::ROUTES,

@@ -6,6 +6,7 @@ use ::http::{Method, StatusCode};
 
 use super::admin::query::BadParameter;
 use super::problem::HttpProblem;
+use crate::alert::AlertError;
 use crate::caller::CallerError;
 use crate::eventlog::EventLogError;
 use crate::ingest::{IngestError, NoRoom};
@@ -48,6 +49,7 @@ pub(crate) enum Refusal {
     Forbidden(&'static str),
     Ingest(IngestError),
     Log(EventLogError),
+    Alert(AlertError),
     /// A response of a plugin that cannot be sent.
     PluginResponse {
         status: u16,
@@ -102,7 +104,7 @@ impl Refusal {
     pub(crate) const fn shortage(&self) -> Option<Shortage> {
         match self {
             Self::Overloaded(shortage) => Some(*shortage),
-            Self::Log(EventLogError::Overloaded) => Some(Shortage::Queue),
+            Self::Log(EventLogError::Overloaded) | Self::Alert(AlertError::Overloaded) => Some(Shortage::Queue),
             Self::Log(
                 EventLogError::Full(_)
                 | EventLogError::Poisoned(_)
@@ -138,6 +140,12 @@ impl From<NoRoom> for Refusal {
 impl From<EventLogError> for Refusal {
     fn from(error: EventLogError) -> Self {
         Self::Log(error)
+    }
+}
+
+impl From<AlertError> for Refusal {
+    fn from(error: AlertError) -> Self {
+        Self::Alert(error)
     }
 }
 

@@ -7,6 +7,7 @@ use ::http::StatusCode;
 
 use super::problem::{Hint, HttpProblem, printable, shortened};
 use super::refusal::Refusal;
+use crate::alert::{AlertError, Refusal as Unsaid, SilenceError};
 use crate::eventlog::EventLogError;
 use crate::ingest::IngestError;
 use crate::plugin::CallError;
@@ -70,6 +71,7 @@ impl From<&Refusal> for HttpProblem {
             Refusal::Forbidden(reason) => Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", *reason),
             Refusal::Ingest(error) => ingest(error),
             Refusal::Log(error) => log(error),
+            Refusal::Alert(error) => alert(error),
             Refusal::PluginResponse { status } => {
                 plugin_failed().internal(format_args!("its response has the status {status}"))
             }
@@ -182,6 +184,36 @@ fn log(error: &EventLogError) -> HttpProblem {
     }
 }
 
+fn alert(error: &AlertError) -> HttpProblem {
+    let text = error.to_string();
+    match error {
+        AlertError::Overloaded => {
+            HttpProblem::unavailable("overloaded", "Overloaded", "too many changes of alerts wait, try again later")
+        }
+        AlertError::Unavailable => {
+            HttpProblem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "Change not confirmed", text)
+                .hint(Hint::RetryLater)
+        }
+        AlertError::Off => HttpProblem::conflict("alerts_off", "No alerts", text),
+        AlertError::Refused(Unsaid::NotFound) => {
+            HttpProblem::not_found("incident_not_found", "Incident not found", text)
+        }
+        AlertError::Refused(Unsaid::Resolved) => HttpProblem::conflict("incident_resolved", "Incident resolved", text),
+        AlertError::Refused(Unsaid::Unfit(_)) => {
+            HttpProblem::new(StatusCode::UNPROCESSABLE_ENTITY, "incident_unfit", "Incident unfit", text)
+        }
+        AlertError::Silence(SilenceError::NotFound(_)) => {
+            HttpProblem::not_found("silence_not_found", "Silence not found", text)
+        }
+        AlertError::Silence(SilenceError::TooMany { .. }) => {
+            HttpProblem::conflict("too_many_silences", "Too many silences", text)
+        }
+        AlertError::Silence(SilenceError::Matchers(_) | SilenceError::Invalid { .. }) => {
+            HttpProblem::new(StatusCode::UNPROCESSABLE_ENTITY, "silence_unfit", "Silence unfit", printable(&text))
+        }
+    }
+}
+
 fn malformed(detail: impl Into<std::borrow::Cow<'static, str>>) -> HttpProblem {
     HttpProblem::new(StatusCode::BAD_REQUEST, "malformed", "Malformed request", detail)
 }
@@ -210,6 +242,7 @@ mod tests {
 
     use super::super::refusal::Shortage;
     use super::*;
+    use crate::alert::SilenceId;
     use crate::caller::CallerError;
     use crate::coding::Coding;
     use crate::ingest::NoRoom;
@@ -226,6 +259,8 @@ mod tests {
         let trap = IngestError::Plugin(CallError::Trap("unreachable".to_owned()));
         let stopped = IngestError::Plugin(CallError::Limit { limit: "cpu", detail: "over".to_owned() });
         let waiting = IngestError::Waiting { channel: "github".parse().unwrap(), detail: "no secret".to_owned() };
+        let (expected, found) = ("a text".to_owned(), "an empty one".to_owned());
+        let unfit_silence = SilenceError::Invalid { field: "comment", expected, found };
         let missing = VerifyError::Missing { what: "the header `x`".to_owned() };
         for (refusal, status, code) in [
             (Refusal::NotFound, 404, "not_found"),
@@ -276,6 +311,15 @@ mod tests {
             (Refusal::Log(EventLogError::Closed), 503, "store_unavailable"),
             (Refusal::Log(EventLogError::Io("i".to_owned())), 503, "store_unavailable"),
             (Refusal::Log(EventLogError::NotFound), 404, "unknown_event"),
+            (Refusal::Alert(AlertError::Overloaded), 503, "overloaded"),
+            (Refusal::Alert(AlertError::Unavailable), 503, "store_unavailable"),
+            (Refusal::Alert(AlertError::Off), 409, "alerts_off"),
+            (Refusal::Alert(Unsaid::NotFound.into()), 404, "incident_not_found"),
+            (Refusal::Alert(Unsaid::Resolved.into()), 409, "incident_resolved"),
+            (Refusal::Alert(Unsaid::Unfit("no".to_owned()).into()), 422, "incident_unfit"),
+            (Refusal::Alert(SilenceError::NotFound(SilenceId::FIRST).into()), 404, "silence_not_found"),
+            (Refusal::Alert(SilenceError::TooMany { limit: 1 }.into()), 409, "too_many_silences"),
+            (Refusal::Alert(unfit_silence.into()), 422, "silence_unfit"),
             (Refusal::Log(EventLogError::Superseded), 409, "conflict"),
             (
                 Refusal::Log(EventLogError::Corrupt { key: "k".to_owned(), detail: "d".to_owned() }),

@@ -130,7 +130,8 @@ pub(crate) struct Found<'p> {
     pub(crate) other_methods: Option<Vec<Method>>,
 }
 
-/// What answers at `path` on an address of this kind; `None` when nothing does.
+/// What answers at `path` on an address of this kind; `None` when nothing does. A segment that a row names is no id for the rows
+/// after it.
 pub(crate) fn find<'p>(
     table: impl Iterator<Item = &'static Route>,
     surface: Surface,
@@ -140,6 +141,9 @@ pub(crate) fn find<'p>(
     let mut refused: Option<Found<'p>> = None;
     for route in table.filter(|route| route.is_at(surface)) {
         let Some(id) = id_in(route.path, path) else { continue };
+        if refused.as_ref().is_some_and(|named| named.id.is_empty()) && !id.is_empty() {
+            continue;
+        }
         if route.accepts(method) {
             return Some(Found { route, id, other_methods: None });
         }
@@ -174,7 +178,9 @@ mod tests {
         Route::get("/metrics", NOTHING).audience(Audience::AdminAddress),
         Route::get("/admin/nouns", NOTHING),
         Route::post("/admin/nouns", NOTHING),
+        Route::get("/admin/nouns/export", NOTHING),
         Route::get("/admin/nouns/{id}", NOTHING),
+        Route::delete("/admin/nouns/{id}", NOTHING),
         Route::post("/admin/nouns/{id}/do", NOTHING),
     ];
 
@@ -205,6 +211,8 @@ mod tests {
         assert_eq!(refused("/admin/nouns/1/do", Method::GET), Some(vec![Method::POST]));
         assert_eq!(refused("/admin/nouns", Method::POST), None);
         assert_eq!(refused("/admin/nouns", Method::PUT), Some([&reading[..], &[Method::POST]].concat()));
+        assert_eq!(refused("/admin/nouns/1", Method::DELETE), None);
+        assert_eq!(refused("/admin/nouns/export", Method::DELETE), Some(reading.to_vec()));
     }
 
     #[test]

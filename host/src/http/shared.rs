@@ -20,6 +20,7 @@ use super::reload::ReloadHandle;
 use super::server::peer::Peer;
 use super::settings::Settings;
 use super::webhook::metrics::WebhookMetrics;
+use crate::alert::Alerts;
 use crate::caller::KeySets;
 use crate::catalog::Catalog;
 use crate::dispatch::Dispatch;
@@ -46,6 +47,7 @@ pub struct Services {
     pub skills: Skills,
     pub subscriptions: Subscriptions,
     pub catalog: Catalog,
+    pub alerts: Alerts,
     /// The keys that tokens of callers are verified with.
     pub key_sets: Arc<KeySets>,
     pub metrics: Metrics,

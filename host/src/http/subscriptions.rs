@@ -1,4 +1,5 @@
-//! Subscriptions over HTTP: streams of events, pages of them, and consumers, below one prefix; and the endpoint for MCP.
+//! Subscriptions over HTTP: streams of events, pages of them, and consumers, below one prefix; and the endpoint for MCP. Below the
+//! same prefix services emit events, and agents say what became of incidents.
 
 pub(crate) mod access;
 mod alias;
@@ -7,6 +8,7 @@ mod emit;
 mod events;
 mod kinds;
 mod mcp;
+mod outcomes;
 pub(crate) mod parameters;
 pub(crate) mod problems;
 mod sse;
@@ -28,18 +30,26 @@ use super::shared::{RequestContext, Shared};
 use super::surface::Surface;
 
 /// What follows the prefix.
-pub(crate) const TABLE: &[&[Route]] =
-    &[stream::ROUTES, events::ROUTES, emit::ROUTES, consumers::ROUTES, tickets::ROUTES, kinds::ROUTES];
+pub(crate) const TABLE: &[&[Route]] = &[
+    stream::ROUTES,
+    events::ROUTES,
+    emit::ROUTES,
+    outcomes::ROUTES,
+    consumers::ROUTES,
+    tickets::ROUTES,
+    kinds::ROUTES,
+];
 
 /// Answers a request below the prefix, at an alias or at the endpoint for MCP; `None` if the path is none of them, or nobody may
-/// subscribe.
+/// subscribe, emit or speak for an agent.
 pub(crate) async fn answer(
     shared: &Arc<Shared>,
     context: &RequestContext,
     body: &mut Incoming,
 ) -> Option<Result<Response, Refusal>> {
-    let settings = shared.services.subscriptions.settings();
-    if !settings.is_on() && !shared.services.ingest.has_emitters() {
+    let services = &shared.services;
+    let settings = services.subscriptions.settings();
+    if !settings.is_on() && !services.ingest.has_emitters() && !services.dispatch.has_callers() {
         return None;
     }
     let path = context.head.uri.path();

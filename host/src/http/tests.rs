@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::alert::{self, Alerts};
 use crate::caller::{Access, FetchKeys, Fetching, KeySets, KeySource};
 use crate::catalog::{Catalog, KindCounts};
 use crate::dispatch::{self, Dispatch};
@@ -132,6 +133,7 @@ impl Gateway {
             plugins,
             key_sets: Arc::new(KeySets::new(Arc::new(NoKeys))),
             skills: Skills::default(),
+            alerts: Alerts::new(alert::Settings::default(), &metrics),
             subscriptions: Subscriptions::load(subscribe::Settings::default(), log.clone(), &metrics).unwrap(),
             metrics,
             started_at: Timestamp::now(),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use jiff::fmt::rfc2822;
 
-use crate::egress::Response;
+use crate::egress::{EgressError, Response};
 use crate::event::{Event, SkillRef, Timestamp};
 
 use super::bindings::agent::exports::gateway::plugin::agent;
@@ -140,7 +140,12 @@ pub struct Failure {
     pub message: String,
     /// The agent's `Retry-After`, unparsed.
     pub after: Option<String>,
+    /// What the last request of the call came to, as the host saw it.
+    pub exchange: Option<Exchange>,
 }
+
+/// The status of the response to a request, or why there was none.
+pub type Exchange = Result<u16, EgressError>;
 
 impl Failure {
     /// The wait that `Retry-After` asks for: seconds, or a date (RFC 9110, section 10.2.3).
@@ -225,10 +230,10 @@ macro_rules! delivered {
             fn from(failure: $interface::Failure) -> Self {
                 match failure {
                     $interface::Failure::Retry($interface::Retry { code, message, after }) => {
-                        Self { retry: true, code, message, after }
+                        Self { retry: true, code, message, after, exchange: None }
                     }
                     $interface::Failure::Reject($interface::Refusal { code, message }) => {
-                        Self { retry: false, code, message, after: None }
+                        Self { retry: false, code, message, after: None, exchange: None }
                     }
                 }
             }
@@ -241,14 +246,14 @@ delivered!(agent deliver);
 impl From<respond::Failure> for Failure {
     fn from(failure: respond::Failure) -> Self {
         let respond::Failure { code, message, retry, after } = failure;
-        Self { retry, code, message, after }
+        Self { retry, code, message, after, exchange: None }
     }
 }
 
 impl From<poll::Failure> for Failure {
     fn from(failure: poll::Failure) -> Self {
         let poll::Failure { code, message, after } = failure;
-        Self { retry: true, code, message, after }
+        Self { retry: true, code, message, after, exchange: None }
     }
 }
 
@@ -304,7 +309,7 @@ mod tests {
             [("20", Some(20)), (" 0 ", Some(0)), ("Tue, 14 Nov 2023 22:14:20 GMT", Some(60)), ("soon", None)]
         {
             let after = Some(after.to_owned());
-            let failure = Failure { retry: true, code: String::new(), message: String::new(), after };
+            let failure = Failure { retry: true, code: String::new(), message: String::new(), after, exchange: None };
             assert_eq!(failure.asked_wait(now), seconds.map(Duration::from_secs), "{failure:?}");
         }
     }

@@ -12,7 +12,7 @@ use wasmtime::{Engine, Store};
 use crate::event::{PluginName, RequestId};
 
 use super::binding::Binding;
-use super::call::{Answer, Batch, Failure, Inbound, Outgoing, Receipt, Rejection, Responding};
+use super::call::{Answer, Batch, Exchange, Failure, Inbound, Outgoing, Receipt, Rejection, Responding};
 use super::call_record::{CallRecord, Judgement, RollbackRule};
 use super::call_stats::CALLS;
 use super::contract::Kind;
@@ -75,6 +75,7 @@ struct Called {
     outcome: Outcome,
     state: StateChanges,
     note: Option<String>,
+    exchange: Option<Exchange>,
 }
 
 /// The input of [`Generation::new`], besides the component.
@@ -248,8 +249,9 @@ impl Generation {
         let called = self.call(binding, Entry::Main, Subject::Outgoing(Arc::new(outgoing))).await;
         self.note_result(&called);
         match called? {
-            Called { outcome: Outcome::Delivered(delivered), state, note } => {
-                Ok(delivered.map(|answer| Answer { state, note, ..answer }))
+            Called { outcome: Outcome::Delivered(delivered), state, note, exchange } => {
+                let delivered = delivered.map(|answer| Answer { state, note, ..answer });
+                Ok(delivered.map_err(|failure| Failure { exchange, ..failure }))
             }
             _ => Err(wrong_kind("agent")),
         }
@@ -266,8 +268,9 @@ impl Generation {
         let called = self.call(binding, Entry::Respond, Subject::Responding(responding)).await;
         self.note_result(&called);
         match called? {
-            Called { outcome: Outcome::Responded(responded), state, note } => {
-                Ok(responded.map(|()| Answer { state, note, ..Answer::default() }))
+            Called { outcome: Outcome::Responded(responded), state, note, exchange } => {
+                let responded = responded.map(|()| Answer { state, note, ..Answer::default() });
+                Ok(responded.map_err(|failure| Failure { exchange, ..failure }))
             }
             _ => Err(wrong_kind("responding")),
         }
@@ -337,11 +340,11 @@ impl Generation {
         tracing::trace!(target: CALLS, plugin = %self.plugin, memory, memory_growths, "Call ended");
         match called {
             Ok(outcome) => {
-                let (state, note) = (guest.take_state(), guest.take_note());
+                let (state, note, exchange) = (guest.take_state(), guest.take_note(), guest.take_exchange());
                 if entry == Entry::Main {
                     self.keep(instance);
                 }
-                Ok(Called { outcome, state, note })
+                Ok(Called { outcome, state, note, exchange })
             }
             Err(error) => Err(explain(&error, Some(guest))),
         }

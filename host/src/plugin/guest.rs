@@ -17,7 +17,7 @@ use crate::event::{Event, RequestId};
 
 use super::binding::Binding;
 use super::bindings::channel::gateway::plugin::state;
-use super::call::{Inbound, Outgoing, Responding};
+use super::call::{Exchange, Inbound, Outgoing, Responding};
 use super::engine::{ActivityFlag, TICK};
 use super::limits::CallLimits;
 use super::manifest::Manifest;
@@ -55,6 +55,8 @@ pub(super) struct Guest {
     state: StateChanges,
     /// What the call did that an operator may want to know, although it succeeded.
     note: Option<String>,
+    /// What its last request came to.
+    exchange: Option<Exchange>,
     /// A line that the guest logs in numbers and has not ended.
     line: Vec<u8>,
     /// Whether the call exceeded its state quota.
@@ -92,6 +94,7 @@ impl Guest {
             subject: Subject::Nothing,
             state: StateChanges::default(),
             note: None,
+            exchange: None,
             line: Vec::new(),
             quota_hit: false,
             deadline: Instant::now() + binding.time,
@@ -113,6 +116,7 @@ impl Guest {
         self.subject = subject;
         self.state = StateChanges::default();
         self.note = None;
+        self.exchange = None;
         self.line.clear();
         self.quota_hit = false;
         self.deadline = deadline;
@@ -146,6 +150,11 @@ impl Guest {
     /// What an operator may want to know of the call.
     pub(super) fn take_note(&mut self) -> Option<String> {
         self.note.take()
+    }
+
+    /// What the last request of the call came to.
+    pub(super) fn take_exchange(&mut self) -> Option<Exchange> {
+        self.exchange.take()
     }
 
     /// Whether somebody waits for the answer of the agent, so that a part of it is not enough.

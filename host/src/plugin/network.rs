@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use url::Url;
 
 use crate::egress::{Egress, EgressError, EgressRequest, Response};
 
@@ -55,6 +56,14 @@ impl Network {
             Ok((response, _)) if (200..300).contains(&response.status) => Ok(()),
             Ok((response, _)) => Err(format!("answered {}", response.status)),
             Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Whether a connection to the host of `url` can be opened. Nothing is sent.
+    pub async fn knock(&self, url: &Url) -> Result<(), EgressError> {
+        match self {
+            Self::Granted(egress) => egress.knock(url).await,
+            Self::Closed | Self::Scripted(_) => Ok(()),
         }
     }
 

@@ -58,7 +58,7 @@ pub(super) fn delivered(result: &Result<Answer, Failure>) -> Value {
             json.insert("attributes".to_owned(), pairs(attributes));
             json!({ "answer": json })
         }
-        Err(Failure { retry, code, message, after }) => {
+        Err(Failure { retry, code, message, after, .. }) => {
             let mut json = Map::new();
             json.insert("code".to_owned(), json!(code));
             json.insert("message".to_owned(), json!(message));

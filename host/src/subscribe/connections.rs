@@ -211,3 +211,26 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subscribe::settings::Settings;
+
+    #[test]
+    fn the_places_of_1000_connections_take_less_than_a_megabyte() {
+        let limits = Settings::default().limits;
+        let connections = Connections::default();
+
+        let taken = allocation_counter::measure(|| {
+            for number in 0..1000 {
+                let subscriber = format!("subscriber-{number}");
+                let remote = IpAddr::from([192, 0, 2, 1]);
+                connections.enter(&limits, &subscriber, "websocket", remote, Some("audit")).unwrap();
+            }
+        });
+
+        assert_eq!(connections.count(), 1000);
+        assert!(taken.bytes_current < 1_000_000, "{taken:?}");
+    }
+}

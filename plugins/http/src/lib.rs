@@ -10,6 +10,8 @@
 //! | 408, 425, 429, 5xx, no response | retried, not before `Retry-After` |
 //! | 410 | dead, `gone` |
 //! | any other | dead, `status` |
+//!
+//! The response header `gateway-outcome` is the answer's attribute `outcome`: what the agent says of an incident, such as `handled`.
 
 use gateway_plugin_sdk::agent::{Answer, Delivered, Delivery, Failure, HttpRequest, accepted};
 use gateway_plugin_sdk::export_agent;
@@ -20,7 +22,8 @@ export_agent!(include_str!("../manifest.json"), deliver);
 pub fn deliver(delivery: &Delivery) -> Delivered {
     let response = accepted(delivery.notify(&request(delivery)?), |_| None)?;
     let content_type = response.header("content-type").unwrap_or("application/octet-stream").to_owned();
-    Ok(Answer { content_type, body: response.body, attributes: Vec::new() })
+    let outcome = response.header("gateway-outcome").map(|outcome| ("outcome".to_owned(), outcome.trim().to_owned()));
+    Ok(Answer { content_type, attributes: outcome.into_iter().collect(), body: response.body })
 }
 
 /// Builds the request from the settings.

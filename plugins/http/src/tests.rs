@@ -74,6 +74,9 @@ fn a_successful_response_is_the_answer() {
     let response = Response::new(200).with_header("Content-Type", "text/plain").with_body("done");
     assert_eq!(answered(response).unwrap(), Answer::new("text/plain", "done"));
 
+    let said = Response::new(200).with_header("Gateway-Outcome", " handled ");
+    assert_eq!(answered(said).unwrap().attributes, [("outcome".to_owned(), "handled".to_owned())]);
+
     let empty = answered(Response::new(202)).unwrap();
     assert_eq!((&*empty.content_type, empty.body), ("application/octet-stream", None));
 }

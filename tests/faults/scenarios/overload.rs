@@ -10,7 +10,7 @@ use crate::journal::Bodies;
 use crate::load::deliver;
 use crate::report::Report;
 use crate::suite::Scale;
-use crate::support::TestGateway;
+use crate::support::{Client, TestGateway};
 use crate::trial::Trial;
 
 use super::Outcome;
@@ -35,15 +35,17 @@ pub(super) async fn run(scale: Scale) -> Outcome {
         scale.progress(round);
         let trial = Trial::new(Bodies::Of(600)).await;
         // All senders have the same address.
-        let gateway = trial.setup().env("GATEWAY__HTTP__MAX_CONNECTIONS_PER_ADDRESS", "4096").start().await;
+        let mut gateway = trial.setup().env("GATEWAY__HTTP__MAX_CONNECTIONS_PER_ADDRESS", "4096").start().await;
         let peak = closed(&gateway, &trial, time).await;
         trial.settled(&gateway).await;
         let (offered, goodput, strange) = open(&gateway, &trial, peak * TIMES as f64, time).await;
-        // The last senders may still hold all connections.
+        // The senders leave, and with them the connections that the gateway has reset or is about to: whoever reads from now on is
+        // none of them, and must be answered.
+        gateway.client = Client::new(gateway.client.address());
         gateway
-            .until("free connections", async || {
-                let probe = gateway.client.try_send("GET", "/health", &[], Vec::new()).await;
-                probe.is_ok_and(|reply| reply.status == 200).then_some(())
+            .until("one connection", async || {
+                let metrics = gateway.client.try_send("GET", "/metrics", &[], Vec::new()).await.ok()?;
+                String::from_utf8_lossy(&metrics.body).contains("\ngateway_http_connections 1\n").then_some(())
             })
             .await;
         report.add(&trial.judge(&gateway).await);

@@ -1,7 +1,9 @@
 //! The help of every command, word for word.
 
 mod events;
+mod incidents;
 mod plugin;
+mod silences;
 mod subscribe;
 
 use super::{gateway, outcome};
@@ -38,6 +40,9 @@ Commands:
   skills       List skills, and folders that could not be loaded
   events       List, show, follow or replay events
   deliveries   List or replay deliveries of events to agents
+  incidents    List incidents, which agents and people work on, show one, or say what becomes of it
+  alerts       List alerts: what fires, since when, and in which incident
+  silences     List, add, end, export or import silences: alerts that nobody is told of for now
   subscribe    Read events as a subscriber, and acknowledge them as a consumer
   emit         Emit an event to a channel
   consumers    List, move or remove consumers, and replay what they have parked

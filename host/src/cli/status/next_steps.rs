@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::list::{bad_endpoints, shown};
+use super::super::list::{bad_endpoints, forecast, shown};
 use super::super::output;
 use super::{Report, is_broken, is_unwell};
 
@@ -62,6 +62,7 @@ impl Report {
         for agent in self.agents.iter().filter(|agent| is_unwell(agent)) {
             steps.push(output::clean(&format!("agent {}: {}", name(agent), bad_endpoints(agent)), false));
         }
+        steps.extend(self.agents.iter().filter_map(forecast));
         for agent in self.agents.iter().filter(|agent| agent["state"] == "paused") {
             steps.push(format!("`gateway agents resume {}` ends its pause", name(agent)));
         }
@@ -81,6 +82,20 @@ impl Report {
                 "`gateway events --status quarantined` lists what is in quarantine, `gateway events release --all` tells it"
                     .to_owned(),
             );
+        }
+        let alerts = &self.stats["alerts"];
+        let has = |state: &str| alerts["incidents"][state].as_u64().is_some_and(|count| count > 0);
+        if has("needs_human") {
+            steps.push(
+                "`gateway incidents --state needs_human` lists what waits for a person, `gateway incidents ack ID` takes it"
+                    .to_owned(),
+            );
+        }
+        if has("blocked") {
+            steps.push("`gateway incidents --state blocked` lists what agents have failed at too often".to_owned());
+        }
+        for name in alerts["heartbeats_missing"].as_array().into_iter().flatten() {
+            steps.push(format!("heartbeat {} is missing: do alerts still arrive?", output::clean(&shown(name), false)));
         }
         if self.agents.iter().any(is_broken) {
             steps.push("`gateway deliveries --state retrying` says why the agent fails".to_owned());

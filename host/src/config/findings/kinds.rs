@@ -2,27 +2,24 @@
 
 use crate::config::unknown::nearest;
 use crate::dispatch::RouteSettings;
-use crate::event::{Pattern, patterns_meet};
+use crate::event::{ChannelName, Pattern, patterns_meet};
 
 /// The kind that the gateway gives to bodies that a plugin refuses; see `on_unknown`.
-const UNKNOWN: &str = "unknown";
+pub(super) const UNKNOWN: &str = "unknown";
 
 /// The kinds that a channel can have.
 pub(super) struct Declared {
-    pub(super) channel: String,
-    /// Without the channel's name; a `*` at the end stands for any rest. `None` if its plugin says nothing.
+    pub(super) channel: ChannelName,
+    /// Without the channel's name; a `*` at the end stands for any rest. `None` if it is not known.
     pub(super) kinds: Option<Vec<String>>,
 }
 
 impl Declared {
     /// Patterns of all kinds, with the channel's name.
-    fn patterns(&self) -> Vec<String> {
+    pub(super) fn patterns(&self) -> Vec<String> {
         match &self.kinds {
             None => vec![format!("{}.*", self.channel)],
-            Some(kinds) => {
-                let own = kinds.iter().map(String::as_str).chain([UNKNOWN]);
-                own.map(|kind| format!("{}.{kind}", self.channel)).collect()
-            }
+            Some(kinds) => kinds.iter().map(|kind| format!("{}.{kind}", self.channel)).collect(),
         }
     }
 }
@@ -30,12 +27,11 @@ impl Declared {
 /// The patterns of `route.kinds` that match no kind of its channels. A pattern that names a channel which may still come is
 /// only told to wait for it.
 pub(super) fn kind_warnings(key: &str, route: &RouteSettings, channels: &[Declared]) -> Vec<String> {
-    let takes = |channel: &&Declared| route.channels.iter().any(|pattern| pattern.matches(&channel.channel));
+    let takes = |channel: &&Declared| route.channels.iter().any(|pattern| pattern.matches_channel(&channel.channel));
     let own: Vec<&Declared> = channels.iter().filter(takes).collect();
-    let is_open = !route
-        .channels
-        .iter()
-        .all(|pattern| pattern.is_exact() && channels.iter().any(|channel| channel.channel == pattern.as_str()));
+    let is_open = !route.channels.iter().all(|pattern| {
+        pattern.is_exact() && channels.iter().any(|channel| channel.channel.as_str() == pattern.as_str())
+    });
     let patterns: Vec<_> = own.iter().flat_map(|channel| channel.patterns()).collect();
     let warning = |(index, pattern): (usize, &Pattern)| {
         let text = pattern.as_str();
@@ -45,11 +41,16 @@ pub(super) fn kind_warnings(key: &str, route: &RouteSettings, channels: &[Declar
         }
         let key = format!("{key}.kinds[{index}]");
         let (channel, rest) = text.split_once('.').unwrap_or((text, ""));
-        if let Some(known) = own.iter().find(|known| known.channel == channel) {
+        if let Some(known) = own.iter().find(|known| known.channel.as_str() == channel) {
             let kinds = known.kinds.as_deref().unwrap_or_default();
             let near = nearest_kind(rest, kinds);
             let hint = near.map(|near| format!("; did you mean `{channel}.{near}`?")).unwrap_or_default();
             return Some(format!("{key}: channel `{channel}` has no kind `{rest}`{hint}"));
+        }
+        if ChannelName::BUILT_IN.contains(&channel) {
+            return Some(format!(
+                "{key}: the route must name `{channel}` in `channels`, a channel of the gateway itself"
+            ));
         }
         let names = || own.iter().map(|known| known.channel.as_str());
         let near = nearest(channel, names());

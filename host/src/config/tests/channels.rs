@@ -48,21 +48,6 @@ fn channels_have_paths_of_their_own() {
 }
 
 #[test]
-fn channels_of_alerts_keep_repetitions() {
-    let config = config("[channels.a]\n[channels.b]\n[alerts]\nchannels = ['b']");
-    let kept: Vec<_> = config.ingest.channels.iter().map(|channel| channel.keep_repeats).collect();
-    assert_eq!(kept, [false, true]);
-
-    check_problems(
-        "[channels.alertmanager]\n[alerts]\nchannels = ['alertmanger', 'x']",
-        &[
-            "alerts.channels[0]: expected the name of a channel of this file, found `alertmanger`",
-            "alerts.channels[1]: expected the name of a channel of this file, found `x`",
-        ],
-    );
-}
-
-#[test]
 fn a_channel_narrows_its_plugin() {
     let config = config(
         "[channels.a]\nplugin = 'github'\nmethods = ['POST']\nmax_body = '1MiB'\nencodings = ['gzip', 'br']\nkeep_headers = ['User-Agent']\n\

@@ -9,8 +9,8 @@ use crate::config::raw::Raw;
 use crate::config::schema::{schema, with_everything_on};
 use crate::config::{Config, LogFormat, check, restart_keys};
 use crate::eventlog::EngineKind;
-use crate::http;
 use crate::plugin::{CallLimits, Reuse};
+use crate::{alert, http};
 
 const SHIPPED: &str = include_str!("../../../../gateway.toml");
 const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../gateway.schema.json");
@@ -136,6 +136,13 @@ fn the_shipped_file_documents_the_defaults() {
     assert!(defaults.plugins.rules.trust.pins.is_empty() && documented.plugins.rules.trust.pins.contains_key("github"));
     let reuse = Some(Reuse { max_calls: 1000, max_memory: 32 << 20 });
     assert_eq!(documented.plugins.rules.overrides["github"], CallLimits { reuse, ..CallLimits::default() });
+
+    // Some keys of [alerts] show examples.
+    let alert::Settings { channels, scope_label, severity, correlate, maintenance, inhibit, .. } =
+        documented.alerts.clone();
+    let examples =
+        alert::Settings { channels, scope_label, severity, correlate, maintenance, inhibit, ..defaults.alerts };
+    assert_eq!(documented.alerts, examples);
 
     let channel = |name: &str| documented.ingest.channels.iter().find(|channel| channel.name.as_str() == name).unwrap();
     let [dummy, hook] = ["dummy", "hook"].map(channel);

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use url::form_urlencoded;
 
-use crate::event::{DeliveryId, DeliveryState, EventStatus, Seq};
+use crate::alert::{Environment, Level};
+use crate::event::{DeliveryId, DeliveryState, EventStatus, Pattern, Seq};
 use crate::eventlog::{DeliveryFilter, Selection};
 
 /// A query parameter that is not what was expected.
@@ -24,7 +25,10 @@ const MAX_PAGE: usize = 500;
 pub(crate) const CURSOR: &str = "the `next` of a page";
 pub(crate) const NAME: &str = "a name of `a-z`, `0-9` and `-`";
 const LIMIT: &str = "a number from 1 to 500";
-const TIME: &str = "a time such as `2026-01-31T12:00:00Z`";
+pub(crate) const TIME: &str = "a time such as `2026-01-31T12:00:00Z`";
+const PATTERN: &str = "a name, or a pattern such as `Disk*`";
+const SEVERITIES: &str = "`critical`, `high`, `warning`, `info`, `low` or `unknown`";
+const ENVIRONMENTS: &str = "`production`, `staging` or `development`";
 
 /// Refuses any parameter: what is ignored is believed to work.
 pub(crate) fn no_parameters(query: &str) -> Result<(), BadParameter> {
@@ -85,6 +89,22 @@ impl Parameter {
         DeliveryState::named(&self.value).ok_or_else(|| self.bad(DeliveryState::NAMES))
     }
 
+    pub(crate) fn severity(&self) -> Result<Level, BadParameter> {
+        Level::named(&self.value).ok_or_else(|| self.bad(SEVERITIES))
+    }
+
+    pub(crate) fn environment(&self) -> Result<Environment, BadParameter> {
+        Environment::named(&self.value).ok_or_else(|| self.bad(ENVIRONMENTS))
+    }
+
+    pub(crate) fn pattern(&self) -> Result<Pattern, BadParameter> {
+        Pattern::new(&self.text(PATTERN)?).map_err(|_| self.bad(PATTERN))
+    }
+
+    pub(crate) fn flag(&self) -> Result<bool, BadParameter> {
+        self.read("`true` or `false`")
+    }
+
     /// Reads the parameter into `events`; false when it does not select events.
     pub(crate) fn select(&self, events: &mut Selection) -> Result<bool, BadParameter> {
         match &*self.name {
@@ -135,6 +155,15 @@ impl FromStr for DeliveryText {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_expected_names_everything_that_is_understood() {
+        let levels = Level::ALL.map(|level| (level.as_str(), SEVERITIES));
+        let environments = Environment::ALL.map(|environment| (environment.as_str(), ENVIRONMENTS));
+        for (name, expected) in levels.into_iter().chain(environments) {
+            assert!(expected.contains(&format!("`{name}`")), "{name}");
+        }
+    }
 
     #[test]
     fn any_parameter_is_refused_where_none_is_read() {

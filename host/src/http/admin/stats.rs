@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::read::read;
+use crate::alert::{Alerts, Figures};
 use crate::event::{ChannelName, EventStatus, Seq, Timestamp};
 use crate::eventlog::{ChannelCounts, EventLog, EventLogError, LogStats};
 use crate::http::answer::Response;
@@ -33,6 +34,8 @@ struct Stats {
     events: BTreeMap<&'static str, u64>,
     received: Received,
     eventlog: LogStats,
+    /// `None` if no channel has alerts.
+    alerts: Option<AlertStats>,
     /// A channel appears with its first event.
     channels: BTreeMap<ChannelName, ChannelCounts>,
 }
@@ -45,13 +48,39 @@ struct Received {
     day: u64,
 }
 
+/// What is known of alerts.
+#[derive(Clone, Debug, Serialize)]
+struct AlertStats {
+    /// Alerts that fire.
+    firing: usize,
+    /// Those of them that agents are not told of.
+    suppressed: usize,
+    /// By state; a state that no incident has is left out.
+    incidents: BTreeMap<&'static str, usize>,
+    /// Storms that go on.
+    storms: usize,
+    heartbeats_missing: Vec<String>,
+}
+
+impl AlertStats {
+    fn of(alerts: &Alerts, now: Timestamp) -> Option<Self> {
+        let figures = alerts.is_on().then(|| alerts.read(|machine| machine.figures(now)))?;
+        let Figures { firing, suppressed, incidents: by_state, storms, heartbeats_missing, .. } = figures;
+        let mut incidents = BTreeMap::new();
+        for ((state, _), count) in by_state {
+            *incidents.entry(state.as_str()).or_default() += count;
+        }
+        Some(Self { firing, suppressed: suppressed.into_values().sum(), incidents, storms, heartbeats_missing })
+    }
+}
+
 async fn answer(request: RouteRequest<'_>) -> Result<Response, Refusal> {
-    let started_at = request.shared.services.started_at;
-    read(request.shared, move |log| stats(log, started_at, Timestamp::now())).await
+    let (started_at, alerts) = (request.shared.services.started_at, request.shared.services.alerts.clone());
+    read(request.shared, move |log| stats(log, &alerts, started_at, Timestamp::now())).await
 }
 
 /// May wait for the disk.
-fn stats(log: &EventLog, started_at: Timestamp, now: Timestamp) -> Result<Stats, EventLogError> {
+fn stats(log: &EventLog, alerts: &Alerts, started_at: Timestamp, now: Timestamp) -> Result<Stats, EventLogError> {
     let snapshot = log.snapshot();
     let received =
         |hours: u64, minutes: u64| log.received_since(now.before(Duration::from_secs((hours * 60 + minutes) * 60)));
@@ -65,6 +94,7 @@ fn stats(log: &EventLog, started_at: Timestamp, now: Timestamp) -> Result<Stats,
         events: EventStatus::ALL.into_iter().map(|status| (status.as_str(), snapshot.with_status(status))).collect(),
         received: Received { minute: received(0, 1)?, hour: received(1, 0)?, day: received(24, 0)? },
         eventlog: log.stats(),
+        alerts: AlertStats::of(alerts, now),
         channels: (*snapshot.channels).clone(),
     })
 }

@@ -201,7 +201,8 @@ async fn serve_on<S>(
         Upgrade::attach(&mut request, &context.occupancy);
         Endless::attach(&mut request, &context.activity);
         let context = Arc::clone(&context);
-        async move { Ok::<_, Infallible>(context.answer(request).await.map(|body| busy.with_body(body))) }
+        // Boxed, because hyper keeps the room for it while a connection is idle.
+        Box::pin(async move { Ok::<_, Infallible>(context.answer(request).await.map(|body| busy.with_body(body))) })
     });
     let io = TokioIo::new(WatchedSocket::new(stream, Arc::clone(&activity)));
     let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(io, service));

@@ -274,10 +274,12 @@ impl Guest {
                 Needed::Status => binding.network.notify(request).await,
             }
         };
-        Ok(match &self.runtime {
+        let sent = match &self.runtime {
             Some(runtime) if self.slow.load(Ordering::Relaxed) => AbortOnDropHandle::new(runtime.spawn(send)).await?,
             _ => send.await,
-        })
+        };
+        self.exchange = Some(sent.as_ref().map(|(response, _)| response.status).map_err(Clone::clone));
+        Ok(sent)
     }
 }
 

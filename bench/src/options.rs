@@ -158,7 +158,7 @@ mod tests {
             let expected = expected.map(|(time, rounds, labels, rows)| (time, rounds, labels, rows.to_owned()));
             assert_eq!(found, expected.map_err(str::to_owned), "{line}");
         };
-        let all = "a a2 a3 b c d e f g h i j k l m n o p q r s t u r2";
+        let all = "a a2 a3 b c d e f g h i j k l m n o p q r s t u r2 s2";
 
         check("", Ok((5, 5, Labels::Names, all)));
         check("--seconds 9 b a2", Ok((9, 5, Labels::Letters, "a2 b")));

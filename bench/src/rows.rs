@@ -3,6 +3,7 @@
 //! One more row is one more file and one more line here.
 
 pub(crate) mod address_limits;
+pub(crate) mod alerts;
 pub(crate) mod bad_signatures;
 pub(crate) mod calls;
 pub(crate) mod channels;
@@ -26,7 +27,7 @@ pub(crate) mod tls;
 use crate::row::Row;
 
 /// The rows that are measured if none is named.
-pub(crate) static ALL: [&Row; 24] = [
+pub(crate) static ALL: [&Row; 25] = [
     &throughput::BARE_HTTP,
     &throughput::APPEND_LOG,
     &throughput::EVENT_LOG,
@@ -51,6 +52,7 @@ pub(crate) static ALL: [&Row; 24] = [
     &bad_signatures::BAD_SIGNATURES,
     &large_bodies::LARGE_BODIES,
     &subscribers::SUBSCRIBERS,
+    &alerts::ALERTS,
 ];
 
 /// Rows of programs that must be installed, which are measured when they are asked for.
@@ -83,6 +85,6 @@ mod tests {
     fn the_letters_of_earlier_versions_still_work() {
         let letters: Vec<_> = ALL.iter().map(|row| row.letter).collect();
 
-        assert_eq!(letters.join(" "), "a a2 a3 b c d e f g h i j k l m n o p q r s t u r2");
+        assert_eq!(letters.join(" "), "a a2 a3 b c d e f g h i j k l m n o p q r s t u r2 s2");
     }
 }

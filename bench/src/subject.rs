@@ -157,8 +157,11 @@ impl Place {
 
     /// Restarts the gateway on the same folder.
     pub(crate) fn restart(&self, subject: Subject) -> Result<Subject> {
-        let Subject { server, folder } = subject;
-        drop(server);
+        self.start_again(subject.stop())
+    }
+
+    /// Starts the gateway on the folder of one that was stopped.
+    pub(crate) fn start_again(&self, folder: Folder) -> Result<Subject> {
         self.serve(folder, 1)
     }
 
@@ -191,6 +194,13 @@ impl Drop for Place {
 pub(crate) struct Subject {
     pub(crate) server: Server,
     pub(crate) folder: Folder,
+}
+
+impl Subject {
+    /// Ends the server; its files stay.
+    pub(crate) fn stop(self) -> Folder {
+        self.folder
+    }
 }
 
 /// The files of one subject, removed when this is dropped.

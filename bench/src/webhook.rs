@@ -68,6 +68,17 @@ impl Requests {
         requests
     }
 
+    /// Alertmanager's notifications of one alert each, every one another alert. Their numbers are where those of issues are.
+    pub(crate) fn alerts(count: u32) -> Self {
+        let mut requests = Self::same(Vec::new());
+        for number in 1..=count {
+            let request = notification(&format!("Alert{number:07}"), number, 1, "");
+            requests.length = request.len();
+            requests.bytes.extend(request);
+        }
+        requests
+    }
+
     /// One request, again and again as it is.
     pub(crate) fn same(request: Vec<u8>) -> Self {
         Self { length: request.len(), bytes: request, digits: Vec::new(), sent: 0 }
@@ -113,6 +124,27 @@ pub(crate) fn body(issue: u32) -> String {
     let room = BODY - body.len() - tail.len();
     body.extend(text.chars().cycle().take(room));
     body + &tail
+}
+
+/// A whole notification of Alertmanager's, with `more` lines in its head: `count` alerts of this name, which carry `number` as the number of
+/// an issue.
+pub(crate) fn notification(name: &str, number: u32, count: u32, more: &str) -> Vec<u8> {
+    let alert = |instance: u32| {
+        format!(
+            r#"{{"status":"firing","labels":{{"alertname":"{name}","env":"prod","instance":"host-{instance:04}","severity":"warning","subject":"{REPOSITORY}#{number:07}"}},"annotations":{{"summary":"The disk of the instance will be full within four hours."}},"startsAt":"2026-11-21T09:00:00Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":"http://prometheus/graph"}}"#
+        )
+    };
+    let alerts: Vec<String> = (0..count).map(alert).collect();
+    let body = format!(
+        r#"{{"receiver":"gateway","status":"firing","alerts":[{}],"groupLabels":{{"alertname":"{name}"}},"commonLabels":{{}},"commonAnnotations":{{}},"externalURL":"http://alertmanager:9093","version":"4","groupKey":"{{}}:{{alertname=\"{name}\"}}","truncatedAlerts":0}}"#,
+        alerts.join(",")
+    );
+    format!(
+        "POST /webhooks/alertmanager HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n{more}\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// A whole request with a body of `bytes`, the text of an issue.

@@ -6,6 +6,7 @@
 //! unless something that can be shown says why not. Deliberately absent: who gets the events, which is for the routes.
 
 mod alertmanager;
+mod deadlines;
 mod environment;
 mod error;
 mod escalation;

@@ -15,7 +15,7 @@ pub use self::error::GatewayError;
 use self::issuer_keys::issuer_keys;
 pub use self::reload::SetLogLevel;
 use self::reload::{RELOADS, Reloader, load_states};
-use crate::alert::{ALERTS, Alerts, Kind};
+use crate::alert::{ALERTS, AlertSink, Alerts, Kind};
 use crate::catalog::{COUNTS, Catalog, Declared, KindCounts};
 use crate::config::Config;
 use crate::dispatch::{DELIVERIES, Dispatch};
@@ -116,7 +116,7 @@ impl Parts {
         let counts = KindCounts::default();
         let alerts = Alerts::new(config.alerts, &metrics);
         let sinks: Vec<Arc<dyn CommitSink>> =
-            vec![Arc::new(dispatch.clone()), Arc::new(counts.clone()), Arc::new(alerts.sink())];
+            vec![Arc::new(dispatch.clone()), Arc::new(counts.clone()), Arc::new(AlertSink::new(alerts.clone()))];
         let mut eventlog = config.eventlog;
         // Nothing is removed before it is known what consumers hold.
         let retention = std::mem::take(&mut eventlog.retention);

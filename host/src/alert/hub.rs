@@ -15,7 +15,6 @@ use super::processor::{Alerting, NAME, Recipients, Reply, Request, Shared, lock,
 use super::settings::Settings;
 use super::silence::{SilenceDraft, SilenceId};
 use super::silences::PutSilence;
-use super::sink::AlertSink;
 use crate::event::{AgentName, DeliveryId, Seq, Timestamp};
 use crate::eventlog::{Batch, Consumer, EventLog, EventLogError, Word, run_processor_with};
 use crate::lifecycle::Tasks;
@@ -56,9 +55,9 @@ impl Alerts {
         Self(Arc::new(Inner { machine, requests, receiver: Mutex::new(Some(receiver)), on, missed }))
     }
 
-    /// Hears of deliveries. The log tells it of every commit.
-    pub fn sink(&self) -> AlertSink {
-        AlertSink::new(self.clone(), self.0.missed.clone())
+    /// Counts deliveries whose end was not heard of.
+    pub(super) fn missed(&self) {
+        self.0.missed.inc();
     }
 
     /// Whether there are channels of alerts.
@@ -254,7 +253,7 @@ impl Alerts {
             if let (Some(id), Some(agent)) = (id, agent)
                 && !self.delivered(id, agent, delivery, true)
             {
-                self.0.missed.inc();
+                self.missed();
             }
         }
         Ok(())

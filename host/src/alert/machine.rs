@@ -5,6 +5,7 @@
 
 mod arriving;
 mod grouping;
+mod showing;
 mod suppressing;
 mod telling;
 mod timing;
@@ -15,8 +16,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use self::timing::Deadlines;
 pub use self::words::{Outcome, Refusal};
+use super::deadlines::Deadlines;
 use super::heartbeat::Heartbeat;
 use super::id::{BundleId, Fact, GroupId, IncidentId, SignalId};
 use super::incident::Incident;

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus_client::metrics::counter::Counter;
-
 use super::hub::Alerts;
 use super::id::IncidentId;
 use crate::event::{AgentName, ChannelName, DeliveryId, Event, Outcome, Seq};
@@ -19,7 +17,6 @@ pub struct AlertSink(Arc<Inner>);
 struct Inner {
     alerts: Alerts,
     open: Mutex<HashMap<Seq, Open>>,
-    missed: Counter,
 }
 
 /// The open deliveries of an event that asks an agent to begin.
@@ -32,8 +29,9 @@ impl AlertSink {
     /// The most events whose deliveries are watched at a time.
     const MOST: usize = 100_000;
 
-    pub(super) fn new(alerts: Alerts, missed: Counter) -> Self {
-        Self(Arc::new(Inner { alerts, open: Mutex::default(), missed }))
+    /// What tells `alerts` how the deliveries of its events end.
+    pub fn new(alerts: Alerts) -> Self {
+        Self(Arc::new(Inner { alerts, open: Mutex::default() }))
     }
 }
 
@@ -49,7 +47,7 @@ impl CommitSink for AlertSink {
         let Some(incident) = event.subject.as_ref().and_then(|subject| subject.parse().ok()) else { return };
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.len() >= Self::MOST {
-            self.0.missed.inc();
+            self.0.alerts.missed();
             return;
         }
         let agents = deliveries.iter().map(|delivery| (delivery.id.index, delivery.agent.clone())).collect();
@@ -73,7 +71,7 @@ impl CommitSink for AlertSink {
         open.remove(&delivery.seq);
         drop(open);
         if !self.0.alerts.delivered(incident, &agent, delivery, accepted) {
-            self.0.missed.inc();
+            self.0.alerts.missed();
         }
     }
 }

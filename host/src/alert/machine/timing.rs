@@ -1,12 +1,11 @@
 //! What happens when time passes.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::Machine;
+use crate::alert::deadlines::Thing;
 use crate::alert::heartbeat::Heartbeat;
 use crate::alert::id::{IncidentId, SignalId};
 use crate::alert::notification::{Notification, Status};
@@ -17,56 +16,6 @@ use crate::event::{Priority, Timestamp};
 /// Things that one tick looks at; the next one goes on at once.
 const LOOKED_AT: usize = 1_000;
 
-/// What has a time at which it is to be looked at.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Thing {
-    Signal(SignalId),
-    Incident(IncidentId),
-    Heartbeat(String),
-    Silences,
-}
-
-/// When what is to be looked at. Of each thing the earliest time counts; it sets its next one when it is looked at.
-#[derive(Debug, Default)]
-pub(super) struct Deadlines {
-    queue: BinaryHeap<Reverse<(Timestamp, Thing)>>,
-    next: HashMap<Thing, Timestamp>,
-    /// A step was not finished.
-    at_once: Option<Timestamp>,
-}
-
-impl Deadlines {
-    fn set(&mut self, thing: Thing, due: Timestamp) {
-        if self.next.get(&thing).is_none_or(|known| due < *known) {
-            self.next.insert(thing.clone(), due);
-            self.queue.push(Reverse((due, thing)));
-        }
-    }
-
-    pub(super) fn at_once(&mut self, now: Timestamp) {
-        self.at_once = Some(now);
-    }
-
-    fn due(&self) -> Option<Timestamp> {
-        let first = self.queue.peek().map(|Reverse((due, _))| *due);
-        self.at_once.into_iter().chain(first).min()
-    }
-
-    /// The next thing that is due.
-    fn pop(&mut self, now: Timestamp) -> Option<Thing> {
-        while let Some(Reverse((due, _))) = self.queue.peek()
-            && *due <= now
-        {
-            let Reverse((due, thing)) = self.queue.pop()?;
-            if self.next.get(&thing) == Some(&due) {
-                self.next.remove(&thing);
-                return Some(thing);
-            }
-        }
-        None
-    }
-}
-
 impl Machine {
     /// When something is to happen next.
     pub fn due(&self) -> Option<Timestamp> {
@@ -75,7 +24,7 @@ impl Machine {
 
     /// Lets happen what is due at `now`, a bounded number of things.
     pub fn tick(&mut self, now: Timestamp) {
-        if self.deadlines.at_once.take().is_some() {
+        if self.deadlines.begin() {
             self.touched.extend(self.incidents.values().filter(|incident| incident.closing.is_some()).map(|it| it.id));
         }
         for _ in 0..LOOKED_AT {

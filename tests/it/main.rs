@@ -23,7 +23,6 @@ mod emit;
 mod endpoints;
 mod event_bus;
 mod examples;
-mod failing_agents;
 mod faults;
 mod find;
 mod formats;

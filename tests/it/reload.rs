@@ -213,7 +213,7 @@ async fn an_agent_that_changes_keeps_its_deliveries() {
 /// Alerts begin with a reload, are grouped in another way after the next one, and end with the last.
 #[tokio::test]
 async fn alerts_begin_change_and_end_with_reloads() {
-    const CHANNEL: &str = "\n[channels.alertmanager]\nverification = \"none\"\n[[routes]]\nchannels = [\"alerts\"]\nagents = [\"stub\"]\n";
+    const CHANNEL: &str = "\n[channels.alertmanager]\nverification = \"none\"\nallow_from = [\"127.0.0.1\"]\n[[routes]]\nchannels = [\"alerts\"]\nagents = [\"stub\"]\n";
     const BY_NAME: &str = "[alerts]\nchannels = [\"alertmanager\"]\ngroup_by = [\"alertname\"]\n";
     const BY_CLUSTER: &str = "[alerts]\nchannels = [\"alertmanager\"]\ngroup_by = [\"cluster\"]\n";
     let mut gateway = dummy().plugin(built_in::ALERTMANAGER).config(UNWATCHED).config(CHANNEL).start().await;

@@ -111,7 +111,7 @@ async fn what_is_silenced_is_noted_and_told_when_the_silence_ends() {
     notify(&gateway, "firing", "Latency", &["db-1"]).await.expect_status(202);
     gateway.until("another alert to be told", async || (!told(&agent).is_empty()).then_some(())).await;
     let latency = ("alerts.opened".to_owned(), "Latency".to_owned());
-    assert_eq!(told(&agent), [latency.clone()]);
+    assert_eq!(told(&agent), std::slice::from_ref(&latency));
     assert_eq!(gateway.list("silences?state=active").await[0]["suppressed"], 1);
     let alerts = gateway.list("alerts?suppressed=true").await;
     assert_eq!((alerts.len(), &alerts[0]["suppressed"]), (1, &json!(format!("silence {id}"))));
@@ -126,7 +126,7 @@ async fn what_is_silenced_is_noted_and_told_when_the_silence_ends() {
     noted(&gateway, &again["events"][0], &reason).await;
     let silences = printed(&gateway, &["silences"]);
     assert!(silences.contains(&id) && silences.contains("  active  "), "{silences}");
-    assert_eq!(told(&agent), [latency.clone()]);
+    assert_eq!(told(&agent), std::slice::from_ref(&latency));
 
     // Its end tells at once what burns.
     let ended = printed(&gateway, &["silences", "end", &id[..8]]);

@@ -39,7 +39,7 @@ impl Delivered {
 
 type Answer = dyn Fn(usize, Delivered) -> BoxFuture<'static, Response<Full<Bytes>>> + Send + Sync;
 
-/// An HTTP server in the role of an agent, which records its deliveries. Dropping it does not end it.
+/// An HTTP server in the role of an agent, which records its deliveries.
 pub(crate) struct RemoteAgent {
     pub(crate) address: SocketAddr,
     received: Arc<Mutex<Vec<Delivered>>>,
@@ -66,19 +66,7 @@ impl RemoteAgent {
     where
         F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
-        Self::serving(TcpListener::bind("127.0.0.1:0").await.unwrap(), answer)
-    }
-
-    /// Answers every request to `address` with 200.
-    pub(crate) async fn at(address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).await.unwrap();
-        Self::serving(listener, |_, _| std::future::ready(Response::new(Full::default())))
-    }
-
-    fn serving<F>(listener: TcpListener, answer: impl Fn(usize, Delivered) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
-    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let received = Arc::new(Mutex::new(Vec::new()));
         let answer: Arc<Answer> = Arc::new(move |number, delivered| answer(number, delivered).boxed());

@@ -23,6 +23,7 @@ mod emit;
 mod endpoints;
 mod event_bus;
 mod examples;
+mod failing_agents;
 mod faults;
 mod find;
 mod formats;

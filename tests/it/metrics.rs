@@ -21,6 +21,11 @@ const SHOWN: &[(&str, &str, &str)] = &[
         "counter",
         "Deliveries to agents whose end alerts did not hear of; the agent is taken for one that says nothing.",
     ),
+    (
+        "gateway_alerts_stopped",
+        "gauge",
+        "1 when alerts are not processed any more, because the log failed or what is stored cannot be read.",
+    ),
     ("gateway_alert_notifications", "counter", "Notifications of alerts, by what became of them."),
     ("gateway_alert_events", "counter", "Events that told agents of alerts, by kind."),
     ("gateway_alert_escalations", "counter", "Escalations, by environment and rule."),

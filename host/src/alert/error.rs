@@ -8,6 +8,9 @@ pub enum AlertError {
     /// There are no channels of alerts.
     #[error("there are no alerts: `alerts.channels` is empty")]
     Off,
+    /// What is durable cannot be read, or the log has failed.
+    #[error("alerts are not processed any more: {0}")]
+    Stopped(String),
     /// Too many requests wait.
     #[error("too many changes of alerts wait")]
     Overloaded,

@@ -1,9 +1,10 @@
 //! The handle on alerts.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +40,9 @@ struct Inner {
     /// Since which position of the log there are channels of alerts.
     on: watch::Sender<Option<Seq>>,
     missed: Counter,
+    /// Why nothing is processed any more.
+    problem: OnceLock<String>,
+    stopped: Gauge,
 }
 
 impl Alerts {
@@ -51,8 +55,14 @@ impl Alerts {
             "Deliveries to agents whose end alerts did not hear of; the agent is taken for one that says nothing",
             Counter::default(),
         );
+        let stopped = metrics.register(
+            "gateway_alerts_stopped",
+            "1 when alerts are not processed any more, because the log failed or what is stored cannot be read",
+            Gauge::default(),
+        );
         AlertMetrics::register(metrics, &machine);
-        Self(Arc::new(Inner { machine, requests, receiver: Mutex::new(Some(receiver)), on, missed }))
+        let (receiver, problem) = (Mutex::new(Some(receiver)), OnceLock::new());
+        Self(Arc::new(Inner { machine, requests, receiver, on, missed, problem, stopped }))
     }
 
     /// Counts deliveries whose end was not heard of.
@@ -63,6 +73,11 @@ impl Alerts {
     /// Whether there are channels of alerts.
     pub fn is_on(&self) -> bool {
         self.0.on.borrow().is_some()
+    }
+
+    /// Why nothing is processed any more, if so.
+    pub fn problem(&self) -> Option<&str> {
+        self.0.problem.get().map(String::as_str)
     }
 
     /// Reads what is known.
@@ -79,8 +94,10 @@ impl Alerts {
         let mut tasks = Tasks::new(ALERTS);
         let (alerts, log, head) = (self.clone(), log.clone(), log.head());
         tasks.spawn(move |stop| async move {
-            if let Err(error) = alerts.run(log, head, recipients, stop).await {
+            if let Err(error) = alerts.clone().run(log, head, recipients, stop).await {
                 tracing::error!("Alerts are not processed any more: {error}");
+                alerts.0.problem.get_or_init(|| error.to_string());
+                alerts.0.stopped.set(1);
             }
         });
         tasks
@@ -97,6 +114,10 @@ impl Alerts {
         let receiver = self.0.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(receiver) = receiver else { return Ok(()) };
         let mut on = self.0.on.subscribe();
+        if !self.is_on() {
+            // Nobody is told later of what comes meanwhile.
+            Consumer::open(&log, NAME)?.forget().await?;
+        }
         let since = tokio::select! {
             () = stop.cancelled() => return Ok(()),
             since = on.wait_for(Option::is_some) => since.ok().and_then(|since| *since).unwrap_or(head),
@@ -142,6 +163,9 @@ impl Alerts {
     ) -> Result<T, AlertError> {
         if !self.is_on() {
             return Err(AlertError::Off);
+        }
+        if let Some(problem) = self.problem() {
+            return Err(AlertError::Stopped(problem.to_owned()));
         }
         let (reply, answer) = oneshot::channel();
         let request: Request = Box::new(move |machine, _, now| {

@@ -39,6 +39,12 @@ impl Maintenance {
         self.0.iter().find(|window| window.matchers.matches(label) && window.schedule.is_active(now))
     }
 
+    /// The windows that never come again.
+    pub fn over(&self, now: Timestamp) -> impl Iterator<Item = &Window> {
+        let is_over = move |schedule: &Schedule| !schedule.is_active(now) && schedule.next_change(now).is_none();
+        self.0.iter().filter(move |window| is_over(&window.schedule))
+    }
+
     /// When the next window begins or ends. Another one may go on there, or begin.
     pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         self.0.iter().filter_map(|window| window.schedule.next_change(now)).min()
@@ -75,6 +81,11 @@ mod tests {
         assert_eq!(next("2026-01-31T22:00:00Z").as_deref(), Some("2026-01-31T22:30:00.000Z"));
         assert_eq!(next("2026-01-31T22:30:00Z").as_deref(), Some("2026-01-31T23:00:00.000Z"));
         assert_eq!(next("2026-02-01T00:00:00Z"), None);
+
+        let over = |now: &str| maintenance.over(now.parse().unwrap()).map(Window::name).collect::<Vec<_>>();
+        assert_eq!(over("2026-01-31T22:59:59Z"), [""; 0]);
+        assert_eq!(over("2026-01-31T23:00:00Z"), ["upgrade"]);
+        assert_eq!(over("2026-02-01T00:00:00Z"), ["upgrade", "move"]);
     }
 
     #[test]

@@ -44,6 +44,18 @@ impl Consumer {
         self.position
     }
 
+    /// Takes its position away: it is new again.
+    ///
+    /// # Errors
+    /// Those of [`advance`](Self::advance).
+    pub async fn forget(self) -> Result<(), EventLogError> {
+        if self.is_new() {
+            return Ok(());
+        }
+        let values = vec![self.change(None)];
+        self.log.commit(Batch { values, ..Batch::default() }).await.map(drop)
+    }
+
     /// Commits `batch` together with the new position.
     ///
     /// # Errors
@@ -51,15 +63,15 @@ impl Consumer {
     /// unknown: open the consumer again. Those of [`EventLog::commit`].
     pub async fn advance(&mut self, to: Seq, mut batch: Batch) -> Result<Committed, EventLogError> {
         let record = encode(to)?;
-        batch.values.push(ValueChange {
-            space: SPACE,
-            key: self.name.clone(),
-            value: Some(record.clone()),
-            expected: Expected::unchanged(self.record.clone()),
-        });
+        batch.values.push(self.change(Some(record.clone())));
         let committed = self.log.commit(batch).await?;
         (self.position, self.record) = (to, Some(record));
         Ok(committed)
+    }
+
+    fn change(&self, value: Option<Bytes>) -> ValueChange {
+        let expected = Expected::unchanged(self.record.clone());
+        ValueChange { space: SPACE, key: self.name.clone(), value, expected }
     }
 
     /// The positions of all consumers, by name. Waits for the disk.

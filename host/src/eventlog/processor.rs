@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Derives state and events from the log, each exactly once.
 ///
 /// Each batch that it returns is committed before it is asked for another one.
-pub trait Processor: Send {
+pub trait Processor: Send + 'static {
     /// What people ask of it; [`Infallible`](std::convert::Infallible) if they ask nothing.
     type Request: Send;
 
@@ -33,7 +33,8 @@ pub trait Processor: Send {
     fn name(&self) -> &str;
 
     /// Reads its state: what its batches have made durable. Called before the first page, and again when it is not known whether the
-    /// last batch is durable. Nothing else stays of what it had in memory: a request that waits is told so by being dropped.
+    /// last batch is durable. Nothing else stays of what it had in memory: a request that waits is told so by being dropped. May wait
+    /// for the disk.
     ///
     /// # Errors
     /// Those of reads; the processor then stops.
@@ -85,7 +86,13 @@ pub async fn run_with<P: Processor>(
     stop: CancellationToken,
 ) -> Result<(), EventLogError> {
     loop {
-        match follow(&log, &mut processor, &mut requests, &clock, &stop).await {
+        let consumer;
+        (processor, consumer) = load(&log, processor).await;
+        let ended = match consumer {
+            Ok(consumer) => follow(&log, consumer, &mut processor, &mut requests, &clock, &stop).await,
+            Err(error) => Err(error),
+        };
+        match ended {
             Ok(()) => return Ok(()),
             Err(error) if error.is_transient() || matches!(error, EventLogError::Conflict(_)) => {
                 tracing::warn!(processor = processor.name(), "Processor goes on from what is durable: {error}");
@@ -99,15 +106,25 @@ pub async fn run_with<P: Processor>(
     }
 }
 
+/// Has a processor and its position read what is durable.
+async fn load<P: Processor>(log: &EventLog, mut processor: P) -> (P, Result<Consumer, EventLogError>) {
+    let log = log.clone();
+    let read = move || {
+        let consumer = Consumer::open(&log, processor.name());
+        let consumer = consumer.and_then(|consumer| processor.load(&log).map(|()| consumer));
+        (processor, consumer)
+    };
+    tokio::task::spawn_blocking(read).await.expect("a processor reads without a panic")
+}
+
 async fn follow<P: Processor>(
     log: &EventLog,
+    mut consumer: Consumer,
     processor: &mut P,
     requests: &mut mpsc::Receiver<P::Request>,
     clock: &(impl Fn() -> Timestamp + Sync),
     stop: &CancellationToken,
 ) -> Result<(), EventLogError> {
-    let mut consumer = Consumer::open(log, processor.name())?;
-    processor.load(log)?;
     let mut seen = consumer.position();
     let mut tail = log.tail(seen).with_repeats();
     loop {

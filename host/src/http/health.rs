@@ -66,6 +66,9 @@ fn failing(shared: &Shared, is_operator: bool) -> Vec<FailingPart> {
     if let Some(problem) = shared.services.reload.last().problem {
         fails("configuration".to_owned(), format!("the last good one is in force: {problem}"), false);
     }
+    if let Some(problem) = shared.services.alerts.problem() {
+        fails("alerts".to_owned(), format!("alerts are not processed any more: {problem}"), false);
+    }
     for channel in shared.services.ingest.channels() {
         if channel.state == ChannelState::Waiting {
             fails(format!("channel:{}", channel.name), channel.detail.unwrap_or_default(), channel.required);

@@ -194,6 +194,11 @@ fn alert(error: &AlertError) -> HttpProblem {
             HttpProblem::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "Change not confirmed", text)
                 .hint(Hint::RetryLater)
         }
+        AlertError::Stopped(_) => {
+            let detail = "alerts are not processed any more; `/health/ready` says why to operators";
+            HttpProblem::new(StatusCode::INTERNAL_SERVER_ERROR, "alerts_stopped", "Alerts stopped", detail)
+                .internal(error)
+        }
         AlertError::Off => HttpProblem::conflict("alerts_off", "No alerts", text),
         AlertError::Refused(Unsaid::NotFound) => {
             HttpProblem::not_found("incident_not_found", "Incident not found", text)
@@ -313,6 +318,7 @@ mod tests {
             (Refusal::Log(EventLogError::NotFound), 404, "unknown_event"),
             (Refusal::Alert(AlertError::Overloaded), 503, "overloaded"),
             (Refusal::Alert(AlertError::Unavailable), 503, "store_unavailable"),
+            (Refusal::Alert(AlertError::Stopped("damaged".to_owned())), 500, "alerts_stopped"),
             (Refusal::Alert(AlertError::Off), 409, "alerts_off"),
             (Refusal::Alert(Unsaid::NotFound.into()), 404, "incident_not_found"),
             (Refusal::Alert(Unsaid::Resolved.into()), 409, "incident_resolved"),

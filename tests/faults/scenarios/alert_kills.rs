@@ -250,9 +250,15 @@ impl Told {
                 continue;
             };
             let name = event["alertname"].as_str().unwrap().to_owned();
-            let (kind, reason) = (event["type"].as_str().unwrap(), event["data"]["reason"].as_str().unwrap());
+            let kind = event["type"].as_str().unwrap();
             let notifications = event["data"]["alerts"][0]["notifications"].as_u64().unwrap();
-            told.of.entry(name.clone()).or_default().push(format!("{kind} {reason}"));
+            // Rules that are met in one page of notifications are told in one event.
+            let reasons = match event["data"]["escalations"].as_array() {
+                Some(escalations) => escalations.iter().map(|it| &it["rule"]).collect(),
+                None => vec![&event["data"]["reason"]],
+            };
+            let events = reasons.iter().map(|reason| format!("{kind} {}", reason.as_str().unwrap()));
+            told.of.entry(name.clone()).or_default().extend(events);
             told.notifications.insert(name, notifications);
         }
         told

@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 /// A delivery that an agent received.
 #[derive(Clone, Debug)]
@@ -66,7 +66,18 @@ impl RemoteAgent {
     where
         F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::serving(TcpListener::bind("127.0.0.1:0").await.unwrap(), answer)
+    }
+
+    /// Begins to listen on a socket that has an address already, and answers every request with 200.
+    pub(crate) fn on(socket: TcpSocket) -> Self {
+        Self::serving(socket.listen(128).unwrap(), |_, _| std::future::ready(Response::new(Full::default())))
+    }
+
+    fn serving<F>(listener: TcpListener, answer: impl Fn(usize, Delivered) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    {
         let address = listener.local_addr().unwrap();
         let received = Arc::new(Mutex::new(Vec::new()));
         let answer: Arc<Answer> = Arc::new(move |number, delivered| answer(number, delivered).boxed());

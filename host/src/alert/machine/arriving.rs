@@ -239,13 +239,17 @@ impl Machine {
 
     /// Ends the episode of a signal.
     pub(super) fn end(&mut self, id: SignalId, ended: Ended) {
-        let incident = self.signals.get(&id).and_then(|signal| signal.incident);
+        let Some(signal) = self.signals.get(&id) else { return };
+        let (incident, is_visible) = (signal.incident, signal.is_visible());
+        if let Some(incident) = incident {
+            if is_visible {
+                self.tell_before_the_last_ends(incident, ended.at);
+            }
+            self.edit(incident, |incident| incident.last_ending = Some(ended.why));
+        }
         self.change(id, |signal| {
             (signal.episode, signal.ended, signal.late) = (None, Some(ended), None);
         });
-        if let Some(incident) = incident {
-            self.edit(incident, |incident| incident.last_ending = Some(ended.why));
-        }
         self.uninhibit(id);
         self.await_signal(id);
     }

@@ -69,6 +69,16 @@ impl Machine {
         self.touched.clear();
     }
 
+    /// Tells what is left to tell of an incident whose last signal that agents see is about to end: it may have begun, or
+    /// escalated, in the same step. So a brief alert is told however its notifications are read.
+    pub(super) fn tell_before_the_last_ends(&mut self, id: IncidentId, now: Timestamp) {
+        let [_, _, visible] = self.counts(id);
+        if visible == 1 {
+            self.tell_incident(id, now);
+            self.tell_escalations(id, now, Duration::ZERO);
+        }
+    }
+
     fn tell_incident(&mut self, id: IncidentId, now: Timestamp) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let [_, firing, visible] = self.counts(id);
@@ -92,7 +102,7 @@ impl Machine {
         } else if !incident.is_resting(now) {
             self.run(id, now);
         }
-        self.tell_escalations(id, now);
+        self.tell_escalations(id, now, self.settings.storm.digest_every);
     }
 
     /// Asks an agent to begin.
@@ -208,9 +218,8 @@ impl Machine {
         }
     }
 
-    /// Tells that rules for repetitions are met, all of this step at once; in a storm no sooner than with a digest.
-    fn tell_escalations(&mut self, id: IncidentId, now: Timestamp) {
-        let digest_every = self.settings.storm.digest_every;
+    /// Tells that rules for repetitions are met, all of this step at once; in a storm no sooner than `digest_every` after the last time.
+    fn tell_escalations(&mut self, id: IncidentId, now: Timestamp, digest_every: Duration) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let untold = &incident.untold;
         let waits = |at: Timestamp| now.since(at) < digest_every;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::kinds::{Declared, UNKNOWN};
 use crate::alert::{Kind, Settings};
 use crate::dispatch::RouteSettings;
-use crate::event::{ChannelName, Filter, Pattern, patterns_may_meet};
+use crate::event::{ChannelName, Filter, Pattern, Timestamp, patterns_may_meet};
 use crate::subscribe;
 
 /// Events without which nobody knows of an alert.
@@ -29,6 +29,12 @@ pub(super) fn alert_warnings(
         return told.iter().map(warning).collect();
     }
     let mut warnings = Vec::from_iter(untold(routes, subscriptions, &alerts.channel));
+    warnings.extend(
+        settings
+            .maintenance
+            .over(Timestamp::now())
+            .map(|window| format!("alerts: the time of `{}` is over: it keeps nothing quiet any more", window.name())),
+    );
     for source in channels.iter().filter(|known| settings.channels.contains(&known.channel)) {
         for (raw, route) in indexed(routes).filter(|(_, route)| takes_all(route, routes, source)) {
             let twice = |(index, other): &(usize, &RouteSettings)| {

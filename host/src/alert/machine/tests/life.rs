@@ -26,6 +26,53 @@ fn an_alert_is_told_once_and_when_it_is_over() {
 }
 
 #[test]
+fn what_begins_escalates_and_ends_in_one_step_is_told_as_in_several() {
+    let disk = Alert::new("Disk", "a");
+    let mut notifications = vec![disk.clone(); 7];
+    notifications.extend([disk.resolved(), disk.clone(), disk.resolved()]);
+    let told = |steps: &[&[Alert]]| {
+        let mut world = World::new(|_| ());
+        steps.iter().for_each(|alerts| world.send(alerts));
+        let escalations: Vec<String> = world
+            .told
+            .iter()
+            .flat_map(|tell| tell.data["escalations"].as_array().cloned().unwrap_or_default())
+            .map(|it| it["rule"].as_str().unwrap().to_owned())
+            .collect();
+        let kinds: BTreeSet<String> =
+            world.kinds().into_iter().map(|it| it.replace(" burst", "").replace(" total", "")).collect();
+        (kinds, escalations)
+    };
+    let one_by_one: Vec<&[Alert]> = notifications.chunks(1).collect();
+
+    let (kinds, escalations) = told(&one_by_one);
+
+    assert_eq!(kinds, ["escalated", "opened", "resolved"].map(str::to_owned).into());
+    assert_eq!(escalations, ["burst", "total"]);
+    for size in 2..=notifications.len() {
+        let steps: Vec<&[Alert]> = notifications.chunks(size).collect();
+        assert_eq!(told(&steps), (kinds.clone(), escalations.clone()), "in steps of {size}");
+    }
+}
+
+#[test]
+fn escalations_that_wait_for_a_digest_are_told_before_the_end() {
+    let mut world = World::new(|_| ());
+    let storm: Vec<Alert> = (0..20).map(|number| Alert::new("Disk", &number.to_string())).collect();
+    world.send(&storm);
+    let escalate = |world: &mut World, alert: &Alert| world.send(&vec![alert.clone(); 5]);
+    escalate(&mut world, &storm[0]);
+    escalate(&mut world, &storm[1]);
+    let told = world.kinds();
+    assert_eq!(told.iter().filter(|kind| kind.starts_with("escalated")).count(), 1, "{told:?}");
+
+    world.send(&storm.iter().map(Alert::resolved).collect::<Vec<_>>());
+
+    let told = world.kinds();
+    assert!(told[0].starts_with("escalated") && told[1] == "resolved", "{told:?}");
+}
+
+#[test]
 fn an_event_shows_what_there_is_to_know() {
     let mut world = World::new(|_| ());
     let alert = Alert::new("Disk", "a").label("severity", "page");

@@ -44,7 +44,7 @@ pub use self::hub::{ALERTS, Alerts};
 pub use self::id::{IncidentId, SignalId};
 pub use self::incident::{Entry, Incident, State};
 pub use self::inhibition::InhibitionRule;
-pub use self::machine::{Machine, Outcome, Refusal};
+pub use self::machine::{Machine, Outcome, Refusal, Speaker};
 pub use self::maintenance::{Maintenance, Schedule, ScheduleError, Window};
 pub use self::matcher::{MatcherError, Matchers};
 pub use self::notification::Notification;

@@ -21,7 +21,7 @@ pub struct Figures {
     pub storms: usize,
     /// The heartbeats that are missing, by name.
     pub heartbeats_missing: Vec<String>,
-    /// How long the oldest incident has waited for an agent.
+    /// For how long nobody has worked on the oldest incident that agents see.
     pub oldest_unhandled: std::time::Duration,
 }
 
@@ -38,7 +38,8 @@ impl Machine {
         for incident in self.incidents() {
             *figures.incidents.entry((incident.state, incident.level)).or_default() += 1;
             figures.storms += usize::from(incident.storm.as_ref().is_some_and(|storm| storm.ended_at.is_none()));
-            if incident.state == State::Open {
+            let waits = matches!(incident.state, State::Open | State::Failed | State::Blocked | State::NeedsHuman);
+            if waits && self.counts(incident.id)[2] > 0 {
                 figures.oldest_unhandled = figures.oldest_unhandled.max(now.since(incident.state_since));
             }
         }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::AlertError;
 use super::id::{IncidentId, SignalId};
-use super::machine::{Machine, Outcome, Refusal};
+use super::machine::{Machine, Outcome, Refusal, Speaker};
 use super::metrics::AlertMetrics;
 use super::processor::{Alerting, NAME, Recipients, Reply, Request, Shared, lock, restore};
 use super::settings::Settings;
@@ -187,12 +187,20 @@ impl Alerts {
         Ok(self.ask(change).await??)
     }
 
-    /// What `by` says of an incident.
+    /// What a person says of an incident.
     ///
     /// # Errors
     /// `Refused`, and those of a request.
     pub async fn say(&self, id: IncidentId, said: Outcome, by: String, note: String) -> Result<(), AlertError> {
-        self.change(move |machine, now| machine.say(id, said, &by, &note, now)).await
+        self.change(move |machine, now| machine.say(id, said, Speaker::Person(&by), &note, now)).await
+    }
+
+    /// What an agent says of an incident.
+    ///
+    /// # Errors
+    /// Those of [`say`](Self::say).
+    pub async fn hear(&self, id: IncidentId, said: Outcome, agent: String, note: String) -> Result<(), AlertError> {
+        self.change(move |machine, now| machine.say(id, said, Speaker::Agent(&agent), &note, now)).await
     }
 
     /// Ends all signals of an incident.
@@ -286,7 +294,7 @@ impl Alerts {
 
 fn hear(machine: &mut Machine, id: IncidentId, agent: &str, word: &Word, now: Timestamp) {
     let heard = match Outcome::named(&word.0) {
-        Some(said) => machine.say(id, said, agent, "", now),
+        Some(said) => machine.say(id, said, Speaker::Agent(agent), "", now),
         None => machine.remark(id, agent, &format!("said `{}`, expected {}", word.0, Outcome::NAMES), now),
     };
     if let Err(refusal) = heard {

@@ -53,8 +53,8 @@ pub struct Incident {
     pub unacked_at: Option<Timestamp>,
     /// What was not told yet.
     pub untold: Untold,
-    /// Its signals are to end, because a person said so.
-    pub closing: Option<Closing>,
+    /// Whether its signals are to end, because a person said so.
+    pub closing: bool,
     /// If it is a storm: its state.
     pub storm: Option<StormState>,
     /// What it went into, if an operator has merged it.
@@ -150,8 +150,9 @@ impl Untold {
     /// The most signals that are named.
     pub const NAMED: usize = 20;
 
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+    /// Whether something is told at once.
+    pub(super) const fn is_urgent(&self) -> bool {
+        self.severity_rose || self.by_operator.is_some() || self.escalations_count > 0
     }
 
     pub(super) fn join(&mut self, signal: SignalId) {
@@ -165,10 +166,14 @@ impl Untold {
     }
 
     pub(super) fn escalate(&mut self, escalation: Escalation) {
-        self.escalations_count += 1;
-        if self.escalations.len() < Self::NAMED {
-            self.escalations.push(escalation);
-        }
+        self.escalate_all([escalation], 1);
+    }
+
+    /// The first of `count` escalations.
+    pub(super) fn escalate_all(&mut self, first: impl IntoIterator<Item = Escalation>, count: u32) {
+        self.escalations_count = self.escalations_count.saturating_add(count);
+        let room = Self::NAMED.saturating_sub(self.escalations.len());
+        self.escalations.extend(first.into_iter().take(room));
     }
 }
 
@@ -184,12 +189,6 @@ pub struct Escalation {
     pub at: Timestamp,
 }
 
-/// That the signals of an incident are to end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Closing {
-    pub by: String,
-}
-
 /// A storm, as an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StormState {
@@ -201,7 +200,6 @@ pub struct StormState {
     pub since_digest: u32,
     pub digest_at: Timestamp,
     /// When escalations of its signals were told last.
-    #[serde(default)]
     pub escalated_at: Option<Timestamp>,
 }
 
@@ -236,10 +234,12 @@ impl Incident {
         self.history.push_back(Entry { at, what: what.to_owned(), text, seq });
     }
 
-    /// A signal of it is not suppressed any more.
-    pub(super) fn unveil(&mut self, signal: SignalId) {
-        if self.told == Told::Firing && self.storm.is_none() {
-            self.untold.join(signal);
+    /// Agents are to be told of one more of its signals; of those of a storm only how many they are.
+    pub(super) fn join(&mut self, signal: SignalId) {
+        match &mut self.storm {
+            Some(storm) => storm.since_digest = storm.since_digest.saturating_add(1),
+            None if self.told == Told::Firing => self.untold.join(signal),
+            None => {}
         }
     }
 
@@ -254,11 +254,14 @@ impl Incident {
 
     /// Begins a rest: after it, an agent is run again if it still burns. Each is twice as long as the one before.
     pub(super) fn rest(&mut self, state: State, by: &str, least: Duration, settings: &super::Settings, now: Timestamp) {
-        let doubled = settings.cooldown.saturating_mul(1_u32.checked_shl(self.rests).unwrap_or(u32::MAX));
-        let rest = doubled.min(settings.cooldown_max).max(least);
-        self.rests = self.rests.saturating_add(1);
         self.enter(state, by, now);
-        self.rests_until = Some(now.after(rest));
+        self.rest_from(now, least, settings);
+    }
+
+    pub(super) fn rest_from(&mut self, begun: Timestamp, least: Duration, settings: &super::Settings) {
+        let doubled = settings.cooldown.saturating_mul(1_u32.checked_shl(self.rests).unwrap_or(u32::MAX));
+        self.rests = self.rests.saturating_add(1);
+        self.rests_until = Some(begun.after(doubled.min(settings.cooldown_max).max(least)));
     }
 
     /// Somebody has taken it.

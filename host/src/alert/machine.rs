@@ -16,11 +16,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use self::words::{Outcome, Refusal};
+pub use self::words::{Outcome, Refusal, Speaker};
 use super::deadlines::Deadlines;
 use super::heartbeat::Heartbeat;
 use super::id::{BundleId, Fact, GroupId, IncidentId, SignalId};
-use super::incident::Incident;
+use super::incident::{Incident, Told};
 use super::inhibition::Inhibition;
 use super::settings::Settings;
 use super::signal::Signal;
@@ -52,8 +52,12 @@ pub struct Machine {
     suppressed: BTreeSet<SignalId>,
     silences: Silences,
     inhibition: Inhibition<SignalId>,
-    /// Signals that have begun to fire in this step.
+    /// Signals that have begun to fire in this step, or whose labels have changed.
     begun: Vec<SignalId>,
+    /// Signals that are to be looked at again, because something that keeps signals quiet has begun or ended.
+    veiled: BTreeSet<SignalId>,
+    /// When it was last found that nothing can be forgotten to make room.
+    full_at: Option<Timestamp>,
     /// Whether a signal that keeps others quiet was over in this step.
     inhibition_changed: bool,
     onsets: Onsets,
@@ -113,6 +117,8 @@ impl Machine {
             silences: Silences::new(silences),
             inhibition: Inhibition::new(inhibit),
             begun: Vec::new(),
+            veiled: BTreeSet::new(),
+            full_at: None,
             inhibition_changed: false,
             onsets: Onsets::default(),
             deadlines: Deadlines::default(),
@@ -121,7 +127,7 @@ impl Machine {
             told: Vec::new(),
             tally: Tally::default(),
         };
-        machine.expect_heartbeats();
+        machine.expect_heartbeats(up_since);
         machine.await_silences(up_since);
         machine
     }
@@ -157,7 +163,7 @@ impl Machine {
     /// Goes on from what was taken, as it is at `now`.
     pub fn restored(&mut self, now: Timestamp) {
         let window = self.settings.storm.signals_within.max(self.settings.storm.resources_within);
-        let recent = self.signals.values().filter(|signal| now.since(signal.onset) <= window);
+        let recent = self.signals.values().filter(|it| it.is_visible() && now.since(it.onset) <= window);
         let mut onsets: Vec<_> = recent.map(|signal| (signal.onset, signal.id)).collect();
         onsets.sort_unstable();
         for (onset, id) in onsets {
@@ -166,7 +172,18 @@ impl Machine {
         let ids: Vec<IncidentId> = self.incidents.keys().copied().collect();
         ids.into_iter().for_each(|id| self.await_incident(id));
         self.suppress_all_again(now);
-        if !self.closing.is_empty() || self.incidents.values().any(|incident| incident.closing.is_some()) {
+        // What a step has left to the next one.
+        let is_left = |incident: &&Incident| {
+            let [_, firing, visible] = self.counts(incident.id);
+            let is_untold = match incident.told {
+                Told::Nothing => !incident.is_with_people() && !incident.is_resting(now),
+                _ => incident.untold.is_urgent() && incident.storm.is_none(),
+            };
+            incident.closing || (!incident.is_resolved() && (firing == 0 || (visible > 0 && is_untold)))
+        };
+        let left: Vec<IncidentId> = self.incidents.values().filter(is_left).map(|it| it.id).collect();
+        self.touched.extend(left);
+        if !(self.closing.is_empty() && self.veiled.is_empty() && self.touched.is_empty()) {
             self.deadlines.at_once(now);
         }
     }
@@ -279,6 +296,12 @@ impl Machine {
 
     /// Replaces the settings, and looks at everything by the new ones.
     pub fn replace(&mut self, settings: Arc<Settings>, now: Timestamp) {
+        if self.settings == settings {
+            return;
+        }
+        if self.settings.channels.is_empty() {
+            self.up_since = now;
+        }
         self.settings = settings;
         let known = |name: &String| self.settings.heartbeats.iter().any(|it| it.name == *name);
         let gone: Vec<String> = self.heartbeats.keys().filter(|name| !known(name)).cloned().collect();
@@ -286,14 +309,13 @@ impl Machine {
             self.heartbeats.remove(&name);
             self.changed.heartbeats.insert(name);
         }
-        self.up_since = now;
         self.silences.set_settings(self.settings.silences.clone());
         self.inhibition = Inhibition::new(self.settings.inhibit.clone());
         for signal in self.signals.values().filter(|signal| signal.is_firing()) {
             self.inhibition.source_fired(signal.id, |name| signal.labels.get(name));
         }
         self.suppress_all_again(now);
-        self.expect_heartbeats();
+        self.expect_heartbeats(now);
         self.signals.keys().copied().collect::<Vec<_>>().into_iter().for_each(|id| self.await_signal(id));
         self.touched.extend(self.incidents.keys());
     }

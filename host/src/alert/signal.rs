@@ -55,6 +55,9 @@ pub struct Episode {
     /// What the last notification said, and who sent it.
     pub content: Fact,
     pub peer: Option<Fact>,
+    /// When the last notification came that was no copy, and who has sent a copy of it last.
+    pub counted_at: Timestamp,
+    pub copied_by: Option<Fact>,
     /// Why agents are not told of it.
     pub suppressed: Option<Suppression>,
     /// Whether they were told of it, or could have been, at any time of the episode.

@@ -10,7 +10,7 @@ use crate::event::Timestamp;
 
 /// What began to fire lately, by the key of a storm. Only the newest as many as a threshold needs are kept.
 ///
-/// It is not durable: after a restart a storm is noticed a window later.
+/// After a restart it is derived from the signals that fire.
 #[derive(Debug, Default)]
 pub(super) struct Onsets {
     keys: HashMap<GroupId, Onset>,

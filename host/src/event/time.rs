@@ -13,6 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// The last moment that can be written as text.
+    const LAST: Self = Self(253_402_207_199_999);
+
     /// The current time of the host's clock.
     pub fn now() -> Self {
         Self(jiff::Timestamp::now().as_millisecond())
@@ -33,9 +36,9 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// A later moment, saturating.
+    /// A later moment, at most the last one that can be written as text.
     pub fn after(self, wait: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)))
+        Self(self.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)).min(Self::LAST.0))
     }
 
     /// An earlier moment, saturating.
@@ -135,6 +138,14 @@ mod tests {
 
         assert_eq!(written, "2023-11-14T22:13:20.123Z");
         assert_eq!(written.parse::<Timestamp>().unwrap(), Timestamp::from_millis(1_700_000_000_123));
+    }
+
+    #[test]
+    fn the_longest_wait_ends_at_a_time_that_can_be_written() {
+        let last = Timestamp::from_millis(1_700_000_000_123).after(Duration::MAX);
+
+        assert_eq!(last.to_string(), "9999-12-30T21:59:59.999Z");
+        assert_eq!(last.to_string().parse::<Timestamp>().unwrap(), last);
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl Machine {
             self.tally.cut += 1;
         }
         if !self.signals.contains_key(&told.signal) {
-            if self.signals.len() >= self.settings.max_signals && !self.forget_ended_signals() {
+            if self.signals.len() >= self.settings.max_signals && !self.forget_ended_signals(told.at) {
                 self.tally.crowded += 1;
                 return format!(
                     "left out: {} signals fire, as many as `alerts.max_signals` allows",
@@ -61,32 +61,42 @@ impl Machine {
     fn firing(&mut self, id: SignalId, told: &Notification) -> String {
         let Some(signal) = self.signals.get(&id) else { return String::new() };
         if signal.is_firing() {
-            return if self.is_copy(signal, told) { self.copy(id) } else { self.repeat(id, told) };
+            return if self.is_copy(signal, told) { self.copy(id, told) } else { self.repeat(id, told) };
         }
-        if self.is_late(signal, told) {
-            let due = told.at.after(self.settings.late_window);
-            let late = Late { due, content: told.content, peer: told.peer, starts_at: told.starts_at };
-            self.change(id, |signal| signal.late.get_or_insert(late).due);
-            self.tally.notification("late");
-            return format!("may be a late copy of what was told before, held until {due}");
-        }
+        let first_due = signal.late.map(|late| late.due);
+        let is_late = self.is_late(signal, told);
         let (level, environment) = self.judge(told);
         self.change(id, |signal| signal.refresh(told, level, environment));
-        let decision = self.begin(id, told.content, told.peer, told.starts_at, told.at);
-        self.tally.notification("began");
+        let late = Late {
+            due: first_due.unwrap_or_else(|| told.at.after(self.settings.late_window)),
+            content: told.content,
+            peer: told.peer,
+            starts_at: told.starts_at,
+        };
+        if is_late {
+            self.change(id, |signal| signal.late = Some(late));
+            self.tally.notification("late");
+            return format!("may be a late copy of what was told before, held until {}", late.due);
+        }
+        let (fate, decision) = match self.begin(id, late, told.at) {
+            Ok(decision) => ("began", decision),
+            Err(why) => ("left_out", why),
+        };
+        self.tally.notification(fate);
         decision
     }
 
-    /// Whether it is what another peer has told a moment ago.
+    /// Whether it is what another peer has told a moment ago. A peer that says it twice repeats it: the other one may be gone.
     fn is_copy(&self, signal: &Signal, told: &Notification) -> bool {
-        let is_soon = told.at.since(signal.last_seen) <= self.settings.late_window;
-        let of_other = |episode: &Episode| {
+        let is_copy = |episode: &Episode| {
             episode.content == told.content
+                && told.at.since(episode.counted_at) <= self.settings.late_window
                 && episode.peer.is_some()
                 && told.peer.is_some()
                 && episode.peer != told.peer
+                && episode.copied_by != told.peer
         };
-        is_soon && signal.episode.as_ref().is_some_and(of_other)
+        signal.episode.as_ref().is_some_and(is_copy)
     }
 
     /// Whether a firing may be an older state than the resolve that was told: it comes soon after it, from another peer or
@@ -100,15 +110,21 @@ impl Machine {
         is_soon && ((is_other && !is_newer) || is_older)
     }
 
-    fn copy(&mut self, id: SignalId) -> String {
-        self.change(id, |signal| signal.counts.copies = signal.counts.copies.saturating_add(1));
+    fn copy(&mut self, id: SignalId, told: &Notification) -> String {
+        self.change(id, |signal| {
+            signal.counts.copies = signal.counts.copies.saturating_add(1);
+            if let Some(episode) = &mut signal.episode {
+                episode.copied_by = told.peer;
+            }
+        });
         self.tally.notification("copy");
         "copy of what another peer has told".to_owned()
     }
 
     fn repeat(&mut self, id: SignalId, told: &Notification) -> String {
         let (level, environment) = self.judge(told);
-        let (bundle, severity) = (told.bundle, told.severity.clone());
+        let bundle = told.bundle;
+        let has_other_labels = self.signals.get(&id).is_some_and(|signal| signal.labels != told.labels);
         let rules = self.settings.escalation(environment).clone();
         let fired = self.change(id, |signal| {
             signal.counts.repeats = signal.counts.repeats.saturating_add(1);
@@ -118,22 +134,29 @@ impl Machine {
             }
             if let Some(episode) = &mut signal.episode {
                 (episode.content, episode.peer) = (told.content, told.peer);
+                (episode.counted_at, episode.copied_by) = (told.at, None);
             }
             escalation::duplicate(signal, &rules, told.at)
         });
-        self.raise(id, level, &severity);
+        if has_other_labels {
+            self.uninhibit(id);
+            self.inhibit(id);
+        }
+        self.raise(id);
         self.tally.notification("repeat");
         self.escalate(id, fired.unwrap_or_default(), told.at);
         self.describe_repeat(id, told.at)
     }
 
-    /// The incident of a signal is as severe as the signal.
-    pub(super) fn raise(&mut self, id: SignalId, level: Level, word: &str) {
-        let Some(incident) = self.signals.get(&id).and_then(|signal| signal.incident) else { return };
+    /// The incident of a signal that agents see is as severe as the signal.
+    pub(super) fn raise(&mut self, id: SignalId) {
+        let Some(signal) = self.signals.get(&id).filter(|signal| signal.is_visible()) else { return };
+        let Some(incident) = signal.incident else { return };
+        let (level, word) = (signal.level, signal.severity.to_string());
         if self.incidents.get(&incident).is_some_and(|incident| level > incident.level) {
             self.edit(incident, |incident| {
                 incident.level = level;
-                word.clone_into(&mut incident.severity);
+                incident.severity = word;
                 incident.untold.severity_rose = true;
             });
         }
@@ -190,16 +213,13 @@ impl Machine {
         "resolved, but it did not fire: nobody is told".to_owned()
     }
 
-    /// Begins an episode; what was decided, for people.
-    pub(super) fn begin(
-        &mut self,
-        id: SignalId,
-        content: crate::alert::id::Fact,
-        peer: Option<crate::alert::id::Fact>,
-        starts_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> String {
-        let Some(signal) = self.signals.get(&id) else { return String::new() };
+    /// Begins an episode with what was told; what was decided, for people.
+    ///
+    /// # Errors
+    /// Why there is no room for it.
+    pub(super) fn begin(&mut self, id: SignalId, told: Late, now: Timestamp) -> Result<String, String> {
+        let Late { content, peer, starts_at, .. } = told;
+        let Some(signal) = self.signals.get(&id) else { return Ok(String::new()) };
         let suppressed = self.suppression(signal, now);
         let flap_window = self.settings.flap_window;
         let recurs = signal.counts.episodes > 0 && signal.ended_within(flap_window, now);
@@ -211,19 +231,28 @@ impl Machine {
             signal.counts.episodes = signal.counts.episodes.saturating_add(1);
             let escalated = Escalated::default();
             let was_visible = suppressed.is_none();
-            signal.episode =
-                Some(Episode { since: now, duplicates: 0, content, peer, suppressed, was_visible, escalated });
+            signal.episode = Some(Episode {
+                since: now,
+                duplicates: 0,
+                content,
+                peer,
+                counted_at: now,
+                copied_by: None,
+                suppressed,
+                was_visible,
+                escalated,
+            });
         });
-        self.inhibit(id);
         let (incident, how) = self.assign(id, now);
         let Some(incident) = incident else {
             // The next notification tries again.
             self.change(id, |signal| signal.episode = None);
-            return format!("left out: {how}");
+            self.forget_unknown(id);
+            return Err(format!("left out: {how}"));
         };
         self.change(id, |signal| signal.incident = Some(incident));
-        let (level, word) = self.signals.get(&id).map(|it| (it.level, it.severity.to_string())).unwrap_or_default();
-        self.raise(id, level, &word);
+        self.inhibit(id);
+        self.raise(id);
         if recurs {
             let rules = self.settings.escalation(environment).clone();
             let fired = self.change(id, |signal| {
@@ -234,7 +263,14 @@ impl Machine {
         }
         let again = if recurs { "fires again, " } else { "" };
         let by = suppressed_by.map_or_else(String::new, |by| format!(", suppressed: {by}"));
-        format!("{again}{how} incident {incident}{by}")
+        Ok(format!("{again}{how} incident {incident}{by}"))
+    }
+
+    /// Forgets a signal of which nothing has come yet.
+    fn forget_unknown(&mut self, id: SignalId) {
+        if self.signals.get(&id).is_some_and(|signal| signal.ended.is_none() && signal.incident.is_none()) {
+            self.signals.remove(&id);
+        }
     }
 
     /// Ends the episode of a signal.
@@ -250,6 +286,7 @@ impl Machine {
         self.change(id, |signal| {
             (signal.episode, signal.ended, signal.late) = (None, Some(ended), None);
         });
+        self.full_at = None;
         self.uninhibit(id);
         self.await_signal(id);
     }

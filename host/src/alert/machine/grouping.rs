@@ -23,7 +23,8 @@ impl Machine {
         let Some(signal) = self.signals.get(&id).cloned() else { return (None, "it is not known") };
         // One that fires again stays where it was told of.
         let own = signal.incident.filter(|own| self.takes(*own, now));
-        if let Some(storm) = self.storm_of(&signal, own, now) {
+        let is_told = |own: &IncidentId| self.incidents.get(own).is_some_and(|it| it.told != Told::Nothing);
+        if let Some(storm) = self.storm_of(&signal, own.filter(is_told), now) {
             return storm;
         }
         let group = self.group_of(&signal);
@@ -44,9 +45,11 @@ impl Machine {
         self.incidents.get(&id).is_some_and(|incident| incident.resolved_at.is_none_or(|at| now.since(at) <= window))
     }
 
-    /// What an incident was merged into, if it was.
+    /// What an incident was merged into, if it was, and that again.
     fn merged(&self, id: IncidentId) -> IncidentId {
-        self.incidents.get(&id).and_then(|incident| incident.merged_into).unwrap_or(id)
+        let into = |id: &IncidentId| self.incidents.get(id).and_then(|incident| incident.merged_into);
+        // An incident goes only into one that is not merged, so they form no circle.
+        std::iter::successors(Some(id), into).last().unwrap_or(id)
     }
 
     fn join(&mut self, id: IncidentId, signal: &Signal, now: Timestamp) {
@@ -55,20 +58,18 @@ impl Machine {
         let is_new = signal.incident != Some(id);
         self.edit(id, |incident| {
             incident.environment = incident.environment.min(signal.environment);
-            if let Some(storm) = &mut incident.storm {
-                storm.since_digest = storm.since_digest.saturating_add(1);
-            } else if is_new {
+            if is_new && incident.storm.is_none() {
                 incident.note(now, "joined", format!("alert {} `{name}`", signal.id), Some(seq));
             }
-            if incident.told == Told::Firing && signal.is_visible() && incident.storm.is_none() {
-                incident.untold.join(signal.id);
+            if signal.is_visible() {
+                incident.join(signal.id);
             }
         });
     }
 
     /// Opens an incident with its first signal.
     fn open(&mut self, signal: &Signal, group: Group, storm: Option<StormState>, now: Timestamp) -> Option<IncidentId> {
-        if self.incidents.len() >= self.settings.max_incidents && !self.forget_resolved_incidents() {
+        if self.incidents.len() >= self.settings.max_incidents && !self.forget_resolved_incidents(now) {
             self.tally.crowded += 1;
             return None;
         }
@@ -98,7 +99,7 @@ impl Machine {
             unacked_told: 0,
             unacked_at: None,
             untold: Untold::default(),
-            closing: None,
+            closing: false,
             storm,
             merged_into: None,
             history: VecDeque::new(),

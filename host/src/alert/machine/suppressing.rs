@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 
 use super::Machine;
-use crate::alert::id::SignalId;
+use crate::alert::id::{IncidentId, SignalId};
+use crate::alert::incident::Told;
 use crate::alert::signal::Signal;
 use crate::alert::silence::{SilenceDraft, SilenceError, SilenceId};
 use crate::alert::silences::PutSilence;
 use crate::alert::suppression::Suppression;
 use crate::event::Timestamp;
+
+/// Signals that one step looks at again; the next one goes on.
+const LOOKED_AT: usize = 1_000;
 
 impl Machine {
     /// Why agents are not told of a signal that fires.
@@ -38,17 +42,25 @@ impl Machine {
 
     /// Looks again at what has changed in this step: a source may come after its targets in one notification.
     pub(super) fn settle_inhibitions(&mut self, now: Timestamp) {
-        let mut ids = std::mem::take(&mut self.begun);
         if std::mem::take(&mut self.inhibition_changed) {
-            ids.extend(&self.suppressed);
+            self.veiled.extend(&self.suppressed);
         }
-        ids.into_iter().for_each(|id| self.suppress_again(id, now));
+        std::mem::take(&mut self.begun).into_iter().for_each(|id| self.suppress_again(id, now));
+        for _ in 0..LOOKED_AT {
+            let Some(id) = self.veiled.pop_first() else { return };
+            self.suppress_again(id, now);
+        }
+        if !self.veiled.is_empty() {
+            self.deadlines.at_once(now);
+        }
     }
 
     /// Looks again at all signals that fire: a silence or a window has begun or ended.
     pub(super) fn suppress_all_again(&mut self, now: Timestamp) {
-        let firing: Vec<SignalId> = self.signals.values().filter(|it| it.is_firing()).map(|it| it.id).collect();
-        firing.into_iter().for_each(|id| self.suppress_again(id, now));
+        let is_other =
+            |it: &&Signal| it.episode.as_ref().is_some_and(|episode| episode.suppressed != self.suppression(it, now));
+        let others: Vec<SignalId> = self.signals.values().filter(is_other).map(|signal| signal.id).collect();
+        self.veiled.extend(others);
         self.await_silences(now);
     }
 
@@ -68,8 +80,19 @@ impl Machine {
             }
         });
         if let Some(incident) = incident.filter(|_| is_told_now) {
-            self.edit(incident, |incident| incident.unveil(id));
+            self.unveil(id, incident, now);
         }
+    }
+
+    /// Agents hear of a signal that has kept quiet since it began. Many at once are a storm, as if they began now.
+    fn unveil(&mut self, id: SignalId, incident: IncidentId, now: Timestamp) {
+        if self.incidents.get(&incident).is_some_and(|incident| incident.told == Told::Nothing) {
+            let (assigned, _) = self.assign(id, now);
+            self.change(id, |signal| signal.incident = assigned.or(signal.incident));
+        } else {
+            self.edit(incident, |incident| incident.join(id));
+        }
+        self.raise(id);
     }
 
     /// Makes or changes silences, with ids from `random`: all of them, or none.
@@ -94,7 +117,7 @@ impl Machine {
     /// Ends a silence now; whether it was not over.
     ///
     /// # Errors
-    /// There is none.
+    /// There is no such silence.
     pub fn expire_silence(&mut self, id: SilenceId, now: Timestamp) -> Result<bool, SilenceError> {
         let ended = self.silences.expire(id, now)?;
         self.changed.silences.insert(id);

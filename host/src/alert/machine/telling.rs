@@ -14,6 +14,8 @@ use crate::event::{Priority, Timestamp};
 
 /// Signals that one step ends, besides those that are told of; the next step goes on.
 const ENDED_AT_ONCE: usize = 1_000;
+/// Events after which the next step goes on with the rest. Each may show 20 alerts of several KiB.
+const TOLD_AT_ONCE: usize = 250;
 
 impl Machine {
     /// Ends signals that are to end with their bundle or their incident.
@@ -34,12 +36,8 @@ impl Machine {
             self.closing.remove(&bundle);
             self.changed.closing.insert(bundle);
         }
-        let of_people: Vec<IncidentId> = self
-            .touched
-            .iter()
-            .copied()
-            .filter(|id| self.incidents.get(id).is_some_and(|it| it.closing.is_some()))
-            .collect();
+        let of_people: Vec<IncidentId> =
+            self.touched.iter().copied().filter(|id| self.incidents.get(id).is_some_and(|it| it.closing)).collect();
         for id in of_people {
             let firing = self.members(id).filter(|signal| signal.is_firing()).map(|signal| signal.id);
             let due: Vec<SignalId> = firing.take(left).collect();
@@ -52,7 +50,7 @@ impl Machine {
                 self.deadlines.at_once(now);
                 return;
             }
-            self.edit(id, |incident| incident.closing = None);
+            self.edit(id, |incident| incident.closing = false);
         }
     }
 
@@ -60,13 +58,19 @@ impl Machine {
         self.signals.get(&id).is_some_and(|signal| signal.last_seen <= at)
     }
 
-    /// Tells what there is to tell of each incident that was touched.
+    /// Tells what there is to tell of each incident that was touched. If that is much, the next step goes on.
     pub(super) fn tell(&mut self, now: Timestamp) {
-        for id in std::mem::take(&mut self.touched) {
+        let mut touched = std::mem::take(&mut self.touched);
+        while self.told.len() < TOLD_AT_ONCE
+            && let Some(id) = touched.pop_first()
+        {
             self.tell_incident(id, now);
             self.await_incident(id);
         }
-        self.touched.clear();
+        if !touched.is_empty() {
+            self.deadlines.at_once(now);
+        }
+        self.touched = touched;
     }
 
     /// Tells what is left to tell of an incident whose last signal that agents see is about to end: it may have begun, or
@@ -99,7 +103,7 @@ impl Machine {
         let Some(incident) = self.incidents.get(&id) else { return };
         if incident.told == Told::Firing {
             if incident.storm.is_some() { self.tell_storm(id, now) } else { self.tell_changes(id, now) }
-        } else if !incident.is_resting(now) {
+        } else if !incident.is_resting(now) && !incident.is_with_people() {
             self.run(id, now);
         }
         self.tell_escalations(id, now, self.settings.storm.digest_every);
@@ -201,6 +205,14 @@ impl Machine {
             });
             let more = json!({"joined": joined, "label_values": self.cardinalities(id)});
             return self.tell_of(id, Kind::StormEnded, "storm_ended", more);
+        }
+        if let Some(reason) = incident.untold.by_operator.clone() {
+            self.edit(id, |incident| {
+                incident.untold.by_operator = None;
+                incident.told_at = Some(now);
+                incident.note(now, &reason, "told", None);
+            });
+            return self.tell_of(id, Kind::Changed, &reason, json!({"label_values": self.cardinalities(id)}));
         }
         let is_due = now.since(storm.digest_at) >= digest_every;
         if is_due && (joined > 0 || incident.untold.severity_rose) {
@@ -315,16 +327,14 @@ impl Machine {
         let (kind, reason) = if is_stale { (Kind::Stale, "stale") } else { (Kind::Resolved, "resolved") };
         let reason = if incident.merged_into.is_some() { "merged" } else { reason };
         let was_told = incident.told == Told::Firing;
-        let rest = self.settings.cooldown;
+        let settings = std::sync::Arc::clone(&self.settings);
         let by = incident.last_ending.map_or("", Ending::as_str);
+        self.full_at = None;
         self.edit(id, |incident| {
             incident.untold = Untold::default();
             // One that comes back soon does not run an agent at once.
             if incident.rests_until.is_none() && incident.told == Told::Firing {
-                let doubled = rest.saturating_mul(1_u32.checked_shl(incident.rests).unwrap_or(u32::MAX));
-                let begun = incident.told_at.unwrap_or(now);
-                incident.rests_until = Some(begun.after(doubled));
-                incident.rests = incident.rests.saturating_add(1);
+                incident.rest_from(incident.told_at.unwrap_or(now), Duration::ZERO, &settings);
             }
             incident.enter(State::Resolved, by, now);
             incident.resolved_at = Some(now);

@@ -8,6 +8,7 @@ use super::Machine;
 use crate::alert::deadlines::Thing;
 use crate::alert::heartbeat::Heartbeat;
 use crate::alert::id::{IncidentId, SignalId};
+use crate::alert::incident::{StormState, Told};
 use crate::alert::notification::{Notification, Status};
 use crate::alert::signal::{Ended, Ending, Signal};
 use crate::alert::told::{Kind, Tell};
@@ -15,6 +16,8 @@ use crate::event::{Priority, Timestamp};
 
 /// Things that one tick looks at; the next one goes on at once.
 const LOOKED_AT: usize = 1_000;
+/// How long it is not looked again for what can be forgotten, when there was nothing.
+const FULL_FOR: Duration = Duration::from_secs(1);
 
 impl Machine {
     /// When something is to happen next.
@@ -25,7 +28,7 @@ impl Machine {
     /// Lets happen what is due at `now`, a bounded number of things.
     pub fn tick(&mut self, now: Timestamp) {
         if self.deadlines.begin() {
-            self.touched.extend(self.incidents.values().filter(|incident| incident.closing.is_some()).map(|it| it.id));
+            self.touched.extend(self.incidents.values().filter(|incident| incident.closing).map(|it| it.id));
         }
         for _ in 0..LOOKED_AT {
             let Some(thing) = self.deadlines.pop(now) else { return };
@@ -56,7 +59,8 @@ impl Machine {
         }
         let late = signal.late.map(|late| late.due);
         // One of an incident goes with it.
-        let gone = signal.ended.filter(|_| signal.incident.is_none()).map(|ended| ended.at.after(kept));
+        let is_alone = signal.incident.is_none() && late.is_none();
+        let gone = signal.ended.filter(|_| is_alone).map(|ended| ended.at.after(kept));
         late.into_iter().chain(gone).min()
     }
 
@@ -70,7 +74,8 @@ impl Machine {
                 self.end(id, ended);
             }
             Some(late) if late.due <= now => {
-                self.begin(id, late.content, late.peer, late.starts_at, now);
+                let fate = if self.begin(id, late, now).is_ok() { "began" } else { "left_out" };
+                self.tally.notification(fate);
             }
             _ => {
                 self.signals.remove(&id);
@@ -98,11 +103,10 @@ impl Machine {
             let rests = incident.rests_until.filter(|_| !incident.is_with_people());
             let untold = incident.told_at.filter(|_| incident.untold.joined_count > 0 && incident.is_running());
             let joined = untold.map(|at| at.after(settings.update_every));
-            let storm = incident.storm.as_ref();
+            let storm = incident.storm.as_ref().filter(|_| incident.told == Told::Firing);
             let calm = storm.filter(|storm| storm.ended_at.is_none());
             let calm = calm.map(|storm| storm.blew_at.after(settings.storm.calm_for + Duration::from_millis(1)));
-            let changes =
-                |storm: &&crate::alert::incident::StormState| storm.since_digest > 0 || incident.untold.severity_rose;
+            let changes = |storm: &&StormState| storm.since_digest > 0 || incident.untold.severity_rose;
             let digest = storm.filter(changes).map(|storm| storm.digest_at.after(settings.storm.digest_every));
             let escalated = storm.filter(|_| !incident.untold.escalations.is_empty());
             let escalated = escalated.and_then(|storm| storm.escalated_at);
@@ -139,18 +143,31 @@ impl Machine {
     }
 
     /// Forgets the oldest incidents that are over, a tenth of them; whether there were any.
-    pub(super) fn forget_resolved_incidents(&mut self) -> bool {
-        let over = self.incidents.values().filter_map(|incident| Some((incident.resolved_at?, incident.id)));
-        let mut over: Vec<_> = over.collect();
+    pub(super) fn forget_resolved_incidents(&mut self, now: Timestamp) -> bool {
+        if self.is_full(now) {
+            return false;
+        }
+        // One that fires again is reopened when the step ends.
+        let quiet = self.incidents.values().filter(|incident| self.counts(incident.id)[1] == 0);
+        let mut over: Vec<_> = quiet.filter_map(|incident| Some((incident.resolved_at?, incident.id))).collect();
         over.sort_unstable();
         over.truncate((self.settings.max_incidents / 10).max(1));
         over.iter().for_each(|(_, id)| self.forget_incident(*id));
+        self.full_at = over.is_empty().then_some(now);
         !over.is_empty()
     }
 
+    /// Whether there was nothing to forget a moment ago. There is much to look at.
+    fn is_full(&self, now: Timestamp) -> bool {
+        self.full_at.is_some_and(|at| at <= now && now.since(at) < FULL_FOR)
+    }
+
     /// Forgets the signals that ended first, a tenth of those that are known; whether there were any.
-    pub(super) fn forget_ended_signals(&mut self) -> bool {
-        let ended = self.signals.values().filter(|signal| !signal.is_firing());
+    pub(super) fn forget_ended_signals(&mut self, now: Timestamp) -> bool {
+        if self.is_full(now) {
+            return false;
+        }
+        let ended = self.signals.values().filter(|signal| !signal.is_firing() && signal.late.is_none());
         let mut ended: Vec<_> = ended.filter_map(|signal| Some((signal.ended?.at, signal.id))).collect();
         ended.sort_unstable();
         ended.truncate((self.settings.max_signals / 10).max(1));
@@ -158,14 +175,15 @@ impl Machine {
             self.change(*id, |signal| signal.incident = None);
             self.signals.remove(id);
         }
+        self.full_at = ended.is_empty().then_some(now);
         !ended.is_empty()
     }
 
-    /// Expects the heartbeats that the settings name.
-    pub(super) fn expect_heartbeats(&mut self) {
+    /// Expects the heartbeats that the settings name; new ones from `now`.
+    pub(super) fn expect_heartbeats(&mut self, now: Timestamp) {
         let names: Vec<String> = self.settings.heartbeats.iter().map(|it| it.name.clone()).collect();
         for name in names {
-            self.heartbeats.entry(name.clone()).or_insert_with(|| Heartbeat::expected_from(self.up_since));
+            self.heartbeats.entry(name.clone()).or_insert_with(|| Heartbeat::expected_from(now));
             self.await_heartbeat(&name);
         }
     }

@@ -1,5 +1,6 @@
 //! What agents and people say of an incident.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::json;
 
 use super::Machine;
 use crate::alert::id::{IncidentId, SignalId};
-use crate::alert::incident::{Closing, Incident, State, Told};
+use crate::alert::incident::{Incident, State, Told, Untold};
 use crate::alert::told::Kind;
 use crate::event::Timestamp;
 
@@ -50,6 +51,13 @@ impl Outcome {
     }
 }
 
+/// Who says something of an incident, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaker<'n> {
+    Agent(&'n str),
+    Person(&'n str),
+}
+
 /// Why what was said of an incident changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -75,13 +83,24 @@ impl fmt::Display for Refusal {
 const MOVED: usize = 5_000;
 
 impl Machine {
-    /// What `by` says of an incident.
+    /// What somebody says of an incident. What an agent says of one that people have, or that is over, is only noted.
     ///
     /// # Errors
-    /// Why it changes nothing.
-    pub fn say(&mut self, id: IncidentId, said: Outcome, by: &str, note: &str, now: Timestamp) -> Result<(), Refusal> {
+    /// There is no such incident.
+    pub fn say(
+        &mut self,
+        id: IncidentId,
+        said: Outcome,
+        speaker: Speaker<'_>,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         let incident = self.incidents.get(&id).ok_or(Refusal::NotFound)?;
-        if incident.is_resolved() {
+        let (by, is_late) = match speaker {
+            Speaker::Agent(by) => (by, incident.is_with_people()),
+            Speaker::Person(by) => (by, false),
+        };
+        if incident.is_resolved() || is_late {
             self.edit(id, |incident| incident.note(now, said.as_str(), text(by, note), None));
             return Ok(());
         }
@@ -129,7 +148,7 @@ impl Machine {
         }
         if !accepted {
             // An incident that is over in the meantime takes a word too.
-            drop(self.say(id, Outcome::Failed, agent, "the delivery is dead", now));
+            drop(self.say(id, Outcome::Failed, Speaker::Agent(agent), "the delivery is dead", now));
             return;
         }
         self.edit(id, |incident| {
@@ -150,7 +169,7 @@ impl Machine {
         }
         self.edit(id, |incident| {
             incident.note(now, "resolving", text(by, note), None);
-            incident.closing = Some(Closing { by: by.to_owned() });
+            incident.closing = true;
         });
         Ok(())
     }
@@ -172,7 +191,8 @@ impl Machine {
             return Err(Refusal::Unfit("an incident cannot be merged into itself".to_owned()));
         }
         let target = self.incidents.get(&into).ok_or(Refusal::NotFound)?;
-        if target.is_resolved() || self.incidents.get(&id).ok_or(Refusal::NotFound)?.is_resolved() {
+        let is_over = |incident: &Incident| incident.is_resolved() || incident.merged_into.is_some();
+        if is_over(target) || is_over(self.incidents.get(&id).ok_or(Refusal::NotFound)?) {
             return Err(Refusal::Resolved);
         }
         let signals: Vec<SignalId> = self.members(id).map(|signal| signal.id).take(MOVED + 1).collect();
@@ -182,15 +202,18 @@ impl Machine {
         for signal in &signals {
             self.change(*signal, |signal| signal.incident = Some(into));
         }
-        self.edit(id, |incident| {
+        let untold = self.edit(id, |incident| {
             incident.merged_into = Some(into);
             incident.note(now, "merged", text(by, &format!("into {into}")), None);
+            std::mem::take(&mut incident.untold)
         });
+        let Untold { escalations, escalations_count, .. } = untold.unwrap_or_default();
         let (level, word, environment) =
             self.incidents.get(&id).map(|it| (it.level, it.severity.clone(), it.environment)).unwrap_or_default();
         self.edit(into, |incident| {
             incident.untold.by_operator = Some("merged".to_owned());
-            signals.iter().for_each(|signal| incident.untold.join(*signal));
+            signals.iter().for_each(|signal| incident.join(*signal));
+            incident.untold.escalate_all(escalations, escalations_count);
             incident.environment = incident.environment.min(environment);
             if level > incident.level {
                 (incident.level, incident.severity) = (level, word);
@@ -215,6 +238,7 @@ impl Machine {
         if incident.is_resolved() {
             return Err(Refusal::Resolved);
         }
+        let signals = BTreeSet::from_iter(signals);
         let others = self.members.get(&id).map_or(0, |members| members.firing);
         let is_member = |signal: &&SignalId| {
             self.signals.get(*signal).is_some_and(|signal| signal.incident == Some(id) && signal.is_firing())
@@ -229,8 +253,8 @@ impl Machine {
         let new = self
             .open_apart(&first, id, now)
             .ok_or_else(|| Refusal::Unfit("as many incidents are known as `alerts.max_incidents` allows".to_owned()))?;
-        for signal in signals {
-            self.change(*signal, |signal| signal.incident = Some(new));
+        for signal in &signals {
+            self.change(**signal, |signal| signal.incident = Some(new));
         }
         self.edit(new, |incident| incident.note(now, "split", text(by, &format!("from {id}")), None));
         self.edit(id, |incident| {

@@ -25,7 +25,7 @@ async fn say(mut request: RouteRequest<'_>) -> Result<Response, Refusal> {
     let _place = request.context.live.admission.enter().await?;
     let Said { outcome, note } = read(&mut request).await?;
     let id: IncidentId = request.id.parse().map_err(|_| unknown_incident(request.id))?;
-    request.shared.services.alerts.say(id, outcome, agent.to_string(), note).await?;
+    request.shared.services.alerts.hear(id, outcome, agent.to_string(), note).await?;
     tracing::info!(incident = %id, %agent, outcome = outcome.as_str(), "Outcome of an incident said");
     answer(&request, StatusCode::OK, id).await
 }

@@ -173,3 +173,29 @@ fn no_more_incidents_are_known_than_allowed() {
     assert_eq!(world.machine().incidents().count(), 2);
     assert_eq!(state_of(world.machine(), "c"), Some(crate::alert::State::Open));
 }
+
+#[test]
+fn what_was_merged_twice_is_found_and_its_escalations_are_told() {
+    let mut world = World::new(|settings| settings.storm.key.clear());
+    let names = ["Disk", "Latency", "Load"];
+    world.send(&names.map(|name| Alert::new(name, "a")));
+    let [disk, latency, load] = names.map(|name| world.machine.incidents().find(|it| it.title == name).unwrap().id);
+    world.kinds();
+    let now = world.now;
+
+    world.machine().merge(disk, latency, "ada", now).unwrap();
+    assert_eq!(world.machine().merge(latency, disk, "ada", now), Err(Refusal::Resolved), "no circles");
+    world.commit();
+    // Of the same step: the incident that has escalated is merged before that is told.
+    let event = Alert::new("Latency", "a").event(90, now);
+    for _ in 0..3 {
+        let told = Notification::read(&event, &world.settings).unwrap();
+        world.machine.notify(&told);
+    }
+    world.machine().merge(latency, load, "ada", now).unwrap();
+    world.commit();
+    assert!(world.kinds().contains(&"escalated burst".to_owned()));
+
+    world.send(&[Alert::new("Disk", "b")]);
+    assert_eq!(world.machine().counts(load), [4, 4, 4]);
+}

@@ -48,7 +48,7 @@ fn what_begins_escalates_and_ends_in_one_step_is_told_as_in_several() {
     let (kinds, escalations) = told(&one_by_one);
 
     assert_eq!(kinds, ["escalated", "opened", "resolved"].map(str::to_owned).into());
-    assert_eq!(escalations, ["burst", "total"]);
+    assert_eq!(escalations, ["burst", "total", "burst"]);
     for size in 2..=notifications.len() {
         let steps: Vec<&[Alert]> = notifications.chunks(size).collect();
         assert_eq!(told(&steps), (kinds.clone(), escalations.clone()), "in steps of {size}");
@@ -61,8 +61,8 @@ fn escalations_that_wait_for_a_digest_are_told_before_the_end() {
     let storm: Vec<Alert> = (0..20).map(|number| Alert::new("Disk", &number.to_string())).collect();
     world.send(&storm);
     let escalate = |world: &mut World, alert: &Alert| world.send(&vec![alert.clone(); 5]);
-    escalate(&mut world, &storm[0]);
-    escalate(&mut world, &storm[1]);
+    escalate(&mut world, &storm[18]);
+    escalate(&mut world, &storm[19]);
     let told = world.kinds();
     assert_eq!(told.iter().filter(|kind| kind.starts_with("escalated")).count(), 1, "{told:?}");
 
@@ -262,7 +262,7 @@ fn whatever_a_sender_says_can_be_stored() {
         let ids: Vec<IncidentId> = world.machine().incidents().map(|it| it.id).collect();
         let now = world.now;
         for id in ids {
-            world.machine().say(id, Outcome::Acknowledged, &hostile, &hostile, now).unwrap();
+            world.machine().say(id, Outcome::Acknowledged, Speaker::Person(&hostile), &hostile, now).unwrap();
         }
         world.commit();
     }
@@ -271,4 +271,26 @@ fn whatever_a_sender_says_can_be_stored() {
     assert!(longest <= Machine::MOST_VALUE, "{longest}");
     world.restart();
     assert!(world.machine().signals().count() > 0);
+}
+
+#[test]
+fn settings_that_are_replaced_do_not_let_time_begin_anew() {
+    let mut world = World::new(|settings| {
+        settings.channels = ["alertmanager".parse().unwrap()].into();
+        settings.heartbeats[0].missing_after = Some(10 * MINUTE);
+        settings.agent_timeout = 1000 * HOUR;
+    });
+    world.send(&[Alert::new("Watchdog", "a"), Alert::new("Disk", "a")]);
+    let mut told = world.kinds();
+
+    for minute in 0..9 * 60 {
+        let (now, mut settings) = (world.now, Settings::clone(&world.settings));
+        settings.keep += minute % 2 * SECOND;
+        world.machine().replace(Arc::new(settings), now);
+        world.commit();
+        world.pass(MINUTE);
+        told.extend(world.kinds());
+    }
+
+    assert_eq!(told, ["opened", "heartbeat.missing", "stale"]);
 }

@@ -199,3 +199,45 @@ fn an_escalation_is_told_once_whatever_is_killed() {
     assert_eq!(kinds.iter().filter(|kind| kind.starts_with("escalated")).count(), 2, "total and burst");
     assert_eq!((kinds, store), run(false));
 }
+
+#[test]
+fn a_peer_whose_other_is_gone_repeats() {
+    for every in [20, 60, 80] {
+        let mut world = World::new(|_| ());
+        world.send(&[Alert::new("Disk", "a")]);
+        for _ in 0..10 {
+            world.pass(every * SECOND);
+            world.send(&[Alert::new("Disk", "a").of_peer("http://am-2")]);
+        }
+
+        let counts = world.signal().counts;
+        assert_eq!((counts.copies, counts.repeats), (1, 9), "every {every} s");
+        assert!(world.kinds().contains(&"escalated total".to_owned()), "every {every} s");
+    }
+}
+
+#[test]
+fn a_firing_that_was_held_is_told_as_it_is_now() {
+    let mut world = World::new(|_| ());
+    let disk = Alert::new("Disk", "a");
+    world.send(std::slice::from_ref(&disk));
+    world.send(&[disk.resolved()]);
+    world.pass(20 * SECOND);
+    let worse = |severity: &str| {
+        let mut event = disk.of_peer("http://am-2").event(50, world.now);
+        let data = serde_json::json!({"labels": {"alertname": "Disk", "env": "prod", "severity": severity}});
+        event.data = data.to_string().into();
+        Notification::read(&event, &world.settings).unwrap()
+    };
+    let (first, second) = (worse("warning"), worse("critical"));
+    for told in [first, second] {
+        let decision = world.machine.notify(&told);
+        assert!(decision.starts_with("may be a late copy"), "{decision}");
+        world.commit();
+    }
+
+    world.pass(90 * SECOND);
+
+    assert!(world.signal().is_firing());
+    assert_eq!((&*world.signal().severity, world.incident().severity.as_str()), ("critical", "critical"));
+}

@@ -107,3 +107,63 @@ fn a_storm_goes_on_after_a_kill() {
 
     assert_eq!(run(true), run(false));
 }
+
+#[test]
+fn a_storm_that_comes_back_after_its_end_waits_for_its_rest() {
+    let mut world = world();
+    let all = alerts(12);
+    world.send(&all);
+    world.send(&all.iter().map(Alert::resolved).collect::<Vec<_>>());
+    world.pass(3 * MINUTE);
+    world.kinds();
+
+    world.send(&all[11..]);
+    world.pass(20 * MINUTE);
+
+    assert_eq!(world.kinds(), [""; 0]);
+    world.pass(10 * MINUTE);
+    assert_eq!(world.kinds(), ["changed recurred"]);
+}
+
+#[test]
+fn what_an_operator_does_with_a_storm_is_told_to_its_session() {
+    let mut world = world();
+    world.send(&alerts(30));
+    world.send(&[Alert::new("Latency", "a")]);
+    world.told.clear();
+    let id_of =
+        |world: &World, found: fn(&Incident) -> bool| world.machine.incidents().find(|it| found(it)).unwrap().id;
+    let (storm, other) = (id_of(&world, |it| it.storm.is_some()), id_of(&world, |it| it.title == "Latency"));
+    let reasons = |world: &mut World| -> Vec<String> {
+        let of_storm = world.told.drain(..).filter(|tell| tell.subject == storm.to_string());
+        of_storm.map(|tell| tell.data["reason"].as_str().unwrap().to_owned()).collect()
+    };
+
+    let now = world.now;
+    world.machine().merge(other, storm, "ada", now).unwrap();
+    world.commit();
+    assert_eq!(reasons(&mut world), ["merged"]);
+    world.pass(2 * MINUTE);
+    assert_eq!(reasons(&mut world), ["storm_updated"], "a digest counts it");
+
+    let (now, moved) = (world.now, world.machine().members(storm).next().unwrap().id);
+    world.machine().split(storm, &[moved], "ada", now).unwrap();
+    world.commit();
+    assert_eq!(reasons(&mut world), ["split"]);
+}
+
+#[test]
+fn signals_whose_silence_ends_at_the_same_time_are_a_storm() {
+    let mut world = world();
+    super::suppressing::silence(&mut world, r#"alertname="Down""#, HOUR);
+    world.send(&alerts(500));
+    assert_eq!(world.kinds(), [""; 0]);
+
+    world.pass(HOUR);
+
+    let told = world.kinds();
+    let count = |kind: &str| told.iter().filter(|told| *told == kind).count();
+    assert_eq!((told.len(), count("opened"), count("storm.started")), (10, 9, 1), "{told:?}");
+    let storm = world.machine().incidents().find(|incident| incident.storm.is_some()).unwrap().id;
+    assert_eq!(world.machine().counts(storm), [491, 491, 491]);
+}

@@ -4,7 +4,7 @@ use super::*;
 use crate::alert::silence::SilenceDraft;
 use crate::alert::{InhibitionRule, Schedule, Window};
 
-fn silence(world: &mut World, matchers: &str, lasts: Duration) -> SilenceId {
+pub(super) fn silence(world: &mut World, matchers: &str, lasts: Duration) -> SilenceId {
     let now = world.now;
     let draft = SilenceDraft {
         id: None,
@@ -100,13 +100,13 @@ fn a_signal_of_a_running_incident_joins_it_when_its_silence_ends() {
     world.send(&[Alert::new("Disk", "a"), Alert::new("Disk", "b")]);
     let now = world.now;
     let id = world.incident().id;
-    world.machine().say(id, Outcome::InProgress, "triage", "", now).unwrap();
+    world.machine().say(id, Outcome::InProgress, Speaker::Agent("triage"), "", now).unwrap();
     world.commit();
     assert_eq!(world.kinds(), ["opened"]);
 
     world.pass(50 * MINUTE);
     let later = world.now;
-    world.machine().say(id, Outcome::InProgress, "triage", "", later).unwrap();
+    world.machine().say(id, Outcome::InProgress, Speaker::Agent("triage"), "", later).unwrap();
     world.commit();
     world.pass(10 * MINUTE);
 
@@ -170,4 +170,97 @@ fn a_consequence_is_told_when_its_cause_is_over() {
         kinds.sort();
         assert_eq!(kinds, ["opened", "resolved"]);
     }
+}
+
+#[test]
+fn however_many_signals_a_silence_covers_a_step_stays_small() {
+    let mut world = World::new(|settings| settings.storm.key.clear());
+    let alerts: Vec<Alert> = (0..3_000).map(|n| Alert::new(&format!("Disk{n}"), "a")).collect();
+    for alerts in alerts.chunks(200) {
+        world.send(alerts);
+    }
+    world.pass(SECOND);
+    assert_eq!(world.kinds().len(), 3_000);
+
+    for kills in [false, true] {
+        (world.kills, world.largest) = (kills, 0);
+        let silence = silence(&mut world, r#"alertname=~"Disk.*""#, 100 * HOUR);
+        world.pass(SECOND);
+        assert_eq!(world.machine.suppressed.len(), 3_000);
+        let now = world.now;
+        world.machine().expire_silence(silence, now).unwrap();
+        world.commit();
+        world.pass(SECOND);
+        assert_eq!(world.machine.suppressed.len(), 0);
+        assert!(world.largest <= 2_100, "a step changed {} values", world.largest);
+    }
+}
+
+#[test]
+fn labels_that_change_are_compared_with_what_keeps_signals_quiet() {
+    let mut world = World::new(|_| ());
+    silence(&mut world, r#"severity="info""#, 100 * HOUR);
+    let told_as = |severity: &str, world: &World| {
+        let mut event = Alert::new("Disk", "a").event(100 + world.decisions.len() as u64, world.now);
+        let labels = serde_json::json!({"alertname": "Disk", "env": "prod", "severity": severity});
+        event.data = serde_json::json!({"labels": labels}).to_string().into();
+        Notification::read(&event, &world.settings).unwrap()
+    };
+    let send = |world: &mut World, severity: &str| {
+        let notification = told_as(severity, world);
+        let decision = world.machine.notify(&notification);
+        world.decisions.push(decision);
+        world.commit();
+        world.kinds()
+    };
+
+    assert_eq!(send(&mut world, "info"), [""; 0]);
+    assert_eq!(send(&mut world, "critical"), ["opened"]);
+    send(&mut world, "info");
+    assert!(!world.signal().is_visible());
+}
+
+#[test]
+fn a_signal_that_is_silenced_does_not_raise_the_severity() {
+    let mut world = World::new(|_| ());
+    silence(&mut world, r#"severity="critical""#, HOUR);
+    world.send(&[Alert::new("Disk", "a")]);
+    world.kinds();
+
+    world.send(&[Alert::new("Disk", "b").label("severity", "critical")]);
+    assert_eq!(world.kinds(), [""; 0]);
+    world.say(Outcome::InProgress);
+    world.pass(HOUR);
+
+    assert_eq!(world.kinds(), ["changed severity"]);
+}
+
+#[test]
+fn what_a_person_has_taken_runs_no_agent_when_its_silence_ends() {
+    let mut world = World::new(|_| ());
+    silence(&mut world, r#"alertname="Disk""#, HOUR);
+    world.send(&[Alert::new("Disk", "a")]);
+    let (id, now) = (world.incident().id, world.now);
+    world.machine().say(id, Outcome::Acknowledged, Speaker::Person("ada"), "", now).unwrap();
+    world.commit();
+
+    world.pass(2 * HOUR);
+
+    assert_eq!(world.kinds(), [""; 0]);
+}
+
+#[test]
+fn a_cause_that_was_left_out_keeps_nothing_quiet() {
+    let mut world = World::new(|settings| {
+        settings.max_incidents = 1;
+        let (source, target) = (r#"alertname="Down""#, r#"alertname="Disk""#);
+        let rule = InhibitionRule::new(source.parse().unwrap(), target.parse().unwrap(), BTreeSet::new());
+        settings.inhibit = vec![rule.unwrap()];
+    });
+    world.send(&[Alert::new("Disk", "a")]);
+
+    world.send(&[Alert::new("Down", "a")]);
+
+    assert!(world.decision().starts_with("left out: "), "{}", world.decision());
+    assert!(world.signal().is_visible(), "of the one that is known");
 }

@@ -134,7 +134,7 @@ fn work(
         let id: IncidentId = id.parse().unwrap();
         if world.machine.incident(id).is_some_and(|incident| incident.state == State::InProgress) {
             let said = [Outcome::Handled, Outcome::Failed][usize::from(dice.below(4) == 0)];
-            world.machine.say(id, said, "triage", "", now).unwrap();
+            world.machine.say(id, said, Speaker::Agent("triage"), "", now).unwrap();
             world.commit();
         }
     }

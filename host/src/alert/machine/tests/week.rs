@@ -127,7 +127,7 @@ fn the_table_of_a_simulated_week_is_in_the_documents() {
             for id in working.remove(&world.now).unwrap_or_default() {
                 if world.machine().incident(id).is_some_and(|incident| incident.state == State::InProgress) {
                     let now = world.now;
-                    world.machine().say(id, Outcome::Handled, "triage", "", now).unwrap();
+                    world.machine().say(id, Outcome::Handled, Speaker::Agent("triage"), "", now).unwrap();
                     world.commit();
                 }
             }

@@ -128,7 +128,7 @@ fn a_word_about_what_is_over_or_unknown_changes_nothing() {
     assert_eq!(world.incident().state, State::Resolved);
     assert_eq!(world.incident().history.back().map(|entry| entry.what.as_str()), Some("failed"), "it is noted");
     let none = "0011223344556677".parse().unwrap();
-    assert_eq!(world.machine().say(none, Outcome::Failed, "x", "", now), Err(Refusal::NotFound));
+    assert_eq!(world.machine().say(none, Outcome::Failed, Speaker::Agent("x"), "", now), Err(Refusal::NotFound));
     assert_eq!(world.machine().remark(none, "x", "", now), Err(Refusal::NotFound));
     world.machine().remark(id, "ada", "was the cleaner", now).unwrap();
     assert_eq!(world.incident().history.back().map(|entry| entry.text.as_str()), Some("ada: was the cleaner"));
@@ -163,4 +163,38 @@ fn a_long_history_keeps_its_beginning_and_its_end() {
     assert_eq!((history.len(), history[0].what.as_str()), (Incident::HISTORY, "opened"));
     assert!(history.back().unwrap().text.starts_with("ada: 99 "));
     assert!(serde_json::to_vec(&world.incident()).unwrap().len() < 24 * 1024, "a value of the log");
+}
+
+#[test]
+fn a_late_word_of_an_agent_takes_nothing_from_people() {
+    for taken in [Outcome::NeedsHuman, Outcome::Acknowledged] {
+        for said in [Outcome::InProgress, Outcome::Handled, Outcome::Failed, Outcome::NeedsHuman] {
+            let mut world = burning(|_| ());
+            world.say(taken);
+            let state = world.incident().state;
+
+            world.say(said);
+
+            assert_eq!((world.incident().state, world.incident().rests), (state, 0), "{said:?} after {taken:?}");
+            assert_eq!(world.incident().history.back().map(|entry| entry.what.as_str()), Some(said.as_str()));
+            let (id, now) = (world.incident().id, world.now);
+            world.machine().say(id, Outcome::Handled, Speaker::Person("ada"), "", now).unwrap();
+            assert_eq!(world.incident().state, State::Handled, "people may give it back");
+        }
+    }
+}
+
+#[test]
+fn no_rest_is_longer_than_its_limit_and_all_times_can_be_read_back() {
+    let mut world = burning(|_| ());
+    for _ in 0..40 {
+        world.say(Outcome::Handled);
+    }
+    world.say(Outcome::InProgress);
+    world.send(&[Alert::new("Disk", "a").resolved()]);
+
+    world.restart();
+
+    let rest = world.incident().rests_until.unwrap().since(world.now);
+    assert_eq!(rest, world.settings.cooldown_max);
 }

@@ -241,3 +241,70 @@ fn a_firing_that_was_held_is_told_as_it_is_now() {
     assert!(world.signal().is_firing());
     assert_eq!((&*world.signal().severity, world.incident().severity.as_str()), ("critical", "critical"));
 }
+
+#[test]
+fn the_end_that_a_sender_expects_is_not_the_end() {
+    for ends_at in ["2026-03-01T09:00:00Z", "2026-03-01T10:04:00Z", "0001-01-01T00:00:00Z"] {
+        let mut world = World::new(|_| ());
+        let mut event = Alert::new("Disk", "a").event(1, world.now);
+        let mut data: serde_json::Value = serde_json::from_slice(&event.data).unwrap();
+        data["endsAt"] = ends_at.into();
+        event.data = data.to_string().into();
+        world.machine.notify(&Notification::read(&event, &world.settings).unwrap());
+        world.commit();
+
+        world.pass(HOUR);
+
+        assert!(world.signal().is_firing(), "{ends_at}");
+    }
+}
+
+#[test]
+fn an_identity_is_what_the_sender_says_whatever_is_configured_or_known() {
+    let event = Alert::new("Disk", "a").event(1, World::new(|_| ()).now);
+    let id_with = |change: fn(&mut Settings)| {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        Notification::read(&event, &settings).unwrap().signal
+    };
+
+    let id = id_with(|_| ());
+
+    assert_eq!(id_with(|settings| settings.group_by = vec!["cluster".to_owned()]), id);
+    assert_eq!(id_with(|settings| settings.environment.default = crate::alert::Environment::Development), id);
+}
+
+#[test]
+fn a_storm_keeps_agents_from_being_run_for_each_of_its_alerts() {
+    let mut world = World::new(|settings| settings.storm.resources = 0);
+    for number in 0..100 {
+        world.send(&[Alert::new("Down", "x")
+            .label("namespace", &number.to_string())
+            .label("instance", &number.to_string())]);
+    }
+
+    assert_eq!(world.machine().tally().runs, 10, "nine alerts, and the storm");
+}
+
+#[test]
+fn counts_stay_at_their_largest_value_and_are_kept_by_few_words() {
+    let mut world = World::new(|_| ());
+    let disk = Alert::new("Disk", "a");
+    world.send(std::slice::from_ref(&disk));
+    let id = world.signal().id;
+    world.machine().change(id, |signal| {
+        let counts = &mut signal.counts;
+        (counts.notifications, counts.repeats, counts.episodes) = (u32::MAX, u32::MAX, u32::MAX);
+        signal.episode.as_mut().unwrap().duplicates = u32::MAX;
+    });
+
+    for number in 0..300 {
+        world.send(&[disk.clone(), Alert::new(&format!("Other{number}"), &number.to_string())]);
+    }
+
+    let counts = world.machine().signal(id).unwrap().counts;
+    assert_eq!((counts.notifications, counts.repeats), (u32::MAX, u32::MAX));
+    let tally = world.machine().tally();
+    let words: Vec<_> = tally.notifications.keys().chain(tally.told.keys()).copied().collect();
+    assert!(words.len() < 12, "{words:?}");
+}

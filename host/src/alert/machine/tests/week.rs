@@ -1,13 +1,15 @@
 //! A simulated week of a company: what it says to agents, as the table in `docs/alerts.md`.
 //!
 //! 40 services in three environments on two clusters, watched by a pair of peers that repeat what fires every four hours; alerts that
-//! come and go, some that flap, two that burn all week, three outages of many instances, a deployment every night, and a watchdog.
+//! come and go, some that flap, two that burn all week, three outages of many instances, a deployment every day, and a watchdog.
+//! The deployments have a window of maintenance, what depends on an instance that is down is inhibited, and one alert is silenced.
 
 use std::collections::BTreeMap;
 
+use super::suppressing::silence;
 use super::traces::Random;
 use super::*;
-use crate::alert::State;
+use crate::alert::{InhibitionRule, Maintenance, Schedule, State, Window};
 
 const PAGE: &str = include_str!("../../../../../docs/alerts.md");
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -95,11 +97,11 @@ impl Company {
                 company.fires(&alert, start.after(at), HOUR, 5 * MINUTE);
             }
         }
-        // Deployments at two in the morning: pods are not ready for a moment.
-        for night in 0..7 {
+        // Deployments at noon: pods are not ready for a moment.
+        for day in 0..7 {
             for pod in 0..30 {
                 let alert = Alert::new("PodNotReady", &format!("pod-{pod}")).label("namespace", "deploy");
-                let (at, lasts) = (night * 24 * HOUR + 2 * HOUR + company.seconds(0, 600), company.seconds(30, 300));
+                let (at, lasts) = (day * 24 * HOUR + 2 * HOUR + company.seconds(0, 600), company.seconds(30, 300));
                 company.fires(&alert, start.after(at), lasts, 4 * HOUR);
             }
         }
@@ -112,10 +114,24 @@ impl Company {
     }
 }
 
+fn settings(settings: &mut Settings) {
+    let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    // Two hours after the week begins at ten, and so each day.
+    let daily = Schedule::weekly(&days.map(str::to_owned), "12:00", "12:30", "UTC").unwrap();
+    let window = Window::new("deployment".to_owned(), r#"namespace="deploy""#.parse().unwrap(), daily);
+    settings.maintenance = Maintenance::new(vec![window.unwrap()]);
+    let (down, consequence) = (r#"alertname="TargetDown""#, r#"alertname=~"HighLatency|ErrorRate""#);
+    let equal = ["cluster", "namespace"].map(str::to_owned);
+    settings.inhibit =
+        vec![InhibitionRule::new(down.parse().unwrap(), consequence.parse().unwrap(), equal.into()).unwrap()];
+}
+
 #[test]
 fn the_table_of_a_simulated_week_is_in_the_documents() {
-    let mut world = World::new(|_| ());
+    let mut world = World::new(settings);
     let start = world.now;
+    silence(&mut world, r#"alertname="NodeClockSkew""#, 3 * 24 * HOUR);
+    let mut quiet = BTreeSet::new();
     let (mut notifications, mut runs, mut told) = (0_u64, 0_u64, BTreeMap::<&str, u64>::new());
     let (mut signals, mut incidents) = (BTreeSet::new(), BTreeSet::new());
     let mut working: BTreeMap<Timestamp, Vec<IncidentId>> = BTreeMap::new();
@@ -147,7 +163,14 @@ fn the_table_of_a_simulated_week_is_in_the_documents() {
         }
         notifications += alerts.len() as u64;
         world.send(&alerts);
-        signals.extend(world.machine().signals().filter(|signal| signal.last_seen == at).map(|signal| signal.id));
+        for signal in world.machine.signals().filter(|signal| signal.last_seen == at) {
+            signals.insert(signal.id);
+            let why = signal
+                .episode
+                .as_ref()
+                .and_then(|episode| Some((episode.since, episode.suppressed.as_ref()?.reason())));
+            quiet.extend(why.map(|(since, reason)| (reason, signal.id, since)));
+        }
     }
     let tally = world.machine().tally().clone();
     let row = |what: &str, count: u64| format!("| {what} | {count} |\n");
@@ -161,6 +184,10 @@ fn the_table_of_a_simulated_week_is_in_the_documents() {
     table += &row("… heartbeats", fate("heartbeat"));
     table += &row("signals", signals.len() as u64);
     table += &row("episodes", fate("began"));
+    for reason in ["silence", "maintenance", "inhibition"] {
+        let count = quiet.iter().filter(|(why, ..)| *why == reason).count();
+        table += &row(&format!("… suppressed by {reason}"), count as u64);
+    }
     table += &row("incidents that agents were told of", incidents.len() as u64);
     table += &row("agent runs", runs);
     table += &row("escalations, of one signal each", tally.escalations.values().sum());

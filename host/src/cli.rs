@@ -60,7 +60,7 @@ use clap::FromArgMatches;
 
 use self::arguments::deliveries::DeliveriesCommand;
 use self::arguments::events::EventsCommand;
-use self::arguments::incidents::IncidentsCommand;
+use self::arguments::incidents::{AlertsCommand, IncidentsCommand};
 use self::arguments::routes::RoutesCommand;
 use self::arguments::silences::SilencesCommand;
 use self::arguments::{Arguments, Command, ListArguments, SetUpArguments, grammar};
@@ -172,7 +172,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             block_on(incidents::run(asked, IncidentsCommand::List(arguments)))
         }
         Command::Incidents { command: Some(command), .. } => block_on(incidents::run(asked, command)),
-        Command::Alerts(arguments) => {
+        Command::Alerts { command: Some(AlertsCommand::Rules { table }), .. } => {
+            list(Listing::AlertRules, &Request::AlertRules, table)
+        }
+        Command::Alerts { command: None, list: arguments } => {
             let (query, table) = arguments.split();
             list(Listing::Alerts, &Request::Alerts(query), table)
         }

@@ -5,6 +5,7 @@
 //! that does, and so not by itself. A source that is suppressed still inhibits.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::hash::Hash;
 
 use super::matcher::{MatcherError, Matchers};
@@ -52,6 +53,16 @@ impl InhibitionRule {
     }
 }
 
+impl fmt::Display for InhibitionRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} keeps quiet {}", self.source, self.target)?;
+        for (index, label) in self.equal.iter().enumerate() {
+            write!(f, "{} {label}", if index == 0 { " with equal" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
 impl<I: Clone + Ord + Hash> Inhibition<I> {
     pub(super) fn new(rules: Vec<InhibitionRule>) -> Self {
         Self { rules, firing: HashMap::new(), places: HashMap::new() }
@@ -73,6 +84,11 @@ impl<I: Clone + Ord + Hash> Inhibition<I> {
             self.places.insert(id, places);
         }
         is_source
+    }
+
+    /// Whether a source of the rule with this number fires.
+    pub(super) fn is_active(&self, number: usize) -> bool {
+        self.firing.keys().any(|(rule, _)| *rule == number)
     }
 
     /// Notes that a signal is over. Whether it was a source, so that what it inhibited has to be looked at again.

@@ -27,11 +27,23 @@ impl Window {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    pub(super) const fn matchers(&self) -> &Matchers {
+        &self.matchers
+    }
+
+    pub(super) const fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
 }
 
 impl Maintenance {
     pub fn new(windows: Vec<Window>) -> Self {
         Self(windows)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Window> {
+        self.0.iter()
     }
 
     /// The first window that labels are in now; `label` finds the value of a label by its name.

@@ -153,7 +153,7 @@ impl Default for Settings {
                 Escalation::after(10, 8, 15 * MINUTE, Priority::Low),
             ],
             storm: StormSettings::default(),
-            heartbeats: vec![HeartbeatSettings::default()],
+            heartbeats: vec![HeartbeatSettings::default(), HeartbeatSettings::info_inhibitor()],
             silences: SilenceSettings::default(),
             maintenance: Maintenance::default(),
             inhibit: Vec::new(),
@@ -194,9 +194,20 @@ impl Default for StormSettings {
     }
 }
 
+impl HeartbeatSettings {
+    fn of_alert(name: &str, alertname: &str) -> Self {
+        let alertname = Pattern::new(alertname).unwrap_or_default();
+        Self { name: name.to_owned(), labels: vec![("alertname".to_owned(), alertname)], missing_after: None }
+    }
+
+    /// An alert of kube-prometheus that is only there to inhibit others, and comes and goes with them.
+    fn info_inhibitor() -> Self {
+        Self::of_alert("info-inhibitor", "InfoInhibitor")
+    }
+}
+
 impl Default for HeartbeatSettings {
     fn default() -> Self {
-        let watchdog = Pattern::new("{Watchdog,DeadMansSwitch,InfoInhibitor}").unwrap_or_default();
-        Self { name: "watchdog".to_owned(), labels: vec![("alertname".to_owned(), watchdog)], missing_after: None }
+        Self::of_alert("watchdog", "{Watchdog,DeadMansSwitch}")
     }
 }

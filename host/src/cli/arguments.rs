@@ -25,7 +25,7 @@ use self::agents::AgentsCommand;
 use self::connection::ConnectionArguments;
 use self::deliveries::{DeliveriesArguments, DeliveriesCommand};
 use self::events::{EventsArguments, EventsCommand};
-use self::incidents::{ALERTS, AlertsArguments, INCIDENTS, IncidentsArguments, IncidentsCommand};
+use self::incidents::{ALERTS, AlertsArguments, AlertsCommand, INCIDENTS, IncidentsArguments, IncidentsCommand};
 use self::init::InitArguments;
 use self::listen::ListenArguments;
 use self::log::LogCommand;
@@ -151,9 +151,14 @@ pub(super) enum Command {
         #[command(flatten)]
         list: IncidentsArguments,
     },
-    /// List alerts: what fires, since when, and in which incident
-    #[command(after_help = ALERTS)]
-    Alerts(AlertsArguments),
+    /// List alerts: what fires, since when, and in which incident; or the rules that they are looked at by
+    #[command(args_conflicts_with_subcommands = true, after_help = ALERTS)]
+    Alerts {
+        #[command(subcommand)]
+        command: Option<AlertsCommand>,
+        #[command(flatten)]
+        list: AlertsArguments,
+    },
     /// List, add, end, export or import silences: alerts that nobody is told of for now
     #[command(args_conflicts_with_subcommands = true, after_help = SILENCES)]
     Silences {

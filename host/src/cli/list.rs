@@ -36,6 +36,8 @@ pub(super) enum Listing {
     Alerts,
     /// The alerts of one incident.
     Members,
+    /// Heartbeats, maintenance windows and inhibition.
+    AlertRules,
     Silences,
     Replays,
     Consumers,
@@ -45,7 +47,7 @@ pub(super) enum Listing {
 }
 
 /// The columns that hold times.
-const TIMES: [&str; 17] = [
+const TIMES: [&str; 18] = [
     "breaker",
     "last event",
     "last failure",
@@ -63,6 +65,7 @@ const TIMES: [&str; 17] = [
     "starts",
     "ends",
     "updated",
+    "until",
 ];
 
 /// A column: its heading and how to read it from a row.
@@ -81,6 +84,7 @@ impl Listing {
             Self::Deliveries => "deliveries",
             Self::Incidents => "incidents",
             Self::Alerts | Self::Members => "alerts",
+            Self::AlertRules => "rules",
             Self::Silences => "silences",
             Self::Replays => "replays",
             Self::Consumers => "consumers",
@@ -210,6 +214,15 @@ impl Listing {
                 ("suppressed", |row| shown(&row["suppressed"])),
                 ("labels", |row| labels(&row["labels"])),
             ],
+            Self::AlertRules => &[
+                ("rule", |row| shown(&row["kind"])),
+                ("name", |row| shown(&row["name"])),
+                ("state", |row| shown(&row["state"])),
+                ("last seen", |row| shown(&row["last_seen"])),
+                ("until", |row| shown(&row["changes_at"])),
+                ("suppressed", |row| shown(&row["suppressed"])),
+                ("alerts", |row| shown(&row["alerts"])),
+            ],
             Self::Silences => &[
                 ("silence", |row| shown(&row["id"]).chars().take(8).collect()),
                 ("id", |row| shown(&row["id"])),
@@ -292,7 +305,7 @@ impl Listing {
             Self::Parked => &["id"],
             Self::Subscribers => &["connection"],
             Self::Types => &["checked", "file"],
-            Self::Routes | Self::Skills => &[],
+            Self::Routes | Self::Skills | Self::AlertRules => &[],
         }
     }
 
@@ -323,6 +336,9 @@ impl Listing {
             Self::Incidents => "no incidents found: they come from the channels that `[alerts]` names",
             Self::Alerts => "no alerts found: they come from the channels that `[alerts]` names",
             Self::Members => "its alerts are not known any more",
+            Self::AlertRules => {
+                "no rules: `[[alerts.heartbeats]]`, `[[alerts.maintenance]]` and `[[alerts.inhibit]]` make some"
+            }
             Self::Silences => "no silences found; `gateway silences add` makes one",
             Self::Consumers => "no consumers: add `[consumers.NAME]` to the configuration",
             Self::Parked => "nothing is parked",

@@ -23,6 +23,7 @@ pub(super) enum Request {
     Incidents(String),
     /// A page of alerts, by its query.
     Alerts(String),
+    AlertRules,
     /// A page of silences, by its query.
     Silences(String),
     Log(LogRequest),
@@ -129,6 +130,7 @@ impl Request {
             Self::Types => "/admin/types".to_owned(),
             Self::Incidents(query) => format!("/admin/incidents?{query}"),
             Self::Alerts(query) => format!("/admin/alerts?{query}"),
+            Self::AlertRules => "/admin/alerts/rules".to_owned(),
             Self::Silences(query) => format!("/admin/silences?{query}"),
             Self::Log(request) => request.path(),
         }

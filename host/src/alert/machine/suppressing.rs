@@ -136,6 +136,11 @@ impl Machine {
         counts
     }
 
+    /// Whether the rule of inhibition with this number keeps alerts quiet.
+    pub(in crate::alert) fn is_inhibiting(&self, number: usize) -> bool {
+        self.inhibition.is_active(number)
+    }
+
     /// Forgets the silences that have been over for long.
     pub(super) fn collect_silences(&mut self, now: Timestamp) {
         self.changed.silences.extend(self.silences.collect(now));

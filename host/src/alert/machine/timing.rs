@@ -225,7 +225,8 @@ impl Machine {
         }
     }
 
-    fn next_of_heartbeat(&self, name: &str) -> Option<Timestamp> {
+    /// When a heartbeat is missing, if it does not come before.
+    pub(in crate::alert) fn next_of_heartbeat(&self, name: &str) -> Option<Timestamp> {
         let settings = self.settings.heartbeats.iter().find(|it| it.name == name)?;
         let heartbeat = self.heartbeats.get(name).filter(|it| it.missing_since.is_none())?;
         Some(heartbeat.last_beat.max(self.up_since).after(settings.missing_after?))

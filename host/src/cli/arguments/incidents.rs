@@ -21,7 +21,17 @@ pub(super) const ALERTS: &str = "\
 Examples:
   gateway alerts --status firing --environment production
   gateway alerts --incident 3fa85f64a1b2c3d4
-  gateway alerts --suppressed true";
+  gateway alerts --suppressed true
+  gateway alerts rules";
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum AlertsCommand {
+    /// List heartbeats, maintenance windows and inhibition rules, each with its state
+    Rules {
+        #[command(flatten)]
+        table: TableArguments,
+    },
+}
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum IncidentsCommand {

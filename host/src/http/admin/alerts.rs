@@ -1,4 +1,4 @@
-//! `/admin/alerts`: the alerts that are known, each with what was told of it.
+//! `/admin/alerts`: the alerts that are known, each with what was told of it, and the rules that they are looked at by.
 
 use ::http::StatusCode;
 use serde::Serialize;
@@ -6,13 +6,16 @@ use serde::Serialize;
 use super::newest::{Place, newest};
 use super::query::{BadParameter, CURSOR, NAME, PAGE, each};
 use super::read::{blocking, json};
-use crate::alert::{Environment, IncidentId, Level, Machine, Signal, SignalId, SignalView};
-use crate::event::{ChannelName, Pattern};
+use crate::alert::{Environment, IncidentId, Level, Machine, RuleView, Signal, SignalId, SignalView};
+use crate::event::{ChannelName, Pattern, Timestamp};
 use crate::http::answer::{Response, with_json_text};
 use crate::http::refusal::Refusal;
 use crate::http::route::{Route, RouteRequest};
 
-pub(crate) const ROUTES: &[Route] = &[Route::get("/admin/alerts", |request| Box::pin(list(request))).with_query()];
+pub(crate) const ROUTES: &[Route] = &[
+    Route::get("/admin/alerts", |request| Box::pin(list(request))).with_query(),
+    Route::get("/admin/alerts/rules", |request| Box::pin(rules(request))),
+];
 
 /// Which alerts are asked for. What is `None` does not restrict.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +51,21 @@ async fn list(request: RouteRequest<'_>) -> Result<Response, Refusal> {
     })
     .await?;
     Ok(with_json_text(StatusCode::OK, text))
+}
+
+/// `GET /admin/alerts/rules`.
+#[derive(Serialize)]
+struct Rules {
+    /// Heartbeats, windows of maintenance, inhibition.
+    rules: Vec<RuleView>,
+}
+
+async fn rules(request: RouteRequest<'_>) -> Result<Response, Refusal> {
+    let alerts = request.shared.services.alerts.clone();
+    let text = blocking(request.shared, move |_| {
+        Ok(json(&Rules { rules: alerts.read(|machine| machine.rules(Timestamp::now())) }))
+    });
+    Ok(with_json_text(StatusCode::OK, text.await?))
 }
 
 impl AlertsQuery {
@@ -122,7 +140,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::alert::{Notification, Settings};
-    use crate::event::{Event, EventId, Seq, Timestamp};
+    use crate::event::{Event, EventId, Seq};
 
     /// When nothing was told yet.
     pub(crate) const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);

@@ -17,6 +17,7 @@ mod id;
 mod incident;
 mod inhibition;
 mod labels;
+mod listener;
 mod machine;
 mod maintenance;
 mod matcher;

@@ -81,7 +81,13 @@
 //! 42. What a processor does by the time and for requests is done once, as what it does with events.
 //!     (`nothing_is_done_twice_after_a_failed_commit`)
 //! 43. Events, requests and the time take turns. (`requests_starve_neither_events_nor_time`)
-//! 44. A note is there as long as its event. (`a_note_goes_with_its_event`)
+//! 44. Requests that wait for a processor are one commit, and each is answered once it is durable.
+//!     (`requests_that_wait_are_one_commit`)
+//! 45. What a processor wants to store and the log cannot accept now is stored later as it is: nothing is read or decided again.
+//!     (`what_is_refused_for_now_is_stored_later`)
+//! 46. The end of a delivery that a module wants to hear of is there until it is heard, oldest event first.
+//!     (`the_end_of_a_delivery_is_kept_until_it_is_heard`)
+//! 47. A note is there as long as its event. (`a_note_goes_with_its_event`)
 //!
 //! Each sentence is a function of the suite in `contract.rs`, run against every engine that can break it.
 
@@ -91,6 +97,7 @@ mod consumer;
 #[cfg(test)]
 pub(crate) mod contract;
 mod cursor;
+mod ended_delivery;
 mod engine;
 mod epoch;
 mod error;
@@ -110,7 +117,6 @@ mod sink;
 mod snapshot;
 mod statement;
 mod tail;
-mod word;
 mod writer;
 
 use std::fs::File;
@@ -128,6 +134,7 @@ pub use self::batch::{
 pub use self::claim::Claims;
 pub use self::consumer::Consumer;
 pub use self::cursor::{Cursor, CursorError};
+pub use self::ended_delivery::EndedDelivery;
 use self::engine::journal::Journal;
 use self::engine::memory::Memory;
 pub use self::engine::{Disk, JournalStats};
@@ -158,7 +165,6 @@ pub use self::snapshot::{ChannelCounts, Snapshot, WriterState};
 pub use self::statement::Statement;
 use self::tail::Recent;
 pub use self::tail::{Tail, TailPage};
-pub use self::word::Word;
 use self::writer::queue::{Queue, Weight};
 use self::writer::{Clock, Request, Writer, WriterLimits};
 use crate::event::{Seq, Timestamp};
@@ -412,7 +418,7 @@ impl EventLog {
     /// # Errors
     /// Those of [`EventLog::event`].
     pub fn values(&self, space: &Space, prefix: &str) -> Result<Vec<(String, Bytes)>, EventLogError> {
-        self.0.reader.values(space, prefix)
+        self.0.reader.values(space, prefix, usize::MAX)
     }
 
     /// The log as of the last commit. Cheap.

@@ -116,7 +116,7 @@ impl Parts {
         let counts = KindCounts::default();
         let alerts = Alerts::new(config.alerts, &metrics);
         let sinks: Vec<Arc<dyn CommitSink>> =
-            vec![Arc::new(dispatch.clone()), Arc::new(counts.clone()), Arc::new(AlertSink::new(alerts.clone()))];
+            vec![Arc::new(dispatch.clone()), Arc::new(counts.clone()), Arc::new(AlertSink::new(&alerts))];
         let mut eventlog = config.eventlog;
         // Nothing is removed before it is known what consumers hold.
         let retention = std::mem::take(&mut eventlog.retention);
@@ -172,7 +172,7 @@ impl Parts {
             key_sets,
             set_log_level,
         };
-        alerts.load(&log)?;
+        alerts.load(&log).await?;
         Ok(Self {
             server,
             ingest,

@@ -4,10 +4,14 @@
 //! them in the order of a list of [`Step`]s. It promises that no step waits longer than its share of the grace, and that
 //! only the last step of a part aborts it. Deliberately absent: what the parts do, and why they stop.
 
+mod backoff;
+
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+pub use self::backoff::Backoff;
 
 /// The background tasks of one part, and the signal that stops them.
 pub struct Tasks {

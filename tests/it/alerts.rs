@@ -1,8 +1,11 @@
 //! Alerts as operators and agents see them: incidents and alerts through the admin API, the command line, and an agent's key.
 
+use http::Response;
+use http_body_util::Full;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
-use crate::support::{KEY, RemoteAgent, Reply, Setup, TestGateway, built_in};
+use crate::support::{Delivered, KEY, RemoteAgent, Reply, Setup, TestGateway, built_in};
 
 /// The key of the caller that speaks for the agent `remote`.
 const TRIAGE_KEY: &str = "the-key-of-triage";
@@ -33,16 +36,31 @@ channels = ["alerts"]
 agents = ["remote"]
 "#;
 
-/// A gateway whose agent is told of alerts, and accepts everything.
+/// A gateway whose agent is told of alerts.
 async fn start(agent: &RemoteAgent) -> TestGateway {
+    setup(agent).start().await
+}
+
+fn setup(agent: &RemoteAgent) -> Setup {
     Setup::new()
         .plugin(built_in::ALERTMANAGER)
         .remote(agent, "callers = [\"triage\"]")
         .config(ALERTS)
         .env("TRIAGE_KEY", TRIAGE_KEY)
         .env("SHOP_KEY", KEY)
-        .start()
-        .await
+}
+
+/// An answer that accepts, with this word if there is one.
+fn accepted(word: Option<&str>) -> Response<Full<bytes::Bytes>> {
+    let answer = word.into_iter().fold(Response::builder(), |answer, word| answer.header("gateway-outcome", word));
+    answer.body(Full::default()).unwrap()
+}
+
+/// What an event is about: its kind, and the name of its first alert.
+fn about(delivered: &Delivered) -> (String, String) {
+    let event = delivered.json()["event"].take();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    (text(&event["type"]), text(&event["data"]["alerts"][0]["alertname"]))
 }
 
 /// Notifies of one alert of this name for each of the instances.
@@ -257,6 +275,95 @@ async fn an_agent_says_what_became_of_an_incident() {
     assert!(answer["rests_until"].is_string(), "{answer}");
     let history = gateway.json(&format!("/admin/incidents/{}", id(&known))).await["history"].take();
     assert_eq!(history.as_array().unwrap().last().unwrap()["text"], "remote: restarted");
+}
+
+#[tokio::test]
+async fn the_word_in_the_answer_of_an_agent_is_heard() {
+    let agent = RemoteAgent::answering(|_, delivered| {
+        let (kind, name) = about(delivered);
+        accepted(match (kind.as_str(), name.as_str()) {
+            ("alerts.opened", "DiskFull") => Some("failed"),
+            ("alerts.opened", "DiskSlow") => Some("needs_human"),
+            ("alerts.opened", "DiskHot") => Some("finished"),
+            ("alerts.escalated", "DiskWorn") => Some("handled"),
+            _ => None,
+        })
+    })
+    .await;
+    let gateway = start(&agent).await;
+    for name in ["DiskFull", "DiskSlow", "DiskHot", "DiskWorn"] {
+        notify(&gateway, "firing", name, &["db-1"]).await.expect_status(202);
+    }
+
+    assert_eq!(incident(&gateway, "DiskFull", "failed").await["failures"], 1);
+    incident(&gateway, "DiskSlow", "needs_human").await;
+    incident(&gateway, "DiskWorn", "in_progress").await;
+    let known = incident(&gateway, "DiskHot", "in_progress").await;
+    let unknown =
+        "remote: said `finished`, expected `in_progress`, `handled`, `failed`, `needs_human` or `acknowledged`";
+    gateway
+        .until("the note", async || {
+            let detail = gateway.json(&format!("/admin/incidents/{}", id(&known))).await;
+            detail["history"].as_array().unwrap().iter().any(|step| step["text"] == unknown).then_some(())
+        })
+        .await;
+    // Three repetitions at once escalate in production.
+    for _ in 0..3 {
+        notify(&gateway, "firing", "DiskWorn", &["db-1"]).await.expect_status(200);
+    }
+    incident(&gateway, "DiskWorn", "handled").await;
+    let heard = "gateway_alert_deliveries_heard_total 5";
+    gateway.until(heard, async || gateway.metrics().await.contains(heard).then_some(())).await;
+}
+
+#[tokio::test]
+async fn the_word_of_the_second_agent_is_heard_too() {
+    let first = RemoteAgent::start().await;
+    let (asked, go_on) = (CancellationToken::new(), CancellationToken::new());
+    let (was_asked, may_answer) = (asked.clone(), go_on.clone());
+    let second = RemoteAgent::answering_later(move |_, _| {
+        let (was_asked, may_answer) = (was_asked.clone(), may_answer.clone());
+        async move {
+            was_asked.cancel();
+            may_answer.cancelled().await;
+            accepted(Some("needs_human"))
+        }
+    })
+    .await;
+    let address = second.address;
+    let second = format!(
+        "[agents.second]\nplugin = \"http\"\nconfig = {{ url = \"http://{address}/events\" }}\n\
+         allow_hosts = [\"{address}\"]\n\n[[routes]]\nchannels = [\"alerts\"]\nagents = [\"second\"]\n"
+    );
+    let gateway = setup(&first).config(&second).start().await;
+    notify(&gateway, "firing", "DiskFull", &["db-1"]).await.expect_status(202);
+    incident(&gateway, "DiskFull", "in_progress").await;
+    asked.cancelled().await;
+
+    go_on.cancel();
+
+    assert_eq!(incident(&gateway, "DiskFull", "needs_human").await["state_by"], "second");
+}
+
+#[tokio::test]
+async fn the_word_on_an_event_that_was_open_at_a_kill_is_heard() {
+    let agent = RemoteAgent::answering_later(|number, _| async move {
+        if number == 0 {
+            // It dies with the first gateway.
+            std::future::pending::<()>().await;
+        }
+        accepted(Some("needs_human"))
+    })
+    .await;
+    let gateway = start(&agent).await;
+    notify(&gateway, "firing", "DiskFull", &["db-1"]).await.expect_status(202);
+    gateway.until("the agent to be asked", async || (!agent.received().is_empty()).then_some(())).await;
+
+    let gateway = gateway.kill().start().await;
+
+    let known = incident(&gateway, "DiskFull", "needs_human").await;
+    assert_eq!((&known["runs"], &known["state_by"]), (&json!(1), &json!("remote")));
+    assert_eq!(agent.received().len(), 2);
 }
 
 #[tokio::test]

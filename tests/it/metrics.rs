@@ -16,10 +16,11 @@ const SHOWN: &[(&str, &str, &str)] = &[
         "gauge",
         "How many times faster than its objective allows an agent fails, in windows up to that of the objective; 0 without attempts.",
     ),
+    ("gateway_alert_deliveries_heard", "counter", "Deliveries of events of alerts whose end alerts have heard of."),
     (
-        "gateway_alert_deliveries_missed",
-        "counter",
-        "Deliveries to agents whose end alerts did not hear of; the agent is taken for one that says nothing.",
+        "gateway_alert_values_unreadable",
+        "gauge",
+        "Stored values of alerts that cannot be read and are left out; the log of the gateway names them.",
     ),
     (
         "gateway_alerts_stopped",

@@ -1,24 +1,28 @@
 //! The handle on alerts.
 
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::error::AlertError;
 use super::id::{IncidentId, SignalId};
-use super::machine::{Machine, Outcome, Refusal, Speaker};
+use super::listener::Listener;
+use super::machine::{Machine, Outcome, Refusal, Speaker, Step};
 use super::metrics::AlertMetrics;
-use super::processor::{Alerting, NAME, Recipients, Reply, Request, Shared, lock, restore};
+use super::processor::{Alerting, NAME, Recipients, Reply, Request, SPACE, Shared, lock, restore};
 use super::settings::Settings;
 use super::silence::{SilenceDraft, SilenceId};
 use super::silences::PutSilence;
-use crate::event::{AgentName, DeliveryId, Seq, Timestamp};
-use crate::eventlog::{Batch, Consumer, EventLog, EventLogError, Word, run_processor_with};
-use crate::lifecycle::Tasks;
+use crate::event::{Seq, Timestamp};
+use crate::eventlog::{Batch, Consumer, EventLog, EventLogError, ValueChange, run_processor_with};
+use crate::lifecycle::{Backoff, Tasks};
 use crate::metrics::Metrics;
 
 /// The name of the tasks of [`Alerts::start`].
@@ -28,6 +32,8 @@ pub const ALERTS: &str = "alerts";
 const QUEUE: usize = 1024;
 /// How long a request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How many signals and incidents are abandoned in one commit.
+const ABANDONED_AT_ONCE: usize = 1_000;
 
 /// Alerts; clones are the same.
 #[derive(Clone)]
@@ -37,23 +43,40 @@ struct Inner {
     machine: Shared,
     requests: mpsc::Sender<Request>,
     receiver: Mutex<Option<mpsc::Receiver<Request>>>,
-    /// Since which position of the log there are channels of alerts.
-    on: watch::Sender<Option<Seq>>,
-    missed: Counter,
+    turn: watch::Sender<Turn>,
+    /// Whether the machine and the position are as the first turn needs them.
+    is_ready: AtomicBool,
+    /// Told when a delivery has ended.
+    ended: Arc<Notify>,
+    heard: Counter,
+    unreadable: Gauge,
     /// Why nothing is processed any more.
     problem: OnceLock<String>,
     stopped: Gauge,
 }
 
+/// A time with channels of alerts, or one without.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Turn {
+    number: u64,
+    /// Where in the log it begins; `None` if alerts are off.
+    since: Option<Seq>,
+}
+
 impl Alerts {
     pub fn new(settings: Settings, metrics: &Metrics) -> Self {
         let (requests, receiver) = mpsc::channel(QUEUE);
-        let on = watch::Sender::new((!settings.channels.is_empty()).then_some(Seq(0)));
+        let turn = watch::Sender::new(Turn { number: 0, since: settings.is_on().then_some(Seq(0)) });
         let machine = Arc::new(Mutex::new(Machine::new(Arc::new(settings), Timestamp::now())));
-        let missed = metrics.register(
-            "gateway_alert_deliveries_missed",
-            "Deliveries to agents whose end alerts did not hear of; the agent is taken for one that says nothing",
+        let heard = metrics.register(
+            "gateway_alert_deliveries_heard",
+            "Deliveries of events of alerts whose end alerts have heard of",
             Counter::default(),
+        );
+        let unreadable = metrics.register(
+            "gateway_alert_values_unreadable",
+            "Stored values of alerts that cannot be read and are left out; the log of the gateway names them",
+            Gauge::default(),
         );
         let stopped = metrics.register(
             "gateway_alerts_stopped",
@@ -62,17 +85,29 @@ impl Alerts {
         );
         AlertMetrics::register(metrics, &machine);
         let (receiver, problem) = (Mutex::new(Some(receiver)), OnceLock::new());
-        Self(Arc::new(Inner { machine, requests, receiver, on, missed, problem, stopped }))
+        let (is_ready, ended) = (AtomicBool::new(false), Arc::default());
+        Self(Arc::new(Inner {
+            machine,
+            requests,
+            receiver,
+            turn,
+            is_ready,
+            ended,
+            heard,
+            unreadable,
+            problem,
+            stopped,
+        }))
     }
 
-    /// Counts deliveries whose end was not heard of.
-    pub(super) fn missed(&self) {
-        self.0.missed.inc();
+    /// Who is to be told when a delivery has ended.
+    pub(super) fn ended(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.ended)
     }
 
     /// Whether there are channels of alerts.
     pub fn is_on(&self) -> bool {
-        self.0.on.borrow().is_some()
+        self.0.turn.borrow().since.is_some()
     }
 
     /// Why nothing is processed any more, if so.
@@ -80,72 +115,171 @@ impl Alerts {
         self.0.problem.get().map(String::as_str)
     }
 
-    /// Reads what is known.
+    /// Reads what is known, before anything is accepted that has to be looked at: the first time the log is read from its end at this
+    /// moment.
     ///
     /// # Errors
-    /// Those of reads.
-    pub fn load(&self, log: &EventLog) -> Result<(), EventLogError> {
-        restore(&self.0.machine, log)
+    /// Those that no retry can mend.
+    pub async fn load(&self, log: &EventLog) -> Result<(), EventLogError> {
+        let head = log.head();
+        self.0.turn.send_modify(|turn| turn.since = turn.since.map(|_| head));
+        match if self.is_on() { self.prepare(log, head).await } else { forget(log).await } {
+            Ok(()) => self.0.is_ready.store(true, Ordering::Release),
+            Err(error) if error.is_transient() => tracing::warn!("Alerts cannot be read yet: {error}"),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
-    /// Starts to read the log as soon as there are channels of alerts; the first time from what is the end of the log then. What is told
-    /// goes to `recipients`.
+    /// Reads the log while there are channels of alerts; after a time without, from its end. What is told goes to `recipients`.
     pub fn start(&self, log: &EventLog, recipients: Recipients) -> Tasks {
         let mut tasks = Tasks::new(ALERTS);
-        let (alerts, log, head) = (self.clone(), log.clone(), log.head());
+        let (alerts, log) = (self.clone(), log.clone());
         tasks.spawn(move |stop| async move {
-            if let Err(error) = alerts.clone().run(log, head, recipients, stop).await {
-                tracing::error!("Alerts are not processed any more: {error}");
-                alerts.0.problem.get_or_init(|| error.to_string());
-                alerts.0.stopped.set(1);
-            }
+            let running = alerts.run(log, Arc::new(recipients), stop);
+            let problem = match AssertUnwindSafe(running).catch_unwind().await {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "a bug: the processor has panicked".to_owned(),
+            };
+            tracing::error!("Alerts are not processed any more: {problem}");
+            alerts.0.problem.get_or_init(|| problem);
+            alerts.0.stopped.set(1);
         });
         tasks
     }
 
-    /// `head` is the end of the log at the start.
     async fn run(
-        self,
+        &self,
         log: EventLog,
-        head: Seq,
-        recipients: Recipients,
+        recipients: Arc<Recipients>,
         stop: CancellationToken,
     ) -> Result<(), EventLogError> {
         let receiver = self.0.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(receiver) = receiver else { return Ok(()) };
-        let mut on = self.0.on.subscribe();
-        if !self.is_on() {
-            // Nobody is told later of what comes meanwhile.
-            Consumer::open(&log, NAME)?.forget().await?;
+        let Some(mut receiver) = receiver else { return Ok(()) };
+        let mut ready_for = self.0.is_ready.load(Ordering::Acquire).then_some(0);
+        let mut backoff = Backoff::default();
+        while !stop.is_cancelled() {
+            match self.process(&log, &recipients, &mut receiver, &mut ready_for, &stop).await {
+                Ok(()) => backoff = Backoff::default(),
+                Err(error) if error.is_transient() || matches!(error, EventLogError::Conflict(_)) => {
+                    tracing::warn!("Alerts are not processed yet: {error}");
+                    backoff.wait(&stop).await;
+                }
+                Err(error) => return Err(error),
+            }
         }
-        let since = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            since = on.wait_for(Option::is_some) => since.ok().and_then(|since| *since).unwrap_or(head),
-        };
-        let mut consumer = Consumer::open(&log, NAME)?;
-        if consumer.is_new() {
-            consumer.advance(since.max(head), Batch::default()).await?;
-        }
-        self.hear_again(&log)?;
-        let machine = Arc::clone(&self.0.machine);
-        let alerting = Alerting { machine, recipients, log: log.clone(), is_loaded: true, answers: Vec::new() };
-        run_processor_with(log, alerting, receiver, Timestamp::now, stop).await
+        Ok(())
     }
 
-    /// Replaces the settings. What is known stays, and is looked at by the new ones. `head` is the end of the log.
+    /// Waits until there are channels of alerts, and processes as long as there are. `ready_for` is the turn that all is ready for.
+    async fn process(
+        &self,
+        log: &EventLog,
+        recipients: &Arc<Recipients>,
+        receiver: &mut mpsc::Receiver<Request>,
+        ready_for: &mut Option<u64>,
+        stop: &CancellationToken,
+    ) -> Result<(), EventLogError> {
+        let inner = &self.0;
+        let mut turns = inner.turn.subscribe();
+        let now = *turns.borrow_and_update();
+        if now.since.is_none() || ready_for.is_some_and(|number| number != now.number) {
+            forget(log).await?;
+            *ready_for = None;
+        }
+        let on = stop.run_until_cancelled(turns.wait_for(|turn| turn.since.is_some())).await;
+        let Some(Turn { number, since: Some(since) }) = on.and_then(Result::ok).map(|turn| *turn) else {
+            return Ok(());
+        };
+        if *ready_for != Some(number) {
+            self.prepare(log, since).await?;
+            *ready_for = Some(number);
+        }
+        let alerting = Alerting::new(Arc::clone(&inner.machine), Arc::clone(recipients), inner.unreadable.clone());
+        let until_off = stop.child_token();
+        let processing = run_processor_with(log.clone(), alerting, receiver, Timestamp::now, until_off.clone());
+        let listener = Listener {
+            log: log.clone(),
+            requests: inner.requests.clone(),
+            ended: Arc::clone(&inner.ended),
+            heard: inner.heard.clone(),
+        };
+        let ending = async {
+            drop(turns.wait_for(|turn| turn.number != number).await);
+            until_off.cancel();
+        };
+        let (ended, (), ()) = tokio::join!(
+            async {
+                let ended = processing.await;
+                // The others have nothing to do without it.
+                until_off.cancel();
+                ended
+            },
+            listener.run(&until_off),
+            async {
+                until_off.run_until_cancelled(ending).await;
+            },
+        );
+        if inner.turn.borrow().number != number {
+            // What waits was asked for before, and its callers hear that it was not done.
+            while receiver.try_recv().is_ok() {}
+            let mut machine = lock(&inner.machine);
+            *machine = empty(&machine, Arc::clone(machine.settings()));
+        }
+        ended
+    }
+
+    /// Reads what is known. If nobody has listened until now, ends what was known before without telling anybody, and begins to listen
+    /// at `since`.
+    async fn prepare(&self, log: &EventLog, since: Seq) -> Result<(), EventLogError> {
+        let (machine, unreadable) = (Arc::clone(&self.0.machine), self.0.unreadable.clone());
+        let reader = log.clone();
+        let mut consumer = blocking(move || {
+            restore(&machine, &reader, &unreadable)?;
+            Consumer::open(&reader, NAME)
+        })
+        .await?;
+        if consumer.is_new() {
+            // The position comes last: whatever is left after a kill is ended by the next one.
+            while let Some(step) = self.abandon() {
+                let values = ValueChange::all(&SPACE, step.values);
+                log.commit(Batch { values, ..Batch::default() }).await?;
+            }
+            consumer.advance(since, Batch::default()).await?;
+        }
+        Ok(())
+    }
+
+    fn abandon(&self) -> Option<Step> {
+        lock(&self.0.machine).abandon(ABANDONED_AT_ONCE, Timestamp::now())
+    }
+
+    /// Replaces the settings. What is known stays, and is looked at by the new ones; without channels nothing is known. `head` is the end
+    /// of the log.
     pub fn replace(&self, settings: Settings, head: Seq) {
-        let is_on = !settings.channels.is_empty();
-        lock(&self.0.machine).replace(Arc::new(settings), Timestamp::now());
-        self.0.on.send_if_modified(|on| {
-            let is_other = on.is_some() != is_on;
+        let is_on = settings.is_on();
+        let settings = Arc::new(settings);
+        {
+            let mut machine = lock(&self.0.machine);
+            if is_on {
+                machine.replace(settings, Timestamp::now());
+            } else {
+                *machine = empty(&machine, settings);
+            }
+        }
+        self.0.turn.send_if_modified(|turn| {
+            let is_other = turn.since.is_some() != is_on;
             if is_other {
-                *on = is_on.then_some(head);
+                *turn = Turn { number: turn.number + 1, since: is_on.then_some(head) };
             }
             is_other
         });
-        // Has what follows become durable. If too many wait, it does with one of them.
-        let request: Request = Box::new(|_, _, _| Reply { values: Vec::new(), answer: Box::new(|| ()) });
-        drop(self.0.requests.try_send(request));
+        if is_on {
+            // Has what follows become durable. If too many wait, it does with one of them.
+            let request: Request = Box::new(|_, _| Reply { values: Vec::new(), answer: Box::new(|| ()) });
+            drop(self.0.requests.try_send(request));
+        }
     }
 
     /// Looks at what is known. Must not take long: nothing is processed meanwhile.
@@ -168,7 +302,7 @@ impl Alerts {
             return Err(AlertError::Stopped(problem.to_owned()));
         }
         let (reply, answer) = oneshot::channel();
-        let request: Request = Box::new(move |machine, _, now| {
+        let request: Request = Box::new(move |machine, now| {
             let result = change(machine, now);
             // Whoever asked may be gone.
             Reply { values: Vec::new(), answer: Box::new(move || drop(reply.send(result))) }
@@ -256,48 +390,31 @@ impl Alerts {
     pub async fn expire_silence(&self, id: SilenceId) -> Result<bool, AlertError> {
         Ok(self.ask(move |machine, now| machine.expire_silence(id, now)).await??)
     }
+}
 
-    /// A delivery that asked an agent to begin has ended; whether that is heard.
-    pub(super) fn delivered(&self, id: IncidentId, agent: &AgentName, delivery: DeliveryId, accepted: bool) -> bool {
-        let agent = agent.to_string();
-        let request: Request = Box::new(move |machine, log, now| {
-            machine.delivered(id, &agent, accepted, now);
-            let mut values = Vec::new();
-            match Word::of(log, delivery) {
-                Ok(None) => {}
-                Ok(Some(word)) => {
-                    hear(machine, id, &agent, &word, now);
-                    values.push(Word::heard(delivery));
-                }
-                Err(error) => tracing::warn!(%agent, "The word of an agent cannot be read: {error}"),
-            }
-            Reply { values, answer: Box::new(|| ()) }
-        });
-        self.0.requests.try_send(request).is_ok()
-    }
+/// One that knows nothing.
+fn empty(known: &Machine, settings: Arc<Settings>) -> Machine {
+    let mut machine = Machine::new(settings, Timestamp::now());
+    machine.keep_tally(known.tally().clone());
+    machine
+}
 
-    /// Hears the words that came before the last end of the process.
-    fn hear_again(&self, log: &EventLog) -> Result<(), EventLogError> {
-        for delivery in Word::unheard(log)? {
-            let Some(stored) = log.event(delivery.seq)? else { continue };
-            let agent = stored.deliveries.get(delivery.index as usize).map(|delivery| &delivery.agent);
-            let id = stored.event.subject.as_ref().and_then(|subject| subject.parse().ok());
-            if let (Some(id), Some(agent)) = (id, agent)
-                && !self.delivered(id, agent, delivery, true)
-            {
-                self.missed();
-            }
-        }
-        Ok(())
+/// Forgets how far the log was read: nobody is told later of what comes while there are no channels of alerts.
+async fn forget(log: &EventLog) -> Result<(), EventLogError> {
+    let log = log.clone();
+    blocking(move || Consumer::open(&log, NAME)).await?.forget().await
+}
+
+/// Reads on a thread that may wait for the disk.
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, EventLogError> + Send + 'static,
+) -> Result<T, EventLogError> {
+    match tokio::task::spawn_blocking(read).await.map_err(tokio::task::JoinError::try_into_panic) {
+        Ok(read) => read,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(error)) => Err(EventLogError::Io(error.to_string())),
     }
 }
 
-fn hear(machine: &mut Machine, id: IncidentId, agent: &str, word: &Word, now: Timestamp) {
-    let heard = match Outcome::named(&word.0) {
-        Some(said) => machine.say(id, said, Speaker::Agent(agent), "", now),
-        None => machine.remark(id, agent, &format!("said `{}`, expected {}", word.0, Outcome::NAMES), now),
-    };
-    if let Err(refusal) = heard {
-        tracing::info!(incident = %id, agent, "The word of an agent changes nothing: {refusal}");
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,10 @@
 //! Pure: notifications, words of agents and people, and the time are arguments; what is to be told and stored is the result. So
 //! it makes no difference how often a gateway is killed between two commits.
 
+mod abandoning;
 mod arriving;
 mod grouping;
+mod hearing;
 mod showing;
 mod suppressing;
 mod telling;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub(super) use self::hearing::{About, Report};
 pub use self::words::{Outcome, Refusal, Speaker};
 use super::deadlines::Deadlines;
 use super::heartbeat::Heartbeat;
@@ -132,36 +135,32 @@ impl Machine {
         machine
     }
 
-    /// Takes what was stored by an earlier one, by key; then [`restored`](Self::restored).
-    ///
-    /// # Errors
-    /// The key of a value that cannot be read, and why.
-    pub fn restore(&mut self, values: Vec<(String, Bytes)>, now: Timestamp) -> Result<(), (String, String)> {
-        for (key, value) in values {
-            let unreadable = |error: serde_json::Error| (key.clone(), error.to_string());
-            match key.split_once('/') {
-                Some(("signal", _)) => self.adopt_signal(serde_json::from_slice(&value).map_err(unreadable)?),
-                Some(("incident", _)) => self.adopt_incident(serde_json::from_slice(&value).map_err(unreadable)?),
-                Some(("heartbeat", name)) => {
-                    let heartbeat = serde_json::from_slice(&value).map_err(unreadable)?;
-                    self.adopt_heartbeat(name, heartbeat);
-                }
-                Some(("silence", _)) => {
-                    let silence = serde_json::from_slice(&value).map_err(unreadable)?;
-                    self.silences.restore(silence, now);
-                }
-                Some(("closing", id)) => {
-                    let id: BundleId = id.parse().map_err(|_| (key.clone(), "it names no bundle".to_owned()))?;
-                    self.closing.insert(id, serde_json::from_slice(&value).map_err(unreadable)?);
-                }
-                _ => return Err((key, "no such kind of value".to_owned())),
+    /// Takes what was stored by an earlier one, by key; then [`restored`](Self::restored). The keys of values that cannot be read, and
+    /// why: they are left out.
+    pub fn restore(&mut self, values: Vec<(String, Bytes)>, now: Timestamp) -> Vec<(String, String)> {
+        let take = |(key, value): (String, Bytes)| self.adopt(&key, &value, now).err().map(|why| (key, why));
+        values.into_iter().filter_map(take).collect()
+    }
+
+    fn adopt(&mut self, key: &str, value: &[u8], now: Timestamp) -> Result<(), String> {
+        let unreadable = |error: serde_json::Error| error.to_string();
+        match key.split_once('/') {
+            Some(("signal", _)) => self.adopt_signal(serde_json::from_slice(value).map_err(unreadable)?),
+            Some(("incident", _)) => self.adopt_incident(serde_json::from_slice(value).map_err(unreadable)?),
+            Some(("heartbeat", name)) => self.adopt_heartbeat(name, serde_json::from_slice(value).map_err(unreadable)?),
+            Some(("silence", _)) => self.silences.restore(serde_json::from_slice(value).map_err(unreadable)?, now),
+            Some(("closing", id)) => {
+                let id: BundleId = id.parse().map_err(|_| "it names no bundle".to_owned())?;
+                self.closing.insert(id, serde_json::from_slice(value).map_err(unreadable)?);
             }
+            _ => return Err("no such kind of value".to_owned()),
         }
         Ok(())
     }
 
     /// Goes on from what was taken, as it is at `now`.
     pub fn restored(&mut self, now: Timestamp) {
+        self.leave_out_orphans();
         let window = self.settings.storm.signals_within.max(self.settings.storm.resources_within);
         let recent = self.signals.values().filter(|it| it.is_visible() && now.since(it.onset) <= window);
         let mut onsets: Vec<_> = recent.map(|signal| (signal.onset, signal.id)).collect();
@@ -205,6 +204,20 @@ impl Machine {
         }
         self.signals.insert(id, signal);
         self.await_signal(id);
+    }
+
+    /// Leaves out the signals of an incident that could not be read: the next notification of one that fires begins anew.
+    fn leave_out_orphans(&mut self) {
+        let lost: Vec<IncidentId> =
+            self.members.keys().filter(|id| !self.incidents.contains_key(id)).copied().collect();
+        for id in lost.iter().flat_map(|id| self.members.remove(id)).flat_map(|members| members.ids).collect::<Vec<_>>()
+        {
+            self.change(id, |signal| (signal.episode, signal.incident) = (None, None));
+            self.inhibition.source_ended(&id);
+            self.signals.remove(&id);
+            // It stays stored as the incident does.
+            self.changed.signals.remove(&id);
+        }
     }
 
     fn adopt_incident(&mut self, incident: Incident) {
@@ -273,6 +286,12 @@ impl Machine {
         self.close(now);
         self.settle_inhibitions(now);
         self.tell(now);
+        let values = self.changes();
+        Step { told: std::mem::take(&mut self.told), values }
+    }
+
+    /// The values that were changed since this was asked last.
+    fn changes(&mut self) -> Vec<(String, Option<Bytes>)> {
         let Changed { signals, incidents, heartbeats, silences, closing } = std::mem::take(&mut self.changed);
         let mut values = Vec::with_capacity(signals.len() + incidents.len());
         for id in signals {
@@ -291,7 +310,7 @@ impl Machine {
         for id in closing {
             values.push((format!("closing/{id}"), self.closing.get(&id).map(value)));
         }
-        Step { told: std::mem::take(&mut self.told), values }
+        values
     }
 
     /// Replaces the settings, and looks at everything by the new ones.
@@ -318,6 +337,11 @@ impl Machine {
         self.expect_heartbeats(now);
         self.signals.keys().copied().collect::<Vec<_>>().into_iter().for_each(|id| self.await_signal(id));
         self.touched.extend(self.incidents.keys());
+    }
+
+    /// Goes on after a time in which nothing could be received: what was to come then is not overdue.
+    pub(super) const fn resume(&mut self, now: Timestamp) {
+        self.up_since = now;
     }
 
     pub(super) const fn up_since(&self) -> Timestamp {

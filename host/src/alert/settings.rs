@@ -129,6 +129,11 @@ pub struct HeartbeatSettings {
 }
 
 impl Settings {
+    /// Whether there are channels of alerts.
+    pub fn is_on(&self) -> bool {
+        !self.channels.is_empty()
+    }
+
     /// What holds in an environment.
     pub fn escalation(&self, environment: Environment) -> &Escalation {
         &self.escalation[environment as usize]

@@ -66,6 +66,11 @@ impl Kind {
             Self::HeartbeatRestored => "heartbeat.restored",
         }
     }
+
+    /// The kind with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
 }
 
 /// A signal as it is shown.

@@ -185,7 +185,9 @@ impl Report {
             return String::new();
         }
         let count = |name: &str| alerts[name].as_u64().unwrap_or(0);
-        let mut text = format!("{} {}", count("firing"), painted("firing"));
+        let stopped = alerts["stopped"].as_str();
+        let stopped = stopped.map(|why| format!("not processed any more, {}; before: ", output::clean(why, false)));
+        let mut text = format!("{}{} {}", stopped.unwrap_or_default(), count("firing"), painted("firing"));
         if count("suppressed") > 0 {
             let _ = write!(text, ", {} of them suppressed", count("suppressed"));
         }
@@ -350,6 +352,13 @@ mod tests {
             json!({"firing": 0, "suppressed": 0, "storms": 0, "heartbeats_missing": [], "incidents": {"resolved": 1}});
         let report = Report { stats: json!({"alerts": quiet}), ..report };
         assert!(report.text().contains("\nalerts    0 firing\n"), "{}", report.text());
+        let stopped = json!({
+            "stopped": "the event log is damaged", "firing": 1, "suppressed": 0, "storms": 0, "heartbeats_missing": [],
+            "incidents": {},
+        });
+        let report = Report { stats: json!({"alerts": stopped}), ..report };
+        let line = "\nalerts    not processed any more, the event log is damaged; before: 1 firing\n";
+        assert!(report.text().contains(line), "{}", report.text());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use url::Url;
 use crate::egress::EgressError;
 use crate::event::{Attempt, ChannelName, DeliveryId, Event, Outcome, SkillRef, Timestamp};
 use crate::eventlog::{
-    Appended, Batch, Committed, EventLog, EventLogError, FinishedAttempt, NewEvent, Space, ValueChange, Word,
+    Appended, Batch, Committed, EndedDelivery, EventLog, EventLogError, FinishedAttempt, NewEvent, Space, ValueChange,
 };
 use crate::metrics::ByAgent;
 use crate::notice::Notice;
@@ -161,10 +161,7 @@ impl AttemptRunner {
         job.attempts = number.get();
         self.count(&event, &attempt);
         let state = answer.as_ref().map(|answer| answer.state.clone()).unwrap_or_default();
-        let word = answer.as_ref().filter(|_| event.channel.as_str() == ChannelName::ALERTS).and_then(|answer| {
-            let (_, said) = answer.attributes.iter().find(|(name, _)| name == Word::ATTRIBUTE)?;
-            Some(Word(said.clone()).about(job.id))
-        });
+        let ended = ended_alert(job.id, &event, &attempt, answer.as_ref());
         let reply = answer.as_ref().filter(|_| responds).and_then(|answer| self.answer_event(job, &event, answer));
         let settled = match attempt.outcome {
             Outcome::Retry => None,
@@ -173,7 +170,7 @@ impl AttemptRunner {
         };
         let dead = self.dead_notice(job.id, &event, &attempt);
         let finished = FinishedAttempt { delivery: job.id, attempt, next_attempt_at: next_at.map(|(at, _)| at) };
-        if !self.record(finished, state, reply, word).await {
+        if !self.record(finished, state, reply, ended).await {
             return Disposition::Unrecorded;
         }
         dead.into_iter().for_each(|notice| self.dispatch.notices.tell(notice));
@@ -332,15 +329,15 @@ impl AttemptRunner {
     }
 
     /// Makes the outcome durable in one commit: the attempt, what the plugin changed of its state, the answer that goes
-    /// back, and the agent's word. Returns whether the log still accepts records.
+    /// back, and that alerts are to hear of it. Returns whether the log still accepts records.
     async fn record(
         &self,
         finished: FinishedAttempt,
         changes: StateChanges,
         reply: Option<NewEvent>,
-        word: Option<ValueChange>,
+        ended: Option<ValueChange>,
     ) -> bool {
-        let (events, values) = (reply.into_iter().collect(), word.into_iter().collect());
+        let (events, values) = (reply.into_iter().collect(), ended.into_iter().collect());
         let batch = Batch { attempts: vec![finished], events, values, ..Batch::default() };
         let committed = match self.endpoint.binding.state.as_ref().filter(|_| !changes.is_empty()) {
             Some(state) => {
@@ -385,10 +382,13 @@ impl AttemptRunner {
                 }
                 Err(error) => {
                     tracing::warn!(%agent, "Outcome cannot be recorded: {error}");
-                    if batch.events.is_empty() && batch.values.is_empty() {
+                    let Batch { attempts, events, values, .. } = batch;
+                    let all = values.len();
+                    let values: Vec<_> = values.into_iter().filter(EndedDelivery::is_kept_by).collect();
+                    if events.is_empty() && values.len() == all {
                         return Some(Committed::default());
                     }
-                    batch = Batch { attempts: batch.attempts, ..Batch::default() };
+                    batch = Batch { attempts, values, ..Batch::default() };
                 }
             }
         }
@@ -429,6 +429,17 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// What has alerts hear how a delivery of one of their events has ended.
+fn ended_alert(id: DeliveryId, event: &Event, attempt: &Attempt, answer: Option<&Answer>) -> Option<ValueChange> {
+    if event.channel.as_str() != ChannelName::ALERTS || attempt.outcome == Outcome::Retry {
+        return None;
+    }
+    let attributes = answer.into_iter().flat_map(|answer| &answer.attributes);
+    let said = attributes.filter(|(name, _)| name == EndedDelivery::ATTRIBUTE).map(|(_, said)| said.clone()).next();
+    let is_accepted = attempt.outcome == Outcome::Delivered;
+    Some(EndedDelivery { id, is_accepted, said }.kept())
 }
 
 /// The first `limit` bytes of `text`, or fewer.

@@ -34,6 +34,16 @@ impl Batch {
         events.len() + redeliveries.len() + attempts.len() + values.len() + releases.len()
     }
 
+    /// Adds what another one changes, after what it changes itself.
+    pub(super) fn append(&mut self, other: Self) {
+        let Self { events, redeliveries, attempts, values, releases } = other;
+        self.events.extend(events);
+        self.redeliveries.extend(redeliveries);
+        self.attempts.extend(attempts);
+        self.values.extend(values);
+        self.releases.extend(releases);
+    }
+
     /// The events that it adds.
     pub(super) fn added(&self) -> impl Iterator<Item = &NewEvent> {
         self.events.iter().chain(self.releases.iter().map(|release| &release.event))

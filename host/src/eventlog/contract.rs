@@ -8,10 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tempfile::TempDir;
 
+pub(crate) use super::engine::EngineError;
 use super::engine::journal::{Journal, Sizes};
 use super::engine::memory::Memory;
 use super::engine::sled::Sled;
-use super::engine::{Direction, Engine, EngineError, Op, Pair, Purpose};
+use super::engine::{Direction, Engine, Op, Pair, Purpose};
 use super::layout::key;
 use super::metrics::LogMetrics;
 use super::*;
@@ -190,7 +191,7 @@ impl Bed {
         self.fault.lock().unwrap().take();
     }
 
-    fn fail_with(&self, error: EngineError) {
+    pub(crate) fn fail_with(&self, error: EngineError) {
         *self.fault.lock().unwrap() = Some(error);
     }
 }
@@ -371,7 +372,7 @@ fn open_deliveries(
     (found, page)
 }
 
-async fn serving(log: &EventLog) {
+pub(crate) async fn serving(log: &EventLog) {
     let mut snapshots = log.watch();
     snapshots.wait_for(|snapshot| snapshot.writer == WriterState::Serving).await.unwrap();
 }

@@ -14,9 +14,12 @@ use super::batch::{Batch, Committed};
 use super::consumer::Consumer;
 use super::{EventLog, EventLogError};
 use crate::event::{Event, Seq, Timestamp};
+use crate::lifecycle::Backoff;
 
-/// How long to wait before a write is tried again that the log could not accept.
-const RETRY: Duration = Duration::from_secs(1);
+/// How many requests are one commit at most.
+const REQUESTS: usize = 256;
+/// A commit of requests with so many bytes takes no further one.
+const REQUEST_BYTES: usize = 1 << 20;
 /// How many events without consequences are read again at most after a restart: a position costs a commit.
 const UNRECORDED: u64 = 4096;
 /// How often the clock is looked at while something is due later: it may jump.
@@ -32,9 +35,9 @@ pub trait Processor: Send + 'static {
     /// Names its position.
     fn name(&self) -> &str;
 
-    /// Reads its state: what its batches have made durable. Called before the first page, and again when it is not known whether the
-    /// last batch is durable. Nothing else stays of what it had in memory: a request that waits is told so by being dropped. May wait
-    /// for the disk.
+    /// Reads its state: what its batches have made durable. Called before the first page, and again when what is durable may be
+    /// something else than its last batch. Nothing else stays of what it had in memory: a request that waits is told so by being
+    /// dropped. May wait for the disk.
     ///
     /// # Errors
     /// Those of reads; the processor then stops.
@@ -54,7 +57,8 @@ pub trait Processor: Send + 'static {
         Batch::default()
     }
 
-    /// What follows from a request. One that is not kept until [`Processor::committed`] is not answered.
+    /// What follows from a request. One that is not kept until [`Processor::committed`] is not answered. Of requests that wait, what
+    /// follows from several may be one commit.
     fn request(&mut self, _request: Self::Request, _now: Timestamp) -> Batch {
         Batch::default()
     }
@@ -68,37 +72,43 @@ pub trait Processor: Send + 'static {
 /// # Errors
 /// Those of [`run_with`].
 pub async fn run<P: Processor>(log: EventLog, processor: P, stop: CancellationToken) -> Result<(), EventLogError> {
-    let (_, requests) = mpsc::channel(1);
-    run_with(log, processor, requests, Timestamp::now, stop).await
+    let (_, mut requests) = mpsc::channel(1);
+    run_with(log, processor, &mut requests, Timestamp::now, stop).await
 }
 
 /// Runs a processor that takes `requests`, and has its time from `clock`, until `stop`, or until the log ends. Events, requests and
 /// what is due take turns.
 ///
 /// # Errors
-/// Those that no retry can mend: `Corrupt`, `Closed`, `Poisoned`. After all others, and when the outcome of a commit is
-/// unknown, it goes on from what is durable.
+/// Those that no retry can mend: `Corrupt`, `Closed`, `Poisoned`. What the log cannot accept now is tried again as it is. When
+/// something else has become durable, it goes on from that.
+///
+/// # Panics
+/// When the processor does.
 pub async fn run_with<P: Processor>(
     log: EventLog,
     mut processor: P,
-    mut requests: mpsc::Receiver<P::Request>,
+    requests: &mut mpsc::Receiver<P::Request>,
     clock: impl Fn() -> Timestamp + Send + Sync,
     stop: CancellationToken,
 ) -> Result<(), EventLogError> {
+    let mut backoff = Backoff::default();
     loop {
         let consumer;
         (processor, consumer) = load(&log, processor).await;
         let ended = match consumer {
-            Ok(consumer) => follow(&log, consumer, &mut processor, &mut requests, &clock, &stop).await,
+            Ok(consumer) => {
+                backoff = Backoff::default();
+                follow(&log, consumer, &mut processor, requests, &clock, &stop).await
+            }
             Err(error) => Err(error),
         };
         match ended {
             Ok(()) => return Ok(()),
             Err(error) if error.is_transient() || matches!(error, EventLogError::Conflict(_)) => {
                 tracing::warn!(processor = processor.name(), "Processor goes on from what is durable: {error}");
-                tokio::select! {
-                    () = stop.cancelled() => return Ok(()),
-                    () = tokio::time::sleep(RETRY) => {}
+                if !backoff.wait(&stop).await {
+                    return Ok(());
                 }
             }
             Err(error) => return Err(error),
@@ -114,7 +124,12 @@ async fn load<P: Processor>(log: &EventLog, mut processor: P) -> (P, Result<Cons
         let consumer = consumer.and_then(|consumer| processor.load(&log).map(|()| consumer));
         (processor, consumer)
     };
-    tokio::task::spawn_blocking(read).await.expect("a processor reads without a panic")
+    match tokio::task::spawn_blocking(read).await.map_err(tokio::task::JoinError::try_into_panic) {
+        Ok(loaded) => loaded,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The process ends.
+        Err(Err(_)) => std::future::pending().await,
+    }
 }
 
 async fn follow<P: Processor>(
@@ -135,32 +150,69 @@ async fn follow<P: Processor>(
             let batch = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 page = &mut next => break page?,
-                Some(request) = requests.recv() => processor.request(request, clock()),
+                Some(request) = requests.recv() => take(processor, request, requests, clock),
                 () = until(processor.due(), clock) => processor.tick(clock()),
             };
-            commit(&mut consumer, processor, seen, batch).await?;
+            let Some(committed) = commit(&mut consumer, seen, batch, processor.name(), stop).await? else {
+                return Ok(());
+            };
+            processor.committed(committed);
         };
         let batch = processor.process(&page.events, clock());
         seen = page.upto;
-        commit(&mut consumer, processor, seen, batch).await?;
+        let Some(committed) = commit(&mut consumer, seen, batch, processor.name(), stop).await? else { return Ok(()) };
+        processor.committed(committed);
     }
 }
 
+/// What follows from a request, and from those that wait behind it.
+fn take<P: Processor>(
+    processor: &mut P,
+    first: P::Request,
+    requests: &mut mpsc::Receiver<P::Request>,
+    clock: &impl Fn() -> Timestamp,
+) -> Batch {
+    let mut batch = processor.request(first, clock());
+    let mut bytes = batch.bytes();
+    for _ in 1..REQUESTS {
+        if bytes >= REQUEST_BYTES {
+            break;
+        }
+        let Ok(next) = requests.try_recv() else { break };
+        let next = processor.request(next, clock());
+        bytes += next.bytes();
+        batch.append(next);
+    }
+    batch
+}
+
+/// Commits a batch with the position, and tries again as long as the log cannot accept it now; `None` if `stop` came before.
 async fn commit(
     consumer: &mut Consumer,
-    processor: &mut impl Processor,
     to: Seq,
     batch: Batch,
-) -> Result<(), EventLogError> {
-    let committed = if batch.is_empty() && to.0 < consumer.position().0 + UNRECORDED {
+    name: &str,
+    stop: &CancellationToken,
+) -> Result<Option<Committed>, EventLogError> {
+    if batch.is_empty() && to.0 < consumer.position().0 + UNRECORDED {
         // Others have their turn on the thread, however much there is that changes nothing.
         tokio::task::yield_now().await;
-        Committed::default()
-    } else {
-        consumer.advance(to, batch).await?
-    };
-    processor.committed(committed);
-    Ok(())
+        return Ok(Some(Committed::default()));
+    }
+    let mut backoff = Backoff::default();
+    loop {
+        // If it is durable all the same, the next try conflicts: the position is another one.
+        match consumer.advance(to, batch.clone()).await {
+            Ok(committed) => return Ok(Some(committed)),
+            Err(error) if error.is_transient() => {
+                tracing::warn!(processor = name, "What a processor has decided cannot be stored now: {error}");
+                if !backoff.wait(stop).await {
+                    return Ok(None);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Waits until `clock` says that something is due.

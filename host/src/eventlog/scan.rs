@@ -48,8 +48,13 @@ impl Reader {
         self.store.value(space.as_str(), key)
     }
 
-    pub(crate) fn values(&self, space: &Space, prefix: &str) -> Result<Vec<(String, Bytes)>, EventLogError> {
-        self.store.values(space.as_str(), prefix)
+    pub(crate) fn values(
+        &self,
+        space: &Space,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, Bytes)>, EventLogError> {
+        self.store.values(space.as_str(), prefix, limit)
     }
 
     pub(crate) fn scan(&self, query: &Query, range: Range, limits: ScanLimits) -> Result<Page, EventLogError> {

@@ -8,9 +8,9 @@ use tokio::sync::Mutex;
 
 use super::count::scan;
 use super::error::ReplayError;
-use crate::event::{AgentName, Attempt, Delivery, Outcome, Seq, Timestamp};
+use crate::event::{AgentName, Attempt, ChannelName, Delivery, Outcome, Seq, Timestamp};
 use crate::eventlog::{
-    Batch, DeliverySelection, DeliveryStage, EventLog, FinishedAttempt, Page, Query, Range, ScanLimits,
+    Batch, DeliverySelection, DeliveryStage, EndedDelivery, EventLog, FinishedAttempt, Page, Query, Range, ScanLimits,
 };
 
 /// How long one request may go on; its caller asks again for the rest.
@@ -62,8 +62,13 @@ impl Cancellation {
                     next_attempt_at: None,
                 })
                 .collect();
+            let values = page
+                .deliveries(&open(agent))
+                .filter(|(_, _, stored)| stored.event.channel.as_str() == ChannelName::ALERTS)
+                .map(|(id, ..)| EndedDelivery { id, is_accepted: false, said: None }.kept())
+                .collect();
             cancelled.deliveries += attempts.len() as u64;
-            log.commit(Batch { attempts, ..Batch::default() }).await?;
+            log.commit(Batch { attempts, values, ..Batch::default() }).await?;
             from = page.next;
         }
         Ok(cancelled)

@@ -74,6 +74,7 @@ impl Machine {
             ("environment", incident.environment.as_str().to_owned()),
             ("alertname", incident.title.clone()),
             ("reason", reason.to_owned()),
+            ("run", incident.runs.to_string()),
         ];
         let tell = Tell {
             kind,

@@ -321,7 +321,7 @@ impl Machine {
         }
     }
 
-    fn resolve(&mut self, id: IncidentId, now: Timestamp) {
+    pub(super) fn resolve(&mut self, id: IncidentId, now: Timestamp) {
         let Some(incident) = self.incidents.get(&id) else { return };
         let is_stale = incident.last_ending == Some(Ending::Stale);
         let (kind, reason) = if is_stale { (Kind::Stale, "stale") } else { (Kind::Resolved, "resolved") };

@@ -2,6 +2,7 @@
 
 mod escalations;
 mod grouping;
+mod hearing;
 mod life;
 mod mistakes;
 mod storms;
@@ -163,7 +164,8 @@ impl World {
     pub(super) fn restart(&mut self) {
         let up_since = self.machine.up_since;
         self.machine = Machine::new(Arc::clone(&self.settings), up_since);
-        self.machine.restore(self.store.clone().into_iter().collect(), self.now).unwrap();
+        let unreadable = self.machine.restore(self.store.clone().into_iter().collect(), self.now);
+        assert_eq!(unreadable, []);
         self.machine.restored(self.now);
     }
 

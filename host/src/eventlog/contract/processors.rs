@@ -1,6 +1,7 @@
 //! Promises about tails and processors.
 
 use std::convert::Infallible;
+use std::sync::atomic::AtomicUsize;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,9 @@ engines! {
     a_processor_is_woken_and_answers_what_is_durable
     nothing_is_done_twice_after_a_failed_commit
     requests_starve_neither_events_nor_time
+    requests_that_wait_are_one_commit
+    what_is_refused_for_now_is_stored_later
+    the_end_of_a_delivery_is_kept_until_it_is_heard
 }
 
 async fn upto(tail: &mut Tail, last: u64) -> Vec<u64> {
@@ -154,7 +158,10 @@ async fn a_processor_sees_each_event_exactly_once(bed: Bed) {
 struct Diary {
     due: Timestamp,
     every: Duration,
-    waiting: Option<oneshot::Sender<EventId>>,
+    /// Who waits, and whether they asked for a line.
+    waiting: Vec<(oneshot::Sender<EventId>, bool)>,
+    /// How often it was loaded.
+    loads: Arc<AtomicUsize>,
 }
 
 /// What is to be written, and who waits for it.
@@ -166,7 +173,7 @@ impl Diary {
 
     /// One that is due at second 10, and then after each `every`.
     fn new(every: Duration) -> Self {
-        Self { due: at(10), every, waiting: None }
+        Self { due: at(10), every, waiting: Vec::new(), loads: Arc::default() }
     }
 
     fn line(text: String) -> NewEvent {
@@ -178,11 +185,11 @@ impl Diary {
         self,
         bed: &Bed,
         log: &EventLog,
-        requests: mpsc::Receiver<Entry>,
+        mut requests: mpsc::Receiver<Entry>,
         stop: &CancellationToken,
     ) -> Result<(), EventLogError> {
         let clock = bed.clock.clone();
-        run_processor_with(log.clone(), self, requests, move || clock.now(), stop.clone()).await
+        run_processor_with(log.clone(), self, &mut requests, move || clock.now(), stop.clone()).await
     }
 }
 
@@ -194,7 +201,8 @@ impl Processor for Diary {
     }
 
     fn load(&mut self, log: &EventLog) -> Result<(), EventLogError> {
-        (self.due, self.waiting) = (at(10), None);
+        self.loads.fetch_add(1, Ordering::Relaxed);
+        (self.due, self.waiting) = (at(10), Vec::new());
         if let Some(due) = log.value(&Self::SPACE, "due")? {
             self.due = Timestamp::from_millis(std::str::from_utf8(&due).unwrap().parse().unwrap());
         }
@@ -221,14 +229,15 @@ impl Processor for Diary {
     }
 
     fn request(&mut self, (text, answer): Entry, _: Timestamp) -> Batch {
-        self.waiting = Some(answer);
+        self.waiting.push((answer, !text.is_empty()));
         if text.is_empty() { Batch::default() } else { vec![Self::line(format!("request {text}"))].into() }
     }
 
     fn committed(&mut self, committed: Committed) {
-        if let Some(answer) = self.waiting.take() {
+        let mut lines = committed.events.iter().map(Appended::id);
+        for (answer, has_line) in self.waiting.drain(..) {
             let nothing = EventId::new(at(0), Seq(0), 0);
-            let _ = answer.send(committed.events.first().map_or(nothing, Appended::id));
+            let _ = answer.send(lines.next().filter(|_| has_line).unwrap_or(nothing));
         }
     }
 }
@@ -300,8 +309,13 @@ async fn nothing_is_done_twice_after_a_failed_commit(bed: Bed) {
         written(&log, "event 1").await;
         bed.fail_with(EngineError::Full("no space".to_owned()));
         bed.clock.set(at(10));
-        assert_eq!(ask(&requests, "a").await, None, "nobody is answered who may not be served");
-        bed.heal();
+        let healing = async {
+            let mut snapshots = log.watch();
+            snapshots.wait_for(|snapshot| snapshot.writer != WriterState::Serving).await.unwrap();
+            bed.heal();
+        };
+        let (answer, ()) = tokio::join!(ask(&requests, "a"), healing);
+        assert!(answer.is_some(), "it is answered when it is stored");
         serving(&log).await;
         assert!(ask(&requests, "b").await.is_some());
         written(&log, "due 10000").await;
@@ -333,11 +347,11 @@ async fn nothing_is_done_twice_after_a_failed_commit(bed: Bed) {
     both(diary().run(&bed, &log, taken, &stop), again).await;
 
     let written = lines(&log);
-    for line in ["event 1", "due 10000", "due 20000", "request b", "request d"] {
+    for line in ["event 1", "due 10000", "due 20000", "request a", "request b", "request d"] {
         assert_eq!(written.iter().filter(|found| *found == line).count(), 1, "{line}: {written:?}");
     }
     let asked = written.iter().filter(|line| line.starts_with("request c")).count();
-    assert!(!written.contains(&"request a".to_owned()) && asked <= 1 && written.len() == 5 + asked, "{written:?}");
+    assert!(asked <= 1 && written.len() == 6 + asked, "{written:?}");
 }
 
 async fn requests_starve_neither_events_nor_time(bed: Bed) {
@@ -367,4 +381,86 @@ async fn requests_starve_neither_events_nor_time(bed: Bed) {
     both(Diary::new(Duration::from_millis(1)).run(&bed, &log, taken, &stop), test).await;
 
     assert!(lines(&log).iter().any(|line| line == "request more"));
+}
+
+async fn requests_that_wait_are_one_commit(bed: Bed) {
+    const WAITING: usize = 256;
+    let log = bed.open();
+    bed.clock.set(at(0));
+    let ((requests, taken), stop) = (mpsc::channel(WAITING), CancellationToken::new());
+    let answers: Vec<_> = (0..WAITING)
+        .map(|number| {
+            let (answer, answered) = oneshot::channel();
+            requests.try_send((format!("{number}"), answer)).unwrap();
+            answered
+        })
+        .collect();
+    let before = bed.metrics.commits.get();
+    let test = async {
+        for (number, answered) in answers.into_iter().enumerate() {
+            let id = answered.await.unwrap();
+            assert_eq!(
+                log.event(id).unwrap().unwrap().event.data,
+                format!("request {number}"),
+                "each has its own answer"
+            );
+        }
+        stop.cancel();
+    };
+    both(Diary::new(Duration::from_secs(10)).run(&bed, &log, taken, &stop), test).await;
+
+    assert_eq!((lines(&log).len(), bed.metrics.commits.get() - before), (WAITING, 1));
+}
+
+async fn what_is_refused_for_now_is_stored_later(bed: Bed) {
+    let log = bed.open();
+    bed.clock.set(at(0));
+    let ((requests, taken), stop) = (mpsc::channel(Diary::REQUESTS), CancellationToken::new());
+    let diary = Diary::new(Duration::from_secs(10));
+    let loads = Arc::clone(&diary.loads);
+    let test = async {
+        assert!(ask(&requests, "a").await.is_some());
+        bed.fail_with(EngineError::Full("no space".to_owned()));
+        append(&log, vec![new_event("{}")]).await.unwrap_err();
+        let healing = async {
+            // It is asked, and refused at once.
+            while requests.capacity() < Diary::REQUESTS {
+                tokio::task::yield_now().await;
+            }
+            bed.heal();
+        };
+        let (answer, ()) = tokio::join!(ask(&requests, "b"), healing);
+        assert_eq!(log.event(answer.unwrap()).unwrap().unwrap().event.data, "request b");
+        stop.cancel();
+    };
+    both(diary.run(&bed, &log, taken, &stop), test).await;
+
+    assert_eq!(lines(&log), ["request a", "request b"]);
+    assert_eq!(loads.load(Ordering::Relaxed), 1, "nothing is read again");
+}
+
+async fn the_end_of_a_delivery_is_kept_until_it_is_heard(bed: Bed) {
+    let log = bed.open();
+    let event = accept(&log, routed(&["one", "two"])).await;
+    let ended = |seq: u64, index: u32, said: Option<&str>| EndedDelivery {
+        id: DeliveryId { seq: Seq(seq), index },
+        is_accepted: said.is_some(),
+        said: said.map(str::to_owned),
+    };
+    let all =
+        [ended(event.seq.0, 0, Some(&"ü".repeat(100))), ended(event.seq.0, 1, None), ended(0x100, 0, Some("handled"))];
+    let values = all.iter().rev().map(EndedDelivery::kept).collect();
+    log.commit(Batch { values, ..Batch::default() }).await.unwrap();
+    let log = bed.reopen(log).await;
+
+    let page = EndedDelivery::unheard(&log, 2).unwrap();
+    assert_eq!(page, [ended(event.seq.0, 0, Some(&"ü".repeat(32))), all[1].clone()], "what is too long is cut off");
+    let values = page.iter().map(EndedDelivery::heard).collect();
+    log.commit(Batch { values, ..Batch::default() }).await.unwrap();
+    assert_eq!(EndedDelivery::unheard(&log, 2).unwrap(), all[2..]);
+
+    let damaged = ValueChange { value: Some(Bytes::from_static(&[9])), ..all[2].kept() };
+    log.commit(Batch { values: vec![damaged], ..Batch::default() }).await.unwrap();
+    let silent = EndedDelivery { said: None, ..all[2].clone() };
+    assert_eq!(EndedDelivery::unheard(&log, 2).unwrap(), [silent]);
 }

@@ -59,10 +59,15 @@ impl Store {
         self.read(&key::value(space, key))
     }
 
-    /// The values of `space` whose keys start with `prefix`, by key.
-    pub(crate) fn values(&self, space: &str, prefix: &str) -> Result<Vec<(String, Bytes)>, EventLogError> {
+    /// The first values of `space` whose keys start with `prefix`, by key, at most `limit`.
+    pub(crate) fn values(
+        &self,
+        space: &str,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<(String, Bytes)>, EventLogError> {
         let range = key::values(space, prefix);
-        let found = self.engine.scan(&range.start..&range.end, Direction::Up, usize::MAX)?;
+        let found = self.engine.scan(&range.start..&range.end, Direction::Up, limit)?;
         let entry = |(key, value): (Bytes, Bytes)| {
             let (_, name) = key::value_name(&key).ok_or_else(|| corrupt(&key, "no name in the key".to_owned()))?;
             Ok((name, record::decode(&key, &value)?))

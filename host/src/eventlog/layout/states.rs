@@ -82,7 +82,7 @@ impl States {
             max,
             forgotten,
         };
-        for (name, content) in store.values(STATES, "")? {
+        for (name, content) in store.values(STATES, "", usize::MAX)? {
             let (number, at, things) = stored::read(&name, &content)?;
             let ids = things.iter().map(|(id, _)| *id).collect();
             things.into_iter().for_each(|(id, thing)| states.put(id, thing));

@@ -51,6 +51,8 @@ struct Received {
 /// What is known of alerts.
 #[derive(Clone, Debug, Serialize)]
 struct AlertStats {
+    /// Why they are not processed any more; the rest is as it was then.
+    stopped: Option<String>,
     /// Alerts that fire.
     firing: usize,
     /// Those of them that agents are not told of.
@@ -70,7 +72,8 @@ impl AlertStats {
         for ((state, _), count) in by_state {
             *incidents.entry(state.as_str()).or_default() += count;
         }
-        Some(Self { firing, suppressed: suppressed.into_values().sum(), incidents, storms, heartbeats_missing })
+        let (stopped, suppressed) = (alerts.problem().map(str::to_owned), suppressed.into_values().sum());
+        Some(Self { stopped, firing, suppressed, incidents, storms, heartbeats_missing })
     }
 }
 

@@ -137,7 +137,7 @@ fn what_was_not_told_while_the_gateway_was_down_is_not_over() {
     world.send(&[Alert::new("Disk", "a")]);
     world.now = world.now.after(20 * HOUR);
     world.machine = Machine::new(Arc::clone(&world.settings), world.now);
-    world.machine.restore(world.store.clone().into_iter().collect(), world.now).unwrap();
+    assert_eq!(world.machine.restore(world.store.clone().into_iter().collect(), world.now), []);
     world.machine.restored(world.now);
 
     world.pass(HOUR);

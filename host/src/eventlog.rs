@@ -30,8 +30,9 @@
 //! 13. Of two redeliveries that repeat one delivery, one conflicts; so does one of an open delivery.
 //!     (`a_delivery_is_repeated_once`)
 //! 14. A record that is not what was written is an error, never wrong bytes. (`damaged_records_are_errors`)
-//! 15. Every sink hears of every commit in the order of positions, before its callers are answered.
-//!     (`sinks_hear_in_order_and_before_the_callers`)
+//! 15. Every sink hears of every commit in the order of positions, before its callers are answered, and of the end.
+//!     (`sinks_hear_in_order_and_before_the_callers`, `sinks_hear_of_what_is_stored_although_its_callers_were_refused`,
+//!     `sinks_hear_of_the_end`)
 //! 16. A snapshot is what a durable commit left, and whoever watches sees the latest one.
 //!     (`a_snapshot_is_of_a_durable_commit`)
 //! 17. A tail returns every event once, in the order of positions, from any position, but those in quarantine and repetitions.

@@ -56,8 +56,8 @@ pub(crate) struct Bed {
     memory: Option<Arc<Memory>>,
     fault: Arc<Mutex<Option<EngineError>>>,
     held: Arc<AtomicBool>,
-    /// Whether writes happen and are never confirmed.
-    killed_after_write: Arc<AtomicBool>,
+    /// What every write says that has happened.
+    after_write: Arc<Mutex<Option<EngineError>>>,
     /// What the engine says of its work behind the writes.
     failed_behind: Arc<Mutex<Option<EngineError>>>,
     told: Arc<Told>,
@@ -82,18 +82,27 @@ impl TestClock {
     }
 }
 
-/// What the sink was told: events with their new deliveries, and attempts.
+/// What the sink was told.
 #[derive(Default)]
-struct Told(Mutex<Vec<(Seq, Vec<DeliveryId>)>>, Mutex<Vec<(DeliveryId, Outcome)>>);
+struct Told {
+    /// Events with their new deliveries.
+    commits: Mutex<Vec<(Seq, Vec<DeliveryId>)>>,
+    attempts: Mutex<Vec<(DeliveryId, Outcome)>>,
+    ends: Mutex<Vec<EventLogError>>,
+}
 
 impl CommitSink for Told {
     fn committed(&self, event: &Arc<Event>, deliveries: &[NewDelivery]) {
         let ids = deliveries.iter().map(|new| new.id).collect();
-        self.0.lock().unwrap().push((event.seq, ids));
+        self.commits.lock().unwrap().push((event.seq, ids));
     }
 
     fn attempted(&self, delivery: DeliveryId, outcome: Outcome) {
-        self.1.lock().unwrap().push((delivery, outcome));
+        self.attempts.lock().unwrap().push((delivery, outcome));
+    }
+
+    fn ended(&self, why: &EventLogError) {
+        self.ends.lock().unwrap().push(why.clone());
     }
 }
 
@@ -122,7 +131,7 @@ impl Bed {
             memory: None,
             fault: Arc::default(),
             held: Arc::default(),
-            killed_after_write: Arc::default(),
+            after_write: Arc::default(),
             failed_behind: Arc::default(),
             told: Arc::default(),
             reckless: false,
@@ -158,9 +167,9 @@ impl Bed {
             (None, EngineKind::Memory) => Arc::new(Memory::default()),
         };
         let (fault, held) = (Arc::clone(&self.fault), Arc::clone(&self.held));
-        let killed_after_write = Arc::clone(&self.killed_after_write);
+        let after_write = Arc::clone(&self.after_write);
         let failed_behind = Arc::clone(&self.failed_behind);
-        let faulty = Faulty { engine, fault, held, killed_after_write, failed_behind };
+        let faulty = Faulty { engine, fault, held, after_write, failed_behind };
         EventLog::start(
             Arc::new(faulty),
             &self.settings,
@@ -179,7 +188,11 @@ impl Bed {
     }
 
     fn told(&self) -> Vec<(u64, usize)> {
-        self.told.0.lock().unwrap().iter().map(|(seq, ids)| (seq.0, ids.len())).collect()
+        self.told.commits.lock().unwrap().iter().map(|(seq, ids)| (seq.0, ids.len())).collect()
+    }
+
+    fn ends(&self) -> Vec<EventLogError> {
+        self.told.ends.lock().unwrap().clone()
     }
 
     /// Lets no write succeed until [`Bed::heal`].
@@ -194,6 +207,11 @@ impl Bed {
     pub(crate) fn fail_with(&self, error: EngineError) {
         *self.fault.lock().unwrap() = Some(error);
     }
+
+    /// Has every write succeed, and say that it did not.
+    fn fail_after_write(&self, error: EngineError) {
+        *self.after_write.lock().unwrap() = Some(error);
+    }
 }
 
 /// Fails or waits where the engine below would not.
@@ -201,7 +219,7 @@ struct Faulty {
     engine: Arc<dyn Engine>,
     fault: Arc<Mutex<Option<EngineError>>>,
     held: Arc<AtomicBool>,
-    killed_after_write: Arc<AtomicBool>,
+    after_write: Arc<Mutex<Option<EngineError>>>,
     failed_behind: Arc<Mutex<Option<EngineError>>>,
 }
 
@@ -214,10 +232,7 @@ impl Engine for Faulty {
             Some(error) => return Err(error),
             None => self.engine.write(ops, head)?,
         }
-        if self.killed_after_write.load(Ordering::Acquire) {
-            return Err(EngineError::Failed("killed".to_owned()));
-        }
-        Ok(())
+        self.after_write.lock().unwrap().clone().map_or(Ok(()), Err)
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {

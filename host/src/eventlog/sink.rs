@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::EventLogError;
 use super::batch::NewDelivery;
 use crate::event::{DeliveryId, Event, Outcome};
 
@@ -13,4 +14,7 @@ pub trait CommitSink: Send + Sync {
 
     /// An attempt of `delivery` has ended. One whose commit failed in an unknown way is told with the commit that repeats it.
     fn attempted(&self, _delivery: DeliveryId, _outcome: Outcome) {}
+
+    /// Nothing will be committed any more: the log is closed, or has failed.
+    fn ended(&self, _why: &EventLogError) {}
 }

@@ -156,6 +156,8 @@ impl Writer {
             }
         }
         self.engine.close();
+        // The sinks first: whoever waits for the end finds that they know of it.
+        self.end(&EventLogError::Closed);
         self.publisher.publish(|snapshot| {
             if !matches!(snapshot.writer, WriterState::Failed(_)) {
                 snapshot.writer = WriterState::Closed;
@@ -353,7 +355,12 @@ impl Writer {
 
     fn fail(&self, failure: EventLogError) {
         error!(error = %failure, "Event log failed, the process has to stop");
-        self.set(WriterState::Failed(failure));
+        self.set(WriterState::Failed(failure.clone()));
+        self.end(&failure);
+    }
+
+    fn end(&self, why: &EventLogError) {
+        self.sinks.iter().for_each(|sink| sink.ended(why));
     }
 
     fn set(&self, state: WriterState) {
@@ -398,12 +405,12 @@ impl Writer {
             let News { event, deliveries, .. } = &news;
             let stored = cursor.header(event.seq).and_then(|header| match header {
                 Some(header) if header.event.id == event.id => {
-                    Ok(cursor.deliveries(&header)?.map_or(0, |all| all.len()))
+                    Ok(Some(cursor.deliveries(&header)?.map_or(0, |all| all.len())))
                 }
-                _ => Ok(0),
+                _ => Ok(None),
             });
-            let stored = stored.unwrap_or(0);
-            if deliveries.iter().all(|new| (new.id.index as usize) < stored) && stored > 0 {
+            let stored = stored.unwrap_or_default();
+            if stored.is_some_and(|stored| deliveries.iter().all(|new| (new.id.index as usize) < stored)) {
                 self.report(&news);
             }
         }

@@ -96,12 +96,12 @@ async fn a_kill_while_a_log_is_taken_over_leaves_one_of_both_formats() {
     assert!(opens_in_format_1(&memory));
 
     *bed.fault.lock().unwrap() = None;
-    bed.killed_after_write.store(true, Ordering::Release);
+    bed.fail_after_write(EngineError::Failed("killed".to_owned()));
     bed.try_open().unwrap_err();
     assert!(!opens_in_format_1(&memory));
     let after = records(&memory);
 
-    bed.killed_after_write.store(false, Ordering::Release);
+    *bed.after_write.lock().unwrap() = None;
     let log = bed.open();
     assert_eq!(records(&memory), after, "it is complete");
     assert_eq!(log.event(Seq(1)).unwrap().unwrap().event.data, "payload");

@@ -325,7 +325,7 @@ async fn nothing_is_done_twice_after_a_failed_commit(bed: Bed) {
 
     // The next commit is stored, and the process ends before it knows.
     let (requests, taken) = mpsc::channel(Diary::REQUESTS);
-    bed.killed_after_write.store(true, Ordering::Release);
+    bed.fail_after_write(EngineError::Failed("killed".to_owned()));
     bed.clock.set(at(20));
     let never = CancellationToken::new();
     let (ended, answer) = tokio::join!(diary().run(&bed, &log, taken, &never), async {
@@ -335,7 +335,7 @@ async fn nothing_is_done_twice_after_a_failed_commit(bed: Bed) {
     });
     assert!(matches!(ended, Err(EventLogError::Poisoned(_))), "{ended:?}");
     assert_eq!(answer, None);
-    bed.killed_after_write.store(false, Ordering::Release);
+    *bed.after_write.lock().unwrap() = None;
 
     let log = bed.reopen(log).await;
     let ((requests, taken), stop) = (mpsc::channel(Diary::REQUESTS), CancellationToken::new());

@@ -18,7 +18,6 @@ engines! {
     many_attempts_and_deliveries_come_back
     an_old_term_is_superseded
     a_snapshot_is_of_a_durable_commit
-    sinks_hear_in_order_and_before_the_callers
     nothing_is_acknowledged_after_a_failed_write
     a_full_store_goes_on_when_there_is_room
     a_full_queue_refuses_at_once
@@ -362,17 +361,6 @@ async fn a_snapshot_is_of_a_durable_commit(bed: Bed) {
 
     let after = snapshots.wait_for(|snapshot| snapshot.writer != WriterState::Serving).await.unwrap().clone();
     assert_eq!(Snapshot { writer: WriterState::Serving, ..after }, seen, "what is not durable must not be shown");
-}
-
-async fn sinks_hear_in_order_and_before_the_callers(bed: Bed) {
-    let log = bed.open();
-    let appends = (0..50).map(|_| async {
-        let event = accept(&log, routed(&["a"])).await;
-        assert!(bed.told().contains(&(event.seq.0, 1)));
-    });
-    futures_util::future::join_all(appends).await;
-
-    assert_eq!(bed.told(), (1..=50).map(|seq| (seq, 1)).collect::<Vec<_>>());
 }
 
 async fn nothing_is_acknowledged_after_a_failed_write(bed: Bed) {

@@ -67,7 +67,7 @@ fn status(log: &EventLog, id: EventId) -> (EventStatus, usize) {
 
 /// The states that agent `a` was told of, in order.
 fn told(bed: &Bed, log: &EventLog) -> Vec<String> {
-    let told = bed.told.0.lock().unwrap();
+    let told = bed.told.commits.lock().unwrap();
     let delivered = told.iter().filter(|(_, deliveries)| !deliveries.is_empty());
     let state = |seq: Seq| String::from_utf8(log.event(seq).unwrap().unwrap().event.data.to_vec()).unwrap();
     delivered.map(|(seq, _)| state(*seq)).collect()
@@ -322,7 +322,7 @@ async fn whatever_is_late_the_last_state_is_told_and_no_change_twice(bed: Bed) {
     let log = bed.open();
     for round in 0..100 {
         let (messages, changes) = trace(&mut numbers);
-        bed.told.0.lock().unwrap().clear();
+        bed.told.commits.lock().unwrap().clear();
         let thing = round.to_string();
         for Said { second, state, peer, time } in &messages {
             bed.clock.set(at(*second));

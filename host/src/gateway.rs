@@ -32,7 +32,7 @@ use crate::replay::{REPLAYS, Replays};
 use crate::sample::PackedSamples;
 use crate::schema::{SCHEMAS, Schemas};
 use crate::skill::{self, SkillMetrics, Skills};
-use crate::subscribe::{SUBSCRIPTIONS, Subscriptions};
+use crate::subscribe::{Arrivals, SUBSCRIPTIONS, Subscriptions};
 use crate::systemd::{Inherited, Notifier};
 
 /// Serves until SIGTERM or SIGINT, or until the event log cannot be trusted any more. A second signal ends it at once.
@@ -115,8 +115,13 @@ impl Parts {
         let dispatch = Dispatch::new(config.dispatch, plugins.clone(), skills.clone(), notices.clone(), &metrics);
         let counts = KindCounts::default();
         let alerts = Alerts::new(config.alerts, &metrics);
-        let sinks: Vec<Arc<dyn CommitSink>> =
-            vec![Arc::new(dispatch.clone()), Arc::new(counts.clone()), Arc::new(AlertSink::new(&alerts))];
+        let arrivals = Arrivals::default();
+        let sinks: Vec<Arc<dyn CommitSink>> = vec![
+            Arc::new(dispatch.clone()),
+            Arc::new(counts.clone()),
+            Arc::new(AlertSink::new(&alerts)),
+            Arc::new(arrivals.clone()),
+        ];
         let mut eventlog = config.eventlog;
         // Nothing is removed before it is known what consumers hold.
         let retention = std::mem::take(&mut eventlog.retention);
@@ -131,7 +136,7 @@ impl Parts {
         dispatch.load_pauses(&log)?;
         let replays = Replays::load(config.replay, log.clone(), agents, &metrics)?;
         let (reload, reload_requests) = http::reloads(started.warnings.clone(), &metrics);
-        let subscriptions = Subscriptions::load(config.subscriptions, log.clone(), &metrics)?;
+        let subscriptions = Subscriptions::load(config.subscriptions, log.clone(), arrivals, &metrics)?;
         subscriptions.flush().await;
         log.set_retention(retention);
         let key_sets = issuer_keys(&metrics);

@@ -5,6 +5,7 @@
 //! acknowledged is never sent again; that events of one subject keep their order in a consumer; and that a slow reader costs
 //! neither memory nor anybody else's time: it is a position in the log. Deliberately absent: HTTP, and who a caller is.
 
+mod arrivals;
 mod close;
 mod connections;
 mod consumer;
@@ -31,6 +32,7 @@ mod transport;
 mod websocket;
 mod whole;
 
+pub use self::arrivals::Arrivals;
 pub use self::close::Close;
 pub use self::connections::{ConnectionStatus, Totals};
 pub use self::consumer::Confirmed;
@@ -55,9 +57,20 @@ pub use self::websocket::WebSocket;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::Arrivals;
     use crate::event::Timestamp;
     use crate::eventlog::contract::new_event;
-    use crate::eventlog::{EventLog, NewEvent};
+    use crate::eventlog::{CommitSink, EngineKind, EventLog, NewEvent, Settings};
+    use crate::metrics::Metrics;
+
+    /// An empty log, and what comes of it.
+    pub(super) fn log() -> (EventLog, Arrivals) {
+        let arrivals = Arrivals::default();
+        let sinks: Vec<Arc<dyn CommitSink>> = vec![Arc::new(arrivals.clone())];
+        (EventLog::open(&Settings::new(EngineKind::Memory), &Metrics::new(), sinks).unwrap(), arrivals)
+    }
 
     /// Stores an event of channel `a`.
     pub(super) async fn commit(log: &EventLog, kind: &str, subject: Option<&str>) {

@@ -21,7 +21,7 @@ use crate::dispatch::{self, Dispatch};
 use crate::egress::EgressSettings;
 use crate::event::{Destination, EventId, Facts, RequestId, Timestamp};
 use crate::eventlog::contract::new_event;
-use crate::eventlog::{self, Batch, EngineKind, EventLog, NewEvent, Note};
+use crate::eventlog::{self, Batch, CommitSink, EngineKind, EventLog, NewEvent, Note};
 use crate::ingest::{self, ChannelSettings, DowngradeCheck, Ingest, PollSettings, Router};
 use crate::metrics::Metrics;
 use crate::notice::Notices;
@@ -29,7 +29,7 @@ use crate::plugin::{self, AllowAll, CallLimits, PluginHost};
 use crate::replay::{self, Replays};
 use crate::schema::Schemas;
 use crate::skill::Skills;
-use crate::subscribe::{self, Subscriptions};
+use crate::subscribe::{Arrivals, Subscriptions};
 use crate::systemd::Sockets;
 use crate::verify::Secret;
 
@@ -118,7 +118,9 @@ impl Gateway {
             &metrics,
         );
         let memory = eventlog::Settings::new(EngineKind::Memory);
-        let log = EventLog::open(&memory, &metrics, vec![Arc::new(dispatch.clone())]).unwrap();
+        let arrivals = Arrivals::default();
+        let sinks: Vec<Arc<dyn CommitSink>> = vec![Arc::new(dispatch.clone()), Arc::new(arrivals.clone())];
+        let log = EventLog::open(&memory, &metrics, sinks).unwrap();
         let schemas = Schemas::load(Default::default(), log.clone(), &metrics).await.unwrap();
         let catalog = Catalog::new(KindCounts::default(), schemas.clone(), Box::new(Vec::new));
         let ingest = Ingest::new(ingest, plugins.clone(), log.clone(), Arc::new(NoRoutes), schemas, &metrics);
@@ -134,7 +136,7 @@ impl Gateway {
             key_sets: Arc::new(KeySets::new(Arc::new(NoKeys))),
             skills: Skills::default(),
             alerts: Alerts::new(alert::Settings::default(), &metrics),
-            subscriptions: Subscriptions::load(subscribe::Settings::default(), log.clone(), &metrics).unwrap(),
+            subscriptions: Subscriptions::load(Default::default(), log.clone(), arrivals, &metrics).unwrap(),
             metrics,
             started_at: Timestamp::now(),
         };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+use super::arrivals::Arrivals;
 use super::close::Close;
 use super::connections::{Connection, ConnectionStatus, Connections, Totals};
 use super::consumer::Consumer;
@@ -52,16 +53,21 @@ pub(super) struct Hub {
 }
 
 impl Subscriptions {
-    /// Reads what is known of consumers, and makes those of the configuration.
+    /// Reads what is known of consumers, and makes those of the configuration. The log was opened with `arrivals`.
     ///
     /// # Errors
     /// Those of reads of the log.
-    pub fn load(settings: Settings, log: EventLog, metrics: &Metrics) -> Result<Self, EventLogError> {
+    pub fn load(
+        settings: Settings,
+        log: EventLog,
+        arrivals: Arrivals,
+        metrics: &Metrics,
+    ) -> Result<Self, EventLogError> {
         let registered = SubscribeMetrics::register(metrics);
         let consumers = Consumers::load(&log, &settings.consumers, registered.parked.clone())?;
         Ok(Self(Arc::new(Hub {
             settings: ArcSwap::from_pointee(settings),
-            relay: Arc::new(Relay::new(log)),
+            relay: Arc::new(Relay::new(log, arrivals)),
             connections: Connections::default(),
             consumers,
             tickets: Tickets::default(),
@@ -71,7 +77,7 @@ impl Subscriptions {
         })))
     }
 
-    /// Starts to follow the log while somebody reads.
+    /// Starts to wake those who read.
     pub fn start(&self) -> Tasks {
         let mut tasks = Tasks::new(SUBSCRIPTIONS);
         let hub = Arc::clone(&self.0);

@@ -85,7 +85,7 @@ impl Subscriptions {
         let mut reader = hub.relay.reader(start.after, grant.filter);
         let mut page = ReadEvents { events: Vec::new(), cursor: at(start.after), more: false, gap: start.gap };
         loop {
-            let head = hub.relay.log().head();
+            let head = reader.head();
             let found = reader.read(ReadLimits { events: limits.events, bytes: limits.bytes }).await?;
             let is_empty = found.entries.is_empty();
             page.cursor = at(found.upto);

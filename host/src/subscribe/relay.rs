@@ -1,19 +1,19 @@
-//! The newest events, read from the log once for all subscribers.
+//! The newest events, kept once for all subscribers.
 //!
 //! A subscriber has no queue: it is a position in the log. As long as it keeps up it reads from the ring here; one that falls out of
 //! it reads from the log until it has caught up. Whoever has seen everything waits, and is woken by the first event that its filter
-//! lets through.
+//! lets through. The ring lacks what nobody wanted when it came, so whoever begins to want it reads from the log as well.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::arrivals::{Arrivals, Arrived};
 use super::shared_event::SharedEvent;
-use crate::event::{ChannelName, Filter, Seq};
-use crate::eventlog::{EventLog, EventLogError, Page, Query, Range, ScanLimits, Skipped, TailPage};
+use crate::event::{ChannelName, Event, Filter, Seq};
+use crate::eventlog::{EventLog, EventLogError, Page, Query, Range, ScanLimits, Skipped};
 
 /// What the ring holds at most.
 const EVENTS: usize = 4096;
@@ -22,49 +22,40 @@ const BYTES: usize = 16 << 20;
 /// Subscribers that read from the log at once.
 const CATCHING_UP: usize = 8;
 
-/// How long to wait before the log is read again after an error.
-const AGAIN: Duration = Duration::from_secs(1);
-
 pub(super) struct Relay {
     log: EventLog,
+    arrivals: Arrivals,
     state: Mutex<State>,
-    /// Somebody reads, or nobody any more.
-    changed: Notify,
     disk: Semaphore,
 }
 
 #[derive(Default)]
 struct State {
-    readers: usize,
-    /// Without a gap.
+    readers: HashMap<u64, Interest>,
+    next_reader: u64,
     ring: VecDeque<Arc<SharedEvent>>,
     bytes: usize,
-    /// Whether the log is followed: events come into the ring.
-    is_following: bool,
-    /// Everything up to here went through the ring, or is older.
+    /// Everything that a reader wants of what came after it is in the ring.
+    complete_after: Seq,
+    /// Everything up to here went by, or is older.
     upto: Seq,
-    waiting: HashMap<u64, Waiting>,
-    quiet: QuietKinds,
-    next_reader: u64,
     /// Why nothing will follow any more.
     ended: Option<EventLogError>,
 }
 
-/// Kinds, by channel, that nobody who waits wants: an event of one costs a look into this table and not one at every filter.
-#[derive(Default)]
-struct QuietKinds {
-    kinds: HashMap<ChannelName, HashSet<String>>,
-    count: usize,
+/// What a reader wants.
+struct Interest {
+    filter: Filter,
+    wake: Arc<Notify>,
+    /// It has seen everything.
+    waiting: Option<Waiting>,
 }
 
-/// A reader that has seen everything.
 struct Waiting {
-    filter: Filter,
     /// The first position that it has not seen.
     next: Seq,
     /// The first event for it, or the first position to read from the log.
     found: Option<Seq>,
-    wake: Arc<Notify>,
 }
 
 /// A position in the log that moves on.
@@ -73,6 +64,8 @@ pub(super) struct Reader {
     number: u64,
     filter: Filter,
     next: Seq,
+    /// The ring lacks events up to here that it wants.
+    lacks: Seq,
     wake: Arc<Notify>,
 }
 
@@ -114,155 +107,128 @@ impl ReadLimits {
 }
 
 impl Relay {
-    pub(super) fn new(log: EventLog) -> Self {
-        Self { log, state: Mutex::default(), changed: Notify::new(), disk: Semaphore::new(CATCHING_UP) }
+    pub(super) fn new(log: EventLog, arrivals: Arrivals) -> Self {
+        Self { log, arrivals, state: Mutex::default(), disk: Semaphore::new(CATCHING_UP) }
     }
 
     pub(super) const fn log(&self) -> &EventLog {
         &self.log
     }
 
-    /// Follows the log while somebody reads, until `stop`.
+    /// Wakes readers for what comes, until `stop`.
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
         stop.run_until_cancelled(async {
             loop {
-                while self.state().readers == 0 {
-                    self.changed.notified().await;
-                }
-                match self.follow().await {
-                    Ok(()) => {}
-                    Err(error) if error.is_transient() => {
-                        tracing::warn!("Events cannot be read for subscribers now: {error}");
-                        tokio::time::sleep(AGAIN).await;
-                    }
-                    Err(error) => {
-                        self.end(error);
-                        break;
-                    }
-                }
+                self.arrivals.changed().await;
+                drop(self.state());
             }
         })
         .await;
     }
 
-    /// Follows the log until nobody reads any more.
-    async fn follow(&self) -> Result<(), EventLogError> {
-        let head = self.log.head();
-        let mut tail = self.log.tail(head);
-        self.begin(head);
-        let followed = loop {
-            tokio::select! {
-                page = tail.next() => match page {
-                    Ok(page) => self.publish(page),
-                    Err(error) => break Err(error),
-                },
-                () = self.changed.notified() => {
-                    if self.state().readers == 0 {
-                        break Ok(());
-                    }
-                }
-            }
-        };
-        let mut state = self.state();
-        (state.ring, state.bytes, state.is_following) = (VecDeque::new(), 0, false);
-        followed
-    }
-
-    /// Starts over at `head`: what came before is read from the log.
-    fn begin(&self, head: Seq) {
-        let mut state = self.state();
-        state.ring.clear();
-        (state.bytes, state.upto, state.is_following) = (0, head, true);
-        for waiting in state.waiting.values_mut().filter(|waiting| waiting.next <= head) {
-            waiting.wake_at(waiting.next);
-        }
-    }
-
-    fn publish(&self, page: TailPage) {
-        let TailPage { events, skipped, upto } = page;
-        if !skipped.is_empty() {
-            return self.begin(upto);
-        }
-        let mut kinds: Vec<_> = events.iter().map(|event| (&event.channel, event.kind.as_str())).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        let mut state = self.state();
-        let State { waiting, quiet, .. } = &mut *state;
-        kinds.retain(|(channel, kind)| !quiet.has(channel, kind));
-        if !kinds.is_empty() {
-            let mut wanted = vec![false; kinds.len()];
-            for waiting in waiting.values_mut().filter(|waiting| waiting.found.is_none()) {
-                let Waiting { filter, next, .. } = waiting;
-                let mut is_wanted = false;
-                for ((channel, kind), wanted) in kinds.iter().zip(&mut wanted) {
-                    let matches = filter.matches_kind(channel, kind);
-                    *wanted |= matches;
-                    is_wanted |= matches;
-                }
-                if is_wanted
-                    && let Some(first) = events.iter().find(|event| event.seq >= *next && filter.matches(event))
-                {
-                    waiting.wake_at(first.seq);
-                }
-            }
-            let unwanted = kinds.iter().zip(wanted).filter(|(_, wanted)| !wanted);
-            unwanted.for_each(|((channel, kind), _)| quiet.add(channel, kind));
-        }
-        for event in events {
-            state.bytes += event.data.len();
-            state.ring.push_back(Arc::new(SharedEvent::new(event)));
-        }
-        while state.ring.len() > EVENTS || state.bytes > BYTES {
-            let Some(oldest) = state.ring.pop_front() else { break };
-            state.bytes -= oldest.event().data.len();
+    /// The state after everything that has come.
+    fn state(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Arrived { events, upto, has_gap, ended } = self.arrivals.take();
+        if has_gap {
+            state.start_over(upto);
+        } else if !events.is_empty() {
+            state.add(&events, &self.arrivals);
         }
         state.upto = upto;
-    }
-
-    fn end(&self, error: EventLogError) {
-        let mut state = self.state();
-        state.ended = Some(error);
-        state.waiting.values().for_each(|waiting| waiting.wake.notify_one());
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        if ended.is_some() && state.ended.is_none() {
+            state.ended = ended;
+            state.readers.values().for_each(|interest| interest.wake.notify_one());
+        }
+        state
     }
 
     /// A reader of what is after `after` and passes `filter`.
     pub(super) fn reader(self: &Arc<Self>, after: Seq, filter: Filter) -> Reader {
         let mut state = self.state();
-        state.readers += 1;
+        if state.readers.is_empty() {
+            state.start_over(self.arrivals.open(&self.log));
+        }
+        let lacks = self.arrivals.want(&filter);
         let number = state.next_reader;
         state.next_reader += 1;
-        if state.readers == 1 {
-            self.changed.notify_one();
-        }
-        Reader { relay: Arc::clone(self), number, filter, next: after.next(), wake: Arc::new(Notify::new()) }
+        let wake = Arc::new(Notify::new());
+        let interest = Interest { filter: filter.clone(), wake: Arc::clone(&wake), waiting: None };
+        state.readers.insert(number, interest);
+        Reader { relay: Arc::clone(self), number, filter, next: after.next(), lacks, wake }
     }
 }
 
-impl QuietKinds {
-    /// With more, it begins anew.
-    const MOST: usize = 1024;
-
-    fn has(&self, channel: &ChannelName, kind: &str) -> bool {
-        self.kinds.get(channel).is_some_and(|kinds| kinds.contains(kind))
+impl State {
+    /// Starts over at `head`: what came before is read from the log.
+    fn start_over(&mut self, head: Seq) {
+        // Everything before is known to be for nobody who waits.
+        let unseen = self.upto;
+        self.ring.clear();
+        (self.bytes, self.complete_after, self.upto) = (0, head, head);
+        for interest in self.readers.values_mut() {
+            if let Some(next) =
+                interest.waiting.as_ref().map(|waiting| waiting.next(unseen)).filter(|next| *next <= head)
+            {
+                interest.wake_at(next);
+            }
+        }
     }
 
-    fn add(&mut self, channel: &ChannelName, kind: &str) {
-        if self.count >= Self::MOST {
-            *self = Self::default();
+    /// Wakes those who wait for one of these events, and keeps what anybody wants.
+    fn add(&mut self, events: &[Arc<Event>], arrivals: &Arrivals) {
+        // The last event of each kind, and whether anybody wants such events.
+        let mut kinds: HashMap<_, (&Event, bool)> = HashMap::new();
+        for event in events {
+            kinds.insert(kind_of(event), (event, false));
         }
-        self.count += usize::from(self.kinds.entry(channel.clone()).or_default().insert(kind.to_owned()));
+        for interest in self.readers.values_mut() {
+            let waits = interest.waiting.as_ref().is_some_and(|waiting| waiting.found.is_none());
+            let mut is_interested = false;
+            for ((channel, kind), (_, is_wanted)) in &mut kinds {
+                if (waits || !*is_wanted) && interest.filter.matches_kind(channel, kind) {
+                    (*is_wanted, is_interested) = (true, true);
+                }
+            }
+            if waits && is_interested {
+                interest.look_at(events);
+            }
+        }
+        kinds.values().filter(|(_, is_wanted)| !is_wanted).for_each(|(last, _)| arrivals.pass_by(last));
+        for event in events.iter().filter(|event| kinds.get(&kind_of(event)).is_some_and(|(_, is_wanted)| *is_wanted)) {
+            self.bytes += event.data.len();
+            self.ring.push_back(Arc::new(SharedEvent::new(Arc::clone(event))));
+        }
+        while self.ring.len() > EVENTS || self.bytes > BYTES {
+            let Some(oldest) = self.ring.pop_front() else { break };
+            self.bytes -= oldest.event().data.len();
+            self.complete_after = oldest.event().seq;
+        }
     }
 
-    /// Somebody begins to wait for what this filter lets through.
-    fn forget_wanted(&mut self, filter: &Filter) {
-        for (channel, kinds) in &mut self.kinds {
-            kinds.retain(|kind| !filter.matches_kind(channel, kind));
+    fn waiting(&self, number: u64) -> Option<&Waiting> {
+        self.readers.get(&number)?.waiting.as_ref()
+    }
+}
+
+fn kind_of(event: &Event) -> (&ChannelName, &str) {
+    (&event.channel, &event.kind)
+}
+
+impl Interest {
+    /// Wakes the reader, which waits, for the first of these events that is for it.
+    fn look_at(&mut self, events: &[Arc<Event>]) {
+        let Some(Waiting { next, .. }) = self.waiting else { return };
+        if let Some(first) = events.iter().find(|event| event.seq >= next && self.filter.matches(event)) {
+            self.wake_at(first.seq);
         }
-        self.count = self.kinds.values().map(HashSet::len).sum();
+    }
+
+    fn wake_at(&mut self, seq: Seq) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.found = Some(seq);
+            self.wake.notify_one();
+        }
     }
 }
 
@@ -271,18 +237,18 @@ impl Waiting {
     fn next(&self, upto: Seq) -> Seq {
         self.found.unwrap_or_else(|| upto.next().max(self.next))
     }
-
-    fn wake_at(&mut self, seq: Seq) {
-        self.found = Some(seq);
-        self.wake.notify_one();
-    }
 }
 
 impl Reader {
+    /// What is up to here can be read now.
+    pub(super) fn head(&self) -> Seq {
+        self.relay.state().upto
+    }
+
     /// Everything up to here is done with: it was read, or the filter does not let it through.
     pub(super) fn position(&self) -> Seq {
         let state = self.relay.state();
-        let next = state.waiting.get(&self.number).map_or(self.next, |waiting| waiting.next(state.upto));
+        let next = state.waiting(self.number).map_or(self.next, |waiting| waiting.next(state.upto));
         Seq(next.0 - 1)
     }
 
@@ -297,15 +263,12 @@ impl Reader {
                 if let Some(error) = &state.ended {
                     return Err(error.clone());
                 }
-                match state.waiting.get(&self.number) {
+                let upto = state.upto;
+                let Some(interest) = state.readers.get_mut(&self.number) else { return Ok(()) };
+                match &interest.waiting {
                     Some(Waiting { found: Some(_), .. }) => return Ok(()),
                     Some(_) => {}
-                    None if self.next > state.upto => {
-                        let (filter, wake) = (self.filter.clone(), Arc::clone(&self.wake));
-                        state.quiet.forget_wanted(&filter);
-                        let waiting = Waiting { filter, next: self.next, found: None, wake };
-                        state.waiting.insert(self.number, waiting);
-                    }
+                    None if self.next > upto => interest.waiting = Some(Waiting { next: self.next, found: None }),
                     None => return Ok(()),
                 }
             }
@@ -337,22 +300,22 @@ impl Reader {
     fn end_waiting(&mut self) {
         let mut state = self.relay.state();
         let upto = state.upto;
-        if let Some(waiting) = state.waiting.remove(&self.number) {
+        if let Some(waiting) = state.readers.get_mut(&self.number).and_then(|interest| interest.waiting.take()) {
             self.next = waiting.next(upto);
         }
     }
 
-    /// `None` if what follows is no longer in the ring.
+    /// `None` if what follows is not in the ring, or not all of it.
     fn read_ring(&self, limits: ReadLimits) -> Option<Reading> {
         let state = self.relay.state();
         let before = Seq(self.next.0 - 1);
-        if state.is_following && before >= state.upto {
+        if before >= state.upto {
             return Some(Reading { entries: Vec::new(), upto: before });
         }
-        if self.next < state.ring.front()?.event().seq {
+        if before < state.complete_after.max(self.lacks) {
             return None;
         }
-        // What is in quarantine is not in the ring, so a place is no position.
+        // Not everything is in the ring, so a place is no position.
         let skip = state.ring.partition_point(|shared| shared.event().seq < self.next);
         let (mut reading, mut bytes) = (Reading { entries: Vec::new(), upto: state.upto }, 0);
         for (looked, shared) in state.ring.iter().skip(skip).enumerate() {
@@ -377,10 +340,10 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         let mut state = self.relay.state();
-        state.waiting.remove(&self.number);
-        state.readers -= 1;
-        if state.readers == 0 {
-            self.relay.changed.notify_one();
+        state.readers.remove(&self.number);
+        if state.readers.is_empty() {
+            self.relay.arrivals.close();
+            (state.ring, state.bytes) = (VecDeque::new(), 0);
         }
     }
 }
@@ -402,156 +365,4 @@ impl Reading {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::task::JoinSet;
-
-    use super::*;
-    use crate::event::{EventPatterns, Pattern};
-    use crate::eventlog::NewEvent;
-    use crate::eventlog::contract::new_event;
-    use crate::eventlog::{EngineKind, Settings};
-    use crate::metrics::Metrics;
-    use crate::subscribe::tests::commit;
-
-    fn log() -> EventLog {
-        EventLog::open(&Settings::new(EngineKind::Memory), &Metrics::new(), Vec::new()).unwrap()
-    }
-
-    fn of_kind(kind: &str) -> Filter {
-        let kinds = vec![Pattern::new(kind).unwrap()];
-        Filter::default().and(Arc::new(EventPatterns { kinds, ..EventPatterns::default() }))
-    }
-
-    async fn read(reader: &mut Reader) -> Vec<u64> {
-        let reading = reader.read(ReadLimits::PAGE).await.unwrap();
-        reading.entries.iter().map(|entry| entry.last().0).collect()
-    }
-
-    /// The next events, in as many pages as it takes.
-    async fn next(reader: &mut Reader) -> Vec<u64> {
-        loop {
-            reader.ready().await.unwrap();
-            let found = read(reader).await;
-            if !found.is_empty() {
-                return found;
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_reader_gets_what_its_filter_lets_through_from_the_log_and_as_it_comes() {
-        let log = log();
-        let relay = Arc::new(Relay::new(log.clone()));
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&relay).run(stop.clone()));
-        for kind in ["a.x", "a.y", "a.x"] {
-            commit(&log, kind, None).await;
-        }
-        let mut early = relay.reader(Seq(0), of_kind("a.x"));
-        assert_eq!(read(&mut early).await, [1, 3], "also before anybody follows the log");
-        let mut late = relay.reader(log.head(), of_kind("a.z"));
-
-        let mut waits = JoinSet::new();
-        waits.spawn(async move { (next(&mut late).await, late.position()) });
-        for kind in ["a.y", "a.x", "a.z"] {
-            commit(&log, kind, None).await;
-        }
-
-        assert_eq!(waits.join_next().await.unwrap().unwrap(), (vec![6], Seq(6)));
-        assert_eq!(next(&mut early).await, [5]);
-        stop.cancel();
-        tasks.join_next().await.unwrap().unwrap();
-    }
-
-    /// The next events, in at most ten looks.
-    async fn soon(reader: &mut Reader) -> Vec<u64> {
-        for _ in 0..10 {
-            reader.ready().await.unwrap();
-            let found = read(reader).await;
-            if !found.is_empty() {
-                return found;
-            }
-        }
-        Vec::new()
-    }
-
-    #[tokio::test]
-    async fn nobody_misses_what_comes_after_an_event_in_quarantine() {
-        let log = log();
-        let relay = Arc::new(Relay::new(log.clone()));
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&relay).run(stop.clone()));
-        let suspect = async || {
-            let event = NewEvent { quarantine: Some("why".to_owned()), ..new_event("{}") };
-            log.commit(vec![event].into()).await.unwrap();
-        };
-        let mut all = relay.reader(Seq(0), Filter::default());
-        for seq in [1, 2] {
-            commit(&log, "a.x", None).await;
-            assert_eq!(next(&mut all).await, [seq]);
-        }
-        suspect().await;
-        for seq in [4, 5, 6] {
-            commit(&log, "a.x", None).await;
-            assert_eq!(soon(&mut all).await, [seq]);
-        }
-        suspect().await;
-        while relay.state().upto < Seq(7) {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(relay.reader(Seq(5), Filter::default()).read(ReadLimits::PAGE).await.unwrap().upto, Seq(7));
-        drop(all);
-        stop.cancel();
-        tasks.join_next().await.unwrap().unwrap();
-    }
-
-    #[test]
-    fn a_kind_is_quiet_until_somebody_waits_for_it() {
-        let (mut quiet, channel) = (QuietKinds::default(), "a".parse().unwrap());
-        for number in 0..QuietKinds::MOST {
-            quiet.add(&channel, &format!("a.{number}"));
-        }
-        quiet.forget_wanted(&of_kind("a.1*"));
-        assert!(quiet.has(&channel, "a.0") && !quiet.has(&channel, "a.1") && !quiet.has(&channel, "a.10"));
-        assert!(quiet.count < QuietKinds::MOST);
-
-        for number in 0..=QuietKinds::MOST {
-            quiet.add(&channel, &format!("a.more{number}"));
-        }
-        assert!(quiet.count <= QuietKinds::MOST);
-    }
-
-    #[tokio::test]
-    async fn the_position_of_a_reader_that_waits_moves_on() {
-        let log = log();
-        let relay = Arc::new(Relay::new(log.clone()));
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&relay).run(stop.clone()));
-        let mut waits = relay.reader(Seq(0), of_kind("a.never"));
-        let mut all = relay.reader(Seq(0), Filter::default());
-        let waiting = async {
-            tokio::select! {
-                // It waits before the first event comes.
-                biased;
-                _ = waits.ready() => panic!("nothing is for it"),
-                () = async {
-                    commit(&log, "a.x", None).await;
-                    let mut seen = next(&mut all).await;
-                    commit(&log, "a.x", None).await;
-                    seen.extend(next(&mut all).await);
-                    assert_eq!(seen, [1, 2]);
-                } => {}
-            }
-        };
-        waiting.await;
-
-        assert_eq!(waits.position(), Seq(2));
-        assert!(read(&mut waits).await.is_empty());
-        drop((waits, all));
-        stop.cancel();
-        tasks.join_next().await.unwrap().unwrap();
-    }
-}
+mod tests;

@@ -2,21 +2,20 @@
 
 use super::record::{CONSUMERS, PARKED};
 use super::*;
-use crate::eventlog::{EngineKind, RetentionLimits, Settings};
-use crate::metrics::Metrics;
+use crate::eventlog::RetentionLimits;
 use crate::subscribe::message::NackAction;
-use crate::subscribe::tests::commit;
+use crate::subscribe::tests::{commit, log};
 
 /// A consumer of a log with as many events, all of subject `a`, and the turn of whoever pulls.
 async fn pulled(events: usize) -> (Consumer, EventLog, Lease, Reader, Vec<ConsumerEntry>) {
-    let log = EventLog::open(&Settings::new(EngineKind::Memory), &Metrics::new(), Vec::new()).unwrap();
+    let (log, arrivals) = log();
     for _ in 0..events {
         commit(&log, "a.x", Some("a")).await;
     }
     let record = Record::new(ConsumerSpec::default(), Seq(0), &BTreeSet::new());
     let consumer = Consumer::new("audit", record, false, BTreeSet::new(), log.clone(), Counter::default()).unwrap();
     let lease = consumer.pull(None).unwrap();
-    let mut reader = consumer.reader(&Arc::new(Relay::new(log.clone())), &Filter::default());
+    let mut reader = consumer.reader(&Arc::new(Relay::new(log.clone(), arrivals)), &Filter::default());
     let entries = consumer.next(lease, &mut reader, 10).await.unwrap();
     (consumer, log, lease, reader, entries)
 }

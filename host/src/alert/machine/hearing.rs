@@ -68,7 +68,9 @@ impl Machine {
         let Some(said) = said else { return };
         let is_handled = self.incidents.get(&id).is_some_and(|incident| incident.state == State::Handled);
         let heard = match Outcome::named(said) {
-            Some(said) if is_current && !(said == Outcome::Handled && is_handled) => self.say(id, said, Speaker::Agent(agent), "", now),
+            Some(said) if is_current && !(said == Outcome::Handled && is_handled) => {
+                self.say(id, said, Speaker::Agent(agent), "", now)
+            }
             Some(said) => {
                 self.edit(id, |incident| {
                     incident.note(

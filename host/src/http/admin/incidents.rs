@@ -14,9 +14,7 @@ use super::query::{BadParameter, CURSOR, PAGE, TIME, each};
 use super::read::{blocking, json};
 use super::replays::parse_by;
 use crate::alert::{AlertError, Signal, SignalId, SignalView, State};
-use crate::alert::{
-    Alerts, Entry, Environment, Incident, IncidentId, Level, Machine, Outcome, Refusal as Unsaid, Speaker,
-};
+use crate::alert::{Alerts, Entry, Environment, Incident, IncidentId, Level, Machine, Outcome, Refusal as Unsaid};
 use crate::event::{Pattern, Timestamp};
 use crate::http::answer::{Response, with_json_text};
 use crate::http::problem::{HttpProblem, shortened};
@@ -360,7 +358,7 @@ mod tests {
             ("resolved", &[("alertname", "Slow"), ("severity", "warning")]),
         ]);
         let down = titled(&machine, "Down");
-        machine.say(down, Outcome::Acknowledged, Speaker::Person("ann"), "", START).unwrap();
+        machine.say(down, Outcome::Acknowledged, crate::alert::Speaker::Person("ann"), "", START).unwrap();
         machine
     }
 

@@ -21,7 +21,7 @@ impl Backoff {
 
     fn next(&mut self) -> Duration {
         let wait = self.0;
-        self.0 = (wait * 2).min(Self::LONGEST);
+        self.0 = wait.saturating_mul(2).min(Self::LONGEST);
         wait
     }
 }

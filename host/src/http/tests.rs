@@ -1,6 +1,5 @@
 //! The HTTP server over real sockets, with a log in memory and no plugins.
 
-mod idle_connections;
 mod long_connections;
 
 use std::collections::{BTreeMap, BTreeSet};

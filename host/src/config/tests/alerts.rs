@@ -81,11 +81,11 @@ fn keys_become_settings() {
 }
 
 #[test]
-fn heartbeats_replace_the_default_one() {
+fn heartbeats_replace_the_default_ones() {
     let heartbeats =
         |keys: &str| config(&format!("{CHANNEL}[alerts]\nchannels = ['grafana']\n{keys}")).alerts.heartbeats;
 
-    assert_eq!(heartbeats("").len(), 1);
+    assert_eq!(heartbeats("").len(), 2);
     assert_eq!(heartbeats("heartbeats = []"), []);
     let text = "[[alerts.heartbeats]]\nname = 'eu'\nlabels = { alertname = 'Watchdog', cluster = 'eu-*' }\nmissing_after = '5m'";
     let [eu] = heartbeats(text).try_into().unwrap();

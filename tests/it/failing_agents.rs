@@ -104,7 +104,7 @@ async fn failures(gateway: &TestGateway, class: &str) -> u64 {
 async fn an_agent_that_refuses_connections_is_told_of_and_knocked_at_until_it_is_back() {
     let socket = vacant();
     let keys = "concurrency = 1\n\
-                retry = { attempts = 4, first_wait = \"1ms\", max_wait = \"1ms\" }\n\
+                retry = { attempts = 100, first_wait = \"1ms\", max_wait = \"1ms\" }\n\
                 breaker = { failures = 5, max_open = \"1s\" }\n";
     let gateway = gateway_to(socket.local_addr().unwrap(), keys).await;
 

@@ -231,8 +231,13 @@ async fn alerts_begin_change_and_end_with_reloads() {
     assert_eq!(reloaded(&gateway).await["changed"], json!(["alerts.group_by"]));
     fire(&gateway, "Memory", "us").await;
     fire(&gateway, "Network", "us").await;
+    let both = async || {
+        let alerts = gateway.list("alerts?status=firing").await;
+        let is_known = |name: &str| alerts.iter().any(|alert| alert["alertname"] == name);
+        (is_known("Memory") && is_known("Network")).then_some(alerts)
+    };
+    let alerts = gateway.until("both are known", both).await;
     gateway.until("one more is told", async || (opened(&gateway).await == 3).then_some(())).await;
-    let alerts = gateway.list("alerts?status=firing").await;
     let incident = |name: &str| alerts.iter().find(|alert| alert["alertname"] == name).unwrap()["incident"].clone();
     assert_eq!(incident("Memory"), incident("Network"));
 

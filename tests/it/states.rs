@@ -73,7 +73,7 @@ async fn a_channel_of_alerts_keeps_what_repeats() {
     let headers = [("content-type", "application/json")];
     let reply = gateway.client.post("/webhooks/alertmanager", &headers, body.to_string()).await.expect_status(200);
 
-    let rows = gateway.list("events").await;
+    let rows = gateway.list("events?channel=alertmanager").await;
     let (repeat, first) = (&rows[0], &rows[1]);
     assert_eq!(reply.json()["events"][0]["id"], first["id"], "the answer names the first one");
     assert_eq!(reply.json()["events"][0]["status"], "duplicate");

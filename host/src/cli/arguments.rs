@@ -151,7 +151,7 @@ pub(super) enum Command {
         #[command(flatten)]
         list: IncidentsArguments,
     },
-    /// List alerts: what fires, since when, and in which incident; or the rules that they are looked at by
+    /// List alerts: what fires, since when and in which incident; or list their rules
     #[command(args_conflicts_with_subcommands = true, after_help = ALERTS)]
     Alerts {
         #[command(subcommand)]

@@ -41,7 +41,7 @@ Commands:
   events       List, show, follow or replay events
   deliveries   List or replay deliveries of events to agents
   incidents    List incidents, which agents and people work on, show one, or say what becomes of it
-  alerts       List alerts: what fires, since when, and in which incident
+  alerts       List alerts: what fires, since when and in which incident; or list their rules
   silences     List, add, end, export or import silences: alerts that nobody is told of for now
   subscribe    Read events as a subscriber, and acknowledge them as a consumer
   emit         Emit an event to a channel

@@ -1,3 +1,5 @@
+//! How alerts begin, end and go on, on a log that fails now and then.
+
 use std::panic::panic_any;
 
 use serde_json::json;

@@ -229,9 +229,13 @@ Example: gateway incidents split 3fa8 0d4e81 77b2f0
     check_help(
         &["alerts"],
         r"
-List alerts: what fires, since when, and in which incident
+List alerts: what fires, since when and in which incident; or list their rules
 
 Usage: gateway alerts [OPTIONS]
+       gateway alerts <COMMAND>
+
+Commands:
+  rules  List heartbeats, maintenance windows and inhibition rules, each with its state
 
 Options:
       --limit <LIMIT>        Maximum number of rows, 1 to 500 [default: 50]
@@ -257,6 +261,7 @@ Examples:
   gateway alerts --status firing --environment production
   gateway alerts --incident 3fa85f64a1b2c3d4
   gateway alerts --suppressed true
+  gateway alerts rules
 ",
     );
 }

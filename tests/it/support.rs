@@ -12,6 +12,7 @@ mod event_stream;
 mod packages;
 mod prometheus;
 mod sender;
+pub(crate) mod site;
 mod slow_agent;
 mod template;
 mod tls;
@@ -40,6 +41,7 @@ pub(crate) use self::component::{Guest, built_in, channel_of, guest};
 pub(crate) use self::event_stream::EventStream;
 pub(crate) use self::packages::{npm_packages, pypi_packages};
 pub(crate) use self::prometheus::Prometheus;
+pub(crate) use self::site::Backend;
 pub(crate) use self::slow_agent::SlowAgent;
 pub(crate) use self::template::Template;
 pub(crate) use self::tls::{Authority, Identity};
@@ -297,6 +299,20 @@ impl TestGateway {
                 Err(Ended { code: status.code(), log, setup })
             }
         }
+    }
+
+    /// The address of sites, which is the last one that is served.
+    pub(crate) async fn sites(&self) -> std::net::SocketAddr {
+        let served = |line: &str| {
+            let (_, url) = line.split_once("Serving on ")?;
+            url.trim_end_matches('/').split_once("://")?.1.parse().ok()
+        };
+        self.until("the address of sites", async || {
+            let log = self.log();
+            let mut served = log.lines().filter_map(served);
+            served.nth(1)
+        })
+        .await
     }
 
     /// Sends a `POST` to `/webhooks/{channel}`.

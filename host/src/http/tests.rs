@@ -32,6 +32,7 @@ use crate::skill::Skills;
 use crate::subscribe::{self, Subscriptions};
 use crate::systemd::Sockets;
 use crate::verify::Secret;
+use crate::web::{self, Web};
 
 use super::{Server, Services, Settings, reloads};
 
@@ -134,6 +135,7 @@ impl Gateway {
             key_sets: Arc::new(KeySets::new(Arc::new(NoKeys))),
             skills: Skills::default(),
             alerts: Alerts::new(alert::Settings::default(), &metrics),
+            web: Web::new(web::Settings::default(), &metrics),
             subscriptions: Subscriptions::load(subscribe::Settings::default(), log.clone(), &metrics).unwrap(),
             metrics,
             started_at: Timestamp::now(),

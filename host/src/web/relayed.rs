@@ -116,7 +116,8 @@ impl Body for Relayed {
                 if let Some(silence) = &mut this.silence {
                     silence.since = Instant::now();
                 }
-                if this.body.is_end_stream() {
+                // Nothing comes after trailers, and nobody asks for it.
+                if frame.is_trailers() || this.body.is_end_stream() {
                     this.finish();
                 }
                 Poll::Ready(Some(Ok(frame)))

@@ -123,7 +123,8 @@ impl Streamed {
                     return Poll::Ready(Some(Err(io::ErrorKind::FileTooLarge.into())));
                 };
                 self.left = left;
-                if self.body.is_end_stream() {
+                // Nothing comes after trailers, and nobody asks for it.
+                if frame.is_trailers() || self.body.is_end_stream() {
                     progress.is_complete.store(true, Ordering::Release);
                 }
                 Poll::Ready(Some(Ok(frame)))

@@ -189,6 +189,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             list(Listing::Consumers, &Request::Consumers, arguments.table)
         }
         Command::Consumers { command: Some(command), .. } => block_on(consumers::run(asked, command)),
+        Command::Sites(arguments) => list(Listing::Sites, &Request::Sites, arguments.table),
+        Command::Backends(arguments) => list(Listing::Backends, &Request::Backends, arguments.table),
         Command::Subscribers(arguments) => list(Listing::Subscribers, &Request::Subscribers, arguments.table),
         Command::Types { kind, table } => block_on(kinds::run(asked, kind, table)),
         Command::Log { command } => block_on(log::run(asked, command)),

@@ -12,6 +12,7 @@ mod access;
 mod agents;
 mod alerts;
 mod asked;
+mod backends;
 mod binding;
 mod channels;
 mod check;
@@ -34,6 +35,7 @@ mod schemas;
 mod secret;
 mod section;
 mod settings;
+mod sites;
 mod source;
 mod subscriptions;
 #[cfg(test)]

@@ -34,6 +34,7 @@ use crate::schema::{SCHEMAS, Schemas};
 use crate::skill::{self, SkillMetrics, Skills};
 use crate::subscribe::{Arrivals, SUBSCRIPTIONS, Subscriptions};
 use crate::systemd::{Inherited, Notifier};
+use crate::web::{WEB, Web};
 
 /// Serves until SIGTERM or SIGINT, or until the event log cannot be trusted any more. A second signal ends it at once.
 pub async fn run(config: Config, inherited: Inherited, set_log_level: SetLogLevel) -> Result<(), GatewayError> {
@@ -86,6 +87,7 @@ struct Parts {
     schemas: Schemas,
     counts: KindCounts,
     alerts: Alerts,
+    web: Web,
 }
 
 impl Parts {
@@ -140,6 +142,7 @@ impl Parts {
         subscriptions.flush().await;
         log.set_retention(retention);
         let key_sets = issuer_keys(&metrics);
+        let web = Web::new(config.web, &metrics);
         let services = Services {
             ingest: ingest.clone(),
             dispatch: dispatch.clone(),
@@ -151,6 +154,7 @@ impl Parts {
             subscriptions: subscriptions.clone(),
             catalog,
             alerts: alerts.clone(),
+            web: web.clone(),
             key_sets: Arc::clone(&key_sets),
             metrics,
             started_at,
@@ -174,6 +178,7 @@ impl Parts {
             subscriptions: subscriptions.clone(),
             schemas: schemas.clone(),
             alerts: alerts.clone(),
+            web: web.clone(),
             key_sets,
             set_log_level,
         };
@@ -191,13 +196,14 @@ impl Parts {
             schemas,
             counts,
             alerts,
+            web,
         })
     }
 
     /// Starts to accept requests and to deliver.
     fn serve(self, notifier: &Arc<Notifier>, hangups: unix::Signal) -> Serving {
         let Self { server, ingest, dispatch, replays, log, plugins, notices, reloader, .. } = self;
-        let Self { subscriptions, schemas, counts, alerts, .. } = self;
+        let Self { subscriptions, schemas, counts, alerts, web, .. } = self;
         let addresses = server.urls();
         let control = server.control();
         let mut running = Running::new(STOP_ORDER);
@@ -214,10 +220,12 @@ impl Parts {
             watch::failed_plugins(plugins),
             watch::silent_channels(ingest.clone(), log.clone()),
             watch::burning_agents(dispatch.clone()),
+            watch::changed_backends(web.clone(), notices.every()),
         ];
         running.add(notices.start(&log, recipients(), sources));
         running.add(alerts.start(&log, recipients()));
         running.add(ingest.start());
+        running.add(web.start());
         for address in &addresses {
             tracing::info!("Serving on {address}");
         }
@@ -242,6 +250,7 @@ const STOP_ORDER: &[Step] = &[
     Step(REQUESTS, Within::HalfOfGrace),
     Step(DELIVERIES, Within::Rest),
     Step(REQUESTS, Within::Unlimited),
+    Step(WEB, Within::Rest),
     // What was acknowledged last is written.
     Step(SUBSCRIPTIONS, Within::Rest),
     Step(NOTICES, Within::Rest),

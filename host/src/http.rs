@@ -1,4 +1,4 @@
-//! The HTTP server: webhooks, health checks and the admin API.
+//! The HTTP server: webhooks, sites, health checks and the admin API.
 //!
 //! It owns sockets, limits, status codes and error texts. It promises that cheap refusals come before any work, that at most
 //! [`Settings::max_buffered`] bytes of bodies are in memory, and that every response to a readable request carries
@@ -25,6 +25,7 @@ mod router;
 mod server;
 mod settings;
 mod shared;
+mod sites;
 mod subscriptions;
 mod surface;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A self-hosted event gateway: webhooks in, durable events, agents out, every adapter a sandboxed Wasm component.
 //!
 //! To read it in order: `event`, `metrics`, `systemd`, `lifecycle`, `memory`, `coding`, `process`, `verify`, `caller`, `egress`, `eventlog`, `plugin`, `skill`, `notice`, `schema`, `catalog`, `ingest`, `dispatch`,
-//! `replay`, `sample`, `http`, `config`, `gateway`, `cli`. Each imports only from those before it (`ARCHITECTURE.md` says why).
+//! `replay`, `web`, `sample`, `http`, `config`, `gateway`, `cli`. Each imports only from those before it (`ARCHITECTURE.md` says why).
 
 #![expect(
     missing_docs,
@@ -35,3 +35,4 @@ pub mod skill;
 pub mod subscribe;
 pub mod systemd;
 pub mod verify;
+pub mod web;

@@ -1,9 +1,9 @@
-//! Notices: what happens to the gateway itself, as events of the built-in channel `gateway`.
+//! Notices: what happens to the gateway itself, as events of the built-in channels `gateway` and `web`.
 //!
 //! Whoever notices something puts it into a bounded queue and goes on; a task commits it like any other event, and routes that
 //! name the channel send it anywhere. It promises that a notice never holds anybody up, that of one kind about one thing there is
 //! at most one within `every`, and that what is left out is counted. A notice is never about a notice: who tells of deliveries
-//! leaves out those of the channel. Deliberately absent: what is worth a notice.
+//! leaves out those of the channel `gateway`. Deliberately absent: what is worth a notice.
 
 mod throttle;
 
@@ -45,6 +45,8 @@ impl Default for Settings {
 /// Something that happened to the gateway.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
+    /// The built-in channel that tells it.
+    pub channel: &'static str,
     /// Without the name of the channel, such as `delivery.dead`.
     pub kind: &'static str,
     /// What it is about: the name of an agent, a plugin or a channel.
@@ -54,17 +56,23 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// The same, told by another built-in channel.
+    #[must_use]
+    pub fn told_by(self, channel: &'static str) -> Self {
+        Self { channel, ..self }
+    }
+
     /// A notice with an object as its data.
     pub fn new(kind: &'static str, subject: impl ToString, data: Value) -> Self {
         let data = match data {
             Value::Object(data) => data,
             other => [("value".to_owned(), other)].into_iter().collect(),
         };
-        Self { kind, subject: subject.to_string(), data }
+        Self { channel: ChannelName::GATEWAY, kind, subject: subject.to_string(), data }
     }
 }
 
-/// Where the events of the channel go: the routes.
+/// Where the events of the channels go: the routes.
 pub type Recipients = Box<dyn Fn(&Facts<'_>) -> Vec<Recipient> + Send + Sync>;
 
 /// Is asked every second what there is to notice.
@@ -103,6 +111,11 @@ impl Notices {
         if self.0.sender.try_send(notice).is_err() {
             self.0.dropped.inc();
         }
+    }
+
+    /// The least time between two notices of one kind about one thing.
+    pub fn every(&self) -> Duration {
+        self.0.settings.every
     }
 
     /// Starts to store what is told, and to ask `sources`.
@@ -156,8 +169,8 @@ impl Notices {
 
 /// `left_out` is how many like it there were since the last one.
 fn event(notice: Notice, left_out: u64, recipients: &Recipients) -> NewEvent {
-    let Notice { kind, subject, mut data } = notice;
-    let channel: ChannelName = ChannelName::GATEWAY.parse().expect("the name of a built-in channel is a name");
+    let Notice { channel, kind, subject, mut data } = notice;
+    let channel: ChannelName = channel.parse().expect("the name of a built-in channel is a name");
     let kind = format!("{channel}.{kind}");
     if left_out > 0 {
         data.insert("left_out".to_owned(), json!(left_out));
@@ -165,7 +178,7 @@ fn event(notice: Notice, left_out: u64, recipients: &Recipients) -> NewEvent {
     let data = Bytes::from(Value::Object(data).to_string());
     let facts = Facts { channel: &channel, kind: &kind, subject: Some(&subject), attributes: &[], data: &data };
     NewEvent {
-        plugin: ChannelName::GATEWAY.parse().expect("names of channels and plugins follow the same rule"),
+        plugin: channel.as_str().parse().expect("names of channels and plugins follow the same rule"),
         recipients: recipients(&facts),
         channel,
         kind,

@@ -19,7 +19,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::support::{BINARY, Client, KEY, RemoteAgent, Setup, built_in};
+use crate::support::{BINARY, Backend, Client, KEY, RemoteAgent, Setup, built_in};
 
 /// What gateway and receivers share.
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -227,6 +227,69 @@ async fn the_example_of_an_alert_gateway_tells_a_processor_of_problems() {
 }
 
 /// An event of a type that nobody declared is an error, and so is one whose data does not match.
+#[tokio::test]
+async fn the_example_of_a_web_gateway_leads_to_eight_services() {
+    const SERVICES: [(&str, u16, &[&str]); 8] = [
+        ("training", 3001, &["/api/v1/training"]),
+        ("provider", 3200, &["/api/v1/providers", "/api/v1/budget"]),
+        ("orchestration", 3100, &["/api/v1/intent", "/api/v1/dag"]),
+        ("analytics", 3300, &["/api/v1/analytics"]),
+        ("integration", 3400, &["/api/v1/oauth", "/api/v1/github"]),
+        ("context", 3020, &["/api/v1/context"]),
+        ("product", 3006, &["/api/v1/workflows", "/api/v1/artifacts"]),
+        ("design", 3014, &["/api/v1/design"]),
+    ];
+    let mut services = Vec::new();
+    let mut changes = vec![
+        (
+            "[http]\n# Webhooks and the admin API, for this machine.\nlisten = \"127.0.0.1:8080\"\n".to_owned(),
+            String::new(),
+        ),
+        ("127.0.0.1:3000".to_owned(), "127.0.0.1:0".to_owned()),
+        ("health = { path".to_owned(), "health = { interval = \"100ms\", path".to_owned()),
+    ];
+    for (name, port, prefixes) in SERVICES {
+        let body = name.to_owned();
+        let service = Backend::answering_by(move |seen| {
+            let body = if seen.line().starts_with("GET /health ") { "" } else { &body };
+            format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+        });
+        let service = service.await;
+        changes.push((format!("127.0.0.1:{port}\""), format!("{}\"", service.address)));
+        services.push((name, prefixes, service));
+    }
+    let changes: Vec<_> = changes.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
+    let setup = configured("web.toml", &changes);
+    let check = setup.command(&["check"]).output().unwrap();
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+    let gateway = setup.start().await;
+    let web = Client::new(gateway.sites().await);
+    let all_up = async || (web.get("/api/v1/health").await.status == 200).then_some(());
+    gateway.until("all services are up", all_up).await;
+
+    for (name, prefixes, service) in &services {
+        for prefix in *prefixes {
+            let reply = web.post(&format!("{prefix}/1?x=y"), &[("content-type", "application/json")], "{}").await;
+            assert_eq!((reply.status.as_u16(), &reply.body[..]), (200, name.as_bytes()), "{prefix}");
+            assert_eq!(service.only().await.line(), format!("POST {prefix}/1?x=y HTTP/1.1"));
+        }
+    }
+    assert_eq!(web.get("/api/v1/trainings").await.status, 404);
+    assert_eq!(web.post("/api/v1/dag", &[], vec![b'x'; (2 << 20) + 1]).await.status, 413);
+    let (_, _, product) = services.remove(6);
+    drop(product);
+    let health = gateway
+        .until("a service is down", async || {
+            let reply = web.get("/api/v1/health").await;
+            (reply.status == 503).then(|| reply.json())
+        })
+        .await;
+    assert_eq!(
+        (&health["ok"], &health["services"]["product"], &health["services"]["training"]),
+        (&json!(false), &json!("down"), &json!("up"))
+    );
+}
+
 #[tokio::test]
 async fn the_example_for_training_takes_its_types_and_no_others() {
     let mut setup = configured("training/gateway.toml", &[]).env("TRAINING_KEY", KEY);

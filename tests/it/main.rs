@@ -78,6 +78,7 @@ mod two_way;
 mod unknown_bodies;
 mod verification;
 mod versions;
+mod web;
 
 #[path = ".."]
 mod shared {

@@ -120,6 +120,7 @@ const SHOWN: &[(&str, &str, &str)] = &[
     ("gateway_skills", "gauge", "Skills found."),
     ("gateway_subscriber_events_sent", "counter", "Events sent to subscribers."),
     ("gateway_subscriber_lag_seconds", "histogram", "Time from the commit of an event to its first message."),
+    ("gateway_web_tunnels", "gauge", "Open WebSocket connections to backends."),
     ("task_processing_duration_seconds", "histogram", "From the commit of an event to the end of its delivery."),
     ("tasks_in_queue", "gauge", "Deliveries that wait in memory."),
     ("webhook_requests", "counter", "Webhook requests by channel and HTTP status."),

@@ -23,7 +23,7 @@ const ORDER: &[&[&str]] = &[
     &["caller", "egress"],
     &["eventlog", "plugin", "skill"],
     &["notice", "schema"],
-    &["catalog", "ingest", "dispatch", "replay", "alert", "subscribe"],
+    &["catalog", "ingest", "dispatch", "replay", "alert", "subscribe", "web"],
     &["sample"],
     &["http"],
     &["config"],
@@ -37,7 +37,7 @@ const ORDER: &[&[&str]] = &[
 const FENCES: &[(&[&str], &[&str])] = &[
     (&["wasmtime", "wasmtime_wasi"], &["plugin"]),
     (&["sled"], &["eventlog/engine/sled"]),
-    (&["hyper", "hyper_util", "hyper_rustls"], &["http", "egress", "cli"]),
+    (&["hyper", "hyper_util", "hyper_rustls"], &["http", "egress", "web", "cli"]),
     (&["tokio_websockets"], &["subscribe/websocket"]),
     (&["listenfd"], &["systemd"]),
     (&["clap", "clap_complete", "clap_mangen"], &["cli"]),

@@ -181,6 +181,10 @@ pub(super) enum Command {
     },
     /// List the connections of subscribers
     Subscribers(ListArguments),
+    /// List sites: which paths go to which backend
+    Sites(ListArguments),
+    /// List the backends of sites, and which of their addresses are up
+    Backends(ListArguments),
     /// List the kinds of events with their counts and schemas, or print the schema of one
     Types {
         /// Kind, as listed; by default all are listed

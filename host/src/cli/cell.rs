@@ -27,6 +27,21 @@ pub(super) fn breaker(row: &Value) -> String {
     }
 }
 
+/// The routes of a site: prefixes, and what answers below each.
+pub(super) fn site_routes(site: &Value) -> String {
+    let route = |route: &Value| format!("{} > {}", shown(&route["prefix"]), shown(&route["backend"]));
+    site["routes"].as_array().into_iter().flatten().map(route).collect::<Vec<_>>().join(", ")
+}
+
+/// The addresses of a backend, each with its state unless that is the expected one.
+pub(super) fn backend_addresses(backend: &Value) -> String {
+    let address = |address: &Value| match address["state"].as_str() {
+        Some("up") => shown(&address["address"]),
+        _ => format!("{} ({})", shown(&address["address"]), shown(&address["state"])),
+    };
+    backend["addresses"].as_array().into_iter().flatten().map(address).collect::<Vec<_>>().join(", ")
+}
+
 /// Why an agent does not get its deliveries.
 pub(super) fn detail(row: &Value) -> String {
     if !row["detail"].is_null() {

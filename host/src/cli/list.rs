@@ -6,11 +6,11 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::arguments::output::{Format, TableArguments};
-pub(super) use super::cell::{bad_endpoints, forecast, shown};
 use super::cell::{
-    breaker, budget, detail, failed_lately, fails_mostly, failure, failures, file_name, first_line, held, labels,
-    last_failure, next_attempt, pairs,
+    backend_addresses, breaker, budget, detail, failed_lately, fails_mostly, failure, failures, file_name, first_line,
+    held, labels, last_failure, next_attempt, pairs, site_routes,
 };
+pub(super) use super::cell::{bad_endpoints, forecast, shown};
 use super::client::Client;
 use super::connection::Connection;
 use super::failure::Failure;
@@ -44,6 +44,8 @@ pub(super) enum Listing {
     Parked,
     Subscribers,
     Types,
+    Sites,
+    Backends,
 }
 
 /// The columns that hold times.
@@ -91,6 +93,8 @@ impl Listing {
             Self::Parked => "parked",
             Self::Subscribers => "connections",
             Self::Types => "types",
+            Self::Sites => "sites",
+            Self::Backends => "backends",
         }
     }
 
@@ -274,6 +278,27 @@ impl Listing {
                 ("unacked", |row| shown(&row["unacked"])),
                 ("connection", |row| shown(&row["connection_id"])),
             ],
+            Self::Sites => &[
+                ("hosts", |row| match row["hosts"].as_array().map(Vec::len) {
+                    Some(0) => "*".to_owned(),
+                    _ => shown(&row["hosts"]),
+                }),
+                ("routes", |row| site_routes(row)),
+                ("in flight", |row| {
+                    let in_flight = |route: &Value| route["in_flight"].as_u64().unwrap_or(0);
+                    row["routes"].as_array().into_iter().flatten().map(in_flight).sum::<u64>().to_string()
+                }),
+            ],
+            Self::Backends => &[
+                ("name", |row| shown(&row["name"])),
+                ("state", |row| shown(&row["state"])),
+                ("in flight", |row| shown(&row["in_flight"])),
+                ("addresses", |row| backend_addresses(row)),
+                ("error", |row| {
+                    let errors = row["addresses"].as_array().into_iter().flatten().map(|address| &address["error"]);
+                    errors.map(first_line).find(|error| !error.is_empty()).unwrap_or_default()
+                }),
+            ],
             Self::Replays => &[
                 ("id", |row| shown(&row["id"])),
                 ("state", |row| shown(&row["state"])),
@@ -305,7 +330,7 @@ impl Listing {
             Self::Parked => &["id"],
             Self::Subscribers => &["connection"],
             Self::Types => &["checked", "file"],
-            Self::Routes | Self::Skills | Self::AlertRules => &[],
+            Self::Routes | Self::Skills | Self::AlertRules | Self::Sites | Self::Backends => &[],
         }
     }
 
@@ -343,6 +368,8 @@ impl Listing {
             Self::Consumers => "no consumers: add `[consumers.NAME]` to the configuration",
             Self::Parked => "nothing is parked",
             Self::Subscribers => "nobody is connected: `gateway subscribe` is one",
+            Self::Sites => "no sites: add `[web]` and `[[sites]]` to the configuration",
+            Self::Backends => "no backends: add `[web]` and `[backends.NAME]` to the configuration",
             Self::Types => "no kind was seen or declared yet: `gateway send` makes an event",
             Self::Replays => "no replays; `gateway deliveries replay` starts one",
         }

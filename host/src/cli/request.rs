@@ -19,6 +19,8 @@ pub(super) enum Request {
     Parked(String),
     Subscribers,
     Types,
+    Sites,
+    Backends,
     /// A page of incidents, by its query.
     Incidents(String),
     /// A page of alerts, by its query.
@@ -128,6 +130,8 @@ impl Request {
             Self::Parked(name) => format!("/admin/consumers/{}/parked?limit=500", encoded(name)),
             Self::Subscribers => "/admin/subscribers".to_owned(),
             Self::Types => "/admin/types".to_owned(),
+            Self::Sites => "/admin/sites".to_owned(),
+            Self::Backends => "/admin/backends".to_owned(),
             Self::Incidents(query) => format!("/admin/incidents?{query}"),
             Self::Alerts(query) => format!("/admin/alerts?{query}"),
             Self::AlertRules => "/admin/alerts/rules".to_owned(),

@@ -231,15 +231,20 @@ fn is_free(path: &str, name: &str, place: &SettingPlace<'_>, claimed: &BTreeMap<
     }
 }
 
-fn is_below(path: &str, base: &str) -> bool {
+pub(super) fn is_below(path: &str, base: &str) -> bool {
     path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether `path` has one spelling only: no escapes, no empty segments, no dots, no slash at its end.
+pub(super) fn is_plain_path(path: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@".contains(c);
+    let odd = |part: &str| part.is_empty() || part == "." || part == "..";
+    path.starts_with('/') && path.chars().all(allowed) && !path.split('/').skip(1).any(odd)
 }
 
 fn path_problem(path: &str) -> Option<String> {
     let trimmed = path.trim_end_matches('/');
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@".contains(c);
-    let odd = |part: &str| part.is_empty() || part == "." || part == "..";
-    if !trimmed.starts_with('/') || !trimmed.chars().all(allowed) || trimmed.split('/').skip(1).any(odd) {
+    if !is_plain_path(trimmed) {
         return Some("a path such as `/webhooks/github`".to_owned());
     }
     let reserved = RESERVED.iter().find(|reserved| is_below(trimmed, reserved))?;

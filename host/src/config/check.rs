@@ -14,7 +14,7 @@ use super::section::Section;
 use super::settings::{Config, LogFormat, LogSettings, ReloadSettings};
 use super::source::Source;
 use super::value::show_size;
-use super::{access, agents, alerts, channels, plugins, routes, schemas, subscriptions};
+use super::{access, agents, alerts, channels, plugins, routes, schemas, sites, subscriptions};
 use crate::eventlog::{EngineKind, RetentionLimits};
 use crate::http::AdminSettings;
 use crate::{dispatch, eventlog, http, ingest, notice, replay, skill};
@@ -39,7 +39,7 @@ pub(super) fn check(raw: Raw) -> Result<Config, Vec<ConfigProblem>> {
 /// Reads all settings. Missing and invalid values become defaults; `raw` collects the problems.
 pub(super) fn assemble(raw: &Raw) -> Config {
     let root = Section::root(raw);
-    let http = http_settings(&root);
+    let mut http = http_settings(&root);
     let (eventlog, dir) = eventlog_settings(&root.section("eventlog"), http.max_body);
     let plugins = plugins::plugin_settings(&root.section("plugins"), &dir);
     let limits = PluginLimits(&plugins.rules);
@@ -50,6 +50,8 @@ pub(super) fn assemble(raw: &Raw) -> Config {
     let subscriptions = subscriptions::subscriptions(&root, &callers, &channels, &agents, &eventlog.retention);
     let routes = routes::routes(&root, &channels, &agents);
     agents.extend(agents::responders(&root, &channels, &routes));
+    let web = sites::web(&root, &callers, &http, &sites::taken_paths(&channels, &agents, &subscriptions));
+    http.sites = web.listen;
     let auto_mount = root.section("plugins").flag("auto_mount").unwrap_or(true);
     Config {
         source: Source::default(),
@@ -66,6 +68,7 @@ pub(super) fn assemble(raw: &Raw) -> Config {
         schemas: schemas::schemas(&root, &subscriptions.prefix),
         subscriptions,
         alerts,
+        web,
         log: log_settings(&root.section("log")),
         http,
         eventlog,
@@ -104,6 +107,7 @@ fn http_settings(root: &Section<'_>) -> http::Settings {
         address_limit: access::address_limit(&section),
         access_log: root.section("log").flag("access").unwrap_or(false),
         admin: admin_settings(&root.section("admin"), &section, listen),
+        sites: None,
     };
     if settings.max_body > settings.max_buffered {
         section.place("max_body").problem_with_hint(

@@ -17,6 +17,7 @@ pub fn restart_keys(started: &Config, next: &Config) -> Vec<&'static str> {
     compare("http.max_connections", a.max_connections == b.max_connections);
     compare("http.tls", a.tls.is_some() == b.tls.is_some());
     compare("admin.listen", a.admin.listen == b.admin.listen);
+    compare("web.listen", started.web.listen == next.web.listen);
     let (a, b) = (&started.eventlog, &next.eventlog);
     compare_engines(&a.engine, &b.engine, &mut compare);
     compare("eventlog.dedup_window", a.dedup_window == b.dedup_window);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::findings::Judged;
 use super::source::Source;
 use crate::event::PluginName;
-use crate::{alert, dispatch, eventlog, http, ingest, notice, plugin, replay, schema, skill, subscribe};
+use crate::{alert, dispatch, eventlog, http, ingest, notice, plugin, replay, schema, skill, subscribe, web};
 
 /// The settings of every module, valid as a whole.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub struct Config {
     pub subscriptions: subscribe::Settings,
     /// `[alerts]`.
     pub alerts: alert::Settings,
+    /// `[web]`, `[[sites]]` and `[backends.*]`.
+    pub web: web::Settings,
     /// `[log]`.
     pub log: LogSettings,
     /// `[reload]`.

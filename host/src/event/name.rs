@@ -95,8 +95,11 @@ impl ChannelName {
     /// The channel of what is told of alerts.
     pub const ALERTS: &'static str = "alerts";
 
+    /// The channel of what happens to the backends of sites.
+    pub const WEB: &'static str = "web";
+
     /// Channels of the gateway itself: no table has such a name, and a route must name them.
-    pub const BUILT_IN: [&'static str; 3] = [Self::GATEWAY, Self::ALERTS, "web"];
+    pub const BUILT_IN: [&'static str; 3] = [Self::GATEWAY, Self::ALERTS, Self::WEB];
 
     /// Whether it is a channel of the gateway itself.
     pub fn is_built_in(&self) -> bool {

@@ -27,6 +27,7 @@ use crate::schema::{PreparedSchemas, Schemas};
 use crate::skill::{self, SkillMetrics, Skills};
 use crate::subscribe::Subscriptions;
 use crate::systemd::Notifier;
+use crate::web::{PreparedWeb, Web};
 
 /// Changes the level of the log, given like `log.level`.
 pub type SetLogLevel = Box<dyn Fn(&str) + Send + Sync>;
@@ -56,6 +57,7 @@ pub(super) struct Reloader {
     pub(super) subscriptions: Subscriptions,
     pub(super) schemas: Schemas,
     pub(super) alerts: Alerts,
+    pub(super) web: Web,
     pub(super) key_sets: Arc<KeySets>,
     pub(super) set_log_level: SetLogLevel,
 }
@@ -69,6 +71,7 @@ struct Prepared {
     channels: PreparedChannels,
     dispatch: PreparedDispatch,
     schemas: PreparedSchemas,
+    web: PreparedWeb,
 }
 
 impl Reloader {
@@ -171,13 +174,14 @@ impl Reloader {
         let dispatch = self.dispatch.prepare(next.dispatch.clone());
         let (plugins, log) = (self.plugins.clone(), self.log.clone());
         blocking(move || load_states(&plugins, &log)).await??;
+        let web = self.web.prepare(next.web.clone()).await;
         // Last, because the log has the versions then.
         let schemas = self.schemas.prepare(next.schemas.clone()).await?;
-        Ok(Prepared { server, channels, dispatch, schemas })
+        Ok(Prepared { server, channels, dispatch, schemas, web })
     }
 
     fn apply(&mut self, prepared: Prepared, next: Config) {
-        let Prepared { server, channels, dispatch, schemas } = prepared;
+        let Prepared { server, channels, dispatch, schemas, web } = prepared;
         let agents = next.dispatch.agents.iter().map(|agent: &_| -> AgentName { agent.name.clone() }).collect();
         self.downgrade_check.replace(&next.ingest);
         self.plugins.replace_rules(next.plugins.rules.clone());
@@ -186,6 +190,7 @@ impl Reloader {
         self.schemas.replace(schemas);
         self.ingest.replace(channels);
         self.alerts.replace(next.alerts.clone(), self.log.head());
+        self.web.replace(web);
         self.server.replace(server);
         if let Err(error) = self.subscriptions.replace(next.subscriptions.clone()) {
             tracing::error!("Subscriptions are still those of before: {error}");
@@ -212,7 +217,8 @@ fn key_sources(config: &Config) -> impl Iterator<Item = &KeySource> {
     let subscribers = config.subscriptions.subscribers.values().flat_map(|subscriber| &subscriber.callers);
     let agents = config.dispatch.agents.iter().flat_map(|agent| &agent.callers);
     let channels = config.ingest.channels.iter().flat_map(|channel| &channel.access.callers);
-    channels.chain(subscribers).chain(agents).filter_map(|caller| caller.key_source())
+    let routes = config.web.sites.iter().flat_map(|site| &site.routes).flat_map(|route| &route.access.callers);
+    channels.chain(subscribers).chain(agents).chain(routes).filter_map(|caller| caller.key_source())
 }
 
 /// Waits until the files are others than those that were seen, and the same twice: nobody is writing any more.

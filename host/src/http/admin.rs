@@ -6,6 +6,7 @@
 pub(crate) mod access;
 mod agents;
 mod alerts;
+mod backends;
 mod backup;
 mod cancellations;
 mod channels;
@@ -27,6 +28,7 @@ mod reload;
 pub mod replays;
 mod routes;
 mod silences;
+mod sites;
 mod skills;
 mod stats;
 mod stream;
@@ -38,6 +40,7 @@ use super::route::Route;
 pub(crate) const NOUNS: &[&[Route]] = &[
     agents::ROUTES,
     alerts::ROUTES,
+    backends::ROUTES,
     backup::ROUTES,
     cancellations::ROUTES,
     channels::ROUTES,
@@ -55,6 +58,7 @@ pub(crate) const NOUNS: &[&[Route]] = &[
     replays::ROUTES,
     routes::ROUTES,
     silences::ROUTES,
+    sites::ROUTES,
     skills::ROUTES,
     subscribers::ROUTES,
     stats::ROUTES,

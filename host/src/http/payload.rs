@@ -11,12 +11,16 @@ use http_body_util::Full;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use crate::web;
+
 pub(crate) enum Payload {
     Whole(Full<Bytes>),
     /// Made while it is sent; an error ends it early, and the connection with it.
     Pieces(mpsc::Receiver<io::Result<Bytes>>),
     /// Made when it is asked for, and dropped with the connection.
     Stream(BoxStream<'static, Bytes>),
+    /// Of a site.
+    Site(web::Body),
 }
 
 impl Payload {
@@ -36,6 +40,7 @@ impl Body for Payload {
             }
             Self::Pieces(pieces) => Poll::Ready(ready!(pieces.poll_recv(cx)).map(|piece| piece.map(Frame::data))),
             Self::Stream(stream) => Poll::Ready(ready!(stream.poll_next_unpin(cx)).map(|piece| Ok(Frame::data(piece)))),
+            Self::Site(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
@@ -43,6 +48,7 @@ impl Body for Payload {
         match self {
             Self::Whole(whole) => whole.is_end_stream(),
             Self::Pieces(_) | Self::Stream(_) => false,
+            Self::Site(body) => body.is_end_stream(),
         }
     }
 
@@ -50,6 +56,7 @@ impl Body for Payload {
         match self {
             Self::Whole(whole) => whole.size_hint(),
             Self::Pieces(_) | Self::Stream(_) => SizeHint::new(),
+            Self::Site(body) => body.size_hint(),
         }
     }
 }

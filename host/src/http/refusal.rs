@@ -11,6 +11,7 @@ use crate::caller::CallerError;
 use crate::eventlog::EventLogError;
 use crate::ingest::{IngestError, NoRoom};
 use crate::plugin::CallError;
+use crate::web::WebError;
 
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -62,6 +63,8 @@ pub(crate) enum Refusal {
     },
     /// In sync mode: the agent has not answered in time; the delivery goes on.
     AgentTimeout(Duration),
+    /// A site has no answer.
+    Web(WebError),
     /// A noun of the admin API decides itself.
     Problem(Box<HttpProblem>),
     /// A bug of the gateway.
@@ -140,6 +143,12 @@ impl From<NoRoom> for Refusal {
 impl From<EventLogError> for Refusal {
     fn from(error: EventLogError) -> Self {
         Self::Log(error)
+    }
+}
+
+impl From<WebError> for Refusal {
+    fn from(error: WebError) -> Self {
+        Self::Web(error)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Details that callers must not see (`HttpProblem::internal`) go to the log under the same request id. The nouns of the admin API
 //! have problems of their own.
 
-use ::http::StatusCode;
+use ::http::{Method, StatusCode};
 
 use super::problem::{Hint, HttpProblem, printable, shortened};
 use super::refusal::Refusal;
@@ -11,6 +11,11 @@ use crate::alert::{AlertError, Refusal as Unsaid, SilenceError};
 use crate::eventlog::EventLogError;
 use crate::ingest::IngestError;
 use crate::plugin::CallError;
+use crate::web::WebError;
+
+/// The methods that are named to a caller whose method is never passed on.
+const PASSED_ON: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
 
 impl From<&Refusal> for HttpProblem {
     fn from(refusal: &Refusal) -> Self {
@@ -84,6 +89,7 @@ impl From<&Refusal> for HttpProblem {
                     format!("the agent has not answered after {limit:?}; the event is stored and its delivery goes on");
                 Self::new(StatusCode::GATEWAY_TIMEOUT, "agent_timeout", "Agent too slow", detail)
             }
+            Refusal::Web(error) => web(error),
             Refusal::Problem(problem) => Self::clone(problem),
             Refusal::Internal(error) => {
                 let detail = "the gateway failed; its log says why under this request id";
@@ -184,6 +190,44 @@ fn log(error: &EventLogError) -> HttpProblem {
     }
 }
 
+fn web(error: &WebError) -> HttpProblem {
+    match error {
+        WebError::NotFound => HttpProblem::from(&Refusal::NotFound),
+        WebError::Path => malformed("the path can be read in more than one way"),
+        WebError::TransferCoding => malformed("`transfer-encoding` is not `chunked` alone").hint(Hint::Close),
+        WebError::Method(_) => HttpProblem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "Method not allowed",
+            "`CONNECT` and `TRACE` are never passed on",
+        )
+        .hint(Hint::Allow(PASSED_ON.to_vec())),
+        WebError::Loop => {
+            let detail = "the request came through this gateway twice before";
+            HttpProblem::new(StatusCode::LOOP_DETECTED, "loop_detected", "Loop detected", detail)
+        }
+        WebError::TooLarge { limit } => too_large(format!("the body is too large, expected at most {limit} bytes")),
+        WebError::SlowCaller(limit) => HttpProblem::from(&Refusal::BodyTimeout(*limit)),
+        WebError::BadBody | WebError::CallerLeft => HttpProblem::from(&Refusal::Body(error.to_string())),
+        WebError::Backend { failure, .. } if failure.is_timeout() => {
+            let detail = "what serves this path took too long";
+            HttpProblem::new(StatusCode::GATEWAY_TIMEOUT, "backend_timeout", "Backend too slow", detail).internal(error)
+        }
+        WebError::Backend { .. } => {
+            let detail = "what serves this path failed; the gateway's log says why under this request id";
+            HttpProblem::new(StatusCode::BAD_GATEWAY, "backend_failed", "Backend failed", detail).internal(error)
+        }
+        WebError::Down { .. } => {
+            HttpProblem::unavailable("backend_down", "Backend down", "what serves this path is down, try again later")
+                .internal(error)
+        }
+        WebError::Busy(_) => {
+            HttpProblem::unavailable("overloaded", "Overloaded", "too many requests are in flight, try again later")
+                .internal(error)
+        }
+    }
+}
+
 fn alert(error: &AlertError) -> HttpProblem {
     let text = error.to_string();
     match error {
@@ -253,9 +297,14 @@ mod tests {
     use crate::ingest::NoRoom;
     use crate::plugin::Rejection;
     use crate::verify::VerifyError;
+    use crate::web::{Bound, Failure};
 
     fn rejected(status: u16) -> Refusal {
         Refusal::Ingest(IngestError::Rejected(Rejection { status, detail: "no `action`".to_owned() }))
+    }
+
+    fn failed(failure: Failure) -> Refusal {
+        WebError::Backend { backend: "app".to_owned(), failure }.into()
     }
 
     #[test]
@@ -333,6 +382,21 @@ mod tests {
                 "store_damaged",
             ),
             (Refusal::Log(EventLogError::TooLarge { what: "w", bytes: 2, limit: 1 }), 413, "too_large"),
+            (WebError::NotFound.into(), 404, "not_found"),
+            (WebError::Path.into(), 400, "malformed"),
+            (WebError::TransferCoding.into(), 400, "malformed"),
+            (WebError::Method(Method::TRACE).into(), 405, "method_not_allowed"),
+            (WebError::Loop.into(), 508, "loop_detected"),
+            (WebError::TooLarge { limit: 5 }.into(), 413, "too_large"),
+            (WebError::SlowCaller(limit).into(), 408, "body_timeout"),
+            (WebError::BadBody.into(), 400, "malformed"),
+            (failed(Failure::Connect("refused".to_owned())), 502, "backend_failed"),
+            (failed(Failure::Broken("reset".to_owned())), 502, "backend_failed"),
+            (failed(Failure::Unexpected), 502, "backend_failed"),
+            (failed(Failure::ConnectTimeout(limit)), 504, "backend_timeout"),
+            (failed(Failure::AnswerTimeout(limit)), 504, "backend_timeout"),
+            (WebError::Down { backend: "app".to_owned() }.into(), 503, "backend_down"),
+            (WebError::Busy(Bound::Route).into(), 503, "overloaded"),
             (Refusal::Internal("x".to_owned()), 500, "internal"),
         ] {
             let problem = HttpProblem::from(&refusal);
@@ -350,6 +414,7 @@ mod tests {
             Refusal::Log(EventLogError::Io(secret.to_owned())),
             Refusal::Ingest(CallError::Trap(secret.to_owned()).into()),
             Refusal::Undelivered { code: "refused".to_owned(), message: secret.to_owned() },
+            failed(Failure::Connect(secret.to_owned())),
             Refusal::Internal(secret.to_owned()),
         ] {
             let problem = HttpProblem::from(&refusal);

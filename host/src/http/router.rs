@@ -11,13 +11,14 @@ use hyper::body::Incoming;
 use super::admin::{self, access};
 use super::answer::{CLOSE, Response, X_REQUEST_ID, protect, without_body};
 use super::authority::check_host;
+use super::payload::Payload;
 use super::refusal::Refusal;
 use super::route::{self, Found, Route, RouteRequest};
 use super::server::peer::{Origin, Peer};
 use super::shared::{RequestContext, Shared};
 use super::surface::Surface;
 use super::webhook::WEBHOOKS;
-use super::{encoding, health, root, subscriptions, webhook};
+use super::{encoding, health, root, sites, subscriptions, webhook};
 use crate::event::RequestId;
 
 /// Every path but those of channels.
@@ -38,7 +39,13 @@ impl Router {
     }
 
     /// Answers one request. What it does not read of `body` is left to the connection.
-    pub(crate) async fn serve(&self, head: Parts, body: &mut Incoming, surface: Surface, peer: &Peer) -> Response {
+    pub(crate) async fn serve(
+        &self,
+        head: Parts,
+        body: &mut Option<Incoming>,
+        surface: Surface,
+        peer: &Peer,
+    ) -> Response {
         let shared = &self.shared;
         let live = shared.live();
         let client = match peer.origin {
@@ -62,7 +69,8 @@ impl Router {
         if is_http1 && !is_upgraded && shared.leaving.is_cancelled() {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
-        if is_head {
+        // A backend says itself how long the body would be.
+        if is_head && !matches!(response.body(), Payload::Site(_)) {
             without_body(&mut response);
         }
         if let Some(entry) = entry {
@@ -74,11 +82,19 @@ impl Router {
     async fn answer(
         &self,
         context: RequestContext,
-        body: &mut Incoming,
+        slot: &mut Option<Incoming>,
         surface: Surface,
     ) -> Result<Response, Refusal> {
         check_host(&context.head)?;
         let path = context.head.uri.path();
+        let web = &self.shared.services.web;
+        if web.is_health(path) && (surface.has_sites() || surface.has_admin()) {
+            return sites::health(&self.shared, &context.head.method);
+        }
+        if surface == Surface::Sites {
+            return Ok(sites::answer(&self.shared, &context, slot).await);
+        }
+        let body = slot.as_mut().expect("only a site takes the body of a request");
         if surface.has_webhooks() && path.starts_with(WEBHOOKS) {
             return Ok(webhook::answer(&self.shared, context, body).await);
         }
@@ -99,6 +115,9 @@ impl Router {
             {
                 access::check(context.live.settings.admin.token.as_ref(), &context.peer, &context.head)?;
                 Ok(stats)
+            }
+            None if surface.has_sites() && self.shared.services.ingest.mount(path).is_none() => {
+                Ok(sites::answer(&self.shared, &context, slot).await)
             }
             None if surface.has_webhooks() => Ok(webhook::answer(&self.shared, context, body).await),
             None => Err(Refusal::NotFound),

@@ -29,6 +29,7 @@ use super::shared::{Services, Shared};
 use super::surface::Surface;
 use crate::ingest::Ingest;
 use crate::systemd::Sockets;
+use crate::web::Web;
 
 /// Connections that an address of the admin API accepts at once.
 const ADMIN_CONNECTIONS: usize = 64;
@@ -93,9 +94,9 @@ fn check_exposed(settings: &Settings, admin: Option<SocketAddr>) -> Result<(), H
     }
 }
 
-async fn follow_names(ingest: Ingest, stop: CancellationToken) {
+async fn follow_names(ingest: Ingest, web: Web, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(LOOK_UP_EVERY)).await.is_some() {
-        ingest.look_up_names().await;
+        tokio::join!(ingest.look_up_names(), web.look_up());
     }
 }
 
@@ -122,7 +123,11 @@ pub async fn claim_addresses(settings: &Settings, sockets: Sockets) -> Result<So
         Some(address) => Some(bind(address, sockets.admin).await?),
         None => None,
     };
-    Ok(Sockets { webhooks, admin })
+    let sites = match settings.own_address_of_sites() {
+        Some(address) => Some(bind(address, None).await?),
+        None => None,
+    };
+    Ok(Sockets { webhooks, admin, sites })
 }
 
 impl Server {
@@ -133,7 +138,12 @@ impl Server {
     /// `Bind` when an address belongs to another machine or is in use, `Exposed`, `Tls`.
     pub async fn bind(settings: Settings, services: Services, sockets: Sockets) -> Result<Self, HttpError> {
         let mut listeners = Vec::new();
-        let public = if settings.admin.listen.is_some() { Surface::Public } else { Surface::Everything };
+        let sites = settings.own_address_of_sites();
+        let public = match settings.admin.listen {
+            Some(_) if settings.sites.is_some() && sites.is_none() => Surface::PublicWithSites,
+            Some(_) => Surface::Public,
+            None => Surface::Everything,
+        };
         let tls = settings.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
         let bound = Listener::bind(settings.listen, sockets.webhooks, public, tls.clone(), settings.max_connections);
         listeners.push(bound.await?);
@@ -141,6 +151,10 @@ impl Server {
             let inherited = sockets.admin.as_ref().and_then(|socket| socket.local_addr().ok());
             let tls = tls.clone().filter(|_| is_encrypted(&settings, inherited.unwrap_or(address)));
             let bound = Listener::bind(address, sockets.admin, Surface::Admin, tls, ADMIN_CONNECTIONS);
+            listeners.push(bound.await?);
+        }
+        if let Some(address) = sites {
+            let bound = Listener::bind(address, sockets.sites, Surface::Sites, tls.clone(), settings.max_connections);
             listeners.push(bound.await?);
         }
         let admin = listeners.iter().find(|listener| listener.surface.has_admin()).map(|listener| listener.address);
@@ -153,7 +167,7 @@ impl Server {
         ServerControl { shared: Arc::clone(self.router.shared()), tls: self.tls.clone(), admin: self.admin }
     }
 
-    /// The URLs it answers at: webhooks first, then the admin API's own address.
+    /// The URLs it answers at: webhooks first, then the own addresses of the admin API and of sites.
     pub fn urls(&self) -> Vec<String> {
         let scheme = |listener: &Listener| if listener.tls.is_some() { "https" } else { "http" };
         self.listeners.iter().map(|listener| format!("{}://{}/", scheme(listener), listener.address)).collect()
@@ -171,8 +185,8 @@ impl Server {
         let shared = router.shared();
         let tasks = TaskTracker::new();
         // The names of allow lists are resolved before the first request is answered.
-        shared.services.ingest.look_up_names().await;
-        tasks.spawn(follow_names(shared.services.ingest.clone(), shutdown.clone()));
+        tokio::join!(shared.services.ingest.look_up_names(), shared.services.web.look_up());
+        tasks.spawn(follow_names(shared.services.ingest.clone(), shared.services.web.clone(), shutdown.clone()));
         if let Some(tls) = tls {
             tasks.spawn(tls.follow(shutdown.clone()));
         }

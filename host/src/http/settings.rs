@@ -57,6 +57,8 @@ pub struct Settings {
     pub access_log: bool,
     /// The admin API.
     pub admin: AdminSettings,
+    /// Where sites are served; `None` means nowhere.
+    pub sites: Option<SocketAddr>,
 }
 
 /// Where the admin API answers, and to whom.
@@ -69,6 +71,12 @@ pub struct AdminSettings {
 }
 
 impl Settings {
+    /// Where sites are served, if not at the address of webhooks.
+    pub(crate) fn own_address_of_sites(&self) -> Option<SocketAddr> {
+        // Port 0 means another port each time.
+        self.sites.filter(|address| *address != self.listen || address.port() == 0)
+    }
+
     /// The default of `listen`.
     pub const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
 
@@ -98,6 +106,7 @@ impl Settings {
             address_limit: None,
             access_log: false,
             admin: AdminSettings::default(),
+            sites: None,
         }
     }
 }

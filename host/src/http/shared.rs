@@ -32,6 +32,7 @@ use crate::plugin::PluginHost;
 use crate::replay::Replays;
 use crate::skill::Skills;
 use crate::subscribe::Subscriptions;
+use crate::web::Web;
 
 /// Concurrent reads of the event log for the admin API: each occupies a thread, and all of them share the disk.
 const STORE_READS: usize = 4;
@@ -48,6 +49,7 @@ pub struct Services {
     pub subscriptions: Subscriptions,
     pub catalog: Catalog,
     pub alerts: Alerts,
+    pub web: Web,
     /// The keys that tokens of callers are verified with.
     pub key_sets: Arc<KeySets>,
     pub metrics: Metrics,

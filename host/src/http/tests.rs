@@ -32,6 +32,7 @@ use crate::skill::Skills;
 use crate::subscribe::{Arrivals, Subscriptions};
 use crate::systemd::Sockets;
 use crate::verify::Secret;
+use crate::web::{self, Web};
 
 use super::{Server, Services, Settings, reloads};
 
@@ -137,6 +138,7 @@ impl Gateway {
             skills: Skills::default(),
             alerts: Alerts::new(alert::Settings::default(), &metrics),
             subscriptions: Subscriptions::load(Default::default(), log.clone(), arrivals, &metrics).unwrap(),
+            web: Web::new(web::Settings::default(), &metrics),
             metrics,
             started_at: Timestamp::now(),
         };

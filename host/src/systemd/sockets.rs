@@ -27,6 +27,8 @@ struct Named {
 pub struct Sockets {
     pub webhooks: Option<TcpListener>,
     pub admin: Option<TcpListener>,
+    /// Never inherited.
+    pub sites: Option<TcpListener>,
 }
 
 /// Why the inherited sockets cannot be used.

@@ -47,6 +47,8 @@ Commands:
   emit         Emit an event to a channel
   consumers    List, move or remove consumers, and replay what they have parked
   subscribers  List the connections of subscribers
+  sites        List sites: which paths go to which backend
+  backends     List the backends of sites, and which of their addresses are up
   types        List the kinds of events with their counts and schemas, or print the schema of one
   log          Inspect, verify, back up, restore or repair the event log
   plugin       Create, build, check, test, pin and sign plugins

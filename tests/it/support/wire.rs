@@ -12,6 +12,8 @@ use super::PATIENCE;
 /// One connection, for tests of connections.
 pub(crate) struct Wire {
     stream: TcpStream,
+    /// What was read and not asked for yet.
+    read: Vec<u8>,
 }
 
 /// A request or a response.
@@ -24,12 +26,12 @@ pub(crate) struct Message {
 
 impl Wire {
     pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
-        Ok(Self { stream: TcpStream::connect(address).await? })
+        Ok(Self { stream: TcpStream::connect(address).await?, read: Vec::new() })
     }
 
     /// The server's end of an accepted connection.
     pub(crate) fn accepted(stream: TcpStream) -> Self {
-        Self { stream }
+        Self { stream, read: Vec::new() }
     }
 
     /// Sends a request without a `Connection` header.
@@ -58,24 +60,55 @@ impl Wire {
         self.send("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
     }
 
+    /// The head of an answer, in lower case.
+    pub(crate) async fn head(&mut self) -> io::Result<String> {
+        Ok(self.read_until("\r\n\r\n").await?.to_ascii_lowercase())
+    }
+
+    /// What comes up to `end`, with it.
+    pub(crate) async fn read_until(&mut self, end: &str) -> io::Result<String> {
+        let read = async {
+            loop {
+                let found = self.read.windows(end.len()).position(|window| window == end.as_bytes());
+                if let Some(at) = found {
+                    let text: Vec<u8> = self.read.drain(..at + end.len()).collect();
+                    return Ok(String::from_utf8_lossy(&text).into_owned());
+                }
+                if self.stream.read_buf(&mut self.read).await? == 0 {
+                    let text = String::from_utf8_lossy(&self.read).into_owned();
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, read).await?
+    }
+
+    /// Everything up to the end of the connection, however it ends.
+    pub(crate) async fn read_to_end(&mut self) -> String {
+        let read = async { while self.stream.read_buf(&mut self.read).await.unwrap_or(0) > 0 {} };
+        tokio::time::timeout(PATIENCE, read).await.expect("the connection ends");
+        String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
+    }
+
     /// The next message; the error is the end of the connection or a timeout.
     pub(crate) async fn receive(&mut self) -> io::Result<Message> {
         tokio::time::timeout(PATIENCE, self.message()).await?
     }
 
     async fn message(&mut self) -> io::Result<Message> {
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.read);
         loop {
+            let text = String::from_utf8_lossy(&bytes);
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let head = head.to_ascii_lowercase();
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+                if body.len() >= length.unwrap_or(0) {
+                    return Ok(Message { body: body.to_owned(), head });
+                }
+            }
             if self.stream.read_buf(&mut bytes).await? == 0 {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
-            }
-            let text = String::from_utf8_lossy(&bytes);
-            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-            let head = head.to_ascii_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-            if body.len() >= length.unwrap_or(0) {
-                return Ok(Message { body: body.to_owned(), head });
             }
         }
     }

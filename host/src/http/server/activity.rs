@@ -21,6 +21,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::unread::Linger;
+use crate::web::{CallerLeft, Departure};
 
 /// Bytes that the kernel takes of an answer without an end before it can send them.
 #[cfg(target_os = "linux")]
@@ -96,12 +97,28 @@ impl Endless {
 
     /// Waits for the end of the caller's side.
     pub(crate) async fn caller_left(self) {
-        self.0.wants_end.store(true, Ordering::Relaxed);
-        self.0.ended.cancelled().await;
+        self.0.wait_for_end().await;
+    }
+
+    /// What tells when the caller of a request leaves.
+    pub(crate) fn departure(head: &Parts) -> Option<Arc<dyn Departure>> {
+        let Self(activity) = head.extensions.get::<Self>()?;
+        Some(Arc::clone(activity) as _)
+    }
+}
+
+impl Departure for Activity {
+    fn left(self: Arc<Self>) -> CallerLeft {
+        Box::pin(async move { self.wait_for_end().await })
     }
 }
 
 impl Activity {
+    async fn wait_for_end(&self) {
+        self.wants_end.store(true, Ordering::Relaxed);
+        self.ended.cancelled().await;
+    }
+
     /// A new connection is expected to begin a head.
     pub(crate) fn new() -> Self {
         Self {

@@ -30,6 +30,7 @@ use crate::http::answer::{CLOSE, Response};
 use crate::http::live_settings::LiveSettings;
 use crate::http::router::Router;
 use crate::http::settings::Settings;
+use crate::http::sites::EarlyAnswer;
 use crate::http::surface::Surface;
 use crate::metrics::ByReason;
 
@@ -97,16 +98,23 @@ struct Context {
 impl Context {
     /// Answers a request. With HTTP/1 the next one follows its body, so the body is read to its end, or the connection ends.
     async fn answer(&self, request: Request<Incoming>) -> Response {
-        let (head, mut body) = request.into_parts();
+        let (head, body) = request.into_parts();
         let is_http1 = head.version < Version::HTTP_2;
         // Such a caller sends no body after another answer than the one that it waits for.
         let waits = head.headers.contains_key(EXPECT);
+        let mut body = Some(body);
         let mut response = self.router.serve(head, &mut body, self.surface, &self.peer).await;
-        if is_http1
-            && !body.is_end_stream()
-            && response.status() != StatusCode::SWITCHING_PROTOCOLS
-            && (waits || !read_rest(&mut body).await)
-        {
+        let is_left_unread = match &mut body {
+            Some(body) => {
+                is_http1
+                    && !body.is_end_stream()
+                    && response.status() != StatusCode::SWITCHING_PROTOCOLS
+                    && (waits || !read_rest(body).await)
+            }
+            // The backend of a site has it.
+            None => response.extensions_mut().remove::<EarlyAnswer>().is_some(),
+        };
+        if is_http1 && is_left_unread {
             response.headers_mut().insert(CONNECTION, CLOSE);
             self.activity.leave_unread();
         }
@@ -145,7 +153,7 @@ impl Connection {
     async fn origin(&self, stream: &mut TcpStream) -> Option<(SocketAddr, Origin)> {
         let shared = self.router.shared();
         let settings = &self.live.settings;
-        let is_proxied = settings.proxy_protocol && self.surface.has_webhooks();
+        let is_proxied = settings.proxy_protocol && self.surface.is_public();
         if !is_proxied || !settings.trusted_proxies.trusts(self.remote.ip().to_canonical()) {
             return Some((self.remote, Origin::Named));
         }

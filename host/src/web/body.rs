@@ -1,0 +1,68 @@
+//! The body of an answer to a request to a site.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Frame, SizeHint};
+
+use super::relayed::Relayed;
+
+/// Made while it is sent; an error ends it early, and the connection with it.
+pub struct Body(Kind);
+
+enum Kind {
+    Whole(Full<Bytes>),
+    Relayed(Box<Relayed>),
+    Boxed(UnsyncBoxBody<Bytes, io::Error>),
+}
+
+impl Body {
+    /// Bytes that are there.
+    pub fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self(Kind::Whole(Full::new(bytes.into())))
+    }
+
+    /// Any other body.
+    pub fn boxed(body: impl hyper::body::Body<Data = Bytes, Error = io::Error> + Send + 'static) -> Self {
+        Self(Kind::Boxed(body.boxed_unsync()))
+    }
+
+    pub(super) fn relayed(body: Relayed) -> Self {
+        Self(Kind::Relayed(Box::new(body)))
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        match &mut self.get_mut().0 {
+            Kind::Whole(whole) => {
+                Pin::new(whole).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|never| match never {})))
+            }
+            Kind::Relayed(relayed) => Pin::new(relayed).poll_frame(cx),
+            Kind::Boxed(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Whole(whole) => whole.is_end_stream(),
+            Kind::Relayed(relayed) => relayed.is_end_stream(),
+            Kind::Boxed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Whole(whole) => whole.size_hint(),
+            Kind::Relayed(relayed) => relayed.size_hint(),
+            Kind::Boxed(body) => body.size_hint(),
+        }
+    }
+}

@@ -328,3 +328,6 @@ impl Cache {
         self.0.tasks.wait().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

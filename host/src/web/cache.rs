@@ -37,19 +37,19 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use self::body::Body;
 pub(crate) use self::key::Key;
-pub(crate) use self::request::{Failed, Fetch, Request};
+pub(crate) use self::metrics::CacheMetrics;
+pub(crate) use self::request::{Failed, Fetch, For, Request};
 pub(crate) use self::settings::Settings;
 
 use self::fetch::{Ground, Job, Led};
 use self::flights::{Flights, Joined, Landing, Ticket, landed};
-use self::metrics::{CacheMetrics, Outcome};
+use self::metrics::Outcome;
 use self::policy::{Directives, Use, contradicts, directives, is_unsafe, outdated, passes, usable};
 use self::response::{Content, made_of, passed};
 use self::status::{CacheStatus, Forward, Forwarded};
 use self::store::{Found, Store};
 use self::stored::Stored;
 use self::unshared::Unshared;
-use crate::metrics::Metrics;
 
 /// A cache. Clones are the same one.
 #[derive(Clone)]
@@ -70,11 +70,11 @@ type Answer<F> = Result<Response<Body<<F as Fetch>::Body>>, Failed<<F as Fetch>:
 
 impl Cache {
     /// An empty cache.
-    pub(crate) fn new(settings: Settings, metrics: &Metrics) -> Self {
+    pub(crate) fn new(settings: Settings, metrics: CacheMetrics) -> Self {
         let ground = Ground {
             store: Store::new(settings.max_size, settings.max_object),
             unshared: Unshared::new(),
-            metrics: CacheMetrics::register(metrics),
+            metrics,
             memory: Arc::new(Semaphore::new(settings.max_size.min(Semaphore::MAX_PERMITS))),
             max_object: settings.max_object,
         };
@@ -151,7 +151,7 @@ impl Cache {
     async fn pass<F: Fetch>(&self, request: Request, fetch: F, why: Forward) -> Answer<F> {
         let Request { key, head, .. } = request;
         let (method, headers) = (head.method.clone(), head.headers.clone());
-        let response = fetch.fetch(head).await.map_err(|error| {
+        let response = fetch.fetch(head, For::Caller).await.map_err(|error| {
             self.count(Outcome::Failed);
             Failed::Fetch(error)
         })?;
@@ -288,8 +288,8 @@ impl Cache {
     /// Invalidates what a request past the cache has made outdated. Called with the head of its response.
     pub(crate) fn exchanged(&self, key: &Key, method: &Method, response: &Parts) {
         if is_unsafe(method) {
-            let all = outdated(key.as_str(), response.status, &response.headers);
-            all.iter().filter_map(|url| Key::of_url(url)).for_each(|key| self.invalidate(&key));
+            let all = outdated(key.url(), response.status, &response.headers);
+            all.iter().filter_map(|url| key.beside(url)).for_each(|key| self.invalidate(&key));
         }
     }
 

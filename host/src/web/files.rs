@@ -64,9 +64,9 @@ struct Inner {
 }
 
 impl Files {
-    /// An error if `root` is no folder that can be opened. Blocks.
-    pub(crate) fn open(root: &Path, settings: Settings) -> io::Result<Self> {
-        Ok(Self(Arc::new(Inner { root: Root::open(root)?, settings, kept: Kept::new() })))
+    /// The files below the folder `root`, which may come later.
+    pub(crate) fn new(root: &Path, settings: Settings) -> Self {
+        Self(Arc::new(Inner { root: Root::new(root), settings, kept: Kept::new() }))
     }
 
     /// Answers a request for `path`, which is as it was sent, without the query.

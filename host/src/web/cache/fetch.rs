@@ -17,7 +17,7 @@ use super::policy::{
     Exchange, Heads, Occasion, Variant, confirms, directives, forbids_stale, initial_age, is_failure, lifetime,
     make_conditional, may_serve_stale, may_store, stored_fields, updated, without_conditions,
 };
-use super::request::{Failed, Fetch};
+use super::request::{Failed, Fetch, For};
 use super::status::Forwarded;
 use super::store::Store;
 use super::stored::{Head, Stored};
@@ -101,7 +101,7 @@ impl<F: Fetch> Job<F> {
             None => without_conditions(&mut head.headers),
         }
         let requested = Instant::now();
-        let response = self.fetch.fetch(head).await?;
+        let response = self.fetch.fetch(head, For::Cache).await?;
         let exchange = Exchange { requested, received: Instant::now(), received_at: SystemTime::now() };
         Ok(Received { response, exchange })
     }

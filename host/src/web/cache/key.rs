@@ -20,15 +20,27 @@ impl Key {
         Self(text.into())
     }
 
-    /// The key of an absolute address.
-    pub(crate) fn of_url(url: &str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
-        let (host, path) = rest.split_at(rest.find('/')?);
-        Some(Self::new(scheme, host, path))
+    /// The same request as a backend sees it that is told something else of it, such as another host. Nothing said changes
+    /// nothing.
+    pub(crate) fn told(self, said: &str) -> Self {
+        // No address has a space.
+        if said.is_empty() { self } else { Self(format!("{} {said}", self.0).into()) }
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
+    /// The key of another address, told the same.
+    pub(crate) fn beside(&self, url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let (host, path) = rest.split_at(rest.find('/')?);
+        Some(Self::new(scheme, host, path).told(self.0.split_once(' ').map_or("", |(_, said)| said)))
+    }
+
+    /// The address.
+    pub(crate) fn url(&self) -> &str {
+        self.0.split_once(' ').map_or(&self.0, |(url, _)| url)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Whether the key begins with `prefix`, or its path does when `prefix` begins with `/`.
@@ -56,10 +68,17 @@ mod tests {
             ("https", "h:80", "/", "https://h:80/"),
             ("http", "h:8080", "/%41/../b", "http://h:8080/%41/../b"),
         ] {
-            assert_eq!(Key::new(scheme, host, path).as_str(), expected);
-            assert_eq!(Key::of_url(expected), Some(Key::new(scheme, host, path)));
+            let key = Key::new(scheme, host, path);
+            assert_eq!(key.url(), expected);
+            assert_eq!(key.beside(expected).as_ref(), Some(&key));
+            assert_eq!(key.beside("nowhere"), None);
+            assert_eq!(key.clone().told(""), key);
+
+            let told = key.clone().told("other");
+            assert_eq!(told.url(), expected);
+            assert_ne!(told, key);
+            assert_eq!(told.beside(expected), Some(told));
         }
-        assert_eq!(Key::of_url("nowhere"), None);
     }
 
     #[test]

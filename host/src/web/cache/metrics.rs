@@ -58,6 +58,7 @@ impl Outcome {
     }
 }
 
+#[derive(Clone)]
 pub(crate) struct CacheMetrics {
     /// In the order of [`Outcome::ALL`], because looking one up by its label costs a lock and a text.
     requests: [Counter; Outcome::ALL.len()],

@@ -24,7 +24,20 @@ pub(crate) trait Fetch: Send + Sync + 'static {
 
     /// Sends `head` and no body. The head of the response has nothing that is about the connection; its body is streamed. Every wait
     /// in here and in the body has a deadline.
-    fn fetch(&self, head: Parts) -> impl Future<Output = Result<http::Response<Self::Body>, Self::Error>> + Send;
+    fn fetch(
+        &self,
+        head: Parts,
+        whom: For,
+    ) -> impl Future<Output = Result<http::Response<Self::Body>, Self::Error>> + Send;
+}
+
+/// Whom an exchange is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum For {
+    /// If the caller leaves, nobody wants it.
+    Caller,
+    /// For everybody.
+    Cache,
 }
 
 /// Why there is no response.

@@ -31,7 +31,7 @@ struct ByBytes;
 impl Weighter<Key, Arc<Resource>> for ByBytes {
     fn weight(&self, key: &Key, resource: &Arc<Resource>) -> u64 {
         let variants: usize = resource.0.iter().map(|stored| stored.weight()).sum();
-        (2 * key.as_str().len() + 128 + variants) as u64
+        (2 * key.len() + 128 + variants) as u64
     }
 }
 

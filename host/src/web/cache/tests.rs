@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::*;
+use crate::metrics::Metrics;
 
 /// No test waits longer than this for what must happen.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -82,7 +83,7 @@ impl Fetch for Backend {
     type Body = BackendBody;
     type Error = &'static str;
 
-    async fn fetch(&self, head: http::request::Parts) -> Result<Response<BackendBody>, &'static str> {
+    async fn fetch(&self, head: http::request::Parts, _: For) -> Result<Response<BackendBody>, &'static str> {
         self.0.requests.send_modify(|requests| requests.push(head.clone()));
         self.0.is_open.subscribe().wait_for(|is_open| *is_open).await.unwrap();
         (self.0.script.lock().unwrap())(&head)
@@ -124,7 +125,7 @@ fn pieces(pieces: Vec<io::Result<Bytes>>) -> BackendBody {
 }
 
 fn cache(settings: Settings) -> Cache {
-    Cache::new(settings, &Metrics::new())
+    Cache::new(settings, CacheMetrics::register(&Metrics::new()))
 }
 
 /// More patient than a test.

@@ -31,14 +31,11 @@ enum Resolution {
 }
 
 impl Root {
-    /// An error if it is no folder that can be opened.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let folder = openat(CWD, path, FOLDER, Mode::empty())?;
-        let resolution = match beneath(folder.as_fd(), ".", FOLDER) {
-            Ok(_) => Resolution::Beneath,
-            Err(_) => Resolution::ByPart,
-        };
-        Ok(Self { path: path.to_owned(), resolution })
+    /// The folder may come later.
+    pub(crate) fn new(path: &Path) -> Self {
+        let resolves = openat(CWD, "/", FOLDER, Mode::empty()).and_then(|root| beneath(root.as_fd(), ".", FOLDER));
+        let resolution = if resolves.is_ok() { Resolution::Beneath } else { Resolution::ByPart };
+        Self { path: path.to_owned(), resolution }
     }
 
     /// Opens the regular file `name` for reading; `None` when there is none below the folder. Blocks.
@@ -120,10 +117,13 @@ mod tests {
 
     #[test]
     fn this_system_resolves_beneath() {
-        let (_folder, root) = site(Resolution::ByPart);
-        assert_eq!(Root::open(&root.path).unwrap().resolution, Resolution::Beneath);
-        assert!(Root::open(&root.path.join("top")).is_err());
-        assert!(Root::open(&root.path.join("missing")).is_err());
+        let (folder, root) = site(Resolution::ByPart);
+        let root = Root::new(&root.path);
+        assert_eq!(root.resolution, Resolution::Beneath);
+        assert_eq!(read(&root, "top").as_deref(), Some("top"));
+        for none in ["missing", "secret"] {
+            assert_eq!(read(&Root::new(&folder.path().join(none)), "top"), None);
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ impl Site {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let immutable = GlobSetBuilder::new().add(Glob::new("assets/*").unwrap()).build().unwrap();
-        let files = Files::open(folder.path(), Settings { fallback: true, immutable }).unwrap();
+        let files = Files::new(folder.path(), Settings { fallback: true, immutable });
         let site = Self { folder, files };
         site.write("index.html", "<p>index");
         site.write("assets/app.js", "0123456789");
@@ -154,7 +154,7 @@ async fn only_a_page_that_is_missing_becomes_the_index() {
 #[tokio::test]
 async fn without_the_fallback_a_missing_page_is_missing() {
     let site = Site::new();
-    let files = Files::open(site.folder.path(), Settings::default()).unwrap();
+    let files = Files::new(site.folder.path(), Settings::default());
     let site = Site { files, ..site };
     assert_eq!(site.get("/orders/7", &[NAVIGATION]).await.status, 404);
     let answer = site.get("/assets/app.js", &[]).await;

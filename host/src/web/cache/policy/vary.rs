@@ -5,6 +5,13 @@ use http::header::{HeaderMap, HeaderName, VARY};
 /// More names make every request a variant of its own.
 const MOST_NAMES: usize = 16;
 
+/// What the gateway itself tells backends of each request: a response that depends on it is for one request only.
+const OF_EACH_REQUEST: [&str; 7] =
+    ["forwarded", "traceparent", "tracestate", "via", "x-forwarded-for", "x-real-ip", "x-request-id"];
+
+/// What it tells them that is a part of the key.
+const IN_THE_KEY: [&str; 4] = ["host", "x-forwarded-host", "x-forwarded-prefix", "x-forwarded-proto"];
+
 /// Which requests a response is for: those with these values of these fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Variant(Vec<(HeaderName, Option<Vec<u8>>)>);
@@ -31,14 +38,17 @@ impl Variant {
     }
 }
 
-/// The fields that `Vary` names, each once; `None` for `*`, for what is no name, and for too many.
+/// The fields that `Vary` names, each once; `None` for `*`, for what is no name, is different each time, or too many.
 pub(super) fn names(response: &HeaderMap) -> Option<Vec<HeaderName>> {
     let mut names = Vec::new();
     for line in response.get_all(VARY) {
         for name in line.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|name| !name.is_empty())
         {
             let name = HeaderName::from_bytes(name).ok().filter(|name| name != "*")?;
-            if !names.contains(&name) {
+            if OF_EACH_REQUEST.contains(&name.as_str()) {
+                return None;
+            }
+            if !names.contains(&name) && !IN_THE_KEY.contains(&name.as_str()) {
                 names.push(name);
             }
         }
@@ -86,6 +96,7 @@ mod tests {
             (&["a"], &[("a", "1,2")], &[("a", " 1 , 2 ")], true),
             (&["a"], &[("a", "1"), ("a", "2")], &[("a", "1")], false),
             (&["a"], &[("a", "1,2")], &[("a", "2,1")], false),
+            (&["X-Forwarded-Host, Host"], &[("x-forwarded-host", "1")], &[("x-forwarded-host", "2")], true),
         ] {
             let response = headers(&vary.iter().map(|line| ("vary", *line)).collect::<Vec<_>>());
             let variant = Variant::of(&headers(first), &response).unwrap();
@@ -96,7 +107,7 @@ mod tests {
     #[test]
     fn a_response_can_be_for_one_request_only() {
         let many = (0..17).map(|number| format!("x{number}")).collect::<Vec<_>>().join(",");
-        for vary in ["*", "a, *", "a b", "\u{e9}", &many] {
+        for vary in ["*", "a, *", "a b", "\u{e9}", "X-Forwarded-For", "a, via", &many] {
             assert_eq!(Variant::of(&HeaderMap::new(), &headers(&[("vary", vary)])), None, "{vary}");
         }
     }

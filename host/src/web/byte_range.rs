@@ -22,10 +22,6 @@ pub(crate) struct ByteRange {
 }
 
 impl ByteRange {
-    pub(crate) fn len(self) -> u64 {
-        self.last - self.first + 1
-    }
-
     /// `Content-Range` of a body that has `length` bytes as a whole.
     pub(crate) fn content_range(self, length: u64) -> HeaderValue {
         ascii(format!("bytes {}-{}/{length}", self.first, self.last))
@@ -131,7 +127,6 @@ mod tests {
     #[test]
     fn content_range_has_the_range_and_the_length() {
         let range = ByteRange { first: 2, last: 5 };
-        assert_eq!(range.len(), 4);
         assert_eq!(range.content_range(10), "bytes 2-5/10");
         assert_eq!(unsatisfied(10), "bytes */10");
     }

@@ -28,9 +28,8 @@ mod unshared;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{AGE, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
-use http::response::Parts;
-use http::{Method, Response};
+use http::header::{AGE, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+use http::{Method, Response, StatusCode};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -39,7 +38,7 @@ pub(crate) use self::body::Body;
 pub(crate) use self::key::Key;
 pub(crate) use self::metrics::CacheMetrics;
 pub(crate) use self::request::{Failed, Fetch, For, Request};
-pub(crate) use self::settings::Settings;
+pub use self::settings::Settings;
 
 use self::fetch::{Ground, Job, Led};
 use self::flights::{Flights, Joined, Landing, Ticket, landed};
@@ -101,7 +100,7 @@ impl Cache {
         let asked = directives(headers);
         let (stored, why) = match self.0.ground.store.find(&request.key, headers) {
             Found::Nothing => (None, Forward::UriMiss),
-            Found::OtherVariants(_) => (None, Forward::VaryMiss),
+            Found::OtherVariants => (None, Forward::VaryMiss),
             Found::Stored(stored) => match self.usable(&stored, &asked, &request, now) {
                 Use::Fresh => return Ok(self.hit(&stored, &request, Outcome::Hit, now)),
                 Use::StaleWhileRevalidate => {
@@ -237,7 +236,7 @@ impl Cache {
         };
         let (caller, led) = oneshot::channel();
         let ground = Arc::clone(&self.0.ground);
-        let job = Job { ground, ticket, head: request.head.clone(), stored, fetch, permit };
+        let job = Job { ground, ticket, head: request.head.clone(), stored, fetch, _permit: permit };
         self.start(job, caller);
         let led = led.await.unwrap_or(Err(Failed::Stopped)).inspect_err(|_| self.count(Outcome::Failed))?;
 
@@ -276,7 +275,7 @@ impl Cache {
             return;
         };
         let ground = Arc::clone(&self.0.ground);
-        let job = Job { ground, ticket, head: request.head, stored: Some(stored), fetch, permit };
+        let job = Job { ground, ticket, head: request.head, stored: Some(stored), fetch, _permit: permit };
         let (caller, _) = oneshot::channel();
         self.start(job, caller);
     }
@@ -286,9 +285,9 @@ impl Cache {
     }
 
     /// Invalidates what a request past the cache has made outdated. Called with the head of its response.
-    pub(crate) fn exchanged(&self, key: &Key, method: &Method, response: &Parts) {
+    pub(crate) fn exchanged(&self, key: &Key, method: &Method, status: StatusCode, response: &HeaderMap) {
         if is_unsafe(method) {
-            let all = outdated(key.url(), response.status, &response.headers);
+            let all = outdated(key.url(), status, response);
             all.iter().filter_map(|url| key.beside(url)).for_each(|key| self.invalidate(&key));
         }
     }
@@ -314,6 +313,10 @@ impl Cache {
     /// Bytes of everything that is stored.
     pub(crate) fn size(&self) -> u64 {
         self.0.ground.store.size()
+    }
+
+    pub(crate) fn max_size(&self) -> usize {
+        self.0.settings.max_size
     }
 
     /// How many requests had which outcome.

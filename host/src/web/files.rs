@@ -12,11 +12,10 @@ mod path;
 mod root;
 
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use globset::GlobSet;
 use http::header::{
     ACCEPT, ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap,
     HeaderValue, LAST_MODIFIED, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -34,6 +33,7 @@ use self::path::{NoName, name};
 use self::root::Root;
 use super::byte_range::{ByteRange, Requested, requested, unsatisfied};
 use super::conditions::{Verdict, evaluate, range_applies};
+use crate::event::Pattern;
 
 /// How long a disk may take to open a file.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,13 +44,15 @@ const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=3153600
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// How the files of a site are served.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Settings {
-    /// Whether a page that is not there is the `index.html` of the root, whose script shows it.
-    pub(crate) fallback: bool,
+/// Which files are served, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The folder.
+    pub root: PathBuf,
+    /// Whether a page that is not there is the `index.html` of the folder, whose script shows it.
+    pub fallback: bool,
     /// The names of files that never change, because a change gives them another name.
-    pub(crate) immutable: GlobSet,
+    pub immutable: Vec<Pattern>,
 }
 
 /// The files of a site. Clones are the same.
@@ -64,9 +66,9 @@ struct Inner {
 }
 
 impl Files {
-    /// The files below the folder `root`, which may come later.
-    pub(crate) fn new(root: &Path, settings: Settings) -> Self {
-        Self(Arc::new(Inner { root: Root::new(root), settings, kept: Kept::new() }))
+    /// The folder may come later.
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self(Arc::new(Inner { root: Root::new(&settings.root), settings, kept: Kept::new() }))
     }
 
     /// Answers a request for `path`, which is as it was sent, without the query.
@@ -156,7 +158,7 @@ impl Files {
                 headers.insert(CONTENT_RANGE, range.content_range(opened.length));
                 *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             }
-            None if self.0.settings.immutable.is_match(name) => drop(headers.insert(CACHE_CONTROL, IMMUTABLE)),
+            None if self.0.settings.immutable.iter().any(|names| names.matches(name)) => drop(headers.insert(CACHE_CONTROL, IMMUTABLE)),
             None => {}
         }
         if *method == Method::HEAD {

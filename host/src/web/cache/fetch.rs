@@ -45,7 +45,7 @@ pub(crate) struct Job<F: Fetch> {
     pub(crate) stored: Option<Arc<Stored>>,
     pub(crate) fetch: F,
     /// The right to be one of so many.
-    pub(crate) permit: OwnedSemaphorePermit,
+    pub(crate) _permit: OwnedSemaphorePermit,
 }
 
 /// What the caller gets who has caused it.

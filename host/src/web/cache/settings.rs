@@ -4,17 +4,17 @@ use std::time::Duration;
 
 /// Limits of a cache; all of them are above zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// Bytes of all stored responses, and as many again for those that are being received.
-    pub(crate) max_size: usize,
+    pub max_size: usize,
     /// Bytes of one body.
-    pub(crate) max_object: usize,
+    pub max_object: usize,
     /// How long a request waits for the response to an equal one.
-    pub(crate) max_wait: Duration,
+    pub max_wait: Duration,
     /// Requests that the cache has sent to backends and nobody may be waiting for.
-    pub(crate) max_fetches: usize,
+    pub max_fetches: usize,
     /// Validations of responses that were served stale meanwhile.
-    pub(crate) max_revalidations: usize,
+    pub max_revalidations: usize,
 }
 
 impl Default for Settings {

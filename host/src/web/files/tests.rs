@@ -4,7 +4,6 @@ use std::fs;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use globset::{Glob, GlobSetBuilder};
 use http::{HeaderName, header};
 use http_body_util::BodyExt;
 
@@ -21,8 +20,8 @@ impl Site {
     /// A site with `index.html`, `assets/app.js` and the fallback.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let immutable = GlobSetBuilder::new().add(Glob::new("assets/*").unwrap()).build().unwrap();
-        let files = Files::new(folder.path(), Settings { fallback: true, immutable });
+        let immutable = vec![Pattern::new("assets/*").unwrap()];
+        let files = Files::new(Settings { root: folder.path().to_owned(), fallback: true, immutable });
         let site = Self { folder, files };
         site.write("index.html", "<p>index");
         site.write("assets/app.js", "0123456789");
@@ -154,7 +153,7 @@ async fn only_a_page_that_is_missing_becomes_the_index() {
 #[tokio::test]
 async fn without_the_fallback_a_missing_page_is_missing() {
     let site = Site::new();
-    let files = Files::new(site.folder.path(), Settings::default());
+    let files = Files::new(Settings { root: site.folder.path().to_owned(), fallback: false, immutable: Vec::new() });
     let site = Site { files, ..site };
     assert_eq!(site.get("/orders/7", &[NAVIGATION]).await.status, 404);
     let answer = site.get("/assets/app.js", &[]).await;

@@ -1,6 +1,6 @@
-//! The web gateway: sites, whose requests go to backends.
+//! The web gateway: sites, whose requests go to backends, to files, or to what is stored of earlier answers.
 //!
-//! It owns the routes of sites, the connections to backends and what is known of their health. It promises that a backend sees a request
+//! It owns the routes of sites, the connections to backends, what is known of their health, and the cache. It promises that a backend sees a request
 //! with one meaning only, that what the gateway says of a caller cannot be forged, that bodies stream in both directions without being
 //! gathered, and that a request is sent twice only when it was not begun, or is safe to repeat. Deliberately absent: sockets of callers,
 //! status codes and texts of refusals (`http`).
@@ -41,10 +41,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::backends::Backend;
-use self::cache::Cache;
-pub use self::cache::Settings as CacheSettings;
 pub use self::backends::{AddressStatus, BackendStatus};
 pub use self::body::Body;
+use self::cache::Cache;
+pub use self::cache::Settings as CacheSettings;
 pub use self::caller::{CallerLeft, Departure, WebCaller};
 pub use self::error::{Bound, Failure, WebError};
 pub use self::files::Settings as FilesSettings;
@@ -55,8 +55,8 @@ use self::proxy::Tunnels;
 pub use self::proxy::{Answer, WebRequest};
 use self::route::{Route, Table};
 pub use self::settings::{
-    Address, BackendSettings, Caching, CorsSettings, HostHeader, Origins, ProbeSettings, RouteSettings, Settings, SiteSettings,
-    Target,
+    Address, BackendSettings, Caching, CorsSettings, HostHeader, Origins, ProbeSettings, RouteSettings, Settings,
+    SiteSettings, Target,
 };
 pub use self::status::{CacheStatus, RouteStatus, SiteStatus};
 pub use self::tunnel::Tunnel;

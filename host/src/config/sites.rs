@@ -16,7 +16,9 @@ use crate::dispatch::AgentSettings;
 use crate::http;
 use crate::ingest::ChannelSettings;
 use crate::subscribe;
-use crate::web::{CacheSettings, Caching, CorsSettings, FilesSettings, Origins, RouteSettings, Settings, SiteSettings, Target};
+use crate::web::{
+    CacheSettings, Caching, CorsSettings, FilesSettings, Origins, RouteSettings, Settings, SiteSettings, Target,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

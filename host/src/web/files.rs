@@ -158,7 +158,9 @@ impl Files {
                 headers.insert(CONTENT_RANGE, range.content_range(opened.length));
                 *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             }
-            None if self.0.settings.immutable.iter().any(|names| names.matches(name)) => drop(headers.insert(CACHE_CONTROL, IMMUTABLE)),
+            None if self.0.settings.immutable.iter().any(|names| names.matches(name)) => {
+                drop(headers.insert(CACHE_CONTROL, IMMUTABLE))
+            }
             None => {}
         }
         if *method == Method::HEAD {

@@ -188,7 +188,8 @@ async fn a_backend_that_fails_is_covered_only_if_it_has_said_so() {
         site.gateway
             .until("a validation", async || {
                 let seen = backend.seen();
-                let validated = seen.iter().any(|seen| seen.line().contains(path) && !seen.all("if-none-match").is_empty());
+                let validated =
+                    seen.iter().any(|seen| seen.line().contains(path) && !seen.all("if-none-match").is_empty());
                 if !validated {
                     client.get(path).await;
                 }
@@ -198,7 +199,10 @@ async fn a_backend_that_fails_is_covered_only_if_it_has_said_so() {
         client.get(path).await.expect_status(expected);
     }
     assert_eq!(
-        client.send("GET", "/none", &[("cache-control", "only-if-cached")], Vec::new()).await.expect_problem(504, "not_stored"),
+        client
+            .send("GET", "/none", &[("cache-control", "only-if-cached")], Vec::new())
+            .await
+            .expect_problem(504, "not_stored"),
         "nothing is stored for this request, and it asks for nothing else"
     );
 }
@@ -225,7 +229,10 @@ async fn a_large_answer_streams_through() {
         body.len()
     );
     let sized = ok("cache-control: max-age=60", &body);
-    let backend = Backend::answering_by(move |seen| if seen.line().contains("chunked") { chunked.clone() } else { sized.clone() }).await;
+    let backend = Backend::answering_by(
+        move |seen| if seen.line().contains("chunked") { chunked.clone() } else { sized.clone() },
+    )
+    .await;
     let (site, client) = site(&backend).await;
     for path in ["/chunked", "/sized"] {
         for _ in 0..2 {

@@ -109,3 +109,12 @@ async fn a_folder_that_comes_later_is_served_then() {
     fs::rename(&away, &dist).unwrap();
     assert_eq!(&client.get("/late.js").await.expect_status(200).body[..], b"late");
 }
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_a_warning() {
+    let site = "[web]\nlisten = \"127.0.0.1:0\"\n[[sites]]\nroutes = [{ prefix = \"/\", files = \"none\" }]\n";
+    let output = Setup::new().config(site).command(&["check"]).output().unwrap();
+    let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{printed}");
+    assert!(printed.contains("sites[0]: the files of the route `/` are in"), "{printed}");
+}

@@ -194,7 +194,7 @@ impl<F: Fetch> Job<F> {
     /// There is a new response.
     async fn answered(self, received: Received<F::Body>, caller: Caller<F>) {
         let Received { response, exchange } = received;
-        let fields = stored_fields(response.headers());
+        let fields = stored_fields(response.headers(), exchange.received_at);
         let head = self.storable(response.status(), response.headers(), fields, exchange);
         let length = response.body().size_hint().exact();
         let Some((head, permit)) = head.and_then(|head| Some((head, self.reserve(length)?))) else {

@@ -8,14 +8,21 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 /// A rename in the folder can interrupt the resolution of a link, and is over at once.
+#[cfg(target_os = "linux")]
 const ATTEMPTS: usize = 16;
 
 const OPEN: OFlags = OFlags::CLOEXEC.union(OFlags::NOCTTY).union(OFlags::NONBLOCK);
-const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const FOLDER: OFlags = PLACE.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Enough to open what is in a folder.
+#[cfg(target_os = "linux")]
+const PLACE: OFlags = OFlags::PATH;
+#[cfg(not(target_os = "linux"))]
+const PLACE: OFlags = OFlags::RDONLY;
 
 /// The folder of a site.
 #[derive(Debug)]
@@ -55,7 +62,10 @@ impl Root {
     }
 }
 
+#[cfg(target_os = "linux")]
 fn beneath(folder: BorrowedFd<'_>, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    use rustix::fs::{ResolveFlags, openat2};
+
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
     let mut opened = Err(Errno::AGAIN);
     for _ in 0..ATTEMPTS {
@@ -65,6 +75,11 @@ fn beneath(folder: BorrowedFd<'_>, name: &str, flags: OFlags) -> Result<OwnedFd,
         }
     }
     opened
+}
+
+#[cfg(not(target_os = "linux"))]
+fn beneath(_: BorrowedFd<'_>, _: &str, _: OFlags) -> Result<OwnedFd, Errno> {
+    Err(Errno::NOSYS)
 }
 
 fn by_part(root: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {

@@ -1,8 +1,10 @@
 //! Which fields of a response are stored (RFC 9111, section 3.1), and what a 304 changes (sections 3.2 and 4.3.4).
 
+use std::time::SystemTime;
+
 use http::header::{
-    AGE, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AGE, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
 use crate::web::conditions::weakly_equal;
@@ -27,8 +29,19 @@ const NOT_STORED: [HeaderName; 13] = [
 /// Fields about the stored body, which a 304 does not have.
 const OF_THE_BODY: [HeaderName; 2] = [CONTENT_ENCODING, CONTENT_RANGE];
 
-/// The fields of `response` that are stored.
-pub(crate) fn stored_fields(response: &HeaderMap) -> HeaderMap {
+/// The fields of `response` that are stored. Without `Date` it is that of its arrival (RFC 9110, section 6.6.1).
+pub(crate) fn stored_fields(response: &HeaderMap, received_at: SystemTime) -> HeaderMap {
+    let mut fields = kept(response);
+    if !fields.contains_key(DATE)
+        && let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(received_at))
+    {
+        fields.insert(DATE, date);
+    }
+    fields
+}
+
+/// Without what is about the connection.
+fn kept(response: &HeaderMap) -> HeaderMap {
     let mut fields = response.clone();
     for line in response.get_all(CONNECTION) {
         for name in line.as_bytes().split(|byte| *byte == b',') {
@@ -45,7 +58,7 @@ pub(crate) fn stored_fields(response: &HeaderMap) -> HeaderMap {
 
 /// The `stored` fields after a 304.
 pub(crate) fn updated(stored: &HeaderMap, not_modified: &HeaderMap) -> HeaderMap {
-    let mut news = stored_fields(not_modified);
+    let mut news = kept(not_modified);
     for name in OF_THE_BODY {
         news.remove(name);
     }
@@ -69,8 +82,6 @@ pub(crate) fn confirms(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -98,8 +109,13 @@ mod tests {
             ("x-other", "1"),
             ("x-other", "2"),
         ]);
-        let expected = headers(&[("content-type", "text/plain"), ("x-other", "1"), ("x-other", "2")]);
-        assert_eq!(stored_fields(&response), expected);
+        let kept: [(&str, &str); 3] = [("content-type", "text/plain"), ("x-other", "1"), ("x-other", "2")];
+        let arrival = ("date", "Thu, 01 Jan 1970 00:00:00 GMT");
+        let expected = headers(&[&kept[..], &[arrival]].concat());
+        assert_eq!(stored_fields(&response, SystemTime::UNIX_EPOCH), expected);
+
+        let dated = headers(&[("date", "yesterday")]);
+        assert_eq!(stored_fields(&dated, SystemTime::UNIX_EPOCH), dated);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod agents;
 mod arguments;
+mod cache;
 mod cancel;
 mod cell;
 mod check;
@@ -191,6 +192,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Consumers { command: Some(command), .. } => block_on(consumers::run(asked, command)),
         Command::Sites(arguments) => list(Listing::Sites, &Request::Sites, arguments.table),
         Command::Backends(arguments) => list(Listing::Backends, &Request::Backends, arguments.table),
+        Command::Cache { command, output } => block_on(cache::run(asked, command, output)),
         Command::Subscribers(arguments) => list(Listing::Subscribers, &Request::Subscribers, arguments.table),
         Command::Types { kind, table } => block_on(kinds::run(asked, kind, table)),
         Command::Log { command } => block_on(log::run(asked, command)),

@@ -4,10 +4,12 @@
 //! written in Rust. Deliberately absent: who may send which coding, and the budget for what is decoded.
 
 mod codec;
+mod preference;
 
 use std::fmt;
 
 pub use self::codec::{DecodeError, decode, encode, memory};
+pub use self::preference::preferred;
 
 /// How a body can be encoded (RFC 9110, section 8.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

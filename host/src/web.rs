@@ -1,15 +1,20 @@
-//! The web gateway: sites, whose requests go to backends.
+//! The web gateway: sites, whose requests go to backends, to files, or to what is stored of earlier answers.
 //!
-//! It owns the routes of sites, the connections to backends and what is known of their health. It promises that a backend sees a request
+//! It owns the routes of sites, the connections to backends, what is known of their health, and the cache. It promises that a backend sees a request
 //! with one meaning only, that what the gateway says of a caller cannot be forged, that bodies stream in both directions without being
 //! gathered, and that a request is sent twice only when it was not begun, or is safe to repeat. Deliberately absent: sockets of callers,
 //! status codes and texts of refusals (`http`).
 
 mod backends;
 mod body;
+mod byte_range;
+mod cache;
+mod cached;
 mod caller;
+mod conditions;
 mod cors;
 mod error;
+mod files;
 mod gate;
 mod headers;
 mod health;
@@ -38,8 +43,11 @@ use tokio_util::task::TaskTracker;
 use self::backends::Backend;
 pub use self::backends::{AddressStatus, BackendStatus};
 pub use self::body::Body;
+use self::cache::Cache;
+pub use self::cache::Settings as CacheSettings;
 pub use self::caller::{CallerLeft, Departure, WebCaller};
 pub use self::error::{Bound, Failure, WebError};
+pub use self::files::Settings as FilesSettings;
 use self::gate::Gate;
 pub use self::health::BackendHealth;
 use self::metrics::WebMetrics;
@@ -47,10 +55,10 @@ use self::proxy::Tunnels;
 pub use self::proxy::{Answer, WebRequest};
 use self::route::{Route, Table};
 pub use self::settings::{
-    Address, BackendSettings, CorsSettings, HostHeader, Origins, ProbeSettings, RouteSettings, Settings, SiteSettings,
-    Target,
+    Address, BackendSettings, Caching, CorsSettings, HostHeader, Origins, ProbeSettings, RouteSettings, Settings,
+    SiteSettings, Target,
 };
-pub use self::status::{RouteStatus, SiteStatus};
+pub use self::status::{CacheStatus, RouteStatus, SiteStatus};
 pub use self::tunnel::Tunnel;
 use crate::caller::{Access, Bucket, look_up_names};
 use crate::lifecycle::Tasks;
@@ -65,6 +73,7 @@ pub struct Web(Arc<Inner>);
 
 struct Inner {
     live: ArcSwap<Live>,
+    cache: ArcSwap<Cache>,
     metrics: WebMetrics,
     tasks: TaskTracker,
     /// Backends came that nobody looks after yet.
@@ -94,8 +103,9 @@ impl Web {
     /// Nothing is looked up or tried yet.
     pub fn new(settings: Settings, metrics: &Metrics) -> Self {
         let (metrics, tasks) = (WebMetrics::register(metrics), TaskTracker::new());
+        let cache = ArcSwap::from_pointee(Cache::new(settings.cache, metrics.cache.clone()));
         let live = Live::new(settings, None, &metrics, &tasks);
-        Self(Arc::new(Inner { live: ArcSwap::from_pointee(live), metrics, tasks, changed: Notify::new() }))
+        Self(Arc::new(Inner { live: ArcSwap::from_pointee(live), cache, metrics, tasks, changed: Notify::new() }))
     }
 
     /// Whether sites are served.
@@ -133,6 +143,12 @@ impl Web {
                 self.0.metrics.forget(&gone.settings.name);
             }
         }
+        if before.settings.cache != live.settings.cache {
+            self.0.cache.store(Arc::new(Cache::new(live.settings.cache, self.0.metrics.cache.clone())));
+        } else if before.settings.sites != live.settings.sites || before.settings.backends != live.settings.backends {
+            // What was stored may be of another backend.
+            self.0.cache.load().purge("");
+        }
         self.0.changed.notify_one();
     }
 
@@ -155,6 +171,7 @@ impl Web {
                 break;
             }
         }
+        self.0.cache.load_full().stop().await;
         self.0.live.load().backends.iter().for_each(|backend| backend.retired.cancel());
     }
 
@@ -191,10 +208,10 @@ impl Web {
         let route = &found.route;
         let answered = match &route.backend {
             Some(backend) => {
-                let live = self.0.live.load_full();
-                proxy::pass_on(route, backend, &live.tunnels, request).await
+                let (live, cache) = (self.0.live.load_full(), self.0.cache.load_full());
+                cached::answer(&cache, route, backend, &live.tunnels, request).await
             }
-            None => Err(WebError::NotFound),
+            None => served(route, request.head).await,
         };
         if let Err(WebError::Busy(bound)) = &answered {
             self.0.metrics.refused.get_or_create(&ByReason::new(bound.as_str())).inc();
@@ -212,10 +229,33 @@ impl Web {
         self.0.live.load().backends.iter().map(|backend| backend.status()).collect()
     }
 
+    /// What is stored for sites, and what became of requests.
+    pub fn cache(&self) -> CacheStatus {
+        CacheStatus::of(&self.0.cache.load())
+    }
+
+    /// Removes what is stored of all addresses that begin with `prefix`, or whose path does if `prefix` begins with `/`. Returns how
+    /// many answers that were.
+    pub fn purge(&self, prefix: &str) -> usize {
+        self.0.cache.load().purge(prefix)
+    }
+
     /// The sites, in the order of the configuration.
     pub fn sites(&self) -> Vec<SiteStatus> {
         self.0.live.load().table.status()
     }
+}
+
+/// A file.
+async fn served(route: &Route, head: &Parts) -> Result<Answer, WebError> {
+    let Some(files) = &route.files else { return Err(WebError::NotFound) };
+    let _pass = proxy::enter(&route.gate, Bound::Route)?;
+    let settings = &route.settings;
+    let path = head.uri.path();
+    let below = settings.strip_prefix.then(|| path::below(&settings.prefix, path)).flatten().unwrap_or(path);
+    let path = if below.is_empty() { "/" } else { below };
+    let response = files.answer(&head.method, path, &head.headers).await;
+    Ok(Answer::Response { response: response.map(Body::of_file), is_early: false })
 }
 
 impl Live {

@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 
 mod answers;
+mod cache;
+mod cache_suite;
 mod connections;
 mod cors;
 mod failures;
+mod files;
 mod health;
 mod requests;
 mod rules;

@@ -1,6 +1,7 @@
 //! The grammar of the command line.
 
 pub(super) mod agents;
+pub(super) mod cache;
 pub(super) mod connection;
 pub(super) mod deliveries;
 pub(super) mod events;
@@ -22,6 +23,7 @@ use clap_complete::Shell;
 use clap_complete::engine::ArgValueCandidates;
 
 use self::agents::AgentsCommand;
+use self::cache::CacheCommand;
 use self::connection::ConnectionArguments;
 use self::deliveries::{DeliveriesArguments, DeliveriesCommand};
 use self::events::{EventsArguments, EventsCommand};
@@ -185,6 +187,14 @@ pub(super) enum Command {
     Sites(ListArguments),
     /// List the backends of sites, and which of their addresses are up
     Backends(ListArguments),
+    /// Show what is stored of the answers of backends, or remove it
+    #[command(args_conflicts_with_subcommands = true)]
+    Cache {
+        #[command(subcommand)]
+        command: Option<CacheCommand>,
+        #[command(flatten)]
+        output: OutputArguments,
+    },
     /// List the kinds of events with their counts and schemas, or print the schema of one
     Types {
         /// Kind, as listed; by default all are listed

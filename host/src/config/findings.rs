@@ -3,6 +3,7 @@
 //! What can never work with the plugins as they are is a problem. What may still be dropped in is a warning.
 
 mod alerts;
+mod folders;
 mod kinds;
 mod sync;
 
@@ -14,6 +15,7 @@ use serde_json::Value;
 use url::Url;
 
 use self::alerts::alert_warnings;
+use self::folders::folder_warnings;
 use self::kinds::{Declared, UNKNOWN, kind_warnings};
 use self::sync::sync_warnings;
 use super::problem::{ConfigProblem, quoted};
@@ -25,6 +27,7 @@ use crate::ingest::ChannelSettings;
 use crate::plugin::{ConfigKey, Kind, Manifest};
 use crate::skill::Catalog;
 use crate::subscribe;
+use crate::web;
 
 /// Something that is probably not intended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +55,7 @@ pub struct Judged<'a> {
     pub routes: &'a [RouteSettings],
     pub subscriptions: &'a subscribe::Settings,
     pub alerts: &'a alert::Settings,
+    pub web: &'a web::Settings,
 }
 
 /// What a plugin file says of itself.
@@ -86,6 +90,7 @@ impl Judged<'_> {
                 findings.extend(problems.into_iter().chain(addresses).map(Finding::Problem));
             }
         }
+        findings.extend(folder_warnings(self.web).into_iter().map(Finding::Warning));
         findings.extend(sync_warnings(self.routes).into_iter().map(Finding::Warning));
         let declared = self.declared(plugin);
         findings.extend(

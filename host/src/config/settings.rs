@@ -60,6 +60,7 @@ impl Config {
             routes: &self.dispatch.routes,
             subscriptions: &self.subscriptions,
             alerts: &self.alerts,
+            web: &self.web,
         }
     }
 }

@@ -16,13 +16,17 @@ use crate::dispatch::AgentSettings;
 use crate::http;
 use crate::ingest::ChannelSettings;
 use crate::subscribe;
-use crate::web::{CorsSettings, Origins, RouteSettings, Settings, SiteSettings, Target};
+use crate::web::{
+    CacheSettings, Caching, CorsSettings, FilesSettings, Origins, RouteSettings, Settings, SiteSettings, Target,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The largest `max_body`.
 const TIB: u64 = 1 << 40;
+const GIB: u64 = 1 << 30;
+const MIB: u64 = 1 << 20;
 
 /// A path that the gateway answers itself at the address of webhooks, and whose it is.
 pub(super) struct TakenPath {
@@ -70,6 +74,7 @@ pub(super) fn web(root: &Section<'_>, callers: &Callers, http: &http::Settings, 
         health: health(&section, taken).unwrap_or(default.health),
         max_tunnels: section.count("max_tunnels", 0..=1_000_000).unwrap_or(default.max_tunnels),
         tunnel_idle: section.duration("tunnel_idle", SECOND..=DAY).unwrap_or(default.tunnel_idle),
+        cache: cache(&section.section("cache")),
         backends: backends(root),
         sites: Vec::new(),
     };
@@ -177,6 +182,7 @@ fn routes_of(
     let prefixes = listed.into_iter().flatten().filter_map(|(text, place)| prefix(&text, &place, taken));
     let prefixes: Vec<_> = prefixes.collect();
     let target = target(section, backends);
+    let cache = caching(section);
     let max_body = section.size("max_body", 0..=TIB).map_or(common.max_body, |size| size as u64);
     let strip_prefix = section.flag("strip_prefix").unwrap_or(false);
     let websocket = section.flag("websocket").unwrap_or(false);
@@ -188,6 +194,7 @@ fn routes_of(
     let route = |prefix: String| RouteSettings {
         prefix,
         target: target.clone(),
+        cache,
         strip_prefix,
         websocket,
         cors: cors.clone(),
@@ -217,11 +224,19 @@ fn prefix(text: &str, place: &SettingPlace<'_>, taken: &[TakenPath]) -> Option<S
 }
 
 fn target(section: &Section<'_>, backends: &[&str]) -> Option<Target> {
+    let files = files(section);
     let place = section.place("backend");
+    if section.has("files") {
+        if section.has("backend") {
+            place.problem("either a backend or files", "both");
+        }
+        section.text("backend");
+        return files.map(Target::Files);
+    }
     let Some(name) = section.text("backend") else {
         if !section.has("backend") {
             let example = place.example(&format!("\"{}\"", backends.first().copied().unwrap_or("NAME")));
-            place.problem_with_hint("the name of a backend", "nothing", example);
+            place.problem_with_hint("the name of a backend, or `files`", "nothing", example);
         }
         return None;
     };
@@ -233,6 +248,45 @@ fn target(section: &Section<'_>, backends: &[&str]) -> Option<Target> {
         place.problem(expected, quoted(&name));
     }
     Some(Target::Backend(name))
+}
+
+fn files(section: &Section<'_>) -> Option<FilesSettings> {
+    let fallback = section.flag("fallback");
+    let immutable = section.texts("immutable");
+    let root = section.path("files");
+    if root.is_none() && !section.has("files") {
+        for key in ["fallback", "immutable"].into_iter().filter(|key| section.has(key)) {
+            section.place(key).problem("`files` beside it", "a route without files");
+        }
+    }
+    let immutable = immutable.into_iter().flatten().filter_map(|(text, place)| place.pattern(&text)).collect();
+    Some(FilesSettings { root: root?, fallback: fallback.unwrap_or(false), immutable })
+}
+
+fn caching(section: &Section<'_>) -> Caching {
+    let is_on = section.flag("cache").unwrap_or(false);
+    let reload = section.flag("cache_reload").unwrap_or(false);
+    if is_on && section.has("files") {
+        section.place("cache").problem("a route to a backend", "one of files, which are not stored");
+    }
+    if is_on { Caching::On { reload } } else { Caching::Off }
+}
+
+fn cache(section: &Section<'_>) -> CacheSettings {
+    let default = CacheSettings::default();
+    let settings = CacheSettings {
+        max_size: section.size("max_size", MIB..=TIB).unwrap_or(default.max_size),
+        max_object: section.size("max_object", 1..=GIB).unwrap_or(default.max_object),
+        max_wait: section.duration("max_wait", Duration::ZERO..=DAY).unwrap_or(default.max_wait),
+        max_fetches: section.count("max_fetches", 1..=1_000_000).unwrap_or(default.max_fetches),
+        max_revalidations: section.count("max_revalidations", 1..=1_000_000).unwrap_or(default.max_revalidations),
+    };
+    // A response must fit beside others.
+    if settings.max_object > settings.max_size / 2 {
+        let place = section.place("max_object");
+        place.problem("at most half of `max_size`", format!("{} of {} bytes", settings.max_object, settings.max_size));
+    }
+    settings
 }
 
 fn cors(section: &Section<'_>) -> Option<CorsSettings> {
@@ -310,6 +364,7 @@ fn warn_of_the_unused(root: &Section<'_>, settings: &Settings, sites: &[SiteSett
     let used = |name: &str| {
         sites.iter().flat_map(|site| &site.routes).any(|route| match &route.target {
             Target::Backend(backend) => backend == name,
+            Target::Files(_) => false,
         })
     };
     for backend in settings.backends.iter().filter(|backend| !used(&backend.name)) {

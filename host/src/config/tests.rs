@@ -6,6 +6,7 @@ mod channels;
 mod destinations;
 mod plugins;
 mod shipped;
+mod sites;
 mod subscriptions;
 
 use std::path::Path;

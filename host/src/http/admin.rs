@@ -8,6 +8,7 @@ mod agents;
 mod alerts;
 mod backends;
 mod backup;
+mod cache;
 mod cancellations;
 mod channels;
 pub(crate) mod consumers;
@@ -42,6 +43,7 @@ pub(crate) const NOUNS: &[&[Route]] = &[
     alerts::ROUTES,
     backends::ROUTES,
     backup::ROUTES,
+    cache::ROUTES,
     cancellations::ROUTES,
     channels::ROUTES,
     consumers::ROUTES,

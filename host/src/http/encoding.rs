@@ -1,12 +1,12 @@
 //! Content codings of responses, for callers who want them smaller.
 
 use ::http::HeaderValue;
-use ::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, VARY};
+use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, VARY};
 use http_body_util::BodyExt;
 
 use super::answer::Response;
 use super::payload::Payload;
-use crate::coding::{Coding, encode};
+use crate::coding::{Coding, encode, preferred};
 
 /// Smaller bodies are sent as they are: what could be saved is less than a packet.
 const MIN_BODY: usize = 1024;
@@ -25,7 +25,7 @@ pub(crate) async fn encoded(request: &HeaderMap, mut response: Response) -> Resp
         return response;
     }
     response.headers_mut().append(VARY, BY_ACCEPT_ENCODING);
-    let Some(coding) = preferred(request) else { return response };
+    let Some(coding) = preferred(request, &OFFERED) else { return response };
     if !matches!(response.body(), Payload::Whole(_)) {
         return response;
     }
@@ -60,53 +60,12 @@ fn is_text(headers: &HeaderMap) -> bool {
         || (essence.starts_with("text/") && essence != "text/event-stream")
 }
 
-/// The coding with the highest weight in `Accept-Encoding` (RFC 9110, section 12.5.3); `None` when the plain body has a higher.
-fn preferred(headers: &HeaderMap) -> Option<Coding> {
-    let listed = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let weights: Vec<(&str, u16)> = listed.flat_map(|value| value.split(',')).filter_map(weight).collect();
-    let of =
-        |name: &str| weights.iter().find(|(listed, _)| listed.eq_ignore_ascii_case(name)).map(|(_, weight)| *weight);
-    let rest = of("*");
-    let plain = of("identity").unwrap_or(0);
-    let mut best = None;
-    for coding in OFFERED {
-        let weight = of(coding.name()).or(rest).unwrap_or(0);
-        if weight > best.map_or(0, |(_, weight)| weight) && weight >= plain {
-            best = Some((coding, weight));
-        }
-    }
-    best.map(|(coding, _)| coding)
-}
-
-/// A coding and its weight in thousandths; `None` when it is malformed.
-fn weight(entry: &str) -> Option<(&str, u16)> {
-    let mut parts = entry.split(';').map(str::trim);
-    let name = parts.next().filter(|name| !name.is_empty())?;
-    let Some(parameter) = parts.next() else { return Some((name, 1000)) };
-    let (key, value) = parameter.split_once('=')?;
-    if key.trim().eq_ignore_ascii_case("q") { Some((name, thousandths(value.trim())?)) } else { None }
-}
-
-/// `0` to `1` with up to three decimals.
-fn thousandths(text: &str) -> Option<u16> {
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    if decimals.len() > 3 || !decimals.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    let decimals = format!("{decimals:0<3}").parse().ok()?;
-    match (whole, decimals) {
-        ("0", decimals) => Some(decimals),
-        ("1", 0) => Some(1000),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read;
 
     use ::http::StatusCode;
-
+    use ::http::header::ACCEPT_ENCODING;
     use bytes::Bytes;
 
     use super::super::answer::with_body;
@@ -120,27 +79,6 @@ mod tests {
 
     fn headers(name: ::http::HeaderName, values: &[&'static str]) -> HeaderMap {
         values.iter().map(|value| (name.clone(), HeaderValue::from_static(value))).collect()
-    }
-
-    #[test]
-    fn the_coding_with_the_highest_weight_is_chosen() {
-        for (values, expected) in [
-            (&[][..], None),
-            (&[""], None),
-            (&["gzip"], Some(Coding::Gzip)),
-            (&["gzip, deflate, br, zstd"], Some(Coding::Br)),
-            (&["gzip;q=0.9, br;q=0.1"], Some(Coding::Gzip)),
-            (&["br;q=0.1", "zstd ; Q=0.2"], Some(Coding::Zstd)),
-            (&["gzip;q=0"], None),
-            (&["*"], Some(Coding::Br)),
-            (&["br;q=0, *;q=0.5"], Some(Coding::Gzip)),
-            (&["identity, gzip;q=0.5"], None),
-            (&["identity;q=0.5, gzip"], Some(Coding::Gzip)),
-            (&["deflate"], None),
-            (&["gzip;q=2, br;q=x, zstd;level=1"], None),
-        ] {
-            assert_eq!(preferred(&headers(ACCEPT_ENCODING, values)), expected, "{values:?}");
-        }
     }
 
     #[tokio::test]

@@ -221,6 +221,14 @@ fn web(error: &WebError) -> HttpProblem {
             HttpProblem::unavailable("backend_down", "Backend down", "what serves this path is down, try again later")
                 .internal(error)
         }
+        WebError::MustRevalidate(_) => {
+            let detail = "what is stored is too old, and what serves this path failed";
+            HttpProblem::new(StatusCode::GATEWAY_TIMEOUT, "backend_failed", "Backend failed", detail).internal(error)
+        }
+        WebError::NotStored => {
+            let detail = "nothing is stored for this request, and it asks for nothing else";
+            HttpProblem::new(StatusCode::GATEWAY_TIMEOUT, "not_stored", "Not stored", detail)
+        }
         WebError::Busy(_) => {
             HttpProblem::unavailable("overloaded", "Overloaded", "too many requests are in flight, try again later")
                 .internal(error)

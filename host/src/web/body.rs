@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Frame, SizeHint};
 
 use super::relayed::Relayed;
+use super::{cache, files};
 
 /// Made while it is sent; an error ends it early, and the connection with it.
 pub struct Body(Kind);
@@ -29,6 +30,23 @@ impl Body {
     /// Any other body.
     pub fn boxed(body: impl hyper::body::Body<Data = Bytes, Error = io::Error> + Send + 'static) -> Self {
         Self(Kind::Boxed(body.boxed_unsync()))
+    }
+
+    /// An answer of the cache, or one past it.
+    pub(super) fn of_cache(body: cache::Body<Self>) -> Self {
+        match body {
+            cache::Body::Whole(whole) => Self(Kind::Whole(whole)),
+            cache::Body::Passed(body) => body,
+            body @ cache::Body::Filling(_) => Self::boxed(body),
+        }
+    }
+
+    /// A file, or a part of one.
+    pub(super) fn of_file(body: files::Body) -> Self {
+        match body {
+            files::Body::Whole(whole) => Self(Kind::Whole(whole)),
+            body @ files::Body::Pieces(_) => Self::boxed(body),
+        }
     }
 
     pub(super) fn relayed(body: Relayed) -> Self {

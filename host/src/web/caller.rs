@@ -15,6 +15,7 @@ pub trait Departure: Send + Sync {
 }
 
 /// The caller of one request.
+#[derive(Clone)]
 pub struct WebCaller {
     pub id: RequestId,
     /// The client, as far as trusted proxies report it.

@@ -33,6 +33,12 @@ pub enum WebError {
     Backend { backend: String, failure: Failure },
     #[error("backend `{backend}` is down")]
     Down { backend: String },
+    /// What is stored is stale and must not be served, and the backend failed.
+    #[error("what is stored is stale: {0}")]
+    MustRevalidate(Box<Self>),
+    /// The caller wants only what is stored, and nothing is.
+    #[error("nothing is stored that could be used")]
+    NotStored,
     /// Too many requests in flight, or too many tunnels.
     #[error("too many {0}")]
     Busy(Bound),
@@ -51,6 +57,8 @@ pub enum Failure {
     AnswerTimeout(Duration),
     #[error("the answer is not one to this request")]
     Unexpected,
+    #[error("an equal request that this one waited for was not answered")]
+    Waited,
 }
 
 /// What is bounded.
@@ -91,6 +99,7 @@ impl Failure {
             Self::Broken(_) => "broken",
             Self::AnswerTimeout(_) => "answer_timeout",
             Self::Unexpected => "unexpected",
+            Self::Waited => "waited",
         }
     }
 

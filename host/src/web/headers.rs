@@ -161,6 +161,17 @@ impl Outgoing<'_> {
     }
 }
 
+/// Whether the caller has headers removed by naming them in `Connection`.
+pub(super) fn names_headers(headers: &HeaderMap) -> bool {
+    !Named::of(headers).0.is_empty()
+}
+
+/// What a trusted proxy says of the host and the path prefix that its callers use, which backends are told.
+pub(super) fn said_by_proxy(headers: &HeaderMap, caller: &WebCaller) -> (Option<HeaderValue>, Vec<HeaderValue>) {
+    let said = |name: &HeaderName| caller.proxy.and_then(|_| headers.get(name)).cloned();
+    (said(&X_FORWARDED_PROTO), [X_FORWARDED_HOST, X_FORWARDED_PREFIX].iter().filter_map(said).collect())
+}
+
 /// The headers that `Connection` names.
 struct Named<'a>(Vec<&'a str>);
 

@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Unit;
 
+use super::cache::CacheMetrics;
 use crate::metrics::{ByReason, Durations, Metrics, labels};
 
 labels! {
@@ -28,6 +29,7 @@ pub(super) struct WebMetrics {
     up: Family<ByBackend, Gauge>,
     pub(super) tunnels: Gauge,
     pub(super) refused: Family<ByReason, Counter>,
+    pub(super) cache: CacheMetrics,
 }
 
 /// Looked up once for each backend instead of once for each request.
@@ -45,6 +47,7 @@ pub(super) struct BackendMetrics {
 impl WebMetrics {
     pub(super) fn register(metrics: &Metrics) -> Self {
         Self {
+            cache: CacheMetrics::register(metrics),
             answers: metrics.register(
                 "gateway_web_answers",
                 "Answers of backends by the class of their status",

@@ -45,6 +45,7 @@ pub enum Answer {
 }
 
 /// The bound of all tunnels, and how many there are.
+#[derive(Clone)]
 pub(super) struct Tunnels {
     pub(super) gate: Arc<Gate>,
     pub(super) open: Gauge,
@@ -126,7 +127,7 @@ pub(super) async fn pass_on(
     passage.answer(answer, held, place, tunnels)
 }
 
-fn enter(gate: &Arc<Gate>, bound: Bound) -> Result<Pass, WebError> {
+pub(super) fn enter(gate: &Arc<Gate>, bound: Bound) -> Result<Pass, WebError> {
     gate.enter().ok_or(WebError::Busy(bound))
 }
 
@@ -300,7 +301,7 @@ fn is_idempotent(method: &Method) -> bool {
 }
 
 /// Whether the request asks for a WebSocket connection (RFC 6455, section 4.1).
-fn is_websocket(head: &Parts) -> bool {
+pub(super) fn is_websocket(head: &Parts) -> bool {
     head.method == Method::GET
         && head.version == Version::HTTP_11
         && has_token(&head.headers, &CONNECTION, "upgrade")

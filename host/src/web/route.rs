@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::backends::Backend;
 use super::cors::Cors;
+use super::files::Files;
 use super::gate::Gate;
 use super::path::below;
 use super::settings::{RouteSettings, Settings, Target};
@@ -26,6 +27,7 @@ pub(super) struct Route {
     pub(super) settings: RouteSettings,
     /// What answers.
     pub(super) backend: Option<Arc<Backend>>,
+    pub(super) files: Option<Files>,
     pub(super) gate: Arc<Gate>,
     pub(super) bucket: Option<Bucket>,
     pub(super) cors: Option<Cors>,
@@ -38,6 +40,7 @@ impl Table {
         let route = |settings: &RouteSettings| {
             let backend = match &settings.target {
                 Target::Backend(name) => backend(name),
+                Target::Files(_) => None,
             };
             let is_same = |route: &&Arc<Route>| {
                 let same_backend = match (&route.backend, &backend) {
@@ -81,6 +84,10 @@ impl Route {
             gate: Gate::new(settings.max_in_flight),
             bucket: settings.rate_limit.map(Bucket::new),
             cors: settings.cors.as_ref().map(Cors::new),
+            files: match &settings.target {
+                Target::Files(files) => Some(Files::new(files.clone())),
+                Target::Backend(_) => None,
+            },
             backend,
             settings,
         }

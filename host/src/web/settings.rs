@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 
+use super::cache::Settings as CacheSettings;
+use super::files::Settings as FilesSettings;
 use crate::caller::{Access, Rate};
 
 /// Valid input of the module.
@@ -20,6 +22,7 @@ pub struct Settings {
     pub max_tunnels: usize,
     /// How long nothing may be sent through one, in either direction.
     pub tunnel_idle: Duration,
+    pub cache: CacheSettings,
     /// Of several sites for the same host the first one counts.
     pub sites: Vec<SiteSettings>,
     /// By name.
@@ -40,6 +43,7 @@ pub struct RouteSettings {
     /// Whole segments: `/api` stands for `/api` and for everything below `/api/`. Starts with `/`; only `/` itself ends with it.
     pub prefix: String,
     pub target: Target,
+    pub cache: Caching,
     /// Whether the backend sees paths without the prefix.
     pub strip_prefix: bool,
     /// Whether connections may become WebSocket connections.
@@ -60,6 +64,18 @@ pub struct RouteSettings {
 pub enum Target {
     /// The backend of this name.
     Backend(String),
+    Files(FilesSettings),
+}
+
+/// Whether answers are stored for the next caller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Caching {
+    #[default]
+    Off,
+    On {
+        /// Whether a caller may ask for a newer answer than the stored one.
+        reload: bool,
+    },
 }
 
 /// Services that answer alike.
@@ -167,6 +183,7 @@ impl Default for Settings {
             health: Self::HEALTH.to_owned(),
             max_tunnels: 10_000,
             tunnel_idle: Duration::from_secs(600),
+            cache: CacheSettings::default(),
             sites: Vec::new(),
             backends: Vec::new(),
         }

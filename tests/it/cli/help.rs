@@ -49,6 +49,7 @@ Commands:
   subscribers  List the connections of subscribers
   sites        List sites: which paths go to which backend
   backends     List the backends of sites, and which of their addresses are up
+  cache        Show what is stored of the answers of backends, or remove it
   types        List the kinds of events with their counts and schemas, or print the schema of one
   log          Inspect, verify, back up, restore or repair the event log
   plugin       Create, build, check, test, pin and sign plugins

@@ -328,13 +328,11 @@ async fn nothing_is_done_twice_after_a_failed_commit(bed: Bed) {
     bed.fail_after_write(EngineError::Failed("killed".to_owned()));
     bed.clock.set(at(20));
     let never = CancellationToken::new();
-    let (ended, answer) = tokio::join!(diary().run(&bed, &log, taken, &never), async {
-        let (answer, answered) = oneshot::channel();
-        requests.try_send(("c".to_owned(), answer)).unwrap();
-        answered.await.ok()
-    });
+    let (answer, answered) = oneshot::channel();
+    requests.try_send(("c".to_owned(), answer)).unwrap();
+    let ended = diary().run(&bed, &log, taken, &never).await;
     assert!(matches!(ended, Err(EventLogError::Poisoned(_))), "{ended:?}");
-    assert_eq!(answer, None);
+    assert_eq!(answered.await.ok(), None);
     *bed.after_write.lock().unwrap() = None;
 
     let log = bed.reopen(log).await;

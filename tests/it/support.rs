@@ -301,20 +301,6 @@ impl TestGateway {
         }
     }
 
-    /// The address of sites, which is the last one that is served.
-    pub(crate) async fn sites(&self) -> std::net::SocketAddr {
-        let served = |line: &str| {
-            let (_, url) = line.split_once("Serving on ")?;
-            url.trim_end_matches('/').split_once("://")?.1.parse().ok()
-        };
-        self.until("the address of sites", async || {
-            let log = self.log();
-            let mut served = log.lines().filter_map(served);
-            served.nth(1)
-        })
-        .await
-    }
-
     /// Sends a `POST` to `/webhooks/{channel}`.
     pub(crate) async fn post(&self, channel: &str, body: impl Into<Vec<u8>>) -> Reply {
         self.client.post(&format!("/webhooks/{channel}"), &[], body).await

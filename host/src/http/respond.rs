@@ -300,9 +300,14 @@ mod tests {
     use crate::ingest::NoRoom;
     use crate::plugin::Rejection;
     use crate::verify::VerifyError;
+    use crate::web::{Bound, Failure};
 
     fn rejected(status: u16) -> Refusal {
         Refusal::Ingest(IngestError::Rejected(Rejection { status, detail: "no `action`".to_owned() }))
+    }
+
+    fn failed(failure: Failure) -> Refusal {
+        WebError::Backend { backend: "app".to_owned(), failure }.into()
     }
 
     #[test]
@@ -379,6 +384,21 @@ mod tests {
                 "store_damaged",
             ),
             (Refusal::Log(EventLogError::TooLarge { what: "w", bytes: 2, limit: 1 }), 413, "too_large"),
+            (WebError::NotFound.into(), 404, "not_found"),
+            (WebError::Path.into(), 400, "malformed"),
+            (WebError::TransferCoding.into(), 400, "malformed"),
+            (WebError::Method(Method::TRACE).into(), 405, "method_not_allowed"),
+            (WebError::Loop.into(), 508, "loop_detected"),
+            (WebError::TooLarge { limit: 5 }.into(), 413, "too_large"),
+            (WebError::SlowCaller(limit).into(), 408, "body_timeout"),
+            (WebError::BadBody.into(), 400, "malformed"),
+            (failed(Failure::Connect("refused".to_owned())), 502, "backend_failed"),
+            (failed(Failure::Broken("reset".to_owned())), 502, "backend_failed"),
+            (failed(Failure::Unexpected), 502, "backend_failed"),
+            (failed(Failure::ConnectTimeout(limit)), 504, "backend_timeout"),
+            (failed(Failure::AnswerTimeout(limit)), 504, "backend_timeout"),
+            (WebError::Down { backend: "app".to_owned() }.into(), 503, "backend_down"),
+            (WebError::Busy(Bound::Route).into(), 503, "overloaded"),
             (Refusal::Internal("x".to_owned()), 500, "internal"),
         ] {
             let problem = HttpProblem::from(&refusal);
@@ -396,6 +416,7 @@ mod tests {
             Refusal::Log(EventLogError::Io(secret.to_owned())),
             Refusal::Ingest(CallError::Trap(secret.to_owned()).into()),
             Refusal::Undelivered { code: "refused".to_owned(), message: secret.to_owned() },
+            failed(Failure::Connect(secret.to_owned())),
             Refusal::Internal(secret.to_owned()),
         ] {
             let problem = HttpProblem::from(&refusal);

@@ -38,7 +38,8 @@ pub(super) struct Held {
 }
 
 struct Silence {
-    since: Instant,
+    /// When there was first nothing to send; `None` while there is something. While the caller takes nothing, nobody is silent.
+    since: Option<Instant>,
     sleep: Pin<Box<Sleep>>,
     left: Option<CallerLeft>,
 }
@@ -85,18 +86,21 @@ impl Relayed {
         let Some(held) = &self.held else { return Poll::Pending };
         let limit = held.backend.settings.idle_timeout;
         let silence = self.silence.get_or_insert_with(|| Silence {
-            since: Instant::now(),
+            since: None,
             sleep: Box::pin(tokio::time::sleep(FIRST_LOOK.min(limit))),
             left: None,
         });
+        let since = *silence.since.get_or_insert_with(Instant::now);
         while silence.sleep.as_mut().poll(cx).is_ready() {
-            if silence.since.elapsed() >= limit {
+            let quiet = since.elapsed();
+            if quiet >= limit {
                 return self.fail("silent", io::ErrorKind::TimedOut.into());
             }
-            if silence.left.is_none() {
+            let next = if quiet >= FIRST_LOOK { limit } else { FIRST_LOOK.min(limit) };
+            if quiet >= FIRST_LOOK && silence.left.is_none() {
                 silence.left = self.departure.clone().map(Departure::left);
             }
-            silence.sleep.as_mut().reset((silence.since + limit).into());
+            silence.sleep.as_mut().reset((since + next).into());
         }
         if silence.left.as_mut().is_some_and(|left| left.as_mut().poll(cx).is_ready()) {
             return self.fail("caller_left", io::ErrorKind::ConnectionAborted.into());
@@ -114,9 +118,10 @@ impl Body for Relayed {
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(silence) = &mut this.silence {
-                    silence.since = Instant::now();
+                    silence.since = None;
                 }
-                if this.body.is_end_stream() {
+                // Nothing comes after trailers, and nobody asks for it.
+                if frame.is_trailers() || this.body.is_end_stream() {
                     this.finish();
                 }
                 Poll::Ready(Some(Ok(frame)))

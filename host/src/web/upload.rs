@@ -24,6 +24,8 @@ struct Streamed {
     progress: Arc<Progress>,
     /// Made when the caller is silent for the first time.
     silence: Option<Pin<Box<Sleep>>>,
+    /// When there was first nothing to send; `None` while there is something. While the backend takes nothing, nobody is silent.
+    silent_since: Option<Instant>,
 }
 
 /// How far an upload is; shared with who waits for the answer.
@@ -58,7 +60,13 @@ impl Upload {
             broken: AtomicBool::new(false),
             waker: AtomicWaker::new(),
         };
-        Self(Some(Box::new(Streamed { body, left: limit, progress: Arc::new(progress), silence: None })))
+        Self(Some(Box::new(Streamed {
+            body,
+            left: limit,
+            progress: Arc::new(progress),
+            silence: None,
+            silent_since: None,
+        })))
     }
 
     pub(super) fn progress(&self) -> Option<Arc<Progress>> {
@@ -115,7 +123,7 @@ impl Streamed {
         }
         match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                self.silence = None;
+                self.silent_since = None;
                 progress.moved();
                 let size = frame.data_ref().map_or(0, Bytes::len) as u64;
                 let Some(left) = self.left.checked_sub(size) else {
@@ -123,7 +131,8 @@ impl Streamed {
                     return Poll::Ready(Some(Err(io::ErrorKind::FileTooLarge.into())));
                 };
                 self.left = left;
-                if self.body.is_end_stream() {
+                // Nothing comes after trailers, and nobody asks for it.
+                if frame.is_trailers() || self.body.is_end_stream() {
                     progress.is_complete.store(true, Ordering::Release);
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -138,10 +147,14 @@ impl Streamed {
             }
             Poll::Pending => {
                 let idle = progress.idle;
+                let since = *self.silent_since.get_or_insert_with(Instant::now);
                 let silence = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
-                if silence.as_mut().poll(cx).is_ready() {
-                    progress.too_slow.store(true, Ordering::Release);
-                    return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+                while silence.as_mut().poll(cx).is_ready() {
+                    if since.elapsed() >= idle {
+                        progress.too_slow.store(true, Ordering::Release);
+                        return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+                    }
+                    silence.as_mut().reset((since + idle).into());
                 }
                 Poll::Pending
             }

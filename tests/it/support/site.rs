@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::wait_for;
+use super::{TestGateway, wait_for};
 
 /// A request as it came over the wire.
 #[derive(Clone, Debug)]
@@ -27,6 +27,22 @@ pub(crate) struct Backend {
 /// What a backend does with one connection.
 pub(crate) type Serve = Arc<dyn Fn(TcpStream) -> Serving + Send + Sync>;
 type Serving = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl TestGateway {
+    /// The address of sites, which is the last one that is served.
+    pub(crate) async fn sites(&self) -> SocketAddr {
+        let served = |line: &str| {
+            let (_, url) = line.split_once("Serving on ")?;
+            url.trim_end_matches('/').split_once("://")?.1.parse().ok()
+        };
+        self.until("the address of sites", async || {
+            let log = self.log();
+            let mut served = log.lines().filter_map(served);
+            served.nth(1)
+        })
+        .await
+    }
+}
 
 impl Seen {
     pub(crate) fn line(&self) -> &str {
@@ -136,7 +152,8 @@ pub(crate) async fn request(stream: &mut TcpStream, read: &mut Vec<u8>) -> Optio
             return None;
         }
     };
-    let head = String::from_utf8(read.drain(..end).collect()).unwrap();
+    let head: Vec<u8> = read.drain(..end).collect();
+    let head = String::from_utf8_lossy(&head).into_owned();
     let seen = Seen { head, body: Vec::new() };
     let body = if seen.header("transfer-encoding") == Some("chunked") {
         chunked(stream, read).await?
@@ -154,16 +171,37 @@ pub(crate) async fn request(stream: &mut TcpStream, read: &mut Vec<u8>) -> Optio
 
 /// A body in chunks, with the chunks and trailers as they are.
 async fn chunked(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
     loop {
-        let last = read.windows(3).position(|window| window == b"0\r\n");
-        let end = last.and_then(|last| {
-            let rest = &read[last + 3..];
-            let end = rest.windows(2).position(|window| window == b"\r\n").filter(|end| *end == 0);
-            let with_trailers = rest.windows(4).position(|window| window == b"\r\n\r\n").map(|end| end + 2);
-            end.or(with_trailers).map(|end| last + 3 + end + 2)
-        });
-        if let Some(end) = end {
-            return Some(read.drain(..end).collect());
+        let size = line(stream, read).await?;
+        let is_last = usize::from_str_radix(size.trim_end(), 16).ok()? == 0;
+        body.extend(size.bytes());
+        if is_last {
+            break;
+        }
+        let length = usize::from_str_radix(size.trim_end(), 16).ok()? + 2;
+        while read.len() < length {
+            if stream.read_buf(read).await.ok()? == 0 {
+                return None;
+            }
+        }
+        body.extend(read.drain(..length));
+    }
+    loop {
+        let trailer = line(stream, read).await?;
+        body.extend(trailer.bytes());
+        if trailer == "\r\n" {
+            return Some(body);
+        }
+    }
+}
+
+/// The next line, with its end.
+async fn line(stream: &mut TcpStream, read: &mut Vec<u8>) -> Option<String> {
+    loop {
+        if let Some(end) = read.windows(2).position(|window| window == b"\r\n") {
+            let line: Vec<u8> = read.drain(..end + 2).collect();
+            return Some(String::from_utf8_lossy(&line).into_owned());
         }
         if stream.read_buf(read).await.ok()? == 0 {
             return None;

@@ -40,7 +40,8 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         process.map_or_else(|| "another process, which this user cannot see".to_owned(), |process| process.to_string())
     };
     let admin = config.http.admin.listen.map(|address| ("admin.listen", address));
-    let addresses = [("http.listen", config.http.listen)].into_iter().chain(admin);
+    let sites = config.http.own_address_of_sites().map(|address| ("web.listen", address));
+    let addresses = [("http.listen", config.http.listen)].into_iter().chain(admin).chain(sites);
     let in_use = |error: io::Error| error.kind() == ErrorKind::AddrInUse;
     let mut warnings: Vec<_> = addresses
         .filter(|(_, address)| address.port() != 0 && TcpListener::bind(address).is_err_and(in_use))

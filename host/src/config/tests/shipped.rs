@@ -10,7 +10,7 @@ use crate::config::schema::{schema, with_everything_on};
 use crate::config::{Config, LogFormat, check, restart_keys};
 use crate::eventlog::EngineKind;
 use crate::plugin::{CallLimits, Reuse};
-use crate::{alert, http};
+use crate::{alert, http, web};
 
 const SHIPPED: &str = include_str!("../../../../gateway.toml");
 const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../gateway.schema.json");
@@ -85,7 +85,7 @@ fn the_shipped_file_says_what_needs_a_restart() {
     }
     let other = config(
         "[http]\nlisten = '127.0.0.1:9'\nmax_connections = 9\ntls = { certificate = 'c', key = 'k' }\n\
-         [admin]\nlisten = '127.0.0.1:10'\n\
+         [admin]\nlisten = '127.0.0.1:10'\n[web]\nlisten = '127.0.0.1:11'\n\
          [eventlog]\ndir = 'd'\ncache = '9MiB'\nballast = '9MiB'\nmin_free = '99MiB'\ndedup_window = '9h'\ndedup_max = 9\n\
          states_max = 9\nheld_max = 9\nbatch_events = 9\nbatch_bytes = '9MiB'\nqueue = 9\nqueue_bytes = '99MiB'\n\
          [dispatch]\nheld_bytes = '9MiB'\n\
@@ -108,10 +108,10 @@ fn the_shipped_file_documents_the_defaults() {
 
     // Some keys of [http] show examples, not defaults.
     let http = |config: &Config| {
-        let http::Settings { admin, tls, trusted_proxies, hosts, rate_limit, address_limit, .. } =
+        let http::Settings { admin, tls, trusted_proxies, hosts, rate_limit, address_limit, sites, .. } =
             defaults.http.clone();
-        let defaults =
-            http::Settings { admin, tls, trusted_proxies, hosts, rate_limit, address_limit, ..config.http.clone() };
+        let own = config.http.clone();
+        let defaults = http::Settings { admin, tls, trusted_proxies, hosts, rate_limit, address_limit, sites, ..own };
         format!("{defaults:?}")
     };
     assert_eq!(http(&documented), http(&defaults));
@@ -143,6 +143,18 @@ fn the_shipped_file_documents_the_defaults() {
     let examples =
         alert::Settings { channels, scope_label, severity, correlate, maintenance, inhibit, ..defaults.alerts };
     assert_eq!(documented.alerts, examples);
+
+    let web::Settings { listen, sites, backends, .. } = documented.web.clone();
+    let [backend] = backends.as_slice() else { panic!("one backend") };
+    let mut default = web::BackendSettings::new(backend.name.clone(), backend.addresses.clone());
+    default.health.path = backend.health.path.clone();
+    assert_eq!(**backend, default);
+    let route = &sites[0].routes[0];
+    assert_eq!(
+        (route.max_body, route.max_in_flight),
+        (web::RouteSettings::MAX_BODY, web::RouteSettings::MAX_IN_FLIGHT)
+    );
+    assert_eq!(documented.web, web::Settings { listen, sites, backends, ..defaults.web });
 
     let channel = |name: &str| documented.ingest.channels.iter().find(|channel| channel.name.as_str() == name).unwrap();
     let [dummy, hook] = ["dummy", "hook"].map(channel);

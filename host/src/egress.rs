@@ -200,7 +200,12 @@ fn explain(error: &(dyn Error + 'static), connects: bool, url: &Url) -> EgressEr
         last = error.to_string();
         cause = error.source();
     }
-    if connects { EgressError::Connect(last) } else { EgressError::Protocol(last) }
+    match (connects, url.scheme()) {
+        // What fails before is a `ConnectError`, so the connection was there: it ended in the handshake.
+        (true, "https") => EgressError::Tls(last),
+        (true, _) => EgressError::Connect(last),
+        (false, _) => EgressError::Protocol(last),
+    }
 }
 
 fn client() -> hyper_util::client::legacy::Builder {

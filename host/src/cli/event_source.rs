@@ -30,10 +30,17 @@ pub(super) struct EventSource<'a> {
     pause: Duration,
     /// Whether the gateway did not answer the last time.
     is_lost: bool,
+    /// What is noted once it has begun: what comes from then on is not missed.
+    greeting: Option<String>,
 }
 
 impl<'a> EventSource<'a> {
-    pub(super) fn new(client: &'a Client, path: PathAfter<'a>, mut headers: Vec<(String, HeaderValue)>) -> Self {
+    pub(super) fn new(
+        client: &'a Client,
+        path: PathAfter<'a>,
+        mut headers: Vec<(String, HeaderValue)>,
+        greeting: String,
+    ) -> Self {
         headers.push(("accept".to_owned(), HeaderValue::from_static("text/event-stream")));
         Self {
             client,
@@ -44,6 +51,7 @@ impl<'a> EventSource<'a> {
             blocks: VecDeque::new(),
             pause: PAUSE,
             is_lost: false,
+            greeting: Some(greeting),
         }
     }
 
@@ -56,7 +64,10 @@ impl<'a> EventSource<'a> {
             if let Some(Block { name, data }) = self.blocks.pop_front() {
                 if name == "connection.ack" {
                     self.pause = PAUSE;
-                    if std::mem::take(&mut self.is_lost) {
+                    let was_lost = std::mem::take(&mut self.is_lost);
+                    if let Some(greeting) = self.greeting.take() {
+                        output::note(&greeting);
+                    } else if was_lost {
                         output::note(&format!("reading from {} again", self.client.origin()));
                     }
                 }

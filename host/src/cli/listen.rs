@@ -32,8 +32,8 @@ async fn forward_all(connection: &Connection, arguments: &ListenArguments) -> Re
     let program = Origin::parse(&format!("http://127.0.0.1:{}", arguments.port)).map_err(anyhow::Error::msg)?;
     let program = Client::webhooks(connection, Some(&program))?;
     check_channel(&gateway, &arguments.select).await?;
-    let mut source = EventSource::new(&gateway, Box::new(|after| path(arguments, after)), Vec::new());
-    output::note(&format!("forwarding to {}{}, Enter repeats the last event", program.origin(), arguments.path));
+    let greeting = format!("forwarding to {}{}, Enter repeats the last event", program.origin(), arguments.path);
+    let mut source = EventSource::new(&gateway, Box::new(|after| path(arguments, after)), Vec::new(), greeting);
     let mut enter = enter();
     let mut last: Option<Forward> = None;
     loop {

@@ -50,9 +50,9 @@ async fn read_all(connection: &Connection, arguments: &SubscribeArguments) -> Re
     let gateway = Client::webhooks(connection, None)?;
     let program = arguments.forward.as_deref().map(|url| target(connection, url)).transpose()?;
     let headers = with_key(&arguments.key)?;
-    let mut source = EventSource::new(&gateway, Box::new(|after| path(arguments, after)), headers.clone());
+    let greeting = format!("reading from {}, press Ctrl-C to stop", gateway.origin());
+    let mut source = EventSource::new(&gateway, Box::new(|after| path(arguments, after)), headers.clone(), greeting);
     let mut subscriber = Subscriber { gateway: &gateway, arguments, program, headers, lease: None };
-    output::note(&format!("reading from {}, press Ctrl-C to stop", gateway.origin()));
     loop {
         let (name, message) = source.next().await?;
         subscriber.take(&name, &message).await?;

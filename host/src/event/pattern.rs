@@ -10,8 +10,14 @@ use super::ChannelName;
 #[derive(Clone)]
 pub struct Pattern {
     text: String,
-    /// `None` matches everything.
-    matcher: Option<GlobMatcher>,
+    matcher: Matcher,
+}
+
+#[derive(Clone)]
+enum Matcher {
+    All,
+    Exact,
+    Glob(GlobMatcher),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -23,18 +29,28 @@ pub struct PatternError {
 
 impl Pattern {
     pub fn new(text: &str) -> Result<Self, PatternError> {
+        let unreadable =
+            |error: globset::Error| PatternError { text: text.to_owned(), reason: error.kind().to_string() };
         let matcher = match text {
-            "*" => None,
-            _ => Some(GlobBuilder::new(text).literal_separator(false).build()),
+            "*" => Matcher::All,
+            _ => Matcher::Glob(
+                GlobBuilder::new(text).literal_separator(false).build().map_err(unreadable)?.compile_matcher(),
+            ),
         };
-        let matcher = matcher
-            .transpose()
-            .map_err(|error| PatternError { text: text.to_owned(), reason: error.kind().to_string() })?;
-        Ok(Self { text: text.to_owned(), matcher: matcher.map(|glob| glob.compile_matcher()) })
+        Ok(Self { text: text.to_owned(), matcher })
+    }
+
+    /// What matches nothing but this text.
+    pub fn exact(text: &str) -> Self {
+        Self { text: text.to_owned(), matcher: Matcher::Exact }
     }
 
     pub fn matches(&self, name: &str) -> bool {
-        self.matcher.as_ref().is_none_or(|matcher| matcher.is_match(name))
+        match &self.matcher {
+            Matcher::All => true,
+            Matcher::Exact => name == self.text,
+            Matcher::Glob(matcher) => matcher.is_match(name),
+        }
     }
 
     /// Whether the channel is meant: one of the gateway itself only by its name.
@@ -63,7 +79,7 @@ impl Eq for Pattern {}
 
 impl Default for Pattern {
     fn default() -> Self {
-        Self { text: "*".to_owned(), matcher: None }
+        Self { text: "*".to_owned(), matcher: Matcher::All }
     }
 }
 
@@ -121,6 +137,7 @@ mod tests {
             assert_eq!(Pattern::new(pattern).unwrap().matches(text), expected, "{pattern} {text}");
         }
         assert!(Pattern::new("a[").is_err());
+        assert!(Pattern::exact("a[").matches("a[") && !Pattern::exact("a*").matches("ab"));
     }
 
     #[test]

@@ -223,7 +223,10 @@ pub(super) mod tests {
             ),
             ("environment=prod", "`environment`: expected `production`, `staging` or `development`, found `prod`"),
             ("suppressed=yes", "`suppressed`: expected `true` or `false`, found `yes`"),
-            ("alertname=a[", "`alertname`: expected a name, or a pattern such as `Disk*`, found `a[`"),
+            (
+                "alertname=",
+                "`alertname`: expected a name, or a pattern such as `Disk*`, of at most 256 characters, found `nothing`",
+            ),
             ("incident=0f", "`incident`: expected the id of an incident, 16 digits, found `0f`"),
             ("cursor=7", "`cursor`: expected the `next` of a page, found `7`"),
             ("limit=501", "`limit`: expected a number from 1 to 500, found `501`"),

@@ -408,7 +408,10 @@ mod tests {
             ),
             ("storm=1", "`storm`: expected `true` or `false`, found `1`"),
             ("since=1h", "`since`: expected a time such as `2026-01-31T12:00:00Z`, found `1h`"),
-            ("title=", "`title`: expected a name, or a pattern such as `Disk*`, found `nothing`"),
+            (
+                "title=",
+                "`title`: expected a name, or a pattern such as `Disk*`, of at most 256 characters, found `nothing`",
+            ),
             (
                 "status=open",
                 "`status`: expected `limit`, `cursor`, `state`, `severity`, `environment`, `title`, `storm` or `since`, \

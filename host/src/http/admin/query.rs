@@ -26,7 +26,9 @@ pub(crate) const CURSOR: &str = "the `next` of a page";
 pub(crate) const NAME: &str = "a name of `a-z`, `0-9` and `-`";
 const LIMIT: &str = "a number from 1 to 500";
 pub(crate) const TIME: &str = "a time such as `2026-01-31T12:00:00Z`";
-const PATTERN: &str = "a name, or a pattern such as `Disk*`";
+const PATTERN: &str = "a name, or a pattern such as `Disk*`, of at most 256 characters";
+/// Longer ones take much to compile.
+const MAX_PATTERN: usize = 256;
 const SEVERITIES: &str = "`critical`, `high`, `warning`, `info`, `low` or `unknown`";
 const ENVIRONMENTS: &str = "`production`, `staging` or `development`";
 
@@ -97,8 +99,13 @@ impl Parameter {
         Environment::named(&self.value).ok_or_else(|| self.bad(ENVIRONMENTS))
     }
 
+    /// A pattern; a text that is none, such as `a[`, is a name.
     pub(crate) fn pattern(&self) -> Result<Pattern, BadParameter> {
-        Pattern::new(&self.text(PATTERN)?).map_err(|_| self.bad(PATTERN))
+        let text = self.text(PATTERN)?;
+        if text.chars().count() > MAX_PATTERN {
+            return Err(self.bad(PATTERN));
+        }
+        Ok(Pattern::new(&text).unwrap_or_else(|_| Pattern::exact(&text)))
     }
 
     pub(crate) fn flag(&self) -> Result<bool, BadParameter> {

@@ -177,7 +177,7 @@ async fn an_agent_that_asks_for_a_pause_gets_it() {
         Response::builder().status(status).header("retry-after", "3000").body(Full::<Bytes>::default()).unwrap()
     })
     .await;
-    let gateway = gateway_to(agent.address, "breaker = { failures = 3 }\n").await;
+    let gateway = gateway_to(agent.address, "concurrency = 1\nbreaker = { failures = 3 }\n").await;
 
     let ids = until_it_burns(&gateway, "429").await;
 
@@ -203,7 +203,7 @@ async fn an_agent_that_does_not_answer_in_time_is_left_alone_for_longer() {
         }
     })
     .await;
-    let gateway = gateway_to(agent.address, "timeout = \"200ms\"\nbreaker = { failures = 3 }\n").await;
+    let gateway = gateway_to(agent.address, "timeout = \"200ms\"\nconcurrency = 1\nbreaker = { failures = 3 }\n").await;
 
     let ids = until_it_burns(&gateway, "timeout").await;
 

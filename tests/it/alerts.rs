@@ -51,6 +51,7 @@ fn setup(agent: &RemoteAgent) -> Setup {
 }
 
 /// An answer that accepts, with this word if there is one.
+#[expect(clippy::unwrap_used, reason = "in a test a panic is the message")]
 fn accepted(word: Option<&str>) -> Response<Full<bytes::Bytes>> {
     let answer = word.into_iter().fold(Response::builder(), |answer, word| answer.header("gateway-outcome", word));
     answer.body(Full::default()).unwrap()

@@ -40,7 +40,7 @@ pub(crate) use self::metrics::CacheMetrics;
 pub(crate) use self::request::{Failed, Fetch, For, Request};
 pub use self::settings::Settings;
 
-use self::fetch::{Ground, Job, Led};
+use self::fetch::{Caller, Ground, Job, Led};
 use self::flights::{Flights, Joined, Landing, Ticket, landed};
 use self::metrics::Outcome;
 use self::policy::{Directives, Use, contradicts, directives, is_unsafe, outdated, passes, usable};
@@ -280,7 +280,7 @@ impl Cache {
         self.start(job, caller);
     }
 
-    fn start<F: Fetch>(&self, job: Job<F>, caller: oneshot::Sender<Result<Led<F::Body>, Failed<F::Error>>>) {
+    fn start<F: Fetch>(&self, job: Job<F>, caller: Caller<F>) {
         self.0.tasks.spawn(self.0.stop.clone().run_until_cancelled_owned(job.run(caller)));
     }
 

@@ -64,7 +64,7 @@ struct Received<B> {
     exchange: Exchange,
 }
 
-type Caller<F> = oneshot::Sender<Result<Led<<F as Fetch>::Body>, Failed<<F as Fetch>::Error>>>;
+pub(super) type Caller<F> = oneshot::Sender<Result<Led<<F as Fetch>::Body>, Failed<<F as Fetch>::Error>>>;
 
 impl<F: Fetch> Job<F> {
     /// Fetches, tells the caller and everybody who waits, and stores the response. Neither needs to be there any more.

@@ -240,6 +240,8 @@ impl Drop for Reader {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "what is spawned ends with the test's runtime")]
+
     use http_body_util::BodyExt;
 
     use super::*;

@@ -1,5 +1,7 @@
 //! What callers and backends see of the cache.
 
+#![expect(clippy::disallowed_methods, reason = "what is spawned ends with the test's runtime")]
+
 mod collapsing;
 mod validating;
 

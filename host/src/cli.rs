@@ -28,6 +28,7 @@ mod init;
 mod kinds;
 mod list;
 mod listen;
+mod listing;
 mod log;
 mod man;
 mod names;

@@ -10,14 +10,13 @@ mod throttle;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use prometheus_client::metrics::counter::Counter;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use self::throttle::Throttle;
-use crate::event::{ChannelName, Facts, Recipient, RequestId, Timestamp};
+use crate::event::{ChannelName, Facts, Recipient, Timestamp};
 use crate::eventlog::{EventLog, NewEvent};
 use crate::lifecycle::Tasks;
 use crate::metrics::Metrics;
@@ -170,33 +169,8 @@ impl Notices {
 /// `left_out` is how many like it there were since the last one.
 fn event(notice: Notice, left_out: u64, recipients: &Recipients) -> NewEvent {
     let Notice { channel, kind, subject, mut data } = notice;
-    let channel: ChannelName = channel.parse().expect("the name of a built-in channel is a name");
-    let kind = format!("{channel}.{kind}");
     if left_out > 0 {
         data.insert("left_out".to_owned(), json!(left_out));
     }
-    let data = Bytes::from(Value::Object(data).to_string());
-    let facts = Facts { channel: &channel, kind: &kind, subject: Some(&subject), attributes: &[], data: &data };
-    NewEvent {
-        plugin: channel.as_str().parse().expect("names of channels and plugins follow the same rule"),
-        recipients: recipients(&facts),
-        channel,
-        kind,
-        subject: Some(subject),
-        time: Timestamp::now(),
-        verified_at: None,
-        content_type: "application/json".to_owned(),
-        data,
-        attributes: Vec::new(),
-        headers: Vec::new(),
-        request_id: RequestId::new(),
-        delivery_id: None,
-        traceparent: None,
-        identity: None,
-        statement: None,
-        is_imported: false,
-        quarantine: None,
-        keep_repeat: false,
-        repeat_of: None,
-    }
+    NewEvent::of_gateway(channel, kind, subject, Vec::new(), &Value::Object(data), recipients)
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::machine::{Machine, Step};
@@ -12,7 +11,7 @@ use super::notification::{Notification, Status};
 use super::settings::Settings;
 use super::tally::Tally;
 use super::told::Tell;
-use crate::event::{ChannelName, Event, Facts, Priority, Recipient, RequestId, Timestamp};
+use crate::event::{ChannelName, Event, Facts, Priority, Recipient, Timestamp};
 use crate::eventlog::{Batch, Committed, EventLog, EventLogError, NewEvent, Note, Processor, Space, ValueChange};
 
 /// What is known of alerts.
@@ -208,41 +207,17 @@ fn take(machine: &mut Machine, event: &Event, settings: &Settings, now: Timestam
 
 fn event(tell: Tell, recipients: &Recipients, now: Timestamp) -> NewEvent {
     let Tell { kind, subject, priority, mut attributes, data } = tell;
-    let channel: ChannelName = ChannelName::ALERTS.parse().expect("the name of a built-in channel is a name");
     if priority != Priority::Normal {
         attributes.push(("priority".to_owned(), priority.as_str().to_owned()));
     }
-    let kind = format!("{channel}.{}", kind.as_str());
-    let data = Bytes::from(data.to_string());
-    let facts = Facts { channel: &channel, kind: &kind, subject: Some(&subject), attributes: &attributes, data: &data };
-    NewEvent {
-        plugin: ChannelName::ALERTS.parse().expect("names of channels and plugins follow the same rule"),
-        recipients: recipients(&facts),
-        channel,
-        kind,
-        subject: Some(subject),
-        time: now,
-        verified_at: None,
-        content_type: "application/json".to_owned(),
-        data,
-        attributes,
-        headers: Vec::new(),
-        request_id: RequestId::new(),
-        delivery_id: None,
-        traceparent: None,
-        identity: None,
-        statement: None,
-        is_imported: false,
-        quarantine: None,
-        keep_repeat: false,
-        repeat_of: None,
-    }
+    let event = NewEvent::of_gateway(ChannelName::ALERTS, kind.as_str(), subject, attributes, &data, recipients);
+    NewEvent { time: now, ..event }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Seq;
+    use crate::event::{RequestId, Seq};
 
     fn alerting() -> Alerting {
         let settings = Settings { channels: ["alertmanager".parse().unwrap()].into(), ..Settings::default() };

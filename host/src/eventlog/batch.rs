@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::{Identity, Statement};
 use crate::event::{
-    AgentName, Attempt, ChannelName, DeliveryId, DeliveryState, Event, EventId, PluginName, Priority, Recipient,
+    AgentName, Attempt, ChannelName, DeliveryId, DeliveryState, Event, EventId, Facts, PluginName, Priority, Recipient,
     RequestId, Seq, Timestamp,
 };
 
@@ -100,6 +101,47 @@ pub struct NewEvent {
     pub keep_repeat: bool,
     /// What it repeats, known beforehand because it comes from another log.
     pub repeat_of: Option<EventId>,
+}
+
+impl NewEvent {
+    /// An event of now of one of the gateway's own channels, such as `alerts`, with a kind such as `opened`; for `recipients`.
+    pub fn of_gateway(
+        channel: &str,
+        kind: &str,
+        subject: String,
+        attributes: Vec<(String, String)>,
+        data: &Value,
+        recipients: impl Fn(&Facts<'_>) -> Vec<Recipient>,
+    ) -> Self {
+        let kind = format!("{channel}.{kind}");
+        let plugin = channel.parse().expect("names of channels and plugins follow the same rule");
+        let channel: ChannelName = channel.parse().expect("the name of a built-in channel is a name");
+        let data = Bytes::from(data.to_string());
+        let facts =
+            Facts { channel: &channel, kind: &kind, subject: Some(&subject), attributes: &attributes, data: &data };
+        Self {
+            plugin,
+            recipients: recipients(&facts),
+            channel,
+            kind,
+            subject: Some(subject),
+            time: Timestamp::now(),
+            verified_at: None,
+            content_type: "application/json".to_owned(),
+            data,
+            attributes,
+            headers: Vec::new(),
+            request_id: RequestId::new(),
+            delivery_id: None,
+            traceparent: None,
+            identity: None,
+            statement: None,
+            is_imported: false,
+            quarantine: None,
+            keep_repeat: false,
+            repeat_of: None,
+        }
+    }
 }
 
 impl Appended {
